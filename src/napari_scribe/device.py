@@ -1,0 +1,125 @@
+"""Where the arithmetic happens, and in which precision."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The device to use: the one named, else cuda, else mps, else cpu.
+
+    Raises
+    ------
+    InputError
+        If the named device is not there.
+    """
+    import torch
+
+    if name in (None, "", "auto"):
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        device = torch.device(str(name))
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"The device '{name}' cannot be used ({reason}). Leave it out to let one be chosen."
+        ) from None
+    return device
+
+
+def unseen_gpu() -> str:
+    """A word to a user whose GPU this torch cannot use; empty where there is nothing to say."""
+    import torch
+
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return ""
+    if shutil.which("nvidia-smi") is None and not Path("/proc/driver/nvidia/version").exists():
+        return ""
+    if torch.version.cuda is None:
+        return (
+            "There is an NVIDIA GPU, but this torch was built for the CPU alone: training would "
+            "be many times faster with a CUDA build (see https://pytorch.org/get-started)."
+        )
+    return (
+        f"There is an NVIDIA GPU, but torch {torch.__version__} (CUDA {torch.version.cuda}) "
+        "cannot use it: its driver may be too old."
+    )
+
+
+def home() -> Path:
+    """The folder where trained models are kept; ``NAPARI_SCRIBE_HOME`` moves it."""
+    if path := os.environ.get("NAPARI_SCRIBE_HOME"):
+        return Path(path)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("napari-scribe", appauthor=False))
+
+
+def precision(device: torch.device) -> torch.dtype:
+    """The faster of float32 and bfloat16 (float16 on cuda cards without it) on this machine.
+
+    On the CPU it is measured once, in half a second, and remembered: bfloat16 is several times
+    faster on some processors and slower on others.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type != "cpu":
+        return torch.float32
+    path = home() / "precision.json"
+    key = f"{platform.machine()} {_processor()} torch {torch.__version__}"
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):
+        known = {}
+    if key not in known:
+        known[key] = "bfloat16" if _bfloat16_is_faster() else "float32"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(known, indent=1))
+        except OSError:
+            pass  # a read-only home costs half a second each time, nothing else
+    return torch.bfloat16 if known[key] == "bfloat16" else torch.float32
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _bfloat16_is_faster() -> bool:
+    """Time a small convolution both ways, by turns, and compare the best of each."""
+    import torch
+
+    x = torch.zeros(2, 16, 128, 128).to(memory_format=torch.channels_last)
+    conv = torch.nn.Conv2d(16, 16, 3, padding=1).to(memory_format=torch.channels_last)
+    best = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
+    with torch.inference_mode():
+        for _ in range(5):
+            for dtype in best:
+                with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+                    start = time.perf_counter()
+                    for _ in range(3):
+                        conv(x)
+                    best[dtype] = min(best[dtype], time.perf_counter() - start)
+    return best[torch.bfloat16] < best[torch.float32]

@@ -1,0 +1,5 @@
+"""The one kind of error that a user can mend."""
+
+
+class InputError(ValueError):
+    """Bad input: the message says what was wrong and what to do about it."""

@@ -1,0 +1,299 @@
+"""How good a result is: objects matched one to one by overlap, or classes pixel by pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from .overlap import Counts, Overlap, count_overlap
+
+Ratios = npt.NDArray[np.float64]
+
+THRESHOLDS: Ratios = np.arange(50, 100, 5) / 100
+"""IoU from which a predicted object counts as found: .5, .55, ..., .95."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How well objects were found, at each IoU threshold.
+
+    Parameters
+    ----------
+    thresholds
+        ``(10,)``: `THRESHOLDS`. A pair matches at a threshold if its IoU is at least that.
+    tp, fp, fn
+        ``(10,)``: objects found, predicted without a true one, and true ones missed.
+    iou_sum
+        Sum of the IoU of the pairs that match at .5.
+    intersection, union
+        Pixels that are foreground (not 0) in both, and in at least one.
+
+    Notes
+    -----
+    Where nothing is true and nothing is predicted, all ratios are 1: the empty answer is right.
+    Where only one of the two is empty, they are 0.
+    """
+
+    thresholds: Ratios
+    tp: Counts
+    fp: Counts
+    fn: Counts
+    iou_sum: float
+    intersection: int
+    union: int
+
+    @property
+    def n_true(self) -> int:
+        """Number of true objects."""
+        return int(self.tp[0] + self.fn[0])
+
+    @property
+    def n_predicted(self) -> int:
+        """Number of predicted objects."""
+        return int(self.tp[0] + self.fp[0])
+
+    @property
+    def precision(self) -> Ratios:
+        """``(10,)``: TP / (TP + FP)."""
+        return _ratio(self.tp, self.tp + self.fp, self.n_true)
+
+    @property
+    def recall(self) -> Ratios:
+        """``(10,)``: TP / (TP + FN)."""
+        return _ratio(self.tp, self.tp + self.fn, self.n_predicted)
+
+    @property
+    def f1(self) -> Ratios:
+        """``(10,)``: 2 TP / (2 TP + FP + FN)."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+    @property
+    def ap(self) -> Ratios:
+        """``(10,)``: average precision as in DSB 2018 and StarDist: TP / (TP + FP + FN)."""
+        return _ratio(self.tp, self.tp + self.fp + self.fn)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU of the pairs that match at .5 (StarDist: ``mean_matched_score``).
+
+        It judges outlines only: missed and invented objects do not lower it.
+        """
+        return _one(self.iou_sum, int(self.tp[0]), self.n_true + self.n_predicted)
+
+    @property
+    def mean_true_iou(self) -> float:
+        """Sum of those IoU over the number of true objects (StarDist: ``mean_true_score``)."""
+        return _one(self.iou_sum, self.n_true, self.n_predicted)
+
+    @property
+    def foreground_iou(self) -> float:
+        """IoU of the foreground, pixel by pixel, whichever object a pixel belongs to."""
+        return _one(self.intersection, self.union)
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain numbers for JSON; precision, recall and F1 are those at IoU .5."""
+        names = [f"AP{round(100 * t)}" for t in self.thresholds]
+        return {
+            "precision": float(self.precision[0]),
+            "recall": float(self.recall[0]),
+            "F1": float(self.f1[0]),
+            **dict(zip(names, self.ap.tolist(), strict=True)),
+            "mean_IoU": self.mean_iou,
+            "mean_true_IoU": self.mean_true_iou,
+            "foreground_IoU": self.foreground_iou,
+            "n_true": self.n_true,
+            "n_predicted": self.n_predicted,
+        }
+
+
+def evaluate(labels: Any, truth: Any) -> Scores:
+    """Score predicted objects against true ones.
+
+    Objects are matched one to one. From IoU .5 on that needs no optimization: an object can have
+    IoU > .5 with one other only, and IoU .5 with two only where these two are its exact halves,
+    which then overlap nothing else; any of the two is as good.
+
+    Parameters
+    ----------
+    labels, truth
+        Label images of one shape, 2D or 3D, integer or bool (taken as 0 and 1); 0 is background.
+        Read slab by slab, so they may be lazy. The same number in two places is one object: give
+        the frames of a movie one by one, and `pool` their scores.
+
+    Raises
+    ------
+    InputError
+        If shapes differ, or values are not whole numbers from 0.
+    """
+    overlap = count_overlap(labels, truth)
+    iou = _iou(overlap)
+    at_least = np.array([np.count_nonzero(iou >= t) for t in THRESHOLDS], dtype=np.int64)
+    predicted, true = overlap.predicted > 0, overlap.true > 0
+    n_predicted = len(np.unique(overlap.predicted[predicted]))
+    n_true = len(np.unique(overlap.true[true]))
+    return Scores(
+        thresholds=THRESHOLDS,
+        tp=at_least,
+        fp=n_predicted - at_least,
+        fn=n_true - at_least,
+        iou_sum=float(iou.sum()),
+        intersection=int(overlap.pixels[predicted & true].sum()),
+        union=int(overlap.pixels[predicted | true].sum()),
+    )
+
+
+def pool(scores: Sequence[Scores]) -> Scores:
+    """Scores of many images as if they were one: counts are added, not ratios averaged.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    if not scores:
+        raise InputError("There are no scores to pool: evaluate at least one image.")
+    return Scores(
+        thresholds=THRESHOLDS,
+        tp=np.sum([s.tp for s in scores], axis=0),
+        fp=np.sum([s.fp for s in scores], axis=0),
+        fn=np.sum([s.fn for s in scores], axis=0),
+        iou_sum=math.fsum(s.iou_sum for s in scores),
+        intersection=sum(s.intersection for s in scores),
+        union=sum(s.union for s in scores),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ClassScores:
+    """How well pixels were classified.
+
+    Parameters
+    ----------
+    classes
+        ``(n,)``: every value that occurs in labels or truth, ascending; 0 too, where it is scored.
+    tp, fp, fn
+        ``(n,)``: pixels of each class that are right, predicted wrongly, and missed.
+    """
+
+    classes: Counts
+    tp: Counts
+    fp: Counts
+    fn: Counts
+
+    @property
+    def iou(self) -> Ratios:
+        """``(n,)``: TP / (TP + FP + FN)."""
+        return _ratio(self.tp, self.tp + self.fp + self.fn)
+
+    @property
+    def precision(self) -> Ratios:
+        """``(n,)``: TP / (TP + FP); 0 for a class that was never predicted."""
+        return _ratio(self.tp, self.tp + self.fp, self.fn)
+
+    @property
+    def recall(self) -> Ratios:
+        """``(n,)``: TP / (TP + FN); 0 for a class that is not in the truth."""
+        return _ratio(self.tp, self.tp + self.fn, self.fp)
+
+    @property
+    def f1(self) -> Ratios:
+        """``(n,)``: 2 TP / (2 TP + FP + FN), the Dice coefficient."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU of the classes; 1 where there was no pixel to score."""
+        return float(self.iou.mean()) if len(self.classes) else 1.0
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain numbers for JSON: mean_IoU, then IoU_k, precision_k, recall_k, F1_k per class k."""
+        columns = {"IoU": self.iou, "precision": self.precision, "recall": self.recall}
+        columns["F1"] = self.f1
+        each = {
+            f"{name}_{value}": float(column[i])
+            for i, value in enumerate(self.classes)
+            for name, column in columns.items()
+        }
+        return {"mean_IoU": self.mean_iou, **each}
+
+
+def evaluate_classes(labels: Any, truth: Any, ignore: Any = None) -> ClassScores:
+    """Score classes pixel by pixel.
+
+    Parameters
+    ----------
+    labels, truth
+        Class images of one shape, integer or bool.
+    ignore
+        Mask of the same shape: where it is not 0, nothing is scored (``truth == 0`` for sparse
+        truth, the outside of a field of view).
+
+    Raises
+    ------
+    InputError
+        If shapes differ, or values are not whole numbers from 0.
+    """
+    overlap = count_overlap(labels, truth, ignore)
+    same = overlap.predicted == overlap.true
+    classes = np.unique(np.concatenate([overlap.predicted, overlap.true])).astype(np.int64)
+
+    def count(values: npt.NDArray[Any], pixels: Counts) -> Counts:
+        at = np.searchsorted(classes, values.astype(np.int64))
+        return np.bincount(at, pixels, minlength=len(classes)).astype(np.int64)
+
+    return ClassScores(
+        classes=classes,
+        tp=count(overlap.true[same], overlap.pixels[same]),
+        fp=count(overlap.predicted[~same], overlap.pixels[~same]),
+        fn=count(overlap.true[~same], overlap.pixels[~same]),
+    )
+
+
+def pool_classes(scores: Sequence[ClassScores]) -> ClassScores:
+    """Class scores of many images as if they were one: pixels are added.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    if not scores:
+        raise InputError("There are no scores to pool: evaluate at least one image.")
+    classes, at = np.unique(np.concatenate([s.classes for s in scores]), return_inverse=True)
+
+    def add(counts: list[Counts]) -> Counts:
+        total = np.zeros(len(classes), dtype=np.int64)
+        np.add.at(total, at, np.concatenate(counts))
+        return total
+
+    tp, fp, fn = ([getattr(s, name) for s in scores] for name in ("tp", "fp", "fn"))
+    return ClassScores(classes=classes, tp=add(tp), fp=add(fp), fn=add(fn))
+
+
+def _ratio(part: Counts, whole: Counts, other: int | Counts = 0) -> Ratios:
+    """`part` / `whole`; where `whole` is 0: 1 if `other` is 0 too, else 0."""
+    empty = np.where(np.asarray(other) == 0, 1.0, 0.0)
+    return np.where(whole > 0, part / np.maximum(whole, 1), empty)
+
+
+def _one(part: float, whole: int, other: int = 0) -> float:
+    return part / whole if whole else float(other == 0)
+
+
+def _iou(overlap: Overlap) -> Ratios:
+    """IoU of the pairs of objects that match at .5, one to one."""
+    _, p = np.unique(overlap.predicted, return_inverse=True)
+    _, t = np.unique(overlap.true, return_inverse=True)
+    union = np.bincount(p, overlap.pixels)[p] + np.bincount(t, overlap.pixels)[t] - overlap.pixels
+    iou = overlap.pixels / np.maximum(union, 1)
+    pairs = np.flatnonzero((overlap.predicted > 0) & (overlap.true > 0) & (iou >= THRESHOLDS[0]))
+    for side in (p, t):
+        pairs = pairs[np.unique(side[pairs], return_index=True)[1]]
+    matched: Ratios = iou[pairs]
+    return matched

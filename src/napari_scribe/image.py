@@ -1,0 +1,196 @@
+"""One description of an image, wherever its pixels come from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+
+AXES = "TCZYX"
+Frame = tuple[tuple[str, int], ...]
+"""Which T (and Z, where Z is a list of slices) a spatial frame is taken from."""
+
+
+def guess_axes(shape: Sequence[int]) -> str:
+    """Guess the axes of an array from its shape.
+
+    A last or first axis of 3 or 4 beside larger ones is taken for channels; a third axis for Z
+    when it is left over, and a fourth for T.
+    """
+    n = len(shape)
+    if n < 2 or n > 5:
+        raise InputError(f"An image needs 2 to 5 axes, this array has {n} (shape {tuple(shape)}).")
+    if n == 2:
+        return "YX"
+    if n == 3:
+        if shape[-1] in (3, 4) and min(shape[:-1]) > 4:
+            return "YXC"
+        return "CYX" if shape[0] in (2, 3, 4) and min(shape[1:]) > 4 else "ZYX"
+    if n == 4:
+        if shape[-1] in (3, 4) and min(shape[1:-1]) > 4:
+            return "ZYXC"
+        return "CZYX" if shape[0] in (2, 3, 4) else "TZYX"
+    return AXES
+
+
+@dataclass(frozen=True)
+class Image:
+    """Pixels with the meaning of their axes.
+
+    Parameters
+    ----------
+    data
+        Array of any library that indexes like numpy (numpy, zarr, dask, memory map). It is never
+        read whole here.
+    axes
+        A subset of ``TCZYX`` with ``Y`` and ``X``, one letter per axis of `data` in that array's
+        own order (``YXC`` for an RGB picture). Guessed from the shape when None.
+    scale, translate
+        Size of a pixel and place of the first one, per axis letter; 1 and 0 where left out.
+    units
+        Unit per axis letter, such as ``{"Y": "micrometer"}``.
+    channel_names
+        One name a channel, where known.
+    name
+        What messages and results call this image.
+
+    Raises
+    ------
+    InputError
+        If the axes do not fit the array.
+    """
+
+    data: Any
+    axes: str = ""
+    scale: dict[str, float] = field(default_factory=dict)
+    translate: dict[str, float] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    channel_names: tuple[str, ...] = ()
+    name: str = "image"
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.data.shape)
+        axes = self.axes.upper() or guess_axes(shape)
+        object.__setattr__(self, "axes", axes)
+        if set(axes) - set(AXES) or len(set(axes)) < len(axes) or not set("YX") <= set(axes):
+            raise InputError(
+                f"Axes '{axes}' of {self.name}: use letters of {AXES}, each once, with Y and X."
+            )
+        if len(axes) != len(shape):
+            raise InputError(
+                f"{self.name} has {len(shape)} axes (shape {shape}) but '{axes}' names "
+                f"{len(axes)}. Give one letter of {AXES} per axis, for example "
+                f"--axes {guess_axes(shape)}."
+            )
+        if 0 in shape:
+            raise InputError(f"{self.name} is empty (shape {shape}).")
+        kind = np.dtype(self.data.dtype).kind
+        if kind not in "buif":
+            raise InputError(f"{self.name} holds {self.data.dtype} values; it needs numbers.")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis, in the order of `axes`."""
+        return tuple(int(n) for n in self.data.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        return np.dtype(self.data.dtype)
+
+    def length(self, axis: str) -> int:
+        """Length of an axis; 1 where the image has no such axis."""
+        return self.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels; 1 without a channel axis."""
+        return self.length("C")
+
+    def spatial_axes(self, dimensions: int) -> str:
+        """``YX`` or ``ZYX``: what one frame of a 2D or 3D network spans.
+
+        Raises
+        ------
+        InputError
+            If a 3D network meets an image without Z.
+        """
+        if dimensions == 2:
+            return "YX"
+        if "Z" not in self.axes:
+            raise InputError(
+                f"{self.name} has axes {self.axes}: a 3D model needs a Z axis. "
+                "Name it with --axes (for example ZYX), or use a 2D model."
+            )
+        return "ZYX"
+
+    def frame_shape(self, dimensions: int) -> tuple[int, ...]:
+        """Shape of one frame, in pixels along `spatial_axes`."""
+        return tuple(self.length(a) for a in self.spatial_axes(dimensions))
+
+    def iterated_axes(self, dimensions: int) -> str:
+        """The axes that are walked frame by frame: T, and Z where it is a list of slices."""
+        spatial = self.spatial_axes(dimensions)
+        return "".join(a for a in "TZ" if a in self.axes and a not in spatial)
+
+    def frames(self, dimensions: int) -> Iterator[Frame]:
+        """Every frame, in order of T, then Z."""
+        axes = self.iterated_axes(dimensions)
+        for index in itertools.product(*(range(self.length(a)) for a in axes)):
+            yield tuple(zip(axes, index, strict=True))
+
+    def label_axes(self) -> str:
+        """Axes of labels for this image: the same without channels, in the order TZYX."""
+        return "".join(a for a in "TZYX" if a in self.axes)
+
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of labels for this image, along `label_axes`."""
+        return tuple(self.length(a) for a in self.label_axes())
+
+    def label_index(self, frame: Frame) -> tuple[int | slice, ...]:
+        """Where a frame lies in an array of labels for this image."""
+        at = dict(frame)
+        return tuple(at.get(a, slice(None)) for a in self.label_axes())
+
+    def read(
+        self,
+        frame: Frame,
+        window: Sequence[slice],
+        channels: Sequence[int] | None = None,
+    ) -> npt.NDArray[Any]:
+        """Read a window of one frame.
+
+        Parameters
+        ----------
+        frame
+            One of `frames`.
+        window
+            A slice per spatial axis, inside the frame.
+        channels
+            Which channels, in this order; all when None.
+
+        Returns
+        -------
+        array
+            ``(C, *window)``, in the type of the image.
+        """
+        spatial = "ZYX"[-len(window) :]
+        at: dict[str, Any] = dict(frame)
+        at |= dict(zip(spatial, window, strict=True))
+        index = tuple(at.get(a, slice(None) if a == "C" else 0) for a in self.axes)
+        block = np.asarray(self.data[index])
+        kept = [a for a in self.axes if a in spatial or a == "C"]
+        block = block.transpose([kept.index(a) for a in ["C", *spatial] if a in kept])
+        if "C" not in kept:
+            block = block[np.newaxis]
+        return block if channels is None else block[list(channels)]
+
+    def selected(self, **changes: Any) -> Image:
+        """The same image with some fields changed."""
+        return replace(self, **changes)

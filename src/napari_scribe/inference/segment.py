@@ -1,0 +1,218 @@
+"""The public job `segment`: a model over an image of any size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..device import pick_device, precision
+from ..errors import InputError
+from ..image import Frame, Image
+
+from ..model import Model
+from ..normalization import Statistics
+from ..progress import Job
+from ..targets import Head
+from .engine import Predictor, by_head, predict_tiles, tile_reader
+from .tiles import Tile, plan_tiles
+
+
+@dataclass(frozen=True)
+class SegmentStep:
+    """A record of `segment`.
+
+    Parameters
+    ----------
+    done, total
+        Tiles.
+    elapsed
+        Seconds since the start.
+    frame
+        The frame that was worked on.
+    """
+
+    done: int
+    total: int
+    elapsed: float
+    frame: Frame
+
+
+class SegmentJob(Job[SegmentStep, Any]):
+    """A running segmentation; its result is the labels, an array of the image's label shape.
+
+    Attributes
+    ----------
+    probability
+        ``(channels, *label shape)`` float16: foreground, or one channel a class. None unless
+        asked for.
+    is_complete
+        False where the job was stopped early: what was not reached is 0.
+    """
+
+    probability: npt.NDArray[np.float16] | None = None
+    is_complete: bool = True
+
+
+def segment(
+    model: Model,
+    image: Any,
+    out: str | Path | None = None,
+    *,
+    tile: int | None = None,
+    device: str | None = None,
+    save: Sequence[str] = ("labels",),
+    overwrite: bool = False,
+) -> SegmentJob:
+    """Segment an image.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    image
+        An `Image`, an array, or the path of one.
+    out
+        ``.tif`` or ``.zarr`` to write the labels to. None: they are given back only.
+    tile
+        Side of what a tile keeps, in pixels; the recipe's when None. The answer does not depend
+        on it.
+    device
+        ``cuda``, ``mps`` or ``cpu``; the best there is when None.
+    save
+        ``labels`` and, where wanted, ``probability``: the latter is kept as the job's
+        ``probability`` and written beside `out`, as ``NAME.probability.tif``.
+    overwrite
+        Whether `out` may exist already.
+
+    Returns
+    -------
+    job
+        Its result is the labels: a numpy array, or a zarr array for ``.zarr``. Stopping it keeps
+        what is done.
+
+    Raises
+    ------
+    InputError
+        Before any work: if the model does not fit the image, the image has NaN or infinite
+        pixels, or `out` cannot be written.
+    """
+    image = as_image(image)
+    image.spatial_axes(model.dimensions)
+    channels = model.channels_for(image)
+    if tile is not None and tile < 1:
+        raise InputError(f"A tile of {tile} px keeps nothing: use 1 or more.")
+    if unknown := set(save) - {"labels", "probability"}:
+        raise InputError(f"Cannot save {sorted(unknown)}: choose from labels, probability.")
+    path = None if out is None else Path(out)
+    if path is not None:
+        check_output(path, overwrite)
+    target = pick_device(device)
+    statistics = model.normalization.measure(image, channels)
+    run = _Run(model, image, statistics, tile, path, "probability" in save)
+    predictor = Predictor(model.network, model.coder.heads, target, precision(target))
+    return SegmentJob(lambda job: run(job, predictor))
+
+
+def as_image(image: Any) -> Image:
+    """An `Image` from one, from an array or from a path."""
+    if isinstance(image, Image):
+        return image
+    return read_image(image) if isinstance(image, str | Path) else Image(image)
+
+
+@dataclass
+class _Run:
+    """One segmentation, frame by frame."""
+
+    model: Model
+    image: Image
+    statistics: Statistics
+    tile: int | None
+    out: Path | None
+    keep_probability: bool
+
+    def __call__(
+        self, job: SegmentJob, predictor: Predictor
+    ) -> Generator[SegmentStep, None, Any]:
+        start = time.perf_counter()
+        frames = list(self.image.frames(self.model.dimensions))
+        shape = self.image.frame_shape(self.model.dimensions)
+        side = self.tile or self.model.recipe.tiling.tile
+        tiles = plan_tiles(shape, side, predictor.geometry)
+        labels = self._labels()
+        first = predictor.heads[0]
+        if self.keep_probability:
+            job.probability = np.zeros((first.channels, *self.image.label_shape()), np.float16)
+        for i, frame in enumerate(frames):
+            prediction = np.zeros((sum(h.channels for h in predictor.heads), *shape), np.float16)
+            if not self.statistics.flat.all():
+                for done in self._predict(job, predictor, tiles, frame, prediction):
+                    elapsed = time.perf_counter() - start
+                    total = len(frames) * len(tiles)
+                    yield SegmentStep(i * len(tiles) + done, total, elapsed, frame)
+            index = self.image.label_index(frame)
+            labels[index] = self._decode(prediction, predictor.heads)
+            if job.probability is not None:
+                job.probability[(slice(None), *index)] = prediction[: first.channels]
+            if job.stop_requested:
+                job.is_complete = False
+                break
+        self._write(labels, job.probability)
+        return labels
+
+    def _predict(
+        self,
+        job: SegmentJob,
+        predictor: Predictor,
+        tiles: Sequence[Tile],
+        frame: Frame,
+        prediction: npt.NDArray[np.float16],
+    ) -> Generator[int, None, None]:
+        def write(tile: Tile, answer: npt.NDArray[np.float32]) -> None:
+            prediction[(slice(None), *tile.keep)] = answer
+
+        channels = self.model.channels_for(self.image)
+        read = tile_reader(self.image, frame, channels, self.statistics, self.model.dimensions)
+        batch = self.model.recipe.tiling.batch
+        for done in predict_tiles(predictor, tiles, read, write, batch):
+            yield done
+            if job.stop_requested:
+                return
+
+    def _decode(
+        self, prediction: npt.NDArray[np.float16], heads: Sequence[Head]
+    ) -> npt.NDArray[np.int32]:
+        """Labels of one frame; a flat image has no object, and its pixels are the first class."""
+        return self.model.coder.decode(by_head(prediction, heads), self.model.parameters)
+
+    def _labels(self) -> Any:
+        """Where the labels go: memory, or a zarr that holds them frame by frame."""
+        shape = self.image.label_shape()
+        if self.out is None or self.out.suffix != ".zarr":
+            return np.zeros(shape, np.int32)
+        axes = self.image.label_axes()
+        chunks = tuple(min(n, 512) if a in "YX" else 1 for n, a in zip(shape, axes, strict=True))
+        return create_zarr(
+            self.out, shape, np.int32, axes, self.image.scale, self.image.units, chunks
+        )
+
+    def _write(self, labels: Any, probability: npt.NDArray[np.float16] | None) -> None:
+        if self.out is None:
+            return
+        axes, scale, units = self.image.label_axes(), self.image.scale, self.image.units
+        if self.out.suffix != ".zarr":
+            write_tiff(self.out, smallest(labels), axes, scale, units)
+        if probability is not None:
+            beside = self.out.with_name(f"{self.out.stem}.probability.tif")
+            write_tiff(beside, probability.astype(np.float32), "C" + axes, scale, units)
+
+
+def smallest(labels: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+    """Labels in the smallest unsigned type that holds them all."""
+    return labels.astype(np.min_scalar_type(int(labels.max(initial=0))))

@@ -1,0 +1,145 @@
+"""OME-TIFF, compressed, with the size of its pixels; all or nothing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..image import AXES, Image
+from .files import replacing, stem
+from .units import in_micrometers, symbol
+
+_TILE = 512
+_TILED_FROM = 2048
+_SMALL_BYTES = 2**28
+
+
+def write_tiff(
+    path: str | Path,
+    array: Any,
+    axes: str = "",
+    scale: Mapping[str, float] | None = None,
+    units: Mapping[str, str] | None = None,
+    *,
+    channel_names: Sequence[str] = (),
+) -> None:
+    """Write an OME-TIFF, zlib compressed. An old file stays as it is until the new one is whole.
+
+    Parameters
+    ----------
+    path
+        File to write; folders above it are created.
+    array
+        Pixels; a large lazy array is read tile by tile. Written along ``TCZYX``, RGB along
+        ``TZYXC``. TIFF readers know no bool, float16 and 64-bit integers: these become uint8,
+        float32 and 32-bit integers.
+    axes
+        Letters of ``TCZYX``, one an axis of `array`, in any order; guessed where left out.
+    scale, units
+        Size of a pixel and its unit per axis letter, as in `Image`.
+    channel_names
+        One a channel, or none.
+
+    Raises
+    ------
+    InputError
+        If the axes do not fit, or the values do not fit into 32 bits.
+    OSError
+        If it could not be written, such as on a full disk.
+    """
+    import tifffile
+
+    path = Path(path)
+    image = Image(array, axes, dict(scale or {}), {}, dict(units or {}), name=stem(path))
+    is_rgb = image.axes[-3:] == "YXC" and image.n_channels == 3 and image.dtype.str[1:] in _RGB
+    order = "".join(a for a in ("TZYXC" if is_rgb else AXES) if a in image.axes)
+    dtype = _storable(image, order)
+    lengths = {a: image.length(a) for a in order}
+    is_tiled = max(lengths["Y"], lengths["X"]) > _TILED_FROM
+    data: Any
+    if isinstance(array, np.ndarray) or math.prod(image.shape) * dtype.itemsize <= _SMALL_BYTES:
+        data = np.asarray(array).transpose([image.axes.index(a) for a in order])
+        data = data.astype(dtype, copy=False)
+    else:
+        data, is_tiled = (b.astype(dtype, copy=False) for b in _blocks(image, order)), True
+    with replacing(path) as partial:
+        tifffile.imwrite(
+            partial,
+            data,
+            shape=tuple(lengths.values()),
+            dtype=dtype,
+            ome=True,
+            bigtiff=math.prod(image.shape) * dtype.itemsize > 2**32 - 2**25,
+            photometric="rgb" if is_rgb else "minisblack",
+            tile=(_TILE, _TILE) if is_tiled else None,
+            compression="zlib",
+            metadata=_metadata(image, order, is_rgb, channel_names),
+            **_resolution(image),
+        )
+
+
+_RGB = "u1", "u2"
+
+
+def _storable(image: Image, order: str) -> np.dtype[Any]:
+    """The type in the file: that of the pixels, unless OME-TIFF lacks it."""
+    dtype = image.dtype.newbyteorder("=")
+    if dtype.kind == "b":
+        return np.dtype(np.uint8)
+    if dtype == np.float16:
+        return np.dtype(np.float32)
+    if dtype.kind not in "iu" or dtype.itemsize < 8:
+        return dtype
+    ends = [(int(block.min()), int(block.max())) for block in _blocks(image, order)]
+    low, high = min(e[0] for e in ends), max(e[1] for e in ends)
+    for fitting in (np.int32, np.uint32) if dtype.kind == "i" else (np.uint32,):
+        if np.iinfo(fitting).min <= low and high <= np.iinfo(fitting).max:
+            return np.dtype(fitting)
+    raise InputError(
+        f"{image.name} holds values from {low} to {high}, too large for the 32 bits of a TIFF. "
+        "Number the objects anew, or write a zarr."
+    )
+
+
+def _blocks(image: Image, order: str) -> Iterator[npt.NDArray[Any]]:
+    """Tiles in the order of the file, each along the axes of `order` that a page has."""
+    page = [a for a in order if a in "YX" or (a == "C" and order[-1] == "C")]
+    leading = [a for a in order if a not in page]
+    rows, columns = (range(0, image.length(a), _TILE) for a in "YX")
+    for index in itertools.product(*(range(image.length(a)) for a in leading), rows, columns):
+        at: dict[str, Any] = dict(zip(leading, index[:-2], strict=True))
+        at |= {a: slice(i, i + _TILE) for a, i in zip("YX", index[-2:], strict=True)}
+        block = np.asarray(image.data[tuple(at.get(a, slice(None)) for a in image.axes)])
+        kept = [a for a in image.axes if a in page]
+        yield block.transpose([kept.index(a) for a in page])
+
+
+def _metadata(image: Image, order: str, is_rgb: bool, names: Sequence[str]) -> dict[str, Any]:
+    """OME attributes, in the words of tifffile."""
+    metadata: dict[str, Any] = {"axes": order.replace("C", "S") if is_rgb else order}
+    metadata["Name"] = image.name
+    for axis, name in {a: f"PhysicalSize{a}" for a in "ZYX"}.items() | {("T", "TimeIncrement")}:
+        size = image.scale.get(axis, 0)
+        if axis in order and size > 0:
+            metadata[name] = float(size)
+            unknown = "s" if axis == "T" else "pixel"
+            metadata[f"{name}Unit"] = symbol(image.units.get(axis, "")) or unknown
+    if len(names) == image.n_channels and not is_rgb:
+        metadata["Channel"] = {"Name": list(names)}
+    return metadata
+
+
+def _resolution(image: Image) -> dict[str, Any]:
+    """The plain resolution tags, for readers that know no OME."""
+    factors = [in_micrometers(image.units.get(a, "")) for a in "XY"]
+    sizes = [image.scale.get(a, 0) * (f or 0) for a, f in zip("XY", factors, strict=True)]
+    if not all(size > 0 for size in sizes):
+        return {}
+    return {"resolution": tuple(1e4 / size for size in sizes), "resolutionunit": "CENTIMETER"}

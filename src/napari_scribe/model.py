@@ -1,0 +1,281 @@
+"""A trained model: everything needed to apply it, in one file that holds data and no code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from .device import home
+from .errors import InputError
+from .image import Image
+from .networks import UNet
+from .normalization import Normalization
+from .recipe import Recipe, parse_recipe
+from .targets import Parameters, TargetCoder, coder_of
+
+FORMAT = "napari-scribe model"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and what belongs to it.
+
+    Parameters
+    ----------
+    network
+        The trained network, on the CPU, in float32.
+    recipe
+        How it was made.
+    channels, image_channels
+        Which channels of the training images it sees, and how many those images had.
+    normalization
+        How images are brought to its range.
+    painted, offset
+        Values of the classes in paint, and what is taken off them in results.
+    parameters
+        Decoding parameters, fitted on painted objects.
+    provenance
+        What it was trained on and how: hashes, steps, validation, versions.
+    thumbnail
+        ``(h, w, 3)`` uint8 picture of a training image, or None.
+    """
+
+    network: UNet
+    recipe: Recipe
+    channels: tuple[int, ...]
+    image_channels: int
+    normalization: Normalization
+    painted: tuple[int, ...] = ()
+    offset: int = 0
+    parameters: Parameters = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    thumbnail: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def dimensions(self) -> int:
+        """2 or 3: how many axes of space a frame has."""
+        return self.recipe.network.dimensions
+
+    @property
+    def coder(self) -> TargetCoder:
+        """The form of its answer."""
+        return coder_of(self.recipe, self.painted, self.offset)
+
+    def channels_for(self, image: Image) -> tuple[int, ...]:
+        """Which channels of an image go in.
+
+        Raises
+        ------
+        InputError
+            If the image has neither the channels of the training images nor just the needed ones.
+        """
+        if image.n_channels == self.image_channels:
+            return self.channels
+        if image.n_channels == len(self.channels):
+            return tuple(range(image.n_channels))
+        raise InputError(
+            f"{image.name} has {_count(image.n_channels, 'channel')}, but this model was trained "
+            f"on {_count(self.image_channels, 'channel')} and uses {len(self.channels)}. Choose "
+            "an image with the same channels, or check the axes of this one (--axes)."
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model to one zip file, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        path = Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    self._write(file)
+                os.replace(temporary, path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise InputError(
+                f"Cannot write the model to {path}: {error.strerror or error}. "
+                "Choose another place or make room."
+            ) from None
+        return path
+
+    def _write(self, file: Any) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("model.json", json.dumps(self.description(), indent=1))
+            archive.writestr("weights.safetensors", save_tensors(self.network.state_dict()))
+            if self.thumbnail is not None:
+                archive.writestr("thumbnail.png", _png(self.thumbnail))
+
+    def description(self) -> dict[str, Any]:
+        """Everything but the weights, as plain values for JSON."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "recipe": self.recipe.model_dump(),
+            "heads": [vars(head) for head in self.coder.heads],
+            "channels": list(self.channels),
+            "image_channels": self.image_channels,
+            "normalization": vars(self.normalization),
+            "painted": list(self.painted),
+            "offset": self.offset,
+            "parameters": self.parameters,
+            "provenance": self.provenance,
+        }
+
+    def changed(self, **changes: Any) -> Model:
+        """The same model with some fields changed."""
+        return replace(self, **changes)
+
+
+def build_network(recipe: Recipe, n_channels: int, coder: TargetCoder) -> UNet:
+    """A fresh network for a recipe."""
+    return UNet(recipe.network, n_channels, sum(head.channels for head in coder.heads))
+
+
+def model_folder() -> Path:
+    """Where the models that were trained are kept."""
+    return home() / "models"
+
+
+def kept_models() -> list[Path]:
+    """Files of the kept models, newest first."""
+    return sorted(model_folder().glob("*.zip"), key=lambda p: p.stat().st_mtime, reverse=True)
+
+
+def find_model(name: str | Path) -> Path:
+    """The file of a model: a path, or the name of one that is kept.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    kept = model_folder() / f"{path.name.removesuffix('.zip')}.zip"
+    if path.name == str(name) and kept.is_file():
+        return kept
+    names = ", ".join(p.stem for p in kept_models()[:10]) or "none"
+    raise InputError(f"There is no model '{name}': give a file. Models kept by name: {names}.")
+
+
+def load_model(name: str | Path) -> Model:
+    """Read a model. Nothing in the file is run.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not a model, is damaged, or was written by a newer
+        version.
+    """
+    path = find_model(name)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            values = json.loads(archive.read("model.json"))
+            if not isinstance(values, dict) or values.get("format") != FORMAT:
+                raise KeyError("format")
+            if values["version"] > VERSION:
+                raise InputError(
+                    f"{path.name} was written by a newer napari-scribe (file version "
+                    f"{values['version']}, this one reads up to {VERSION}). Upgrade to open it."
+                )
+            weights = load_tensors(archive.read("weights.safetensors"))
+            thumbnail = (
+                _from_png(archive.read("thumbnail.png"))
+                if "thumbnail.png" in archive.namelist()
+                else None
+            )
+        return _assemble(values, weights, thumbnail)
+    except InputError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        SafetensorError,
+        OSError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        raise InputError(
+            f"{path} is not a model of napari-scribe, or it is damaged "
+            f"({type(error).__name__}). Choose a file that napari-scribe saved."
+        ) from None
+
+
+def _assemble(
+    values: dict[str, Any], weights: dict[str, Any], thumbnail: npt.NDArray[np.uint8] | None
+) -> Model:
+    recipe = parse_recipe(values["recipe"])
+    painted, offset = tuple(values["painted"]), int(values["offset"])
+    channels = tuple(values["channels"])
+    network = build_network(recipe, len(channels), coder_of(recipe, painted, offset))
+    network.load_state_dict(weights)
+    return Model(
+        network=network.eval(),
+        recipe=recipe,
+        channels=channels,
+        image_channels=int(values["image_channels"]),
+        normalization=Normalization(**values["normalization"]),
+        painted=painted,
+        offset=offset,
+        parameters=dict(values["parameters"]),
+        provenance=dict(values["provenance"]),
+        thumbnail=thumbnail,
+    )
+
+
+def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    from imageio.v3 import imwrite
+
+    buffer = io.BytesIO()
+    imwrite(buffer, pixels, extension=".png")
+    return buffer.getvalue()
+
+
+def _from_png(data: bytes) -> npt.NDArray[np.uint8]:
+    from imageio.v3 import imread
+
+    return np.asarray(imread(data, extension=".png"), dtype=np.uint8)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def as_tuple(channels: Sequence[int] | None, image: Image) -> tuple[int, ...]:
+    """Channels as chosen, all when None.
+
+    Raises
+    ------
+    InputError
+        If the image lacks one of them.
+    """
+    chosen = tuple(range(image.n_channels)) if channels is None else tuple(channels)
+    if not chosen or min(chosen) < 0 or max(chosen) >= image.n_channels:
+        raise InputError(
+            f"{image.name} has channels 0 to {image.n_channels - 1}; {list(chosen)} were chosen."
+        )
+    return chosen

@@ -1,0 +1,6 @@
+"""Networks, and the geometry that inference needs of them."""
+
+from .geometry import Geometry, geometry_of
+from .unet import UNet
+
+__all__ = ["Geometry", "UNet", "geometry_of"]

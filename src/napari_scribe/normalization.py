@@ -1,0 +1,121 @@
+"""One affine change of the intensities per image and channel, from a bounded sample of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+from .image import Image
+
+SAMPLE = 2_000_000
+"""How many pixels of a channel are looked at."""
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How images are brought to one range: part of a model.
+
+    Parameters
+    ----------
+    low, high
+        Percentiles that become 0 and 1.
+    floor
+        Contrast (the difference of the two percentiles) below which a channel counts as flat, in
+        the units of images of type `dtype`. What is flat becomes 0 everywhere.
+    dtype
+        Type of the images that the model was trained on.
+    """
+
+    low: float = 1.0
+    high: float = 99.8
+    floor: float = 0.0
+    dtype: str = "float32"
+
+    def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
+        """Measure an image.
+
+        Raises
+        ------
+        InputError
+            If it holds NaN or infinite pixels (in the sample that is looked at).
+        """
+        sample = sample_pixels(image, channels)
+        if sample.dtype.kind == "f" and not np.isfinite(sample).all():
+            raise InputError(
+                f"{image.name} has NaN or infinite pixels. Replace them first, for example with "
+                "numpy.nan_to_num."
+            )
+        low, high = np.percentile(sample.astype(np.float32), [self.low, self.high], axis=1)
+        # Few bright pixels on an even ground: the percentiles fall together, the extremes do not.
+        narrow = high <= low
+        low = np.where(narrow, sample.min(axis=1), low).astype(np.float32)
+        high = np.where(narrow, sample.max(axis=1), high).astype(np.float32)
+        flat = high - low <= self._floor_for(image.dtype)
+        return Statistics(low, high, flat)
+
+    def _floor_for(self, dtype: np.dtype[Any]) -> float:
+        """The floor in the units of another type: integers are compared by their range."""
+        trained = np.dtype(self.dtype)
+        if dtype.kind in "ui" and trained.kind in "ui":
+            return self.floor * min(1.0, float(np.iinfo(dtype).max) / float(np.iinfo(trained).max))
+        return self.floor if dtype == trained else 0.0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The numbers of one image: arrays with one value a channel."""
+
+    low: npt.NDArray[np.float32]
+    high: npt.NDArray[np.float32]
+    flat: npt.NDArray[np.bool_]
+
+    def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Normalize ``(C, *spatial)``; flat channels become 0."""
+        shape = (-1,) + (1,) * (pixels.ndim - 1)
+        gain = np.where(self.flat, 0, 1 / np.maximum(self.high - self.low, 1e-20))
+        out = pixels.astype(np.float32)
+        out -= self.low.reshape(shape)
+        out *= gain.astype(np.float32).reshape(shape)
+        return out
+
+
+def sample_pixels(
+    image: Image, channels: Sequence[int] | None = None, seed: int = 0
+) -> npt.NDArray[Any]:
+    """A sample of an image's pixels, ``(C, n)``, the same one each time.
+
+    Small images are taken whole; of large ones, blocks of 128 px at seeded places.
+    """
+    dimensions = 2
+    frames = list(image.frames(dimensions))
+    shape = image.frame_shape(dimensions)
+    rng = np.random.default_rng(seed)
+    per_frame = max(SAMPLE // len(frames), 128 * 128)
+    if len(frames) * min(per_frame, int(np.prod(shape))) > SAMPLE:
+        chosen = np.sort(rng.choice(len(frames), SAMPLE // per_frame, replace=False))
+        frames = [frames[i] for i in chosen]
+    parts = []
+    for frame in frames:
+        for window in _blocks(shape, per_frame, rng):
+            block = image.read(frame, window, channels)
+            parts.append(block.reshape(len(block), -1))
+    return np.concatenate(parts, axis=1)
+
+
+def _blocks(
+    shape: tuple[int, ...], n_pixels: int, rng: np.random.Generator, side: int = 128
+) -> list[tuple[slice, ...]]:
+    if np.prod(shape) <= n_pixels:
+        return [tuple(slice(0, n) for n in shape)]
+    blocks = []
+    for _ in range(max(1, n_pixels // side ** len(shape))):
+        starts = [int(rng.integers(0, max(1, n - side + 1))) for n in shape]
+        blocks.append(
+            tuple(slice(a, min(a + side, n)) for a, n in zip(starts, shape, strict=True))
+        )
+    return blocks

@@ -1,0 +1,79 @@
+"""Long work as an object: iterate it, stop it, take its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import Generic, TypeVar
+
+Step = TypeVar("Step")
+Result = TypeVar("Result")
+
+_UNSET = object()
+
+
+class Job(Generic[Step, Result]):
+    """A generator of frozen records that the caller drives at its own pace.
+
+    Parameters
+    ----------
+    body
+        Called with this job once, at the first step; returns the generator that does the work.
+        The generator looks at ``stop_requested`` between steps, ends early when it is set, and
+        returns the result.
+    """
+
+    def __init__(self, body: Callable[..., Generator[Step, None, Result]]) -> None:
+        self._body = body
+        self._generator: Generator[Step, None, Result] | None = None
+        self._result: object = _UNSET
+        self._closed = False
+        self.stop_requested = False
+
+    def __iter__(self) -> Iterator[Step]:
+        return self
+
+    def __next__(self) -> Step:
+        if self.done or self._closed:
+            raise StopIteration
+        if self._generator is None:
+            self._generator = self._body(self)
+        try:
+            return next(self._generator)
+        except StopIteration as end:
+            self._result = end.value
+            raise StopIteration from None
+
+    def stop(self) -> None:
+        """Ask for an early end that keeps the best so far; may be called from any thread."""
+        self.stop_requested = True
+
+    def close(self) -> None:
+        """Abandon the work; nothing half written stays behind."""
+        self._closed = True
+        if self._generator is not None:
+            self._generator.close()
+
+    @property
+    def done(self) -> bool:
+        """Whether the work has ended and `result` is there."""
+        return self._result is not _UNSET
+
+    @property
+    def result(self) -> Result:
+        """What the work gave.
+
+        Raises
+        ------
+        RuntimeError
+            If the job has not ended yet, failed or was closed.
+        """
+        if not self.done:
+            raise RuntimeError("The job has no result yet: iterate it to its end first.")
+        return self._result  # type: ignore[return-value]
+
+
+def run(job: Job[Step, Result]) -> Result:
+    """Drive a job to its end and return its result."""
+    for _ in job:
+        pass
+    return job.result

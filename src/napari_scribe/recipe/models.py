@@ -1,0 +1,251 @@
+"""The recipe: pydantic models, told apart by ``kind``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..errors import InputError
+
+
+class _Part(BaseModel):
+    """Frozen, and strict about names: a misspelt key is an error, not a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _pixels(default: float, title: str, description: str, **bounds: Any) -> Any:
+    return Field(
+        default, title=title, description=description, json_schema_extra={"unit": "px"}, **bounds
+    )
+
+
+class UNet(_Part):
+    """U-Net, Ronneberger et al. 2015 (https://arxiv.org/abs/1505.04597)."""
+
+    kind: Literal["unet"] = "unet"
+    dimensions: Literal[2, 3] = Field(
+        2, title="Dimensions", description="2: slice by slice; 3: Z is depth."
+    )
+    depth: int = Field(3, ge=1, le=5, title="Depth", description="How often the image is halved.")
+    width: int = Field(
+        16, ge=2, le=128, title="Width", description="Features at full resolution; doubled below."
+    )
+    padding: Literal["same", "valid"] = Field(
+        "same",
+        title="Padding",
+        description="same: convolutions keep the size; valid: they shrink it, as in the paper.",
+    )
+
+
+
+
+class ObjectsTarget(_Part):
+    """Every object apart: foreground and the distance to each object's own border."""
+
+    kind: Literal["objects"] = "objects"
+    ring: int = _pixels(
+        4,
+        "Ring of background",
+        "How far around a painted object counts as background, where nothing else is painted.",
+        ge=0,
+        le=50,
+    )
+    unpainted: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        title="Weight of unpainted",
+        description="Where objects are painted and no background at all, what is not painted "
+        "counts as background with this small weight.",
+    )
+    border_weight: float = Field(
+        4.0,
+        ge=0,
+        le=100,
+        title="Border weight",
+        description="Extra weight of background between two painted objects (w0 of the paper).",
+    )
+    border_sigma: float = _pixels(
+        3.0, "Border width", "How far that weight reaches (sigma of the paper).", gt=0, le=50
+    )
+
+
+class ClassesTarget(_Part):
+    """One class a pixel."""
+
+    kind: Literal["classes"] = "classes"
+
+
+Target = Annotated[ObjectsTarget | ClassesTarget, Field(discriminator="kind")]
+
+
+class Augmentation(_Part):
+    """Random changes of every training patch."""
+
+    flip: bool = Field(True, title="Flip", description="Mirror at random.")
+    rotation: float = Field(
+        180.0,
+        ge=0,
+        le=180,
+        title="Rotation",
+        description="Largest turn, either way.",
+        json_schema_extra={"unit": "degrees"},
+    )
+    scaling: float = Field(
+        2.0, ge=1, le=4, title="Scaling", description="Largest factor of growing or shrinking."
+    )
+    elastic: float = _pixels(
+        3.0, "Elastic deformation", "Standard deviation of random displacements.", ge=0, le=30
+    )
+    elastic_grid: int = _pixels(
+        32, "Elastic grid", "Distance between the random displacements.", ge=4, le=256
+    )
+    brightness: float = Field(
+        0.2, ge=0, le=2, title="Brightness", description="Largest shift, in units of the contrast."
+    )
+    contrast: float = Field(
+        1.5, ge=1, le=10, title="Contrast", description="Largest factor of the contrast."
+    )
+    gamma: float = Field(1.5, ge=1, le=5, title="Gamma", description="Largest exponent.")
+    noise: float = Field(
+        0.1, ge=0, le=1, title="Noise", description="Largest standard deviation of added noise."
+    )
+    blur: float = _pixels(1.0, "Blur", "Largest standard deviation of a blur.", ge=0, le=10)
+
+
+class Training(_Part):
+    """How a network learns."""
+
+    patch: int = _pixels(128, "Patch", "Side of a training patch.", ge=16, le=1024)
+    batch: int = Field(4, ge=1, le=256, title="Batch", description="Patches per step.")
+    learning_rate: float = Field(
+        2e-3, gt=0, le=1, title="Learning rate", description="Step size of AdamW, constant."
+    )
+    weight_decay: float = Field(
+        1e-2, ge=0, le=1, title="Weight decay", description="Pull of the weights to zero (AdamW)."
+    )
+    averaging: float = Field(
+        8.0,
+        ge=0,
+        le=1000,
+        title="Averaging",
+        description="The weights are averaged over the last 1/averaging of the run, or so.",
+    )
+    balance: float = Field(
+        3.0,
+        ge=1,
+        le=1000,
+        title="Balance",
+        description="How much more a rare class may weigh than a frequent one.",
+    )
+    validate_every: int = Field(
+        50, ge=1, title="Validate every", description="Steps between looks at held-out paint."
+    )
+    seed: int = Field(0, ge=0, title="Seed", description="Same seed and steps, same model.")
+
+
+class Tiling(_Part):
+    """How a model is run over an image."""
+
+    tile: int = _pixels(512, "Tile", "Side of what a tile keeps; the halo comes on top.", ge=1)
+    batch: int = Field(1, ge=1, le=256, title="Batch", description="Tiles per forward pass.")
+
+
+class Recipe(_Part):
+    """Everything that decides what is trained and how.
+
+    ``Recipe(task="objects")`` is short for ``Recipe(target=ObjectsTarget())``.
+    """
+
+    target: Target = ObjectsTarget()
+    network: UNet = UNet()
+    training: Training = Training()
+    augmentation: Augmentation = Augmentation()
+    tiling: Tiling = Tiling()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _task_names_the_target(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "task" in values:
+            values = dict(values)
+            task = values.pop("task")
+            target = values.get("target", {})
+            if isinstance(target, dict):
+                values["target"] = {**target, "kind": task}
+        return values
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+
+    @property
+    def task(self) -> Literal["objects", "classes"]:
+        """What is answered: ``objects`` or ``classes``."""
+        return self.target.kind
+
+    def changed(self, values: dict[str, Any]) -> Recipe:
+        """A recipe with some values replaced.
+
+        Parameters
+        ----------
+        values
+            Dotted names, such as ``{"network.width": 32}``; texts are converted.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown or a value out of bounds.
+        """
+        plain = self.model_dump()
+        for name, value in values.items():
+            *parents, last = name.split(".")
+            at: Any = plain
+            for key in parents:
+                at = at.get(key) if isinstance(at, dict) else None
+            if not isinstance(at, dict) or last not in at or isinstance(at[last], dict):
+                raise InputError(
+                    f"There is no recipe value '{name}'. "
+                    f"The names are: {', '.join(_names(self.model_dump()))}."
+                )
+            at[last] = value
+        return parse_recipe(plain)
+
+
+def parse_recipe(values: dict[str, Any]) -> Recipe:
+    """Build a recipe from plain values; what is wrong with them is an `InputError`."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+        )
+        raise InputError(f"The recipe does not fit: {reasons}.") from None
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe from a JSON file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or does not hold a recipe.
+    """
+    import json
+
+    try:
+        values = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read the recipe {path}: {error}.") from None
+    return parse_recipe(values)
+
+
+def _names(plain: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            found += _names(value, f"{prefix}{key}.")
+        else:
+            found.append(prefix + key)
+    return found

@@ -1,0 +1,169 @@
+"""Somebody who paints: whole objects and curved strokes of background, from a known truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Boxes = dict[int, tuple[slice, ...]]
+
+_STROKE_LENGTH = 40, 60
+_MARGIN = 15
+
+
+def simulate_paint(
+    truth: npt.NDArray[Any],
+    n_objects: int,
+    n_background: int,
+    seed: int = 0,
+    stroke_width: float = 3,
+    *,
+    is_clustered: bool = False,
+) -> npt.NDArray[Any]:
+    """Paint on an image as a person would: some whole objects, some strokes of background.
+
+    Parameters
+    ----------
+    truth
+        ``YX`` or ``ZYX`` labels, 0 background.
+    n_objects
+        How many objects to paint, at random; those that the border of the image cuts come last.
+    n_background
+        How many curved strokes of 40 to 60 pixels to paint where there is no object, each within
+        one plane. They are shorter where there is no room.
+    seed
+        The same seed gives the same paint.
+    stroke_width
+        Width of the brush, in pixels.
+    is_clustered
+        Whether all paint lies in one part of the image.
+
+    Returns
+    -------
+    paint
+        Of the shape of `truth`, uint8 (int32 from 255 objects on): 0 not painted, 1 background,
+        2 ... one object each. With fewer objects or less room than asked for, what there is.
+    """
+    rng = np.random.default_rng(seed)
+    boxes = find_boxes(truth)
+    chosen = _choose(boxes, truth.shape, n_objects, is_clustered, rng)
+    paint = np.zeros(truth.shape, np.uint8 if len(chosen) < 255 else np.int32)
+    for value, label in enumerate(chosen, start=2):
+        window = boxes[label]
+        paint[window][truth[window] == label] = value
+    for stroke in _strokes(truth, paint, n_background, stroke_width, is_clustered, rng):
+        paint[stroke] = 1
+    return paint
+
+
+def find_boxes(truth: npt.NDArray[Any]) -> Boxes:
+    """The bounding box of each object; numbers may be far apart."""
+    labels, compact = np.unique(truth, return_inverse=True)
+    found = ndimage.find_objects(compact.reshape(truth.shape) + 1)
+    return {int(k): box for k, box in zip(labels, found, strict=True) if k and box}
+
+
+def _choose(
+    boxes: Boxes,
+    shape: tuple[int, ...],
+    n: int,
+    is_clustered: bool,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Which objects are painted: at random, or among those around one of them; whole ones first."""
+    shuffled = [list(boxes)[i] for i in rng.permutation(len(boxes))]
+
+    def is_cut(label: int) -> bool:
+        ends = zip(boxes[label], shape, strict=True)
+        return any(s.start == 0 or s.stop == end for s, end in ends)
+
+    def place(label: int) -> npt.NDArray[Any]:
+        return np.array([(s.start + s.stop) / 2 for s in boxes[label]])
+
+    ordered = sorted(shuffled, key=is_cut)
+    if is_clustered and ordered:
+        focus = place(ordered[0])
+        ordered.sort(key=lambda k: (is_cut(k), float(np.linalg.norm(place(k) - focus))))
+        near = ordered[: 2 * n]
+        ordered = sorted((near[i] for i in rng.permutation(len(near))), key=is_cut)
+    return ordered[:n]
+
+
+def _strokes(
+    truth: npt.NDArray[Any],
+    paint: npt.NDArray[Any],
+    n: int,
+    width: float,
+    is_clustered: bool,
+    rng: np.random.Generator,
+) -> Iterator[tuple[npt.NDArray[np.intp], ...]]:
+    """Indices of the pixels of each stroke of background."""
+    planes = truth.reshape(-1, *truth.shape[-2:])
+    near = _neighbourhood(paint) if is_clustered else np.ones(truth.shape, bool)
+    at = np.arange(-int(width / 2), int(width / 2) + 1)
+    brush = at[:, None] ** 2 + at**2 <= (width / 2) ** 2
+    dab = np.argwhere(brush) - len(at) // 2
+    for _ in range(n):
+        z = int(rng.choice(np.flatnonzero(near.reshape(len(planes), -1).any(1))))
+        is_free = ~ndimage.binary_dilation(planes[z] > 0, brush)
+        starts = np.argwhere(is_free & near.reshape(planes.shape)[z])
+        path = _longest_walk(is_free, starts, rng)
+        if not len(path):
+            continue
+        y, x = np.unique((path[:, None] + dab).reshape(-1, 2), axis=0).T
+        is_inside = (y >= 0) & (x >= 0) & (y < truth.shape[-2]) & (x < truth.shape[-1])
+        y, x = y[is_inside], x[is_inside]
+        yield (np.full_like(y, z), y, x)[-truth.ndim :]
+
+
+def _neighbourhood(paint: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """The box around all painted objects, somewhat widened; all, where nothing is painted."""
+    near = np.zeros(paint.shape, bool)
+    box = ndimage.find_objects((paint > 0).astype(np.uint8))
+    for s in box:
+        near[tuple(slice(max(0, a.start - _MARGIN), a.stop + _MARGIN) for a in s)] = True
+    return near if box else ~near
+
+
+def _longest_walk(
+    is_free: npt.NDArray[np.bool_], starts: npt.NDArray[np.intp], rng: np.random.Generator
+) -> npt.NDArray[np.intp]:
+    """The first of some walks that is as long as it wanted to be, or the longest; ``(n, 2)``."""
+    best: npt.NDArray[np.intp] = np.zeros((0, 2), np.intp)
+    for _ in range(40 if len(starts) else 0):
+        wanted = int(rng.integers(_STROKE_LENGTH[0], _STROKE_LENGTH[1] + 1))
+        path = _walk(is_free, starts[rng.integers(len(starts))], wanted, rng)
+        if len(path) > len(best):
+            best = path
+        if len(path) > wanted:
+            break
+    return best
+
+
+def _walk(
+    is_free: npt.NDArray[np.bool_],
+    start: npt.NDArray[np.intp],
+    length: int,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.intp]:
+    """A curve of steps of one pixel that bends away from what is not free, and ends if it must."""
+    path = [start]
+    at, heading, bend = start.astype(float), rng.uniform(0, 2 * np.pi), 0.0
+    for _ in range(length):
+        bend = 0.9 * bend + rng.normal(0, 0.025)
+        side = 1 if bend >= 0 else -1
+        for turn in (0.0, 0.2, -0.2, 0.4, -0.4, 0.7, -0.7):
+            angle = heading + bend + side * turn
+            ahead = at + np.array([np.sin(angle), np.cos(angle)])
+            y, x = np.rint(ahead).astype(int)
+            if 0 <= y < is_free.shape[0] and 0 <= x < is_free.shape[1] and is_free[y, x]:
+                break
+        else:
+            break
+        at, heading = ahead, angle
+        path.append(np.array([y, x]))
+    return np.array(path)

@@ -1,0 +1,77 @@
+"""What every answer declares: its heads, how paint becomes targets, and how predictions become labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .paint import Labels
+
+HeadKind = Literal["binary", "categorical", "distance"]
+Parameters = dict[str, float]
+Prediction = Mapping[str, npt.NDArray[Any]]
+"""Head name -> ``(channels, *spatial)``, after the head's activation."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """One part of a network's output.
+
+    Parameters
+    ----------
+    name
+        Key in a `Prediction`.
+    channels
+        Output channels that belong to it.
+    kind
+        Decides loss and activation: ``binary`` (sigmoid), ``categorical`` (softmax over the
+        channels; the target is an index), ``distance`` (0 to 1).
+    weight
+        Of its loss in the sum.
+    """
+
+    name: str
+    channels: int
+    kind: HeadKind
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Targets of one frame.
+
+    Parameters
+    ----------
+    values
+        ``(n_heads, *spatial)`` float32; one map a head (an index for categorical heads).
+    weights
+        ``(n_heads, *spatial)`` float32; 0 where nothing is known.
+    held_out
+        ``(*spatial)`` bool; which pixels validate.
+    """
+
+    values: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    held_out: npt.NDArray[np.bool_]
+
+
+class TargetCoder(Protocol):
+    """An answer's form."""
+
+    heads: tuple[Head, ...]
+
+    def encode(self, labels: Labels, held_out: npt.NDArray[np.bool_]) -> Encoded:
+        """Targets of one frame of paint, ``(*spatial)``."""
+        ...
+
+    def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
+        """Labels ``(*spatial)`` from a prediction."""
+        ...
+
+    def fit(self, examples: list[tuple[Prediction, Labels]]) -> Parameters:
+        """The decoding parameters that suit predictions and the paint that belongs to them."""
+        ...

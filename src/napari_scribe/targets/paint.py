@@ -1,0 +1,227 @@
+"""What the user painted, and what is known from it.
+
+In paint, 0 is unknown, 1 background (or class 1), 2 and up are objects drawn whole (or classes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from ..errors import InputError
+from ..image import Frame, Image
+
+Box = tuple[tuple[int, int], ...]
+Labels = npt.NDArray[np.int32]
+HELD_OUT_EVERY = 5
+"""One painted object (or place) in this many is kept for validation."""
+PLACE = 32
+"""Side, in pixels, of the places that background strokes are divided into for validation."""
+
+
+@dataclass(frozen=True)
+class Paint:
+    """A labels image of paint, of the image's shape without channels.
+
+    Parameters
+    ----------
+    array
+        Integers, axes TZYX as far as the image has them.
+    complete
+        Where 0 means background instead of unknown: None for nowhere, True for everywhere, or a
+        list of boxes, each one ``(start, stop)`` per axis of `array`.
+    offset
+        What is taken off a painted value in the results of a class model (1 for masks).
+    """
+
+    array: Any
+    complete: bool | Sequence[Box] | None = None
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if np.dtype(self.array.dtype).kind not in "bui":
+            raise InputError(
+                f"Paint holds {self.array.dtype} values; it needs whole numbers, as in a labels "
+                "layer."
+            )
+
+    @classmethod
+    def from_mask(cls, mask: Any) -> Paint:
+        """Paint from an ordinary mask: 0 is background, 1 and up are objects or classes.
+
+        Results of class models carry the values of the mask.
+        """
+        mask = np.asarray(mask)
+        if mask.dtype.kind == "f" and np.array_equal(mask, np.round(mask)):
+            mask = mask.astype(np.int64)
+        if mask.dtype.kind not in "bui":
+            raise InputError(f"A mask needs whole numbers, this one holds {mask.dtype} values.")
+        if mask.size and mask.min() < 0:
+            raise InputError("A mask needs values of 0 and up, this one has negative ones.")
+        return cls(mask.astype(np.int32) + 1, complete=True, offset=1)
+
+    def frame(self, image: Image, frame: Frame) -> Labels:
+        """The paint of one frame, with ``complete`` regions filled with background."""
+        index = image.label_index(frame)
+        labels = np.asarray(self.array[index]).astype(np.int32)
+        if self.complete is True:
+            labels[labels == 0] = 1
+        elif self.complete:
+            for box in self.complete:
+                window = _box_in_frame(box, index)
+                if window is not None:
+                    inside = labels[window]
+                    inside[inside == 0] = 1
+        return labels
+
+    def snapshot(self) -> Paint:
+        """A copy that later strokes do not change."""
+        return replace(self, array=np.array(self.array))
+
+
+def _box_in_frame(box: Box, index: tuple[int | slice, ...]) -> tuple[slice, ...] | None:
+    window = []
+    for (start, stop), at in zip(box, index, strict=True):
+        if isinstance(at, slice):
+            window.append(slice(start, stop))
+        elif not start <= at < stop:
+            return None
+    return tuple(window)
+
+
+def check_shape(image: Image, paint: Paint) -> None:
+    """Check that paint fits its image.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    shape = tuple(paint.array.shape)
+    if shape != image.label_shape():
+        raise InputError(
+            f"The paint has shape {shape} but {image.name} has {image.label_shape()} "
+            f"(axes {image.label_axes()}). Paint on a labels layer made for this image: "
+            "'New annotations' makes one."
+        )
+
+
+def check_values(found: set[int], task: str) -> None:
+    """Check the values found in all paint together (0 left out).
+
+    Raises
+    ------
+    InputError
+        If a network cannot learn from them.
+    """
+    if not found:
+        raise InputError(
+            "Nothing is painted yet. Paint some objects, each with a number of its own from 2 "
+            "up, and a few strokes of background with 1."
+            if task == "objects"
+            else "Nothing is painted yet. Paint a few strokes of each class, from 1 up."
+        )
+    if task == "objects" and found == {1}:
+        raise InputError(
+            "The paint holds no object: everything has label 1, which means background. "
+            "Paint each object with a number of its own from 2 up; if these are objects already, "
+            "make it an ordinary mask (--complete, or Paint.from_mask)."
+        )
+    if task == "classes" and len(found) < 2:
+        raise InputError(
+            f"Only class {found.pop()} is painted. Paint some strokes of a second class too: "
+            "a network learns classes from their difference."
+        )
+
+
+def question(paint: npt.NDArray[Any], task: str) -> str | None:
+    """A question for the user where paint looks like one of two common slips; else None.
+
+    The slips are nuclei painted with napari's default label 1, and an ordinary mask (0 is
+    background, 1, 2, 3 ... are objects) taken for paint.
+    """
+    if task != "objects":
+        return None
+    paint = np.asarray(paint)
+    ones = paint == 1
+    others = np.unique(paint[paint > 1])
+    if not ones.any():
+        return None
+    blobs, n_blobs = ndimage.label(ones)
+    if len(others) == 0:
+        if n_blobs >= 3 and _mean_solidity(blobs, n_blobs) > 0.8:
+            return (
+                f"All {n_blobs} painted pieces have label 1, which means background. "
+                "Are they objects?"
+            )
+        return None
+    sizes = np.bincount(paint[paint > 1].ravel())[others]
+    like_an_object = 0.2 * np.median(sizes) < ones.sum() < 5 * np.median(sizes)
+    consecutive = others[0] == 2 and others[-1] == len(others) + 1
+    if n_blobs == 1 and consecutive and len(others) >= 3 and like_an_object:
+        if _mean_solidity(blobs, 1) > 0.8:
+            return (
+                "Label 1 looks like an object among the others, but 1 means background in paint. "
+                "Is this an ordinary mask, where 0 is background and every number an object?"
+            )
+    return None
+
+
+def objects_from_ones(paint: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """Paint in which every piece of label 1 is an object of its own (the answer "yes")."""
+    paint = np.asarray(paint)
+    blobs, n_blobs = ndimage.label(paint == 1)
+    out = np.where(paint > 1, paint + n_blobs, 0).astype(np.int32)
+    out[blobs > 0] = blobs[blobs > 0] + 1
+    return out
+
+
+def _mean_solidity(blobs: npt.NDArray[Any], n: int, most: int = 50) -> float:
+    """Mean share of each piece's bounding ellipse that it fills: near 1 for blobs, low for strokes."""
+    filled = []
+    for i, window in enumerate(ndimage.find_objects(blobs, max_label=min(n, most)), start=1):
+        if window is None:
+            continue
+        mask = blobs[window] == i
+        ellipse = np.prod(mask.shape) * (np.pi / 4 if mask.ndim == 2 else np.pi / 6)
+        filled.append(min(1.0, mask.sum() / ellipse))
+    return float(np.mean(filled)) if filled else 0.0
+
+
+def held_out(labels: Labels, image_index: int, n_images: int, task: str) -> npt.NDArray[np.bool_]:
+    """Which painted pixels validate instead of training.
+
+    Whole images where there are many (one in ten); else whole objects, by their label, and whole
+    places of background or of a class. None of these choices moves while more is painted.
+
+    Parameters
+    ----------
+    labels
+        Paint of one frame, ``(*spatial)``.
+    image_index, n_images
+        Which of how many images this is.
+    task
+        ``objects`` or ``classes``.
+
+    Returns
+    -------
+    mask
+        ``(*spatial)``.
+    """
+    if n_images >= 2 * HELD_OUT_EVERY:
+        chosen = image_index % (2 * HELD_OUT_EVERY) == HELD_OUT_EVERY - 1
+        return np.full(labels.shape, chosen)
+    index = np.ogrid[tuple(slice(0, n) for n in labels.shape)]
+    place = np.zeros((1,) * labels.ndim, dtype=np.int64)
+    for step, along in enumerate(index, start=1):
+        place = place + step * (along // PLACE)
+    by_place = (place + image_index) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    if task == "classes":
+        return np.broadcast_to(by_place, labels.shape).copy()
+    by_label = (labels + 2 * image_index) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    return np.where(labels > 1, by_label, by_place)

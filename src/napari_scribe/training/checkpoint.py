@@ -1,0 +1,147 @@
+"""Everything that changes while a network learns, and how it is kept for Continue."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from ..networks import UNet
+from ..recipe import Training
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training that can go on exactly where it stopped.
+
+    Parameters
+    ----------
+    tensors
+        Network, average, best weights, optimizer and random states.
+    numbers
+        Steps done, best validation, and what else is no tensor.
+    """
+
+    tensors: Tensors
+    numbers: dict[str, Any]
+
+    def to_bytes(self) -> bytes:
+        """As safetensors, with the numbers as JSON among its metadata: data, no code."""
+        return save_tensors(self.tensors, metadata={"numbers": json.dumps(self.numbers)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Checkpoint:
+        """Read what `to_bytes` wrote."""
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return cls(load_tensors(data), json.loads(header["__metadata__"]["numbers"]))
+
+
+class TrainState:
+    """A network while it learns.
+
+    Parameters
+    ----------
+    network
+        Trained in place, on the device.
+    recipe
+        Learning rate and decay.
+    seed
+        Of every random number of the training.
+
+    Attributes
+    ----------
+    average
+        Polynomial-decay average of the weights (Shamir and Zhang 2013,
+        https://arxiv.org/abs/1212.1824): it follows the last tenth of the run, however long that
+        will be, so no end has to be known.
+    best
+        Weights of the average with the lowest validation loss, and that loss.
+    """
+
+    def __init__(self, network: UNet, recipe: Training, seed: int) -> None:
+        self.network = network
+        self.average = copy.deepcopy(network).eval()
+        self.recipe = recipe
+        self.generator = torch.Generator().manual_seed(seed)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            fused=next(network.parameters()).device.type in ("cpu", "cuda"),
+        )
+        self.index = 0
+        self.best: Tensors | None = None
+        self.best_loss: float | None = None
+
+    def update_average(self) -> None:
+        """Take the network's weights into the average; to be called after each step."""
+        share = (self.recipe.averaging + 1) / (self.index + self.recipe.averaging)
+        pairs = zip(
+            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+        )
+        kept, new = zip(*((a, b) for a, b in pairs if a.is_floating_point()), strict=True)
+        torch._foreach_lerp_(list(kept), list(new), min(1.0, share))
+
+    def keep_if_best(self, loss: float) -> bool:
+        """Keep the average as the best one if its validation loss is the lowest so far."""
+        if self.best_loss is not None and loss >= self.best_loss:
+            return False
+        self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
+        self.best_loss = loss
+        return True
+
+    def result(self) -> Tensors:
+        """The weights to give back: the best, or the average where nothing validates."""
+        return self.best if self.best is not None else dict(self.average.state_dict())
+
+    def checkpoint(self) -> Checkpoint:
+        """A copy of everything, on the CPU."""
+        parts: dict[str, Tensors] = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "best": self.best or {},
+            "optimizer": self._optimizer_tensors(),
+            "random": {"generator": self.generator.get_state()},
+        }
+        tensors = {
+            f"{part}/{name}": tensor.detach().to("cpu", copy=True).contiguous()
+            for part, named in parts.items()
+            for name, tensor in named.items()
+        }
+        return Checkpoint(tensors, {"index": self.index, "best_loss": self.best_loss})
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a checkpoint of the same network."""
+        parts: dict[str, Tensors] = {}
+        for name, tensor in checkpoint.tensors.items():
+            part, _, rest = name.partition("/")
+            parts.setdefault(part, {})[rest] = tensor
+        self.network.load_state_dict(parts["network"])
+        self.average.load_state_dict(parts["average"])
+        device = next(self.network.parameters()).device
+        best = parts.get("best")
+        self.best = {k: v.to(device) for k, v in best.items()} if best else None
+        self.index = checkpoint.numbers["index"]
+        self.best_loss = checkpoint.numbers["best_loss"]
+        self._restore_optimizer(parts.get("optimizer", {}))
+        self.generator.set_state(parts["random"]["generator"])
+
+    def _optimizer_tensors(self) -> Tensors:
+        state = self.optimizer.state_dict()["state"]
+        return {f"{i}.{k}": v for i, entry in state.items() for k, v in entry.items()}
+
+    def _restore_optimizer(self, tensors: Tensors) -> None:
+        state: dict[int, Tensors] = {}
+        for name, tensor in tensors.items():
+            i, _, key = name.partition(".")
+            state.setdefault(int(i), {})[key] = tensor.clone()
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,130 @@
+"""From trained weights to a model: decoding parameters, provenance, thumbnail."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..inference.engine import Predictor, predict_window, tile_reader
+from ..model import Model
+from ..networks import UNet
+from ..normalization import sample_pixels
+from ..targets import Parameters, Prediction
+from ..targets.paint import Labels
+from .checkpoint import TrainState
+from .patches import Region
+
+if TYPE_CHECKING:
+    from .train import Setup
+
+FIT_PIXELS = 1_000_000
+"""How many pixels the decoding parameters are fitted on."""
+ENOUGH_OBJECTS = 5
+
+
+def fit_parameters(
+    setup: Setup, network: UNet, regions: Sequence[Region], dtype: torch.dtype
+) -> Parameters:
+    """Decoding parameters, fitted on held-out objects, or on all where few are held out."""
+    n_held = sum(len(np.unique(r.paint[r.held & (r.paint > 1)])) for r in regions)
+    only_held = n_held >= ENOUGH_OBJECTS
+    predictor = Predictor(network, setup.coder.heads, setup.device, dtype)
+    examples: list[tuple[Prediction, Labels]] = []
+    n_pixels = 0
+    for region in regions:
+        paint = np.where(region.held, region.paint, 0) if only_held else region.paint
+        if not (paint > 1).any() or (examples and n_pixels + paint.size > FIT_PIXELS):
+            continue
+        examples.append((_predict(setup, predictor, region), paint))
+        n_pixels += paint.size
+    return setup.coder.fit(examples)
+
+
+def _predict(setup: Setup, predictor: Predictor, region: Region) -> Prediction:
+    index, frame, origin = region.key
+    window = tuple(slice(a, a + n) for a, n in zip(origin, region.paint.shape, strict=True))
+    read = tile_reader(
+        setup.images[index],
+        frame,
+        setup.channels,
+        setup.statistics[index],
+        setup.recipe.network.dimensions,
+    )
+    return predict_window(predictor, read, window, setup.recipe.tiling.tile)
+
+
+def assemble(
+    setup: Setup,
+    network: UNet,
+    parameters: Parameters,
+    state: TrainState,
+    history: list[tuple[int, float]],
+    seconds: float,
+) -> Model:
+    """Put the model together."""
+    return Model(
+        network=network,
+        recipe=setup.recipe,
+        channels=setup.channels,
+        image_channels=setup.images[0].n_channels,
+        normalization=setup.normalization,
+        painted=setup.painted,
+        offset=setup.offset,
+        parameters=parameters,
+        provenance=_provenance(setup, state, history, seconds),
+        thumbnail=_thumbnail(setup),
+    )
+
+
+def _provenance(
+    setup: Setup, state: TrainState, history: list[tuple[int, float]], seconds: float
+) -> dict[str, Any]:
+    from .. import __version__
+
+    images = [
+        {
+            "name": image.name,
+            "shape": list(image.shape),
+            "axes": image.axes,
+            "sample": _hash(sample_pixels(image, setup.channels)),
+            "paint": _hash(np.asarray(paint.array)),
+        }
+        for image, paint in zip(setup.images, setup.paints, strict=True)
+    ]
+    return {
+        "images": images,
+        "steps": state.index,
+        "seconds": round(seconds, 1),
+        "validation": history[-200:],
+        "best_validation": state.best_loss,
+        "device": setup.device.type,
+        "versions": {
+            "napari-scribe": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _hash(array: npt.NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+
+
+def _thumbnail(setup: Setup, side: int = 128) -> npt.NDArray[np.uint8]:
+    """The middle of the first image, its first channels as grey or colour."""
+    image = setup.images[0]
+    shape = image.frame_shape(2)
+    window = tuple(
+        slice(max(0, n // 2 - side // 2), max(0, n // 2 - side // 2) + min(n, side))
+        for n in shape
+    )
+    frame = next(iter(image.frames(2)))
+    pixels = setup.statistics[0].apply(image.read(frame, window, setup.channels))
+    colours = pixels if len(pixels) == 3 else np.repeat(pixels[:1], 3, axis=0)
+    return (np.clip(colours, 0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)

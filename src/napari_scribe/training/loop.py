@@ -1,0 +1,119 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..inference.engine import memory_format
+from .checkpoint import TrainState
+from .patches import Batch
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class Data(Protocol):
+    """What the loop learns from; may change between steps."""
+
+    def draw(self) -> Batch:
+        """The next training batch."""
+        ...
+
+    @property
+    def validation(self) -> Sequence[Batch]:
+        """Fixed batches that are never trained on; empty where there are none."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Counts up whenever the data changes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step: its number, its loss, and the validation loss where one was taken."""
+
+    index: int
+    loss: float
+    validation: float | None
+
+
+def learn(
+    state: TrainState, data: Data, loss: Loss, dtype: torch.dtype
+) -> Generator[Progress, None, None]:
+    """Train without end, one step per record; the caller decides when it is enough.
+
+    Parameters
+    ----------
+    state
+        Changed in place.
+    data
+        Batches.
+    loss
+        ``(logits, values, weights) -> scalar``.
+    dtype
+        Precision of the convolutions; the weights stay float32.
+    """
+    device = next(state.network.parameters()).device
+    scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
+    version = data.version
+    while True:
+        if data.version != version:
+            version = data.version
+            _rescore_best(state, data, loss, dtype)
+        value = _step(state, data.draw(), loss, dtype, scaler)
+        validation = None
+        if data.validation and state.index % state.recipe.validate_every == 0:
+            validation = validate(state.average, data.validation, loss, dtype)
+            state.keep_if_best(validation)
+        yield Progress(state.index, value, validation)
+
+
+def _step(
+    state: TrainState,
+    batch: Batch,
+    loss: Loss,
+    dtype: torch.dtype,
+    scaler: torch.amp.GradScaler,
+) -> float:
+    state.network.train()
+    value = loss(forward(state.network, batch.pixels, dtype), batch.values, batch.weights)
+    state.optimizer.zero_grad(set_to_none=True)
+    scaler.scale(value).backward()
+    scaler.step(state.optimizer)
+    scaler.update()
+    state.index += 1
+    state.update_average()
+    return float(value.detach())
+
+
+def forward(network: torch.nn.Module, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Logits, float32, of pixels ``(N, C, *spatial)``."""
+    x = pixels.contiguous(memory_format=memory_format(pixels.ndim - 2))
+    with torch.autocast(x.device.type, dtype=dtype, enabled=dtype != torch.float32):
+        logits: Tensor = network(x)
+    return logits.float()
+
+
+def validate(
+    network: torch.nn.Module, batches: Sequence[Batch], loss: Loss, dtype: torch.dtype
+) -> float:
+    """Mean loss of a network in evaluation mode."""
+    with torch.inference_mode():
+        values = [loss(forward(network, b.pixels, dtype), b.values, b.weights) for b in batches]
+    return float(torch.stack(values).mean())
+
+
+def _rescore_best(state: TrainState, data: Data, loss: Loss, dtype: torch.dtype) -> None:
+    """Other data, other losses: the best so far is measured anew, so that it can be beaten."""
+    if state.best is None or not data.validation:
+        return
+    current = {k: v.clone() for k, v in state.average.state_dict().items()}
+    state.average.load_state_dict(state.best)
+    state.best_loss = validate(state.average, data.validation, loss, dtype)
+    state.average.load_state_dict(current)

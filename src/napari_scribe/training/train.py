@@ -1,0 +1,466 @@
+"""The public job `train`: from paint to a model."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..device import pick_device, precision
+from ..errors import InputError
+from ..image import Frame, Image
+from ..inference.engine import Predictor, predict_window, tile_reader
+from ..inference.segment import as_image
+from ..model import Model, as_tuple, build_network
+from ..normalization import Normalization, Statistics
+from ..progress import Job
+from ..recipe import Recipe
+from ..targets import Paint, TargetCoder, coder_of
+from ..targets.paint import Labels, check_shape, check_values
+from .checkpoint import Checkpoint, TrainState
+from .finish import assemble, fit_parameters
+from .loop import learn, validate
+from .losses import total_loss
+from .patches import Batch, PatchSampler, Region, RegionLoader, validation_batches
+
+FINISH = 1.0
+"""Seconds kept back of ``seconds`` for choosing the decoding parameters."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the network answers in a window while it learns.
+
+    Parameters
+    ----------
+    image_index, frame, window
+        Where.
+    labels
+        ``(*window)``, decoded.
+    probability
+        ``(channels, *window)`` of the first head.
+    """
+
+    image_index: int
+    frame: Frame
+    window: tuple[slice, ...]
+    labels: Labels
+    probability: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """A record of `train`.
+
+    Parameters
+    ----------
+    index
+        Steps done, those before a Continue included.
+    loss
+        Of this step.
+    validation
+        Loss on held-out paint; None where this step took none.
+    elapsed
+        Seconds since the start of this job.
+    fraction
+        How much of the steps or seconds asked for is done; None without an end.
+    preview
+        An answer to `TrainJob.request_preview`.
+    note
+        Something the user should know, or empty.
+    """
+
+    index: int
+    loss: float
+    validation: float | None
+    elapsed: float
+    fraction: float | None
+    preview: Preview | None = None
+    note: str = ""
+
+
+class TrainJob(Job[TrainStep, Model]):
+    """A running training. Everything here may be called from any thread.
+
+    Attributes
+    ----------
+    checkpoint
+        After the end: what ``train(..., resume=...)`` goes on from.
+    kept_parent
+        After the end: whether fine-tuning did not help, so that the result is the model it
+        started from.
+    """
+
+    checkpoint: Checkpoint | None = None
+    kept_parent: bool = False
+
+    def __init__(self, body: Any) -> None:
+        super().__init__(body)
+        self._lock = threading.Lock()
+        self._paints: list[Paint] | None = None
+        self._request: tuple[int, Frame, tuple[slice, ...]] | None = None
+
+    def update_paint(self, paints: Sequence[Paint]) -> None:
+        """Let the next steps learn from newer paint, one per image; a snapshot, not changed later."""
+        with self._lock:
+            self._paints = list(paints)
+
+    def request_preview(
+        self, image_index: int, frame: Frame, window: tuple[slice, ...]
+    ) -> None:
+        """Ask for an answer in a window (a slice per spatial axis) with one of the next steps."""
+        with self._lock:
+            self._request = (image_index, frame, window)
+
+    def take_paint(self) -> list[Paint] | None:
+        """The newest paint that was not taken yet."""
+        with self._lock:
+            taken, self._paints = self._paints, None
+        return taken
+
+    def take_request(self) -> tuple[int, Frame, tuple[slice, ...]] | None:
+        """The newest preview asked for that was not taken yet."""
+        with self._lock:
+            taken, self._request = self._request, None
+        return taken
+
+
+def train(
+    images: Sequence[Any],
+    paints: Sequence[Any],
+    recipe: Recipe | None = None,
+    *,
+    channels: Sequence[int] | None = None,
+    start: Model | None = None,
+    resume: Checkpoint | None = None,
+    steps: int | None = None,
+    seconds: float | None = None,
+    device: str | None = None,
+    keep_worse: bool = False,
+) -> TrainJob:
+    """Train a network on painted images.
+
+    Parameters
+    ----------
+    images
+        `Image` objects, arrays or paths.
+    paints
+        One `Paint` (or array) per image.
+    recipe
+        How; that of `start` when None, else the default.
+    channels
+        Which channels of the images the network sees; all when None.
+    start
+        A model to fine-tune. If fine-tuning does not lower the loss on held-out paint, it is
+        given back as it is, unless `keep_worse`.
+    resume
+        A `TrainJob.checkpoint` to go on from, exactly.
+    steps, seconds
+        When to end; without either, when `Job.stop` is called. `seconds` count from the first
+        step that is asked for.
+    device
+        ``cuda``, ``mps`` or ``cpu``; the best there is when None.
+    keep_worse
+        See `start`.
+
+    Returns
+    -------
+    job
+        Its result is the best model so far, by the loss on held-out paint.
+
+    Raises
+    ------
+    InputError
+        Before any work, if something does not fit.
+    """
+    setup = _set_up(images, paints, recipe, channels, start, device)
+    if steps is not None and steps < 1:
+        raise InputError(f"{steps} steps train nothing: use 1 or more.")
+    if seconds is not None and seconds <= 0:
+        raise InputError(f"{seconds} seconds train nothing: use more than 0.")
+    limits = _Limits(steps, seconds)
+    return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse))
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a training works on, checked."""
+
+    images: list[Image]
+    paints: list[Paint]
+    recipe: Recipe
+    channels: tuple[int, ...]
+    normalization: Normalization
+    statistics: list[Statistics]
+    painted: tuple[int, ...]
+    offset: int
+    device: torch.device
+
+    @property
+    def coder(self) -> TargetCoder:
+        """The form of the answer."""
+        return coder_of(self.recipe, self.painted, self.offset)
+
+
+def _set_up(
+    images: Sequence[Any],
+    paints: Sequence[Any],
+    recipe: Recipe | None,
+    channels: Sequence[int] | None,
+    start: Model | None,
+    device: str | None,
+) -> Setup:
+    images = [as_image(image) for image in images]
+    paints = [paint if isinstance(paint, Paint) else Paint(np.asarray(paint)) for paint in paints]
+    if not images or len(images) != len(paints):
+        raise InputError(
+            f"{len(images)} images and {len(paints)} paints: give one paint for each image."
+        )
+    recipe = recipe or (start.recipe if start else Recipe())
+    if start is not None and (start.recipe.network, start.recipe.task) != (
+        recipe.network,
+        recipe.task,
+    ):
+        raise InputError(
+            "The recipe has another network or task than the model to start from. Leave them as "
+            "they are in the model, or train from nothing."
+        )
+    for image, paint in zip(images, paints, strict=True):
+        image.spatial_axes(recipe.network.dimensions)
+        check_shape(image, paint)
+    painted, offset = _painted_values(paints, recipe.task)
+    if start is not None:
+        painted, offset = start.painted, start.offset
+    chosen = start.channels_for(images[0]) if start else as_tuple(channels, images[0])
+    for image in images:
+        if image.n_channels != images[0].n_channels:
+            raise InputError(
+                f"{image.name} has {image.n_channels} channels, {images[0].name} has "
+                f"{images[0].n_channels}: train on images with the same channels."
+            )
+    normalization, statistics = _normalization(images, chosen, start)
+    return Setup(
+        images=images,
+        paints=paints,
+        recipe=recipe,
+        channels=chosen,
+        normalization=normalization,
+        statistics=statistics,
+        painted=painted,
+        offset=offset,
+        device=pick_device(device),
+    )
+
+
+def _painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...], int]:
+    """The values found in paint, checked, and the offset of masks; classes alone need them."""
+    found: set[int] = set()
+    for paint in paints:
+        found |= set(np.unique(np.asarray(paint.array)).tolist()) - {0}
+        if paint.complete:
+            found.add(1)
+    if found and min(found) < 0:
+        raise InputError("Paint needs values of 0 and up, this one has negative ones.")
+    check_values({v for v in found if v > 0}, task)
+    if len(found) > 256 and task == "classes":
+        raise InputError(
+            f"The paint has {len(found)} classes, more than 256. Are these objects? "
+            "Then choose the task 'objects'."
+        )
+    offsets = {paint.offset for paint in paints}
+    if len(offsets) > 1:
+        raise InputError("Some paints are masks and others are not: use one kind of them.")
+    return (tuple(sorted(found)), offsets.pop()) if task == "classes" else ((), 0)
+
+
+def _normalization(
+    images: Sequence[Image], channels: tuple[int, ...], start: Model | None
+) -> tuple[Normalization, list[Statistics]]:
+    """Measure the images; a new model's floor is a hundredth of the lowest contrast among them."""
+    normalization = start.normalization if start else Normalization(dtype=str(images[0].dtype))
+    statistics = [normalization.measure(image, channels) for image in images]
+    flat = [i.name for i, s in zip(images, statistics, strict=True) if s.flat.all()]
+    if len(flat) == len(images):
+        raise InputError(
+            f"{', '.join(flat)}: every pixel has the same value, so there is nothing to learn "
+            "from. Check that this is the right image, channel or slice."
+        )
+    if start is None:
+        contrast = [float((s.high - s.low)[~s.flat].min()) for s in statistics if not s.flat.all()]
+        floor = 0.01 * min(contrast)
+        normalization = Normalization(dtype=normalization.dtype, floor=floor)
+    return normalization, statistics
+
+
+@dataclass(frozen=True)
+class _Limits:
+    steps: int | None
+    seconds: float | None
+
+    def fraction(self, done: int, elapsed: float) -> float | None:
+        """How much of what was asked is done."""
+        parts = []
+        if self.steps is not None:
+            parts.append(done / self.steps)
+        if self.seconds is not None:
+            parts.append(elapsed / max(self.seconds - FINISH, 0.5 * self.seconds))
+        return min(1.0, max(parts)) if parts else None
+
+
+class PaintData:
+    """Batches from paint that may grow while the network learns."""
+
+    def __init__(self, setup: Setup, state: TrainState) -> None:
+        self.setup, self.state = setup, state
+        self.loader = RegionLoader(
+            setup.images,
+            setup.channels,
+            setup.statistics,
+            setup.coder,
+            setup.recipe,
+            setup.device,
+        )
+        self.version = 0
+        self.regions: list[Region] = []
+        self.validation: list[Batch] = []
+        self.load(setup.paints)
+
+    def load(self, paints: Sequence[Paint]) -> None:
+        """Learn from this paint from now on."""
+        setup, geometry = self.setup, self.state.network.geometry
+        heads = setup.coder.heads
+        self.regions = self.loader.load(paints, self.regions)
+        self.sampler = PatchSampler(
+            self.regions, setup.recipe, geometry, heads, self.state.generator
+        )
+        self.validation = validation_batches(self.regions, setup.recipe, geometry, len(heads))
+        self.version += 1
+
+    def draw(self) -> Batch:
+        """The next training batch."""
+        return self.sampler.draw()
+
+
+def _run(
+    job: TrainJob,
+    setup: Setup,
+    limits: _Limits,
+    start: Model | None,
+    resume: Checkpoint | None,
+    keep_worse: bool,
+) -> Generator[TrainStep, None, Model]:
+    began = time.perf_counter()
+    state = _state(setup, start, resume)
+    data = PaintData(setup, state)
+    dtype = precision(setup.device)
+    heads = setup.coder.heads
+
+    def loss(logits: torch.Tensor, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return total_loss(logits, values, weights, heads)
+
+    if start is not None and resume is None and data.validation:
+        state.keep_if_best(validate(state.average, data.validation, loss, dtype))
+    first, parent_loss = state.index, state.best_loss
+    history: list[tuple[int, float]] = []
+    for progress in learn(state, data, loss, dtype):
+        elapsed = time.perf_counter() - began
+        fraction = limits.fraction(progress.index - first, elapsed)
+        if progress.validation is not None:
+            history.append((progress.index, progress.validation))
+        note = _take_paint(job, data, setup)
+        yield TrainStep(
+            progress.index,
+            progress.loss,
+            progress.validation,
+            elapsed,
+            fraction,
+            _preview(job, setup, state, dtype),
+            note,
+        )
+        if job.stop_requested or (fraction is not None and fraction >= 1):
+            break
+    if data.validation and (not history or history[-1][0] != state.index):
+        last = validate(state.average, data.validation, loss, dtype)
+        history.append((state.index, last))
+        state.keep_if_best(last)
+    job.checkpoint = state.checkpoint()
+    if start is not None and parent_loss is not None and state.best_loss == parent_loss:
+        job.kept_parent = not keep_worse
+        if not keep_worse:
+            return start
+        state.best = None
+    network = build_network(setup.recipe, len(setup.channels), setup.coder)
+    network.load_state_dict({k: v.cpu() for k, v in state.result().items()})
+    parameters = fit_parameters(setup, network, data.regions, dtype)
+    return assemble(setup, network.eval(), parameters, state, history, time.perf_counter() - began)
+
+
+def _state(setup: Setup, start: Model | None, resume: Checkpoint | None) -> TrainState:
+    """A network and what it needs to learn: fresh, from a model, or from a checkpoint."""
+    training = setup.recipe.training
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        network = build_network(setup.recipe, len(setup.channels), setup.coder)
+    if start is not None:
+        network.load_state_dict(start.network.state_dict())
+    dimensions = setup.recipe.network.dimensions
+    from ..inference.engine import memory_format
+
+    network = network.to(setup.device, memory_format=memory_format(dimensions))
+    state = TrainState(network, training, training.seed)
+    if resume is not None:
+        try:
+            state.restore(resume)
+        except (RuntimeError, KeyError) as error:
+            raise InputError(
+                "This training cannot go on: its network differs from the recipe's "
+                f"({str(error).splitlines()[0]}). Use the recipe and classes it began with, or "
+                "train anew."
+            ) from None
+    return state
+
+
+def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
+    """Take over newer paint; says what of it has to wait."""
+    paints = job.take_paint()
+    if paints is None:
+        return ""
+    for image, paint in zip(setup.images, paints, strict=True):
+        check_shape(image, paint)
+    if not any(np.asarray(paint.array).any() for paint in paints):
+        return "All paint was erased: training goes on with what was there before."
+    data.load(paints)
+    if setup.recipe.task == "classes":
+        found: set[int] = set()
+        for paint in paints:
+            found |= set(np.unique(np.asarray(paint.array)).tolist()) - {0}
+        if new := sorted(found - set(setup.painted)):
+            return f"Class {new[0]} is new: it takes part from the next Train on."
+    return ""
+
+
+def _preview(
+    job: TrainJob, setup: Setup, state: TrainState, dtype: torch.dtype
+) -> Preview | None:
+    request = job.take_request()
+    if request is None:
+        return None
+    index, frame, window = request
+    coder = setup.coder
+    predictor = Predictor(state.average, coder.heads, setup.device, dtype)
+    read = tile_reader(
+        setup.images[index],
+        frame,
+        setup.channels,
+        setup.statistics[index],
+        setup.recipe.network.dimensions,
+    )
+    answer = predict_window(predictor, read, window, setup.recipe.tiling.tile)
+    probability = answer[coder.heads[0].name]
+    return Preview(index, frame, window, coder.decode(answer, {}), probability)

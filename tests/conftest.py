@@ -1,0 +1,78 @@
+"""What every test shares: a home of its own, the data that is not in the repository, the GPU."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+_HOME = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+_FOLDERS = {
+    "HOME": "",
+    "USERPROFILE": "",
+    "APPDATA": "roaming",
+    "LOCALAPPDATA": "local",
+    "NAPARI_SCRIBE_HOME": "scribe",
+    "XDG_CACHE_HOME": "cache",
+    "XDG_CONFIG_HOME": "config",
+    "XDG_DATA_HOME": "data",
+    "XDG_STATE_HOME": "state",
+    # platformdirs asks Windows itself, unless these are set.
+    "WIN_PD_OVERRIDE_APPDATA": "roaming",
+    "WIN_PD_OVERRIDE_LOCAL_APPDATA": "local",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a home of its own, so that no test reads or writes the user's."""
+    home = tempfile.TemporaryDirectory(prefix="napari-scribe-tests-", ignore_cleanup_errors=True)
+    config.stash[_HOME] = home
+    for variable, folder in _FOLDERS.items():
+        path = Path(home.name, folder)
+        path.mkdir(exist_ok=True)
+        os.environ[variable] = str(path)
+    os.environ["NAPARI_CONFIG"] = str(Path(home.name, "config", "napari.yaml"))
+    os.environ.setdefault("QT_API", "pyside6")
+    if sys.platform.startswith("linux"):
+        os.environ["QT_QPA_PLATFORM"] = "xcb"  # offscreen draws no canvas
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the run's home."""
+    config.stash[_HOME].cleanup()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, and say why, what this machine cannot run."""
+    if item.get_closest_marker("shared_data") and _shared_data() is None:
+        pytest.skip(_NO_DATA)
+    if item.get_closest_marker("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs an NVIDIA GPU that torch can use")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real images; skip where it is absent."""
+    folder = _shared_data()
+    if folder is None:
+        pytest.skip(_NO_DATA)
+    return folder
+
+
+_NO_DATA = (
+    "needs real images that are not in the repository: set NAPARI_SCRIBE_DATA to their folder, "
+    "or put them in ../shared/data beside the checkout"
+)
+
+
+def _shared_data() -> Path | None:
+    named = os.environ.get("NAPARI_SCRIBE_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    return folder if folder.is_dir() else None

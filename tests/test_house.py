@@ -1,0 +1,142 @@
+"""The rules of the house: which way imports run, and what they load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import napari_scribe
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "napari_scribe"
+FLOORS = {
+    1: {"errors", "recipe", "image", "device", "progress"},
+    2: {"networks", "targets", "normalization", "evaluation", "io", "samples"},
+    3: {"model"},
+    4: {"inference"},
+    5: {"training"},
+    6: {"session"},
+    7: {"plugin", "cli", "__main__"},
+}
+FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+VIEWER = {"napari", "qtpy", "magicgui", "superqt", "npe2", "vispy", "PySide6", "PyQt6", "PyQt5"}
+FILES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
+ROOMS = [path for path in FILES if path != Path("__init__.py")]
+
+
+def room(path: Path) -> str:
+    """Name the folder or the file of the package's first level that `path` belongs to."""
+    return path.parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the absolute name of every import in a file, lazy ones too."""
+    package = ["napari_scribe", *path.parts[:-1]]
+    for node in ast.walk(ast.parse((SOURCE / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            # `from . import x` and `from napari_scribe import x` name modules as well
+            bare = origin == "napari_scribe"
+            names = [f"{origin}.{alias.name}" for alias in node.names] if bare else [origin]
+            yield from ((node.lineno, name) for name in names)
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has after running `code`."""
+    report = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, sep='\\n')"
+    command = [sys.executable, "-c", f"{code}\n{report}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=str)
+def test_every_file_has_a_floor(path: Path) -> None:
+    assert room(path) in FLOOR, f"{path}: say in FLOORS which floor it is on"
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=str)
+def test_no_import_runs_upward(path: Path) -> None:
+    homes = napari_scribe._HOME
+    for line, name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "napari_scribe" or len(parts) == 1:
+            continue
+        target = homes.get(parts[1], parts[1]).partition(".")[0]
+        if target in FLOOR:
+            assert FLOOR[target] <= FLOOR[room(path)], f"{path}:{line} imports upward: {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_only_the_plugin_imports_the_viewer(path: Path) -> None:
+    if room(path) == "plugin":
+        return
+    for line, name in imports(path):
+        assert name.partition(".")[0] not in VIEWER, f"{path}:{line} imports {name}"
+
+
+def test_imports_are_read_as_absolute_names() -> None:
+    found = {name for _, name in imports(Path("__init__.py"))}
+    assert {"importlib", "typing", "napari_scribe.errors", "napari_scribe.recipe"} <= found
+
+
+def test_importing_the_package_loads_neither_torch_nor_a_viewer() -> None:
+    assert not loaded_by("import napari_scribe") & {"torch", *VIEWER}
+
+
+def test_help_loads_neither_torch_nor_a_viewer() -> None:
+    code = (
+        "import contextlib, io\n"
+        "from napari_scribe.cli import main\n"
+        "import sys; sys.argv = ['napari-scribe', '--help']\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as said:\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, end\n"
+        "assert 'segment' in said.getvalue(), said.getvalue()"
+    )
+    assert not loaded_by(code) & {"torch", *VIEWER}
+
+
+def test_the_core_loads_no_viewer() -> None:
+    core = [path for path in FILES if room(path) not in {"plugin", "__main__"}]
+    names = [".".join(["napari_scribe", *path.with_suffix("").parts]) for path in core]
+    code = "\n".join(f"import {name.removesuffix('.__init__')}" for name in names)
+    assert not loaded_by(code) & VIEWER
+
+
+def test_every_public_name_resolves() -> None:
+    assert napari_scribe.__all__
+    missing = []
+    for name in napari_scribe.__all__:
+        try:
+            getattr(napari_scribe, name)
+        except (ImportError, AttributeError) as error:
+            missing.append(f"{name}: {error}")
+    assert not missing, "\n".join(missing)
+
+
+def test_public_names_are_the_same_for_type_checkers() -> None:
+    tree = ast.parse((SOURCE / "__init__.py").read_text(encoding="utf-8"))
+    typed = {
+        alias.asname
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    assert typed == set(napari_scribe.__all__)
+
+
+def test_the_tested_package_is_this_checkout_s() -> None:
+    """The rules above read the checkout: the installed package must be the same."""
+    for path in FILES:
+        name = ".".join(["napari_scribe", *path.with_suffix("").parts]).removesuffix(".__init__")
+        installed = Path(napari_scribe.__file__).parent / path
+        assert installed.exists(), f"{name} is not installed: reinstall the package"
+        assert installed.read_text(encoding="utf-8") == (SOURCE / path).read_text(encoding="utf-8")
