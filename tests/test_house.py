@@ -17,7 +17,7 @@ FLOORS = {
     1: {"errors", "recipe", "image", "device", "progress"},
     2: {"networks", "targets", "normalization", "evaluation", "io", "samples"},
     3: {"model"},
-    4: {"inference"},
+    4: {"inference", "describe"},
     5: {"training"},
     6: {"session"},
     7: {"plugin", "cli", "__main__"},

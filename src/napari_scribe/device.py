@@ -111,8 +111,8 @@ def _bfloat16_is_faster() -> bool:
     """Time a small convolution both ways, by turns, and compare the best of each."""
     import torch
 
-    x = torch.zeros(2, 16, 128, 128).to(memory_format=torch.channels_last)
-    conv = torch.nn.Conv2d(16, 16, 3, padding=1).to(memory_format=torch.channels_last)
+    x = torch.zeros(2, 16, 128, 128).contiguous(memory_format=torch.channels_last)
+    conv = torch.nn.Conv2d(16, 16, 3, padding=1)
     best = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
     with torch.inference_mode():
         for _ in range(5):

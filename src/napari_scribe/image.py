@@ -102,7 +102,8 @@ class Image:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the pixels."""
-        return np.dtype(self.data.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.data.dtype)
+        return dtype
 
     def length(self, axis: str) -> int:
         """Length of an axis; 1 where the image has no such axis."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +19,7 @@ from safetensors.torch import save as save_tensors
 from .device import home
 from .errors import InputError
 from .image import Image
+from .io import check_writable, replacing
 from .networks import UNet
 from .normalization import Normalization
 from .recipe import Recipe, parse_recipe
@@ -102,21 +101,13 @@ class Model:
             If the file cannot be written.
         """
         path = Path(path)
+        check_writable(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    self._write(file)
-                os.replace(temporary, path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            with replacing(path) as partial, partial.open("wb") as file:
+                self._write(file)
         except OSError as error:
-            raise InputError(
-                f"Cannot write the model to {path}: {error.strerror or error}. "
-                "Choose another place or make room."
-            ) from None
+            raise InputError(f"{error} Choose another place or make room.") from error
         return path
 
     def _write(self, file: Any) -> None:

@@ -115,7 +115,5 @@ def _blocks(
     blocks = []
     for _ in range(max(1, n_pixels // side ** len(shape))):
         starts = [int(rng.integers(0, max(1, n - side + 1))) for n in shape]
-        blocks.append(
-            tuple(slice(a, min(a + side, n)) for a, n in zip(starts, shape, strict=True))
-        )
+        blocks.append(tuple(slice(a, min(a + side, n)) for a, n in zip(starts, shape, strict=True)))
     return blocks

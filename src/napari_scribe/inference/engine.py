@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..errors import InputError
 from ..image import Frame, Image
 from ..networks import UNet
+from ..networks.blocks import memory_format, placed
 from ..normalization import Statistics
 from ..targets import Head
 from .tiles import Tile, mirrored, plan_tiles
@@ -43,23 +44,16 @@ class Predictor:
         self.heads = tuple(heads)
         self.device, self.dtype = device, dtype
         self.format = memory_format(network.dimensions)
-        self.network = fold(network).to(device, memory_format=self.format)
+        self.network = placed(fold(network), network.dimensions, device)
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Answers ``(N, channels, *out)`` float32 to pixels ``(N, C, *in)``, normalized."""
         with (
             torch.inference_mode(),
-            torch.autocast(
-                self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
-            ),
+            torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32),
         ):
             x = batch.to(self.device).contiguous(memory_format=self.format)
             return activate(self.network(x).float(), self.heads)
-
-
-def memory_format(dimensions: int) -> torch.memory_format:
-    """Channels last: what convolutions are fastest in."""
-    return torch.channels_last if dimensions == 2 else torch.channels_last_3d
 
 
 def fold(network: UNet) -> UNet:
@@ -69,6 +63,7 @@ def fold(network: UNet) -> UNet:
         if isinstance(block, nn.Sequential) and len(block) == 3:
             conv, norm = block[0], block[1]
             if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+                assert isinstance(conv, nn.Conv2d | nn.Conv3d)
                 block[0] = fuse_conv_bn_eval(conv, norm)
                 block[1] = nn.Identity()
     return folded

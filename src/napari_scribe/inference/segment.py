@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from ..device import pick_device, precision
 from ..errors import InputError
 from ..image import Frame, Image
-
+from ..io import as_image, check_writable, create_zarr, write_tiff
 from ..model import Model
 from ..normalization import Statistics
 from ..progress import Job
@@ -111,7 +112,7 @@ def segment(
         raise InputError(f"Cannot save {sorted(unknown)}: choose from labels, probability.")
     path = None if out is None else Path(out)
     if path is not None:
-        check_output(path, overwrite)
+        check_output(path, image, overwrite)
     target = pick_device(device)
     statistics = model.normalization.measure(image, channels)
     run = _Run(model, image, statistics, tile, path, "probability" in save)
@@ -119,11 +120,21 @@ def segment(
     return SegmentJob(lambda job: run(job, predictor))
 
 
-def as_image(image: Any) -> Image:
-    """An `Image` from one, from an array or from a path."""
-    if isinstance(image, Image):
-        return image
-    return read_image(image) if isinstance(image, str | Path) else Image(image)
+def check_output(path: Path, image: Image, overwrite: bool) -> None:
+    """Make sure that labels can be written, before any work.
+
+    Raises
+    ------
+    InputError
+        If the suffix is unknown, the place cannot be written, or something is there already.
+    """
+    if path.suffix not in (".tif", ".tiff", ".zarr"):
+        raise InputError(f"Cannot write {path.name}: labels go to .tif or .zarr.")
+    if path.exists() and not overwrite:
+        raise InputError(
+            f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
+        )
+    check_writable(path, n_bytes=4 * math.prod(image.label_shape()))
 
 
 @dataclass
@@ -137,9 +148,7 @@ class _Run:
     out: Path | None
     keep_probability: bool
 
-    def __call__(
-        self, job: SegmentJob, predictor: Predictor
-    ) -> Generator[SegmentStep, None, Any]:
+    def __call__(self, job: SegmentJob, predictor: Predictor) -> Generator[SegmentStep, None, Any]:
         start = time.perf_counter()
         frames = list(self.image.frames(self.model.dimensions))
         shape = self.image.frame_shape(self.model.dimensions)
@@ -199,7 +208,15 @@ class _Run:
         axes = self.image.label_axes()
         chunks = tuple(min(n, 512) if a in "YX" else 1 for n, a in zip(shape, axes, strict=True))
         return create_zarr(
-            self.out, shape, np.int32, axes, self.image.scale, self.image.units, chunks
+            self.out,
+            shape,
+            np.int32,
+            axes,
+            self.image.scale,
+            self.image.units,
+            chunks,
+            translate=self.image.translate,
+            overwrite=True,
         )
 
     def _write(self, labels: Any, probability: npt.NDArray[np.float16] | None) -> None:

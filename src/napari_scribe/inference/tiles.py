@@ -97,4 +97,4 @@ def mirrored(read: slice, n: int) -> npt.NDArray[np.intp]:
     if n == 1:
         return np.zeros_like(index)
     index = np.abs(index) % (2 * (n - 1))
-    return np.minimum(index, 2 * (n - 1) - index)
+    return np.asarray(np.minimum(index, 2 * (n - 1) - index))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from .files import SUFFIXES, check_writable, list_images, match_labels, replacing, stem
 from .ngff import create_zarr
-from .read import read_image, read_labels
+from .read import as_image, read_image, read_labels
 from .tiff_writer import write_tiff
 
 __all__ = [
     "SUFFIXES",
+    "as_image",
     "check_writable",
     "create_zarr",
     "list_images",

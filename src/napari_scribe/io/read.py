@@ -65,6 +65,13 @@ def read_image(path: str | Path, axes: str = "", level: int = 0) -> Image:
         ) from error
 
 
+def as_image(image: Any) -> Image:
+    """An `Image` from one, from an array or from a path."""
+    if isinstance(image, Image):
+        return image
+    return read_image(image) if isinstance(image, str | Path) else Image(image)
+
+
 def read_labels(path: str | Path, axes: str = "") -> Any:
     """Open labels: whole numbers from 0, one an object or class.
 

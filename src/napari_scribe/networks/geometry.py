@@ -1,7 +1,6 @@
-"""Which input pixels an output pixel sees, and which sizes a network takes: worked out, not guessed.
+"""Which input pixels an output pixel sees, and which sizes a network takes: worked out.
 
-A network is described by its `Shape`: what happens to one axis from input to output. All numbers
-here are pixels along one axis; the same numbers hold for every axis of the network.
+All numbers are pixels along one axis; the same ones hold for every axis of the network.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Geometry:
     @cached_property
     def stride(self) -> int:
         """Shifting the input by a multiple of this shifts the output by the same."""
-        return 2**self.depth
+        return 1 << self.depth
 
     @cached_property
     def receptive_field(self) -> int:
@@ -62,8 +61,8 @@ class Geometry:
         """Pixels that the output lacks on either side of the input; 0 for ``same`` padding."""
         if not self.valid:
             return 0
-        lost = self.radius * 2**self.depth
-        return lost + sum(2 * self.radius * 2**level for level in range(self.depth))
+        deepest = self.radius * self.stride
+        return deepest + sum(2 * self.radius << level for level in range(self.depth))
 
     @cached_property
     def aligned_reach(self) -> int:

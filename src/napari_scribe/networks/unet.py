@@ -38,9 +38,7 @@ class UNet(nn.Module):
         )
         self.pool = POOL[d](2)
         self.joins = nn.ModuleList(Join(d, w) for w in widths[-2::-1])
-        self.decoder = nn.ModuleList(
-            DoubleConvolution(d, 2 * w, w, valid) for w in widths[-2::-1]
-        )
+        self.decoder = nn.ModuleList(DoubleConvolution(d, 2 * w, w, valid) for w in widths[-2::-1])
         self.head = CONVOLUTION[d](widths[0], channels_out, 1)
         initialize(self)
 

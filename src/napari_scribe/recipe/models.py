@@ -40,8 +40,6 @@ class UNet(_Part):
     )
 
 
-
-
 class ObjectsTarget(_Part):
     """Every object apart: foreground and the distance to each object's own border."""
 

@@ -1,4 +1,4 @@
-"""What every answer declares: its heads, how paint becomes targets, and how predictions become labels."""
+"""What every answer declares: its heads, and the ways from paint to targets and to labels."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ class Encoded:
 class TargetCoder(Protocol):
     """An answer's form."""
 
-    heads: tuple[Head, ...]
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The parts of the network's output."""
+        ...
 
     def encode(self, labels: Labels, held_out: npt.NDArray[np.bool_]) -> Encoded:
         """Targets of one frame of paint, ``(*spatial)``."""

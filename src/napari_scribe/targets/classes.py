@@ -42,7 +42,8 @@ class ClassesCoder:
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
         """The most probable class of each pixel, under the value it was painted with."""
         index = np.argmax(prediction["classes"], axis=0)
-        return (np.asarray(self.painted, dtype=np.int32) - self.offset)[index]
+        values: Labels = np.asarray(self.painted, dtype=np.int32) - self.offset
+        return np.asarray(values[index])
 
     def fit(self, examples: list[tuple[Prediction, Labels]]) -> Parameters:
         """Nothing to choose."""

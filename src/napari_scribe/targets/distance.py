@@ -139,7 +139,7 @@ def _own_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         return _own_distance(mask[0])[np.newaxis]
     away = ndimage.distance_transform_edt(np.pad(mask, 1))
     away = away[(slice(1, -1),) * mask.ndim]
-    return (away / max(float(away.max()), 1.0)).astype(np.float32)
+    return np.asarray(away / max(float(away.max()), 1.0), dtype=np.float32)
 
 
 def _without_small(labels: Labels, min_size: float) -> Labels:

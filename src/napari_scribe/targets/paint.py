@@ -163,12 +163,12 @@ def question(paint: npt.NDArray[Any], task: str) -> str | None:
     sizes = np.bincount(paint[paint > 1].ravel())[others]
     like_an_object = 0.2 * np.median(sizes) < ones.sum() < 5 * np.median(sizes)
     consecutive = others[0] == 2 and others[-1] == len(others) + 1
-    if n_blobs == 1 and consecutive and len(others) >= 3 and like_an_object:
-        if _mean_solidity(blobs, 1) > 0.8:
-            return (
-                "Label 1 looks like an object among the others, but 1 means background in paint. "
-                "Is this an ordinary mask, where 0 is background and every number an object?"
-            )
+    numbered = n_blobs == 1 and consecutive and len(others) >= 3 and like_an_object
+    if numbered and _mean_solidity(blobs, 1) > 0.8:
+        return (
+            "Label 1 looks like an object among the others, but 1 means background in paint. "
+            "Is this an ordinary mask, where 0 is background and every number an object?"
+        )
     return None
 
 
@@ -182,7 +182,7 @@ def objects_from_ones(paint: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
 
 
 def _mean_solidity(blobs: npt.NDArray[Any], n: int, most: int = 50) -> float:
-    """Mean share of each piece's bounding ellipse that it fills: near 1 for blobs, low for strokes."""
+    """Mean share of its bounding ellipse that a piece fills: near 1 for blobs, low for strokes."""
     filled = []
     for i, window in enumerate(ndimage.find_objects(blobs, max_label=min(n, most)), start=1):
         if window is None:
@@ -224,4 +224,4 @@ def held_out(labels: Labels, image_index: int, n_images: int, task: str) -> npt.
     if task == "classes":
         return np.broadcast_to(by_place, labels.shape).copy()
     by_label = (labels + 2 * image_index) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-    return np.where(labels > 1, by_label, by_place)
+    return np.asarray(np.where(labels > 1, by_label, by_place))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,7 @@ from ..targets import Parameters, Prediction
 from ..targets.paint import Labels
 from .checkpoint import TrainState
 from .patches import Region
-
-if TYPE_CHECKING:
-    from .train import Setup
+from .setup import Setup
 
 FIT_PIXELS = 1_000_000
 """How many pixels the decoding parameters are fitted on."""
@@ -121,8 +119,7 @@ def _thumbnail(setup: Setup, side: int = 128) -> npt.NDArray[np.uint8]:
     image = setup.images[0]
     shape = image.frame_shape(2)
     window = tuple(
-        slice(max(0, n // 2 - side // 2), max(0, n // 2 - side // 2) + min(n, side))
-        for n in shape
+        slice(max(0, n // 2 - side // 2), max(0, n // 2 - side // 2) + min(n, side)) for n in shape
     )
     frame = next(iter(image.frames(2)))
     pixels = setup.statistics[0].apply(image.read(frame, window, setup.channels))

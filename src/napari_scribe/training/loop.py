@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..inference.engine import memory_format
+from ..networks.blocks import memory_format
 from .checkpoint import TrainState
 from .patches import Batch
 

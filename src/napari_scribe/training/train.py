@@ -12,22 +12,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..device import pick_device, precision
+from ..device import precision
 from ..errors import InputError
-from ..image import Frame, Image
+from ..image import Frame
 from ..inference.engine import Predictor, predict_window, tile_reader
-from ..inference.segment import as_image
-from ..model import Model, as_tuple, build_network
-from ..normalization import Normalization, Statistics
+from ..model import Model, build_network
+from ..networks.blocks import placed
 from ..progress import Job
 from ..recipe import Recipe
-from ..targets import Paint, TargetCoder, coder_of
-from ..targets.paint import Labels, check_shape, check_values
+from ..targets import Paint
+from ..targets.paint import Labels, check_shape
 from .checkpoint import Checkpoint, TrainState
 from .finish import assemble, fit_parameters
 from .loop import learn, validate
 from .losses import total_loss
 from .patches import Batch, PatchSampler, Region, RegionLoader, validation_batches
+from .setup import Setup, set_up
 
 FINISH = 1.0
 """Seconds kept back of ``seconds`` for choosing the decoding parameters."""
@@ -107,13 +107,11 @@ class TrainJob(Job[TrainStep, Model]):
         self._request: tuple[int, Frame, tuple[slice, ...]] | None = None
 
     def update_paint(self, paints: Sequence[Paint]) -> None:
-        """Let the next steps learn from newer paint, one per image; a snapshot, not changed later."""
+        """Let the next steps learn from newer paint, one per image, which is not changed later."""
         with self._lock:
             self._paints = list(paints)
 
-    def request_preview(
-        self, image_index: int, frame: Frame, window: tuple[slice, ...]
-    ) -> None:
+    def request_preview(self, image_index: int, frame: Frame, window: tuple[slice, ...]) -> None:
         """Ask for an answer in a window (a slice per spatial axis) with one of the next steps."""
         with self._lock:
             self._request = (image_index, frame, window)
@@ -179,123 +177,13 @@ def train(
     InputError
         Before any work, if something does not fit.
     """
-    setup = _set_up(images, paints, recipe, channels, start, device)
+    setup = set_up(images, paints, recipe, channels, start, device)
     if steps is not None and steps < 1:
         raise InputError(f"{steps} steps train nothing: use 1 or more.")
     if seconds is not None and seconds <= 0:
         raise InputError(f"{seconds} seconds train nothing: use more than 0.")
     limits = _Limits(steps, seconds)
     return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse))
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a training works on, checked."""
-
-    images: list[Image]
-    paints: list[Paint]
-    recipe: Recipe
-    channels: tuple[int, ...]
-    normalization: Normalization
-    statistics: list[Statistics]
-    painted: tuple[int, ...]
-    offset: int
-    device: torch.device
-
-    @property
-    def coder(self) -> TargetCoder:
-        """The form of the answer."""
-        return coder_of(self.recipe, self.painted, self.offset)
-
-
-def _set_up(
-    images: Sequence[Any],
-    paints: Sequence[Any],
-    recipe: Recipe | None,
-    channels: Sequence[int] | None,
-    start: Model | None,
-    device: str | None,
-) -> Setup:
-    images = [as_image(image) for image in images]
-    paints = [paint if isinstance(paint, Paint) else Paint(np.asarray(paint)) for paint in paints]
-    if not images or len(images) != len(paints):
-        raise InputError(
-            f"{len(images)} images and {len(paints)} paints: give one paint for each image."
-        )
-    recipe = recipe or (start.recipe if start else Recipe())
-    if start is not None and (start.recipe.network, start.recipe.task) != (
-        recipe.network,
-        recipe.task,
-    ):
-        raise InputError(
-            "The recipe has another network or task than the model to start from. Leave them as "
-            "they are in the model, or train from nothing."
-        )
-    for image, paint in zip(images, paints, strict=True):
-        image.spatial_axes(recipe.network.dimensions)
-        check_shape(image, paint)
-    painted, offset = _painted_values(paints, recipe.task)
-    if start is not None:
-        painted, offset = start.painted, start.offset
-    chosen = start.channels_for(images[0]) if start else as_tuple(channels, images[0])
-    for image in images:
-        if image.n_channels != images[0].n_channels:
-            raise InputError(
-                f"{image.name} has {image.n_channels} channels, {images[0].name} has "
-                f"{images[0].n_channels}: train on images with the same channels."
-            )
-    normalization, statistics = _normalization(images, chosen, start)
-    return Setup(
-        images=images,
-        paints=paints,
-        recipe=recipe,
-        channels=chosen,
-        normalization=normalization,
-        statistics=statistics,
-        painted=painted,
-        offset=offset,
-        device=pick_device(device),
-    )
-
-
-def _painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...], int]:
-    """The values found in paint, checked, and the offset of masks; classes alone need them."""
-    found: set[int] = set()
-    for paint in paints:
-        found |= set(np.unique(np.asarray(paint.array)).tolist()) - {0}
-        if paint.complete:
-            found.add(1)
-    if found and min(found) < 0:
-        raise InputError("Paint needs values of 0 and up, this one has negative ones.")
-    check_values({v for v in found if v > 0}, task)
-    if len(found) > 256 and task == "classes":
-        raise InputError(
-            f"The paint has {len(found)} classes, more than 256. Are these objects? "
-            "Then choose the task 'objects'."
-        )
-    offsets = {paint.offset for paint in paints}
-    if len(offsets) > 1:
-        raise InputError("Some paints are masks and others are not: use one kind of them.")
-    return (tuple(sorted(found)), offsets.pop()) if task == "classes" else ((), 0)
-
-
-def _normalization(
-    images: Sequence[Image], channels: tuple[int, ...], start: Model | None
-) -> tuple[Normalization, list[Statistics]]:
-    """Measure the images; a new model's floor is a hundredth of the lowest contrast among them."""
-    normalization = start.normalization if start else Normalization(dtype=str(images[0].dtype))
-    statistics = [normalization.measure(image, channels) for image in images]
-    flat = [i.name for i, s in zip(images, statistics, strict=True) if s.flat.all()]
-    if len(flat) == len(images):
-        raise InputError(
-            f"{', '.join(flat)}: every pixel has the same value, so there is nothing to learn "
-            "from. Check that this is the right image, channel or slice."
-        )
-    if start is None:
-        contrast = [float((s.high - s.low)[~s.flat].min()) for s in statistics if not s.flat.all()]
-        floor = 0.01 * min(contrast)
-        normalization = Normalization(dtype=normalization.dtype, floor=floor)
-    return normalization, statistics
 
 
 @dataclass(frozen=True)
@@ -409,10 +297,7 @@ def _state(setup: Setup, start: Model | None, resume: Checkpoint | None) -> Trai
         network = build_network(setup.recipe, len(setup.channels), setup.coder)
     if start is not None:
         network.load_state_dict(start.network.state_dict())
-    dimensions = setup.recipe.network.dimensions
-    from ..inference.engine import memory_format
-
-    network = network.to(setup.device, memory_format=memory_format(dimensions))
+    network = placed(network, setup.recipe.network.dimensions, setup.device)
     state = TrainState(network, training, training.seed)
     if resume is not None:
         try:
@@ -445,9 +330,7 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
     return ""
 
 
-def _preview(
-    job: TrainJob, setup: Setup, state: TrainState, dtype: torch.dtype
-) -> Preview | None:
+def _preview(job: TrainJob, setup: Setup, state: TrainState, dtype: torch.dtype) -> Preview | None:
     request = job.take_request()
     if request is None:
         return None

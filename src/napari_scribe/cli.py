@@ -1,0 +1,427 @@
+"""The commands: as thin as a dock. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .evaluation.metrics import ClassScores, Scores
+    from .image import Image
+    from .model import Model
+    from .progress import Job
+    from .recipe import Recipe
+    from .targets import Paint
+
+app = typer.Typer(
+    name="napari-scribe",
+    help="Paint a few strokes, get a U-Net: train, segment and evaluate without a viewer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+INTERRUPTED = 130
+DEFAULT_SECONDS = 300.0
+
+Images = Annotated[list[Path], typer.Argument(help="Images (TIFF, zarr, PNG, NPY) or a folder.")]
+Device = Annotated[
+    str | None, typer.Option(help="cuda, mps or cpu. Default: the best there is.", metavar="NAME")
+]
+Axes = Annotated[
+    str, typer.Option(help="A letter of TCZYX per axis of the images. Default: as found.")
+]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe as JSON.")]
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A recipe value, such as network.width=32.", metavar="KEY=VALUE"),
+]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("scribe-demo"),
+    headless: Annotated[bool, typer.Option(help="Do not open napari.")] = False,
+    seconds: Annotated[float, typer.Option(help="How long to train.")] = 30.0,
+    device: Device = None,
+) -> None:
+    """Paint, train and segment on the built-in sample: in napari, or headless without a display."""
+    if not headless:
+        from .plugin.display import display_problem
+
+        problem = display_problem()
+        if problem is None:
+            from .plugin.demo import run as run_in_viewer
+
+            run_in_viewer(out, seconds)
+            return
+        typer.echo(f"No window ({problem}): running headless.")
+    _demo_headless(out, seconds, device)
+
+
+def _demo_headless(out: Path, seconds: float, device: str | None) -> None:
+    from .evaluation.metrics import evaluate
+    from .evaluation.plots import save_triptych
+    from .image import Image
+    from .inference.segment import segment
+    from .io import check_writable, write_tiff
+    from .samples import nuclei
+    from .training.train import train
+
+    check_writable(out / "model.zip")
+    sample = nuclei()
+    unit = dict.fromkeys("YX", "micrometer")
+    image = Image(sample.image, "YX", dict.fromkeys("YX", 0.5), units=unit, name="nuclei")
+    _say_gpu()
+    model = _train_with_bar(train([image], [sample.paint], seconds=seconds, device=device))
+    out.mkdir(parents=True, exist_ok=True)
+    model.save(out / "model.zip")
+    labels = _segment_with_bar(segment(model, image, device=device), "nuclei")
+    write_tiff(out / "image.tif", sample.image, "YX", image.scale, image.units)
+    write_tiff(out / "labels.tif", labels, "YX", image.scale, image.units)
+    scores = evaluate(labels, sample.truth)
+    (out / "scores.json").write_text(json.dumps(scores.as_dict(), indent=1) + "\n")
+    save_triptych(out / "demo.png", sample.image, sample.paint, labels)
+    _print_scores({"nuclei": scores})
+    typer.echo(f"Model, labels, picture and scores are in {out.resolve()}")
+
+
+@app.command()
+def train(
+    images: Images,
+    labels: Annotated[
+        list[Path], typer.Option(help="Paint: one file an image, or a folder with the same names.")
+    ],
+    model: Annotated[Path, typer.Option(help="Where the model goes (.zip).")],
+    task: Annotated[
+        Literal["objects", "classes"] | None, typer.Option(help="What is painted.")
+    ] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The labels are ordinary masks: 0 is background.")
+    ] = False,
+    start: Annotated[str | None, typer.Option(help="A model to fine-tune.", metavar="M0")] = None,
+    steps: Annotated[int | None, typer.Option(help="When to end, in steps.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help=f"When to end. Default: {DEFAULT_SECONDS:.0f} s.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed and steps, same model.")] = None,
+    keep_worse: Annotated[
+        bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
+    ] = False,
+    device: Device = None,
+    axes: Axes = "",
+    recipe: RecipeFile = None,
+    set_: Values = None,
+) -> None:
+    """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best."""
+    from .io import check_writable, match_labels
+    from .model import load_model
+    from .training.train import train as start_training
+
+    parent = load_model(start) if start else None
+    same = start is not None and model.exists() and model.samefile(start)
+    if model.exists() and not same:
+        raise InputError(
+            f"{model} exists already. Choose another name, or fine-tune it with --start {model}."
+        )
+    if model.suffix != ".zip":
+        raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")
+    check_writable(model)
+    paths = _expand(images)
+    opened = [_open(path, axes) for path in paths]
+    paints = [_open_paint(path, complete) for path in match_labels(paths, labels)]
+    chosen = _recipe(recipe, set_, task, seed, parent)
+    _ask_about(paints, chosen.task, complete)
+    if steps is None and seconds is None:
+        seconds = DEFAULT_SECONDS
+    _say_gpu()
+    job = start_training(
+        opened,
+        paints,
+        chosen,
+        start=parent,
+        steps=steps,
+        seconds=seconds,
+        device=device,
+        keep_worse=keep_worse,
+    )
+    trained = _train_with_bar(job)
+    if job.kept_parent:
+        typer.echo(
+            "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
+            "is kept. Paint more, or force it with --keep-worse."
+        )
+    typer.echo(f"Model: {trained.save(model)}")
+    if job.stop_requested:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def segment(
+    images: Images,
+    model: Annotated[str, typer.Option(help="A model file, or the name of a kept one.")],
+    out: Annotated[Path, typer.Option(help=".tif, .zarr, or a folder (one .tif an image).")],
+    tile: Annotated[
+        int | None, typer.Option(help="Side of what a tile keeps, in pixels.", min=1)
+    ] = None,
+    save: Annotated[str, typer.Option(help="labels, or labels,probability.")] = "labels",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    device: Device = None,
+    axes: Axes = "",
+) -> None:
+    """Segment images of any size. Ctrl-C stops and keeps what is done."""
+    from .inference.segment import segment as start_segmenting
+    from .model import load_model
+
+    loaded = load_model(model)
+    paths = _expand(images)
+    targets = _targets(paths, out)
+    wanted = tuple(part.strip() for part in save.split(","))
+    jobs = [
+        start_segmenting(
+            loaded,
+            _open(path, axes),
+            target,
+            tile=tile,
+            device=device,
+            save=wanted,
+            overwrite=overwrite,
+        )
+        for path, target in zip(paths, targets, strict=True)
+    ]
+    out_folder = out if not out.suffix else out.parent
+    out_folder.mkdir(parents=True, exist_ok=True)
+    for path, job, target in zip(paths, jobs, targets, strict=True):
+        _segment_with_bar(job, path.name)
+        if job.stop_requested:
+            typer.echo(f"Stopped. {target} holds what was done.")
+            raise typer.Exit(INTERRUPTED)
+    typer.echo(f"Labels: {out}")
+
+
+@app.command()
+def evaluate(
+    predicted: Annotated[Path, typer.Argument(help="Labels that were found, or a folder.")],
+    truth: Annotated[Path, typer.Argument(help="True labels, or a folder with the same names.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the scores there, too.")
+    ] = None,
+    task: Annotated[
+        Literal["objects", "classes"], typer.Option(help="What the labels are.")
+    ] = "objects",
+) -> None:
+    """Score labels against the truth: precision, recall, F1, AP at IoU .5 to .95, mean IoU."""
+    from .evaluation import metrics
+    from .io import check_writable, list_images, match_labels, read_labels
+
+    if json_file is not None:
+        check_writable(json_file)
+    found = list_images(predicted)
+    pairs = list(zip(found, match_labels(found, truth), strict=True))
+    score = metrics.evaluate if task == "objects" else metrics.evaluate_classes
+    scores: dict[str, Any] = {}
+    for path, true_path in pairs:
+        try:
+            scores[path.name] = score(read_labels(path), read_labels(true_path))
+        except InputError as error:
+            raise InputError(f"{path.name}: {error}") from None
+    pooled: Any = (metrics.pool if task == "objects" else metrics.pool_classes)(
+        list(scores.values())
+    )
+    _print_scores({**scores, "all, pooled": pooled} if len(scores) > 1 else scores)
+    if json_file is not None:
+        images = {name: value.as_dict() for name, value in scores.items()}
+        text = json.dumps({"images": images, "pooled": pooled.as_dict()}, indent=1)
+        json_file.write_text(text + "\n")
+
+
+@app.command()
+def info(
+    path: Annotated[str, typer.Argument(help="A model, or an image.")], axes: Axes = ""
+) -> None:
+    """Say in words what a model or an image is."""
+    from .describe import describe_image, describe_model
+    from .model import load_model
+
+    is_model = path.endswith(".zip") or not Path(path).exists()
+    typer.echo(describe_model(load_model(path)) if is_model else describe_image(_open(path, axes)))
+
+
+def _expand(paths: Sequence[Path]) -> list[Path]:
+    from .io import list_images
+
+    return [image for path in paths for image in list_images(path)]
+
+
+def _open(path: str | Path, axes: str) -> Image:
+    from .io import read_image
+
+    return read_image(path, axes)
+
+
+def _open_paint(path: Path, complete: bool) -> Paint:
+    from .io import read_labels
+    from .targets import Paint
+
+    labels = read_labels(path)
+    return Paint.from_mask(labels) if complete else Paint(labels)
+
+
+def _recipe(
+    path: Path | None,
+    values: list[str] | None,
+    task: str | None,
+    seed: int | None,
+    parent: Model | None,
+) -> Recipe:
+    """The parent's recipe or the default, then the file, then single values."""
+    from .recipe import Recipe, read_recipe
+
+    recipe = parent.recipe if parent else Recipe()
+    if path is not None:
+        recipe = read_recipe(path)
+    if task is not None and task != recipe.task:
+        recipe = Recipe(**{**recipe.model_dump(exclude={"target"}), "task": task})
+    changes: dict[str, Any] = {} if seed is None else {"training.seed": seed}
+    for pair in values or []:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--set {pair}: write it as KEY=VALUE, such as network.width=32.")
+        changes[key.strip()] = value.strip()
+    return recipe.changed(changes)
+
+
+def _ask_about(paints: Sequence[Paint], task: str, complete: bool) -> None:
+    """Point out paint that looks like a common slip; ask where somebody can answer."""
+    import numpy as np
+
+    from .targets.paint import question
+
+    if complete:
+        return
+    doubt = next((q for paint in paints if (q := question(np.asarray(paint.array), task))), None)
+    if doubt is None:
+        return
+    typer.echo(f"{doubt} If so, use --complete; if not, go on.", err=True)
+    if sys.stdin.isatty() and not typer.confirm("Go on with the labels as they are?"):
+        raise InputError("Nothing was trained. Use --complete for ordinary masks.")
+
+
+def _targets(paths: Sequence[Path], out: Path) -> list[Path]:
+    """Where each image's labels go."""
+    from .io import stem
+
+    if out.suffix in (".tif", ".tiff", ".zarr"):
+        if len(paths) > 1:
+            raise InputError(
+                f"{len(paths)} images cannot go into one file: give a folder, such as "
+                f"--out {out.with_suffix('')}."
+            )
+        return [out]
+    if out.suffix:
+        raise InputError(f"Labels go to .tif, .zarr or a folder, not to {out.suffix}.")
+    names = [f"{stem(path)}.tif" for path in paths]
+    if double := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"More than one image would become {double.pop()}: use other folders.")
+    if out.is_file():
+        raise InputError(f"{out} is a file: give a folder, .tif or .zarr.")
+    return [out / name for name in names]
+
+
+def _say_gpu() -> None:
+    from .device import unseen_gpu
+
+    if word := unseen_gpu():
+        typer.echo(word, err=True)
+
+
+def _train_with_bar(job: Any) -> Any:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("Training"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[s]}"),
+    )
+    with stops_on_interrupt(job), Progress(*columns) as bar:
+        shown = bar.add_task("", total=1.0, s="")
+        validation = ""
+        for step in job:
+            if step.validation is not None:
+                validation = f", validation {step.validation:.3f}"
+            text = f"step {step.index}, loss {step.loss:.3f}{validation}"
+            bar.update(shown, completed=step.fraction or 0.0, s=text)
+        bar.update(shown, completed=1.0)
+    return job.result
+
+
+def _segment_with_bar(job: Any, name: str) -> Any:
+    from rich.progress import Progress
+
+    with stops_on_interrupt(job), Progress() as bar:
+        shown = bar.add_task(name, total=None)
+        for step in job:
+            bar.update(shown, completed=step.done, total=step.total)
+        bar.update(shown, completed=1, total=1)
+    return job.result
+
+
+@contextlib.contextmanager
+def stops_on_interrupt(job: Job[Any, Any]) -> Iterator[None]:
+    """Ctrl-C stops a job early and keeps what it has; a second one ends at once."""
+
+    def stop(*_: object) -> None:
+        if job.stop_requested:
+            raise KeyboardInterrupt
+        job.stop()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _print_scores(scores: dict[str, Scores] | dict[str, ClassScores]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = {name: score.as_dict() for name, score in scores.items()}
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    table = Table("image", *columns)
+    for name, row in rows.items():
+        table.add_row(name, *(_number(row.get(key)) for key in columns))
+    # Piped, a table is as wide as it needs to be, so that nothing is cut.
+    width = None if sys.stdout.isatty() else 20 + 16 * len(columns) + max(map(len, rows))
+    Console(width=width).print(table)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
+
+
+def main() -> None:
+    """Run a command; bad input ends with one line and status 2, a failure midway with 1."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        raise SystemExit(INTERRUPTED) from None
+    except (OSError, MemoryError, RuntimeError) as error:
+        typer.echo(f"Failed midway: {error}", err=True)
+        raise SystemExit(1) from None

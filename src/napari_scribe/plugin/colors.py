@@ -1,0 +1,55 @@
+"""Colours of paint, previews and results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari.utils.colormaps import CyclicLabelColormap
+
+BACKGROUND = "#3f6fd8"
+"""Label 1 in paint: the one cold colour among warm and bright ones."""
+PREVIEW = "#2ee6d6"
+_OBJECTS = (
+    "#ffa01f",
+    "#ffe14d",
+    "#6bdc4f",
+    "#ff74b8",
+    "#f2545b",
+    "#c9a2ff",
+    "#b9e34a",
+    "#ff8f6b",
+    "#f5c6a0",
+    "#e86fe0",
+)
+_N_LABELS = 1000
+
+
+def paint_colormap(*, hide_background: bool = False) -> CyclicLabelColormap:
+    """Blue for label 1, the background; warm colours for 2 and up.
+
+    Parameters
+    ----------
+    hide_background
+        Leave label 1 transparent.
+    """
+    from napari.utils.colormaps import CyclicLabelColormap
+
+    objects = np.array([_rgba(c) for c in _OBJECTS])
+    colors = np.zeros((_N_LABELS, 4))
+    colors[1] = _rgba(BACKGROUND) * (not hide_background)
+    colors[2:] = np.resize(objects, (_N_LABELS - 2, 4))
+    return CyclicLabelColormap(colors=colors)
+
+
+def preview_colormap() -> CyclicLabelColormap:
+    """One colour for every object, so that outlines do not flicker as numbers change."""
+    from napari.utils.colormaps import CyclicLabelColormap
+
+    return CyclicLabelColormap(colors=np.stack([np.zeros(4), _rgba(PREVIEW), _rgba(PREVIEW)]))
+
+
+def _rgba(code: str) -> np.ndarray:
+    return np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)] + [1.0])

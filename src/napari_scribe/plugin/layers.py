@@ -1,0 +1,231 @@
+"""napari layers <-> images and paint: axes, channels, scale, units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..image import AXES, Image, guess_axes
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Labels as LabelsLayer
+
+MARK = "napari-scribe"
+"""Key in a layer's metadata under which the plugin notes what it made, and for which layer."""
+ANNOTATION_DTYPE = np.uint16
+_AXIS_NAMES = {
+    **{letter.lower(): letter for letter in AXES},
+    **{"time": "T", "channel": "C", "channels": "C", "depth": "Z", "row": "Y", "column": "X"},
+}
+
+
+def new_annotations(viewer: Any = None, image: Any = None) -> None:
+    """Add a labels layer to paint on: for the selected image, else for the first one.
+
+    Parameters
+    ----------
+    viewer
+        The current one when None.
+    image
+        The image layer it is for.
+    """
+    import napari
+    from napari.utils.notifications import show_info
+
+    viewer = viewer or napari.current_viewer()
+    image = image or (viewer and selected_image(viewer))
+    if image is None:
+        show_info("Open an image first, then make annotations for it.")
+        return
+    add_annotations(viewer, image)
+
+
+def add_annotations(viewer: Viewer, image: ImageLayer, axes: str = "") -> LabelsLayer:
+    """Add an empty labels layer for an image, with the brush ready for the first object."""
+    from .colors import paint_colormap
+
+    description = image_of(image, axes)
+    paint = np.zeros(description.label_shape(), ANNOTATION_DTYPE)
+    layer = viewer.add_labels(
+        labels_for_display(paint, image, description.axes),
+        **placement(image, description.axes),
+        name=f"{image.name} annotations",
+        colormap=paint_colormap(),
+        opacity=0.6,
+        metadata={MARK: {"purpose": "annotations", "source": image.name}},
+    )
+    layer.n_edit_dimensions = 2
+    layer.brush_size = 8
+    layer.selected_label = 2
+    layer.mode = "paint"
+    viewer.layers.selection.active = layer
+    return layer
+
+
+def selected_image(viewer: Viewer) -> ImageLayer | None:
+    """The selected image layer, else the first one."""
+    from napari.layers import Image as ImageLayer
+
+    images = [layer for layer in viewer.layers if isinstance(layer, ImageLayer)]
+    active = viewer.layers.selection.active
+    if isinstance(active, ImageLayer):
+        return active
+    source = note(active).get("source") if active is not None else None
+    return next((i for i in images if i.name == source), images[0] if images else None)
+
+
+def note(layer: Any) -> dict[str, Any]:
+    """What the plugin noted on a layer; empty for layers that it did not make."""
+    found = layer.metadata.get(MARK)
+    return found if isinstance(found, dict) else {}
+
+
+def guess_layer_axes(layer: ImageLayer) -> str:
+    """Letters for the axes of a layer's data: its axis labels where they name them, else a guess."""
+    shape = pixels(layer).shape
+    labels = [_AXIS_NAMES.get(str(label).lower(), "") for label in layer.axis_labels]
+    if layer.rgb:
+        spatial = "".join(labels) if all(labels) else guess_axes(shape[:-1]).replace("C", "Z")
+        return spatial + "C"
+    named = "".join(labels)
+    if len(named) == len(shape) and len(set(named)) == len(named) and set("YX") <= set(named):
+        return named
+    return guess_axes(shape).replace("YXC", "ZYX") if len(shape) == 3 else guess_axes(shape)
+
+
+def pixels(layer: Any) -> Any:
+    """The data of a layer at full resolution, lazy where it is."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def displayed_axes(layer: ImageLayer, axes: str) -> str:
+    """Letters of the axes that napari has sliders or a canvas for: without the colours of RGB."""
+    return axes.replace("C", "") if layer.rgb else axes
+
+
+def image_of(layer: ImageLayer, axes: str = "") -> Image:
+    """The image of a layer, read lazily.
+
+    Parameters
+    ----------
+    axes
+        A letter per axis of the layer's data; guessed when empty.
+
+    Raises
+    ------
+    InputError
+        If the axes do not fit.
+    """
+    axes = axes.strip().upper() or guess_layer_axes(layer)
+    # Checked first: the scale below is given per axis.
+    image = Image(pixels(layer), axes, name=layer.name)
+    shown = displayed_axes(layer, axes)
+    return image.selected(
+        scale=_per_axis(shown, [float(v) for v in layer.scale]),
+        translate=_per_axis(shown, [float(v) for v in layer.translate]),
+        units=_per_axis(shown, [str(unit) for unit in layer.units]),
+        channel_names=("red", "green", "blue", "alpha")[: image.n_channels] if layer.rgb else (),
+    )
+
+
+def _per_axis(axes: str, values: list[Any]) -> dict[str, Any]:
+    return dict(zip(axes, values, strict=True))
+
+
+def _label_dims(layer: ImageLayer, axes: str) -> tuple[str, int | None]:
+    """The displayed axes without channels, and where a channel axis has to be filled in.
+
+    napari aligns layers by their last axes. A channel axis in front of all others can be left out
+    of labels; one between them cannot.
+    """
+    shown = displayed_axes(layer, axes)
+    place = shown.find("C")
+    return shown.replace("C", ""), (place if place > 0 else None)
+
+
+def placement(layer: ImageLayer, axes: str) -> dict[str, Any]:
+    """Scale, translate and the like for labels that lie on an image."""
+    kept, place = _label_dims(layer, axes)
+    n = len(kept) + (place is not None)
+    affine = np.eye(n + 1)
+    affine[:n, :n] = layer.affine.affine_matrix[-n - 1 : -1, -n - 1 : -1]
+    affine[:n, n] = layer.affine.affine_matrix[-n - 1 : -1, -1]
+    rotate = np.asarray(layer.rotate)[-n:, -n:]
+    return {
+        "scale": np.asarray(layer.scale)[-n:],
+        "translate": np.asarray(layer.translate)[-n:],
+        "rotate": rotate,
+        "affine": affine,
+        "units": layer.units[-n:],
+        "axis_labels": layer.axis_labels[-n:],
+        **({"shear": layer.shear} if n == layer.ndim else {}),
+    }
+
+
+def labels_for_display(labels: npt.NDArray[Any], layer: ImageLayer, axes: str) -> npt.NDArray[Any]:
+    """Labels along TZYX as an array that napari shows on the image's own axes; no copy.
+
+    Where channels lie between other axes, the labels are repeated along them in memory that is
+    shared, so that paint put on one channel is paint on all.
+    """
+    kept, place = _label_dims(layer, axes)
+    order = "".join(a for a in "TZYX" if a in kept)
+    labels = labels.transpose([order.index(a) for a in kept])
+    if place is None:
+        return labels
+    n_channels = layer.data.shape[axes.index("C")]
+    shape = (*labels.shape[:place], n_channels, *labels.shape[place:])
+    strides = (*labels.strides[:place], 0, *labels.strides[place:])
+    return np.lib.stride_tricks.as_strided(labels, shape, strides, writeable=True)
+
+
+def paint_of(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> npt.NDArray[Any]:
+    """A snapshot of a labels layer, along TZYX as far as the image has them.
+
+    Raises
+    ------
+    InputError
+        If the layer lies elsewhere than the image. (Whether its shape fits is checked by `train`.)
+    """
+    if layer.multiscale:
+        raise InputError(
+            f"{layer.name} is a pyramid, which cannot be painted on. Press New for annotations "
+            f"that fit {image.name}."
+        )
+    _check_place(layer, image_layer)
+    kept, _ = _label_dims(image_layer, image.axes)
+    shown = displayed_axes(image_layer, image.axes)
+    array = layer.data
+    shape = tuple(int(n) for n in array.shape)
+    if "C" in shown and shape == tuple(image.length(a) for a in shown):
+        array = _over_channels(np.asarray(array), shown.index("C"))
+    if array.ndim != len(kept):
+        return np.array(array)
+    order = [kept.index(a) for a in "TZYX" if a in kept]
+    return np.array(np.asarray(array).transpose(order))
+
+
+def _over_channels(array: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
+    if array.strides[axis] == 0:
+        return array.take(0, axis=axis)
+    return array.max(axis=axis)
+
+
+def _check_place(layer: LabelsLayer, image: ImageLayer) -> None:
+    n = min(layer.ndim, image.ndim)
+    for what in ("scale", "translate"):
+        own, other = np.asarray(getattr(layer, what))[-n:], np.asarray(getattr(image, what))[-n:]
+        if not np.allclose(own, other):
+            raise InputError(
+                f"{layer.name} does not lie on {image.name}: its {what} is {_numbers(own)}, the "
+                f"image's {_numbers(other)}. Choose the annotations of this image, or press New."
+            )
+
+
+def _numbers(values: npt.NDArray[Any]) -> str:
+    return " x ".join(f"{v:g}" for v in values)

@@ -1,0 +1,72 @@
+"""Which part of an image the viewer shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..image import Frame, Image
+from .layers import displayed_axes
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image as ImageLayer
+
+SIDE = {2: (512, 512), 3: (16, 128, 128)}
+"""Largest preview, in pixels along each axis of space, for 2D and 3D networks."""
+
+
+def visible_field(
+    viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
+) -> tuple[Frame, tuple[slice, ...]]:
+    """The frame and the window of an image that are in view, cut to a size soon predicted.
+
+    Parameters
+    ----------
+    dimensions
+        Of the network, 2 or 3.
+
+    Returns
+    -------
+    frame, window
+        As `Image.read` takes them.
+    """
+    shown = displayed_axes(layer, image.axes)
+    point = layer.world_to_data(viewer.dims.point)
+    # A layer's axes are the last ones of the viewer.
+    offset = viewer.dims.ndim - layer.ndim
+    on_canvas = {shown[d - offset] for d in viewer.dims.displayed if d >= offset}
+    corners = np.asarray(layer.corner_pixels)
+    visible: dict[str, tuple[int, int]] = {}
+    for i, axis in enumerate(shown):
+        low, high = int(corners[0, i]), int(corners[1, i]) + 1
+        if axis in on_canvas and high - low > 1:
+            visible[axis] = (low, high)
+        elif axis not in on_canvas:
+            visible[axis] = (round(float(point[i])),) * 2
+    spatial = image.spatial_axes(dimensions)
+    window = tuple(
+        _cut(*visible.get(axis, (0, image.length(axis))), image.length(axis), side)
+        for axis, side in zip(spatial, SIDE[dimensions], strict=True)
+    )
+    frame = tuple(
+        (axis, _inside(sum(visible.get(axis, (0, 0))) // 2, image.length(axis)))
+        for axis in image.iterated_axes(dimensions)
+    )
+    return frame, window
+
+
+def _cut(low: int, high: int, length: int, side: int) -> slice:
+    """At most `side` pixels around the middle; where only a point is known, `side` around it."""
+    if high <= low:
+        low, high = low - side // 2, low + (side + 1) // 2
+    low, high = max(0, low), min(length, high)
+    if high <= low:  # out of view
+        low, high = 0, length
+    surplus = max(0, high - low - side)
+    return slice(low + surplus // 2, high - (surplus - surplus // 2))
+
+
+def _inside(index: int, length: int) -> int:
+    return min(max(index, 0), length - 1)

@@ -1,0 +1,137 @@
+"""What a training works on, checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..device import pick_device
+from ..errors import InputError
+from ..image import Image
+from ..io import as_image
+from ..model import Model, as_tuple
+from ..normalization import Normalization, Statistics
+from ..recipe import Recipe
+from ..targets import Paint, TargetCoder, coder_of
+from ..targets.paint import check_shape, check_values
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a training works on, checked."""
+
+    images: list[Image]
+    paints: list[Paint]
+    recipe: Recipe
+    channels: tuple[int, ...]
+    normalization: Normalization
+    statistics: list[Statistics]
+    painted: tuple[int, ...]
+    offset: int
+    device: torch.device
+
+    @property
+    def coder(self) -> TargetCoder:
+        """The form of the answer."""
+        return coder_of(self.recipe, self.painted, self.offset)
+
+
+def set_up(
+    images: Sequence[Any],
+    paints: Sequence[Any],
+    recipe: Recipe | None,
+    channels: Sequence[int] | None,
+    start: Model | None,
+    device: str | None,
+) -> Setup:
+    """Check what is given to `train`, before any work.
+
+    Raises
+    ------
+    InputError
+        If something does not fit.
+    """
+    images = [as_image(image) for image in images]
+    paints = [paint if isinstance(paint, Paint) else Paint(np.asarray(paint)) for paint in paints]
+    if not images or len(images) != len(paints):
+        raise InputError(
+            f"{len(images)} images and {len(paints)} paints: give one paint for each image."
+        )
+    recipe = recipe or (start.recipe if start else Recipe())
+    if start is not None and (start.recipe.network, start.recipe.task) != (
+        recipe.network,
+        recipe.task,
+    ):
+        raise InputError(
+            "The recipe has another network or task than the model to start from. Leave them as "
+            "they are in the model, or train from nothing."
+        )
+    for image, paint in zip(images, paints, strict=True):
+        image.spatial_axes(recipe.network.dimensions)
+        check_shape(image, paint)
+    painted, offset = _painted_values(paints, recipe.task)
+    if start is not None:
+        painted, offset = start.painted, start.offset
+    chosen = start.channels_for(images[0]) if start else as_tuple(channels, images[0])
+    for image in images:
+        if image.n_channels != images[0].n_channels:
+            raise InputError(
+                f"{image.name} has {image.n_channels} channels, {images[0].name} has "
+                f"{images[0].n_channels}: train on images with the same channels."
+            )
+    normalization, statistics = _normalization(images, chosen, start)
+    return Setup(
+        images=images,
+        paints=paints,
+        recipe=recipe,
+        channels=chosen,
+        normalization=normalization,
+        statistics=statistics,
+        painted=painted,
+        offset=offset,
+        device=pick_device(device),
+    )
+
+
+def _painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...], int]:
+    """The values found in paint, checked, and the offset of masks; classes alone need them."""
+    found: set[int] = set()
+    for paint in paints:
+        found |= set(np.unique(np.asarray(paint.array)).tolist()) - {0}
+        if paint.complete:
+            found.add(1)
+    if found and min(found) < 0:
+        raise InputError("Paint needs values of 0 and up, this one has negative ones.")
+    check_values({v for v in found if v > 0}, task)
+    if len(found) > 256 and task == "classes":
+        raise InputError(
+            f"The paint has {len(found)} classes, more than 256. Are these objects? "
+            "Then choose the task 'objects'."
+        )
+    offsets = {paint.offset for paint in paints}
+    if len(offsets) > 1:
+        raise InputError("Some paints are masks and others are not: use one kind of them.")
+    return (tuple(sorted(found)), offsets.pop()) if task == "classes" else ((), 0)
+
+
+def _normalization(
+    images: Sequence[Image], channels: tuple[int, ...], start: Model | None
+) -> tuple[Normalization, list[Statistics]]:
+    """Measure the images; a new model's floor is a hundredth of the lowest contrast among them."""
+    normalization = start.normalization if start else Normalization(dtype=str(images[0].dtype))
+    statistics = [normalization.measure(image, channels) for image in images]
+    flat = [i.name for i, s in zip(images, statistics, strict=True) if s.flat.all()]
+    if len(flat) == len(images):
+        raise InputError(
+            f"{', '.join(flat)}: every pixel has the same value, so there is nothing to learn "
+            "from. Check that this is the right image, channel or slice."
+        )
+    if start is None:
+        contrast = [float((s.high - s.low)[~s.flat].min()) for s in statistics if not s.flat.all()]
+        floor = 0.01 * min(contrast)
+        normalization = Normalization(dtype=normalization.dtype, floor=floor)
+    return normalization, statistics
