@@ -203,7 +203,7 @@ class _Worker(GeneratorWorker):
         self.control.stop()
 
 
-class _named(partial):  # noqa: N801 - a partial, by its name in napari's dialog
+class _named(partial):
     """What runs in the thread, with a name that a user can read when napari asks about it."""
 
     def __new__(cls, control: _Control) -> _named:

@@ -2,7 +2,8 @@
 
 The distance is 0 at an object's border and 1 at its innermost pixel, whatever its size. It is
 known inside objects that are painted whole, and 0 on background; so it can be learnt from a few
-objects. Objects are found by a watershed from the peaks of the distance.
+objects. Objects are found by a watershed from the peaks of the distance, joined where no low
+border parts them.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import expand_labels, watershed
 
 from ..recipe import ObjectsTarget
 from .base import Encoded, Head, Parameters, Prediction
 from .paint import Labels
 
-DEFAULTS: Parameters = {"foreground": 0.5, "seed": 0.5, "min_size": 10.0}
+DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.5, "min_size": 10.0}
+
+
+LOWEST_PEAK = 0.2
+"""Peaks of the distance below this are no object's centre."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +60,12 @@ class DistanceCoder:
         return Encoded(values, np.stack([known * border, known]), held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
-        """Watershed of the distance within the foreground; labels count from 1."""
-        foreground, distance = prediction["foreground"][0], prediction["distance"][0]
+        """Split the foreground at low ridges of the distance; labels count from 1."""
         chosen = {**DEFAULTS, **parameters}
-        mask = foreground > chosen["foreground"]
-        seeds, n_seeds = ndimage.label((distance > chosen["seed"]) & mask)
-        if n_seeds == 0:
-            return np.zeros(mask.shape, np.int32)
-        labels = watershed(-distance, seeds, mask=mask).astype(np.int32)
-        return _without_small(labels, chosen["min_size"])
+        mask = prediction["foreground"][0] > chosen["foreground"]
+        distance = ndimage.gaussian_filter(prediction["distance"][0].astype(np.float32), 1)
+        pieces = _pieces(distance, mask)
+        return _without_small(_merged(pieces, distance, chosen["merge"]), chosen["min_size"])
 
     def fit(self, examples: list[tuple[Prediction, Labels]]) -> Parameters:
         """Try thresholds on painted objects, one after the other, and keep the best.
@@ -77,7 +81,7 @@ class DistanceCoder:
         min_size = max(4.0, 0.25 * float(np.percentile(sizes, 5)))
         best = {**DEFAULTS, "min_size": min_size}
         best_score = _score(self, examples, best)
-        for name in ("seed", "foreground"):
+        for name in ("merge", "foreground"):
             for value in (0.4, 0.6, 0.3, 0.7, 0.8):
                 tried = {**best, name: value}
                 score = _score(self, examples, tried)
@@ -140,6 +144,38 @@ def _own_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     away = ndimage.distance_transform_edt(np.pad(mask, 1))
     away = away[(slice(1, -1),) * mask.ndim]
     return np.asarray(away / max(float(away.max()), 1.0), dtype=np.float32)
+
+
+def _pieces(distance: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> Labels:
+    """One piece of the mask for each peak of the distance: too many, but none too large."""
+    peaks = (ndimage.maximum_filter(distance, size=5) == distance) & mask & (distance > LOWEST_PEAK)
+    seeds, _ = ndimage.label(peaks, structure=np.ones((3,) * mask.ndim))
+    return np.asarray(watershed(-distance, seeds, mask=mask), dtype=np.int32)
+
+
+def _merged(pieces: Labels, distance: npt.NDArray[np.float32], limit: float) -> Labels:
+    """Join pieces whose common border is not low.
+
+    Between two objects the distance falls to 0, within one it does not: pieces are joined where
+    the mean distance along their border is more than `limit` of the lower of their peaks.
+    """
+    n = int(pieces.max(initial=0)) + 1
+    pairs, heights = [], []
+    for axis in range(pieces.ndim):
+        first = (slice(None),) * axis + (slice(None, -1),)
+        second = (slice(None),) * axis + (slice(1, None),)
+        at = (pieces[first] != pieces[second]) & (pieces[first] > 0) & (pieces[second] > 0)
+        ends = np.sort(np.stack([pieces[first][at], pieces[second][at]]).astype(np.int64), axis=0)
+        pairs.append(ends[0] * n + ends[1])
+        heights.append((distance[first][at] + distance[second][at]) / 2)
+    keys, index = np.unique(np.concatenate(pairs), return_inverse=True)
+    border = np.bincount(index, np.concatenate(heights)) / np.maximum(np.bincount(index), 1)
+    a, b = keys // n, keys % n
+    peak = np.zeros(n, np.float32)
+    np.maximum.at(peak, pieces.ravel(), distance.ravel())
+    join = border > limit * np.minimum(peak[a], peak[b])
+    graph = coo_array((np.ones(int(join.sum())), (a[join], b[join])), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1].astype(np.int32)[pieces])
 
 
 def _without_small(labels: Labels, min_size: float) -> Labels:

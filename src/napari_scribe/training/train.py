@@ -244,7 +244,7 @@ def _run(
     keep_worse: bool,
 ) -> Generator[TrainStep, None, Model]:
     began = time.perf_counter()
-    state = _state(setup, start, resume)
+    state = new_state(setup, start, resume)
     data = PaintData(setup, state)
     dtype = precision(setup.device)
     heads = setup.coder.heads
@@ -289,7 +289,7 @@ def _run(
     return assemble(setup, network.eval(), parameters, state, history, time.perf_counter() - began)
 
 
-def _state(setup: Setup, start: Model | None, resume: Checkpoint | None) -> TrainState:
+def new_state(setup: Setup, start: Model | None, resume: Checkpoint | None) -> TrainState:
     """A network and what it needs to learn: fresh, from a model, or from a checkpoint."""
     training = setup.recipe.training
     with torch.random.fork_rng(devices=[]):

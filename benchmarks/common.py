@@ -1,0 +1,60 @@
+"""What the benchmarks share: where the images are, how times are compared, how a row is printed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import torch
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def parser(description: str, data: bool = False) -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--device", default=None)
+    if data:
+        default = os.environ.get("NAPARI_SCRIBE_DATA", BESIDE)
+        made.add_argument("--data", type=Path, default=Path(default), help="folder with dsb2018/")
+    return made
+
+
+def machine() -> str:
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return (
+        f"{torch.get_num_threads()} threads, {platform.machine()}{gpu}, torch {torch.__version__}"
+    )
+
+
+def compare(rounds: int, **tasks: Callable[[], object]) -> dict[str, float]:
+    """Median seconds of each task, run by turns, so that a slow moment of the machine hits all."""
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    for i in range(rounds + 1):
+        for name, task in tasks.items():
+            start = time.perf_counter()
+            task()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if i > 0:  # the first round warms up
+                times[name].append(time.perf_counter() - start)
+    return {name: float(np.median(seconds)) for name, seconds in times.items()}
+
+
+def read_pairs(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Images and instance labels of a folder with ``images/`` and ``labels/``, by name."""
+    if not (folder / "images").is_dir():
+        raise SystemExit(f"{folder} has no images: name a folder with --data.")
+    names = sorted(path.name for path in (folder / "images").glob("*.tif"))
+    return {
+        name: (
+            tifffile.imread(folder / "images" / name),
+            tifffile.imread(folder / "labels" / name).astype(np.int32),
+        )
+        for name in names
+    }

@@ -1,0 +1,63 @@
+"""Speed of the training loop over bare forward and backward passes on one fixed batch.
+
+The loop also draws and augments patches, steps the optimizer, averages the weights and validates.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from common import machine, parser
+
+from napari_scribe.device import precision
+from napari_scribe.samples import nuclei
+from napari_scribe.training.loop import forward, learn
+from napari_scribe.training.losses import total_loss
+from napari_scribe.training.setup import set_up
+from napari_scribe.training.train import PaintData, new_state
+
+
+def main() -> None:
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("--steps", type=int, default=100, help="per round")
+    arguments.add_argument("--rounds", type=int, default=5)
+    chosen = arguments.parse_args()
+
+    sample = nuclei()
+    setup = set_up([sample.image], [sample.paint], None, None, None, chosen.device)
+    state = new_state(setup, None, None)
+    data = PaintData(setup, state)
+    dtype = precision(setup.device)
+    heads = setup.coder.heads
+
+    def loss(logits, values, weights):
+        return total_loss(logits, values, weights, heads)
+
+    loop = learn(state, data, loss, dtype)
+    batch = data.draw()
+
+    def bare():
+        state.network.train()
+        value = loss(forward(state.network, batch.pixels, dtype), batch.values, batch.weights)
+        value.backward()
+        float(value.detach())
+        state.optimizer.zero_grad(set_to_none=True)
+
+    times = {"loop": [], "bare": []}
+    for _ in range(chosen.rounds + 1):
+        for name, task in (("loop", lambda: next(loop)), ("bare", bare)):
+            start = time.perf_counter()
+            for _ in range(chosen.steps):
+                task()
+            times[name].append((time.perf_counter() - start) / chosen.steps)
+    seconds = {name: float(np.median(values[1:])) for name, values in times.items()}
+    training = setup.recipe.training
+    print(f"{machine()}; {dtype}, batches of {training.batch} x {training.patch} px")
+    for name, value in seconds.items():
+        print(f"  {name:5s} {1000 * value:6.1f} ms a step")
+    print(f"loop / bare forward and backward: {seconds['bare'] / seconds['loop']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The live plot of the loss and of the loss on held-out paint."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+REDRAW = 0.7
+"""Seconds between two drawings."""
+KEPT = 400
+"""How many points of a curve are drawn; longer ones are thinned out."""
+LOSS, VALIDATION = "#8f9bb0", "#ffa01f"
+_SMOOTHING = 0.9
+
+
+class Curves(FigureCanvasQTAgg):
+    """Loss over steps: smoothed for training, as it is for held-out paint.
+
+    Parameters
+    ----------
+    colors
+        Of the theme, as `parts.theme_colors` gives them.
+    """
+
+    def __init__(self, colors: dict[str, str]) -> None:
+        figure = Figure(facecolor=colors["background"])
+        super().__init__(figure)
+        self.setFixedHeight(150)
+        self.axes = figure.add_axes((0.14, 0.26, 0.83, 0.66))
+        self._style(colors)
+        (self._loss_line,) = self.axes.plot([], [], color=LOSS, lw=1.2, label="training")
+        (self._validation_line,) = self.axes.plot(
+            [], [], color=VALIDATION, lw=1.6, marker="o", ms=3, label="held-out paint"
+        )
+        self._legend = self.axes.legend(
+            loc="upper right", frameon=False, fontsize=8, labelcolor=colors["text"]
+        )
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.steps: list[int] = []
+        self.losses: list[float] = []
+        self.validation: list[tuple[int, float]] = []
+        self._smooth: float | None = None
+        self._drawn = 0.0
+        self.redraw()
+
+    def add(self, step: int, loss: float, validation: float | None) -> None:
+        """Take a step, and draw if the last drawing is old enough."""
+        if math.isfinite(loss):
+            before = loss if self._smooth is None else self._smooth
+            self._smooth = _SMOOTHING * before + (1 - _SMOOTHING) * loss
+            self.steps.append(step)
+            self.losses.append(self._smooth)
+        if len(self.steps) > 2 * KEPT:
+            self.steps, self.losses = self.steps[::2], self.losses[::2]
+        if validation is not None and math.isfinite(validation):
+            self.validation.append((step, validation))
+        if time.monotonic() - self._drawn >= REDRAW and self.isVisible():
+            self.redraw()
+
+    def redraw(self) -> None:
+        """Draw what there is."""
+        self._drawn = time.monotonic()
+        self._loss_line.set_data(self.steps, self.losses)
+        self._validation_line.set_data([s for s, _ in self.validation], [v for _, v in self.validation])
+        values = self.losses + [v for _, v in self.validation]
+        self.axes.set_xlim(0, max([20, *self.steps[-1:]]))
+        self.axes.set_ylim(0, 1.1 * max(values) if values else 1)
+        self._legend.set_visible(bool(values))
+        self.draw_idle()
+
+    def _style(self, colors: dict[str, str]) -> None:
+        axes: Any = self.axes
+        axes.set_facecolor(colors["background"])
+        axes.set_xlabel("step", color=colors["text"], fontsize=8, labelpad=1)
+        axes.set_ylabel("loss", color=colors["text"], fontsize=8, labelpad=2)
+        axes.tick_params(colors=colors["icon"], labelsize=7, length=2, pad=2)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        for side, spine in axes.spines.items():
+            spine.set_visible(side in ("left", "bottom"))
+            spine.set_color(colors["highlight"])

@@ -1,0 +1,147 @@
+"""A recipe as a form, and back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from annotated_types import Ge, Gt, Le, Lt
+from magicgui.widgets import Container, Widget, create_widget
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ..recipe import ObjectsTarget, Recipe
+
+SECTIONS = {
+    "network": "Network",
+    "target": "Objects",
+    "training": "Training",
+    "augmentation": "Augmentation",
+}
+"""Parts of a recipe that have a form, and what it is called."""
+ELSEWHERE = {"kind", "dimensions"}
+"""Fields that the docks ask for in another place."""
+
+
+class RecipeForm:
+    """Fields for the parts of a recipe.
+
+    Attributes
+    ----------
+    parts
+        Part of the recipe -> magicgui container with one widget a field.
+    """
+
+    def __init__(self) -> None:
+        default = Recipe()
+        self.parts: dict[str, Container[Widget]] = {
+            name: part_form(getattr(default, name)) for name in SECTIONS
+        }
+
+    def value(self, task: str, dimensions: int) -> Recipe:
+        """The recipe as filled in.
+
+        Raises
+        ------
+        InputError
+            If values do not go together.
+        """
+        parts = {name: _values(form) for name, form in self.parts.items()}
+        target = {"kind": task, **(parts["target"] if task == "objects" else {})}
+        network = {**parts["network"], "dimensions": dimensions}
+        plain = Recipe().model_dump()
+        changes = {**parts, "target": target, "network": network}
+        return _parsed({name: {**plain[name], **changes.get(name, {})} for name in plain}, target)
+
+    def set_value(self, recipe: Recipe) -> None:
+        """Fill in the values of a recipe."""
+        for name, form in self.parts.items():
+            part = getattr(recipe, name)
+            if name == "target" and not isinstance(part, ObjectsTarget):
+                continue
+            for widget in form:
+                widget.value = getattr(part, widget.name)
+
+    def changes(self) -> dict[str, Any]:
+        """Dotted names of the values that differ from the defaults."""
+        default = Recipe()
+        return {
+            f"{name}.{widget.name}": widget.value
+            for name, form in self.parts.items()
+            for widget in form
+            if widget.value != getattr(getattr(default, name), widget.name)
+        }
+
+    def set_changes(self, changes: dict[str, Any]) -> None:
+        """Fill in the defaults and what differs from them; what does not fit any more is left out."""
+        self.set_value(Recipe())
+        for name, form in self.parts.items():
+            for widget in form:
+                if f"{name}.{widget.name}" in changes:
+                    try:
+                        widget.value = changes[f"{name}.{widget.name}"]
+                    except (TypeError, ValueError):
+                        continue
+
+
+def part_form(part: BaseModel) -> Container[Widget]:
+    """A container with one widget for each field of a part of a recipe."""
+    fields = {k: f for k, f in type(part).model_fields.items() if k not in ELSEWHERE}
+    widgets = [field_widget(name, field, getattr(part, name)) for name, field in fields.items()]
+    container: Container[Widget] = Container(widgets=widgets, labels=True)
+    container.margins = (0, 0, 0, 0)
+    return container
+
+
+def field_widget(name: str, field: FieldInfo, value: Any) -> Widget:
+    """The widget of one field: title, unit, bounds and description as the recipe gives them."""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    unit = f" ({extra['unit']})" if "unit" in extra else ""
+    options: dict[str, Any] = {"tooltip": field.description}
+    if field.annotation in (int, float):
+        options |= _bounds(field, value)
+    widget = create_widget(
+        value=value,
+        annotation=field.annotation,
+        name=name,
+        label=f"{field.title or name}{unit}",
+        options=options,
+    )
+    if field.annotation is float:
+        exact = (options["step"], options["min"], value)
+        widget.native.setDecimals(max(_decimals(number) for number in exact))
+        widget.value = value
+    return widget
+
+
+def _bounds(field: FieldInfo, value: float) -> dict[str, Any]:
+    """Bounds and a step that suits the size of the default."""
+    is_float = field.annotation is float
+    step = 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 0.1
+    found: dict[str, Any] = {"min": 0, "max": 1_000_000}
+    least = step / 10 if is_float else 1
+    for bound in field.metadata:
+        if isinstance(bound, Ge):
+            found["min"] = bound.ge
+        elif isinstance(bound, Gt):
+            found["min"] = bound.gt + least
+        elif isinstance(bound, Le):
+            found["max"] = bound.le
+        elif isinstance(bound, Lt):
+            found["max"] = bound.lt - least
+    return {**found, "step": step if is_float else max(1, round(step))}
+
+
+def _decimals(value: float) -> int:
+    """How many decimals a value needs, at most 8."""
+    return next((n for n in range(8) if math.isclose(round(value, n), value)), 8)
+
+
+def _values(form: Container[Widget]) -> dict[str, Any]:
+    return {widget.name: widget.value for widget in form}
+
+
+def _parsed(values: dict[str, Any], target: dict[str, Any]) -> Recipe:
+    from ..recipe import parse_recipe
+
+    return parse_recipe({**values, "target": target})

@@ -1,0 +1,225 @@
+"""Small widgets that the docks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, QPointF, Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from .kept import duration
+
+
+def theme_colors(viewer: Any) -> dict[str, str]:
+    """Colours of napari's theme by name, as hex codes."""
+    from napari.utils.theme import get_theme
+
+    theme = get_theme(viewer.theme)
+    names = ("background", "foreground", "primary", "secondary", "highlight", "text")
+    names += ("icon", "warning", "error", "current")
+    return {name: getattr(theme, name).as_hex(format="long") for name in names}
+
+
+def hint(text: str = "") -> QLabel:
+    """A wrapped line in a quieter colour."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setProperty("scribe", "hint")
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def row(*parts: QWidget | int) -> QWidget:
+    """Widgets side by side; a number is a stretch."""
+    widget = QWidget()
+    layout = QHBoxLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    for part in parts:
+        if isinstance(part, int):
+            layout.addStretch(part)
+        else:
+            layout.addWidget(part)
+    return widget
+
+
+def button(text: str, tooltip: str, pressed: Callable[[], Any]) -> QPushButton:
+    """A push button."""
+    made = QPushButton(text)
+    made.setToolTip(tooltip)
+    made.clicked.connect(lambda _checked=False: pressed())
+    return made
+
+
+class Fold(QCollapsible):
+    """A part that is folded away until its title is clicked."""
+
+    def __init__(self, title: str, color: str) -> None:
+        super().__init__(
+            title, expandedIcon=_triangle(color, True), collapsedIcon=_triangle(color, False)
+        )
+        self.setDuration(0)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.layout().setSpacing(2)
+        self.content().layout().setContentsMargins(8, 2, 0, 2)
+        self.content().layout().setSpacing(4)
+
+
+def _triangle(color: str, is_open: bool) -> QIcon:
+    pixmap = QPixmap(24, 24)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(QColor(color))
+    painter.setPen(Qt.PenStyle.NoPen)
+    places = [(5, 8), (19, 8), (12, 17)] if is_open else [(8, 5), (17, 12), (8, 19)]
+    painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in places]))
+    painter.end()
+    return QIcon(pixmap)
+
+
+class Message(QFrame):
+    """One message to the user, with buttons where it is a question; hidden while there is none."""
+
+    def __init__(self, colors: dict[str, str]) -> None:
+        super().__init__()
+        self._colors = colors
+        self.setObjectName("scribe_message")
+        self._label = QLabel()
+        self._label.setWordWrap(True)
+        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._buttons = QHBoxLayout()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.addWidget(self._label)
+        layout.addLayout(self._buttons)
+        self.clear()
+
+    @property
+    def text(self) -> str:
+        """What it says; empty while hidden."""
+        return self._label.text()
+
+    @property
+    def answers(self) -> dict[str, QPushButton]:
+        """The buttons of a question, by what they say."""
+        found = (self._buttons.itemAt(i).widget() for i in range(self._buttons.count()))
+        return {button.text(): button for button in found}
+
+    def info(self, text: str) -> None:
+        """Say how things are."""
+        self._show(text, self._colors["current"])
+
+    def warn(self, text: str) -> None:
+        """Say what the user should know."""
+        self._show(text, self._colors["warning"])
+
+    def error(self, text: str) -> None:
+        """Say what went wrong."""
+        self._show(text, "#e0414f")
+
+    def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
+        """Ask; each answer is a button, which also takes the question away."""
+        self._show(text, self._colors["warning"])
+        for say, then in answers.items():
+            self._buttons.addWidget(button(say, "", lambda then=then: self._answer(then)))
+
+    def clear(self) -> None:
+        """Say nothing."""
+        self._drop_buttons()
+        self._label.clear()
+        self.hide()
+
+    def _answer(self, then: Callable[[], None]) -> None:
+        self.clear()
+        then()
+
+    def _show(self, text: str, color: str) -> None:
+        self._drop_buttons()
+        self._label.setText(text)
+        self.setStyleSheet(
+            f"#scribe_message {{ border: none; border-left: 3px solid {color};"
+            f" background: {self._colors['foreground']}; }}"
+            "#scribe_message > QLabel { background: transparent; }"
+        )
+        self.show()
+
+    def _drop_buttons(self) -> None:
+        while self._buttons.count():
+            self._buttons.takeAt(0).widget().deleteLater()
+
+
+class Progress(QProgressBar):
+    """A bar with the time that is left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setRange(0, 1000)
+        self.setTextVisible(True)
+        self.rest()
+
+    def rest(self) -> None:
+        """Nothing is going on."""
+        self.setRange(0, 1000)
+        self.setValue(0)
+        self.setFormat("")
+        self.setEnabled(False)
+
+    def busy(self, text: str) -> None:
+        """Something is going on, nobody knows how long."""
+        self.setEnabled(True)
+        self.setRange(0, 0)
+        self.setFormat(text)
+
+    def advance(self, fraction: float | None, elapsed: float, text: str) -> None:
+        """Show a share that is done; None where there is no end."""
+        self.setEnabled(True)
+        self.setRange(0, 1000)
+        self.setValue(round(1000 * (fraction or 0)))
+        if fraction is None:
+            self.setFormat(f"{text}, {duration(elapsed)}")
+        elif fraction > 0.01 or elapsed > 2:
+            left = elapsed * (1 - fraction) / max(fraction, 1e-6)
+            self.setFormat(f"{text}, {duration(left)} left")
+        else:
+            self.setFormat(text)
+
+
+class _CalmWheel(QObject):
+    """Scrolling over a spin box or combo scrolls the dock; it changes the value only in focus."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def scrolled(content: QWidget) -> QScrollArea:
+    """A widget in an area that scrolls up and down where the dock is too low for it."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(content)
+    calm = _CalmWheel(area)
+    for kind in (QAbstractSpinBox, QComboBox):
+        for widget in content.findChildren(kind):
+            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            widget.installEventFilter(calm)
+    return area

@@ -1,0 +1,248 @@
+"""Which image, which of its channels, which labels layer, which model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from ..errors import InputError
+from ..image import Image
+from .kept import in_words, kept, size_in_words
+from .layers import guess_layer_axes, image_of, note
+from .parts import button, hint, row
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+NO_IMAGE = "Open an image first, or try File > Open Sample > Scribe > Nuclei."
+PER_ROW = 4
+
+
+class LayerPicker(ComboBox):
+    """A combo of the viewer's layers of one kind.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers.
+    accepts
+        Which of them.
+    """
+
+    def __init__(self, viewer: Viewer, accepts: Callable[[Any], bool], tooltip: str) -> None:
+        def choices(_widget: Any = None) -> list[tuple[str, Any]]:
+            return [(layer.name, layer) for layer in viewer.layers if accepts(layer)]
+
+        super().__init__(choices=choices, tooltip=tooltip, nullable=False)
+        self.native.setMinimumContentsLength(8)
+        self.native.setSizeAdjustPolicy(
+            self.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+
+
+def is_image(layer: Any) -> bool:
+    """Whether a layer is an image that the user has, not one that the plugin made."""
+    from napari.layers import Image as ImageLayer
+
+    return isinstance(layer, ImageLayer) and not note(layer)
+
+
+def is_paint(layer: Any) -> bool:
+    """Whether a layer can hold paint: labels, but no preview."""
+    from napari.layers import Labels
+
+    return isinstance(layer, Labels) and note(layer).get("purpose") != "preview"
+
+
+class ImagePicker(QWidget):
+    """An image layer, what its axes mean, and which channels are used."""
+
+    changed = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.layer = LayerPicker(viewer, is_image, "The image to work on")
+        self.axes = QLineEdit()
+        self.axes.setMaximumWidth(70)
+        self.axes.setToolTip(
+            "A letter per axis of the image: T time, C channels, Z slices or depth, Y, X"
+        )
+        self.info = hint()
+        self._axes_row = row(QLabel("Axes"), self.axes, 1)
+        self.channels = ChannelPicker()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        for part in (self.layer.native, self.info, self._axes_row, self.channels):
+            layout.addWidget(part)
+        self.layer.changed.connect(self._new_layer)
+        self.axes.editingFinished.connect(self._describe)
+        self._new_layer()
+
+    def image(self) -> Image:
+        """The image as chosen.
+
+        Raises
+        ------
+        InputError
+            If there is none, or its axes do not fit.
+        """
+        if self.layer.value is None:
+            raise InputError(NO_IMAGE)
+        return image_of(self.layer.value, self.axes.text())
+
+    def reset_choices(self, _event: Any = None) -> None:
+        """Follow the viewer's layers."""
+        before = self.layer.value
+        self.layer.reset_choices()
+        if self.layer.value is not before:
+            self._new_layer()
+
+    def _new_layer(self, _value: Any = None) -> None:
+        layer = self.layer.value
+        if layer is not None:
+            self.axes.setText(guess_layer_axes(layer))
+            self._axes_row.setVisible(layer.ndim > 2)
+        else:
+            self._axes_row.hide()
+        self._describe()
+
+    def _describe(self) -> None:
+        try:
+            image = self.image()
+        except InputError as error:
+            self.info.setText(str(error))
+            self.channels.show_channels([])
+        else:
+            self.info.setText(size_in_words(image))
+            names = image.channel_names or [str(i) for i in range(image.n_channels)]
+            self.channels.show_channels(names if image.n_channels > 1 else [])
+        self.changed.emit()
+
+
+class ChannelPicker(QWidget):
+    """A box to tick for each channel; hidden where there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._names: list[str] = []
+        self.boxes: list[QCheckBox] = []
+        self.hide()
+
+    def show_channels(self, names: list[str] | tuple[str, ...]) -> None:
+        """Offer these channels, all of them ticked; keep the ticks if they are the same as before."""
+        if list(names) == self._names:
+            return
+        self._names = list(names)
+        while self._grid.count():
+            self._grid.takeAt(0).widget().deleteLater()
+        self.boxes = [QCheckBox(name) for name in names]
+        if names:
+            self._grid.addWidget(QLabel("Channels"), 0, 0)
+        for i, box in enumerate(self.boxes):
+            box.setChecked(True)
+            box.setToolTip("Whether the network sees this channel")
+            self._grid.addWidget(box, i // PER_ROW, 1 + i % PER_ROW)
+        self._grid.setColumnStretch(PER_ROW + 1, 1)
+        self.setVisible(bool(names))
+
+    def value(self) -> list[int] | None:
+        """The ticked channels; None for all of them.
+
+        Raises
+        ------
+        InputError
+            If none is ticked.
+        """
+        ticked = [i for i, box in enumerate(self.boxes) if box.isChecked()]
+        if self.boxes and not ticked:
+            raise InputError("No channel is ticked: tick at least one that shows what you look for.")
+        return None if len(ticked) == len(self.boxes) else ticked
+
+
+class ModelPicker(QWidget):
+    """A kept model, newest first, or a file.
+
+    Parameters
+    ----------
+    none
+        What the choice of no model is called; empty where a model is needed.
+    """
+
+    changed = Signal()
+
+    def __init__(self, none: str = "") -> None:
+        super().__init__()
+        self._none = none
+        self._files: list[Path] = []
+        self.combo = ComboBox(choices=self._choices, nullable=False)
+        self.combo.tooltip = "Models that were trained here are kept, the newest first"
+        self.combo.native.setMinimumContentsLength(8)
+        self.combo.native.setSizeAdjustPolicy(
+            self.combo.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.info = hint()
+        file = button("Choose file...", "A model that lies elsewhere", self._choose_file)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        line = row(self.combo.native, file)
+        line.layout().setStretch(0, 1)
+        layout.addWidget(line)
+        layout.addWidget(self.info)
+        self.combo.changed.connect(self._describe)
+        self._describe()
+
+    def value(self) -> Path | None:
+        """The file of the model; None for none."""
+        found = self.combo.value
+        return found if isinstance(found, Path) else None
+
+    def set_value(self, path: Path) -> None:
+        """Choose a file."""
+        if path not in self._choice_values():
+            self._files.insert(0, path)
+        self.combo.reset_choices()
+        self.combo.value = path
+        self._describe()
+
+    def refresh(self) -> None:
+        """Look for kept models again."""
+        if self._choice_values() != list(self.combo.choices):
+            self.combo.reset_choices()
+            self._describe()
+
+    def _choices(self, _widget: Any = None) -> list[tuple[str, Any]]:
+        first = [(self._none, self._none)] if self._none else []
+        listed = kept()
+        others = [path for path in self._files if path not in listed]
+        return [*first, *((path.stem, path) for path in (*others, *listed))]
+
+    def _choice_values(self) -> list[Any]:
+        return [value for _, value in self._choices()]
+
+    def _describe(self, _value: Any = None) -> None:
+        path = self.value()
+        if path is None:
+            self.info.setText("" if self._none else "No model yet: train one, or choose a file.")
+        else:
+            try:
+                self.info.setText(in_words(path))
+            except InputError as error:
+                self.info.setText(str(error))
+        self.info.setVisible(bool(self.info.text()))
+        self.changed.emit()
+
+    def _choose_file(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Choose a model", "", "napari-scribe models (*.zip)"
+        )
+        if name:
+            self.set_value(Path(name))

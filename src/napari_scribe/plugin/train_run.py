@@ -1,0 +1,325 @@
+"""A training and the layers it belongs to: paint goes in while it runs, previews come out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from ..errors import InputError
+from ..image import Image
+from ..recipe import Recipe
+from .jobs import Ended, Question, Runner
+from .kept import new_model_path
+from .layers import note, paint_of
+from .view import visible_field
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from ..training.checkpoint import Checkpoint
+    from ..training.train import Preview, TrainJob, TrainStep
+
+SETTLED = 1.0
+"""Seconds without a stroke after which new paint is taken: a half drawn object teaches nonsense."""
+PREVIEW_EVERY = 1.0
+PREVIEW_SHARE = 0.2
+"""Previews come every second at most, and take at most about this share of the time."""
+
+
+@dataclass(frozen=True)
+class TrainInput:
+    """What is trained, on what, for how long.
+
+    Parameters
+    ----------
+    image_layer, paint_layer
+        Layers of the viewer.
+    image, paint
+        What they held when Train was pressed; `paint` along TZYX.
+    recipe, channels, device
+        As `train` takes them.
+    seconds
+        None: until it is stopped.
+    start
+        The file of a model to start from.
+    resume
+        A training to go on with.
+    is_asked
+        Whether the questions about paint have been answered.
+    """
+
+    image_layer: Any
+    paint_layer: Any
+    image: Image
+    paint: npt.NDArray[Any]
+    recipe: Recipe
+    seconds: float | None
+    channels: list[int] | None = None
+    device: str | None = None
+    start: Path | None = None
+    resume: Checkpoint | None = None
+    is_asked: bool = False
+    has_previews: bool = True
+
+    def changed(self, **changes: Any) -> TrainInput:
+        """The same with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave.
+
+    Parameters
+    ----------
+    model, path
+        The model, and the file it is kept in; None where it could not be written.
+    checkpoint
+        What Continue goes on from.
+    is_parent
+        Whether fine-tuning did not help, so that this is the model it started from.
+    problem
+        Why the model could not be written.
+    """
+
+    model: Model
+    path: Path | None
+    checkpoint: Checkpoint | None
+    is_parent: bool = False
+    problem: str = ""
+
+
+class TrainRun(QObject):
+    """Drives one training at a time for a viewer.
+
+    Signals
+    -------
+    stepped
+        Each `TrainStep` that is worth showing.
+    ended
+        `Ended`, with `Trained` as its value.
+    told
+        A word to the user while it runs.
+    """
+
+    stepped = Signal(object)
+    ended = Signal(object)
+    told = Signal(str)
+
+    def __init__(self, viewer: Any, runner: Runner) -> None:
+        super().__init__()
+        self.viewer, self.runner = viewer, runner
+        self.given: TrainInput | None = None
+        self._connections: list[tuple[Any, Any]] = []
+        self._settle = QTimer(self, interval=int(1000 * SETTLED), singleShot=True)
+        self._settle.timeout.connect(self.take_paint)
+        self._tick = QTimer(self, interval=200)
+        self._tick.timeout.connect(self._ask_for_preview)
+
+    def start(self, given: TrainInput) -> None:
+        """Begin.
+
+        Raises
+        ------
+        InputError
+            If another job runs.
+        """
+        field = None
+        if given.has_previews:
+            layer, dimensions = given.image_layer, given.recipe.network.dimensions
+            if "Z" in given.image.axes or dimensions == 2:
+                field = visible_field(self.viewer, layer, given.image, dimensions)
+        self.runner.start(
+            f"Training on {given.image.name}",
+            lambda: _begin(given, field),
+            lambda job: _finish(job, given),
+        )
+        self.given, self._sent = given, given.paint
+        self._asked_at, self._latency, self._arrived_at = time.monotonic(), 0.0, None
+        self._connect()
+
+    def _connect(self) -> None:
+        """The one list of what is listened to while a training runs; `_drop` ends it all."""
+        given = self.given
+        assert given is not None
+        events, layers = given.paint_layer.events, self.viewer.layers.events
+        self._connections = [
+            (events.paint, self._on_paint),
+            (events.labels_update, self._on_paint),
+            (events.data, self._on_paint),
+            (events.set_data, self._on_paint),  # undo tells by nothing else
+            (layers.removed, self._on_removed),
+            (self.runner.record, self._on_record),
+            (self.runner.ended, self._on_ended),
+        ]
+        for emitter, slot in self._connections:
+            emitter.connect(slot)
+        if given.has_previews:
+            self._tick.start()
+
+    def _drop(self) -> None:
+        for emitter, slot in self._connections:
+            emitter.disconnect(slot)
+        self._connections = []
+        self._settle.stop()
+        self._tick.stop()
+
+    def close(self) -> None:
+        """Stop, keep the model, and hear no more of it."""
+        if self._connections:
+            self._drop()
+            self.runner.close()
+
+    def take_paint(self) -> None:
+        """Hand a snapshot of the paint to the training, if it differs from the last one."""
+        job, given = self.runner.job, self.given
+        if given is None or job is None or given.paint_layer not in self.viewer.layers:
+            return
+        try:
+            paint = paint_of(given.paint_layer, given.image_layer, given.image)
+        except InputError as error:
+            self.told.emit(f"{error} Training goes on with the paint from before.")
+            return
+        if paint.shape != self._sent.shape:
+            self.told.emit(
+                f"{given.paint_layer.name} has another shape now: training goes on with the paint "
+                "from before."
+            )
+        elif not np.array_equal(paint, self._sent):
+            from ..targets import Paint
+
+            self._sent = paint
+            job.update_paint([Paint(paint)])
+
+    def _on_paint(self, _event: Any = None) -> None:
+        self._settle.start()  # anew with each stroke
+
+    def _ask_for_preview(self) -> None:
+        job, given = self.runner.job, self.given
+        if given is None or job is None or self._arrived_at is None:
+            return
+        pause = max(PREVIEW_EVERY, self._latency * (1 / PREVIEW_SHARE - 1))
+        if time.monotonic() - self._arrived_at < pause:
+            return
+        field = visible_field(
+            self.viewer, given.image_layer, given.image, given.recipe.network.dimensions
+        )
+        self._asked_at, self._arrived_at = time.monotonic(), None
+        job.request_preview(0, *field)
+
+    def _on_record(self, step: TrainStep) -> None:
+        if step.preview is not None:
+            if self._latency or step.index > 1:
+                self._latency = time.monotonic() - self._asked_at
+            self._show(step.preview)
+            self._arrived_at = time.monotonic()
+        if step.note:
+            self.told.emit(step.note)
+        self.stepped.emit(step)
+
+    def _show(self, preview: Preview) -> None:
+        from .colors import paint_colormap, preview_colormap
+        from .results import show_window
+
+        given = self.given
+        if given is None or given.image_layer not in self.viewer.layers:
+            return
+        look: dict[str, Any] = (
+            {"colormap": preview_colormap(), "opacity": 0.9}
+            if given.recipe.task == "objects"
+            else {"colormap": paint_colormap(hide_background=True), "opacity": 0.35}
+        )
+        layer = show_window(
+            self.viewer,
+            given.image_layer,
+            given.image,
+            preview.frame,
+            preview.window,
+            preview.labels,
+            "preview",
+            **look,
+        )
+        if given.recipe.task == "objects" and not note(layer).get("outlined"):
+            layer.contour = 2
+            note(layer)["outlined"] = True
+
+    def _on_removed(self, event: Any) -> None:
+        given = self.given
+        if given is None:
+            return
+        if event.value is given.image_layer or event.value is given.paint_layer:
+            self._settle.stop()
+            if event.value is given.image_layer:
+                self._tick.stop()
+            self.told.emit(
+                f"{event.value.name} was removed. Training goes on with what it had; Stop keeps "
+                "the model."
+            )
+        elif note(event.value).get("purpose") == "preview":
+            self._tick.stop()  # whoever removes the preview does not want it back
+
+    def _on_ended(self, ended: Ended) -> None:
+        self._drop()
+        self.ended.emit(ended)
+
+
+def _begin(given: TrainInput, field: Any) -> TrainJob:
+    """Make the job; in its thread."""
+    from ..model import load_model
+    from ..targets import Paint
+    from ..training.train import train
+
+    if not given.is_asked:
+        _ask(given)
+    start = load_model(given.start) if given.start is not None else None
+    job = train(
+        [given.image],
+        [Paint(given.paint)],
+        _recipe(given, start),
+        channels=None if start is not None else given.channels,
+        start=start,
+        resume=given.resume,
+        seconds=given.seconds,
+        device=given.device,
+    )
+    if field is not None:
+        job.request_preview(0, *field)
+    return job
+
+
+def _ask(given: TrainInput) -> None:
+    from ..targets.paint import question
+
+    text = question(given.paint, given.recipe.task)
+    if text:
+        raise Question(text, "They are objects", "Leave it")
+
+
+def _recipe(given: TrainInput, start: Model | None) -> Recipe:
+    """The form's recipe; network and answer are those of the model to start from."""
+    if start is None:
+        return given.recipe
+    if start.recipe.task != given.recipe.task:
+        raise InputError(
+            f"The model to start from answers {start.recipe.task}, but {given.recipe.task} are "
+            f"painted. Choose {start.recipe.task} above, another model, or start from nothing."
+        )
+    return start.recipe.model_copy(
+        update={"training": given.recipe.training, "augmentation": given.recipe.augmentation}
+    )
+
+
+def _finish(job: TrainJob, given: TrainInput) -> Trained:
+    """Keep the model; in the job's thread, so that it is kept even if the viewer is gone."""
+    if job.kept_parent:
+        return Trained(job.result, given.start, job.checkpoint, is_parent=True)
+    try:
+        path = job.result.save(new_model_path(given.image.name))
+    except InputError as error:
+        return Trained(job.result, None, job.checkpoint, problem=str(error))
+    return Trained(job.result, path, job.checkpoint)
