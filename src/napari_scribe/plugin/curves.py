@@ -69,7 +69,9 @@ class Curves(FigureCanvasQTAgg):
         """Draw what there is."""
         self._drawn = time.monotonic()
         self._loss_line.set_data(self.steps, self.losses)
-        self._validation_line.set_data([s for s, _ in self.validation], [v for _, v in self.validation])
+        self._validation_line.set_data(
+            [s for s, _ in self.validation], [v for _, v in self.validation]
+        )
         values = self.losses + [v for _, v in self.validation]
         self.axes.set_xlim(0, max([20, *self.steps[-1:]]))
         self.axes.set_ylim(0, 1.1 * max(values) if values else 1)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ..errors import InputError
 from ..image import Image
@@ -163,7 +171,9 @@ class ChannelPicker(QWidget):
         """
         ticked = [i for i, box in enumerate(self.boxes) if box.isChecked()]
         if self.boxes and not ticked:
-            raise InputError("No channel is ticked: tick at least one that shows what you look for.")
+            raise InputError(
+                "No channel is ticked: tick at least one that shows what you look for."
+            )
         return None if len(ticked) == len(self.boxes) else ticked
 
 

@@ -97,7 +97,10 @@ def _put(
         from napari.layers import Image, Labels
 
         make = Labels if kind == "labels" else Image
+        contour = options.pop("contour", 0)
         own = make(data, name=f"{source.name} {purpose}", **options)
+        if contour:
+            own.contour = contour
         with kept_selection(viewer):
             viewer.layers.insert(_above(viewer, source), own)
     own.metadata[MARK] = {**mark, "check": _checksum(own.data)}

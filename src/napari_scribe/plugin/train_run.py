@@ -140,7 +140,9 @@ class TrainRun(QObject):
             lambda job: _finish(job, given),
         )
         self.given, self._sent = given, given.paint
-        self._asked_at, self._latency, self._arrived_at = time.monotonic(), 0.0, None
+        self._asked_at: float | None = None
+        self._arrived_at: float | None = None
+        self._latency = 0.0
         self._connect()
 
     def _connect(self) -> None:
@@ -214,7 +216,7 @@ class TrainRun(QObject):
 
     def _on_record(self, step: TrainStep) -> None:
         if step.preview is not None:
-            if self._latency or step.index > 1:
+            if self._asked_at is not None:  # the first one was asked for before the job began
                 self._latency = time.monotonic() - self._asked_at
             self._show(step.preview)
             self._arrived_at = time.monotonic()
@@ -230,11 +232,11 @@ class TrainRun(QObject):
         if given is None or given.image_layer not in self.viewer.layers:
             return
         look: dict[str, Any] = (
-            {"colormap": preview_colormap(), "opacity": 0.9}
+            {"colormap": preview_colormap(), "opacity": 0.9, "contour": 2}
             if given.recipe.task == "objects"
             else {"colormap": paint_colormap(hide_background=True), "opacity": 0.35}
         )
-        layer = show_window(
+        show_window(
             self.viewer,
             given.image_layer,
             given.image,
@@ -244,9 +246,6 @@ class TrainRun(QObject):
             "preview",
             **look,
         )
-        if given.recipe.task == "objects" and not note(layer).get("outlined"):
-            layer.contour = 2
-            note(layer)["outlined"] = True
 
     def _on_removed(self, event: Any) -> None:
         given = self.given

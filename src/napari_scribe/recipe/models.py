@@ -26,8 +26,8 @@ class UNet(_Part):
     """U-Net, Ronneberger et al. 2015 (https://arxiv.org/abs/1505.04597)."""
 
     kind: Literal["unet"] = "unet"
-    dimensions: Literal[2, 3] = Field(
-        2, title="Dimensions", description="2: slice by slice; 3: Z is depth."
+    dimensions: int = Field(
+        2, ge=2, le=3, title="Dimensions", description="2: slice by slice; 3: Z is depth."
     )
     depth: int = Field(3, ge=1, le=5, title="Depth", description="How often the image is halved.")
     width: int = Field(
@@ -152,6 +152,14 @@ class Tiling(_Part):
     batch: int = Field(1, ge=1, le=256, title="Batch", description="Tiles per forward pass.")
 
 
+VOLUME_DEFAULTS = {
+    "network": {"depth": 2},
+    "training": {"patch": 48, "batch": 1},
+    "tiling": {"tile": 96},
+}
+"""What differs in 3D, where nothing else is asked for."""
+
+
 class Recipe(_Part):
     """Everything that decides what is trained and how.
 
@@ -166,6 +174,20 @@ class Recipe(_Part):
 
     @model_validator(mode="before")
     @classmethod
+    def _volumes_need_smaller_pieces(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        network = values.get("network", {})
+        dimensions = network.get("dimensions") if isinstance(network, dict) else network.dimensions
+        if str(dimensions) != "3":
+            return values
+        for part, defaults in VOLUME_DEFAULTS.items():
+            if isinstance(values.get(part, {}), dict):
+                values = {**values, part: {**defaults, **values.get(part, {})}}
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
     def _task_names_the_target(cls, values: Any) -> Any:
         if isinstance(values, dict) and "task" in values:
             values = dict(values)
@@ -174,9 +196,6 @@ class Recipe(_Part):
             if isinstance(target, dict):
                 values["target"] = {**target, "kind": task}
         return values
-
-    def __init__(self, **values: Any) -> None:
-        super().__init__(**values)
 
     @property
     def task(self) -> Literal["objects", "classes"]:
@@ -196,19 +215,17 @@ class Recipe(_Part):
         InputError
             If a name is unknown or a value out of bounds.
         """
-        plain = self.model_dump()
+        known = _names(self.model_dump())
+        chosen = self.model_dump(exclude_unset=True)
+        chosen.setdefault("target", {})["kind"] = self.task
         for name, value in values.items():
-            *parents, last = name.split(".")
-            at: Any = plain
-            for key in parents:
-                at = at.get(key) if isinstance(at, dict) else None
-            if not isinstance(at, dict) or last not in at or isinstance(at[last], dict):
+            if name not in known:
                 raise InputError(
-                    f"There is no recipe value '{name}'. "
-                    f"The names are: {', '.join(_names(self.model_dump()))}."
+                    f"There is no recipe value '{name}'. The names are: {', '.join(known)}."
                 )
-            at[last] = value
-        return parse_recipe(plain)
+            part, key = name.split(".")
+            chosen.setdefault(part, {})[key] = value
+        return parse_recipe(chosen)
 
 
 def parse_recipe(values: dict[str, Any]) -> Recipe:
@@ -239,11 +256,5 @@ def read_recipe(path: str | Path) -> Recipe:
     return parse_recipe(values)
 
 
-def _names(plain: dict[str, Any], prefix: str = "") -> list[str]:
-    found = []
-    for key, value in plain.items():
-        if isinstance(value, dict):
-            found += _names(value, f"{prefix}{key}.")
-        else:
-            found.append(prefix + key)
-    return found
+def _names(plain: dict[str, Any]) -> list[str]:
+    return [f"{part}.{key}" for part, values in plain.items() for key in values]

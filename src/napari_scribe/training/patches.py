@@ -299,6 +299,16 @@ def patch_size(patch: int, geometry: Geometry) -> tuple[int, int]:
     return -(-patch // geometry.stride) * geometry.stride, 0
 
 
+def held_paint_is_telling(regions: Sequence[Region], task: str) -> bool:
+    """Whether held-out paint holds an object (its ring is background) or two classes.
+
+    Background or one class alone would praise a network that answers nothing else.
+    """
+    values = [np.unique(region.paint[region.held & (region.paint > 0)]) for region in regions]
+    found = set(np.concatenate([*values, np.array([], int)]).tolist())
+    return max(found, default=0) > 1 if task == "objects" else len(found) > 1
+
+
 def validation_batches(
     regions: Sequence[Region], recipe: Recipe, geometry: Geometry, n_heads: int
 ) -> list[Batch]:

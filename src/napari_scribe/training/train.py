@@ -26,11 +26,18 @@ from .checkpoint import Checkpoint, TrainState
 from .finish import assemble, fit_parameters
 from .loop import learn, validate
 from .losses import total_loss
-from .patches import Batch, PatchSampler, Region, RegionLoader, validation_batches
+from .patches import (
+    Batch,
+    PatchSampler,
+    Region,
+    RegionLoader,
+    held_paint_is_telling,
+    validation_batches,
+)
 from .setup import Setup, set_up
 
-FINISH = 1.0
-"""Seconds kept back of ``seconds`` for choosing the decoding parameters."""
+FINISH = 0.02
+"""Share of ``seconds`` kept back for choosing the decoding parameters; at least half a second."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,8 @@ class _Limits:
         if self.steps is not None:
             parts.append(done / self.steps)
         if self.seconds is not None:
-            parts.append(elapsed / max(self.seconds - FINISH, 0.5 * self.seconds))
+            kept_back = min(max(0.5, FINISH * self.seconds), 0.5 * self.seconds)
+            parts.append(elapsed / (self.seconds - kept_back))
         return min(1.0, max(parts)) if parts else None
 
 
@@ -227,7 +235,11 @@ class PaintData:
         self.sampler = PatchSampler(
             self.regions, setup.recipe, geometry, heads, self.state.generator
         )
-        self.validation = validation_batches(self.regions, setup.recipe, geometry, len(heads))
+        self.validation = (
+            validation_batches(self.regions, setup.recipe, geometry, len(heads))
+            if held_paint_is_telling(self.regions, setup.recipe.task)
+            else []
+        )
         self.version += 1
 
     def draw(self) -> Batch:
@@ -243,9 +255,9 @@ def _run(
     resume: Checkpoint | None,
     keep_worse: bool,
 ) -> Generator[TrainStep, None, Model]:
-    began = time.perf_counter()
     state = new_state(setup, start, resume)
     data = PaintData(setup, state)
+    began = time.perf_counter()
     dtype = precision(setup.device)
     heads = setup.coder.heads
 

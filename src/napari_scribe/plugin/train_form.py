@@ -1,0 +1,239 @@
+"""What the Train dock asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, RadioButtons
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from ..errors import InputError
+from .forms import SECTIONS, RecipeForm
+from .layers import add_annotations, note, paint_of
+from .parts import Fold, button, hint, row
+from .pickers import ImagePicker, LayerPicker, ModelPicker, is_paint
+from .settings import recall, remember
+from .train_run import TrainInput
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+HINTS = {
+    "objects": "1 = background, 2, 3, 4 ... = one object each. Paint a few objects whole, and some "
+    "strokes of background. Key M gives the next number.",
+    "classes": "1 = first class (the background, as a rule), 2, 3 ... = other classes. A few "
+    "strokes of each will do.",
+}
+TASKS = [("Objects", "objects"), ("Classes", "classes")]
+DEVICES = [("chosen for me", ""), ("cpu", "cpu"), ("cuda", "cuda"), ("mps", "mps")]
+MINUTES = 2.0
+
+
+class TrainForm(QWidget):
+    """Image, annotations, what is painted; folded away, everything else.
+
+    Signals
+    -------
+    changed
+        Another image, other annotations, another task.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: Viewer, color: str) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.image = ImagePicker(viewer)
+        self.paint = LayerPicker(viewer, is_paint, "The labels layer that you paint on")
+        self.new = button("New", "A labels layer for this image, with the brush ready", self._new)
+        self.task = RadioButtons(choices=TASKS, value="objects", orientation="horizontal")
+        self.task.tooltip = "Objects: each one apart. Classes: which kind of thing each pixel is"
+        self.hint = hint()
+        self.more = MoreSettings(color)
+        self._lay_out()
+        self.image.changed.connect(self._follow_image)
+        self.task.changed.connect(self._show_task)
+        self.paint.changed.connect(lambda _layer: self.changed.emit())
+        self._recall()
+        self._show_task()
+        self._follow_image()
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(8)
+        grid.setColumnStretch(1, 1)
+        paint_row = row(self.paint.native, self.new)
+        paint_row.layout().setStretch(0, 1)
+        told = QWidget()
+        column = QVBoxLayout(told)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        column.addWidget(row(self.task.native, 1))
+        column.addWidget(self.hint)
+        for i, (title, part) in enumerate(
+            (("1  Image", self.image), ("2  Annotations", paint_row), ("3  Paint", told))
+        ):
+            grid.addWidget(QLabel(title), i, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(part, i, 1)
+
+    def value(self) -> TrainInput:
+        """What is filled in, with a snapshot of the paint.
+
+        Raises
+        ------
+        InputError
+            If something is missing or does not fit.
+        """
+        image = self.image.image()
+        if self.paint.value is None:
+            raise InputError("There are no annotations yet: press New, and paint on them.")
+        task = str(self.task.value)
+        self._remember()
+        return TrainInput(
+            image_layer=self.image.layer.value,
+            paint_layer=self.paint.value,
+            image=image,
+            paint=paint_of(self.paint.value, self.image.layer.value, image),
+            recipe=self.more.recipe.value(task, int(self.more.dimensions.value)),
+            seconds=60 * self.more.minutes.value or None,
+            channels=self.image.channels.value(),
+            device=str(self.more.device.value) or None,
+            start=self.more.start.value(),
+            has_previews=bool(self.more.previews.value),
+        )
+
+    def reset_choices(self, event: Any = None) -> None:
+        """Follow the viewer's layers."""
+        self.image.reset_choices(event)
+        before = self.paint.value
+        self.paint.reset_choices()
+        if self.paint.value is not before:
+            self._follow_image()
+
+    def reset(self) -> None:
+        """Back to the defaults."""
+        self.task.value = "objects"
+        self.more.set_values({})
+        self._remember()
+
+    def _new(self) -> None:
+        layer = self.image.layer.value
+        if layer is not None:
+            self.paint.value = self._add(layer)
+
+    def _add(self, layer: Any) -> Any:
+        made = add_annotations(self.viewer, layer, self.image.axes.text())
+        self.paint.reset_choices()
+        return made
+
+    def _follow_image(self) -> None:
+        """Offer the annotations that were made for the image, if there are any."""
+        image = self.image.layer.value
+        self.new.setEnabled(image is not None)
+        has_z = image is not None and "Z" in self.image.axes.text().upper()
+        self.more.show_depth(has_z)
+        if image is not None and note(self.paint.value or image).get("source") != image.name:
+            made_for = [
+                layer
+                for layer in self.paint.choices
+                if note(layer).get("purpose") == "annotations"
+                and note(layer).get("source") == image.name
+            ]
+            if made_for:
+                self.paint.value = made_for[-1]
+        self.changed.emit()
+
+    def _show_task(self, _value: Any = None) -> None:
+        task = str(self.task.value)
+        self.hint.setText(HINTS[task])
+        self.more.show_task(task)
+        self.changed.emit()
+
+    def _remember(self) -> None:
+        remember("train", {"task": str(self.task.value), **self.more.values()})
+
+    def _recall(self) -> None:
+        values = recall("train")
+        if values.get("task") in HINTS:
+            self.task.value = values["task"]
+        self.more.set_values(values)
+
+
+class MoreSettings(Fold):
+    """What has good defaults."""
+
+    def __init__(self, color: str) -> None:
+        super().__init__("More settings", color)
+        self.minutes = FloatSpinBox(value=MINUTES, min=0, max=100_000, step=0.5)
+        self.minutes.tooltip = "Minutes of training; 0: until you press Stop"
+        self.start = ModelPicker(none="nothing")
+        self.start.combo.tooltip = "Nothing: a new network. A kept model: go on from what it knows"
+        self.device = ComboBox(choices=DEVICES, value="")
+        self.device.tooltip = "Where the arithmetic happens"
+        self.previews = CheckBox(value=True, text="Preview the visible field while it trains")
+        self.dimensions = ComboBox(
+            choices=[("a list of slices", 2), ("depth: a 3D network", 3)], value=2
+        )
+        self.dimensions.tooltip = "Whether slices are looked at one by one or together"
+        self.recipe = RecipeForm()
+        self.folds = {name: Fold(title, color) for name, title in SECTIONS.items()}
+        self.reset = button("Reset", "All settings back to their defaults", lambda: None)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        top = QWidget()
+        grid = QGridLayout(top)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setColumnStretch(1, 1)
+        self._depth_label = QLabel("Z is")
+        lines = (
+            (QLabel("Start from"), self.start),
+            (self._depth_label, self.dimensions.native),
+            (QLabel("Device"), self.device.native),
+        )
+        for i, (label, widget) in enumerate(lines):
+            grid.addWidget(label, i, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(widget, i, 1)
+        grid.addWidget(self.previews.native, len(lines), 0, 1, 2)
+        self.addWidget(top)
+        for name, fold in self.folds.items():
+            fold.addWidget(self.recipe.parts[name].native)
+            self.addWidget(fold)
+        self.addWidget(row(1, self.reset))
+
+    def show_task(self, task: str) -> None:
+        """Show what belongs to a task."""
+        self.folds["target"].setVisible(task == "objects")
+
+    def show_depth(self, has_z: bool) -> None:
+        """Ask what Z is, where there is one."""
+        self._depth_label.setVisible(has_z)
+        self.dimensions.native.setVisible(has_z)
+
+    def values(self) -> dict[str, Any]:
+        """All values but the model to start from, for `set_values`."""
+        return {
+            "minutes": self.minutes.value,
+            "device": self.device.value,
+            "previews": self.previews.value,
+            "dimensions": self.dimensions.value,
+            "recipe": self.recipe.changes(),
+        }
+
+    def set_values(self, values: dict[str, Any]) -> None:
+        """Fill in values; the default for what is missing or does not fit."""
+        fields: dict[str, tuple[Any, Any]] = {
+            "minutes": (self.minutes, MINUTES),
+            "device": (self.device, ""),
+            "previews": (self.previews, True),
+            "dimensions": (self.dimensions, 2),
+        }
+        for name, (widget, default) in fields.items():
+            try:
+                widget.value = values.get(name, default)
+            except (TypeError, ValueError):
+                widget.value = default
+        changes = values.get("recipe")
+        self.recipe.set_changes(changes if isinstance(changes, dict) else {})
