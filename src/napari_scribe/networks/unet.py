@@ -43,7 +43,15 @@ class UNet(nn.Module):
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits ``(N, channels_out, *spatial)`` of images ``(N, channels_in, *spatial)``."""
+        """Logits ``(N, channels_out, *spatial)`` of images ``(N, channels_in, *spatial)``.
+
+        Raises
+        ------
+        ValueError
+            If the network does not take images of this size: see `Geometry.takes`.
+        """
+        if not all(self.geometry.takes(n) for n in x.shape[2:]):
+            raise ValueError(f"This network takes no images of {tuple(x.shape[2:])} px.")
         skips = []
         for level in self.encoder[:-1]:
             x = level(x)

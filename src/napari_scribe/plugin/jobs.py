@@ -77,8 +77,7 @@ class Runner(QObject):
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
-        # Plugins are handed a proxy; what counts is the one viewer behind it.
-        self._key = id(getattr(viewer, "__wrapped__", viewer))
+        self._key = id(viewer)
         self._control: _Control | None = None
         self._worker: Any = None
         self.what = ""
@@ -144,7 +143,10 @@ class Runner(QObject):
         if not control.over.wait(PATIENCE):
             log.warning("%s has not ended after %g s", control.what, PATIENCE)
 
-    def _receive(self, record: Any) -> None:
+    def _receive(self, delivery: tuple[_Control, Any]) -> None:
+        control, record = delivery
+        if control is not self._control:
+            return  # on its way when its job was closed
         if isinstance(record, Ended):
             self._forget()
             self.ended.emit(record)
@@ -191,7 +193,7 @@ class _Worker(GeneratorWorker):
         self._running = True
         try:
             for record in self._gen:
-                self.yielded.emit(record)
+                self.yielded.emit((self.control, record))
         finally:
             self._running = False
             self.control.over.set()

@@ -79,6 +79,12 @@ def selected_image(viewer: Viewer) -> ImageLayer | None:
     return next((i for i in images if i.name == source), images[0] if images else None)
 
 
+def real_viewer(viewer: Any) -> Viewer:
+    """The viewer behind the proxy that napari hands to plugins, so that layers are themselves."""
+    found: Viewer = getattr(viewer, "__wrapped__", viewer)
+    return found
+
+
 def note(layer: Any) -> dict[str, Any]:
     """What the plugin noted on a layer; empty for layers that it did not make."""
     found = layer.metadata.get(MARK)

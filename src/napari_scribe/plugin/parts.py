@@ -35,9 +35,18 @@ def theme_colors(viewer: Any) -> dict[str, str]:
     return {name: getattr(theme, name).as_hex(format="long") for name in names}
 
 
-def hint(text: str = "") -> QLabel:
-    """A wrapped line in a quieter colour."""
-    label = QLabel(text)
+class Hint(QLabel):
+    """A wrapped line in a quieter colour; takes no room while it says nothing."""
+
+    def setText(self, text: str) -> None:  # noqa: N802
+        """Say something else."""
+        super().setText(text)
+        self.setVisible(bool(text))
+
+
+def hint(text: str = "") -> Hint:
+    """A `Hint`."""
+    label = Hint(text)
     label.setWordWrap(True)
     label.setProperty("scribe", "hint")
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -58,12 +67,43 @@ def row(*parts: QWidget | int) -> QWidget:
     return widget
 
 
+def stack(*parts: QWidget) -> QWidget:
+    """Widgets one under the other."""
+    widget = QWidget()
+    layout = QVBoxLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for part in parts:
+        layout.addWidget(part)
+    return widget
+
+
+def named(name: str, part: QWidget, width: int = 78) -> QWidget:
+    """A widget with its name on the left, level with its first line."""
+    label = QLabel(name)
+    label.setFixedWidth(width)
+    label.setMinimumHeight(LINE)
+    widget = row(label, part)
+    widget.layout().setStretch(1, 1)
+    widget.layout().setAlignment(label, Qt.AlignmentFlag.AlignTop)
+    return widget
+
+
+def step(number: str, name: str, part: QWidget) -> QWidget:
+    """A numbered step with what belongs to it."""
+    return named(f"<b>{number}</b>&nbsp; {name}", part, width=96)
+
+
 def button(text: str, tooltip: str, pressed: Callable[[], Any]) -> QPushButton:
     """A push button."""
     made = QPushButton(text)
     made.setToolTip(tooltip)
     made.clicked.connect(lambda _checked=False: pressed())
     return made
+
+
+LINE = 24
+"""Height of a combo box, in pixels, so that names stand level with it."""
 
 
 class Fold(QCollapsible):
@@ -178,17 +218,17 @@ class Progress(QProgressBar):
         self.setRange(0, 1000)
         self.setValue(0)
         self.setFormat("")
-        self.setEnabled(False)
+        self.setVisible(False)
 
     def busy(self, text: str) -> None:
         """Something is going on, nobody knows how long."""
-        self.setEnabled(True)
+        self.setVisible(True)
         self.setRange(0, 0)
         self.setFormat(text)
 
     def advance(self, fraction: float | None, elapsed: float, text: str) -> None:
         """Show a share that is done; None where there is no end."""
-        self.setEnabled(True)
+        self.setVisible(True)
         self.setRange(0, 1000)
         self.setValue(round(1000 * (fraction or 0)))
         if fraction is None:

@@ -74,6 +74,14 @@ def show_probability(
         _put(viewer, source, data, title, {**place, **look}, kind="image")
 
 
+def hide_previews(viewer: Viewer, source: ImageLayer) -> None:
+    """Hide the previews of an image, once there is something better to see."""
+    for layer in viewer.layers:
+        found = note(layer)
+        if found.get("purpose") == "preview" and found.get("source_id") == str(source.unique_id):
+            layer.visible = False
+
+
 def is_untouched(layer: Any) -> bool:
     """Whether a layer still holds what the plugin put there."""
     return note(layer).get("check") == _checksum(layer.data)
@@ -150,8 +158,9 @@ def _pyramid(data: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     return levels
 
 
-def _checksum(data: Any) -> int:
-    """Of an array, or of the finest level of a pyramid."""
-    array = np.asarray(data) if isinstance(data, np.ndarray) else np.asarray(data[0])
-    at_once = tuple(0 if s == 0 else slice(None) for s in array.strides)
-    return zlib.crc32(np.ascontiguousarray(array[at_once]).tobytes())
+def _checksum(data: Any) -> int | None:
+    """Of an array; None for a pyramid, which nobody can paint on and which is not overwritten."""
+    if not isinstance(data, np.ndarray):
+        return None
+    once = data[tuple(0 if s == 0 else slice(None) for s in data.strides)]
+    return zlib.crc32(np.ascontiguousarray(once))

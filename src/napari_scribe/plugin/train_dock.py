@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel
 
 from ..errors import InputError
 from .curves import Curves
-from .jobs import Ended, Runner
-from .layers import real_viewer
-from .parts import Message, Progress, button, hint, row, scrolled, theme_colors
+from .dock import Dock
+from .jobs import Ended
+from .parts import button, hint, row, stack, step
+from .segment_run import Segmented, SegmentInput, SegmentRun
 from .train_form import TrainForm
 from .train_run import Trained, TrainInput, TrainRun
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-STYLE = '*[scribe="hint"] {{ color: {dim}; }} *[scribe="main"] {{ font-weight: bold; }}'
+    from ..inference.segment import SegmentStep
+    from ..training.train import TrainStep
 
 
-class TrainDock(QWidget):
+class TrainDock(Dock):
     """Train a network on what was painted, watch it learn, segment with it.
 
     Parameters
@@ -32,9 +32,192 @@ class TrainDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = real_viewer(napari_viewer)
-        self._trained: Trained | None = None
+        super().__init__(napari_viewer)
+        self.trained: Trained | None = None
         self._given: TrainInput | None = None
-        self.runner = Runner(self.viewer)
-        self.run = TrainRun(self.viewer, self.runner)
+        self.training = TrainRun(self.viewer, self.runner)
+        self.segmenting = SegmentRun(self.viewer, self.runner)
+        self.form = TrainForm(self.viewer, self.colors["icon"])
+        self.curves = Curves(self.colors)
+        self.status = hint()
+        self.train_button = button("Train", "Train a network on the paint", self.train)
+        self.stop_button = button("Stop", "Stop, and keep the best model so far", self.stop)
+        self.continue_button = button(
+            "Continue", "Go on where the training stopped, with the paint as it is now", self.go_on
+        )
+        self.segment_button = button(
+            "Segment", "Segment the image with the model that was trained", self.segment
+        )
+        self._arrange()
+        self._connect()
+        self._show_state()
+
+    def _arrange(self) -> None:
+        for main in (self.train_button, self.segment_button):
+            main.setProperty("scribe", "main")
+        minutes = self.form.more.minutes.native
+        buttons = row(self.train_button, self.stop_button, self.continue_button)
+        self.curves.hide()
+        self.status.setText("")
+        self.lay_out(
+            self.form,
+            step("4", "Train", stack(row(QLabel("for"), minutes, 1), buttons)),
+            self.progress,
+            self.curves,
+            self.status,
+            step("5", "Segment", self.segment_button),
+            self.message,
+            self.form.more,
+        )
+
+    def _connect(self) -> None:
+        self.form.changed.connect(self._show_state)
+        self.form.more.reset.clicked.connect(self.form.reset)
+        self.training.stepped.connect(self._on_step)
+        self.training.told.connect(self.message.warn)
+        self.training.ended.connect(self._on_trained)
+        self.segmenting.stepped.connect(self._on_tile)
+        self.segmenting.ended.connect(self._on_segmented)
+
+    def reset_choices(self, event: Any = None) -> None:
+        """Follow the viewer's layers; called by napari."""
+        self.form.reset_choices(event)
+        self._show_state()
+
+    def train(self) -> None:
+        """Train from nothing, or from the model to start from."""
+        try:
+            self._begin(self.form.value())
+        except InputError as error:
+            self.message.error(str(error))
+
+    def go_on(self) -> None:
+        """Continue the last training with the paint as it is now."""
+        if self.trained is None or self._given is None:
+            return
+        try:
+            new = self.form.value()
+            same = self._given.changed(
+                paint=new.paint,
+                paint_layer=new.paint_layer,
+                image_layer=new.image_layer,
+                image=new.image,
+                seconds=new.seconds,
+                has_previews=new.has_previews,
+                resume=self.trained.checkpoint,
+            )
+            self._begin(same, is_new=False)
+        except InputError as error:
+            self.message.error(str(error))
+
+    def stop(self) -> None:
+        """Stop what runs; what is done is kept."""
+        self.runner.stop()
+        self.stop_button.setEnabled(False)
+        self.progress.busy("Stopping")
+
+    def segment(self) -> None:
+        """Segment the chosen image with the model that was trained last."""
+        if self.trained is None:
+            return
+        try:
+            image = self.form.image.image()
+            device = str(self.form.more.device.value) or None
+            layer = self.form.image.layer.value
+            self.segmenting.start(SegmentInput(layer, image, self.trained.model, device=device))
+        except InputError as error:
+            self.message.error(str(error))
+        else:
+            self.message.clear()
+            self.progress.busy("Segmenting")
+            self._show_state()
+
+    def close_down(self) -> None:
+        """End what runs, keep what it has, and let go of the viewer."""
+        self.training.close()
+        self.segmenting.close()
+        super().close_down()
+
+    def _begin(self, given: TrainInput, is_new: bool = True) -> None:
+        self.training.start(given)
+        self._given = given
+        self.message.clear()
+        if is_new:
+            self.curves.clear()
+        self.curves.show()
+        self.progress.busy("Preparing")
+        self.status.setText("")
+        self._show_state()
+
+    def _on_step(self, record: TrainStep) -> None:
+        self.progress.advance(record.fraction, record.elapsed, f"step {record.index}")
+        self.curves.add(record.index, record.loss, record.validation)
+        if record.validation is not None:
+            self.status.setText(f"Loss on held-out paint: {record.validation:.3f}")
+        if not self.stop_button.isEnabled():
+            self.progress.busy("Stopping")
+
+    def _on_trained(self, ended: Ended) -> None:
+        self.progress.rest()
+        self.curves.redraw()
+        if ended.question is not None:
+            self._ask(ended)
+        elif ended.error:
+            self.message.error(ended.error)
+        elif isinstance(ended.value, Trained):
+            self._keep(ended.value)
+        self._show_state()
+
+    def _keep(self, trained: Trained) -> None:
+        self.trained = trained
+        self.form.more.start.refresh()
+        if trained.is_parent:
+            self.message.info("Training on this paint did not improve the model it started from: that one is kept.")
+        elif trained.path is None:
+            self.message.error(f"{trained.problem} The model is there until the dock is closed.")
+        else:
+            self.message.info(f"Kept as \N{LEFT DOUBLE QUOTATION MARK}{trained.path.stem}\N{RIGHT DOUBLE QUOTATION MARK}.")
+            self.message.setToolTip(str(trained.path))
+
+    def _ask(self, ended: Ended) -> None:
+        from .answers import convert_to_objects
+
+        question, given = ended.question, self._given
+        assert question is not None and given is not None
+
+        def yes() -> None:
+            layer = convert_to_objects(self.viewer, given.paint_layer)
+            self.form.paint.reset_choices()
+            self.form.paint.value = layer
+            self._answered()
+
+        self.message.ask(question.text, {question.yes: yes, question.no: self._answered})
+
+    def _answered(self) -> None:
+        try:
+            self._begin(self.form.value().changed(is_asked=True))
+        except InputError as error:
+            self.message.error(str(error))
+
+    def _on_tile(self, record: SegmentStep) -> None:
+        text = f"tile {record.done} of {record.total}"
+        self.progress.advance(record.done / max(record.total, 1), record.elapsed, text)
+
+    def _on_segmented(self, ended: Ended) -> None:
+        self.progress.rest()
+        if ended.error:
+            self.message.error(ended.error)
+        elif isinstance(ended.value, Segmented):
+            self.message.info(ended.value.in_words())
+        self._show_state()
+
+    def _show_state(self) -> None:
+        """Which buttons make sense now."""
+        running = self.runner.is_running
+        has_image = self.form.image.layer.value is not None
+        has_paint = self.form.paint.value is not None
+        self.train_button.setEnabled(has_image and not running)
+        self.stop_button.setEnabled(running)
+        can_go_on = self.trained is not None and self.trained.checkpoint is not None
+        self.continue_button.setEnabled(can_go_on and has_paint and not running)
+        self.segment_button.setEnabled(self.trained is not None and has_image and not running)

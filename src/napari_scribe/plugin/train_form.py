@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, RadioButtons
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..errors import InputError
 from .forms import SECTIONS, RecipeForm
 from .layers import add_annotations, note, paint_of
-from .parts import Fold, button, hint, row
+from .parts import Fold, button, hint, named, row, stack, step
 from .pickers import ImagePicker, LayerPicker, ModelPicker, is_paint
 from .settings import recall, remember
 from .train_run import TrainInput
@@ -60,23 +60,17 @@ class TrainForm(QWidget):
         self._follow_image()
 
     def _lay_out(self) -> None:
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setVerticalSpacing(8)
-        grid.setColumnStretch(1, 1)
         paint_row = row(self.paint.native, self.new)
         paint_row.layout().setStretch(0, 1)
-        told = QWidget()
-        column = QVBoxLayout(told)
+        task = self.task.native
+        task.setStyleSheet("QGroupBox { border: none; margin: 0; padding: 0; }")
+        task.layout().setContentsMargins(0, 0, 0, 0)
+        column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
-        column.addWidget(row(self.task.native, 1))
-        column.addWidget(self.hint)
-        for i, (title, part) in enumerate(
-            (("1  Image", self.image), ("2  Annotations", paint_row), ("3  Paint", told))
-        ):
-            grid.addWidget(QLabel(title), i, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(part, i, 1)
+        column.setSpacing(8)
+        column.addWidget(step("1", "Image", self.image))
+        column.addWidget(step("2", "Annotations", paint_row))
+        column.addWidget(step("3", "Paint", stack(row(task, 1), self.hint)))
 
     def value(self) -> TrainInput:
         """What is filled in, with a snapshot of the paint.
@@ -168,6 +162,10 @@ class MoreSettings(Fold):
         super().__init__("More settings", color)
         self.minutes = FloatSpinBox(value=MINUTES, min=0, max=100_000, step=0.5)
         self.minutes.tooltip = "Minutes of training; 0: until you press Stop"
+        self.minutes.native.setDecimals(1)
+        self.minutes.native.setSuffix(" min")
+        self.minutes.native.setSpecialValueText("until Stop")
+        self.minutes.native.setMinimumWidth(100)
         self.start = ModelPicker(none="nothing")
         self.start.combo.tooltip = "Nothing: a new network. A kept model: go on from what it knows"
         self.device = ComboBox(choices=DEVICES, value="")
@@ -183,21 +181,14 @@ class MoreSettings(Fold):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        top = QWidget()
-        grid = QGridLayout(top)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setColumnStretch(1, 1)
-        self._depth_label = QLabel("Z is")
-        lines = (
-            (QLabel("Start from"), self.start),
-            (self._depth_label, self.dimensions.native),
-            (QLabel("Device"), self.device.native),
-        )
-        for i, (label, widget) in enumerate(lines):
-            grid.addWidget(label, i, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(widget, i, 1)
-        grid.addWidget(self.previews.native, len(lines), 0, 1, 2)
-        self.addWidget(top)
+        self._depth = named("Z is", self.dimensions.native)
+        for line in (
+            named("Start from", self.start),
+            self._depth,
+            named("Device", self.device.native),
+            self.previews.native,
+        ):
+            self.addWidget(line)
         for name, fold in self.folds.items():
             fold.addWidget(self.recipe.parts[name].native)
             self.addWidget(fold)
@@ -209,8 +200,7 @@ class MoreSettings(Fold):
 
     def show_depth(self, has_z: bool) -> None:
         """Ask what Z is, where there is one."""
-        self._depth_label.setVisible(has_z)
-        self.dimensions.native.setVisible(has_z)
+        self._depth.setVisible(has_z)
 
     def values(self) -> dict[str, Any]:
         """All values but the model to start from, for `set_values`."""

@@ -52,7 +52,7 @@ class ObjectsTarget(_Part):
         le=50,
     )
     unpainted: float = Field(
-        0.05,
+        0.01,
         ge=0,
         le=1,
         title="Weight of unpainted",

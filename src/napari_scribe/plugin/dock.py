@@ -1,0 +1,100 @@
+"""What the docks have in common: one job, one message, one progress bar, a clean end."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QEvent, QTimer, Signal
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+
+from .jobs import Runner
+from .layers import real_viewer
+from .parts import Message, Progress, scrolled, theme_colors
+
+WARM_UP_AFTER = 300
+"""Milliseconds from opening a dock until torch is imported, in a thread."""
+
+
+class Dock(QWidget):
+    """A dock with a scrolling column of widgets.
+
+    Closing it, its viewer or the application stops its job and keeps what the job has.
+    """
+
+    _gpu_told = Signal(str)
+    _is_docked = False
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self.viewer = real_viewer(viewer)
+        self.colors = theme_colors(self.viewer)
+        self.runner = Runner(self.viewer)
+        self.message = Message(self.colors)
+        self.progress = Progress()
+        self.setMinimumWidth(320)
+        self.setStyleSheet(
+            f'*[scribe="hint"] {{ color: {_mixed(self.colors)}; }}'
+            '*[scribe="main"] { font-weight: bold; }'
+        )
+        # A slot of the dying widget itself would not be called any more.
+        self.destroyed.connect(partial(Runner.close, self.runner))
+        QApplication.instance().aboutToQuit.connect(self.runner.close)
+        self._gpu_told.connect(self._tell_gpu)
+        QTimer.singleShot(WARM_UP_AFTER, self._warm_up)
+
+    def lay_out(self, *parts: QWidget) -> None:
+        """Put widgets one under the other."""
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(8)
+        for part in parts:
+            column.addWidget(part)
+        column.addStretch(1)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scrolled(content))
+
+    def close_down(self) -> None:
+        """End the job, keep what it has, and let go of everything outside."""
+        self.runner.close()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """See the dock being closed: napari takes its widget out then."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._is_docked = True
+            elif self._is_docked:
+                self.close_down()
+
+    def _warm_up(self) -> None:
+        """Import torch before it is needed; what fails here is told when a job begins."""
+        threading.Thread(target=_import_torch, args=(self._gpu_told,), daemon=True).start()
+
+    def _tell_gpu(self, text: str) -> None:
+        if not self.message.text:
+            self.message.warn(text)
+
+
+def _import_torch(told: Any) -> None:
+    try:
+        from ..device import unseen_gpu
+        from ..training import train  # noqa: F401
+
+        text = unseen_gpu()
+    except (ImportError, OSError):
+        return
+    if text:
+        try:
+            told.emit(text)
+        except RuntimeError:
+            pass  # the dock is gone
+
+
+def _mixed(colors: dict[str, str]) -> str:
+    """A colour between text and background."""
+    pairs = [(int(colors["text"][i : i + 2], 16), int(colors["background"][i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(0.65 * a + 0.35 * b):02x}" for a, b in pairs)

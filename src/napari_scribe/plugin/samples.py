@@ -1,0 +1,47 @@
+"""Sample data for napari's File > Open Sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .layers import MARK
+
+LayerData = tuple[Any, dict[str, Any], str]
+PIXEL = 0.5
+"""Micrometers."""
+
+
+def nuclei_512() -> list[LayerData]:
+    """Fluorescent nuclei, 512 x 512, some of them painted already."""
+    return nuclei_layers(512)
+
+
+def nuclei_2048() -> list[LayerData]:
+    """Fluorescent nuclei, 2048 x 2048, some of them painted already."""
+    return nuclei_layers(2048)
+
+
+def nuclei_layers(side: int) -> list[LayerData]:
+    """Image and paint as napari takes them."""
+    import numpy as np
+
+    from ..samples import nuclei
+    from .colors import paint_colormap
+    from .layers import ANNOTATION_DTYPE
+
+    sample = nuclei((side, side))
+    name = "nuclei" if side == 512 else f"nuclei {side}"
+    place = {"scale": (PIXEL, PIXEL), "units": ("um", "um"), "axis_labels": ("y", "x")}
+    high = float(np.percentile(sample.image, 99.8))
+    image = {"name": name, **place, "contrast_limits": (float(sample.image.min()), high)}
+    paint = {
+        "name": f"{name} annotations",
+        **place,
+        "colormap": paint_colormap(),
+        "opacity": 0.6,
+        "metadata": {MARK: {"purpose": "annotations", "source": name}},
+    }
+    return [
+        (sample.image, image, "image"),
+        (sample.paint.astype(ANNOTATION_DTYPE), paint, "labels"),
+    ]

@@ -1,0 +1,62 @@
+"""Networks with random weights, and models around them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from napari_scribe.device import precision
+from napari_scribe.model import Model, build_network
+from napari_scribe.networks import UNet
+from napari_scribe.normalization import Normalization
+from napari_scribe.recipe import Recipe
+from napari_scribe.targets import coder_of
+
+
+def randomize(network: UNet, seed: int) -> UNet:
+    """Give weights and the statistics of batch normalization random values."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for module in network.modules():
+            if isinstance(module, nn.modules.conv._ConvNd):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.normal_(module.bias, std=0.3)
+            elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+                nn.init.normal_(module.weight, mean=1, std=0.3)
+                nn.init.normal_(module.bias, std=0.3)
+                nn.init.normal_(module.running_mean, std=0.3)
+                nn.init.uniform_(module.running_var, 0.5, 2)
+    return network.eval()
+
+
+def random_model(
+    task: str = "objects", n_channels: int = 1, painted: tuple[int, ...] = (), **network: Any
+) -> Model:
+    """Make a small model that was never trained."""
+    recipe = Recipe(task=task, network={"depth": 2, "width": 4, **network})
+    coder = coder_of(recipe, painted)
+    return Model(
+        network=randomize(build_network(recipe, n_channels, coder), seed=1),
+        recipe=recipe,
+        channels=tuple(range(n_channels)),
+        image_channels=n_channels,
+        normalization=Normalization(dtype="uint16", floor=1.0),
+        painted=painted,
+        parameters={"min_size": 1.0} if task == "objects" else {},
+    )
+
+
+@pytest.fixture(scope="session")
+def in_float32() -> None:
+    """Let this machine take float32 for what is fastest."""
+    precision(torch.device("cpu"))
+    path = Path(os.environ["NAPARI_SCRIBE_HOME"], "precision.json")
+    path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()), "float32")))
+    assert precision(torch.device("cpu")) == torch.float32

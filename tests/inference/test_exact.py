@@ -1,0 +1,166 @@
+"""Tiled output equals whole-image output: what the house stands on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from conftest import randomize
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from napari_scribe.image import Image
+from napari_scribe.inference.engine import (
+    Predictor,
+    activate,
+    fold,
+    predict_tiles,
+    predict_window,
+    tile_reader,
+)
+from napari_scribe.inference.tiles import plan_tiles
+from napari_scribe.networks import UNet
+from napari_scribe.normalization import Statistics
+from napari_scribe.recipe import UNet as Recipe
+from napari_scribe.targets import Head
+
+TOLERANCE = 1e-5
+HEADS = Head("foreground", 1, "binary"), Head("classes", 3, "categorical")
+Pixels = npt.NDArray[np.float32]
+
+
+def random_network(seed: int, n_channels: int = 1, **recipe: Any) -> UNet:
+    return randomize(UNet(Recipe(width=2, **recipe), n_channels, 4), seed)
+
+
+def random_image(shape: tuple[int, ...], n_channels: int, seed: int) -> Pixels:
+    return np.random.default_rng(seed).normal(0.5, 1, (n_channels, *shape)).astype(np.float32)
+
+
+def tiled(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> Pixels:
+    """Run over an image ``(C, *spatial)``, not normalized; ``(4, *spatial)``."""
+    predictor = Predictor(network, HEADS, torch.device("cpu"), torch.float32)
+    n, shape = len(pixels), pixels.shape[1:]
+    as_is = Statistics(np.zeros(n, np.float32), np.ones(n, np.float32), np.zeros(n, bool))
+    image = Image(pixels, "CZYX"[: 1] + "ZYX"[-len(shape) :])
+    read = tile_reader(image, (), range(n), as_is, len(shape))
+    answer = np.full((4, *shape), np.nan, np.float32)
+
+    def write(part: Any, kept: Pixels) -> None:
+        answer[(slice(None), *part.keep)] = kept
+
+    tiles = plan_tiles(shape, tile, predictor.geometry)
+    assert list(predict_tiles(predictor, tiles, read, write, batch))[-1] == len(tiles)
+    return answer
+
+
+def padded_forward(network: UNet, pixels: Pixels) -> Pixels:
+    """One forward pass of the unfolded network over the image, reflected around itself."""
+    g = network.geometry
+    sides = [(g.halo, g.input_size(n) - g.halo - n) for n in pixels.shape[1:]]
+    x = torch.from_numpy(np.pad(pixels, [(0, 0), *sides], mode="reflect"))
+    with torch.inference_mode():
+        y = activate(network(x[None]), HEADS)[0].numpy()
+    start = g.halo - g.shrinkage
+    return y[(slice(None), *(slice(start, start + n) for n in pixels.shape[1:]))]
+
+
+def check(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> None:
+    whole = tiled(network, pixels, max(pixels.shape))
+    assert np.ptp(whole) > 1e-3  # it answers something
+    parts = tiled(network, pixels, tile, batch)
+    np.testing.assert_allclose(parts, whole, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(whole, padded_forward(network, pixels), rtol=0, atol=TOLERANCE)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    depth=st.integers(2, 4),
+    padding=st.sampled_from(["same", "valid"]),
+    shape=st.tuples(st.integers(1, 140), st.integers(1, 140)),
+    tile=st.integers(8, 150),
+    n_channels=st.integers(1, 3),
+    batch=st.integers(1, 3),
+    seed=st.integers(0, 2**16),
+)
+@example(depth=4, padding="same", shape=(1, 1), tile=1, n_channels=1, batch=1, seed=0)
+@example(depth=4, padding="valid", shape=(1, 140), tile=16, n_channels=1, batch=2, seed=1)
+@example(depth=2, padding="same", shape=(33, 34), tile=1, n_channels=2, batch=3, seed=2)
+def test_tiled_equals_whole_in_2d(
+    depth: int,
+    padding: str,
+    shape: tuple[int, int],
+    tile: int,
+    n_channels: int,
+    batch: int,
+    seed: int,
+):
+    network = random_network(seed, n_channels, depth=depth, padding=padding)
+    check(network, random_image(shape, n_channels, seed), tile, batch)
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    depth=st.integers(1, 2),
+    padding=st.sampled_from(["same", "valid"]),
+    shape=st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12)),
+    tile=st.integers(5, 12),
+    n_channels=st.integers(1, 2),
+    seed=st.integers(0, 2**16),
+)
+def test_tiled_equals_whole_in_3d(
+    depth: int, padding: str, shape: tuple[int, ...], tile: int, n_channels: int, seed: int
+):
+    network = random_network(seed, n_channels, depth=depth, padding=padding, dimensions=3)
+    check(network, random_image(shape, n_channels, seed), tile)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_tiled_equals_whole_in_3d_at_depth_3(padding: str):
+    network = random_network(3, depth=3, padding=padding, dimensions=3)
+    check(network, random_image((13, 1, 6), 1, seed=3), 8)
+
+
+def test_five_levels_are_exact_too():
+    network = random_network(4, depth=5)
+    check(network, random_image((40, 70), 1, seed=4), 32)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_folding_the_normalization_changes_nothing(dimensions: int):
+    network = random_network(5, 2, depth=2, dimensions=dimensions)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    x = torch.randn(1, 2, *(16,) * dimensions)
+    folded = fold(network)
+    names = {type(module).__name__ for module in folded.modules()}
+    assert not any(name.startswith("BatchNorm") for name in names)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(x), network(x), rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+
+
+def test_answers_are_probabilities():
+    whole = tiled(random_network(6, depth=2), random_image((40, 40), 1, seed=6), 16)
+    assert whole.min() >= 0 and whole.max() <= 1
+    np.testing.assert_allclose(whole[1:].sum(axis=0), 1, atol=1e-5)
+
+
+def test_a_window_is_the_same_piece_of_the_whole():
+    """A window that lies on the stride's grid is exactly what the whole image has there."""
+    network = random_network(7, depth=2)
+    pixels = random_image((60, 70), 1, seed=7)
+    predictor = Predictor(network, HEADS, torch.device("cpu"), torch.float32)
+    as_is = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool))
+    read = tile_reader(Image(pixels, "CYX"), (), [0], as_is, 2)
+    window = slice(8, 31), slice(40, 70)
+    answer = predict_window(predictor, read, window, tile=16)
+    assert {name: a.shape for name, a in answer.items()} == {
+        "foreground": (1, 23, 30),
+        "classes": (3, 23, 30),
+    }
+    whole = tiled(network, pixels, 100)[(slice(None), *window)]
+    both = np.concatenate([answer["foreground"], answer["classes"]])
+    np.testing.assert_allclose(both, whole, rtol=0, atol=TOLERANCE)
