@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from .errors import InputError
+from .terminal import print_scores, segment_with_bar, train_with_bar
 
 if TYPE_CHECKING:
-    from .evaluation.metrics import ClassScores, Scores
     from .image import Image
     from .model import Model
-    from .progress import Job
     from .recipe import Recipe
     from .targets import Paint
 
@@ -82,16 +79,16 @@ def _demo_headless(out: Path, seconds: float, device: str | None) -> None:
     unit = dict.fromkeys("YX", "micrometer")
     image = Image(sample.image, "YX", dict.fromkeys("YX", 0.5), units=unit, name="nuclei")
     _say_gpu()
-    model = _train_with_bar(train([image], [sample.paint], seconds=seconds, device=device))
+    model = train_with_bar(train([image], [sample.paint], seconds=seconds, device=device))
     out.mkdir(parents=True, exist_ok=True)
     model.save(out / "model.zip")
-    labels = _segment_with_bar(segment(model, image, device=device), "nuclei")
+    labels = segment_with_bar(segment(model, image, device=device), "nuclei")
     write_tiff(out / "image.tif", sample.image, "YX", image.scale, image.units)
     write_tiff(out / "labels.tif", labels, "YX", image.scale, image.units)
     scores = evaluate(labels, sample.truth)
     (out / "scores.json").write_text(json.dumps(scores.as_dict(), indent=1) + "\n")
     save_triptych(out / "demo.png", sample.image, sample.paint, labels)
-    _print_scores({"nuclei": scores})
+    print_scores({"nuclei": scores})
     typer.echo(f"Model, labels, picture and scores are in {out.resolve()}")
 
 
@@ -123,19 +120,12 @@ def train(
     set_: Values = None,
 ) -> None:
     """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best."""
-    from .io import check_writable, match_labels
+    from .io import match_labels
     from .model import load_model
     from .training.train import train as start_training
 
     parent = load_model(start) if start else None
-    same = start is not None and model.exists() and model.samefile(start)
-    if model.exists() and not same:
-        raise InputError(
-            f"{model} exists already. Choose another name, or fine-tune it with --start {model}."
-        )
-    if model.suffix != ".zip":
-        raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")
-    check_writable(model)
+    _check_new_model(model, start)
     paths = _expand(images)
     opened = [_open(path, axes) for path in paths]
     paints = [_open_paint(path, complete) for path in match_labels(paths, labels)]
@@ -154,7 +144,7 @@ def train(
         device=device,
         keep_worse=keep_worse,
     )
-    trained = _train_with_bar(job)
+    trained = train_with_bar(job)
     if job.kept_parent:
         typer.echo(
             "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
@@ -201,7 +191,7 @@ def segment(
     out_folder = out if not out.suffix else out.parent
     out_folder.mkdir(parents=True, exist_ok=True)
     for path, job, target in zip(paths, jobs, targets, strict=True):
-        _segment_with_bar(job, path.name)
+        segment_with_bar(job, path.name)
         if job.stop_requested:
             typer.echo(f"Stopped. {target} holds what was done.")
             raise typer.Exit(INTERRUPTED)
@@ -237,7 +227,7 @@ def evaluate(
     pooled: Any = (metrics.pool if task == "objects" else metrics.pool_classes)(
         list(scores.values())
     )
-    _print_scores({**scores, "all, pooled": pooled} if len(scores) > 1 else scores)
+    print_scores({**scores, "all, pooled": pooled} if len(scores) > 1 else scores)
     if json_file is not None:
         images = {name: value.as_dict() for name, value in scores.items()}
         text = json.dumps({"images": images, "pooled": pooled.as_dict()}, indent=1)
@@ -254,6 +244,20 @@ def info(
 
     is_model = path.endswith(".zip") or not Path(path).exists()
     typer.echo(describe_model(load_model(path)) if is_model else describe_image(_open(path, axes)))
+
+
+def _check_new_model(model: Path, start: str | None) -> None:
+    """A new model replaces none but the one that it was fine-tuned from."""
+    from .io import check_writable
+    from .model import find_model
+
+    if model.suffix != ".zip":
+        raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")
+    if model.exists() and (start is None or not model.samefile(find_model(start))):
+        raise InputError(
+            f"{model} exists already. Choose another name, or fine-tune it with --start {model}."
+        )
+    check_writable(model)
 
 
 def _expand(paths: Sequence[Path]) -> list[Path]:
@@ -342,74 +346,6 @@ def _say_gpu() -> None:
 
     if word := unseen_gpu():
         typer.echo(word, err=True)
-
-
-def _train_with_bar(job: Any) -> Any:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("Training"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[s]}"),
-    )
-    with stops_on_interrupt(job), Progress(*columns) as bar:
-        shown = bar.add_task("", total=1.0, s="")
-        validation = ""
-        for step in job:
-            if step.validation is not None:
-                validation = f", validation {step.validation:.3f}"
-            text = f"step {step.index}, loss {step.loss:.3f}{validation}"
-            bar.update(shown, completed=step.fraction or 0.0, s=text)
-        bar.update(shown, completed=1.0)
-    return job.result
-
-
-def _segment_with_bar(job: Any, name: str) -> Any:
-    from rich.progress import Progress
-
-    with stops_on_interrupt(job), Progress() as bar:
-        shown = bar.add_task(name, total=None)
-        for step in job:
-            bar.update(shown, completed=step.done, total=step.total)
-        bar.update(shown, completed=1, total=1)
-    return job.result
-
-
-@contextlib.contextmanager
-def stops_on_interrupt(job: Job[Any, Any]) -> Iterator[None]:
-    """Ctrl-C stops a job early and keeps what it has; a second one ends at once."""
-
-    def stop(*_: object) -> None:
-        if job.stop_requested:
-            raise KeyboardInterrupt
-        job.stop()
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _print_scores(scores: dict[str, Scores] | dict[str, ClassScores]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    rows = {name: score.as_dict() for name, score in scores.items()}
-    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
-    table = Table("image", *columns)
-    for name, row in rows.items():
-        table.add_row(name, *(_number(row.get(key)) for key in columns))
-    # Piped, a table is as wide as it needs to be, so that nothing is cut.
-    width = None if sys.stdout.isatty() else 20 + 16 * len(columns) + max(map(len, rows))
-    Console(width=width).print(table)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 def main() -> None:

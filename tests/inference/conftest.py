@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from napari_scribe.recipe import Recipe
 from napari_scribe.targets import coder_of
 
 
-def randomize(network: UNet, seed: int) -> UNet:
+def _randomize(network: UNet, seed: int) -> UNet:
     """Give weights and the statistics of batch normalization random values."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -36,14 +37,14 @@ def randomize(network: UNet, seed: int) -> UNet:
     return network.eval()
 
 
-def random_model(
+def _random_model(
     task: str = "objects", n_channels: int = 1, painted: tuple[int, ...] = (), **network: Any
 ) -> Model:
     """Make a small model that was never trained."""
     recipe = Recipe(task=task, network={"depth": 2, "width": 4, **network})
     coder = coder_of(recipe, painted)
     return Model(
-        network=randomize(build_network(recipe, n_channels, coder), seed=1),
+        network=_randomize(build_network(recipe, n_channels, coder), seed=1),
         recipe=recipe,
         channels=tuple(range(n_channels)),
         image_channels=n_channels,
@@ -51,6 +52,18 @@ def random_model(
         painted=painted,
         parameters={"min_size": 1.0} if task == "objects" else {},
     )
+
+
+@pytest.fixture(scope="session")
+def randomize() -> Callable[[UNet, int], UNet]:
+    """Give a network random weights."""
+    return _randomize
+
+
+@pytest.fixture(scope="session")
+def random_model() -> Callable[..., Model]:
+    """Make a model that was never trained."""
+    return _random_model
 
 
 @pytest.fixture(scope="session")

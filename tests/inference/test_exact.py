@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from conftest import randomize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -32,8 +32,15 @@ HEADS = Head("foreground", 1, "binary"), Head("classes", 3, "categorical")
 Pixels = npt.NDArray[np.float32]
 
 
-def random_network(seed: int, n_channels: int = 1, **recipe: Any) -> UNet:
-    return randomize(UNet(Recipe(width=2, **recipe), n_channels, 4), seed)
+Make = Callable[..., UNet]
+
+
+@pytest.fixture(scope="session")
+def random_network(randomize: Callable[[UNet, int], UNet]) -> Make:
+    def make(seed: int, n_channels: int = 1, **recipe: Any) -> UNet:
+        return randomize(UNet(Recipe(width=2, **recipe), n_channels, 4), seed)
+
+    return make
 
 
 def random_image(shape: tuple[int, ...], n_channels: int, seed: int) -> Pixels:
@@ -45,7 +52,7 @@ def tiled(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> Pixels:
     predictor = Predictor(network, HEADS, torch.device("cpu"), torch.float32)
     n, shape = len(pixels), pixels.shape[1:]
     as_is = Statistics(np.zeros(n, np.float32), np.ones(n, np.float32), np.zeros(n, bool))
-    image = Image(pixels, "CZYX"[: 1] + "ZYX"[-len(shape) :])
+    image = Image(pixels, "C" + "ZYX"[-len(shape) :])
     read = tile_reader(image, (), range(n), as_is, len(shape))
     answer = np.full((4, *shape), np.nan, np.float32)
 
@@ -90,6 +97,7 @@ def check(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> None:
 @example(depth=4, padding="valid", shape=(1, 140), tile=16, n_channels=1, batch=2, seed=1)
 @example(depth=2, padding="same", shape=(33, 34), tile=1, n_channels=2, batch=3, seed=2)
 def test_tiled_equals_whole_in_2d(
+    random_network: Make,
     depth: int,
     padding: str,
     shape: tuple[int, int],
@@ -112,25 +120,31 @@ def test_tiled_equals_whole_in_2d(
     seed=st.integers(0, 2**16),
 )
 def test_tiled_equals_whole_in_3d(
-    depth: int, padding: str, shape: tuple[int, ...], tile: int, n_channels: int, seed: int
+    random_network: Make,
+    depth: int,
+    padding: str,
+    shape: tuple[int, ...],
+    tile: int,
+    n_channels: int,
+    seed: int,
 ):
     network = random_network(seed, n_channels, depth=depth, padding=padding, dimensions=3)
     check(network, random_image(shape, n_channels, seed), tile)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_tiled_equals_whole_in_3d_at_depth_3(padding: str):
+def test_tiled_equals_whole_in_3d_at_depth_3(random_network: Make, padding: str):
     network = random_network(3, depth=3, padding=padding, dimensions=3)
     check(network, random_image((13, 1, 6), 1, seed=3), 8)
 
 
-def test_five_levels_are_exact_too():
+def test_five_levels_are_exact_too(random_network: Make):
     network = random_network(4, depth=5)
     check(network, random_image((40, 70), 1, seed=4), 32)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_folding_the_normalization_changes_nothing(dimensions: int):
+def test_folding_the_normalization_changes_nothing(random_network: Make, dimensions: int):
     network = random_network(5, 2, depth=2, dimensions=dimensions)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     x = torch.randn(1, 2, *(16,) * dimensions)
@@ -142,13 +156,13 @@ def test_folding_the_normalization_changes_nothing(dimensions: int):
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
 
-def test_answers_are_probabilities():
+def test_answers_are_probabilities(random_network: Make):
     whole = tiled(random_network(6, depth=2), random_image((40, 40), 1, seed=6), 16)
     assert whole.min() >= 0 and whole.max() <= 1
     np.testing.assert_allclose(whole[1:].sum(axis=0), 1, atol=1e-5)
 
 
-def test_a_window_is_the_same_piece_of_the_whole():
+def test_a_window_is_the_same_piece_of_the_whole(random_network: Make):
     """A window that lies on the stride's grid is exactly what the whole image has there."""
     network = random_network(7, depth=2)
     pixels = random_image((60, 70), 1, seed=7)

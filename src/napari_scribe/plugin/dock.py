@@ -33,7 +33,7 @@ class Dock(QWidget):
         self.runner = Runner(self.viewer)
         self.message = Message(self.colors)
         self.progress = Progress()
-        self.setMinimumWidth(320)
+        self.setMinimumWidth(350)
         self.setStyleSheet(
             f'*[scribe="hint"] {{ color: {_mixed(self.colors)}; }}'
             '*[scribe="main"] { font-weight: bold; }'

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt
-from magicgui.widgets import Container, Widget, create_widget
+from magicgui.widgets import Widget, create_widget
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -29,14 +30,12 @@ class RecipeForm:
     Attributes
     ----------
     parts
-        Part of the recipe -> magicgui container with one widget a field.
+        Part of the recipe -> field -> its magicgui widget.
     """
 
     def __init__(self) -> None:
         default = Recipe()
-        self.parts: dict[str, Container[Widget]] = {
-            name: part_form(getattr(default, name)) for name in SECTIONS
-        }
+        self.parts = {name: part_widgets(getattr(default, name)) for name in SECTIONS}
 
     def value(self, task: str, dimensions: int) -> Recipe:
         """The recipe as filled in.
@@ -46,7 +45,7 @@ class RecipeForm:
         InputError
             If values do not go together.
         """
-        parts = {name: _values(form) for name, form in self.parts.items()}
+        parts = {name: _values(widgets) for name, widgets in self.parts.items()}
         target = {"kind": task, **(parts["target"] if task == "objects" else {})}
         network = {**parts["network"], "dimensions": dimensions}
         plain = Recipe().model_dump()
@@ -55,42 +54,37 @@ class RecipeForm:
 
     def set_value(self, recipe: Recipe) -> None:
         """Fill in the values of a recipe."""
-        for name, form in self.parts.items():
+        for name, widgets in self.parts.items():
             part = getattr(recipe, name)
             if name == "target" and not isinstance(part, ObjectsTarget):
                 continue
-            for widget in form:
-                widget.value = getattr(part, widget.name)
+            for field, widget in widgets.items():
+                widget.value = getattr(part, field)
 
     def changes(self) -> dict[str, Any]:
         """Dotted names of the values that differ from the defaults."""
         default = Recipe()
         return {
-            f"{name}.{widget.name}": widget.value
-            for name, form in self.parts.items()
-            for widget in form
-            if widget.value != getattr(getattr(default, name), widget.name)
+            f"{name}.{field}": widget.value
+            for name, widgets in self.parts.items()
+            for field, widget in widgets.items()
+            if widget.value != getattr(getattr(default, name), field)
         }
 
     def set_changes(self, changes: dict[str, Any]) -> None:
         """Fill in the defaults and what differs from them; what does not fit any more is left out."""
         self.set_value(Recipe())
-        for name, form in self.parts.items():
-            for widget in form:
-                if f"{name}.{widget.name}" in changes:
-                    try:
-                        widget.value = changes[f"{name}.{widget.name}"]
-                    except (TypeError, ValueError):
-                        continue
+        for name, widgets in self.parts.items():
+            for field, widget in widgets.items():
+                if f"{name}.{field}" in changes:
+                    with suppress(TypeError, ValueError):
+                        widget.value = changes[f"{name}.{field}"]
 
 
-def part_form(part: BaseModel) -> Container[Widget]:
-    """A container with one widget for each field of a part of a recipe."""
+def part_widgets(part: BaseModel) -> dict[str, Widget]:
+    """One widget for each field of a part of a recipe."""
     fields = {k: f for k, f in type(part).model_fields.items() if k not in ELSEWHERE}
-    widgets = [field_widget(name, field, getattr(part, name)) for name, field in fields.items()]
-    container: Container[Widget] = Container(widgets=widgets, labels=True)
-    container.margins = (0, 0, 0, 0)
-    return container
+    return {name: field_widget(name, field, getattr(part, name)) for name, field in fields.items()}
 
 
 def field_widget(name: str, field: FieldInfo, value: Any) -> Widget:
@@ -137,8 +131,8 @@ def _decimals(value: float) -> int:
     return next((n for n in range(8) if math.isclose(round(value, n), value)), 8)
 
 
-def _values(form: Container[Widget]) -> dict[str, Any]:
-    return {widget.name: widget.value for widget in form}
+def _values(widgets: dict[str, Widget]) -> dict[str, Any]:
+    return {field: widget.value for field, widget in widgets.items()}
 
 
 def _parsed(values: dict[str, Any], target: dict[str, Any]) -> Recipe:

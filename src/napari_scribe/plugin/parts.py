@@ -81,6 +81,7 @@ def stack(*parts: QWidget) -> QWidget:
 def named(name: str, part: QWidget, width: int = 78) -> QWidget:
     """A widget with its name on the left, level with its first line."""
     label = QLabel(name)
+    label.setToolTip(part.toolTip())
     label.setFixedWidth(width)
     label.setMinimumHeight(LINE)
     widget = row(label, part)
@@ -91,7 +92,7 @@ def named(name: str, part: QWidget, width: int = 78) -> QWidget:
 
 def step(number: str, name: str, part: QWidget) -> QWidget:
     """A numbered step with what belongs to it."""
-    return named(f"<b>{number}</b>&nbsp; {name}", part, width=96)
+    return named(f"<b>{number}</b>&nbsp; {name}", part, width=106)
 
 
 def button(text: str, tooltip: str, pressed: Callable[[], Any]) -> QPushButton:
@@ -113,10 +114,13 @@ class Fold(QCollapsible):
         super().__init__(
             title, expandedIcon=_triangle(color, True), collapsedIcon=_triangle(color, False)
         )
+        self.toggleButton().setStyleSheet(
+            "text-align: left; border: none; background: transparent; padding: 3px 0px;"
+        )
         self.setDuration(0)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.layout().setSpacing(2)
-        self.content().layout().setContentsMargins(8, 2, 0, 2)
+        self.content().layout().setContentsMargins(16, 2, 0, 4)
         self.content().layout().setSpacing(4)
 
 

@@ -199,7 +199,7 @@ class ModelPicker(QWidget):
             self.combo.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.info = hint()
-        file = button("Choose file...", "A model that lies elsewhere", self._choose_file)
+        file = button("File...", "Choose a model that lies elsewhere", self._choose_file)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)

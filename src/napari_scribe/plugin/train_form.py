@@ -190,7 +190,8 @@ class MoreSettings(Fold):
         ):
             self.addWidget(line)
         for name, fold in self.folds.items():
-            fold.addWidget(self.recipe.parts[name].native)
+            for widget in self.recipe.parts[name].values():
+                fold.addWidget(named(widget.label, widget.native, width=150))
             self.addWidget(fold)
         self.addWidget(row(1, self.reset))
 

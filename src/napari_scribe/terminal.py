@@ -1,0 +1,84 @@
+"""What commands show in a terminal: progress bars, tables, and what Ctrl-C does."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .evaluation.metrics import ClassScores, Scores
+    from .progress import Job
+
+
+def train_with_bar(job: Any) -> Any:
+    """Drive a `train` job; its result."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("Training"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[s]}"),
+    )
+    with stops_on_interrupt(job), Progress(*columns) as bar:
+        shown = bar.add_task("", total=1.0, s="")
+        validation = ""
+        for step in job:
+            if step.validation is not None:
+                validation = f", validation {step.validation:.3f}"
+            text = f"step {step.index}, loss {step.loss:.3f}{validation}"
+            bar.update(shown, completed=step.fraction or 0.0, s=text)
+        bar.update(shown, completed=1.0)
+    return job.result
+
+
+def segment_with_bar(job: Any, name: str) -> Any:
+    """Drive a `segment` job; its result."""
+    from rich.progress import Progress
+
+    with stops_on_interrupt(job), Progress() as bar:
+        shown = bar.add_task(name, total=None)
+        for step in job:
+            bar.update(shown, completed=step.done, total=step.total)
+        bar.update(shown, completed=1, total=1)
+    return job.result
+
+
+@contextlib.contextmanager
+def stops_on_interrupt(job: Job[Any, Any]) -> Iterator[None]:
+    """Ctrl-C stops a job early and keeps what it has; a second one ends at once."""
+
+    def stop(*_: object) -> None:
+        if job.stop_requested:
+            raise KeyboardInterrupt
+        job.stop()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def print_scores(scores: dict[str, Scores] | dict[str, ClassScores]) -> None:
+    """A table, one row an image."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = {name: score.as_dict() for name, score in scores.items()}
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    table = Table("image", *columns)
+    for name, row in rows.items():
+        table.add_row(name, *(_number(row.get(key)) for key in columns))
+    # Piped, a table is as wide as it needs to be, so that nothing is cut.
+    width = None if sys.stdout.isatty() else 20 + 16 * len(columns) + max(map(len, rows))
+    Console(width=width).print(table)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
