@@ -151,6 +151,8 @@ def train(
             "is kept. Paint more, or force it with --keep-worse."
         )
     typer.echo(f"Model: {trained.save(model)}")
+    if job.problem:
+        raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
         raise typer.Exit(INTERRUPTED)
 

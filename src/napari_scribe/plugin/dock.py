@@ -96,5 +96,8 @@ def _import_torch(told: Any) -> None:
 
 def _mixed(colors: dict[str, str]) -> str:
     """A colour between text and background."""
-    pairs = [(int(colors["text"][i : i + 2], 16), int(colors["background"][i : i + 2], 16)) for i in (1, 3, 5)]
+    pairs = [
+        (int(colors["text"][i : i + 2], 16), int(colors["background"][i : i + 2], 16))
+        for i in (1, 3, 5)
+    ]
     return "#" + "".join(f"{round(0.65 * a + 0.35 * b):02x}" for a, b in pairs)

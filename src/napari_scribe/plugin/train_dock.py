@@ -172,11 +172,15 @@ class TrainDock(Dock):
         self.trained = trained
         self.form.more.start.refresh()
         if trained.is_parent:
-            self.message.info("Training on this paint did not improve the model it started from: that one is kept.")
+            self.message.info(
+                "Training on this paint did not improve the model it started from: that one is kept."
+            )
         elif trained.path is None:
             self.message.error(f"{trained.problem} The model is there until the dock is closed.")
         else:
-            self.message.info(f"Kept as \N{LEFT DOUBLE QUOTATION MARK}{trained.path.stem}\N{RIGHT DOUBLE QUOTATION MARK}.")
+            self.message.info(
+                f"Kept as \N{LEFT DOUBLE QUOTATION MARK}{trained.path.stem}\N{RIGHT DOUBLE QUOTATION MARK}."
+            )
             self.message.setToolTip(str(trained.path))
 
     def _ask(self, ended: Ended) -> None:

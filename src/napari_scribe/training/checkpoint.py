@@ -63,7 +63,9 @@ class TrainState:
         https://arxiv.org/abs/1212.1824): it follows the last tenth of the run, however long that
         will be, so no end has to be known.
     best
-        Weights of the average with the lowest validation loss, and that loss.
+        Weights of the average with the lowest validation loss.
+    best_loss, best_is_parent
+        That loss, and whether those are the weights that the training began with.
     """
 
     def __init__(self, network: UNet, recipe: Training, seed: int) -> None:
@@ -80,6 +82,7 @@ class TrainState:
         self.index = 0
         self.best: Tensors | None = None
         self.best_loss: float | None = None
+        self.best_is_parent = False
 
     def update_average(self) -> None:
         """Take the network's weights into the average; to be called after each step."""
@@ -96,6 +99,7 @@ class TrainState:
             return False
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         self.best_loss = loss
+        self.best_is_parent = self.index == 0
         return True
 
     def result(self) -> Tensors:
@@ -116,7 +120,12 @@ class TrainState:
             for part, named in parts.items()
             for name, tensor in named.items()
         }
-        return Checkpoint(tensors, {"index": self.index, "best_loss": self.best_loss})
+        numbers = {
+            "index": self.index,
+            "best_loss": self.best_loss,
+            "best_is_parent": self.best_is_parent,
+        }
+        return Checkpoint(tensors, numbers)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to a checkpoint of the same network."""
@@ -131,6 +140,7 @@ class TrainState:
         self.best = {k: v.to(device) for k, v in best.items()} if best else None
         self.index = checkpoint.numbers["index"]
         self.best_loss = checkpoint.numbers["best_loss"]
+        self.best_is_parent = checkpoint.numbers["best_is_parent"]
         self._restore_optimizer(parts.get("optimizer", {}))
         self.generator.set_state(parts["random"]["generator"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -58,6 +59,11 @@ def learn(
         ``(logits, values, weights) -> scalar``.
     dtype
         Precision of the convolutions; the weights stay float32.
+
+    Raises
+    ------
+    RuntimeError
+        If the training diverges.
     """
     device = next(state.network.parameters()).device
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
@@ -65,7 +71,7 @@ def learn(
     while True:
         if data.version != version:
             version = data.version
-            _rescore_best(state, data, loss, dtype)
+            rescore_best(state, data, loss, dtype)
         value = _step(state, data.draw(), loss, dtype, scaler)
         validation = None
         if data.validation and state.index % state.recipe.validate_every == 0:
@@ -83,13 +89,18 @@ def _step(
 ) -> float:
     state.network.train()
     value = loss(forward(state.network, batch.pixels, dtype), batch.values, batch.weights)
+    if not math.isfinite(number := float(value.detach())):  # before it spoils the weights
+        raise RuntimeError(
+            "the loss is no longer a number. A lower learning rate may help "
+            "(training.learning_rate)."
+        )
     state.optimizer.zero_grad(set_to_none=True)
     scaler.scale(value).backward()
     scaler.step(state.optimizer)
     scaler.update()
     state.index += 1
     state.update_average()
-    return float(value.detach())
+    return number
 
 
 def forward(network: torch.nn.Module, pixels: Tensor, dtype: torch.dtype) -> Tensor:
@@ -109,7 +120,7 @@ def validate(
     return float(torch.stack(values).mean())
 
 
-def _rescore_best(state: TrainState, data: Data, loss: Loss, dtype: torch.dtype) -> None:
+def rescore_best(state: TrainState, data: Data, loss: Loss, dtype: torch.dtype) -> None:
     """Other data, other losses: the best so far is measured anew, so that it can be beaten."""
     if state.best is None or not data.validation:
         return

@@ -14,7 +14,7 @@ import torch
 
 from ..device import precision
 from ..errors import InputError
-from ..image import Frame
+from ..image import Frame, Image
 from ..inference.engine import Predictor, predict_window, tile_reader
 from ..model import Model, build_network
 from ..networks.blocks import placed
@@ -24,7 +24,7 @@ from ..targets import Paint
 from ..targets.paint import Labels, check_shape
 from .checkpoint import Checkpoint, TrainState
 from .finish import assemble, fit_parameters
-from .loop import learn, validate
+from .loop import learn, rescore_best, validate
 from .losses import total_loss
 from .patches import (
     Batch,
@@ -102,19 +102,31 @@ class TrainJob(Job[TrainStep, Model]):
     kept_parent
         After the end: whether fine-tuning did not help, so that the result is the model it
         started from.
+    problem
+        After the end: what broke the training off, so that the result is the best until then.
     """
 
     checkpoint: Checkpoint | None = None
     kept_parent: bool = False
+    problem: str = ""
 
-    def __init__(self, body: Any) -> None:
+    def __init__(self, body: Any, images: Sequence[Image]) -> None:
         super().__init__(body)
+        self._images = images
         self._lock = threading.Lock()
         self._paints: list[Paint] | None = None
         self._request: tuple[int, Frame, tuple[slice, ...]] | None = None
 
     def update_paint(self, paints: Sequence[Paint]) -> None:
-        """Let the next steps learn from newer paint, one per image, which is not changed later."""
+        """Let the next steps learn from newer paint, one per image, which is not changed later.
+
+        Raises
+        ------
+        InputError
+            If its shape is not that of the image; the training goes on with what it has.
+        """
+        for image, paint in zip(self._images, paints, strict=True):
+            check_shape(image, paint)
         with self._lock:
             self._paints = list(paints)
 
@@ -190,7 +202,7 @@ def train(
     if seconds is not None and seconds <= 0:
         raise InputError(f"{seconds} seconds train nothing: use more than 0.")
     limits = _Limits(steps, seconds)
-    return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse))
+    return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse), setup.images)
 
 
 @dataclass(frozen=True)
@@ -264,33 +276,41 @@ def _run(
     def loss(logits: torch.Tensor, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         return total_loss(logits, values, weights, heads)
 
-    if start is not None and resume is None and data.validation:
+    if resume is not None:
+        rescore_best(state, data, loss, dtype)
+    elif start is not None and data.validation:
         state.keep_if_best(validate(state.average, data.validation, loss, dtype))
-    first, parent_loss = state.index, state.best_loss
+    first = state.index
     history: list[tuple[int, float]] = []
-    for progress in learn(state, data, loss, dtype):
-        elapsed = time.perf_counter() - began
-        fraction = limits.fraction(progress.index - first, elapsed)
-        if progress.validation is not None:
-            history.append((progress.index, progress.validation))
-        note = _take_paint(job, data, setup)
-        yield TrainStep(
-            progress.index,
-            progress.loss,
-            progress.validation,
-            elapsed,
-            fraction,
-            _preview(job, setup, state, dtype),
-            note,
-        )
-        if job.stop_requested or (fraction is not None and fraction >= 1):
-            break
+    try:
+        for progress in learn(state, data, loss, dtype):
+            elapsed = time.perf_counter() - began
+            fraction = limits.fraction(progress.index - first, elapsed)
+            if progress.validation is not None:
+                history.append((progress.index, progress.validation))
+            note = _take_paint(job, data, setup)
+            preview = _preview(job, setup, state, dtype)
+            yield TrainStep(
+                progress.index,
+                progress.loss,
+                progress.validation,
+                elapsed,
+                fraction,
+                preview,
+                note,
+            )
+            if job.stop_requested or (fraction is not None and fraction >= 1):
+                break
+    except (RuntimeError, MemoryError, OSError, InputError) as error:
+        if state.index == first:
+            raise
+        job.problem = f"The training broke off after step {state.index}: {error}"
     if data.validation and (not history or history[-1][0] != state.index):
         last = validate(state.average, data.validation, loss, dtype)
         history.append((state.index, last))
         state.keep_if_best(last)
     job.checkpoint = state.checkpoint()
-    if start is not None and parent_loss is not None and state.best_loss == parent_loss:
+    if start is not None and state.best_is_parent:
         job.kept_parent = not keep_worse
         if not keep_worse:
             return start
@@ -328,8 +348,6 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
     paints = job.take_paint()
     if paints is None:
         return ""
-    for image, paint in zip(setup.images, paints, strict=True):
-        check_shape(image, paint)
     if not any(np.asarray(paint.array).any() for paint in paints):
         return "All paint was erased: training goes on with what was there before."
     data.load(paints)

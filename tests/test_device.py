@@ -1,0 +1,88 @@
+"""Devices and precision."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_scribe import device as house
+from napari_scribe.device import pick_device, precision, unseen_gpu
+from napari_scribe.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NAPARI_SCRIBE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("name", [None, "", "auto"])
+def test_the_best_device_is_picked(name: str | None):
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    assert pick_device(name).type in (best, "mps")
+
+
+def test_a_named_device_is_taken():
+    assert pick_device("cpu") == CPU
+
+
+@pytest.mark.parametrize("name", ["banana", "cuda:99", "gpu", "cpu:x", "meta"])
+def test_a_device_that_is_not_there(name: str):
+    with pytest.raises(InputError, match=f"'{name}' cannot be used .* Leave it out") as caught:
+        pick_device(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_precision_is_measured_once_and_remembered(home: Path):
+    first = precision(CPU)
+    assert first in (torch.float32, torch.bfloat16)
+    known = json.loads((home / "precision.json").read_text())
+    ((key, value),) = known.items()
+    assert torch.__version__ in key
+    assert value == str(first).removeprefix("torch.")
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[value]
+    (home / "precision.json").write_text(json.dumps({key: other}))
+    assert str(precision(CPU)) == f"torch.{other}"
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", "null", "{broken", '"text"'])
+def test_a_damaged_memory_is_measured_anew(home: Path, content: str):
+    home.mkdir()
+    (home / "precision.json").write_text(content)
+    chosen = precision(CPU)
+    assert f"torch.{next(iter(json.loads((home / 'precision.json').read_text()).values()))}" == str(
+        chosen
+    )
+
+
+def test_a_home_that_cannot_be_written_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NAPARI_SCRIBE_HOME", str(tmp_path / "file" / "home"))
+    assert precision(CPU) in (torch.float32, torch.bfloat16)
+
+
+def test_home_is_the_user_s_data_folder_unless_moved(monkeypatch: pytest.MonkeyPatch, home: Path):
+    assert house.home() == home
+    monkeypatch.delenv("NAPARI_SCRIBE_HOME")
+    assert house.home().name == "napari-scribe"
+
+
+def test_a_gpu_that_torch_cannot_use_is_mentioned():
+    word = unseen_gpu()
+    there = Path("/proc/driver/nvidia/version").exists()
+    if torch.cuda.is_available() or not there:
+        assert word == "" or "NVIDIA" in word
+    else:
+        assert "NVIDIA GPU" in word
+
+
+@pytest.mark.cuda
+def test_cuda_takes_half_precision():
+    assert precision(torch.device("cuda")) in (torch.bfloat16, torch.float16)

@@ -1,0 +1,142 @@
+"""Recipes: defaults, bounds, changes, files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from napari_scribe.errors import InputError
+from napari_scribe.recipe import (
+    ClassesTarget,
+    ObjectsTarget,
+    Recipe,
+    UNet,
+    parse_recipe,
+    read_recipe,
+)
+
+
+def fields(model: BaseModel, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Dotted name, field and value of every knob."""
+    found = []
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            found += fields(value, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, field, value))
+    return found
+
+
+KNOBS = fields(Recipe())
+
+
+def test_a_task_names_the_target():
+    assert Recipe().task == "objects"
+    assert Recipe(task="objects") == Recipe(target=ObjectsTarget())
+    assert Recipe(task="classes") == Recipe(target=ClassesTarget())
+    assert Recipe(task="objects", target={"ring": 7}).target == ObjectsTarget(ring=7)
+    with pytest.raises(ValidationError):
+        Recipe(task="colours")
+
+
+def test_recipes_survive_json():
+    recipe = Recipe(task="classes", network={"depth": 4, "padding": "valid"})
+    assert parse_recipe(json.loads(json.dumps(recipe.model_dump()))) == recipe
+
+
+@pytest.mark.parametrize("name", [n for n, field, _ in KNOBS if n.split(".")[-1] != "kind"])
+def test_every_knob_says_what_it_is(name: str):
+    field = next(f for n, f, _ in KNOBS if n == name)
+    assert field.title and field.description.endswith(".")
+
+
+@pytest.mark.parametrize("name", [n for n, _, _ in KNOBS])
+def test_every_default_can_be_set_as_text(name: str):
+    """As the command line does it: ``--set name=value``."""
+    value = next(v for n, _, v in KNOBS if n == name)
+    assert Recipe().changed({name: str(value)}) == Recipe()
+
+
+def test_changes_are_converted_and_checked():
+    recipe = Recipe().changed(
+        {
+            "network.width": "32",
+            "network.dimensions": "3",
+            "augmentation.flip": "false",
+            "training.learning_rate": "1e-3",
+            "target.ring": 0,
+        }
+    )
+    assert recipe.network == UNet(width=32, dimensions=3)
+    assert recipe.augmentation.flip is False
+    assert recipe.training.learning_rate == 1e-3
+    assert recipe.target == ObjectsTarget(ring=0)
+    assert Recipe().changed({}) == Recipe()
+
+
+@pytest.mark.parametrize("name", ["width", "network", "network.depht", "network.width.x", "", "."])
+def test_unknown_names_are_refused_with_the_known_ones(name: str):
+    with pytest.raises(InputError, match="no recipe value .* The names are: .*network.width"):
+        Recipe().changed({name: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("network.width", "many"),
+        ("network.width", 1),
+        ("network.depth", 0),
+        ("network.dimensions", 4),
+        ("network.padding", "mirror"),
+        ("training.learning_rate", "nan"),
+        ("training.learning_rate", "inf"),
+        ("training.batch", 0),
+        ("augmentation.scaling", "nan"),
+        ("augmentation.noise", -0.1),
+        ("target.ring", 1.5),
+        ("tiling.tile", 0),
+        ("training.seed", -1),
+    ],
+)
+def test_values_out_of_bounds_are_refused(name: str, value: Any):
+    with pytest.raises(InputError, match=f"The recipe does not fit: {name.split('.')[0]}") as said:
+        Recipe().changed({name: value})
+    assert name.split(".")[1] in str(said.value)
+
+
+def test_recipes_do_not_change():
+    recipe = Recipe()
+    with pytest.raises(ValidationError):
+        recipe.network.width = 3  # type: ignore[misc]
+    recipe.changed({"network.width": 4})
+    assert recipe == Recipe()
+
+
+@pytest.mark.parametrize("values", [{"networks": {}}, {"network": {"wdith": 3}}, [], None, "x"])
+def test_misspelt_recipes_are_refused(values: Any):
+    with pytest.raises(InputError, match="The recipe does not fit"):
+        parse_recipe(values)
+
+
+def test_a_recipe_from_a_file(tmp_path: Path):
+    path = tmp_path / "recipe.json"
+    path.write_text('{"task": "classes", "network": {"width": 8}}')
+    assert read_recipe(path) == Recipe(task="classes", network={"width": 8})
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "\x00\xff", '{"network": 3}'])
+def test_a_file_that_holds_no_recipe(tmp_path: Path, content: str):
+    path = tmp_path / "recipe.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match=r"recipe"):
+        read_recipe(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path):
+    with pytest.raises(InputError, match="Cannot read the recipe"):
+        read_recipe(tmp_path / "none.json")
