@@ -15,6 +15,7 @@ from .terminal import print_scores, segment_with_bar, train_with_bar
 
 if TYPE_CHECKING:
     from .image import Image
+    from .inference.segment import SegmentJob
     from .model import Model
     from .recipe import Recipe
     from .targets import Paint
@@ -178,8 +179,9 @@ def segment(
     paths = _expand(images)
     targets = _targets(paths, out)
     wanted = tuple(part.strip() for part in save.split(","))
-    jobs = [
-        start_segmenting(
+
+    def job_for(path: Path, target: Path) -> SegmentJob:
+        return start_segmenting(
             loaded,
             _open(path, axes),
             target,
@@ -188,11 +190,12 @@ def segment(
             save=wanted,
             overwrite=overwrite,
         )
-        for path, target in zip(paths, targets, strict=True)
-    ]
-    out_folder = out if not out.suffix else out.parent
-    out_folder.mkdir(parents=True, exist_ok=True)
-    for path, job, target in zip(paths, jobs, targets, strict=True):
+
+    for path, target in zip(paths, targets, strict=True):
+        job_for(path, target)  # all are checked before any is begun; one is open at a time
+    (out.parent if out.suffix else out).mkdir(parents=True, exist_ok=True)
+    for path, target in zip(paths, targets, strict=True):
+        job = job_for(path, target)
         segment_with_bar(job, path.name)
         if job.stop_requested:
             typer.echo(f"Stopped. {target} holds what was done.")

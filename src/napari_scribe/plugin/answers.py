@@ -1,4 +1,4 @@
-"""What is done when the user answers a question about paint."""
+"""Questions about paint, and what is done when they are answered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from .layers import MARK, note
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Image as ImageLayer
     from napari.layers import Labels as LabelsLayer
+
+
+def made_for_another(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> str:
+    """A question where annotations were made for another image that is open; else nothing."""
+    source = note(paint).get("source")
+    if source in (None, image.name) or source not in viewer.layers:
+        return ""
+    return f"{paint.name} was made for {source}. Use it for {image.name}?"
 
 
 def convert_to_objects(viewer: Viewer, layer: LabelsLayer) -> LabelsLayer:

@@ -61,7 +61,7 @@ class Dock(QWidget):
         """End the job, keep what it has, and let go of everything outside."""
         self.runner.close()
 
-    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+    def changeEvent(self, event: QEvent) -> None:
         """See the dock being closed: napari takes its widget out then."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange:

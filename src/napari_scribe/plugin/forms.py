@@ -72,7 +72,7 @@ class RecipeForm:
         }
 
     def set_changes(self, changes: dict[str, Any]) -> None:
-        """Fill in the defaults and what differs from them; what does not fit any more is left out."""
+        """Fill in the defaults and what differs from them, as far as it still fits."""
         self.set_value(Recipe())
         for name, widgets in self.parts.items():
             for field, widget in widgets.items():

@@ -92,7 +92,7 @@ def note(layer: Any) -> dict[str, Any]:
 
 
 def guess_layer_axes(layer: ImageLayer) -> str:
-    """Letters for the axes of a layer's data: its axis labels where they name them, else a guess."""
+    """Letters for the axes of a layer's data: from its axis labels, where they name them all."""
     shape = pixels(layer).shape
     labels = [_AXIS_NAMES.get(str(label).lower(), "") for label in layer.axis_labels]
     if layer.rgb:

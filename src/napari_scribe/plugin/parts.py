@@ -38,7 +38,7 @@ def theme_colors(viewer: Any) -> dict[str, str]:
 class Hint(QLabel):
     """A wrapped line in a quieter colour; takes no room while it says nothing."""
 
-    def setText(self, text: str) -> None:  # noqa: N802
+    def setText(self, text: str) -> None:
         """Say something else."""
         super().setText(text)
         self.setVisible(bool(text))

@@ -145,7 +145,7 @@ class ChannelPicker(QWidget):
         self.hide()
 
     def show_channels(self, names: list[str] | tuple[str, ...]) -> None:
-        """Offer these channels, all of them ticked; keep the ticks if they are the same as before."""
+        """Offer these channels, ticked; where they are the same as before, the ticks stay."""
         if list(names) == self._names:
             return
         self._names = list(names)

@@ -1,4 +1,4 @@
-"""Layers that the plugin makes, and the rule by which it overwrites them: only its own, untouched."""
+"""Layers that the plugin makes. It overwrites its own alone, and those only while untouched."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class SegmentDock(Dock):
         self.model.refresh()
         self._show_state()
 
-    def showEvent(self, event: Any) -> None:  # noqa: N802
+    def showEvent(self, event: Any) -> None:
         """Look for new models whenever the dock comes up."""
         self.model.refresh()
         super().showEvent(event)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QLabel
 
 from ..errors import InputError
+from .answers import convert_to_objects, made_for_another
 from .curves import Curves
 from .dock import Dock
 from .jobs import Ended
 from .parts import button, hint, row, stack, step
 from .segment_run import Segmented, SegmentInput, SegmentRun
 from .train_form import TrainForm
-from .train_run import Trained, TrainInput, TrainRun
+from .train_run import TrainRun
+from .train_work import Trained, TrainInput
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -87,9 +89,16 @@ class TrainDock(Dock):
     def train(self) -> None:
         """Train from nothing, or from the model to start from."""
         try:
-            self._begin(self.form.value())
+            given = self.form.value()
         except InputError as error:
             self.message.error(str(error))
+            return
+        doubt = made_for_another(self.viewer, given.paint_layer, given.image_layer)
+        if doubt:
+            answers = {"Use them": lambda: self._begin(given), "Choose others": lambda: None}
+            self.message.ask(doubt, answers)
+        else:
+            self._begin(given)
 
     def go_on(self) -> None:
         """Continue the last training with the paint as it is now."""
@@ -106,9 +115,10 @@ class TrainDock(Dock):
                 has_previews=new.has_previews,
                 resume=self.trained.checkpoint,
             )
-            self._begin(same, is_new=False)
         except InputError as error:
             self.message.error(str(error))
+        else:
+            self._begin(same, is_new=False)
 
     def stop(self) -> None:
         """Stop what runs; what is done is kept."""
@@ -139,7 +149,11 @@ class TrainDock(Dock):
         super().close_down()
 
     def _begin(self, given: TrainInput, is_new: bool = True) -> None:
-        self.training.start(given)
+        try:
+            self.training.start(given)
+        except InputError as error:
+            self.message.error(str(error))
+            return
         self._given = given
         self.message.clear()
         if is_new:
@@ -173,19 +187,18 @@ class TrainDock(Dock):
         self.form.more.start.refresh()
         if trained.is_parent:
             self.message.info(
-                "Training on this paint did not improve the model it started from: that one is kept."
+                "Training on this paint did not improve the model it started from, so that one "
+                "is kept."
             )
         elif trained.path is None:
             self.message.error(f"{trained.problem} The model is there until the dock is closed.")
+        elif trained.problem:
+            self.message.error(f"{trained.problem} The best model is kept as {trained.path.stem}.")
         else:
-            self.message.info(
-                f"Kept as \N{LEFT DOUBLE QUOTATION MARK}{trained.path.stem}\N{RIGHT DOUBLE QUOTATION MARK}."
-            )
+            self.message.info(f"Kept as {trained.path.stem}.")
             self.message.setToolTip(str(trained.path))
 
     def _ask(self, ended: Ended) -> None:
-        from .answers import convert_to_objects
-
         question, given = ended.question, self._given
         assert question is not None and given is not None
 
@@ -199,9 +212,11 @@ class TrainDock(Dock):
 
     def _answered(self) -> None:
         try:
-            self._begin(self.form.value().changed(is_asked=True))
+            given = self.form.value().changed(is_asked=True)
         except InputError as error:
             self.message.error(str(error))
+        else:
+            self._begin(given)
 
     def _on_tile(self, record: SegmentStep) -> None:
         text = f"tile {record.done} of {record.total}"

@@ -14,7 +14,7 @@ from .layers import add_annotations, note, paint_of
 from .parts import Fold, button, hint, named, row, stack, step
 from .pickers import ImagePicker, LayerPicker, ModelPicker, is_paint
 from .settings import recall, remember
-from .train_run import TrainInput
+from .train_work import TrainInput
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -191,7 +191,7 @@ class MoreSettings(Fold):
             self.addWidget(line)
         for name, fold in self.folds.items():
             for widget in self.recipe.parts[name].values():
-                fold.addWidget(named(widget.label, widget.native, width=150))
+                fold.addWidget(named(widget.label, widget.native, width=172))
             self.addWidget(fold)
         self.addWidget(row(1, self.reset))
 

@@ -3,95 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..errors import InputError
-from ..image import Image
-from ..recipe import Recipe
-from .jobs import Ended, Question, Runner
-from .kept import new_model_path
+from .jobs import Ended, Runner
 from .layers import note, paint_of
+from .train_work import TrainInput, begin, finish
 from .view import visible_field
 
 if TYPE_CHECKING:
-    from ..model import Model
-    from ..training.checkpoint import Checkpoint
-    from ..training.train import Preview, TrainJob, TrainStep
+    from ..training.train import Preview, TrainStep
 
 SETTLED = 1.0
 """Seconds without a stroke after which new paint is taken: a half drawn object teaches nonsense."""
 PREVIEW_EVERY = 1.0
 PREVIEW_SHARE = 0.2
 """Previews come every second at most, and take at most about this share of the time."""
-
-
-@dataclass(frozen=True)
-class TrainInput:
-    """What is trained, on what, for how long.
-
-    Parameters
-    ----------
-    image_layer, paint_layer
-        Layers of the viewer.
-    image, paint
-        What they held when Train was pressed; `paint` along TZYX.
-    recipe, channels, device
-        As `train` takes them.
-    seconds
-        None: until it is stopped.
-    start
-        The file of a model to start from.
-    resume
-        A training to go on with.
-    is_asked
-        Whether the questions about paint have been answered.
-    """
-
-    image_layer: Any
-    paint_layer: Any
-    image: Image
-    paint: npt.NDArray[Any]
-    recipe: Recipe
-    seconds: float | None
-    channels: list[int] | None = None
-    device: str | None = None
-    start: Path | None = None
-    resume: Checkpoint | None = None
-    is_asked: bool = False
-    has_previews: bool = True
-
-    def changed(self, **changes: Any) -> TrainInput:
-        """The same with some fields changed."""
-        return replace(self, **changes)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave.
-
-    Parameters
-    ----------
-    model, path
-        The model, and the file it is kept in; None where it could not be written.
-    checkpoint
-        What Continue goes on from.
-    is_parent
-        Whether fine-tuning did not help, so that this is the model it started from.
-    problem
-        Why the model could not be written.
-    """
-
-    model: Model
-    path: Path | None
-    checkpoint: Checkpoint | None
-    is_parent: bool = False
-    problem: str = ""
 
 
 class TrainRun(QObject):
@@ -136,8 +66,8 @@ class TrainRun(QObject):
                 field = visible_field(self.viewer, layer, given.image, dimensions)
         self.runner.start(
             f"Training on {given.image.name}",
-            lambda: _begin(given, field),
-            lambda job: _finish(job, given),
+            lambda: begin(given, field),
+            lambda job: finish(job, given),
         )
         self.given, self._sent = given, given.paint
         self._asked_at: float | None = None
@@ -182,21 +112,15 @@ class TrainRun(QObject):
         job, given = self.runner.job, self.given
         if given is None or job is None or given.paint_layer not in self.viewer.layers:
             return
+        from ..targets import Paint
+
         try:
             paint = paint_of(given.paint_layer, given.image_layer, given.image)
+            if not np.array_equal(paint, self._sent):
+                job.update_paint([Paint(paint)])
+                self._sent = paint
         except InputError as error:
             self.told.emit(f"{error} Training goes on with the paint from before.")
-            return
-        if paint.shape != self._sent.shape:
-            self.told.emit(
-                f"{given.paint_layer.name} has another shape now: training goes on with the paint "
-                "from before."
-            )
-        elif not np.array_equal(paint, self._sent):
-            from ..targets import Paint
-
-            self._sent = paint
-            job.update_paint([Paint(paint)])
 
     def _on_paint(self, _event: Any = None) -> None:
         self._settle.start()  # anew with each stroke
@@ -265,60 +189,3 @@ class TrainRun(QObject):
     def _on_ended(self, ended: Ended) -> None:
         self._drop()
         self.ended.emit(ended)
-
-
-def _begin(given: TrainInput, field: Any) -> TrainJob:
-    """Make the job; in its thread."""
-    from ..model import load_model
-    from ..targets import Paint
-    from ..training.train import train
-
-    if not given.is_asked:
-        _ask(given)
-    start = load_model(given.start) if given.start is not None else None
-    job = train(
-        [given.image],
-        [Paint(given.paint)],
-        _recipe(given, start),
-        channels=None if start is not None else given.channels,
-        start=start,
-        resume=given.resume,
-        seconds=given.seconds,
-        device=given.device,
-    )
-    if field is not None:
-        job.request_preview(0, *field)
-    return job
-
-
-def _ask(given: TrainInput) -> None:
-    from ..targets.paint import question
-
-    text = question(given.paint, given.recipe.task)
-    if text:
-        raise Question(text, "They are objects", "Leave it")
-
-
-def _recipe(given: TrainInput, start: Model | None) -> Recipe:
-    """The form's recipe; network and answer are those of the model to start from."""
-    if start is None:
-        return given.recipe
-    if start.recipe.task != given.recipe.task:
-        raise InputError(
-            f"The model to start from answers {start.recipe.task}, but {given.recipe.task} are "
-            f"painted. Choose {start.recipe.task} above, another model, or start from nothing."
-        )
-    return start.recipe.model_copy(
-        update={"training": given.recipe.training, "augmentation": given.recipe.augmentation}
-    )
-
-
-def _finish(job: TrainJob, given: TrainInput) -> Trained:
-    """Keep the model; in the job's thread, so that it is kept even if the viewer is gone."""
-    if job.kept_parent:
-        return Trained(job.result, given.start, job.checkpoint, is_parent=True)
-    try:
-        path = job.result.save(new_model_path(given.image.name))
-    except InputError as error:
-        return Trained(job.result, None, job.checkpoint, problem=str(error))
-    return Trained(job.result, path, job.checkpoint)

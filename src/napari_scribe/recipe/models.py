@@ -133,7 +133,7 @@ class Training(_Part):
         description="The weights are averaged over the last 1/averaging of the run, or so.",
     )
     balance: float = Field(
-        3.0,
+        10.0,
         ge=1,
         le=1000,
         title="Balance",

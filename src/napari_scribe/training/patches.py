@@ -35,12 +35,13 @@ class Region:
 
     Parameters
     ----------
-    pixels
-        ``(C, *spatial)``, normalized.
-    maps
-        ``(2 * n_heads, *spatial)``: values, then weights, of what trains.
-    held_maps
-        The same of what validates; None where nothing does.
+    smooth
+        ``(C + n_smooth, *spatial)``: normalized pixels, then targets that can be interpolated.
+    exact
+        ``(n_exact + n_heads, *spatial)``: targets that cannot (indices), then the weights of what
+        trains.
+    held_exact
+        The same with the weights of what validates; None where nothing does.
     places
         Painted pixels to centre training patches on: kind of paint (1 background or the first
         class, 2 objects or the second class, ...) -> ``(n, d)``.
@@ -54,14 +55,56 @@ class Region:
         Image index, frame, and first pixel in it.
     """
 
-    pixels: Tensor
-    maps: Tensor
-    held_maps: Tensor | None
+    smooth: Tensor
+    exact: Tensor
+    held_exact: Tensor | None
     places: dict[int, Tensor]
     held_places: Tensor
     paint: Labels
     held: npt.NDArray[np.bool_]
     key: tuple[int, Frame, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which heads' targets are interpolated when a patch is warped, and which are not.
+
+    Interpolating keeps outlines true to a fraction of a pixel; an index cannot be interpolated.
+
+    Parameters
+    ----------
+    heads
+        Of the target.
+    n_channels
+        Of the pixels.
+    """
+
+    heads: tuple[Head, ...]
+    n_channels: int
+
+    @property
+    def exact(self) -> list[int]:
+        """Heads whose targets are indices."""
+        return [i for i, head in enumerate(self.heads) if head.kind == "categorical"]
+
+    @property
+    def smooth(self) -> list[int]:
+        """The other heads."""
+        return [i for i in range(len(self.heads)) if i not in self.exact]
+
+    def cut(
+        self, smooth: Tensor, exact: Tensor, places: Tensor, margin: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Pixels of a patch, and targets and weights within a margin, from a region's tensors."""
+        inner = tuple(slice(margin, n - margin) for n in places.shape[:-1])
+        sampled = sample_at(smooth, places, "bilinear", "reflection")
+        kept = sample_at(exact, places[inner], "nearest", "zeros")
+        known = [*self.smooth, *self.exact]
+        values = torch.cat(
+            [sampled[(slice(self.n_channels, None), *inner)], kept[: len(self.exact)]]
+        )
+        order = [known.index(i) for i in range(len(self.heads))]
+        return sampled[: self.n_channels], values[order], kept[len(self.exact) :]
 
 
 @dataclass(frozen=True)
@@ -123,7 +166,7 @@ class RegionLoader:
         old = known.get(key)
         if old is not None and np.array_equal(old.paint, paint):
             return old
-        pixels = self._pixels(i, frame, window) if old is None else old.pixels
+        pixels = self._pixels(i, frame, window) if old is None else old.smooth[: len(self.channels)]
         inner = tuple(
             slice(s.start - w.start, s.stop - w.start) for s, w in zip(core, window, strict=True)
         )
@@ -145,15 +188,17 @@ class RegionLoader:
         encoded = self.coder.encode(paint, held)
         kinds = np.zeros_like(paint)
         kinds[inner] = np.minimum(paint[inner], 2) if task == "objects" else paint[inner]
-        training = np.concatenate([encoded.values, encoded.weights * ~encoded.held_out])
-        validating = None
-        if encoded.held_out.any():
-            both = np.concatenate([encoded.values, encoded.weights * encoded.held_out])
-            validating = torch.from_numpy(both).to(self.device)
+        layout = Layout(self.coder.heads, len(self.channels))
+        smooth = torch.from_numpy(encoded.values[layout.smooth]).to(self.device)
+
+        def exact(chosen: npt.NDArray[np.bool_]) -> Tensor:
+            parts = [encoded.values[layout.exact], encoded.weights * chosen]
+            return torch.from_numpy(np.concatenate(parts)).to(self.device)
+
         return Region(
-            pixels=pixels,
-            maps=torch.from_numpy(training).to(self.device),
-            held_maps=validating,
+            smooth=torch.cat([pixels, smooth]),
+            exact=exact(~encoded.held_out),
+            held_exact=exact(encoded.held_out) if encoded.held_out.any() else None,
             places=_places(np.where(held, 0, kinds)),
             held_places=_centres(np.where(held, paint, 0), inner, task),
             paint=paint,
@@ -206,8 +251,8 @@ class PatchSampler:
         Patch and batch size, augmentation, balance.
     geometry
         Of the network: which sizes go in and come out.
-    n_heads
-        Of the target.
+    layout
+        Of the regions.
     generator
         Where every random number comes from.
     """
@@ -217,33 +262,29 @@ class PatchSampler:
         regions: Sequence[Region],
         recipe: Recipe,
         geometry: Geometry,
-        heads: Sequence[Head],
+        layout: Layout,
         generator: torch.Generator,
     ) -> None:
-        self.recipe, self.geometry, self.generator = recipe, geometry, generator
-        self.n_heads = len(heads)
+        self.recipe, self.geometry, self.layout = recipe, geometry, layout
+        self.generator = generator
         self.regions = [region for region in regions if region.places]
         self.kinds = sorted({kind for region in self.regions for kind in region.places})
         self.by_kind = {k: [r for r in self.regions if k in r.places] for k in self.kinds}
-        self.factors = class_factors(self.regions, heads, recipe.training.balance)
+        self.factors = class_factors(self.regions, layout, recipe.training.balance)
 
     def draw(self) -> Batch:
         """The next batch."""
         training = self.recipe.training
         size, margin = patch_size(training.patch, self.geometry)
-        dimensions = self.recipe.network.dimensions
-        offsets = warp_fields(
-            training.batch, (size,) * dimensions, self.recipe.augmentation, self.generator
-        )
-        inner = (slice(margin, size - margin),) * dimensions
-        pixels, maps = [], []
-        for offset in offsets:
+        shape = (size,) * self.recipe.network.dimensions
+        augmentation = self.recipe.augmentation
+        patches = []
+        for offset in warp_fields(training.batch, shape, augmentation, self.generator):
             region, centre = self._place(training.patch)
-            places = (offset + centre).to(region.pixels.device)
-            pixels.append(sample_at(region.pixels, places, "bilinear", "reflection"))
-            maps.append(sample_at(region.maps, places[inner], "nearest", "zeros"))
-        changed = change_intensity(torch.stack(pixels), self.recipe.augmentation, self.generator)
-        values, weights = torch.stack(maps).split(self.n_heads, dim=1)
+            places = (offset + centre).to(region.smooth.device)
+            patches.append(self.layout.cut(region.smooth, region.exact, places, margin))
+        pixels, values, weights = (torch.stack(part) for part in zip(*patches, strict=True))
+        changed = change_intensity(pixels, augmentation, self.generator)
         return Batch(changed, values, self._balanced(values, weights))
 
     def _place(self, patch: int) -> tuple[Region, Tensor]:
@@ -260,35 +301,30 @@ class PatchSampler:
         return int(torch.randint(0, below, (1,), generator=self.generator))
 
     def _balanced(self, values: Tensor, weights: Tensor) -> Tensor:
-        parts = []
-        for i, factors in enumerate(self.factors):
-            part = weights[:, i]
-            parts.append(part if factors is None else part * factors[values[:, i].long()])
-        return torch.stack(parts, dim=1)
+        for i, factors in self.factors.items():
+            weights[:, i] *= factors[values[:, i].long()]
+        return weights
 
 
-def class_factors(
-    regions: Sequence[Region], heads: Sequence[Head], limit: float
-) -> list[Tensor | None]:
-    """What the classes of each head weigh, so that rare ones count too.
+def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> dict[int, Tensor]:
+    """What each class of a categorical head weighs, so that rare ones count too.
 
-    Inversely to how much of each is painted, the largest at most `limit` times the smallest; None
-    for heads without classes.
+    Inversely to how much of each is painted, the largest at most `limit` times the smallest.
+    Objects and background need no factor: patches are centred on each equally often, and a factor
+    would shift the outlines.
     """
-    factors: list[Tensor | None] = []
-    for i, head in enumerate(heads):
-        if head.kind == "distance" or not regions:
-            factors.append(None)
-            continue
-        n = max(2, head.channels)
-        totals = torch.zeros(n, device=regions[0].maps.device)
+    factors = {}
+    for place, i in enumerate(layout.exact):
+        totals = torch.zeros(layout.heads[i].channels)
         for region in regions:
-            index, weights = region.maps[i].flatten().long(), region.maps[len(heads) + i]
-            totals += torch.bincount(index, weights.flatten(), minlength=n)
+            index, weights = region.exact[place], region.exact[len(layout.exact) + i]
+            counts = torch.bincount(index.flatten().long(), weights.flatten(), len(totals))
+            totals += counts.cpu()
         share = totals / totals.sum().clamp(min=1e-6)
         factor = 1 / share.clamp(min=1e-6)
         factor = factor.clamp(max=float(factor.min()) * limit)
-        factors.append(factor / (factor * share).sum())
+        factor = factor / (factor * share).sum().clamp(min=1e-6)
+        factors[i] = factor.to(regions[0].exact.device)
     return factors
 
 
@@ -310,24 +346,19 @@ def held_paint_is_telling(regions: Sequence[Region], task: str) -> bool:
 
 
 def validation_batches(
-    regions: Sequence[Region], recipe: Recipe, geometry: Geometry, n_heads: int
+    regions: Sequence[Region], recipe: Recipe, geometry: Geometry, layout: Layout
 ) -> list[Batch]:
     """Fixed patches, not augmented, around held-out paint; the same ones each time."""
-    found = [(region, centre) for region in regions for centre in region.held_places]
+    found = [(r, centre) for r in regions if r.held_exact is not None for centre in r.held_places]
     chosen = np.linspace(0, len(found) - 1, min(len(found), VALIDATION_PATCHES)).astype(int)
     size, margin = patch_size(recipe.training.patch, geometry)
-    dimensions = recipe.network.dimensions
-    generator = torch.Generator().manual_seed(0)
-    offset = warp_fields(1, (size,) * dimensions, STILL, generator)[0]
-    inner = (slice(margin, size - margin),) * dimensions
+    shape = (size,) * recipe.network.dimensions
+    offset = warp_fields(1, shape, STILL, torch.Generator().manual_seed(0))[0]
     patches = []
     for region, centre in (found[i] for i in chosen):
-        if region.held_maps is None:
-            continue
-        places = (offset + centre.round()).to(region.pixels.device)
-        maps = sample_at(region.held_maps, places[inner], "nearest", "zeros")
-        pixels = sample_at(region.pixels, places, "bilinear", "reflection")
-        patches.append((pixels, *maps.split(n_heads)))
+        assert region.held_exact is not None
+        places = (offset + centre.round()).to(region.smooth.device)
+        patches.append(layout.cut(region.smooth, region.held_exact, places, margin))
     n = recipe.training.batch
     groups = [patches[i : i + n] for i in range(0, len(patches), n)]
     return [Batch(*(torch.stack(part) for part in zip(*g, strict=True))) for g in groups]

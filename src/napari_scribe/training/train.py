@@ -28,6 +28,7 @@ from .loop import learn, rescore_best, validate
 from .losses import total_loss
 from .patches import (
     Batch,
+    Layout,
     PatchSampler,
     Region,
     RegionLoader,
@@ -241,15 +242,13 @@ class PaintData:
 
     def load(self, paints: Sequence[Paint]) -> None:
         """Learn from this paint from now on."""
-        setup, geometry = self.setup, self.state.network.geometry
-        heads = setup.coder.heads
+        recipe, geometry = self.setup.recipe, self.state.network.geometry
+        layout = Layout(self.setup.coder.heads, len(self.setup.channels))
         self.regions = self.loader.load(paints, self.regions)
-        self.sampler = PatchSampler(
-            self.regions, setup.recipe, geometry, heads, self.state.generator
-        )
+        self.sampler = PatchSampler(self.regions, recipe, geometry, layout, self.state.generator)
         self.validation = (
-            validation_batches(self.regions, setup.recipe, geometry, len(heads))
-            if held_paint_is_telling(self.regions, setup.recipe.task)
+            validation_batches(self.regions, recipe, geometry, layout)
+            if held_paint_is_telling(self.regions, recipe.task)
             else []
         )
         self.version += 1

@@ -1,0 +1,140 @@
+"""The part of a training that runs in its thread, and what goes in and out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..image import Image
+from ..recipe import Recipe
+from .jobs import Question
+from .kept import new_model_path
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from ..training.checkpoint import Checkpoint
+    from ..training.train import TrainJob
+
+
+@dataclass(frozen=True)
+class TrainInput:
+    """What is trained, on what, for how long.
+
+    Parameters
+    ----------
+    image_layer, paint_layer
+        Layers of the viewer.
+    image, paint
+        What they held when Train was pressed; `paint` along TZYX.
+    recipe, channels, device
+        As `train` takes them.
+    seconds
+        None: until it is stopped.
+    start
+        The file of a model to start from.
+    resume
+        A training to go on with.
+    is_asked
+        Whether the questions about paint have been answered.
+    """
+
+    image_layer: Any
+    paint_layer: Any
+    image: Image
+    paint: npt.NDArray[Any]
+    recipe: Recipe
+    seconds: float | None
+    channels: list[int] | None = None
+    device: str | None = None
+    start: Path | None = None
+    resume: Checkpoint | None = None
+    is_asked: bool = False
+    has_previews: bool = True
+
+    def changed(self, **changes: Any) -> TrainInput:
+        """The same with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave.
+
+    Parameters
+    ----------
+    model, path
+        The model, and the file it is kept in; None where it could not be written.
+    checkpoint
+        What Continue goes on from.
+    is_parent
+        Whether fine-tuning did not help, so that this is the model it started from.
+    problem
+        What broke the training off, or why the model could not be written.
+    """
+
+    model: Model
+    path: Path | None
+    checkpoint: Checkpoint | None
+    is_parent: bool = False
+    problem: str = ""
+
+
+def begin(given: TrainInput, field: Any) -> TrainJob:
+    """Make the job; in its thread."""
+    from ..model import load_model
+    from ..targets import Paint
+    from ..training.train import train
+
+    if not given.is_asked:
+        _ask(given)
+    start = load_model(given.start) if given.start is not None else None
+    job = train(
+        [given.image],
+        [Paint(given.paint)],
+        _recipe(given, start),
+        channels=None if start is not None else given.channels,
+        start=start,
+        resume=given.resume,
+        seconds=given.seconds,
+        device=given.device,
+    )
+    if field is not None:
+        job.request_preview(0, *field)
+    return job
+
+
+def _ask(given: TrainInput) -> None:
+    from ..targets.paint import question
+
+    text = question(given.paint, given.recipe.task)
+    if text:
+        raise Question(text, "They are objects", "Leave it")
+
+
+def _recipe(given: TrainInput, start: Model | None) -> Recipe:
+    """The form's recipe; network and answer are those of the model to start from."""
+    if start is None:
+        return given.recipe
+    if start.recipe.task != given.recipe.task:
+        raise InputError(
+            f"The model to start from answers {start.recipe.task}, but {given.recipe.task} are "
+            f"painted. Choose {start.recipe.task} above, another model, or start from nothing."
+        )
+    return start.recipe.model_copy(
+        update={"training": given.recipe.training, "augmentation": given.recipe.augmentation}
+    )
+
+
+def finish(job: TrainJob, given: TrainInput) -> Trained:
+    """Keep the model; in the job's thread, so that it is kept even if the viewer is gone."""
+    trained = Trained(job.result, given.start, job.checkpoint, job.kept_parent, job.problem)
+    if job.kept_parent:
+        return trained
+    try:
+        return replace(trained, path=job.result.save(new_model_path(given.image.name)))
+    except InputError as error:
+        return replace(trained, path=None, problem=f"{job.problem} {error}".strip())

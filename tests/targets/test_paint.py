@@ -1,0 +1,310 @@
+"""What is known from paint: the table of the data contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from napari_scribe.errors import InputError
+from napari_scribe.image import Image
+from napari_scribe.recipe import Recipe
+from napari_scribe.samples import nuclei, simulate_paint
+from napari_scribe.targets import Paint, coder_of
+from napari_scribe.targets.paint import (
+    check_shape,
+    check_values,
+    held_out,
+    objects_from_ones,
+    question,
+)
+
+YX = Image(np.zeros((6, 8), np.uint8))
+PAINT = np.zeros((6, 8), np.int32)
+PAINT[1, 1:4] = 1
+PAINT[3:5, 2:5] = 2
+PAINT[3:5, 6] = 7
+
+
+# ---- the contract table -------------------------------------------------------------------------
+
+
+def known(labels: np.ndarray, task: str) -> tuple[np.ndarray, np.ndarray]:
+    """Values and weights of the first head, without a ring around objects."""
+    recipe = Recipe(task=task, **({"target": {"ring": 0}} if task == "objects" else {}))
+    painted = tuple(np.unique(labels[labels > 0]).tolist())
+    encoded = coder_of(recipe, painted).encode(labels, np.zeros(labels.shape, bool))
+    return encoded.values[0], encoded.weights[0]
+
+
+def test_objects_0_is_unknown_1_background_and_2_up_are_objects():
+    values, weights = known(PAINT, "objects")
+    assert (weights[PAINT == 0] == 0).all()
+    assert (weights[PAINT > 0] >= 1).all()
+    assert (values[PAINT == 1] == 0).all()
+    assert (values[PAINT >= 2] == 1).all()
+
+
+def test_classes_0_is_unknown_and_every_value_a_class():
+    values, weights = known(PAINT, "classes")
+    assert (weights == (PAINT > 0)).all()
+    assert (values[PAINT == 1] == 0).all()
+    assert (values[PAINT == 2] == 1).all()
+    assert (values[PAINT == 7] == 2).all()
+
+
+def test_complete_changes_only_what_0_means():
+    image = YX
+    paint = Paint(PAINT, complete=True)
+    np.testing.assert_array_equal(paint.frame(image, ()), np.where(PAINT == 0, 1, PAINT))
+    np.testing.assert_array_equal(Paint(PAINT).frame(image, ()), PAINT)
+    assert PAINT.min() == 0  # the user's array is left alone
+
+
+def test_complete_boxes_end_where_they_say():
+    boxes = [((0, 3), (0, 4)), ((5, 6), (7, 8))]
+    expected = PAINT.copy()
+    expected[0:3, 0:4] = 1
+    expected[5, 7] = 1
+    np.testing.assert_array_equal(Paint(PAINT, complete=boxes).frame(YX, ()), expected)
+
+
+def test_complete_boxes_of_stacks():
+    image = Image(np.zeros((2, 3, 6, 8), np.uint8), "TZYX")
+    empty = np.zeros((2, 3, 6, 8), np.uint16)
+    paint = Paint(empty, complete=[((1, 2), (0, 2), (2, 4), (2, 5))])
+    expected = empty.copy()
+    expected[1:2, 0:2, 2:4, 2:5] = 1
+    for dimensions in (2, 3):
+        for frame in image.frames(dimensions):
+            there = expected[image.label_index(frame)]
+            np.testing.assert_array_equal(paint.frame(image, frame), there)
+
+
+@pytest.mark.parametrize(
+    "boxes", [[((0, 3),)], [((0, 3), (0, 4), (0, 1))], [((-1, 3), (0, 4))], [((2, 9), (0, 4))],
+              [((3, 3), (0, 4))]]
+)  # fmt: skip
+def test_boxes_that_do_not_fit_are_refused(boxes: Any):
+    with pytest.raises(InputError, match="complete"):
+        check_shape(YX, Paint(PAINT, complete=boxes))
+
+
+# ---- masks --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int64", "uint64", "float32"])
+def test_a_mask_knows_everything(dtype: str):
+    mask = np.array([[0, 0, 1], [0, 1, 1]]).astype(dtype)
+    paint = Paint.from_mask(mask)
+    image = Image(np.zeros((2, 3), np.uint8))
+    np.testing.assert_array_equal(paint.frame(image, ()), [[1, 1, 2], [1, 2, 2]])
+    assert (paint.complete, paint.offset) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (np.array([[0.5, 1]]), "whole numbers"),
+        (np.array([[np.nan, 1]]), "whole numbers"),
+        (np.array([[np.inf, 1]]), "whole numbers"),
+        (np.array([[-1, 1]]), "negative"),
+        (np.array([[2**31 - 1, 1]]), "too large"),
+        (np.array([[2**40, 1]]), "too large"),
+    ],
+)
+def test_what_is_no_mask(mask: np.ndarray, said: str):
+    with pytest.raises(InputError, match=said):
+        Paint.from_mask(mask)
+
+
+@pytest.mark.parametrize("dtype", [float, complex, "U1"])
+def test_paint_is_whole_numbers(dtype: Any):
+    with pytest.raises(InputError, match="needs whole numbers, as in a labels layer"):
+        Paint(np.zeros((4, 4)).astype(dtype))
+
+
+def test_a_snapshot_is_not_changed_by_later_strokes():
+    array = PAINT.copy()
+    paint = Paint(array, offset=1)
+    kept = paint.snapshot()
+    array[:] = 9
+    np.testing.assert_array_equal(kept.array, PAINT)
+    assert kept.offset == 1
+    frame = Paint(array).frame(YX, ())
+    array[:] = 3
+    assert (frame == 9).all()
+
+
+# ---- messages -----------------------------------------------------------------------------------
+
+
+def test_paint_of_another_shape():
+    image = Image(np.zeros((2, 3, 6, 8)), "CZYX", name="cells")
+    check_shape(image, Paint(np.zeros((3, 6, 8), int)))
+    with pytest.raises(InputError, match=r"\(2, 3, 6, 8\) but cells has \(3, 6, 8\) \(axes ZYX\)"):
+        check_shape(image, Paint(np.zeros((2, 3, 6, 8), int)))
+
+
+@pytest.mark.parametrize(
+    ("found", "task", "said"),
+    [
+        (set(), "objects", "Nothing is painted yet. Paint some objects"),
+        (set(), "classes", "Nothing is painted yet. Paint a few strokes of each class"),
+        ({1}, "objects", "holds no object: .*--complete"),
+        ({1}, "classes", "Only class 1 is painted"),
+        ({4}, "classes", "Only class 4 is painted"),
+    ],
+)
+def test_paint_that_teaches_nothing(found: set[int], task: str, said: str):
+    with pytest.raises(InputError, match=said):
+        check_values(found, task)
+
+
+@pytest.mark.parametrize(
+    ("found", "task"), [({1, 2}, "objects"), ({5}, "objects"), ({2, 7}, "classes")]
+)
+def test_paint_that_teaches_something(found: set[int], task: str):
+    check_values(found, task)
+
+
+# ---- what is held out ---------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**16), st.integers(0, 9), st.integers(1, 12), st.data())
+def test_held_out_paint_stays_held_out_while_more_is_painted(
+    seed: int, index: int, n_images: int, data: st.DataObject
+):
+    task = data.draw(st.sampled_from(["objects", "classes"]))
+    rng = np.random.default_rng(seed)
+    later = rng.integers(0, 6, (70, 80)).astype(np.int32) * rng.integers(0, 2, (70, 80))
+    first = np.where(rng.random((70, 80)) < 0.5, later, 0).astype(np.int32)
+    one, other = (held_out(p, index % n_images, n_images, task) for p in (first, later))
+    painted = first > 0
+    np.testing.assert_array_equal(one[painted], other[painted])
+
+
+@given(st.integers(0, 9), st.integers(1, 12), st.lists(st.integers(2, 50), min_size=1, max_size=9))
+def test_objects_are_held_out_whole(index: int, n_images: int, labels: list[int]):
+    paint = np.kron(np.array(labels, np.int32)[np.newaxis], np.ones((3, 40), np.int32))
+    held = held_out(paint, index % n_images, n_images, "objects")
+    for label in set(labels):
+        assert len(set(held[paint == label].tolist())) == 1
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_one_object_in_five_validates(index: int):
+    paint = np.arange(2, 52, dtype=np.int32)[np.newaxis]
+    assert held_out(paint, index, 3, "objects").sum() == 10
+
+
+@pytest.mark.parametrize("task", ["objects", "classes"])
+def test_one_place_in_five_validates(task: str):
+    held = held_out(np.ones((640, 640), np.int32), 0, 1, task)
+    assert 0.15 < held.mean() < 0.25
+    places = held.reshape(20, 32, 20, 32)
+    assert (places.all(axis=(1, 3)) | ~places.any(axis=(1, 3))).all()
+
+
+def test_one_image_in_ten_validates_where_there_are_many():
+    paint = np.ones((4, 4), np.int32)
+    whole = [held_out(paint, i, 30, "objects") for i in range(30)]
+    assert all(h.all() or not h.any() for h in whole)
+    assert sum(bool(h.all()) for h in whole) == 3
+
+
+# ---- the two slips ------------------------------------------------------------------------------
+
+SEEDS = range(12)
+
+
+def truth_of(seed: int, shape: tuple[int, ...] = (256, 256)) -> np.ndarray:
+    return nuclei(shape, seed=seed).truth
+
+
+def some_objects(truth: np.ndarray, n: int, seed: int) -> np.ndarray:
+    return simulate_paint(truth, n, 0, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("n", [3, 8, 20])
+def test_objects_painted_with_label_1_raise_a_question(seed: int, n: int):
+    ones = (some_objects(truth_of(seed), n, seed) > 0).astype(np.uint8)
+    if ndimage.label(ones)[1] < 3:  # some of them touch
+        return
+    assert "label 1, which means background. Are they objects?" in (question(ones, "objects") or "")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_ordinary_mask_raises_a_question(seed: int):
+    truth = truth_of(seed)
+    assert "ordinary mask" in (question(truth, "objects") or "")
+    few = some_objects(truth, 6, seed)
+    assert "ordinary mask" in (question(np.where(few > 0, few - 1, 0), "objects") or "")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("width", [1, 3, 7, 15])
+@pytest.mark.parametrize(("n_objects", "n_strokes"), [(3, 1), (10, 1), (10, 4), (0, 3), (0, 8)])
+def test_paint_as_it_should_be_raises_none(
+    seed: int, width: int, n_objects: int, n_strokes: int
+):
+    paint = simulate_paint(truth_of(seed), n_objects, n_strokes, seed, width)
+    assert question(paint, "objects") is None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_dab_of_background_raises_none(seed: int):
+    """One short dab with a large brush is as round as an object, but larger."""
+    truth = truth_of(seed)
+    paint = some_objects(truth, 5, seed)
+    assert question(paint, "objects") is None  # no background at all
+    away = ndimage.distance_transform_edt(truth == 0)
+    y, x = np.unravel_index(away.argmax(), away.shape)
+    for radius in (1, 2):
+        paint[y - radius : y + radius + 1, x - radius : x + radius + 1] = 1
+        assert question(paint, "objects") is None
+
+
+@pytest.mark.parametrize("seed", SEEDS[:3])
+def test_the_slips_in_3d(seed: int):
+    truth = truth_of(seed, (16, 96, 96))
+    paint = simulate_paint(truth, 5, 3, seed)
+    assert question(paint, "objects") is None
+    objects = np.where(paint > 1, paint, 0)
+    ones = (objects > 0).astype(np.uint8)
+    if ndimage.label(ones)[1] >= 3:
+        assert "Are they objects?" in (question(ones, "objects") or "")
+    assert "ordinary mask" in (question(np.where(objects > 0, objects - 1, 0), "objects") or "")
+
+
+def test_classes_and_complete_masks_raise_none():
+    truth = truth_of(0)
+    assert question(truth, "classes") is None
+    assert question((truth > 0).astype(np.uint8), "classes") is None
+    assert question(np.zeros((9, 9), np.uint8), "objects") is None
+
+
+def test_one_object_a_piece_is_the_answer_yes():
+    paint = np.zeros((10, 10), np.uint8)
+    paint[1:3, 1:3] = 1
+    paint[6:8, 1:3] = 1
+    paint[6:8, 6:8] = 5
+    out = objects_from_ones(paint)
+    assert (out[paint == 0] == 0).all()
+    labels = [set(out[s].ravel().tolist()) for s in np.s_[1:3, 1:3], np.s_[6:8, 1:3], np.s_[6:8, 6:8]]
+    assert all(len(s) == 1 for s in labels)
+    values = set.union(*labels)
+    assert len(values) == 3 and min(values) >= 2
+    np.testing.assert_array_equal(out > 0, paint > 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS[:4])
+def test_objects_from_ones_answers_the_question(seed: int):
+    ones = (some_objects(truth_of(seed), 8, seed) > 0).astype(np.uint8)
+    assert question(objects_from_ones(ones), "objects") is None

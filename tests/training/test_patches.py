@@ -1,0 +1,317 @@
+"""Patches: cut around paint, held-out paint apart, labels on top of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from napari_scribe.errors import InputError
+from napari_scribe.image import Image
+from napari_scribe.networks import geometry_of
+from napari_scribe.normalization import Normalization, Statistics
+from napari_scribe.recipe import Augmentation, Recipe
+from napari_scribe.samples.synthetic import Sample
+from napari_scribe.targets import Head, Paint, coder_of
+from napari_scribe.training.patches import (
+    BLOCK,
+    PatchSampler,
+    Region,
+    RegionLoader,
+    class_factors,
+    patch_size,
+    validation_batches,
+)
+
+STILL = Augmentation(
+    flip=False, rotation=0, scaling=1, elastic=0, brightness=0, contrast=1, gamma=1, noise=0, blur=0
+)
+CPU = torch.device("cpu")
+AS_IS = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool))
+
+
+def loader(images: Sequence[Image], recipe: Recipe, painted: tuple[int, ...] = ()) -> RegionLoader:
+    """Loads pixels as they are."""
+    coder = coder_of(recipe, painted)
+    return RegionLoader(images, (0,), [AS_IS] * len(images), coder, recipe, CPU)
+
+
+def sampler(regions: Sequence[Region], recipe: Recipe, n_classes: int = 0) -> PatchSampler:
+    heads = coder_of(recipe, tuple(range(1, n_classes + 1))).heads
+    generator = torch.Generator().manual_seed(0)
+    return PatchSampler(regions, recipe, geometry_of(recipe.network), heads, generator)
+
+
+@pytest.fixture
+def painted(sample: Sample) -> tuple[Image, Paint]:
+    return Image(sample.image.astype(np.float32)), Paint(sample.paint)
+
+
+# ---- regions ------------------------------------------------------------------------------------
+
+
+def test_what_trains_does_not_validate(painted: tuple[Image, Paint], small: Recipe):
+    image, paint = painted
+    (region,) = loader([image], small).load([paint])
+    assert region.held_maps is not None
+    training, validating = region.maps[2:], region.held_maps[2:]
+    assert training.any() and validating.any()
+    assert not (training.bool() & validating.bool()).any()
+    held = torch.from_numpy(region.held)
+    assert not training[:, held].any() and not validating[:, ~held].any()
+    for kind, places in region.places.items():
+        y, x = places.long().T
+        assert not region.held[y, x].any()
+        values = paint.array[y, x]
+        assert (values == 1).all() if kind == 1 else (values > 1).all()
+
+
+def test_frames_and_blocks_without_paint_are_never_read(small: Recipe):
+    paint = np.zeros((3, 20, 3 * BLOCK), np.uint8)
+    paint[1, 5:9, 2 * BLOCK + 5 : 2 * BLOCK + 9] = 2
+    read = []
+
+    class Watched:
+        shape, dtype = paint.shape, np.dtype("uint8")
+
+        def __getitem__(self, index: tuple[object, ...]) -> np.ndarray:
+            read.append(index)
+            return paint[index]
+
+    image = Image(Watched(), "TYX")
+    (region,) = loader([image], small).load([Paint(paint)])
+    assert len(read) == 1 and read[0][0] == 1
+    assert region.key[:2] == (0, (("T", 1),))
+    assert region.pixels.shape[-1] < 2 * BLOCK
+
+
+def test_objects_at_the_edge_of_a_block_are_whole(small: Recipe):
+    paint = np.zeros((40, 3 * BLOCK), np.uint8)
+    paint[10:30, BLOCK - 12 : BLOCK + 13] = 2
+    paint[2:4] = 1
+    regions = loader([Image(paint.astype(np.uint8))], small).load([Paint(paint)])
+    assert len(regions) == 3
+    for region in regions[:2]:
+        assert (region.paint == 2).sum() == 20 * 25
+    n_places = sum(int((r.paint > 0).sum() > 0) for r in regions)
+    assert n_places == 3
+
+
+def test_every_painted_pixel_is_a_place_of_one_block_only(small: Recipe):
+    paint = np.zeros((8, 3 * BLOCK), np.uint8)
+    paint[3, BLOCK - 300 : BLOCK + 300] = 2
+    regions = loader([Image(paint)], small).load([Paint(paint)])
+    at = [r.places[2] + torch.tensor(r.key[2]) for r in regions if 2 in r.places]
+    places = torch.cat(at).long().tolist()
+    assert sorted(places) == [[3, x] for x in range(BLOCK - 300, BLOCK + 300)]
+
+
+def test_regions_whose_paint_is_unchanged_are_taken_over(small: Recipe):
+    stack = np.zeros((3, 40, 40), np.float32)
+    first = np.zeros((3, 40, 40), np.uint8)
+    first[0, 5:9, 5:9], first[1, 5:9, 5:9] = 2, 3
+    later = first.copy()
+    later[1, 20:25, 20:25] = 6
+    later[2, 3, 3] = 1
+    load = loader([Image(stack, "TYX")], small).load
+    old = load([Paint(first)])
+    new = load([Paint(later)], old)
+    assert new[0] is old[0]
+    assert new[1] is not old[1] and new[1].pixels is old[1].pixels
+    assert len(new) == 3
+    assert [r.key for r in load([Paint(first)], new)] == [r.key for r in old]
+
+
+def test_nan_under_paint_is_refused(small: Recipe):
+    image = np.zeros((64, 64), np.float32)
+    image[7, 8] = np.nan
+    paint = np.full((64, 64), 2, np.uint8)
+    with pytest.raises(InputError, match="cells has NaN or infinite pixels"):
+        loader([Image(image, name="cells")], small).load([Paint(paint)])
+
+
+# ---- nothing painted is wasted ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("label", range(2, 12))
+def test_the_only_object_trains_whatever_its_number(label: int, small: Recipe):
+    paint = np.zeros((64, 64), np.uint8)
+    paint[20:30, 20:30] = label
+    paint[40:43, 10:50] = 1
+    (region,) = loader([Image(paint)], small).load([Paint(paint)])
+    assert 2 in region.places
+    assert sampler([region], small).draw().weights.any()
+
+
+@pytest.mark.parametrize("index", range(11))
+def test_the_only_painted_image_trains_whichever_it_is(index: int, small: Recipe):
+    blank, paint = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
+    paint[20:30, 20:30] = 2
+    paint[40:43, 10:50] = 1
+    paints = [Paint(paint if i == index else blank) for i in range(11)]
+    regions = loader([Image(paint)] * 11, small).load(paints)
+    draw = sampler(regions, small)
+    assert draw.kinds == [1, 2]
+    assert draw.draw().weights.any()
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_a_class_of_one_place_trains(index: int):
+    recipe = Recipe(task="classes", training={"patch": 32})
+    paint = np.zeros((40, 5 * 32), np.uint8)
+    paint[2:6] = 1
+    paint[20:30, 32 * index + 5 : 32 * index + 20] = 2
+    regions = loader([Image(paint)], recipe, (1, 2)).load([Paint(paint)])
+    assert sampler(regions, recipe, n_classes=2).kinds == [1, 2]
+
+
+# ---- training patches ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_shapes_of_batches(padding: str, dimensions: int):
+    recipe = Recipe(
+        network={"depth": 1, "width": 2, "padding": padding, "dimensions": dimensions},
+        training={"patch": 17, "batch": 3},
+    )
+    paint = np.zeros((6, 40, 30), np.uint8)
+    paint[2:5, 10:20, 10:20] = 2
+    image = Image(np.random.default_rng(0).random((6, 40, 30), np.float32), "ZYX")
+    regions = loader([image], recipe).load([Paint(paint)])
+    batch = sampler(regions, recipe).draw()
+    size, margin = patch_size(17, geometry_of(recipe.network))
+    assert batch.pixels.shape == (3, 1, *(size,) * dimensions)
+    inner = size - 2 * margin
+    assert inner >= 17 and (margin > 0) == (padding == "valid")
+    assert batch.values.shape == batch.weights.shape == (3, 2, *(inner,) * dimensions)
+    assert torch.isfinite(batch.pixels).all()
+    assert geometry_of(recipe.network).output_size(size) == inner
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_labels_lie_on_their_pixels(padding: str, small: Recipe):
+    """Pixels that show the labels themselves, through the whole of a strong warp."""
+    recipe = small.changed({"network.padding": padding, "training.batch": 4})
+    quiet = STILL.model_dump()
+    warp = {k: v for k, v in Augmentation().model_dump().items() if k in list(quiet)[:5]}
+    recipe = Recipe(**{**recipe.model_dump(), "augmentation": {**quiet, **warp}})
+    assert recipe.augmentation.elastic > 0 and recipe.augmentation.noise == 0
+    y, x = np.mgrid[:120, :120]
+    truth = ((y // 20 + x // 20) % 2).astype(np.uint8)
+    regions = loader([Image(truth)], recipe).load([Paint(truth + 1)])
+    draw = sampler(regions, recipe)
+    n_sure = 0
+    for _ in range(5):
+        batch = draw.draw()
+        margin = (batch.pixels.shape[-1] - batch.values.shape[-1]) // 2
+        inner = slice(margin, batch.pixels.shape[-1] - margin)
+        pixels = batch.pixels[:, 0, inner, inner]
+        sure = (batch.weights[:, 0] > 0) & ((pixels < 0.01) | (pixels > 0.99))
+        n_sure += int(sure.sum())
+        assert torch.equal(pixels[sure].round(), batch.values[:, 0][sure])
+    assert n_sure > 1000
+
+
+def test_every_patch_shows_paint(painted: tuple[Image, Paint], small: Recipe):
+    image, paint = painted
+    recipe = Recipe(**{**small.model_dump(), "augmentation": STILL.model_dump()})
+    draw = sampler(loader([image], recipe).load([paint]), recipe)
+    for _ in range(20):
+        assert draw.draw().weights.flatten(1).any(dim=1).all()
+
+
+def test_kinds_of_paint_are_drawn_equally_often(small: Recipe):
+    """A few dabs of background beside many objects, in other images, are seen as often."""
+    paints = [np.zeros((64, 64), np.uint8) for _ in range(3)]
+    paints[0][30:32, 30:32] = 1
+    paints[1][10:50, 10:50], paints[2][10:50, 10:50] = 2, 3
+    images = [Image(np.full((64, 64), i, np.float32)) for i in range(3)]
+    recipe = small.changed({"training.batch": 50})
+    recipe = Recipe(**{**recipe.model_dump(), "augmentation": STILL.model_dump()})
+    draw = sampler(loader(images, recipe).load([Paint(p) for p in paints]), recipe)
+    shown = torch.cat([draw.draw().pixels for _ in range(10)]).amax(dim=(1, 2, 3)).round()
+    share = torch.bincount(shown.long(), minlength=3) / len(shown)
+    assert 0.4 < share[0] < 0.6 and 0.15 < share[1] < 0.35
+
+
+def test_draws_are_seeded(painted: tuple[Image, Paint], small: Recipe):
+    image, paint = painted
+    regions = loader([image], small).load([paint])
+    one, same = sampler(regions, small), sampler(regions, small)
+    for _ in range(3):
+        a, b = one.draw(), same.draw()
+        assert torch.equal(a.pixels, b.pixels) and torch.equal(a.values, b.values)
+        assert torch.equal(a.weights, b.weights)
+
+
+def test_rare_classes_weigh_more_but_not_without_limit():
+    maps = torch.zeros(2, 10, 10)
+    maps[0, 0] = 1  # a tenth is of class 1
+    maps[1] = 1
+    region = Region(maps[:1], maps, None, {}, torch.zeros(0, 2), np.zeros((10, 10)), maps[0] > 2,
+                    (0, (), (0, 0)))  # fmt: skip
+    head = [Head("foreground", 1, "binary")]
+    (factor,) = class_factors([region], head, limit=100)
+    assert (factor[1] / factor[0]).item() == pytest.approx(9, rel=1e-4)
+    assert (0.9 * factor[0] + 0.1 * factor[1]).item() == pytest.approx(1, rel=1e-4)
+    (limited,) = class_factors([region], head, limit=3)
+    assert (limited[1] / limited[0]).item() == pytest.approx(3, rel=1e-4)
+    assert class_factors([region], [Head("distance", 1, "distance")], 3) == [None]
+
+
+# ---- validation patches -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("patch", [32, 33])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_validation_patches_are_plain_crops(
+    painted: tuple[Image, Paint], small: Recipe, patch: int, padding: str
+):
+    """Nothing is interpolated: each is a piece of the image and of its targets as they are."""
+    image, paint = painted
+    recipe = small.changed({"training.patch": patch, "network.padding": padding})
+    normal = Normalization().measure(image)
+    load = RegionLoader([image], (0,), [normal], coder_of(recipe), recipe, CPU)
+    (region,) = load.load([paint])
+    geometry = geometry_of(recipe.network)
+    batches = validation_batches([region], recipe, geometry, 2)
+    size, margin = patch_size(patch, geometry)
+    padded = np.pad(region.pixels[0].numpy(), size, mode="reflect")
+    maps = np.pad(region.held_maps.numpy(), [(0, 0), (size, size), (size, size)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
+    n = 0
+    for batch in batches:
+        for pixels, values, weights in zip(*vars(batch).values(), strict=True):
+            middle = size // 2
+            near = np.abs(windows[:, :, middle, middle] - pixels[0, middle, middle].item()) < 1e-3
+            found = [
+                (y, x) for y, x in np.argwhere(near)
+                if np.allclose(windows[y, x], pixels[0], atol=1e-3)
+            ]  # fmt: skip
+            assert len(found) == 1
+            y, x = (int(i) + margin for i in found[0])
+            inner = size - 2 * margin
+            crop = maps[:, y : y + inner, x : x + inner]
+            np.testing.assert_array_equal(values, crop[:2])
+            np.testing.assert_array_equal(weights, crop[2:])
+            n += 1
+    assert n >= 2
+
+
+def test_validation_patches_are_the_same_each_time(painted: tuple[Image, Paint], small: Recipe):
+    image, paint = painted
+    regions = loader([image], small).load([paint])
+    geometry = geometry_of(small.network)
+    one, other = (validation_batches(regions, small, geometry, 2) for _ in range(2))
+    assert one and len(one) == len(other)
+    assert all(torch.equal(a.pixels, b.pixels) for a, b in zip(one, other, strict=True))
+
+
+def test_nothing_held_out_nothing_validates(small: Recipe):
+    paint = np.zeros((30, 30), np.uint8)
+    paint[5:9, 5:9] = 2
+    regions = loader([Image(paint)], small).load([Paint(paint)])
+    assert validation_batches(regions, small, geometry_of(small.network), 2) == []
