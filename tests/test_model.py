@@ -241,7 +241,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, saved: Path):
 
 
 def test_a_newer_version_says_so(saved: Path):
-    with pytest.raises(InputError, match="newer napari-scribe .* Upgrade to open it"):
+    with pytest.raises(InputError, match=r"newer napari-scribe .* Upgrade to open it"):
         load_model(edited(saved, version=99))
 
 
@@ -331,7 +331,7 @@ def test_a_damaged_picture(saved: Path):
 def test_models_are_found_by_path_and_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NAPARI_SCRIBE_HOME", str(tmp_path / "home"))
     assert kept_models() == []
-    with pytest.raises(InputError, match="no model 'nuclei': give a file. .* none"):
+    with pytest.raises(InputError, match=r"no model 'nuclei': give a file. .* none"):
         find_model("nuclei")
     for i, name in enumerate(["nuclei", "cells"]):
         path = make().save(model_folder() / f"{name}.zip")
@@ -355,7 +355,7 @@ def test_which_channels_go_in():
     image = np.zeros((5, 8, 8))
     assert model.channels_for(Image(image[:3], "CYX")) == (2, 0)
     assert model.channels_for(Image(image[:2], "CYX")) == (0, 1)
-    with pytest.raises(InputError, match="cells has 5 channels, but .* 3 channels and uses 2"):
+    with pytest.raises(InputError, match=r"cells has 5 channels, but .* 3 channels and uses 2"):
         model.channels_for(Image(image, "CYX", name="cells"))
     with pytest.raises(InputError, match="has 1 channel, but"):
         model.channels_for(Image(image[0]))

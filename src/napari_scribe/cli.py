@@ -172,6 +172,7 @@ def segment(
     axes: Axes = "",
 ) -> None:
     """Segment images of any size. Ctrl-C stops and keeps what is done."""
+    from .inference.segment import check_apart
     from .inference.segment import segment as start_segmenting
     from .model import load_model
 
@@ -181,6 +182,7 @@ def segment(
     wanted = tuple(part.strip() for part in save.split(","))
 
     def job_for(path: Path, target: Path) -> SegmentJob:
+        check_apart(target, path)
         return start_segmenting(
             loaded,
             _open(path, axes),

@@ -34,7 +34,7 @@ def pick_device(name: str | None = None) -> torch.device:
         return torch.device("cpu")
     try:
         device = torch.device(str(name))
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
@@ -88,6 +88,8 @@ def precision(device: torch.device) -> torch.dtype:
     try:
         known = json.loads(path.read_text())
     except (OSError, ValueError):
+        known = {}
+    if not isinstance(known, dict):
         known = {}
     if key not in known:
         known[key] = "bfloat16" if _bfloat16_is_faster() else "float32"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -139,8 +141,9 @@ class Model:
 
 
 def build_network(recipe: Recipe, n_channels: int, coder: TargetCoder) -> UNet:
-    """A fresh network for a recipe."""
-    return UNet(recipe.network, n_channels, sum(head.channels for head in coder.heads))
+    """A fresh network for a recipe; the caller's random numbers decide it, and go on unchanged."""
+    with torch.random.fork_rng(devices=[]):
+        return UNet(recipe.network, n_channels, sum(head.channels for head in coder.heads))
 
 
 def model_folder() -> Path:
@@ -206,9 +209,12 @@ def load_model(name: str | Path) -> Model:
         OSError,
         EOFError,
         KeyError,
+        AttributeError,
         TypeError,
         ValueError,
         RuntimeError,
+        SyntaxError,
+        zlib.error,
     ) as error:
         raise InputError(
             f"{path} is not a model of napari-scribe, or it is damaged "
@@ -220,36 +226,44 @@ def _assemble(
     values: dict[str, Any], weights: dict[str, Any], thumbnail: npt.NDArray[np.uint8] | None
 ) -> Model:
     recipe = parse_recipe(values["recipe"])
-    painted, offset = tuple(values["painted"]), int(values["offset"])
-    channels = tuple(values["channels"])
+    painted, offset = tuple(int(v) for v in values["painted"]), int(values["offset"])
+    channels = tuple(int(c) for c in values["channels"])
+    image_channels = int(values["image_channels"])
+    if not channels or not all(0 <= c < image_channels for c in channels):
+        raise ValueError("channels")
     network = build_network(recipe, len(channels), coder_of(recipe, painted, offset))
     network.load_state_dict(weights)
     return Model(
         network=network.eval(),
         recipe=recipe,
         channels=channels,
-        image_channels=int(values["image_channels"]),
-        normalization=Normalization(**values["normalization"]),
+        image_channels=image_channels,
+        normalization=_normalization(values["normalization"]),
         painted=painted,
         offset=offset,
-        parameters=dict(values["parameters"]),
+        parameters={str(name): float(v) for name, v in values["parameters"].items()},
         provenance=dict(values["provenance"]),
         thumbnail=thumbnail,
     )
+
+
+def _normalization(values: dict[str, Any]) -> Normalization:
+    low, high, floor = (float(values[name]) for name in ("low", "high", "floor"))
+    return Normalization(low, high, floor, str(np.dtype(values["dtype"])))
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
     from imageio.v3 import imwrite
 
     buffer = io.BytesIO()
-    imwrite(buffer, pixels, extension=".png")
+    imwrite(buffer, pixels, extension=".png", plugin="pillow")
     return buffer.getvalue()
 
 
 def _from_png(data: bytes) -> npt.NDArray[np.uint8]:
     from imageio.v3 import imread
 
-    return np.asarray(imread(data, extension=".png"), dtype=np.uint8)
+    return np.asarray(imread(data, extension=".png", plugin="pillow"), dtype=np.uint8)
 
 
 def _count(n: int, noun: str) -> str:

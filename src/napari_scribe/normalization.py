@@ -45,6 +45,9 @@ class Normalization:
             If it holds NaN or infinite pixels (in the sample that is looked at).
         """
         sample = sample_pixels(image, channels)
+        if sample.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                sample = sample.astype(np.float32)
         if sample.dtype.kind == "f" and not np.isfinite(sample).all():
             raise InputError(
                 f"{image.name} has NaN or infinite pixels. Replace them first, for example with "

@@ -35,13 +35,16 @@ class Job(Generic[Step, Result]):
     def __next__(self) -> Step:
         if self.done or self._closed:
             raise StopIteration
-        if self._generator is None:
-            self._generator = self._body(self)
         try:
+            if self._generator is None:
+                self._generator = self._body(self)
             return next(self._generator)
         except StopIteration as end:
             self._result = end.value
             raise StopIteration from None
+        except BaseException:
+            self._closed = True  # it failed: asking once more does not make it done
+            raise
 
     def stop(self) -> None:
         """Ask for an early end that keeps the best so far; may be called from any thread."""

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .errors import InputError
+
 if TYPE_CHECKING:
     from .evaluation.metrics import ClassScores, Scores
     from .progress import Job
@@ -41,8 +43,11 @@ def segment_with_bar(job: Any, name: str) -> Any:
 
     with stops_on_interrupt(job), Progress() as bar:
         shown = bar.add_task(name, total=None)
-        for step in job:
-            bar.update(shown, completed=step.done, total=step.total)
+        try:
+            for step in job:
+                bar.update(shown, completed=step.done, total=step.total)
+        except InputError as error:  # too late for "nothing was written"
+            raise RuntimeError(str(error)) from error
         bar.update(shown, completed=1, total=1)
     return job.result
 

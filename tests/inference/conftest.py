@@ -37,14 +37,29 @@ def _randomize(network: UNet, seed: int) -> UNet:
     return network.eval()
 
 
+def _balance(network: UNet, n_channels: int) -> None:
+    """Shift and stretch the answers to noise, so that about half of them is a yes."""
+    pixels = torch.rand(1, n_channels, *(48,) * network.dimensions).repeat_interleave(2, dim=-1)
+    size = network.geometry.input_size(16)
+    window = (slice(None), slice(None), *(slice(0, size),) * network.dimensions)
+    pixels = pixels.repeat(1, 1, *(3,) * network.dimensions)[window]
+    with torch.no_grad():
+        logits = network(pixels).transpose(0, 1).flatten(1)
+        gain = 3 / logits.std(dim=1)
+        network.head.weight *= gain.reshape(-1, *(1,) * (network.dimensions + 1))
+        network.head.bias.sub_(logits.median(dim=1).values).mul_(gain)
+
+
 def _random_model(
     task: str = "objects", n_channels: int = 1, painted: tuple[int, ...] = (), **network: Any
 ) -> Model:
     """Make a small model that was never trained."""
     recipe = Recipe(task=task, network={"depth": 2, "width": 4, **network})
     coder = coder_of(recipe, painted)
+    net = _randomize(build_network(recipe, n_channels, coder), seed=1)
+    _balance(net, n_channels)
     return Model(
-        network=_randomize(build_network(recipe, n_channels, coder), seed=1),
+        network=net,
         recipe=recipe,
         channels=tuple(range(n_channels)),
         image_channels=n_channels,

@@ -110,7 +110,7 @@ def test_tiled_equals_whole_in_2d(
     check(network, random_image(shape, n_channels, seed), tile, batch)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=25)
 @given(
     depth=st.integers(1, 2),
     padding=st.sampled_from(["same", "valid"]),

@@ -130,7 +130,7 @@ def test_the_answer_does_not_depend_on_the_tile(random_model: Make, padding: str
 
 
 def test_lazy_sources_give_the_same_labels(model: Model, tmp_path: Path):
-    image = pixels(2, 40, 50)
+    image = pixels(5, 40, 50)
     expected = labels_of(model, Image(image, "ZYX"))
     stored = zarr.create_array(
         tmp_path / "a.zarr", shape=image.shape, dtype=image.dtype, chunks=(1, 16, 16)
@@ -226,7 +226,7 @@ def test_probability_is_written_beside(random_model: Make, tmp_path: Path, suffi
 def test_what_exists_is_replaced_only_when_allowed(model: Model, tmp_path: Path, suffix: str):
     out = tmp_path / f"a{suffix}"
     first = labels_of(model, pixels(40, 50), out=out)
-    with pytest.raises(InputError, match="exists already. Choose another name, .*--overwrite"):
+    with pytest.raises(InputError, match=r"exists already. Choose another name, .*--overwrite"):
         segment(model, pixels(40, 50, seed=5), out)
     np.testing.assert_array_equal(read_labels(out), first)
     second = labels_of(model, pixels(30, 20, seed=5), out=out, overwrite=True)

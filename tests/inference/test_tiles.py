@@ -46,7 +46,7 @@ def test_all_tiles_of_a_frame_fit_one_plan(geometry: Geometry, shape: list[int],
             assert kept <= max(tile + geometry.stride - 1, geometry.stride)
             assert geometry.takes(size)
             assert crop.stop - crop.start == kept
-            assert 0 <= crop.start and crop.stop <= geometry.output_size(size)
+            assert crop.start >= 0 and crop.stop <= geometry.output_size(size)
             assert read.start + geometry.shrinkage + crop.start == keep.start
             assert keep.start - read.start >= geometry.halo
             if not geometry.valid:

@@ -57,7 +57,7 @@ def test_receptive_field_is_what_the_network_sees(depth: int, padding: str, axis
     network = open_network(depth, padding)
     g = network.geometry
     pairs, rows = seen(network, margin=g.receptive_field + 1, axis=axis)
-    assert 0 < pairs[:, 1].min() and pairs[:, 1].max() < rows.stop - 1  # nothing was cut off
+    assert pairs[:, 1].min() > 0 and pairs[:, 1].max() < rows.stop - 1  # nothing was cut off
     assert np.abs(pairs[:, 0] - pairs[:, 1]).max() == g.receptive_field
 
 

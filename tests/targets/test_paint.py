@@ -251,9 +251,7 @@ def test_an_ordinary_mask_raises_a_question(seed: int):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("width", [1, 3, 7, 15])
 @pytest.mark.parametrize(("n_objects", "n_strokes"), [(3, 1), (10, 1), (10, 4), (0, 3), (0, 8)])
-def test_paint_as_it_should_be_raises_none(
-    seed: int, width: int, n_objects: int, n_strokes: int
-):
+def test_paint_as_it_should_be_raises_none(seed: int, width: int, n_objects: int, n_strokes: int):
     paint = simulate_paint(truth_of(seed), n_objects, n_strokes, seed, width)
     assert question(paint, "objects") is None
 
@@ -297,7 +295,8 @@ def test_one_object_a_piece_is_the_answer_yes():
     paint[6:8, 6:8] = 5
     out = objects_from_ones(paint)
     assert (out[paint == 0] == 0).all()
-    labels = [set(out[s].ravel().tolist()) for s in np.s_[1:3, 1:3], np.s_[6:8, 1:3], np.s_[6:8, 6:8]]
+    pieces = np.s_[1:3, 1:3], np.s_[6:8, 1:3], np.s_[6:8, 6:8]
+    labels = [set(out[piece].ravel().tolist()) for piece in pieces]
     assert all(len(s) == 1 for s in labels)
     values = set.union(*labels)
     assert len(values) == 3 and min(values) >= 2

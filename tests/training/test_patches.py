@@ -14,9 +14,10 @@ from napari_scribe.networks import geometry_of
 from napari_scribe.normalization import Normalization, Statistics
 from napari_scribe.recipe import Augmentation, Recipe
 from napari_scribe.samples.synthetic import Sample
-from napari_scribe.targets import Head, Paint, coder_of
+from napari_scribe.targets import Paint, coder_of
 from napari_scribe.training.patches import (
     BLOCK,
+    Layout,
     PatchSampler,
     Region,
     RegionLoader,
@@ -38,10 +39,13 @@ def loader(images: Sequence[Image], recipe: Recipe, painted: tuple[int, ...] = (
     return RegionLoader(images, (0,), [AS_IS] * len(images), coder, recipe, CPU)
 
 
+def layout_of(recipe: Recipe, n_classes: int = 0) -> Layout:
+    return Layout(coder_of(recipe, tuple(range(1, n_classes + 1))).heads, 1)
+
+
 def sampler(regions: Sequence[Region], recipe: Recipe, n_classes: int = 0) -> PatchSampler:
-    heads = coder_of(recipe, tuple(range(1, n_classes + 1))).heads
-    generator = torch.Generator().manual_seed(0)
-    return PatchSampler(regions, recipe, geometry_of(recipe.network), heads, generator)
+    layout, generator = layout_of(recipe, n_classes), torch.Generator().manual_seed(0)
+    return PatchSampler(regions, recipe, geometry_of(recipe.network), layout, generator)
 
 
 @pytest.fixture
@@ -55,8 +59,9 @@ def painted(sample: Sample) -> tuple[Image, Paint]:
 def test_what_trains_does_not_validate(painted: tuple[Image, Paint], small: Recipe):
     image, paint = painted
     (region,) = loader([image], small).load([paint])
-    assert region.held_maps is not None
-    training, validating = region.maps[2:], region.held_maps[2:]
+    assert region.held_exact is not None
+    training, validating = region.exact, region.held_exact  # weights alone: nothing is an index
+    assert len(training) == len(layout_of(small).heads)
     assert training.any() and validating.any()
     assert not (training.bool() & validating.bool()).any()
     held = torch.from_numpy(region.held)
@@ -84,7 +89,7 @@ def test_frames_and_blocks_without_paint_are_never_read(small: Recipe):
     (region,) = loader([image], small).load([Paint(paint)])
     assert len(read) == 1 and read[0][0] == 1
     assert region.key[:2] == (0, (("T", 1),))
-    assert region.pixels.shape[-1] < 2 * BLOCK
+    assert region.smooth.shape[-1] < 2 * BLOCK
 
 
 def test_objects_at_the_edge_of_a_block_are_whole(small: Recipe):
@@ -108,6 +113,25 @@ def test_every_painted_pixel_is_a_place_of_one_block_only(small: Recipe):
     assert sorted(places) == [[3, x] for x in range(BLOCK - 300, BLOCK + 300)]
 
 
+@pytest.mark.parametrize("task", ["objects", "classes"])
+def test_neighbouring_blocks_hold_out_the_same(task: str):
+    """What validates in one block does not train in the margin of the next."""
+    recipe = Recipe(task=task)
+    paint = np.ones((40, 3000), np.uint8)
+    paint[:20] = 2
+    for x in range(0, 3000, 30):
+        paint[5:15, x : x + 20] = 2 + x // 30 if task == "objects" else 2
+    regions = loader([Image(paint)], recipe, (1, 2)).load([Paint(paint)])
+    assert len(regions) == 3
+    held = np.full((3, 40, 3000), -1)
+    for i, region in enumerate(regions):
+        (_, x), width = region.key[2], region.held.shape[1]
+        held[i, :, x : x + width] = region.held
+    both = (held[0] >= 0) & (held[1] >= 0)
+    assert both.sum() > 40 * 200
+    np.testing.assert_array_equal(held[0][both], held[1][both])
+
+
 def test_regions_whose_paint_is_unchanged_are_taken_over(small: Recipe):
     stack = np.zeros((3, 40, 40), np.float32)
     first = np.zeros((3, 40, 40), np.uint8)
@@ -119,7 +143,8 @@ def test_regions_whose_paint_is_unchanged_are_taken_over(small: Recipe):
     old = load([Paint(first)])
     new = load([Paint(later)], old)
     assert new[0] is old[0]
-    assert new[1] is not old[1] and new[1].pixels is old[1].pixels
+    assert new[1] is not old[1]
+    assert torch.equal(new[1].smooth[0], old[1].smooth[0])
     assert len(new) == 3
     assert [r.key for r in load([Paint(first)], new)] == [r.key for r in old]
 
@@ -192,26 +217,33 @@ def test_shapes_of_batches(padding: str, dimensions: int):
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_labels_lie_on_their_pixels(padding: str, small: Recipe):
+@pytest.mark.parametrize("task", ["objects", "classes"])
+def test_labels_lie_on_their_pixels(padding: str, task: str, small: Recipe):
     """Pixels that show the labels themselves, through the whole of a strong warp."""
-    recipe = small.changed({"network.padding": padding, "training.batch": 4})
     quiet = STILL.model_dump()
     warp = {k: v for k, v in Augmentation().model_dump().items() if k in list(quiet)[:5]}
-    recipe = Recipe(**{**recipe.model_dump(), "augmentation": {**quiet, **warp}})
+    plain = small.changed({"network.padding": padding, "training.batch": 4})
+    parts = {**plain.model_dump(exclude={"target"}), "augmentation": {**quiet, **warp}}
+    recipe = Recipe(**parts, task=task)
     assert recipe.augmentation.elastic > 0 and recipe.augmentation.noise == 0
     y, x = np.mgrid[:120, :120]
     truth = ((y // 20 + x // 20) % 2).astype(np.uint8)
-    regions = loader([Image(truth)], recipe).load([Paint(truth + 1)])
-    draw = sampler(regions, recipe)
+    regions = loader([Image(truth)], recipe, (1, 2)).load([Paint(truth + 1)])
+    draw = sampler(regions, recipe, n_classes=2)
     n_sure = 0
     for _ in range(5):
         batch = draw.draw()
         margin = (batch.pixels.shape[-1] - batch.values.shape[-1]) // 2
         inner = slice(margin, batch.pixels.shape[-1] - margin)
-        pixels = batch.pixels[:, 0, inner, inner]
-        sure = (batch.weights[:, 0] > 0) & ((pixels < 0.01) | (pixels > 0.99))
+        pixels, values = batch.pixels[:, 0, inner, inner], batch.values[:, 0]
+        known = batch.weights[:, 0] > 0
+        if task == "objects":  # interpolated as the pixels are
+            torch.testing.assert_close(values[known], pixels[known], rtol=0, atol=1e-4)
+        sure = known & ((pixels < 0.01) | (pixels > 0.99))
         n_sure += int(sure.sum())
-        assert torch.equal(pixels[sure].round(), batch.values[:, 0][sure])
+        assert torch.equal(pixels[sure].round(), values[sure].round())
+        if task == "classes":
+            assert torch.equal(values, values.round())
     assert n_sure > 1000
 
 
@@ -248,18 +280,23 @@ def test_draws_are_seeded(painted: tuple[Image, Paint], small: Recipe):
 
 
 def test_rare_classes_weigh_more_but_not_without_limit():
-    maps = torch.zeros(2, 10, 10)
-    maps[0, 0] = 1  # a tenth is of class 1
-    maps[1] = 1
-    region = Region(maps[:1], maps, None, {}, torch.zeros(0, 2), np.zeros((10, 10)), maps[0] > 2,
-                    (0, (), (0, 0)))  # fmt: skip
-    head = [Head("foreground", 1, "binary")]
-    (factor,) = class_factors([region], head, limit=100)
-    assert (factor[1] / factor[0]).item() == pytest.approx(9, rel=1e-4)
-    assert (0.9 * factor[0] + 0.1 * factor[1]).item() == pytest.approx(1, rel=1e-4)
-    (limited,) = class_factors([region], head, limit=3)
+    recipe = Recipe(task="classes", training={"balance": 1000})
+    paint = np.ones((10, 100), np.uint8)
+    paint[:, ::10] = 2
+    (region,) = loader([Image(paint)], recipe, (1, 2)).load([Paint(paint)])
+    layout = layout_of(recipe, 2)
+    share = [(region.exact[1] * (region.exact[0] == i)).sum() for i in range(2)]
+    factors = class_factors([region], layout, limit=1000)[0]
+    assert (factors[1] / factors[0]).item() == pytest.approx(share[0] / share[1], rel=1e-4)
+    assert (factors * torch.stack(share)).sum() == pytest.approx(sum(share), rel=1e-4)
+    limited = class_factors([region], layout, limit=3)[0]
     assert (limited[1] / limited[0]).item() == pytest.approx(3, rel=1e-4)
-    assert class_factors([region], [Head("distance", 1, "distance")], 3) == [None]
+
+
+def test_objects_are_not_balanced_twice(painted: tuple[Image, Paint], small: Recipe):
+    image, paint = painted
+    regions = loader([image], small).load([paint])
+    assert class_factors(regions, layout_of(small), 3) == {}
 
 
 # ---- validation patches -------------------------------------------------------------------------
@@ -277,10 +314,11 @@ def test_validation_patches_are_plain_crops(
     load = RegionLoader([image], (0,), [normal], coder_of(recipe), recipe, CPU)
     (region,) = load.load([paint])
     geometry = geometry_of(recipe.network)
-    batches = validation_batches([region], recipe, geometry, 2)
+    batches = validation_batches([region], recipe, geometry, layout_of(recipe))
     size, margin = patch_size(patch, geometry)
-    padded = np.pad(region.pixels[0].numpy(), size, mode="reflect")
-    maps = np.pad(region.held_maps.numpy(), [(0, 0), (size, size), (size, size)])
+    around = [(0, 0), (size, size), (size, size)]
+    padded, *targets = np.pad(region.smooth.numpy(), around, mode="reflect")
+    known = np.pad(region.held_exact.numpy(), around)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
     n = 0
     for batch in batches:
@@ -294,9 +332,10 @@ def test_validation_patches_are_plain_crops(
             assert len(found) == 1
             y, x = (int(i) + margin for i in found[0])
             inner = size - 2 * margin
-            crop = maps[:, y : y + inner, x : x + inner]
-            np.testing.assert_array_equal(values, crop[:2])
-            np.testing.assert_array_equal(weights, crop[2:])
+            crop = slice(y, y + inner), slice(x, x + inner)
+            for head in range(2):
+                np.testing.assert_allclose(values[head], targets[head][crop], atol=1e-3)
+                np.testing.assert_array_equal(weights[head], known[head][crop])
             n += 1
     assert n >= 2
 
@@ -305,7 +344,7 @@ def test_validation_patches_are_the_same_each_time(painted: tuple[Image, Paint],
     image, paint = painted
     regions = loader([image], small).load([paint])
     geometry = geometry_of(small.network)
-    one, other = (validation_batches(regions, small, geometry, 2) for _ in range(2))
+    one, other = (validation_batches(regions, small, geometry, layout_of(small)) for _ in range(2))
     assert one and len(one) == len(other)
     assert all(torch.equal(a.pixels, b.pixels) for a, b in zip(one, other, strict=True))
 
@@ -314,4 +353,4 @@ def test_nothing_held_out_nothing_validates(small: Recipe):
     paint = np.zeros((30, 30), np.uint8)
     paint[5:9, 5:9] = 2
     regions = loader([Image(paint)], small).load([Paint(paint)])
-    assert validation_batches(regions, small, geometry_of(small.network), 2) == []
+    assert validation_batches(regions, small, geometry_of(small.network), layout_of(small)) == []

@@ -103,6 +103,8 @@ def segment(
         Before any work: if the model does not fit the image, the image has NaN or infinite
         pixels, or `out` cannot be written.
     """
+    if out is not None and isinstance(image, str | Path):
+        check_apart(Path(out), Path(image))
     image = as_image(image)
     image.spatial_axes(model.dimensions)
     channels = model.channels_for(image)
@@ -118,6 +120,18 @@ def segment(
     run = _Run(model, image, statistics, tile, path, "probability" in save)
     predictor = Predictor(model.network, model.coder.heads, target, precision(target))
     return SegmentJob(lambda job: run(job, predictor))
+
+
+def check_apart(out: Path, image: Path) -> None:
+    """Make sure that labels do not replace the image that they are of.
+
+    Raises
+    ------
+    InputError
+        If both are the same file or folder, or the image lies in what would be replaced.
+    """
+    if out.resolve() in (image.resolve(), *image.resolve().parents):
+        raise InputError(f"{out} is the image itself: choose another name for its labels.")
 
 
 def check_output(path: Path, image: Image, overwrite: bool) -> None:
@@ -160,17 +174,21 @@ class _Run:
             job.probability = np.zeros((first.channels, *self.image.label_shape()), np.float16)
         for i, frame in enumerate(frames):
             prediction = np.zeros((sum(h.channels for h in predictor.heads), *shape), np.float16)
+            done = len(tiles)
             if not self.statistics.flat.all():
                 for done in self._predict(job, predictor, tiles, frame, prediction):
                     elapsed = time.perf_counter() - start
                     total = len(frames) * len(tiles)
                     yield SegmentStep(i * len(tiles) + done, total, elapsed, frame)
             index = self.image.label_index(frame)
-            labels[index] = self._decode(prediction, predictor.heads)
+            decoded = self._decode(prediction, predictor.heads)
+            if done < len(tiles):
+                decoded[~_reached(tiles[:done], shape)] = 0
+            labels[index] = decoded
             if job.probability is not None:
                 job.probability[(slice(None), *index)] = prediction[: first.channels]
             if job.stop_requested:
-                job.is_complete = False
+                job.is_complete = i + 1 == len(frames) and done == len(tiles)
                 break
         self._write(labels, job.probability)
         return labels
@@ -228,6 +246,14 @@ class _Run:
         if probability is not None:
             beside = self.out.with_name(f"{self.out.stem}.probability.tif")
             write_tiff(beside, probability.astype(np.float32), "C" + axes, scale, units)
+
+
+def _reached(tiles: Sequence[Tile], shape: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Which pixels of a frame some tiles keep."""
+    reached = np.zeros(shape, np.bool_)
+    for tile in tiles:
+        reached[tile.keep] = True
+    return reached
 
 
 def smallest(labels: npt.NDArray[np.int32]) -> npt.NDArray[Any]:

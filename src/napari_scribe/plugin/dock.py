@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -88,10 +89,8 @@ def _import_torch(told: Any) -> None:
     except (ImportError, OSError):
         return
     if text:
-        try:
+        with suppress(RuntimeError):  # the dock is gone
             told.emit(text)
-        except RuntimeError:
-            pass  # the dock is gone
 
 
 def _mixed(colors: dict[str, str]) -> str:

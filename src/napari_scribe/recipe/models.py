@@ -178,7 +178,8 @@ class Recipe(_Part):
         if not isinstance(values, dict):
             return values
         network = values.get("network", {})
-        dimensions = network.get("dimensions") if isinstance(network, dict) else network.dimensions
+        plain = network if isinstance(network, dict) else getattr(network, "__dict__", {})
+        dimensions = plain.get("dimensions")
         if str(dimensions) != "3":
             return values
         for part, defaults in VOLUME_DEFAULTS.items():

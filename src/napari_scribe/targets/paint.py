@@ -57,12 +57,14 @@ class Paint:
         Results of class models carry the values of the mask.
         """
         mask = np.asarray(mask)
-        if mask.dtype.kind == "f" and np.array_equal(mask, np.round(mask)):
+        if mask.dtype.kind == "f" and (np.isfinite(mask) & (mask == np.round(mask))).all():
             mask = mask.astype(np.int64)
         if mask.dtype.kind not in "bui":
             raise InputError(f"A mask needs whole numbers, this one holds {mask.dtype} values.")
         if mask.size and mask.min() < 0:
             raise InputError("A mask needs values of 0 and up, this one has negative ones.")
+        if mask.size and mask.max() >= 2**31 - 1:
+            raise InputError(f"The value {mask.max()} of a mask is too large: number them anew.")
         return cls(mask.astype(np.int32) + 1, complete=True, offset=1)
 
     def frame(self, image: Image, frame: Frame) -> Labels:
@@ -100,7 +102,7 @@ def check_shape(image: Image, paint: Paint) -> None:
     Raises
     ------
     InputError
-        If the shapes differ.
+        If the shapes differ, or a ``complete`` box does not lie in the paint.
     """
     shape = tuple(paint.array.shape)
     if shape != image.label_shape():
@@ -109,6 +111,13 @@ def check_shape(image: Image, paint: Paint) -> None:
             f"(axes {image.label_axes()}). Paint on a labels layer made for this image: "
             "'New annotations' makes one."
         )
+    for box in paint.complete if isinstance(paint.complete, Sequence) else ():
+        ends = zip(box, shape, strict=False)
+        if len(box) != len(shape) or not all(0 <= a < b <= n for (a, b), n in ends):
+            raise InputError(
+                f"The complete box {box} does not lie in the paint of {image.name} {shape}: give "
+                f"(start, stop) for each of {image.label_axes()}."
+            )
 
 
 def check_values(found: set[int], task: str) -> None:
@@ -152,7 +161,7 @@ def question(paint: npt.NDArray[Any], task: str) -> str | None:
     others = np.unique(paint[paint > 1])
     if not ones.any():
         return None
-    blobs, n_blobs = ndimage.label(ones)
+    blobs, n_blobs = ndimage.label(ones, np.ones((3,) * ones.ndim))  # thin strokes stay whole
     if len(others) == 0:
         if n_blobs >= 3 and _mean_solidity(blobs, n_blobs) > 0.8:
             return (
@@ -193,7 +202,9 @@ def _mean_solidity(blobs: npt.NDArray[Any], n: int, most: int = 50) -> float:
     return float(np.mean(filled)) if filled else 0.0
 
 
-def held_out(labels: Labels, image_index: int, n_images: int, task: str) -> npt.NDArray[np.bool_]:
+def held_out(
+    labels: Labels, image_index: int, n_images: int, task: str, origin: Sequence[int] | None = None
+) -> npt.NDArray[np.bool_]:
     """Which painted pixels validate instead of training.
 
     Whole images where there are many (one in ten); else whole objects, by their label, and whole
@@ -202,11 +213,13 @@ def held_out(labels: Labels, image_index: int, n_images: int, task: str) -> npt.
     Parameters
     ----------
     labels
-        Paint of one frame, ``(*spatial)``.
+        Paint of one frame or of a window in it, ``(*spatial)``.
     image_index, n_images
         Which of how many images this is.
     task
         ``objects`` or ``classes``.
+    origin
+        First pixel of the window in the frame; that of the frame when None.
 
     Returns
     -------
@@ -216,7 +229,8 @@ def held_out(labels: Labels, image_index: int, n_images: int, task: str) -> npt.
     if n_images >= 2 * HELD_OUT_EVERY:
         chosen = image_index % (2 * HELD_OUT_EVERY) == HELD_OUT_EVERY - 1
         return np.full(labels.shape, chosen)
-    index = np.ogrid[tuple(slice(0, n) for n in labels.shape)]
+    starts = origin or (0,) * labels.ndim
+    index = np.ogrid[tuple(slice(a, a + n) for a, n in zip(starts, labels.shape, strict=True))]
     place = np.zeros((1,) * labels.ndim, dtype=np.int64)
     for step, along in enumerate(index, start=1):
         place = place + step * (along // PLACE)

@@ -42,7 +42,7 @@ def warp_fields(
 def _linear(n: int, dimensions: int, recipe: Augmentation, generator: torch.Generator) -> Tensor:
     """Random matrices ``(n, d, d)``: rotation in the YX plane, scaling, flips of each axis."""
     angle = _uniform(n, generator) * math.radians(recipe.rotation)
-    scale = torch.exp(_uniform(n, generator) * math.log(recipe.scaling))
+    scale = torch.exp(_mostly_small(n, generator) * math.log(recipe.scaling))
     matrix = torch.eye(dimensions).repeat(n, 1, 1)
     cos, sin = torch.cos(angle), torch.sin(angle)
     matrix[:, -2, -2], matrix[:, -2, -1] = cos, -sin
@@ -58,7 +58,8 @@ def _elastic(
     n: int, shape: Sequence[int], recipe: Augmentation, generator: torch.Generator
 ) -> Tensor:
     coarse = [max(2, round(s / recipe.elastic_grid) + 1) for s in shape]
-    nodes = torch.randn((n, len(shape), *coarse), generator=generator) * recipe.elastic
+    strength = _mostly_small(n, generator).reshape(n, 1, *(1,) * len(shape)) * recipe.elastic
+    nodes = torch.randn((n, len(shape), *coarse), generator=generator) * strength
     mode = "bicubic" if len(shape) == 2 else "trilinear"
     fine = F.interpolate(nodes, size=list(shape), mode=mode, align_corners=True)
     return fine.movedim(1, -1)
@@ -90,23 +91,21 @@ def change_intensity(pixels: Tensor, recipe: Augmentation, generator: torch.Gene
     n = len(pixels)
     shape = (n,) + (1,) * (pixels.ndim - 1)
 
-    def draw(low: float, high: float) -> Tensor:
-        values = low + (high - low) * torch.rand(n, generator=generator)
-        return values.reshape(shape).to(pixels.device)
+    def draw() -> Tensor:
+        return _mostly_small(n, generator).reshape(shape).to(pixels.device)
 
     if recipe.blur > 0:
-        pixels = _blur(pixels, draw(0, recipe.blur).flatten())
+        pixels = _blur(pixels, draw().abs().flatten() * recipe.blur)
     if recipe.gamma > 1:
-        exponent = torch.exp(draw(-1, 1) * math.log(recipe.gamma))
+        exponent = torch.exp(draw() * math.log(recipe.gamma))
         pixels = pixels.sign() * (pixels.abs() + 1e-6) ** exponent
-    gain = torch.exp(draw(-1, 1) * math.log(recipe.contrast))
-    shift = draw(-1, 1) * recipe.brightness
-    pixels = pixels * gain + shift
+    gain = torch.exp(draw() * math.log(recipe.contrast))
+    pixels = pixels * gain + draw() * recipe.brightness
     if recipe.noise > 0:
         seed = int(torch.randint(0, 2**62, (1,), generator=generator))
         local = torch.Generator(pixels.device).manual_seed(seed)
         noise = torch.randn(pixels.shape, generator=local, device=pixels.device)
-        pixels = pixels + noise * (draw(0, 1) ** 2 * recipe.noise)
+        pixels = pixels + noise * (draw().abs() * recipe.noise)
     return pixels
 
 
@@ -128,3 +127,8 @@ def _blur(pixels: Tensor, sigma: Tensor) -> Tensor:
 def _uniform(n: int, generator: torch.Generator) -> Tensor:
     """``n`` numbers between -1 and 1."""
     return torch.rand(n, generator=generator) * 2 - 1
+
+
+def _mostly_small(n: int, generator: torch.Generator) -> Tensor:
+    """``n`` numbers between -1 and 1, small ones more often: strong changes should be rare."""
+    return torch.rand(n, generator=generator) - torch.rand(n, generator=generator)

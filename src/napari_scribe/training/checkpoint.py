@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from ..errors import InputError
 from ..networks import UNet
 from ..recipe import Training
 
@@ -39,9 +42,21 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Checkpoint:
-        """Read what `to_bytes` wrote."""
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        return cls(load_tensors(data), json.loads(header["__metadata__"]["numbers"]))
+        """Read what `to_bytes` wrote.
+
+        Raises
+        ------
+        InputError
+            If these bytes are something else, or damaged.
+        """
+        try:
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+            return cls(load_tensors(data), json.loads(header["__metadata__"]["numbers"]))
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"This is no checkpoint of a training, or it is damaged ({type(error).__name__}). "
+                "Train anew."
+            ) from None
 
 
 class TrainState:
@@ -95,7 +110,7 @@ class TrainState:
 
     def keep_if_best(self, loss: float) -> bool:
         """Keep the average as the best one if its validation loss is the lowest so far."""
-        if self.best_loss is not None and loss >= self.best_loss:
+        if math.isnan(loss) or (self.best_loss is not None and loss >= self.best_loss):
             return False
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         self.best_loss = loss
@@ -150,8 +165,12 @@ class TrainState:
 
     def _restore_optimizer(self, tensors: Tensors) -> None:
         state: dict[int, Tensors] = {}
+        groups = self.optimizer.state_dict()["param_groups"]
+        weights = self.optimizer.param_groups[0]["params"]
         for name, tensor in tensors.items():
             i, _, key = name.partition(".")
-            state.setdefault(int(i), {})[key] = tensor.clone()
-        groups = self.optimizer.state_dict()["param_groups"]
+            # Fused steps go through memory as it lies: moments must lie as their weights do.
+            alike = tensor.shape == weights[int(i)].shape
+            kept = torch.empty_like(weights[int(i)]).copy_(tensor) if alike else tensor.clone()
+            state.setdefault(int(i), {})[key] = kept
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})

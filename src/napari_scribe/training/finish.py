@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 
 from ..inference.engine import Predictor, predict_window, tile_reader
 from ..model import Model
@@ -21,7 +22,7 @@ from .checkpoint import TrainState
 from .patches import Region
 from .setup import Setup
 
-FIT_PIXELS = 1_000_000
+FIT_PIXELS = 3_000_000
 """How many pixels the decoding parameters are fitted on."""
 ENOUGH_OBJECTS = 5
 
@@ -37,16 +38,31 @@ def fit_parameters(
     n_pixels = 0
     for region in regions:
         paint = np.where(region.held, region.paint, 0) if only_held else region.paint
-        if not (paint > 1).any() or (examples and n_pixels + paint.size > FIT_PIXELS):
+        if not (paint > 1).any():
             continue
-        examples.append((_predict(setup, predictor, region), paint))
+        window = _around(paint > 1)
+        paint = paint[window]
+        if examples and n_pixels + paint.size > FIT_PIXELS:
+            continue
+        examples.append((_predict(setup, predictor, region, window), paint))
         n_pixels += paint.size
     return setup.coder.fit(examples)
 
 
-def _predict(setup: Setup, predictor: Predictor, region: Region) -> Prediction:
+def _around(mask: npt.NDArray[np.bool_], margin: int = 32) -> tuple[slice, ...]:
+    """The box around a mask, and some pixels more."""
+    (box,) = ndimage.find_objects(mask.astype(np.uint8))
+    return tuple(
+        slice(max(0, s.start - margin), min(n, s.stop + margin))
+        for s, n in zip(box, mask.shape, strict=True)
+    )
+
+
+def _predict(
+    setup: Setup, predictor: Predictor, region: Region, within: tuple[slice, ...]
+) -> Prediction:
     index, frame, origin = region.key
-    window = tuple(slice(a, a + n) for a, n in zip(origin, region.paint.shape, strict=True))
+    window = tuple(slice(a + s.start, a + s.stop) for a, s in zip(origin, within, strict=True))
     read = tile_reader(
         setup.images[index],
         frame,
@@ -99,7 +115,7 @@ def _provenance(
         "images": images,
         "steps": state.index,
         "seconds": round(seconds, 1),
-        "validation": history[-200:],
+        "validation": [list(pair) for pair in history[-200:]],
         "best_validation": state.best_loss,
         "device": setup.device.type,
         "versions": {

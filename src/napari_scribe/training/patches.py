@@ -12,6 +12,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from ..errors import InputError
 from ..image import Frame, Image
 from ..networks import Geometry
 from ..normalization import Statistics
@@ -51,6 +52,8 @@ class Region:
         ``(*spatial)``, as painted.
     held
         ``(*spatial)``, which of it validates.
+    released
+        Kinds of paint that are not held out, because all of them would be.
     key
         Image index, frame, and first pixel in it.
     """
@@ -62,6 +65,7 @@ class Region:
     held_places: Tensor
     paint: Labels
     held: npt.NDArray[np.bool_]
+    released: frozenset[int]
     key: tuple[int, Frame, tuple[int, ...]]
 
 
@@ -140,14 +144,34 @@ class RegionLoader:
     def load(self, paints: Sequence[Paint], old: Sequence[Region] = ()) -> list[Region]:
         """Regions of all paint; `old` ones whose paint has not changed are taken over."""
         known = {region.key: region for region in old}
-        regions = []
+        pieces = []
         for i, (image, paint) in enumerate(zip(self.images, paints, strict=True)):
             for frame in image.frames(self.recipe.network.dimensions):
                 labels = paint.frame(image, frame)
-                for core in _blocks(labels.shape):
-                    if labels[core].any():
-                        regions.append(self._region(i, frame, labels, core, known))
-        return regions
+                painted = [core for core in _blocks(labels.shape) if labels[core].any()]
+                pieces += [(i, frame, labels, core) for core in painted]
+        released = self._released(pieces)
+        return [self._region(*piece, released, known) for piece in pieces]
+
+    def _released(
+        self, pieces: Sequence[tuple[int, Frame, Labels, tuple[slice, ...]]]
+    ) -> frozenset[int]:
+        """Kinds of paint of which all would be held out: they train instead."""
+        found: set[int] = set()
+        trained: set[int] = set()
+        for i, _, labels, core in pieces:
+            kinds = self._kinds(labels[core])
+            found |= set(np.unique(kinds).tolist())
+            trained |= set(np.unique(kinds[~self._held(i, labels, core)]).tolist())
+        return frozenset(found - trained)
+
+    def _kinds(self, paint: Labels) -> Labels:
+        """1 background and 2 objects, or the classes."""
+        return np.minimum(paint, 2) if self.recipe.task == "objects" else paint
+
+    def _held(self, i: int, labels: Labels, window: tuple[slice, ...]) -> npt.NDArray[np.bool_]:
+        origin = [s.start for s in window]
+        return held_out(labels[window], i, len(self.images), self.recipe.task, origin)
 
     def _region(
         self,
@@ -155,6 +179,7 @@ class RegionLoader:
         frame: Frame,
         labels: Labels,
         core: tuple[slice, ...],
+        released: frozenset[int],
         known: dict[tuple[int, Frame, tuple[int, ...]], Region],
     ) -> Region:
         window = tuple(
@@ -164,16 +189,23 @@ class RegionLoader:
         key = (i, frame, tuple(s.start for s in window))
         paint = labels[window]
         old = known.get(key)
-        if old is not None and np.array_equal(old.paint, paint):
+        if old is not None and np.array_equal(old.paint, paint) and old.released == released:
             return old
         pixels = self._pixels(i, frame, window) if old is None else old.smooth[: len(self.channels)]
         inner = tuple(
             slice(s.start - w.start, s.stop - w.start) for s, w in zip(core, window, strict=True)
         )
-        return self._encoded(key, pixels, paint, inner)
+        held = self._held(i, labels, window) & (paint > 0)
+        held &= ~np.isin(self._kinds(paint), list(released))
+        return self._encoded(key, pixels, paint, held, inner, released)
 
     def _pixels(self, i: int, frame: Frame, window: tuple[slice, ...]) -> Tensor:
         raw = self.images[i].read(frame, window, self.channels)
+        if raw.dtype.kind == "f" and not np.isfinite(raw).all():
+            raise InputError(
+                f"{self.images[i].name} has NaN or infinite pixels near its paint. Replace them "
+                "first, for example with numpy.nan_to_num."
+            )
         return torch.from_numpy(self.statistics[i].apply(raw)).to(self.device)
 
     def _encoded(
@@ -181,13 +213,13 @@ class RegionLoader:
         key: tuple[int, Frame, tuple[int, ...]],
         pixels: Tensor,
         paint: Labels,
+        held: npt.NDArray[np.bool_],
         inner: tuple[slice, ...],
+        released: frozenset[int],
     ) -> Region:
-        task = self.recipe.task
-        held = held_out(paint, key[0], len(self.images), task) & (paint > 0)
         encoded = self.coder.encode(paint, held)
         kinds = np.zeros_like(paint)
-        kinds[inner] = np.minimum(paint[inner], 2) if task == "objects" else paint[inner]
+        kinds[inner] = self._kinds(paint[inner])
         layout = Layout(self.coder.heads, len(self.channels))
         smooth = torch.from_numpy(encoded.values[layout.smooth]).to(self.device)
 
@@ -200,9 +232,10 @@ class RegionLoader:
             exact=exact(~encoded.held_out),
             held_exact=exact(encoded.held_out) if encoded.held_out.any() else None,
             places=_places(np.where(held, 0, kinds)),
-            held_places=_centres(np.where(held, paint, 0), inner, task),
+            held_places=_centres(np.where(held, paint, 0), inner, self.recipe.task),
             paint=paint,
             held=encoded.held_out,
+            released=released,
             key=key,
         )
 
@@ -329,10 +362,13 @@ def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> di
 
 
 def patch_size(patch: int, geometry: Geometry) -> tuple[int, int]:
-    """Side of what goes into the network for a patch, and what it loses on either side."""
+    """Side of what goes into the network for a patch, and what it loses on either side.
+
+    It is never so small that one pixel is left on the coarsest level: that has no variance.
+    """
     if geometry.valid:
         return geometry.input_size(patch), geometry.shrinkage
-    return -(-patch // geometry.stride) * geometry.stride, 0
+    return max(2, -(-patch // geometry.stride)) * geometry.stride, 0
 
 
 def held_paint_is_telling(regions: Sequence[Region], task: str) -> bool:
@@ -357,7 +393,8 @@ def validation_batches(
     patches = []
     for region, centre in (found[i] for i in chosen):
         assert region.held_exact is not None
-        places = (offset + centre.round()).to(region.smooth.device)
+        middle = centre.round() + (size - 1) / 2 % 1  # so that every place is a pixel
+        places = (offset + middle).to(region.smooth.device)
         patches.append(layout.cut(region.smooth, region.held_exact, places, margin))
     n = recipe.training.batch
     groups = [patches[i : i + n] for i in range(0, len(patches), n)]

@@ -75,8 +75,13 @@ def set_up(
         check_shape(image, paint)
     painted, offset = _painted_values(paints, recipe.task)
     if start is not None:
+        if new := sorted(set(painted) - set(start.painted)):
+            raise InputError(
+                f"Class {new[0]} is painted, but the model to start from knows "
+                f"{list(start.painted)} only. Erase it, or train from nothing."
+            )
         painted, offset = start.painted, start.offset
-    chosen = start.channels_for(images[0]) if start else as_tuple(channels, images[0])
+    chosen = _channels(images[0], channels, start)
     for image in images:
         if image.n_channels != images[0].n_channels:
             raise InputError(
@@ -95,6 +100,19 @@ def set_up(
         offset=offset,
         device=pick_device(device),
     )
+
+
+def _channels(image: Image, channels: Sequence[int] | None, start: Model | None) -> tuple[int, ...]:
+    """Those chosen, or those of the model to start from."""
+    if start is None:
+        return as_tuple(channels, image)
+    known = start.channels_for(image)
+    if channels is not None and tuple(channels) != known:
+        raise InputError(
+            f"The model to start from sees the channels {list(known)}, not {list(channels)}. Leave "
+            "them as they are, or train from nothing."
+        )
+    return known
 
 
 def _painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -200,7 +200,7 @@ def train(
     setup = set_up(images, paints, recipe, channels, start, device)
     if steps is not None and steps < 1:
         raise InputError(f"{steps} steps train nothing: use 1 or more.")
-    if seconds is not None and seconds <= 0:
+    if seconds is not None and not seconds > 0:
         raise InputError(f"{seconds} seconds train nothing: use more than 0.")
     limits = _Limits(steps, seconds)
     return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse), setup.images)
@@ -244,6 +244,7 @@ class PaintData:
         """Learn from this paint from now on."""
         recipe, geometry = self.setup.recipe, self.state.network.geometry
         layout = Layout(self.setup.coder.heads, len(self.setup.channels))
+        self.paints = list(paints)
         self.regions = self.loader.load(paints, self.regions)
         self.sampler = PatchSampler(self.regions, recipe, geometry, layout, self.state.generator)
         self.validation = (
@@ -304,11 +305,11 @@ def _run(
         if state.index == first:
             raise
         job.problem = f"The training broke off after step {state.index}: {error}"
+    job.checkpoint = state.checkpoint()  # before the last look, which going on would not take
     if data.validation and (not history or history[-1][0] != state.index):
         last = validate(state.average, data.validation, loss, dtype)
         history.append((state.index, last))
         state.keep_if_best(last)
-    job.checkpoint = state.checkpoint()
     if start is not None and state.best_is_parent:
         job.kept_parent = not keep_worse
         if not keep_worse:
@@ -316,6 +317,7 @@ def _run(
         state.best = None
     network = build_network(setup.recipe, len(setup.channels), setup.coder)
     network.load_state_dict({k: v.cpu() for k, v in state.result().items()})
+    setup = replace(setup, paints=data.paints)
     parameters = fit_parameters(setup, network, data.regions, dtype)
     return assemble(setup, network.eval(), parameters, state, history, time.perf_counter() - began)
 

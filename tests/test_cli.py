@@ -1,0 +1,424 @@
+"""The commands, end to end on tiny images; what they refuse, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from napari_scribe.cli import main
+from napari_scribe.io import read_image, read_labels, write_tiff
+from napari_scribe.model import load_model, model_folder
+from napari_scribe.progress import run
+from napari_scribe.recipe import Recipe
+from napari_scribe.samples import nuclei
+from napari_scribe.training.train import train
+
+SAMPLES = [nuclei((96, 96), seed=seed) for seed in range(2)]
+TINY = ["--set", "network.depth=1", "--set", "network.width=2", "--set", "training.patch=32"]
+TINY += ["--set", "training.batch=1", "--device", "cpu"]
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run a command in this process."""
+
+    def command(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["napari-scribe", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        code = end.value.code
+        return Said(0 if code is None else int(code), *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two images with paint and masks."""
+    for i, sample in enumerate(SAMPLES):
+        write_tiff(tmp_path / "images" / f"{i}.tif", sample.image, "YX", {"Y": 0.5, "X": 0.5})
+        write_tiff(tmp_path / "paint" / f"{i}.tif", sample.paint)
+        write_tiff(tmp_path / "masks" / f"{i}_mask.png.tif", sample.truth)
+        mask = np.where(sample.truth > 0, 255, 0).astype(np.uint8)
+        write_tiff(tmp_path / "binary" / f"{i}.tif", mask)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() if p.is_file() else b"" for p in sorted(folder.rglob("*"))}
+
+
+# ---- end to end ---------------------------------------------------------------------------------
+
+
+def test_train_segment_evaluate_info(call: Call, folder: Path):
+    said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 3, *TINY)
+    assert (said.code, said.err) == (0, "")
+    assert "Model: m.zip" in said.out
+    model = load_model("m.zip")
+    assert model.provenance["steps"] == 3
+    assert model.recipe.network.width == 2
+    assert [i["name"] for i in model.provenance["images"]] == ["0", "1"]
+
+    said = call("segment", "images", "--model", "m.zip", "--out", "found", "--device", "cpu")
+    assert (said.code, said.err) == (0, "")
+    assert sorted(p.name for p in Path("found").iterdir()) == ["0.tif", "1.tif"]
+    assert read_image("found/0.tif").scale == {"Y": 0.5, "X": 0.5}
+
+    said = call("evaluate", "found", "masks", "--json", "scores.json")
+    assert said.code == 0, said.err
+    assert "all, pooled" in said.out and "AP50" in said.out
+    scores = json.loads(Path("scores.json").read_text())
+    assert set(scores["images"]) == {"0.tif", "1.tif"}
+    assert scores["pooled"]["n_true"] == sum(int(s.truth.max()) for s in SAMPLES)
+
+    said = call("info", "m.zip")
+    assert said.code == 0
+    for words in ("Model for objects, 2D", "depth 1, width 2", "2 images, 3 steps", "halo"):
+        assert words in said.out
+    said = call("info", "images/0.tif")
+    assert (said.code, said.err) == (0, "")
+    assert "Y 96, X 96" in said.out and "uint16" in said.out
+
+
+def test_masks_teach_classes_of_their_own_values(call: Call, folder: Path):
+    said = call("train", "images/0.tif", "--labels", "binary/0.tif", "--model", "m.zip",
+                "--task", "classes", "--complete", "--steps", 20, *TINY)  # fmt: skip
+    assert said.code == 0, said.err
+    assert load_model("m.zip").painted == (1, 256)
+    said = call("segment", "images/1.tif", "--model", "m.zip", "--out", "a.tif")
+    assert said.code == 0, said.err
+    assert set(np.unique(read_labels("a.tif"))) <= {0, 255}
+    said = call("evaluate", "a.tif", "binary/1.tif", "--task", "classes")
+    assert said.code == 0 and "IoU" in said.out
+    assert "classes      [0, 255]" in call("info", "m.zip").out
+
+
+def test_masks_of_objects(call: Call, folder: Path):
+    said = call("train", "images", "--labels", "masks", "--model", "m.zip", "--complete",
+                "--steps", 2, *TINY)  # fmt: skip
+    assert (said.code, said.err) == (0, "")
+
+
+def test_masks_taken_for_paint_are_asked_about(call: Call, folder: Path):
+    said = call("train", "images", "--labels", "masks", "--model", "m.zip", "--steps", 1, *TINY)
+    assert said.code == 0
+    assert "Is this an ordinary mask" in said.err and "use --complete" in said.err
+
+
+def test_recipe_file_then_values_then_seed(call: Call, folder: Path):
+    Path("r.json").write_text('{"network": {"depth": 1, "width": 4}, "training": {"seed": 3}}')
+    said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 1,
+                "--recipe", "r.json", "--seed", 5, *TINY[2:])  # fmt: skip
+    assert said.code == 0, said.err
+    recipe = load_model("m.zip").recipe
+    assert (recipe.network.depth, recipe.network.width) == (1, 2)
+    assert (recipe.training.seed, recipe.training.patch) == (5, 32)
+
+
+def test_the_same_seed_and_steps_give_the_same_model(call: Call, folder: Path):
+    for name in ("a.zip", "b.zip"):
+        said = call("train", "images", "--labels", "paint", "--model", name, "--steps", 3,
+                    "--seed", 7, *TINY)  # fmt: skip
+        assert said.code == 0, said.err
+    a, b = (load_model(name).network.state_dict() for name in ("a.zip", "b.zip"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_labels_one_by_one_and_seconds(call: Call, folder: Path):
+    said = call("train", "images/1.tif", "images/0.tif", "--labels", "paint/1.tif", "--labels",
+                "paint/0.tif", "--model", "m.zip", "--seconds", 1, *TINY)  # fmt: skip
+    assert said.code == 0, said.err
+    assert [i["name"] for i in load_model("m.zip").provenance["images"]] == ["1", "0"]
+
+
+def test_a_volume(call: Call, folder: Path):
+    volume = nuclei((10, 40, 40), seed=0)
+    write_tiff("v.tif", volume.image, "ZYX")
+    write_tiff("p.tif", volume.paint, "ZYX")
+    said = call("train", "v.tif", "--labels", "p.tif", "--model", "m.zip", "--steps", 1, *TINY,
+                "--set", "network.dimensions=3", "--set", "training.patch=16")  # fmt: skip
+    assert said.code == 0, said.err
+    said = call("segment", "v.tif", "--model", "m.zip", "--out", "l.tif", "--tile", 8)
+    assert said.code == 0, said.err
+    assert read_labels("l.tif").shape == (10, 40, 40)
+    said = call("segment", "images/0.tif", "--model", "m.zip", "--out", "k.tif")
+    assert said.code == 2 and "a 3D model needs a Z axis" in said.err
+    said = call("segment", "v.tif", "--model", "m.zip", "--out", "k.tif", "--axes", "TYX")
+    assert said.code == 2 and "--axes" in said.err
+
+
+def test_demo(call: Call, folder: Path):
+    said = call("demo", "--headless", "--out", "demo", "--seconds", 2, "--device", "cpu")
+    assert said.code == 0, said.err
+    assert sorted(p.name for p in Path("demo").iterdir()) == [
+        "demo.png", "image.tif", "labels.tif", "model.zip", "scores.json",
+    ]  # fmt: skip
+    assert json.loads(Path("demo/scores.json").read_text())["n_true"] > 50
+    assert read_labels("demo/labels.tif").shape == read_image("demo/image.tif").shape
+
+
+# ---- fine-tuning --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(call: Call, folder: Path) -> Path:
+    said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 3, *TINY)
+    assert said.code == 0, said.err
+    return folder / "m.zip"
+
+
+def test_fine_tune_in_place_and_beside(call: Call, trained: Path):
+    options = ["--labels", "paint", "--start", "m.zip", "--steps", 3, "--device", "cpu"]
+    before = trained.read_bytes()
+    said = call("train", "images", "--model", "n.zip", *options)
+    assert said.code == 0, said.err
+    assert trained.read_bytes() == before
+    assert load_model("n.zip").recipe == load_model("m.zip").recipe
+    said = call("train", "images", "--model", "m.zip", *options)
+    assert said.code == 0, said.err
+
+
+def test_a_child_that_is_worse_leaves_its_parent(call: Call, trained: Path):
+    options = ["--labels", "paint", "--start", "m.zip", "--steps", 4, "--device", "cpu"]
+    ruin = ["--set", "training.learning_rate=1", "--set", "training.validate_every=1"]
+    before = load_model("m.zip").network.state_dict()
+    said = call("train", "images", "--model", "n.zip", *options, *ruin)
+    assert said.code == 0, said.err
+    words = " ".join(said.out.split())
+    if "the model it started from is kept" in words:
+        after = load_model("n.zip").network.state_dict()
+        assert all(torch.equal(before[k], after[k]) for k in before)
+        assert "--keep-worse" in words
+    said = call("train", "images", "--model", "k.zip", *options, *ruin, "--keep-worse")
+    assert said.code == 0 and "is kept" not in said.out
+    worse = load_model("k.zip").network.state_dict()
+    assert not all(torch.equal(before[k], worse[k]) for k in before)
+
+
+def test_models_are_called_by_name(call: Call, trained: Path):
+    load_model(trained).save(model_folder() / "mine.zip")
+    assert "Model for objects" in call("info", "mine").out
+    said = call("segment", "images/0.tif", "--model", "mine", "--out", "a.tif")
+    assert said.code == 0, said.err
+    said = call("segment", "images/0.tif", "--model", "yours", "--out", "b.tif")
+    assert said.code == 2 and "Models kept by name: mine" in said.err
+
+
+# ---- where results go ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("out", ["a.tif", "a.zarr", "new/a.tif", "folder"])
+def test_outputs(call: Call, trained: Path, out: str):
+    arguments = ["segment", "images/0.tif", "--model", "m.zip", "--out", out, "--tile", 40]
+    said = call(*arguments)
+    assert (said.code, said.err) == (0, "")
+    path = Path(out, "0.tif") if out == "folder" else Path(out)
+    first = np.asarray(read_labels(path))
+    assert first.shape == (96, 96)
+    before = everything(Path(out).parent if out != "folder" else Path(out))
+    said = call(*arguments)
+    assert said.code == 2 and "exists already" in said.err
+    assert everything(Path(out).parent if out != "folder" else Path(out)) == before
+    assert call(*arguments, "--overwrite").code == 0
+    np.testing.assert_array_equal(read_labels(path), first)
+
+
+def test_probability_is_saved_where_asked_for(call: Call, trained: Path):
+    said = call("segment", "images/0.tif", "--model", "m.zip", "--out", "a.tif",
+                "--save", "labels, probability")  # fmt: skip
+    assert said.code == 0, said.err
+    found = read_image("a.probability.tif")
+    assert found.dtype == np.float32 and 0 <= found.data.min() <= found.data.max() <= 1
+
+
+# ---- bad input ----------------------------------------------------------------------------------
+
+TRAIN = "train images --labels paint --steps 1 --model new.zip"
+SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("train nowhere.tif --labels paint --model new.zip", "nowhere.tif does not exist"),
+        ("train images --labels nowhere --model new.zip", "nowhere do not exist"),
+        ("train images --labels paint/0.tif --model new.zip", "2 images but 1 labels"),
+        ("train images --labels masks/0_mask.png.tif --labels images/1.tif --model new.txt",
+         "ends in .zip"),
+        ("train images --labels paint --model m.zip", "exists already.*--start m.zip"),
+        ("train images --labels paint --model m.zip/new.zip", "Cannot write"),
+        ("train empty --labels paint --model new.zip", "has no image in it"),
+        ("train images/0.tif --labels blank.tif --model new.zip", "Nothing is painted yet"),
+        ("train images/0.tif --labels ones.tif --model new.zip", "holds no object"),
+        ("train images/0.tif --labels small.tif --model new.zip", "The paint has shape"),
+        ("train nan.tif --labels paint/0.tif --model new.zip", "NaN or infinite"),
+        ("train flat.tif --labels paint/0.tif --model new.zip", "every pixel has the same value"),
+        (f"{TRAIN} --set width=3", "no recipe value 'width'"),
+        (f"{TRAIN} --set network.width", "write it as KEY=VALUE"),
+        (f"{TRAIN} --set network.width=many", "network.*width"),
+        (f"{TRAIN} --set network.dimensions=3", "a 3D model needs a Z axis"),
+        (f"{TRAIN} --recipe nowhere.json", "Cannot read the recipe"),
+        (f"{TRAIN} --recipe images/0.tif", "Cannot read the recipe"),
+        (f"{TRAIN} --start nowhere", "no model 'nowhere'"),
+        (f"{TRAIN} --start images/0.tif", "is not a model"),
+        (f"{TRAIN} --start m.zip --set network.depth=3", "another network or task"),
+        (f"{TRAIN} --device banana", "'banana' cannot be used"),
+        (f"{TRAIN} --axes Q", "use letters of TCZYX"),
+        (f"{TRAIN} --axes ZYX", "names 3"),
+        ("train images --labels paint --model new.zip --steps 0", "0 steps train nothing"),
+        ("train images --labels paint --model new.zip --seconds=-1", "seconds train nothing"),
+        ("segment images/0.tif --model nowhere --out new.tif", "no model 'nowhere'"),
+        ("segment nowhere.tif --model m.zip --out new.tif", "does not exist"),
+        ("segment images --model m.zip --out new.tif", "2 images cannot go into one file"),
+        ("segment images/0.tif --model m.zip --out new.jpg", "not to .jpg"),
+        ("segment images/0.tif --model m.zip --out m.zip", "not to .zip"),
+        ("segment images/0.tif images/0.tif --model m.zip --out new", "More than one image would"),
+        ("segment colour.tif --model m.zip --out new.tif", "has 5 channels, but this model"),
+        ("segment nan.tif --model m.zip --out new.tif", "NaN or infinite"),
+        ("segment broken.tif --model m.zip --out new.tif", "Could not read broken.tif"),
+        (f"{SEGMENT} --save heat", "Cannot save"),
+        (f"{SEGMENT} --device banana", "cannot be used"),
+        ("evaluate images/0.tif masks/0_mask.png.tif small.tif", ""),
+        ("evaluate small.tif paint/0.tif", "small.tif: "),
+        ("evaluate float.tif paint/0.tif", "labels, which are whole numbers"),
+        ("evaluate paint masks --json m.zip/new.json", "Cannot write"),
+        ("info nowhere.zip", "no model"),
+        ("info broken.tif", "Could not read"),
+        ("demo --headless --out m.zip", "Cannot write"),
+        ("train images --labels paint", ""),
+        ("train images --labels paint --model new.zip --steps many", ""),
+        ("segment images/0.tif --model m.zip --out new.tif --tile 0", ""),
+        ("paint", ""),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_writes_nothing(
+    call: Call, folder: Path, saved: bytes, line: str, said: str
+):
+    Path("m.zip").write_bytes(saved)
+    Path("empty").mkdir()
+    Path("broken.tif").write_bytes(b"II*\0 and then nothing")
+    paint = SAMPLES[0].paint
+    write_tiff("blank.tif", 0 * paint)
+    write_tiff("ones.tif", np.minimum(paint, 1))
+    write_tiff("small.tif", paint[1:])
+    write_tiff("flat.tif", np.full((96, 96), 9, np.uint16))
+    write_tiff("float.tif", np.full((96, 96), 0.5, np.float32))
+    write_tiff("nan.tif", np.full((96, 96), np.nan, np.float32))
+    write_tiff("colour.tif", np.zeros((5, 96, 96), np.uint16), "CYX")
+    before = everything(folder)
+    found = call(*line.split())
+    assert found.code == 2, found
+    assert "Traceback" not in found.err + found.out
+    if said:
+        assert found.err.startswith("Error: ")
+        assert len(found.err.strip().splitlines()) == 1
+        assert re.search(said, found.err), found.err
+    assert everything(folder) == before
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A trained model, as a file."""
+    recipe = Recipe(network={"depth": 1, "width": 2}, training={"patch": 32, "batch": 1})
+    model = run(train([SAMPLES[0].image], [SAMPLES[0].paint], recipe, steps=2))
+    return model.save(tmp_path_factory.mktemp("model") / "m.zip").read_bytes()
+
+
+def test_a_failure_midway_keeps_what_was_done(call: Call, folder: Path, saved: bytes):
+    """The last image has a NaN that no sample shows: the first one stays, and the code is 1."""
+    Path("m.zip").write_bytes(saved)
+    large = np.tile(np.float32([0, 1]), (3000, 500))
+    large[-1, -1] = np.nan
+    np.save("images/2.npy", large)
+    said = call("segment", "images", "--model", "m.zip", "--out", "found")
+    assert said.code == 1
+    assert said.err.startswith("Failed midway: ") and "NaN" in said.err
+    assert sorted(p.name for p in Path("found").iterdir()) == ["0.tif", "1.tif"]
+
+
+def test_an_image_is_not_replaced_by_its_labels(call: Call, folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    before = everything(folder)
+    for out in ("images/0.tif", "images"):
+        said = call("segment", "images/0.tif", "--model", "m.zip", "--out", out, "--overwrite")
+        assert said.code == 2 and "the image itself" in said.err
+    assert everything(folder) == before
+
+
+# ---- processes ----------------------------------------------------------------------------------
+
+COMMAND = "from napari_scribe.cli import main; main()"
+INTERRUPTED = """
+import os, signal, threading, time
+from napari_scribe.cli import main
+
+def interrupt():
+    while signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+main()
+"""
+posix = pytest.mark.skipif(os.name == "nt", reason="signals are sent as on POSIX")
+
+
+def process(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    nothing = subprocess.DEVNULL
+    return subprocess.run(
+        command, stdin=nothing, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_an_error_of_a_process(folder: Path):
+    done = process(COMMAND, "segment", "nowhere.tif", "--model", "m.zip", "--out", "a.tif")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ") and len(done.stderr.strip().splitlines()) == 1
+
+
+@posix
+def test_ctrl_c_keeps_the_best_model(folder: Path):
+    done = process(INTERRUPTED, "train", "images", "--labels", "paint", "--model", "m.zip", *TINY)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert load_model("m.zip").provenance["steps"] > 0
+    assert "Model: m.zip" in done.stdout
+
+
+@posix
+def test_ctrl_c_keeps_the_labels_so_far(folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    write_tiff("many.tif", np.tile(SAMPLES[0].image, (400, 1, 1)), "TYX")
+    done = process(
+        INTERRUPTED, "segment", "many.tif", "--model", "m.zip", "--out", "a.zarr", "--tile", 8
+    )
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Stopped. a.zarr holds what was done." in done.stdout
+    labels = read_labels("a.zarr")
+    assert labels.shape == (400, 96, 96)
+    assert not np.asarray(labels[-1]).any()

@@ -1,0 +1,140 @@
+"""What is kept for Continue, and the average of the weights."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from napari_scribe.errors import InputError
+from napari_scribe.networks import UNet
+from napari_scribe.recipe import Training
+from napari_scribe.recipe import UNet as Recipe
+from napari_scribe.training.checkpoint import Checkpoint, TrainState
+
+
+def fresh(seed: int = 0) -> TrainState:
+    torch.manual_seed(seed)
+    return TrainState(UNet(Recipe(depth=1, width=2), 1, 1), Training(), seed)
+
+
+def learn(state: TrainState, n: int) -> None:
+    """Steps on noise that comes from the state's own generator."""
+    for _ in range(n):
+        x = torch.randn(2, 1, 8, 8, generator=state.generator)
+        state.network.train()
+        state.optimizer.zero_grad(set_to_none=True)
+        state.network(x).square().mean().backward()
+        state.optimizer.step()
+        state.index += 1
+        state.update_average()
+
+
+def same(one: Checkpoint, other: Checkpoint) -> bool:
+    return (
+        one.numbers == other.numbers
+        and one.tensors.keys() == other.tensors.keys()
+        and all(torch.equal(one.tensors[k], other.tensors[k]) for k in one.tensors)
+    )
+
+
+@pytest.mark.parametrize("by_bytes", [False, True])
+def test_a_restored_state_goes_on_bit_for_bit(by_bytes: bool):
+    whole = fresh()
+    learn(whole, 3)
+    whole.keep_if_best(0.5)
+    kept = whole.checkpoint()
+    if by_bytes:
+        kept = Checkpoint.from_bytes(kept.to_bytes())
+    learn(whole, 4)
+    other = fresh(seed=9)
+    learn(other, 2)
+    other.restore(kept)
+    assert same(other.checkpoint(), kept)
+    learn(other, 4)
+    assert same(other.checkpoint(), whole.checkpoint())
+
+
+def test_a_checkpoint_does_not_change_with_what_comes_later():
+    state = fresh()
+    learn(state, 1)
+    kept = state.checkpoint()
+    before = kept.to_bytes()
+    learn(state, 2)
+    assert kept.to_bytes() == before
+    other = fresh()
+    other.restore(kept)
+    learn(other, 2)
+    assert kept.to_bytes() == before
+
+
+def test_bytes_hold_data_and_no_code():
+    state = fresh()
+    learn(state, 1)
+    data = state.checkpoint().to_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    assert json.loads(header["__metadata__"]["numbers"])["index"] == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"junk", bytes(100), b"\x05\0\0\0\0\0\0\0hello"])
+def test_bytes_that_hold_no_checkpoint(data: bytes):
+    with pytest.raises(InputError, match="checkpoint"):
+        Checkpoint.from_bytes(data)
+
+
+def test_truncated_bytes():
+    data = fresh().checkpoint().to_bytes()
+    for n in range(0, len(data), len(data) // 20):
+        with pytest.raises(InputError, match="checkpoint"):
+            Checkpoint.from_bytes(data[:n])
+
+
+def test_the_lowest_validation_is_kept():
+    state = fresh()
+    assert state.keep_if_best(0.5)
+    best = {k: v.clone() for k, v in state.result().items()}
+    learn(state, 2)
+    assert not state.keep_if_best(0.5)
+    assert not state.keep_if_best(0.7)
+    assert all(torch.equal(v, best[k]) for k, v in state.result().items())
+    assert state.keep_if_best(0.4)
+    average = state.average.state_dict()
+    assert all(torch.equal(v, average[k]) for k, v in state.result().items())
+
+
+def test_a_training_that_blew_up_is_never_the_best():
+    state = fresh()
+    assert not state.keep_if_best(float("nan"))
+    assert state.best is None
+    assert state.keep_if_best(0.5)
+    assert not state.keep_if_best(float("nan"))
+    assert state.best_loss == 0.5
+
+
+def test_without_validation_the_average_is_given():
+    state = fresh()
+    learn(state, 2)
+    average = state.average.state_dict()
+    assert all(torch.equal(v, average[k]) for k, v in state.result().items())
+
+
+def test_the_average_follows_the_weights():
+    """Polynomial decay: after n steps of a straight walk it is nearer to its end than its start."""
+    state = fresh()
+    name = "head.bias"
+    values = []
+    for i in range(1, 101):
+        state.index = i
+        with torch.no_grad():
+            state.network.get_parameter(name).fill_(float(i))
+        state.update_average()
+        values.append(state.average.get_parameter(name).item())
+    assert values[0] == 1  # the first step is taken whole
+    power = state.recipe.averaging
+    reference = 0.0
+    for i in range(1, 101):
+        share = min(1.0, (power + 1) / (i + power))
+        reference += share * (i - reference)
+    assert values[-1] == pytest.approx(reference, rel=1e-5)
+    assert 85 < values[-1] < 100
