@@ -58,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for i, sample in enumerate(SAMPLES):
         write_tiff(tmp_path / "images" / f"{i}.tif", sample.image, "YX", {"Y": 0.5, "X": 0.5})
         write_tiff(tmp_path / "paint" / f"{i}.tif", sample.paint)
-        write_tiff(tmp_path / "masks" / f"{i}_mask.png.tif", sample.truth)
+        write_tiff(tmp_path / "masks" / f"{i}_mask.tif", sample.truth)
         mask = np.where(sample.truth > 0, 255, 0).astype(np.uint8)
         write_tiff(tmp_path / "binary" / f"{i}.tif", mask)
     monkeypatch.chdir(tmp_path)
@@ -265,7 +265,7 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("train nowhere.tif --labels paint --model new.zip", "nowhere.tif does not exist"),
         ("train images --labels nowhere --model new.zip", "nowhere do not exist"),
         ("train images --labels paint/0.tif --model new.zip", "2 images but 1 labels"),
-        ("train images --labels masks/0_mask.png.tif --labels images/1.tif --model new.txt",
+        ("train images --labels masks/0_mask.tif --labels images/1.tif --model new.txt",
          "ends in .zip"),
         ("train images --labels paint --model m.zip", "exists already.*--start m.zip"),
         ("train images --labels paint --model m.zip/new.zip", "Cannot write"),
@@ -300,7 +300,7 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("segment broken.tif --model m.zip --out new.tif", "Could not read broken.tif"),
         (f"{SEGMENT} --save heat", "Cannot save"),
         (f"{SEGMENT} --device banana", "cannot be used"),
-        ("evaluate images/0.tif masks/0_mask.png.tif small.tif", ""),
+        ("evaluate images/0.tif masks/0_mask.tif small.tif", ""),
         ("evaluate small.tif paint/0.tif", "small.tif: "),
         ("evaluate float.tif paint/0.tif", "labels, which are whole numbers"),
         ("evaluate paint masks --json m.zip/new.json", "Cannot write"),

@@ -14,7 +14,6 @@ from napari_scribe.recipe import (
     ClassesTarget,
     ObjectsTarget,
     Recipe,
-    UNet,
     parse_recipe,
     read_recipe,
 )

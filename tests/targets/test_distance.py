@@ -173,7 +173,7 @@ def test_the_ring_spares_what_is_painted_and_can_be_left_out():
 def test_the_ring_of_a_held_out_object_is_held_out_with_it():
     labels, held = with_ring(TWO, TWO == 2, 4)
     ring = (labels == 1) & (TWO == 0)
-    one, other = (ndimage.distance_transform_edt(TWO != label) for label in (2, 3))
+    one, other = (ndimage.distance_transform_edt(label != TWO) for label in (2, 3))
     ring &= np.abs(one - other) > 1e-6
     np.testing.assert_array_equal(held[ring], (one < other)[ring])
     assert held[TWO == 2].all() and not held[TWO == 3].any()

@@ -9,6 +9,7 @@ import torch
 
 from napari_scribe.errors import InputError
 from napari_scribe.networks import UNet
+from napari_scribe.networks.blocks import placed
 from napari_scribe.recipe import Training
 from napari_scribe.recipe import UNet as Recipe
 from napari_scribe.training.checkpoint import Checkpoint, TrainState
@@ -16,7 +17,8 @@ from napari_scribe.training.checkpoint import Checkpoint, TrainState
 
 def fresh(seed: int = 0) -> TrainState:
     torch.manual_seed(seed)
-    return TrainState(UNet(Recipe(depth=1, width=2), 1, 1), Training(), seed)
+    network = placed(UNet(Recipe(depth=1, width=2), 1, 1), 2)
+    return TrainState(network, Training(), seed)
 
 
 def learn(state: TrainState, n: int) -> None:

@@ -206,9 +206,7 @@ def class_parent(sample: Sample, small: Recipe) -> Model:
 
 
 def test_a_child_has_its_parents_classes(class_parent: Model):
-    two = np.minimum(PAINT, 2)
-    assert check([PIXELS], [two], start=class_parent).painted == (1, 2)
-    assert check([PIXELS], [0 * PAINT + 2], start=class_parent).painted == (1, 2)
+    assert check([PIXELS], [np.minimum(PAINT, 2)], start=class_parent).painted == (1, 2)
 
 
 def test_a_child_cannot_learn_a_class_that_its_parent_lacks(class_parent: Model):

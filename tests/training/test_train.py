@@ -148,7 +148,7 @@ def test_the_best_by_validation_is_given(sample: Sample, small: Recipe):
     assert made["best_validation"] == min(finite)
 
 
-@pytest.mark.parametrize("seconds", [1.0, 3.0])
+@pytest.mark.parametrize("seconds", [1.0, 2.0])
 def test_seconds_hold(sample: Sample, small: Recipe, seconds: float):
     """The whole job, the end of it included, in the time that was asked for."""
     job = start(sample, small, seconds=seconds)
@@ -344,17 +344,16 @@ def test_previews_of_frames_at_the_corner_of_an_image(sample: Sample, small: Rec
 
 @pytest.fixture(scope="module")
 def parent(sample: Sample, small: Recipe) -> Model:
-    return run(start(sample, small, steps=40))
+    return run(start(sample, small, steps=100))
 
 
 RUINOUS = {"training.learning_rate": 1.0, "training.validate_every": 2}
 
 
 def test_fine_tuning_goes_on_from_the_parent(sample: Sample, small: Recipe, parent: Model):
-    child = start(sample, small, start=parent, steps=2)
-    first = losses(list(child))
-    scratch = losses(list(start(sample, small, steps=2)))
-    assert first[0] < 0.8 * scratch[0]
+    child = losses(list(start(sample, small, start=parent, steps=4)))
+    scratch = losses(list(start(sample, small, steps=4)))
+    assert np.mean(child) < 0.9 * np.mean(scratch)
 
 
 def test_a_child_that_is_worse_gives_its_parent_back(sample: Sample, parent: Model):
@@ -401,12 +400,12 @@ def test_it_learns_objects():
     recipe = Recipe().changed(
         {"network.depth": 2, "network.width": 8, "training.patch": 64, "training.batch": 4}
     )
-    job = start(sample, recipe, steps=120)
+    job = start(sample, recipe, steps=250)
     seen = losses(list(job))
     assert np.mean(seen[-10:]) < 0.7 * np.mean(seen[:10])
     scores = evaluate(run(segment(job.result, sample.image)), sample.truth)
     assert scores.foreground_iou >= 0.6
-    assert scores.ap[0] >= 0.3
+    assert scores.ap[0] >= 0.5
 
 
 def test_it_learns_classes(small: Recipe):
@@ -414,7 +413,7 @@ def test_it_learns_classes(small: Recipe):
     truth = np.where(sample.truth > 0, 255, 0).astype(np.uint8)
     recipe = Recipe(**{**small.model_dump(exclude={"target"}), "task": "classes"})
     recipe = recipe.changed({"network.width": 8, "training.batch": 4})
-    job = train([sample.image], [Paint.from_mask(truth)], recipe, steps=60, device="cpu")
+    job = train([sample.image], [Paint.from_mask(truth)], recipe, steps=150, device="cpu")
     labels = run(segment(run(job), sample.image))
     assert set(np.unique(labels)) == {0, 255}
     found = labels == 255
@@ -439,7 +438,7 @@ def test_objects_only_teach_something():
     recipe = Recipe().changed(
         {"network.depth": 2, "network.width": 8, "training.patch": 64, "training.batch": 4}
     )
-    job = start(sample, recipe, steps=120, paint=paint)
+    job = start(sample, recipe, steps=400, paint=paint)
     scores = evaluate(run(segment(run(job), sample.image)), sample.truth)
     assert scores.foreground_iou >= 0.5
 
@@ -462,10 +461,10 @@ def test_a_3d_training_runs():
 
 
 def test_valid_padding_trains(sample: Sample, small: Recipe):
-    recipe = small.changed({"network.padding": "valid"})
-    job = start(sample, recipe, steps=12)
+    recipe = small.changed({"network.padding": "valid", "training.batch": 4})
+    job = start(sample, recipe, steps=60)
     seen = losses(list(job))
-    assert np.mean(seen[-4:]) < np.mean(seen[:4])
+    assert np.mean(seen[-20:]) < 0.95 * np.mean(seen[:20])
     assert run(segment(job.result, sample.image[:50, :60])).shape == (50, 60)
 
 

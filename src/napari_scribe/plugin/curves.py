@@ -10,16 +10,20 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-REDRAW = 0.7
+REDRAW = 0.5
 """Seconds between two drawings."""
 KEPT = 400
 """How many points of a curve are drawn; longer ones are thinned out."""
 LOSS, VALIDATION = "#8f9bb0", "#ffa01f"
+FIRST_STEPS = 50
 _SMOOTHING = 0.9
 
 
 class Curves(FigureCanvasQTAgg):
     """Loss over steps: smoothed for training, as it is for held-out paint.
+
+    Axes, ticks and legend are drawn when the limits change, which grow by leaps; in between, the
+    two curves alone are drawn over a copy of the rest.
 
     Parameters
     ----------
@@ -28,18 +32,21 @@ class Curves(FigureCanvasQTAgg):
     """
 
     def __init__(self, colors: dict[str, str]) -> None:
-        figure = Figure(facecolor=colors["background"])
-        super().__init__(figure)
+        self.figure = Figure(facecolor=colors["background"])
+        super().__init__(self.figure)
         self.setFixedHeight(150)
-        self.axes = figure.add_axes((0.14, 0.26, 0.83, 0.66))
+        self.axes = self.figure.add_axes((0.14, 0.26, 0.83, 0.66))
         self._style(colors)
-        (self._loss_line,) = self.axes.plot([], [], color=LOSS, lw=1.2, label="training")
-        (self._validation_line,) = self.axes.plot(
-            [], [], color=VALIDATION, lw=1.6, marker="o", ms=3, label="held-out paint"
-        )
-        self._legend = self.axes.legend(
-            loc="upper right", frameon=False, fontsize=8, labelcolor=colors["text"]
-        )
+        self._lines = (
+            self.axes.plot([], [], color=LOSS, lw=1.2, label="training", animated=True)[0],
+            self.axes.plot(
+                [], [], color=VALIDATION, lw=1.6, marker="o", ms=3, label="held-out paint",
+                animated=True,
+            )[0],
+        )  # fmt: skip
+        self.axes.legend(loc="upper right", frameon=False, fontsize=8, labelcolor=colors["text"])
+        self._background: Any = None
+        self.mpl_connect("draw_event", self._on_draw)
         self.clear()
 
     def clear(self) -> None:
@@ -49,6 +56,7 @@ class Curves(FigureCanvasQTAgg):
         self.validation: list[tuple[int, float]] = []
         self._smooth: float | None = None
         self._drawn = 0.0
+        self._limits = (0.0, 0.0)
         self.redraw()
 
     def add(self, step: int, loss: float, validation: float | None) -> None:
@@ -68,15 +76,37 @@ class Curves(FigureCanvasQTAgg):
     def redraw(self) -> None:
         """Draw what there is."""
         self._drawn = time.monotonic()
-        self._loss_line.set_data(self.steps, self.losses)
-        self._validation_line.set_data(
-            [s for s, _ in self.validation], [v for _, v in self.validation]
-        )
-        values = self.losses + [v for _, v in self.validation]
-        self.axes.set_xlim(0, max([20, *self.steps[-1:]]))
-        self.axes.set_ylim(0, 1.1 * max(values) if values else 1)
-        self._legend.set_visible(bool(values))
-        self.draw_idle()
+        loss, validation = self._lines
+        loss.set_data(self.steps, self.losses)
+        validation.set_data([s for s, _ in self.validation], [v for _, v in self.validation])
+        limits = self._fitting_limits()
+        if limits != self._limits or self._background is None:
+            self._limits = limits
+            self.axes.set_xlim(0, limits[0])
+            self.axes.set_ylim(0, limits[1])
+            self.draw_idle()
+        else:
+            self.restore_region(self._background)
+            self._draw_lines()
+            self.update()
+
+    def _fitting_limits(self) -> tuple[float, float]:
+        """Limits of both axes that hold all points, and change seldom."""
+        values = self.losses + [value for _, value in self.validation]
+        last = self.steps[-1] if self.steps else 0
+        leaps = max(0, math.ceil(math.log(max(last, 1) / FIRST_STEPS, 1.5)))
+        height = max(values, default=1.0)
+        step = 10.0 ** math.floor(math.log10(max(height, 1e-6))) / 2
+        return round(FIRST_STEPS * 1.5**leaps), step * math.ceil(1.05 * height / step)
+
+    def _on_draw(self, _event: Any) -> None:
+        """Keep the drawing without curves, and add them."""
+        self._background = self.copy_from_bbox(self.figure.bbox)
+        self._draw_lines()
+
+    def _draw_lines(self) -> None:
+        for line in self._lines:
+            self.axes.draw_artist(line)
 
     def _style(self, colors: dict[str, str]) -> None:
         axes: Any = self.axes

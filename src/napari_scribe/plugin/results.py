@@ -98,9 +98,7 @@ def _put(
     mark = {"purpose": purpose, "source": source.name, "source_id": str(source.unique_id)}
     own = _own_layer(viewer, mark, data)
     if own is not None:
-        own.data = data
-        if not np.allclose(own.translate, options["translate"]):
-            own.translate = options["translate"]
+        _overwrite(own, data, options["translate"])
     else:
         from napari.layers import Image, Labels
 
@@ -113,6 +111,18 @@ def _put(
             viewer.layers.insert(_above(viewer, source), own)
     own.metadata[MARK] = {**mark, "check": _checksum(own.data)}
     return own
+
+
+def _overwrite(layer: Any, data: npt.NDArray[Any], translate: Any) -> None:
+    """New data in a layer; where nothing else changes, without what napari does on a new extent."""
+    at_home = np.allclose(layer.translate, translate)
+    if at_home and layer.data.shape == data.shape and layer.data.flags.writeable:
+        layer.data[...] = data
+        layer.refresh(extent=False)
+        return
+    layer.data = data
+    if not at_home:
+        layer.translate = translate
 
 
 def _own_layer(viewer: Viewer, mark: dict[str, str], data: Any) -> Any:

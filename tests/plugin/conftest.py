@@ -1,0 +1,68 @@
+"""A real viewer, the sample in it, and patience for what runs in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_scribe.samples import Sample, nuclei
+
+SIDE = 256
+
+
+@pytest.fixture(scope="session")
+def sample() -> Sample:
+    """Nuclei on 256 x 256 pixels, ten of them painted."""
+    return nuclei((SIDE, SIDE))
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
+    """A viewer without a visible window."""
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def painted(viewer: Any, sample: Sample) -> Any:
+    """The viewer with the sample and its paint, as File > Open Sample shows them."""
+    from napari_scribe.plugin.layers import MARK
+
+    place = {"scale": (0.5, 0.5), "units": ("um", "um"), "axis_labels": ("y", "x")}
+    viewer.add_image(sample.image, name="nuclei", **place)
+    mark = {MARK: {"purpose": "annotations", "source": "nuclei"}}
+    paint = sample.paint.astype(np.uint16)
+    viewer.add_labels(paint, name="nuclei annotations", metadata=mark, **place)
+    return viewer
+
+
+@pytest.fixture(autouse=True)
+def fresh_home(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models and settings of one test are not those of another; the speed of bf16 is."""
+    import shutil
+
+    from napari_scribe.device import home
+
+    known = home() / "precision.json"
+    monkeypatch.setenv("NAPARI_SCRIBE_HOME", str(tmp_path / "scribe"))
+    home().mkdir(parents=True)
+    if known.exists():
+        shutil.copy(known, home())
+
+
+@pytest.fixture
+def docks(qtbot: Any, painted: Any) -> Iterator[Callable[[type], Any]]:
+    """Make a dock in the painted viewer, as napari does."""
+    made = []
+
+    def make(kind: type) -> Any:
+        dock = kind(painted)
+        painted.window.add_dock_widget(dock, name=kind.__name__)
+        made.append(dock)
+        return dock
+
+    yield make
+    for dock in made:
+        dock.close_down()

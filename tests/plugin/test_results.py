@@ -1,0 +1,116 @@
+"""Layers that the plugin makes, and what it may overwrite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_scribe.plugin import results
+from napari_scribe.plugin.layers import image_of, new_annotations, note
+from napari_scribe.plugin.results import show_labels, show_probability, show_window
+
+
+@pytest.fixture
+def image(viewer: Any) -> Any:
+    return viewer.add_image(
+        np.zeros((40, 50)), scale=(0.5, 0.25), translate=(3, 4), units=("um", "um"), name="cells"
+    )
+
+
+def ones(shape: tuple[int, ...] = (40, 50)) -> np.ndarray:
+    return np.ones(shape, np.int32)
+
+
+def test_a_result_lies_on_its_image(viewer: Any, image: Any) -> None:
+    layer = show_labels(viewer, image, image_of(image), ones(), "labels")
+    assert layer.name == "cells labels"
+    assert np.allclose(layer.scale, image.scale)
+    assert np.allclose(layer.translate, image.translate)
+    assert layer.units == image.units
+    assert layer.axis_labels == image.axis_labels
+    assert note(layer)["purpose"] == "labels"
+    assert viewer.layers.index(layer) == viewer.layers.index(image) + 1
+
+
+def test_its_own_result_is_overwritten_in_place(viewer: Any, image: Any) -> None:
+    first = show_labels(viewer, image, image_of(image), ones(), "labels")
+    first.opacity = 0.3
+    second = show_labels(viewer, image, image_of(image), 2 * ones(), "labels")
+    assert second is first
+    assert first.data.max() == 2
+    assert first.opacity == 0.3
+
+
+def test_a_result_that_was_painted_on_stays(viewer: Any, image: Any) -> None:
+    first = show_labels(viewer, image, image_of(image), ones(), "labels")
+    first.paint((5, 5), 9)
+    second = show_labels(viewer, image, image_of(image), 2 * ones(), "labels")
+    assert second is not first
+    assert first.data[5, 5] == 9
+    assert second.name == "cells labels [1]"
+
+
+def test_a_user_s_layer_of_that_name_stays(viewer: Any, image: Any) -> None:
+    own = viewer.add_labels(ones(), name="cells labels")
+    made = show_labels(viewer, image, image_of(image), 2 * ones(), "labels")
+    assert made is not own
+    assert own.data.max() == 1
+
+
+def test_results_of_another_image_stay(viewer: Any, image: Any) -> None:
+    other = viewer.add_image(np.zeros((40, 50)), name="others")
+    first = show_labels(viewer, image, image_of(image), ones(), "labels")
+    assert show_labels(viewer, other, image_of(other), ones(), "labels") is not first
+
+
+def test_the_brush_is_not_taken_away(viewer: Any, image: Any) -> None:
+    new_annotations(viewer, image)
+    brush = viewer.layers.selection.active
+    show_labels(viewer, image, image_of(image), ones(), "labels")
+    assert viewer.layers.selection.active is brush
+    assert viewer.layers[-1] is brush
+    assert brush.mode == "paint"
+
+
+def test_a_window_lies_where_it_was_cut(viewer: Any) -> None:
+    image = viewer.add_image(np.zeros((9, 40, 50)), scale=(2, 0.5, 0.5), translate=(0, 3, 4))
+    window = (slice(10, 20), slice(30, 45))
+    layer = show_window(
+        viewer, image, image_of(image), (("Z", 4),), window, ones((10, 15)), "preview"
+    )
+    assert layer.data.shape == (1, 10, 15)
+    assert np.allclose(layer.translate, (8, 8, 19))
+    moved = (slice(0, 10), slice(0, 15))
+    again = show_window(
+        viewer, image, image_of(image), (("Z", 5),), moved, ones((10, 15)), "preview"
+    )
+    assert again is layer
+    assert np.allclose(layer.translate, (10, 3, 4))
+
+
+def test_a_window_of_a_rotated_image(viewer: Any) -> None:
+    image = viewer.add_image(np.zeros((40, 50)), scale=(0.5, 0.5), translate=(3, 4), rotate=30)
+    window = (slice(10, 20), slice(30, 45))
+    layer = show_window(viewer, image, image_of(image), (), window, ones((10, 15)), "preview")
+    assert np.allclose(layer.data_to_world((0, 0)), image.data_to_world((10, 30)))
+
+
+def test_a_large_result_is_a_pyramid(
+    viewer: Any, image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "LARGE", 32)
+    layer = show_labels(viewer, image, image_of(image), ones(), "labels")
+    assert layer.multiscale
+    assert layer.data[1].shape == (20, 25)
+    again = show_labels(viewer, image, image_of(image), ones(), "labels")
+    assert again is not layer
+
+
+def test_probability_is_an_image_a_channel(viewer: Any, image: Any) -> None:
+    half = np.full((2, 40, 50), 0.5, np.float16)
+    show_probability(viewer, image, image_of(image), half, "probability")
+    names = [layer.name for layer in viewer.layers]
+    assert names == ["cells", "cells probability 2", "cells probability 1"]
+    assert np.allclose(viewer.layers[1].scale, image.scale)

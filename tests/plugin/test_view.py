@@ -1,0 +1,68 @@
+"""Which part of an image is in view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_scribe.plugin.layers import image_of
+from napari_scribe.plugin.view import visible_field
+
+
+def test_a_small_image_is_in_view_as_a_whole(viewer: Any) -> None:
+    layer = viewer.add_image(np.zeros((200, 300)))
+    assert visible_field(viewer, layer, image_of(layer), 2) == ((), (slice(0, 200), slice(0, 300)))
+
+
+def test_a_large_field_is_cut_to_its_middle(viewer: Any) -> None:
+    layer = viewer.add_image(np.zeros((2000, 3000), np.uint8))
+    frame, (y, x) = visible_field(viewer, layer, image_of(layer), 2)
+    assert frame == ()
+    assert (y.stop - y.start, x.stop - x.start) == (512, 512)
+    assert abs((y.start + y.stop) / 2 - 1000) < 2
+    assert abs((x.start + x.stop) / 2 - 1500) < 2
+
+
+def test_the_field_follows_the_camera(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_image(np.zeros((4000, 4000), np.uint8))
+    viewer.scene.camera.center = (1000, 3000)
+    viewer.scene.camera.zoom = 8
+    qtbot.waitUntil(lambda: layer.corner_pixels[0, 1] > 2000)
+    _, (y, x) = visible_field(viewer, layer, image_of(layer), 2)
+    assert y.stop - y.start < 512
+    assert abs((y.start + y.stop) / 2 - 1000) < 5
+    assert abs((x.start + x.stop) / 2 - 3000) < 5
+
+
+def test_the_slice_in_view_is_taken(viewer: Any) -> None:
+    layer = viewer.add_image(np.zeros((5, 9, 60, 70), np.uint8), scale=(1, 2, 0.5, 0.5))
+    viewer.dims.set_current_step((0, 1), (3, 7))
+    frame, window = visible_field(viewer, layer, image_of(layer), 2)
+    assert frame == (("T", 3), ("Z", 7))
+    assert window == (slice(0, 60), slice(0, 70))
+
+
+def test_a_volume_is_cut_around_the_slice_in_view(viewer: Any) -> None:
+    layer = viewer.add_image(np.zeros((60, 200, 200), np.uint8))
+    viewer.dims.set_current_step(0, 40)
+    frame, (z, y, x) = visible_field(viewer, layer, image_of(layer), 3)
+    assert frame == ()
+    assert (z.start, z.stop) == (32, 48)
+    assert (y.stop - y.start, x.stop - x.start) == (128, 128)
+
+
+def test_a_volume_in_3d_view_is_cut_to_its_middle(viewer: Any) -> None:
+    layer = viewer.add_image(np.zeros((60, 200, 200), np.uint8))
+    viewer.dims.ndisplay = 3
+    _, (z, _, _) = visible_field(viewer, layer, image_of(layer), 3)
+    assert (z.start, z.stop) == (22, 38)
+
+
+def test_a_slice_beyond_the_image_is_the_nearest(viewer: Any) -> None:
+    layer = viewer.add_image(np.zeros((4, 60, 70), np.uint8))
+    viewer.add_image(np.zeros((20, 60, 70), np.uint8))
+    viewer.dims.set_current_step(0, 15)
+    frame, _ = visible_field(viewer, layer, image_of(layer, "ZYX"), 2)
+    assert frame == (("Z", 3),)
