@@ -23,7 +23,7 @@ from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei
 from napari_scribe.training.train import train
 
-SAMPLES = [nuclei((96, 96), seed=seed) for seed in range(2)]
+SAMPLES = [nuclei((128, 128), seed=seed) for seed in range(2)]
 TINY = ["--set", "network.depth=1", "--set", "network.width=2", "--set", "training.patch=32"]
 TINY += ["--set", "training.batch=1", "--device", "cpu"]
 
@@ -99,7 +99,7 @@ def test_train_segment_evaluate_info(call: Call, folder: Path):
         assert words in said.out
     said = call("info", "images/0.tif")
     assert (said.code, said.err) == (0, "")
-    assert "Y 96, X 96" in said.out and "uint16" in said.out
+    assert "Y 128, X 128" in said.out and "uint16" in said.out
 
 
 def test_masks_teach_classes_of_their_own_values(call: Call, folder: Path):
@@ -236,7 +236,7 @@ def test_outputs(call: Call, trained: Path, out: str):
     assert (said.code, said.err) == (0, "")
     path = Path(out, "0.tif") if out == "folder" else Path(out)
     first = np.asarray(read_labels(path))
-    assert first.shape == (96, 96)
+    assert first.shape == (128, 128)
     before = everything(Path(out).parent if out != "folder" else Path(out))
     said = call(*arguments)
     assert said.code == 2 and "exists already" in said.err
@@ -323,10 +323,10 @@ def test_bad_input_is_one_line_and_writes_nothing(
     write_tiff("blank.tif", 0 * paint)
     write_tiff("ones.tif", np.minimum(paint, 1))
     write_tiff("small.tif", paint[1:])
-    write_tiff("flat.tif", np.full((96, 96), 9, np.uint16))
-    write_tiff("float.tif", np.full((96, 96), 0.5, np.float32))
-    write_tiff("nan.tif", np.full((96, 96), np.nan, np.float32))
-    write_tiff("colour.tif", np.zeros((5, 96, 96), np.uint16), "CYX")
+    write_tiff("flat.tif", np.full((128, 128), 9, np.uint16))
+    write_tiff("float.tif", np.full((128, 128), 0.5, np.float32))
+    write_tiff("nan.tif", np.full((128, 128), np.nan, np.float32))
+    write_tiff("colour.tif", np.zeros((5, 128, 128), np.uint16), "CYX")
     before = everything(folder)
     found = call(*line.split())
     assert found.code == 2, found
@@ -420,5 +420,5 @@ def test_ctrl_c_keeps_the_labels_so_far(folder: Path, saved: bytes):
     assert "Traceback" not in done.stderr
     assert "Stopped. a.zarr holds what was done." in done.stdout
     labels = read_labels("a.zarr")
-    assert labels.shape == (400, 96, 96)
+    assert labels.shape == (400, 128, 128)
     assert not np.asarray(labels[-1]).any()

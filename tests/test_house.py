@@ -20,7 +20,7 @@ FLOORS = {
     4: {"inference", "describe"},
     5: {"training"},
     6: {"session"},
-    7: {"plugin", "cli", "terminal", "__main__"},
+    7: {"plugin", "cli", "demo", "terminal", "__main__"},
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 VIEWER = {"napari", "qtpy", "magicgui", "superqt", "npe2", "vispy", "PySide6", "PyQt6", "PyQt5"}

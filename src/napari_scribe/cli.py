@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .errors import InputError
-from .terminal import print_scores, segment_with_bar, train_with_bar
+from .terminal import print_scores, say_unseen_gpu, segment_with_bar, train_with_bar
 
 if TYPE_CHECKING:
     from .image import Image
@@ -63,34 +63,9 @@ def demo(
             run_in_viewer(out, seconds)
             return
         typer.echo(f"No window ({problem}): running headless.")
-    _demo_headless(out, seconds, device)
+    from .demo import run_headless
 
-
-def _demo_headless(out: Path, seconds: float, device: str | None) -> None:
-    from .evaluation.metrics import evaluate
-    from .evaluation.plots import save_triptych
-    from .image import Image
-    from .inference.segment import segment
-    from .io import check_writable, write_tiff
-    from .samples import nuclei
-    from .training.train import train
-
-    check_writable(out / "model.zip")
-    sample = nuclei()
-    unit = dict.fromkeys("YX", "micrometer")
-    image = Image(sample.image, "YX", dict.fromkeys("YX", 0.5), units=unit, name="nuclei")
-    _say_gpu()
-    model = train_with_bar(train([image], [sample.paint], seconds=seconds, device=device))
-    out.mkdir(parents=True, exist_ok=True)
-    model.save(out / "model.zip")
-    labels = segment_with_bar(segment(model, image, device=device), "nuclei")
-    write_tiff(out / "image.tif", sample.image, "YX", image.scale, image.units)
-    write_tiff(out / "labels.tif", labels, "YX", image.scale, image.units)
-    scores = evaluate(labels, sample.truth)
-    (out / "scores.json").write_text(json.dumps(scores.as_dict(), indent=1) + "\n")
-    save_triptych(out / "demo.png", sample.image, sample.paint, labels)
-    print_scores({"nuclei": scores})
-    typer.echo(f"Model, labels, picture and scores are in {out.resolve()}")
+    run_headless(out, seconds, device)
 
 
 @app.command()
@@ -134,7 +109,7 @@ def train(
     _ask_about(paints, chosen.task, complete)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
-    _say_gpu()
+    say_unseen_gpu()
     job = start_training(
         opened,
         paints,
@@ -346,13 +321,6 @@ def _targets(paths: Sequence[Path], out: Path) -> list[Path]:
     if out.is_file():
         raise InputError(f"{out} is a file: give a folder, .tif or .zarr.")
     return [out / name for name in names]
-
-
-def _say_gpu() -> None:
-    from .device import unseen_gpu
-
-    if word := unseen_gpu():
-        typer.echo(word, err=True)
 
 
 def main() -> None:

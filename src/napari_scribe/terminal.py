@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from .progress import Job
 
 
+def say_unseen_gpu() -> None:
+    """Say so where there is a GPU that torch cannot use."""
+    from .device import unseen_gpu
+
+    if word := unseen_gpu():
+        print(word, file=sys.stderr)
+
+
 def train_with_bar(job: Any) -> Any:
     """Drive a `train` job; its result."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

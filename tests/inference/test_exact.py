@@ -47,9 +47,11 @@ def random_image(shape: tuple[int, ...], n_channels: int, seed: int) -> Pixels:
     return np.random.default_rng(seed).normal(0.5, 1, (n_channels, *shape)).astype(np.float32)
 
 
-def tiled(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> Pixels:
+def tiled(
+    network: UNet, pixels: Pixels, tile: int, batch: int = 1, dtype: torch.dtype = torch.float32
+) -> Pixels:
     """Run over an image ``(C, *spatial)``, not normalized; ``(4, *spatial)``."""
-    predictor = Predictor(network, HEADS, torch.device("cpu"), torch.float32)
+    predictor = Predictor(network, HEADS, torch.device("cpu"), dtype)
     n, shape = len(pixels), pixels.shape[1:]
     as_is = Statistics(np.zeros(n, np.float32), np.ones(n, np.float32), np.zeros(n, bool))
     image = Image(pixels, "C" + "ZYX"[-len(shape) :])
@@ -141,6 +143,15 @@ def test_tiled_equals_whole_in_3d_at_depth_3(random_network: Make, padding: str)
 def test_five_levels_are_exact_too(random_network: Make):
     network = random_network(4, depth=5)
     check(network, random_image((40, 70), 1, seed=4), 32)
+
+
+def test_half_precision_is_near_and_does_not_depend_on_the_tile_either(random_network: Make):
+    network, pixels = random_network(8, depth=3), random_image((90, 100), 1, seed=8)
+    exact = tiled(network, pixels, 100)
+    whole, parts = (tiled(network, pixels, tile, dtype=torch.bfloat16) for tile in (100, 32))
+    assert np.abs(whole - exact).max() < 0.1
+    assert np.abs(whole - exact).mean() < 0.01
+    np.testing.assert_allclose(parts, whole, rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

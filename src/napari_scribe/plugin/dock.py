@@ -10,7 +10,7 @@ from typing import Any
 from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from .jobs import Runner
+from .jobs import Runner, warm_up
 from .layers import real_viewer
 from .parts import Message, Progress, scrolled, theme_colors
 
@@ -72,21 +72,23 @@ class Dock(QWidget):
                 self.close_down()
 
     def _warm_up(self) -> None:
-        """Import torch before it is needed; what fails here is told when a job begins."""
-        threading.Thread(target=_import_torch, args=(self._gpu_told,), daemon=True).start()
+        """Get torch ready before it is needed; what fails here is told when a job begins."""
+        if not _warmed:
+            _warmed.append(True)
+            threading.Thread(target=_warm_up, args=(self._gpu_told,)).start()
 
     def _tell_gpu(self, text: str) -> None:
         if not self.message.text:
             self.message.warn(text)
 
 
-def _import_torch(told: Any) -> None:
-    try:
-        from ..device import unseen_gpu
-        from ..training import train  # noqa: F401
+_warmed: list[bool] = []
 
-        text = unseen_gpu()
-    except (ImportError, OSError):
+
+def _warm_up(told: Any) -> None:
+    try:
+        text = warm_up()
+    except (ImportError, OSError, RuntimeError):
         return
     if text:
         with suppress(RuntimeError):  # the dock is gone

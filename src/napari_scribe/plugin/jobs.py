@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,6 +25,7 @@ log = logging.getLogger("napari_scribe")
 
 INTERVAL = 0.05
 """Seconds between ordinary records: more of them would only fill the main thread's queue."""
+NICENESS = 10
 PATIENCE = 30.0
 """Seconds that closing a viewer waits for a job to keep what it has."""
 
@@ -191,6 +195,7 @@ class _Worker(GeneratorWorker):
         """Drive the generator to its end."""
         self.started.emit()
         self._running = True
+        _let_the_viewer_go_first()
         try:
             for record in self._gen:
                 self.yielded.emit((self.control, record))
@@ -239,10 +244,44 @@ def _worth_showing(job: Iterable[Any]) -> Iterator[Any]:
     last = 0.0
     for record in job:
         now = time.perf_counter()
-        special = any(getattr(record, name, None) for name in ("preview", "validation", "note"))
+        extras = (getattr(record, name, None) for name in ("preview", "validation", "note"))
+        special = any(extra not in (None, "") for extra in extras)
         if special or now - last >= INTERVAL:
             last = now
             yield record
+
+
+def _let_the_viewer_go_first() -> None:
+    """Make this thread, and those that torch starts from it, give way to the main thread.
+
+    Linux alone has a niceness of each thread. It cannot be taken back: the pool ends its threads
+    when they have been idle for a while.
+    """
+    if sys.platform.startswith("linux"):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def warm_up() -> str:
+    """Load torch and train a tiny network for one step, so that the first Train starts at once.
+
+    Returns
+    -------
+    text
+        What the user should know about a GPU that is not used.
+    """
+    import numpy as np
+
+    from ..device import unseen_gpu
+    from ..progress import run
+    from ..recipe import Recipe
+    from ..training.train import train
+
+    values = {"network.depth": 1, "network.width": 2, "training.patch": 16, "training.batch": 1}
+    paint = np.ones((32, 32), np.uint8)
+    paint[:16] = 2
+    run(train([np.eye(32, dtype=np.float32)], [paint], Recipe().changed(values), steps=1))
+    return unseen_gpu()
 
 
 def _load_torch() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -103,6 +104,8 @@ def button(text: str, tooltip: str, pressed: Callable[[], Any]) -> QPushButton:
     return made
 
 
+SHOW_EVERY = 0.25
+"""Seconds between two states of a progress bar: each one makes the window draw itself anew."""
 LINE = 24
 """Height of a combo box, in pixels, so that names stand level with it."""
 
@@ -213,7 +216,7 @@ class Progress(QProgressBar):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setRange(0, 1000)
+        self._shown = 0.0
         self.setTextVisible(True)
         self.rest()
 
@@ -232,6 +235,10 @@ class Progress(QProgressBar):
 
     def advance(self, fraction: float | None, elapsed: float, text: str) -> None:
         """Show a share that is done; None where there is no end."""
+        now = time.monotonic()
+        if now - self._shown < SHOW_EVERY and self.maximum() > 0:
+            return
+        self._shown = now
         self.setVisible(True)
         self.setRange(0, 1000)
         self.setValue(round(1000 * (fraction or 0)))

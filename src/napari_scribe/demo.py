@@ -1,0 +1,51 @@
+"""The demo without a window: paint, train and segment on the built-in sample, results in files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy.typing as npt
+
+from .evaluation.metrics import Scores, evaluate
+from .evaluation.plots import save_triptych
+from .image import Image
+from .inference.segment import segment
+from .io import check_writable, write_tiff
+from .samples import Sample, nuclei
+from .terminal import print_scores, say_unseen_gpu, segment_with_bar, train_with_bar
+from .training.train import train
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .model import Model
+
+PIXEL = 0.5
+"""Micrometers."""
+
+
+def run_headless(out: Path, seconds: float, device: str | None) -> None:
+    """Train for some seconds, segment, and write everything into a folder."""
+    check_writable(out / "model.zip")
+    sample = nuclei()
+    image = Image(sample.image, "YX", dict.fromkeys("YX", PIXEL), name="nuclei")
+    say_unseen_gpu()
+    model = train_with_bar(train([image], [sample.paint], seconds=seconds, device=device))
+    labels = segment_with_bar(segment(model, image, device=device), "Segmenting")
+    print_scores({"nuclei": save_results(out, sample, model, labels)})
+    print(f"Model, labels, picture and scores are in {out.resolve()}")
+
+
+def save_results(out: Path, sample: Sample, model: Model, labels: npt.NDArray[Any]) -> Scores:
+    """Write image, model, labels, picture and scores; the scores."""
+    out.mkdir(parents=True, exist_ok=True)
+    scale, units = dict.fromkeys("YX", PIXEL), dict.fromkeys("YX", "micrometer")
+    model.save(out / "model.zip")
+    write_tiff(out / "image.tif", sample.image, "YX", scale, units)
+    write_tiff(out / "labels.tif", labels, "YX", scale, units)
+    save_triptych(out / "demo.png", sample.image, sample.paint, labels)
+    scores = evaluate(labels, sample.truth)
+    (out / "scores.json").write_text(json.dumps(scores.as_dict(), indent=1) + "\n")
+    return scores
