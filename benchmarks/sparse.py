@@ -1,7 +1,7 @@
 """Learning from little paint: ten objects on one image, scored on all the others.
 
-For each of five images of dsb2018/val (256 px, at least 15 nuclei; evenly chosen by name), ten nuclei
-are painted whole, with a few strokes of background or none. The commands `train` and `segment` run
+For each of five images of dsb2018/val (256 px, at least 15 nuclei; evenly chosen by name), ten
+nuclei are painted whole, with a few strokes of background or none. The commands `train` and `segment` run
 as a user would run them, and all other 256 px images are scored together.
 """
 
@@ -19,6 +19,11 @@ from common import machine, parser, read_pairs
 
 from napari_scribe.evaluation.metrics import evaluate, pool
 from napari_scribe.samples import simulate_paint
+
+ROW = (
+    "{strokes} strokes, {painted}, seed {seed}: AP50 {AP50:.3f}, AP70 {AP70:.3f}, "
+    "AP90 {AP90:.3f}; command {wall:.1f} s"
+)
 
 
 def main() -> None:
@@ -40,8 +45,7 @@ def main() -> None:
             for seed in chosen.seeds:
                 rows.append({"strokes": n_strokes, "painted": name, "seed": seed})
                 rows[-1] |= _run(pairs, name, n_strokes, seed, chosen)
-                print("  {strokes} strokes, {painted}, seed {seed}: AP50 {AP50:.3f}, AP70 {AP70:.3f}, "
-                      "AP90 {AP90:.3f}; command {wall:.1f} s".format(**rows[-1]), flush=True)  # fmt: skip
+                print("  " + ROW.format(**rows[-1]), flush=True)
         values = [row["AP50"] for row in rows if row["strokes"] == n_strokes]
         walls = [row["wall"] for row in rows if row["strokes"] == n_strokes]
         print(

@@ -1,7 +1,7 @@
 """Throughput of the tiling engine over that of the bare network on the same tiles.
 
-Both sides run the same folded network in the same precision on tiles of the same shape; all computed
-pixels count on both sides. The engine also reads, mirrors, normalizes, crops and writes.
+Both sides run the same folded network in the same precision on tiles of the same shape; all
+computed pixels count on both sides. The engine also reads, mirrors, normalizes, crops and writes.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def main() -> None:
 
     seconds = compare(chosen.rounds, engine=engine, bare=bare)
     computed = len(tiles) * np.prod(size)
-    print(
-        f"{machine()}; {dtype}, {len(tiles)} tiles of {size[0]} px for {chosen.side} x {chosen.side}"
-    )
+    print(f"{machine()}; {dtype}, {len(tiles)} tiles of {size[0]} px for {chosen.side}^2")
     for name, value in seconds.items():
         print(f"  {name:7s} {computed / value / 1e6:6.2f} Mpx/s computed")
     print(f"pixels computed per pixel kept: {computed / np.prod(shape):.2f}")

@@ -16,15 +16,12 @@ from napari_scribe.recipe import Augmentation, Recipe
 from napari_scribe.samples.synthetic import Sample
 from napari_scribe.targets import Paint, coder_of
 from napari_scribe.training.patches import (
-    BLOCK,
-    Layout,
     PatchSampler,
-    Region,
-    RegionLoader,
     class_factors,
     patch_size,
     validation_batches,
 )
+from napari_scribe.training.regions import BLOCK, Layout, Region, RegionLoader
 
 STILL = Augmentation(
     flip=False, rotation=0, scaling=1, elastic=0, brightness=0, contrast=1, gamma=1, noise=0, blur=0

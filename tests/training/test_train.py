@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_scribe.errors import InputError
 from napari_scribe.evaluation.metrics import evaluate, evaluate_classes
 from napari_scribe.image import Image
 from napari_scribe.inference.segment import segment
@@ -252,6 +253,17 @@ def test_only_the_newest_paint_is_taken(sample: Sample, small: Recipe):
         assert step.note == ""
 
 
+def test_paint_of_another_shape_is_refused_and_does_no_harm(sample: Sample, small: Recipe):
+    expected = losses(list(start(sample, small, steps=4)))
+    job = start(sample, small, steps=4)
+    seen = []
+    for step in job:
+        seen.append(step.loss)
+        with pytest.raises(InputError, match="The paint has shape"):
+            job.update_paint([Paint(sample.paint[1:])])
+    assert seen == expected and job.problem == ""
+
+
 def test_erasing_everything_is_noted_and_does_no_harm(sample: Sample, small: Recipe):
     expected = losses(list(start(sample, small, steps=6)))
     job = start(sample, small, steps=6)
@@ -337,6 +349,21 @@ def test_previews_of_frames_at_the_corner_of_an_image(sample: Sample, small: Rec
     job.request_preview(0, (("T", 1),), window)
     preview = next(job).preview
     assert preview is not None and preview.labels.shape == (10, 160)
+
+
+def test_a_training_that_breaks_off_keeps_what_it_has(small: Recipe):
+    """A preview of NaN that no sample showed: the model until then is given, and the reason."""
+    pixels = np.random.default_rng(0).random((3000, 1000), np.float32)
+    pixels[-1, -1] = np.nan
+    paint = np.zeros(pixels.shape, np.uint8)
+    paint[10:30, 10:30], paint[40:43, 10:60] = 2, 1
+    job = train([pixels], [paint], small, steps=20, device="cpu")
+    for step in job:
+        if step.index == 3:
+            job.request_preview(0, (), (slice(2990, 3000), slice(990, 1000)))
+    assert "The training broke off after step 4: " in job.problem and "NaN" in job.problem
+    assert job.result.provenance["steps"] == 4
+    assert job.checkpoint is not None and job.checkpoint.numbers["index"] == 4
 
 
 # ---- fine-tuning --------------------------------------------------------------------------------

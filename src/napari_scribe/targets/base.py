@@ -67,8 +67,13 @@ class TargetCoder(Protocol):
         """The parts of the network's output."""
         ...
 
-    def encode(self, labels: Labels, held_out: npt.NDArray[np.bool_]) -> Encoded:
-        """Targets of one frame of paint, ``(*spatial)``."""
+    def encode(
+        self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
+    ) -> Encoded:
+        """Targets of one frame of paint, ``(*spatial)``.
+
+        `has_background` tells whether any background is painted, here or elsewhere.
+        """
         ...
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:

@@ -31,7 +31,9 @@ class ClassesCoder:
         """A channel a class."""
         return (Head("classes", len(self.painted), "categorical"),)
 
-    def encode(self, labels: Labels, held_out: npt.NDArray[np.bool_]) -> Encoded:
+    def encode(
+        self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
+    ) -> Encoded:
         """Targets of one frame of paint, ``(*spatial)``."""
         painted = np.asarray(self.painted)
         index = np.searchsorted(painted, labels).clip(max=len(painted) - 1)

@@ -46,13 +46,14 @@ class DistanceCoder:
         """Foreground (binary) and distance."""
         return (Head("foreground", 1, "binary"), Head("distance", 1, "distance", weight=2.0))
 
-    def encode(self, labels: Labels, held_out: npt.NDArray[np.bool_]) -> Encoded:
+    def encode(
+        self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
+    ) -> Encoded:
         """Targets of one frame of paint, ``(*spatial)``."""
-        no_background = not (labels == 1).any()
         labels, held_out = with_ring(labels, held_out, self.recipe.ring)
         inside = labels > 1
         known = (labels > 0).astype(np.float32)
-        if no_background:
+        if not has_background:
             known[labels == 0] = self.recipe.unpainted
         distance, nearest, second = _distances(labels, reach=3 * self.recipe.border_sigma)
         between = np.exp(-((nearest + second) ** 2) / (2 * self.recipe.border_sigma**2))

@@ -19,7 +19,7 @@ from ..normalization import sample_pixels
 from ..targets import Parameters, Prediction
 from ..targets.paint import Labels
 from .checkpoint import TrainState
-from .patches import Region
+from .regions import Region
 from .setup import Setup
 
 FIT_PIXELS = 3_000_000

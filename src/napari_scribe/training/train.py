@@ -26,15 +26,8 @@ from .checkpoint import Checkpoint, TrainState
 from .finish import assemble, fit_parameters
 from .loop import learn, rescore_best, validate
 from .losses import total_loss
-from .patches import (
-    Batch,
-    Layout,
-    PatchSampler,
-    Region,
-    RegionLoader,
-    held_paint_is_telling,
-    validation_batches,
-)
+from .patches import Batch, PatchSampler, held_paint_is_telling, validation_batches
+from .regions import Layout, Region, RegionLoader
 from .setup import Setup, set_up
 
 FINISH = 0.02
