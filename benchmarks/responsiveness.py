@@ -102,7 +102,8 @@ class Watch:
         useful = next((when for when, iou in self.ious if iou >= 0.5), None)
         print(
             f"gaps of a 10 ms tick: median {np.median(gaps):.1f}, "
-            f"p99 {np.percentile(gaps, 99):.1f}, p99.9 {np.percentile(gaps, 99.9):.1f}, max {gaps.max():.1f} ms"
+            f"p99 {np.percentile(gaps, 99):.1f}, p99.9 {np.percentile(gaps, 99.9):.1f}, "
+            f"max {gaps.max():.1f} ms"
         )
         print("worst:", ", ".join(f"{1000 * gap:.0f} ms at {at:.1f} s" for gap, at in worst))
         print(f"{(i1 - i0) / (t1 - t0):.1f} steps/s over {t1 - t0:.0f} s")

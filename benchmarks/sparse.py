@@ -1,8 +1,8 @@
 """Learning from little paint: ten objects on one image, scored on all the others.
 
 For each of five images of dsb2018/val (256 px, at least 15 nuclei; evenly chosen by name), ten
-nuclei are painted whole, with a few strokes of background or none. The commands `train` and `segment` run
-as a user would run them, and all other 256 px images are scored together.
+nuclei are painted whole, with a few strokes of background or none. The commands `train` and
+`segment` run as a user would run them, and all other 256 px images are scored together.
 """
 
 from __future__ import annotations

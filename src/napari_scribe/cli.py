@@ -126,7 +126,10 @@ def train(
             "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
             "is kept. Paint more, or force it with --keep-worse."
         )
-    typer.echo(f"Model: {trained.save(model)}")
+    try:
+        typer.echo(f"Model: {trained.save(model)}")
+    except InputError as error:
+        raise RuntimeError(str(error)) from None
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
@@ -276,7 +279,9 @@ def _recipe(
     if path is not None:
         recipe = read_recipe(path)
     if task is not None and task != recipe.task:
-        recipe = Recipe(**{**recipe.model_dump(exclude={"target"}), "task": task})
+        recipe = Recipe(
+            **{**recipe.model_dump(exclude={"target"}, exclude_unset=True), "task": task}
+        )
     changes: dict[str, Any] = {} if seed is None else {"training.seed": seed}
     for pair in values or []:
         key, equals, value = pair.partition("=")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ class Image:
         One name a channel, where known.
     name
         What messages and results call this image.
+    source
+        The file or folder that it was read from.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class Image:
     units: dict[str, str] = field(default_factory=dict)
     channel_names: tuple[str, ...] = ()
     name: str = "image"
+    source: Path | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.data.shape)

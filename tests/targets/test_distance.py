@@ -20,7 +20,8 @@ from napari_scribe.targets.distance import DistanceCoder, with_ring
 def encode(labels: Any, held: Any = None, **recipe: Any) -> Encoded:
     labels = np.asarray(labels, np.int32)
     held = np.zeros(labels.shape, bool) if held is None else held
-    return DistanceCoder(ObjectsTarget(**recipe)).encode(labels, held)
+    has_background = bool((labels == 1).any())
+    return DistanceCoder(ObjectsTarget(**recipe)).encode(labels, held, has_background)
 
 
 def disks(*places: tuple[float, ...], shape: tuple[int, ...], radius: float = 6) -> np.ndarray:

@@ -21,7 +21,10 @@ from napari_scribe.training.patches import (
     patch_size,
     validation_batches,
 )
-from napari_scribe.training.regions import BLOCK, Layout, Region, RegionLoader
+from napari_scribe.training.regions import BLOCK as BLOCKS
+from napari_scribe.training.regions import Layout, Region, RegionLoader
+
+BLOCK = BLOCKS[2]
 
 STILL = Augmentation(
     flip=False, rotation=0, scaling=1, elastic=0, brightness=0, contrast=1, gamma=1, noise=0, blur=0
@@ -132,7 +135,7 @@ def test_neighbouring_blocks_hold_out_the_same(task: str):
 def test_regions_whose_paint_is_unchanged_are_taken_over(small: Recipe):
     stack = np.zeros((3, 40, 40), np.float32)
     first = np.zeros((3, 40, 40), np.uint8)
-    first[0, 5:9, 5:9], first[1, 5:9, 5:9] = 2, 3
+    first[0, 5:9, 5:9], first[1, 5:9, 5:9], first[1, 30, 30] = 2, 3, 1
     later = first.copy()
     later[1, 20:25, 20:25] = 6
     later[2, 3, 3] = 1
@@ -144,6 +147,18 @@ def test_regions_whose_paint_is_unchanged_are_taken_over(small: Recipe):
     assert torch.equal(new[1].smooth[0], old[1].smooth[0])
     assert len(new) == 3
     assert [r.key for r in load([Paint(first)], new)] == [r.key for r in old]
+
+
+def test_background_painted_anywhere_counts_everywhere(small: Recipe):
+    stack = np.zeros((2, 40, 40), np.float32)
+    paint = np.zeros((2, 40, 40), np.uint8)
+    paint[0, 5:9, 5:9] = 2
+    load = loader([Image(stack, "TYX")], small).load
+    (alone,) = load([Paint(paint)])
+    assert alone.exact[0, 35, 35] > 0  # objects only: unpainted is background, a little
+    paint[1, 3, 3] = 1
+    beside = load([Paint(paint)], [alone])[0]
+    assert beside.exact[0, 35, 35] == 0
 
 
 def test_nan_under_paint_is_refused(small: Recipe):

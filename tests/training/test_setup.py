@@ -72,7 +72,7 @@ def check(images: list[Any], paints: list[Any], recipe: Recipe | None = None, **
         (
             [PIXELS, PIXELS],
             [PAINT, Paint.from_mask(PAINT)],
-            None,
+            CLASSES,
             "Some paints are masks and others are not",
         ),
         (

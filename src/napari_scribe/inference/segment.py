@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import zarr
 
 from ..device import pick_device, precision
 from ..errors import InputError
@@ -103,9 +105,9 @@ def segment(
         Before any work: if the model does not fit the image, the image has NaN or infinite
         pixels, or `out` cannot be written.
     """
-    if out is not None and isinstance(image, str | Path):
-        check_apart(Path(out), Path(image))
     image = as_image(image)
+    if out is not None and image.source is not None:
+        check_apart(Path(out), image.source)
     image.spatial_axes(model.dimensions)
     channels = model.channels_for(image)
     if tile is not None and tile < 1:
@@ -115,11 +117,18 @@ def segment(
     path = None if out is None else Path(out)
     if path is not None:
         check_output(path, image, overwrite)
+        if "probability" in save:
+            check_output(probability_path(path), image, overwrite)
     target = pick_device(device)
     statistics = model.normalization.measure(image, channels)
     run = _Run(model, image, statistics, tile, path, "probability" in save)
     predictor = Predictor(model.network, model.coder.heads, target, precision(target))
     return SegmentJob(lambda job: run(job, predictor))
+
+
+def probability_path(out: Path) -> Path:
+    """Where probabilities go, beside the labels."""
+    return out.with_name(f"{out.stem}.probability.tif")
 
 
 def check_apart(out: Path, image: Path) -> None:
@@ -163,13 +172,21 @@ class _Run:
     keep_probability: bool
 
     def __call__(self, job: SegmentJob, predictor: Predictor) -> Generator[SegmentStep, None, Any]:
+        """Run; a zarr takes its place only when it is whole, and nothing half written stays."""
+        try:
+            return (yield from self._frames(job, predictor))
+        finally:
+            if self.out is not None:
+                shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _frames(self, job: SegmentJob, predictor: Predictor) -> Generator[SegmentStep, None, Any]:
         start = time.perf_counter()
         frames = list(self.image.frames(self.model.dimensions))
         shape = self.image.frame_shape(self.model.dimensions)
         side = self.tile or self.model.recipe.tiling.tile
         tiles = plan_tiles(shape, side, predictor.geometry)
         labels = self._labels()
-        first = predictor.heads[0]
+        first, n_found = predictor.heads[0], 0
         if self.keep_probability:
             job.probability = np.zeros((first.channels, *self.image.label_shape()), np.float16)
         for i, frame in enumerate(frames):
@@ -184,14 +201,16 @@ class _Run:
             decoded = self._decode(prediction, predictor.heads)
             if done < len(tiles):
                 decoded[~_reached(tiles[:done], shape)] = 0
+            if self.model.recipe.task == "objects":  # no two objects of a stack share a label
+                decoded[decoded > 0] += n_found
+                n_found = max(n_found, int(decoded.max(initial=0)))
             labels[index] = decoded
             if job.probability is not None:
                 job.probability[(slice(None), *index)] = prediction[: first.channels]
             if job.stop_requested:
                 job.is_complete = i + 1 == len(frames) and done == len(tiles)
                 break
-        self._write(labels, job.probability)
-        return labels
+        return self._write(labels, job.probability)
 
     def _predict(
         self,
@@ -226,7 +245,7 @@ class _Run:
         axes = self.image.label_axes()
         chunks = tuple(min(n, 512) if a in "YX" else 1 for n, a in zip(shape, axes, strict=True))
         return create_zarr(
-            self.out,
+            self._partial / self.out.name,
             shape,
             np.int32,
             axes,
@@ -237,15 +256,28 @@ class _Run:
             overwrite=True,
         )
 
-    def _write(self, labels: Any, probability: npt.NDArray[np.float16] | None) -> None:
+    @property
+    def _partial(self) -> Path:
+        """A hidden folder beside the output, where a zarr grows until it is whole."""
+        assert self.out is not None
+        return self.out.with_name(f".{self.out.name}.part")
+
+    def _write(self, labels: Any, probability: npt.NDArray[np.float16] | None) -> Any:
+        """Put the labels where they belong; what the job gives back."""
         if self.out is None:
-            return
+            return labels
         axes, scale, units = self.image.label_axes(), self.image.scale, self.image.units
         if self.out.suffix != ".zarr":
             write_tiff(self.out, smallest(labels), axes, scale, units)
+        else:
+            if self.out.exists():
+                shutil.rmtree(self.out)
+            (self._partial / self.out.name).rename(self.out)
+            labels = zarr.open_array(self.out / "0", mode="r+")
         if probability is not None:
-            beside = self.out.with_name(f"{self.out.stem}.probability.tif")
+            beside = probability_path(self.out)
             write_tiff(beside, probability.astype(np.float32), "C" + axes, scale, units)
+        return labels
 
 
 def _reached(tiles: Sequence[Tile], shape: Sequence[int]) -> npt.NDArray[np.bool_]:

@@ -178,7 +178,6 @@ def create_zarr(
         fill_value=0,
         dimension_names=list(axes.lower()),
     )
-    # Written last: what has this is a whole image.
     group.attrs["ome"] = _metadata(path, axes, scale or {}, translate or {}, units or {})
     return array
 

@@ -44,18 +44,7 @@ def read_image(path: str | Path, axes: str = "", level: int = 0) -> Image:
     path = Path(path)
     kind = _kind(path)
     try:
-        if kind == ".zarr":
-            from .ngff import read_zarr
-
-            return read_zarr(path, axes, level)
-        if kind in (".tif", ".tiff"):
-            from .tiff import read_tiff
-
-            return read_tiff(path, axes, level)
-        if level:
-            raise InputError(f"{path} has only level 0, not {level}.")
-        pixels = np.load(path, mmap_mode="r") if kind == ".npy" else _picture(path)
-        return Image(_native(pixels), axes, name=stem(path))
+        return _read(path, kind, axes, level).selected(source=path)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # every library raises its own for a damaged file
@@ -63,6 +52,21 @@ def read_image(path: str | Path, axes: str = "", level: int = 0) -> Image:
         raise InputError(
             f"Could not read {path}: {reason}. Is it damaged, or something else than its name says?"
         ) from error
+
+
+def _read(path: Path, kind: str, axes: str, level: int) -> Image:
+    if kind == ".zarr":
+        from .ngff import read_zarr
+
+        return read_zarr(path, axes, level)
+    if kind in (".tif", ".tiff"):
+        from .tiff import read_tiff
+
+        return read_tiff(path, axes, level)
+    if level:
+        raise InputError(f"{path} has only level 0, not {level}.")
+    pixels = np.load(path, mmap_mode="r") if kind == ".npy" else _picture(path)
+    return Image(_native(pixels), axes, name=stem(path))
 
 
 def as_image(image: Any) -> Image:

@@ -95,8 +95,8 @@ class Curves(FigureCanvasQTAgg):
         values = self.losses + [value for _, value in self.validation]
         last = self.steps[-1] if self.steps else 0
         leaps = max(0, math.ceil(math.log(max(last, 1) / FIRST_STEPS, 1.5)))
-        height = max(values, default=1.0)
-        step = 10.0 ** math.floor(math.log10(max(height, 1e-6))) / 2
+        height = max(max(values, default=1.0), 1e-6)
+        step = 10.0 ** math.floor(math.log10(height)) / 2
         return round(FIRST_STEPS * 1.5**leaps), step * math.ceil(1.05 * height / step)
 
     def _on_draw(self, _event: Any) -> None:

@@ -59,7 +59,7 @@ class RecipeForm:
             if name == "target" and not isinstance(part, ObjectsTarget):
                 continue
             for field, widget in widgets.items():
-                widget.value = getattr(part, field)
+                _fill(widget, getattr(part, field))
 
     def changes(self) -> dict[str, Any]:
         """Dotted names of the values that differ from the defaults."""
@@ -78,7 +78,7 @@ class RecipeForm:
             for field, widget in widgets.items():
                 if f"{name}.{field}" in changes:
                     with suppress(TypeError, ValueError):
-                        widget.value = changes[f"{name}.{field}"]
+                        _fill(widget, changes[f"{name}.{field}"])
 
 
 def part_widgets(part: BaseModel) -> dict[str, Widget]:
@@ -102,10 +102,17 @@ def field_widget(name: str, field: FieldInfo, value: Any) -> Widget:
         options=options,
     )
     if field.annotation is float:
-        exact = (options["step"], options["min"], value)
-        widget.native.setDecimals(max(_decimals(number) for number in exact))
+        finest = max(_decimals(number) for number in (options["step"], options["min"], value))
+        widget.native.setDecimals(finest + 1)
         widget.value = value
     return widget
+
+
+def _fill(widget: Widget, value: Any) -> None:
+    """Set a value; a spin box would round what has more decimals than it shows."""
+    if isinstance(value, float) and widget.annotation is float:
+        widget.native.setDecimals(max(widget.native.decimals(), _decimals(value)))
+    widget.value = value
 
 
 def _bounds(field: FieldInfo, value: float) -> dict[str, Any]:

@@ -178,8 +178,18 @@ class _Control:
 
     def stop(self) -> None:
         self.is_stopped = True
-        if self.job is not None:
-            self.job.stop()
+        if (job := self.job) is not None:
+            job.stop()
+
+    def let_go(self) -> None:
+        """Forget the job and all it holds: napari keeps every worker as long as its window."""
+        self.job = None
+        self.begin = self.finish = _nothing
+        self.over.set()
+
+
+def _nothing(*_args: Any) -> Any:
+    return None
 
 
 class _Worker(GeneratorWorker):
@@ -201,7 +211,8 @@ class _Worker(GeneratorWorker):
                 self.yielded.emit((self.control, record))
         finally:
             self._running = False
-            self.control.over.set()
+            self._gen = None
+            self.control.let_go()
             self.finished.emit()
             self._finished.emit(self)
 

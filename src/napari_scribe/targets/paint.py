@@ -183,9 +183,9 @@ def question(paint: npt.NDArray[Any], task: str) -> str | None:
 
 def objects_from_ones(paint: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     """Paint in which every piece of label 1 is an object of its own (the answer "yes")."""
-    paint = np.asarray(paint)
-    blobs, n_blobs = ndimage.label(paint == 1)
-    out = np.where(paint > 1, paint + n_blobs, 0).astype(np.int32)
+    paint = np.asarray(paint).astype(np.int32)
+    blobs, n_blobs = ndimage.label(paint == 1, structure=np.ones((3,) * paint.ndim))
+    out = np.where(paint > 1, paint + n_blobs, 0)
     out[blobs > 0] = blobs[blobs > 0] + 1
     return out
 

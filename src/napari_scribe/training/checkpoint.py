@@ -80,7 +80,8 @@ class TrainState:
     best
         Weights of the average with the lowest validation loss.
     best_loss, best_is_parent
-        That loss, and whether those are the weights that the training began with.
+        That loss (None where nothing validates), and whether those are the weights of the model
+        that a fine-tuning began with.
     """
 
     def __init__(self, network: UNet, recipe: Training, seed: int) -> None:
@@ -114,12 +115,19 @@ class TrainState:
             return False
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         self.best_loss = loss
-        self.best_is_parent = self.index == 0
+        self.best_is_parent = False
         return True
+
+    def keep_parent(self) -> None:
+        """Remember the weights that a fine-tuning begins with; they are to be beaten."""
+        self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
+        self.best_is_parent = True
 
     def result(self) -> Tensors:
         """The weights to give back: the best, or the average where nothing validates."""
-        return self.best if self.best is not None else dict(self.average.state_dict())
+        if self.best is None or self.best_loss is None:
+            return dict(self.average.state_dict())
+        return self.best
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything, on the CPU."""

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from ..device import precision
+from ..image import Image
 from ..inference.engine import Predictor, predict_window, tile_reader
 from ..model import Model
 from ..networks import UNet
@@ -25,6 +27,7 @@ from .setup import Setup
 FIT_PIXELS = 3_000_000
 """How many pixels the decoding parameters are fitted on."""
 ENOUGH_OBJECTS = 5
+UNREADABLE = (OSError, RuntimeError, ValueError)
 
 
 def fit_parameters(
@@ -41,6 +44,8 @@ def fit_parameters(
         if not (paint > 1).any():
             continue
         window = _around(paint > 1)
+        if np.prod([s.stop - s.start for s in window]) > FIT_PIXELS:  # far apart: one will do
+            window = _around(paint == paint[paint > 1][0])
         paint = paint[window]
         if examples and n_pixels + paint.size > FIT_PIXELS:
             continue
@@ -106,7 +111,7 @@ def _provenance(
             "name": image.name,
             "shape": list(image.shape),
             "axes": image.axes,
-            "sample": _hash(sample_pixels(image, setup.channels)),
+            "sample": _sample_hash(image, setup.channels),
             "paint": _hash(np.asarray(paint.array)),
         }
         for image, paint in zip(setup.images, setup.paints, strict=True)
@@ -118,6 +123,7 @@ def _provenance(
         "validation": [list(pair) for pair in history[-200:]],
         "best_validation": state.best_loss,
         "device": setup.device.type,
+        "precision": str(precision(setup.device)).removeprefix("torch."),
         "versions": {
             "napari-scribe": __version__,
             "torch": torch.__version__,
@@ -130,8 +136,24 @@ def _hash(array: npt.NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
-def _thumbnail(setup: Setup, side: int = 128) -> npt.NDArray[np.uint8]:
-    """The middle of the first image, its first channels as grey or colour."""
+def _sample_hash(image: Image, channels: Sequence[int]) -> str | None:
+    """A hash of the image's sample; None where the image cannot be read any more."""
+    try:
+        return _hash(sample_pixels(image, channels))
+    except UNREADABLE:
+        return None
+
+
+def _thumbnail(setup: Setup) -> npt.NDArray[np.uint8] | None:
+    """A picture of the first image; None where it cannot be read any more."""
+    try:
+        return _picture(setup)
+    except UNREADABLE:
+        return None
+
+
+def _picture(setup: Setup, side: int = 128) -> npt.NDArray[np.uint8]:
+    """The middle of the first frame, its first channels as grey or colour."""
     image = setup.images[0]
     shape = image.frame_shape(2)
     window = tuple(

@@ -123,12 +123,10 @@ def validate(
 def rescore_best(state: TrainState, data: Data, loss: Loss, dtype: torch.dtype) -> None:
     """Other data, other losses: the best so far is measured anew, so that it can be beaten.
 
-    Where nothing validates any more, there is no best: what is newest is given.
+    Where nothing validates, it has no loss, and what is newest is given.
     """
-    if state.best is None:
-        return
-    if not data.validation:
-        state.best, state.best_loss, state.best_is_parent = None, None, False
+    state.best_loss = None
+    if state.best is None or not data.validation:
         return
     current = {k: v.clone() for k, v in state.average.state_dict().items()}
     state.average.load_state_dict(state.best)

@@ -20,9 +20,9 @@ from ..targets import Head, Paint, TargetCoder
 from ..targets.paint import Labels, held_out
 from .augment import sample_at
 
-BLOCK = 1024
+BLOCK = {2: 1024, 3: 128}
 """Side of the blocks that large frames are cut into; blocks without paint are never read."""
-MARGIN = 128
+MARGIN = {2: 224, 3: 64}
 """What a block shows of its neighbours, so that patches and objects at its edge are whole."""
 PLACES = 4096
 """How many painted pixels of each kind a region remembers."""
@@ -185,8 +185,9 @@ class RegionLoader:
         survey: Survey,
         known: dict[tuple[int, Frame, tuple[int, ...]], Region],
     ) -> Region:
+        margin = MARGIN[labels.ndim]
         window = tuple(
-            slice(max(0, s.start - MARGIN), min(n, s.stop + MARGIN))
+            slice(max(0, s.start - margin), min(n, s.stop + margin))
             for s, n in zip(core, labels.shape, strict=True)
         )
         key = (i, frame, tuple(s.start for s in window))
@@ -247,7 +248,7 @@ def _blocks(shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
     """Cut a frame into blocks; frames up to one and a half blocks wide stay whole."""
     axes = []
     for n in shape:
-        count = max(1, round(n / BLOCK))
+        count = max(1, round(n / BLOCK[len(shape)]))
         edges = np.linspace(0, n, count + 1).astype(int)
         axes.append([slice(int(a), int(b)) for a, b in itertools.pairwise(edges)])
     return list(itertools.product(*axes))

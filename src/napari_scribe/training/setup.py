@@ -80,7 +80,13 @@ def set_up(
                 f"Class {new[0]} is painted, but the model to start from knows "
                 f"{list(start.painted)} only. Erase it, or train from nothing."
             )
-        painted, offset = start.painted, start.offset
+        if offset != start.offset:
+            kind = "ordinary masks" if start.offset else "paint, where 0 is unknown"
+            raise InputError(
+                f"The model to start from was trained on {kind}: give the same, or its classes "
+                "would change their values."
+            )
+        painted = start.painted
     chosen = _channels(images[0], channels, start)
     for image in images:
         if image.n_channels != images[0].n_channels:
@@ -124,16 +130,20 @@ def _painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...]
             found.add(1)
     if found and min(found) < 0:
         raise InputError("Paint needs values of 0 and up, this one has negative ones.")
+    if found and max(found) >= 2**31 - 1:
+        raise InputError(f"The label {max(found)} is too large: number the labels anew.")
     check_values({v for v in found if v > 0}, task)
     if len(found) > 256 and task == "classes":
         raise InputError(
             f"The paint has {len(found)} classes, more than 256. Are these objects? "
             "Then choose the task 'objects'."
         )
+    if task == "objects":
+        return (), 0
     offsets = {paint.offset for paint in paints}
     if len(offsets) > 1:
         raise InputError("Some paints are masks and others are not: use one kind of them.")
-    return (tuple(sorted(found)), offsets.pop()) if task == "classes" else ((), 0)
+    return tuple(sorted(found)), offsets.pop()
 
 
 def _normalization(

@@ -30,6 +30,10 @@ from .patches import Batch, PatchSampler, held_paint_is_telling, validation_batc
 from .regions import Layout, Region, RegionLoader
 from .setup import Setup, set_up
 
+UNCHECKED = (
+    "Too little is painted to hold anything out, so it cannot be checked whether fine-tuning "
+    "helps: paint more objects."
+)
 FINISH = 0.02
 """Share of ``seconds`` kept back for choosing the decoding parameters; at least half a second."""
 
@@ -237,8 +241,8 @@ class PaintData:
         """Learn from this paint from now on."""
         recipe, geometry = self.setup.recipe, self.state.network.geometry
         layout = Layout(self.setup.coder.heads, len(self.setup.channels))
-        self.paints = list(paints)
         self.regions = self.loader.load(paints, self.regions)
+        self.paints = list(paints)
         self.sampler = PatchSampler(self.regions, recipe, geometry, layout, self.state.generator)
         self.validation = (
             validation_batches(self.regions, recipe, geometry, layout)
@@ -269,11 +273,11 @@ def _run(
     def loss(logits: torch.Tensor, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         return total_loss(logits, values, weights, heads)
 
-    if resume is not None:
-        rescore_best(state, data, loss, dtype)
-    elif start is not None and data.validation:
-        state.keep_if_best(validate(state.average, data.validation, loss, dtype))
-    first = state.index
+    if start is not None and resume is None:
+        state.keep_parent()
+    rescore_best(state, data, loss, dtype)
+    first, version = state.index, data.version
+    word = UNCHECKED if start is not None and not data.validation else ""
     history: list[tuple[int, float]] = []
     try:
         for progress in learn(state, data, loss, dtype):
@@ -281,8 +285,9 @@ def _run(
             fraction = limits.fraction(progress.index - first, elapsed)
             if progress.validation is not None:
                 history.append((progress.index, progress.validation))
-            note = _take_paint(job, data, setup)
-            preview = _preview(job, setup, state, dtype)
+            preview, problem = _preview(job, setup, state, dtype)
+            note = " ".join(filter(None, (word, _take_paint(job, data, setup), problem)))
+            word = ""
             yield TrainStep(
                 progress.index,
                 progress.loss,
@@ -299,11 +304,13 @@ def _run(
             raise
         job.problem = f"The training broke off after step {state.index}: {error}"
     job.checkpoint = state.checkpoint()  # before the last look, which going on would not take
+    if data.version != version:
+        rescore_best(state, data, loss, dtype)
     if data.validation and (not history or history[-1][0] != state.index):
         last = validate(state.average, data.validation, loss, dtype)
         history.append((state.index, last))
         state.keep_if_best(last)
-    if start is not None and state.best_is_parent:
+    if start is not None and state.best_is_parent and state.best_loss is not None:
         job.kept_parent = not keep_worse
         if not keep_worse:
             return start
@@ -311,7 +318,11 @@ def _run(
     network = build_network(setup.recipe, len(setup.channels), setup.coder)
     network.load_state_dict({k: v.cpu() for k, v in state.result().items()})
     setup = replace(setup, paints=data.paints)
-    parameters = fit_parameters(setup, network, data.regions, dtype)
+    try:
+        parameters = fit_parameters(setup, network, data.regions, dtype)
+    except (RuntimeError, MemoryError, OSError, InputError) as error:
+        parameters = {}  # the defaults will do; the trained network must not be lost
+        job.problem = job.problem or f"The decoding could not be fitted: {error}"
     return assemble(setup, network.eval(), parameters, state, history, time.perf_counter() - began)
 
 
@@ -344,7 +355,10 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
         return ""
     if not any(np.asarray(paint.array).any() for paint in paints):
         return "All paint was erased: training goes on with what was there before."
-    data.load(paints)
+    try:
+        data.load(paints)
+    except InputError as error:
+        return f"{error} Training goes on with the paint from before."
     if setup.recipe.task == "classes":
         found: set[int] = set()
         for paint in paints:
@@ -354,10 +368,25 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
     return ""
 
 
-def _preview(job: TrainJob, setup: Setup, state: TrainState, dtype: torch.dtype) -> Preview | None:
+def _preview(
+    job: TrainJob, setup: Setup, state: TrainState, dtype: torch.dtype
+) -> tuple[Preview | None, str]:
+    """The preview that was asked for, or why there is none: it must not end the training."""
     request = job.take_request()
     if request is None:
-        return None
+        return None, ""
+    try:
+        return _predict(request, setup, state, dtype), ""
+    except (RuntimeError, MemoryError, OSError, InputError, IndexError) as error:
+        return None, f"No preview: {error}"
+
+
+def _predict(
+    request: tuple[int, Frame, tuple[slice, ...]],
+    setup: Setup,
+    state: TrainState,
+    dtype: torch.dtype,
+) -> Preview:
     index, frame, window = request
     coder = setup.coder
     predictor = Predictor(state.average, coder.heads, setup.device, dtype)

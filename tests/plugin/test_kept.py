@@ -1,0 +1,78 @@
+"""Kept models, settings, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_scribe.device import home
+from napari_scribe.errors import InputError
+from napari_scribe.image import Image
+from napari_scribe.model import kept_models, model_folder
+from napari_scribe.plugin.kept import duration, in_words, kept, new_model_path, size_in_words
+from napari_scribe.plugin.settings import recall, remember
+
+
+def test_each_model_gets_a_file_of_its_own() -> None:
+    model_folder().mkdir(parents=True)
+    first = new_model_path("my cells: ch/0")
+    first.touch()
+    second = new_model_path("my cells: ch/0")
+    assert first.parent == model_folder()
+    assert first.name.startswith("my cells- ch-0 20")
+    assert second != first
+    assert second.name.endswith("(2).zip")
+    assert new_model_path("...").name.startswith("model 20")
+
+
+def test_kept_models_are_those_of_the_core() -> None:
+    model_folder().mkdir(parents=True)
+    for name in ("a.zip", "b.zip", "c.txt"):
+        (model_folder() / name).touch()
+    assert set(kept()) == set(kept_models()) == {model_folder() / "a.zip", model_folder() / "b.zip"}
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "thing.zip"
+    if content is None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model.json", json.dumps({"format": "other"}))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"thing\.zip is not a model of napari-scribe"):
+        in_words(path)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-1, "0 s"), (7.4, "7 s"), (61, "1:01 min"), (3700, "1:01 h")]
+)
+def test_times_are_short(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_an_image_in_words() -> None:
+    image = Image(
+        np.zeros((2, 30, 40)), "CYX", scale={"X": 0.5, "Y": 0.5}, units={"X": "micrometer"}
+    )
+    assert size_in_words(image) == "30 x 40 px, 2 channels, 0.5 \N{MICRO SIGN}m/px"
+    assert size_in_words(Image(np.zeros((30, 40)))) == "30 x 40 px"
+
+
+def test_settings_are_kept() -> None:
+    assert recall("train") == {}
+    remember("train", {"minutes": 3})
+    remember("segment", {"tile": 64})
+    assert recall("train") == {"minutes": 3}
+
+
+@pytest.mark.parametrize("broken", ["", "[1]", '{"train": 3}', "{"])
+def test_broken_settings_are_as_good_as_none(broken: str) -> None:
+    (home() / "settings.json").write_text(broken)
+    assert recall("train") == {}
+    remember("train", {"minutes": 1})
+    assert recall("train") == {"minutes": 1}

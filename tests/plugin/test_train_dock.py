@@ -1,0 +1,424 @@
+"""The Train dock: the four steps, and everything that can go wrong on the way."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_scribe.evaluation.metrics import evaluate
+from napari_scribe.model import kept_models, load_model
+from napari_scribe.plugin.layers import note
+from napari_scribe.plugin.train_dock import TrainDock
+from napari_scribe.samples import Sample
+
+LONG = 60_000
+"""Milliseconds that a test waits at most; a busy machine is slow."""
+SMALL = {"network.width": 4, "network.depth": 2, "training.patch": 32, "training.batch": 2}
+
+
+@pytest.fixture
+def dock(docks: Callable[[type], Any]) -> Any:
+    """The Train dock, set to a small network."""
+    made = docks(TrainDock)
+    made.form.more.recipe.set_changes(SMALL)
+    return made
+
+
+class Watch:
+    """What a dock's training tells."""
+
+    def __init__(self, dock: Any, qtbot: Any) -> None:
+        self.dock, self.qtbot = dock, qtbot
+        self.steps: list[Any] = []
+        dock.training.stepped.connect(self.steps.append)
+
+    def until_step(self, n: int) -> None:
+        self.qtbot.waitUntil(
+            lambda: bool(self.steps) and self.steps[-1].index >= n, timeout=LONG
+        )
+
+    def until_idle(self) -> None:
+        self.qtbot.waitUntil(lambda: not self.dock.runner.is_running, timeout=LONG)
+
+    def previews(self) -> list[Any]:
+        return [step.preview for step in self.steps if step.preview is not None]
+
+
+@pytest.fixture
+def watch(dock: Any, qtbot: Any) -> Watch:
+    return Watch(dock, qtbot)
+
+
+def layer(viewer: Any, name: str) -> Any:
+    return viewer.layers[name]
+
+
+def test_the_four_steps(
+    docks: Callable[[type], Any], painted: Any, sample: Sample, qtbot: Any
+) -> None:
+    """Open, train, paint more while it trains, stop, continue, segment: and it is right."""
+    dock = docks(TrainDock)
+    watch = Watch(dock, qtbot)
+    assert dock.form.image.layer.value.name == "nuclei"
+    assert dock.form.paint.value.name == "nuclei annotations"
+    dock.train()
+    qtbot.waitUntil(lambda: "nuclei preview" in painted.layers, timeout=LONG)
+    assert dock.stop_button.isEnabled()
+    assert not dock.train_button.isEnabled()
+
+    paint = layer(painted, "nuclei annotations")
+    unpainted = np.setdiff1d(sample.truth[paint.data == 0], sample.truth[paint.data > 0])
+    paint.data_setitem(np.nonzero(sample.truth == unpainted[-1]), 20)
+    qtbot.waitUntil(lambda: (dock.training._sent == 20).any(), timeout=LONG)
+    assert dock.runner.job._paints is not None or dock.runner.job.take_paint() is None
+    first = layer(painted, "nuclei preview").data.copy()
+    n = len(watch.previews())
+    qtbot.waitUntil(lambda: len(watch.previews()) > n + 1, timeout=LONG)
+    assert not np.array_equal(layer(painted, "nuclei preview").data, first)
+
+    dock.stop()
+    watch.until_idle()
+    assert dock.message.text.startswith("Kept as nuclei 20")
+    stopped_at = watch.steps[-1].index
+    dock.go_on()
+    watch.until_step(stopped_at + 150)
+    dock.stop()
+    watch.until_idle()
+    assert len(kept_models()) == 2
+    assert dock.curves.steps[-1] > stopped_at
+    assert dock.curves.validation
+
+    dock.segment()
+    watch.until_idle()
+    result = layer(painted, "nuclei labels")
+    assert evaluate(result.data, sample.truth).ap[0] >= 0.8
+    assert "objects in" in dock.message.text
+    assert not layer(painted, "nuclei preview").visible
+
+
+def test_results_lie_on_the_image(dock: Any, watch: Watch, painted: Any) -> None:
+    painted.layers["nuclei"].translate = (30, 40)
+    painted.layers["nuclei annotations"].translate = (30, 40)
+    dock.train()
+    watch.until_step(5)
+    dock.stop()
+    watch.until_idle()
+    dock.segment()
+    watch.until_idle()
+    image = painted.layers["nuclei"]
+    for name in ("nuclei preview", "nuclei labels"):
+        made = painted.layers[name]
+        assert np.allclose(made.scale, image.scale)
+        assert np.allclose(made.translate, image.translate)
+        assert made.units == image.units
+        assert note(made)["source"] == "nuclei"
+
+
+def test_training_ends_by_itself_and_says_when(dock: Any, watch: Watch) -> None:
+    dock.form.more.minutes.value = 0.1  # the shortest time that the field shows
+    dock.train()
+    watch.until_step(3)
+    assert dock.progress.format() == "Preparing" or "left" in dock.progress.format()
+    watch.until_idle()
+    assert watch.steps[-1].fraction > 0.9
+    assert 4 < watch.steps[-1].elapsed < 8
+    assert dock.trained.path.exists()
+    assert load_model(dock.trained.path).provenance["steps"] >= watch.steps[-1].index
+
+
+def test_a_kept_model_can_be_started_from(dock: Any, watch: Watch) -> None:
+    dock.train()
+    watch.until_step(5)
+    dock.stop()
+    watch.until_idle()
+    start = dock.form.more.start
+    assert start.value() is None
+    start.set_value(dock.trained.path)
+    assert "Objects, 2D" in start.info.text()
+    dock.form.more.recipe.set_changes({"network.width": 2, "training.batch": 1})
+    dock.train()
+    watch.until_idle_or(20) if hasattr(watch, "until_idle_or") else watch.until_step(5)
+    dock.stop()
+    watch.until_idle()
+    assert dock.trained.model.recipe.network.width == 4
+    assert dock.message.text.startswith(("Kept as", "Training on this paint did not improve"))
+
+
+def test_stop_before_the_first_step(dock: Any, watch: Watch) -> None:
+    dock.train()
+    dock.stop()
+    watch.until_idle()
+    assert "Stopped" in dock.message.text or dock.trained is not None
+    assert dock.train_button.isEnabled()
+
+
+def test_settings_are_remembered_and_reset(docks: Callable[[type], Any], qtbot: Any) -> None:
+    dock = docks(TrainDock)
+    dock.form.task.value = "classes"
+    dock.form.more.minutes.value = 7.5
+    dock.form.more.recipe.set_changes({"network.width": 8})
+    dock.form.value()
+    other = docks(TrainDock)
+    assert other.form.task.value == "classes"
+    assert other.form.more.minutes.value == 7.5
+    assert other.form.more.recipe.changes() == {"network.width": 8}
+    other.form.more.reset.click()
+    assert other.form.task.value == "objects"
+    assert other.form.more.minutes.value == 2.0
+    assert other.form.more.recipe.changes() == {}
+
+
+# What can be wrong with the input
+
+
+def expect(dock: Any, watch: Watch, said: str) -> None:
+    dock.train()
+    watch.until_idle()
+    assert said in dock.message.text
+    assert dock.train_button.isEnabled()
+    assert not kept_models()
+
+
+def test_without_an_image(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer()
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    assert "Open an image first" in dock.form.image.info.text()
+    assert not dock.train_button.isEnabled()
+    dock.train()
+    assert "Open an image first" in dock.message.text
+    viewer.add_image(np.zeros((40, 50)))
+    assert dock.form.image.info.text() == "40 x 50 px"
+    dock.train()
+    assert "press New" in dock.message.text
+    dock.new_annotations = dock.form.new.click()
+    assert dock.form.paint.value.name == "Image annotations"
+    dock.close_down()
+
+
+def test_without_paint(dock: Any, watch: Watch, painted: Any) -> None:
+    painted.layers["nuclei annotations"].data[:] = 0
+    expect(dock, watch, "Nothing is painted yet")
+
+
+def test_background_alone(dock: Any, watch: Watch, painted: Any) -> None:
+    paint = painted.layers["nuclei annotations"].data
+    paint[paint > 1] = 0
+    expect(dock, watch, "The paint holds no object")
+    assert "--" not in dock.message.text
+
+
+def test_one_class_alone(dock: Any, watch: Watch, painted: Any) -> None:
+    paint = painted.layers["nuclei annotations"].data
+    paint[paint > 1] = 0
+    dock.form.task.value = "classes"
+    expect(dock, watch, "Only class 1 is painted")
+
+
+def test_paint_of_another_shape(dock: Any, watch: Watch, painted: Any) -> None:
+    painted.layers["nuclei annotations"].data = np.ones((100, 90), np.uint16)
+    expect(dock, watch, "New annotations")
+
+
+def test_paint_of_another_image(dock: Any, watch: Watch, painted: Any, sample: Sample) -> None:
+    other = painted.add_image(sample.image, name="other", scale=(0.5, 0.5), units=("um", "um"))
+    dock.form.image.layer.value = other
+    dock.train()
+    assert dock.message.text == "nuclei annotations was made for nuclei. Use it for other?"
+    dock.message.answers["Choose others"].click()
+    assert not dock.runner.is_running
+    dock.train()
+    dock.message.answers["Use them"].click()
+    watch.until_step(2)
+    dock.stop()
+    watch.until_idle()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_pixels_that_are_no_numbers(dock: Any, watch: Watch, painted: Any, bad: float) -> None:
+    pixels = painted.layers["nuclei"].data.astype(np.float32)
+    pixels[7, 9] = bad
+    painted.layers["nuclei"].data = pixels
+    expect(dock, watch, "NaN or infinite pixels")
+
+
+def test_a_constant_image(dock: Any, watch: Watch, painted: Any) -> None:
+    painted.layers["nuclei"].data = np.full((256, 256), 7, np.uint8)
+    expect(dock, watch, "every pixel has the same value")
+
+
+def test_a_3d_network_on_a_2d_image(dock: Any, watch: Watch) -> None:
+    dock.form.more.dimensions.value = 3
+    expect(dock, watch, "a 3D model needs a Z axis")
+
+
+def test_axes_that_do_not_fit(dock: Any, watch: Watch) -> None:
+    dock.form.image.axes.setText("TYX")
+    expect(dock, watch, "has 2 axes")
+
+
+def test_a_model_to_start_from_that_is_none(dock: Any, watch: Watch, tmp_path: Any) -> None:
+    path = tmp_path / "letter.zip"
+    path.write_text("Dear Sir")
+    dock.form.more.start.set_value(path)
+    assert "is not a model" in dock.form.more.start.info.text()
+    expect(dock, watch, "is not a model of napari-scribe")
+
+
+def test_a_model_to_start_from_for_another_task(dock: Any, watch: Watch) -> None:
+    dock.train()
+    watch.until_step(2)
+    dock.stop()
+    watch.until_idle()
+    dock.form.more.start.set_value(dock.trained.path)
+    dock.form.task.value = "classes"
+    dock.train()
+    watch.until_idle()
+    assert "answers objects, but classes are painted" in dock.message.text
+
+
+def test_nuclei_painted_as_background_are_asked_about(
+    dock: Any, watch: Watch, painted: Any
+) -> None:
+    paint = painted.layers["nuclei annotations"]
+    data = np.where(paint.data > 1, 1, 0).astype(np.uint16)
+    paint.data = data.copy()
+    dock.train()
+    watch.until_idle()
+    assert "Are they objects?" in dock.message.text
+    dock.message.answers["They are objects"].click()
+    watch.until_step(2)
+    dock.stop()
+    watch.until_idle()
+    assert len(np.unique(paint.data)) > 5
+    paint.undo()
+    assert np.array_equal(paint.data, data)
+
+
+def test_leave_it_is_an_answer_too(dock: Any, watch: Watch, painted: Any) -> None:
+    paint = painted.layers["nuclei annotations"]
+    data = np.maximum(paint.data.astype(int) - 1, 0).astype(np.uint16)
+    paint.data = np.where(sample_strokes(paint.data), 0, data).astype(np.uint16)
+    dock.train()
+    watch.until_idle()
+    assert "ordinary mask" in dock.message.text
+    before = paint.data.copy()
+    dock.message.answers["Leave it"].click()
+    watch.until_step(2)
+    dock.stop()
+    watch.until_idle()
+    assert np.array_equal(paint.data, before)
+
+
+def sample_strokes(paint: np.ndarray) -> np.ndarray:
+    return paint == 1
+
+
+# What can happen while it runs
+
+
+def test_two_jobs_at_once(dock: Any, watch: Watch, docks: Callable[[type], Any]) -> None:
+    dock.train()
+    watch.until_step(2)
+    other = docks(TrainDock)
+    other.train()
+    assert "Training on nuclei is still running" in other.message.text
+    dock.stop()
+    watch.until_idle()
+    assert dock.trained.path.exists()
+
+
+@pytest.mark.parametrize("name", ["nuclei", "nuclei annotations"])
+def test_a_layer_is_removed_while_it_trains(
+    dock: Any, watch: Watch, painted: Any, name: str
+) -> None:
+    dock.train()
+    watch.until_step(2)
+    painted.layers.remove(name)
+    assert f"{name} was removed" in dock.message.text
+    n = watch.steps[-1].index
+    watch.until_step(n + 20)
+    dock.stop()
+    watch.until_idle()
+    assert dock.trained.path.exists()
+    assert dock.segment_button.isEnabled() == (name != "nuclei")
+
+
+def test_a_preview_that_is_removed_does_not_come_back(
+    dock: Any, watch: Watch, painted: Any, qtbot: Any
+) -> None:
+    dock.train()
+    qtbot.waitUntil(lambda: "nuclei preview" in painted.layers, timeout=LONG)
+    painted.layers.remove("nuclei preview")
+    n = len(watch.previews())
+    qtbot.wait(2500)
+    assert len(watch.previews()) <= n + 1
+    dock.stop()
+    watch.until_idle()
+
+
+def test_paint_of_another_shape_while_it_trains(
+    dock: Any, watch: Watch, painted: Any, qtbot: Any
+) -> None:
+    dock.train()
+    watch.until_step(2)
+    painted.layers["nuclei annotations"].data = np.ones((100, 90), np.uint16)
+    qtbot.waitUntil(lambda: "Training goes on" in dock.message.text, timeout=LONG)
+    n = watch.steps[-1].index
+    watch.until_step(n + 10)
+    dock.stop()
+    watch.until_idle()
+    assert dock.trained.path.exists()
+
+
+def test_the_viewer_is_closed_while_it_trains(
+    make_napari_viewer: Any, sample: Sample, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(sample.image, name="nuclei")
+    viewer.add_labels(sample.paint.astype(np.uint16), name="paint")
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    dock.form.more.recipe.set_changes(SMALL)
+    watch = Watch(dock, qtbot)
+    dock.train()
+    watch.until_step(3)
+    viewer.close()
+    qtbot.waitUntil(lambda: bool(kept_models()), timeout=LONG)
+    load_model(kept_models()[0])
+
+
+def test_the_dock_is_closed_while_it_trains(dock: Any, watch: Watch, painted: Any) -> None:
+    dock.train()
+    watch.until_step(3)
+    n = len(watch.steps)
+    painted.window.remove_dock_widget(dock.parent())
+    assert not dock.runner.is_running
+    assert len(kept_models()) == 1
+    assert len(watch.steps) == n
+
+
+def test_nothing_stays_of_a_closed_dock(painted: Any, qtbot: Any) -> None:
+    dock = TrainDock(painted)
+    painted.window.add_dock_widget(dock)
+    dock.form.more.recipe.set_changes(SMALL)
+    watch = Watch(dock, qtbot)
+    dock.train()
+    watch.until_step(3)
+    training = weakref.ref(dock.training)
+    paint = painted.layers["nuclei annotations"]
+    painted.window.remove_dock_widget(dock.parent())
+    assert not [c for c in paint.events.paint.callbacks if "TrainRun" in repr(c)]
+    gone = weakref.ref(dock)
+    del dock, watch
+    qtbot.wait(50)
+    gc.collect()
+    assert gone() is None
+    assert training() is None
+    paint.paint((5, 5), 3)
+    painted.layers.remove("nuclei")
