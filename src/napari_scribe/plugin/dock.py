@@ -70,6 +70,12 @@ class Dock(QWidget):
                 self._is_docked = True
             elif self._is_docked:
                 self.close_down()
+                QTimer.singleShot(0, self._delete_orphan)
+
+    def _delete_orphan(self) -> None:
+        """Qt's connections hold on to a widget that nobody has any more."""
+        if self.parent() is None:
+            self.deleteLater()
 
     def _warm_up(self) -> None:
         """Get torch ready before it is needed; what fails here is told when a job begins."""

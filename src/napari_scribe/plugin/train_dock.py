@@ -180,6 +180,8 @@ class TrainDock(Dock):
             self.message.error(ended.error)
         elif isinstance(ended.value, Trained):
             self._keep(ended.value)
+        else:
+            self.message.info("Stopped before the first step: there is nothing to keep yet.")
         self._show_state()
 
     def _keep(self, trained: Trained) -> None:
