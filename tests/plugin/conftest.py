@@ -66,3 +66,12 @@ def docks(qtbot: Any, painted: Any) -> Iterator[Callable[[type], Any]]:
     yield make
     for dock in made:
         dock.close_down()
+
+
+@pytest.fixture(scope="session")
+def model(sample: Sample) -> Any:
+    """A small model that finds the sample's nuclei."""
+    import napari_scribe as ns
+
+    recipe = ns.Recipe().changed({"network.width": 8, "network.depth": 2, "training.patch": 64})
+    return ns.run(ns.train([sample.image], [sample.paint], recipe, steps=150))

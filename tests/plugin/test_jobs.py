@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from napari_scribe.errors import InputError
-from napari_scribe.plugin.jobs import Ended, Question, Runner, explain, for_the_viewer
+from napari_scribe.plugin.jobs import Ended, Question, Runner
+from napari_scribe.plugin.wording import explain, for_the_viewer
 from napari_scribe.progress import Job
 
 
@@ -227,9 +228,10 @@ def test_no_thread_and_nothing_of_a_job_stays(viewer: Any, qtbot: Any) -> None:
     runner = Runner(viewer)
     heard = Listener(runner)
     runner.start("Counting", counting(20, pause=0.01), result)
-    qtbot.waitUntil(lambda: bool(heard.records))
+    records, ended = heard.records, heard.ended
+    qtbot.waitUntil(lambda: bool(records))
     job = weakref.ref(runner.job)
-    qtbot.waitUntil(lambda: bool(heard.ended))
+    qtbot.waitUntil(lambda: bool(ended))
     qtbot.waitUntil(lambda: not GeneratorWorker._worker_set)
     gone = weakref.ref(runner)
     del runner, heard
@@ -254,10 +256,18 @@ def test_the_thread_gives_way_to_the_viewer(runner: Runner, qtbot: Any) -> None:
     assert heard.ended[0].value > os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def test_messages_leave_the_command_line_out() -> None:
-    said = for_the_viewer(
-        "It needs a Z axis. Name it with --axes (for example ZYX), or use a 2D model."
-    )
-    assert said == "It needs a Z axis. Write ZYX under Axes, or use a 2D model."
-    assert "--" not in for_the_viewer("make it an ordinary mask (--complete, or Paint.from_mask).")
+@pytest.mark.parametrize(
+    ("core", "viewer"),
+    [
+        ("Name it with --axes (for example ZYX), or not.", "Write ZYX under Axes, or not."),
+        ("Check the axes of this one (--axes).", "Check the axes of this one."),
+        ("Name one, for example --axes ZYX.", "Name one, for example ZYX under Axes."),
+        ("Paint it; or make a mask (--complete, or Paint.from_mask).", "Paint it."),
+    ],
+)
+def test_messages_leave_the_command_line_out(core: str, viewer: str) -> None:
+    assert for_the_viewer(core) == viewer
+
+
+def test_what_nobody_foresaw_is_told() -> None:
     assert "terminal" in explain(ValueError("what"))

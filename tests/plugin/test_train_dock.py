@@ -38,9 +38,7 @@ class Watch:
         dock.training.stepped.connect(self.steps.append)
 
     def until_step(self, n: int) -> None:
-        self.qtbot.waitUntil(
-            lambda: bool(self.steps) and self.steps[-1].index >= n, timeout=LONG
-        )
+        self.qtbot.waitUntil(lambda: bool(self.steps) and self.steps[-1].index >= n, timeout=LONG)
 
     def until_idle(self) -> None:
         self.qtbot.waitUntil(lambda: not self.dock.runner.is_running, timeout=LONG)

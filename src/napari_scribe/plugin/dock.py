@@ -10,9 +10,10 @@ from typing import Any
 from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from .jobs import Runner, warm_up
+from .jobs import Runner
 from .layers import real_viewer
 from .parts import Message, Progress, scrolled, theme_colors
+from .ready import warm_up
 
 WARM_UP_AFTER = 300
 """Milliseconds from opening a dock until torch is imported, in a thread."""

@@ -20,6 +20,8 @@ from qtpy.QtCore import QObject, Signal
 
 from ..errors import InputError
 from ..progress import Job
+from .ready import load_torch
+from .wording import explain, for_the_viewer
 
 log = logging.getLogger("napari_scribe")
 
@@ -234,7 +236,7 @@ class _named(partial):
 def _drive(control: _Control) -> Generator[Any, None, None]:
     """The whole of a job, in its thread. Never raises: errors are records."""
     try:
-        _load_torch()
+        load_torch()
         control.job = job = control.begin()
         if control.is_stopped:
             yield Ended()
@@ -271,62 +273,3 @@ def _let_the_viewer_go_first() -> None:
     if sys.platform.startswith("linux"):
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-
-
-def warm_up() -> str:
-    """Load torch and train a tiny network for one step, so that the first Train starts at once.
-
-    Returns
-    -------
-    text
-        What the user should know about a GPU that is not used.
-    """
-    import numpy as np
-
-    from ..device import unseen_gpu
-    from ..progress import run
-    from ..recipe import Recipe
-    from ..training.train import train
-
-    values = {"network.depth": 1, "network.width": 2, "training.patch": 16, "training.batch": 1}
-    paint = np.ones((32, 32), np.uint8)
-    paint[:16] = 2
-    run(train([np.eye(32, dtype=np.float32)], [paint], Recipe().changed(values), steps=1))
-    return unseen_gpu()
-
-
-def _load_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except (ImportError, OSError) as error:
-        raise InputError(
-            f"PyTorch cannot be loaded ({str(error).splitlines()[0]}). On Windows this happens "
-            "when napari's windows are loaded first: start napari with  python -c \"import torch, "
-            'napari; napari.Viewer(); napari.run()"  and try again. Elsewhere, install torch anew.'
-        ) from None
-
-
-def explain(error: Exception) -> str:
-    """An unforeseen error in words; its traceback is in the log."""
-    text = (str(error).splitlines() or [""])[0]
-    out_of_memory = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in text.lower() or "not enough memory" in text.lower())
-    )
-    if out_of_memory:
-        return (
-            "Not enough memory. Under More settings choose a smaller patch, batch or tile, or the "
-            "device cpu, and try again."
-        )
-    return f"Something went wrong ({type(error).__name__}: {text}). The terminal has the details."
-
-
-def for_the_viewer(message: str) -> str:
-    """A message of the core without what only makes sense on the command line."""
-    for flag, here in (
-        (" (--complete, or Paint.from_mask)", " first"),
-        (" (--axes)", ""),
-        ("Name it with --axes (for example ZYX)", "Write ZYX under Axes"),
-    ):
-        message = message.replace(flag, here)
-    return message.replace("--axes", "axes")

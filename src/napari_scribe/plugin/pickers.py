@@ -192,6 +192,7 @@ class ModelPicker(QWidget):
         super().__init__()
         self._none = none
         self._files: list[Path] = []
+        self._is_chosen = False
         self.combo = ComboBox(choices=self._choices, nullable=False)
         self.combo.tooltip = "Models that were trained here are kept, the newest first"
         self.combo.native.setMinimumContentsLength(8)
@@ -208,6 +209,7 @@ class ModelPicker(QWidget):
         layout.addWidget(line)
         layout.addWidget(self.info)
         self.combo.changed.connect(self._describe)
+        self.combo.native.activated.connect(self._on_chosen)
         self._describe()
 
     def value(self) -> Path | None:
@@ -217,6 +219,7 @@ class ModelPicker(QWidget):
 
     def set_value(self, path: Path) -> None:
         """Choose a file."""
+        self._is_chosen = True
         if path not in self._choice_values():
             self._files.insert(0, path)
         self.combo.reset_choices()
@@ -224,10 +227,19 @@ class ModelPicker(QWidget):
         self._describe()
 
     def refresh(self) -> None:
-        """Look for kept models again."""
-        if self._choice_values() != list(self.combo.choices):
+        """Look for kept models again; the newest is chosen, unless the user chose another."""
+        choices, before = self._choice_values(), self.combo.value
+        if choices == list(self.combo.choices):
+            return
+        with self.combo.changed.blocked():
+            self.combo.native.clear()  # magicgui would put new ones last
             self.combo.reset_choices()
-            self._describe()
+            if (self._is_chosen or self._none) and before in choices:
+                self.combo.value = before
+        self._describe()
+
+    def _on_chosen(self, _index: int) -> None:
+        self._is_chosen = True
 
     def _choices(self, _widget: Any = None) -> list[tuple[str, Any]]:
         first = [(self._none, self._none)] if self._none else []

@@ -1,0 +1,36 @@
+"""What is said when something goes wrong."""
+
+from __future__ import annotations
+
+import re
+
+
+def explain(error: Exception) -> str:
+    """An unforeseen error in words; its traceback is in the log."""
+    text = (str(error).splitlines() or [""])[0]
+    out_of_memory = isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("out of memory" in text.lower() or "not enough memory" in text.lower())
+    )
+    if out_of_memory:
+        return (
+            "Not enough memory. Under More settings choose a smaller patch, batch or tile, or the "
+            "device cpu, and try again."
+        )
+    return f"Something went wrong ({type(error).__name__}: {text}). The terminal has the details."
+
+
+def for_the_viewer(message: str) -> str:
+    """A message of the core without what only makes sense on the command line."""
+    for flag, here in _IN_THE_VIEWER:
+        message = re.sub(flag, here, message)
+    return message
+
+
+_IN_THE_VIEWER = (
+    (r"; [^;.]*\(--complete[^)]*\)", ""),
+    (r"Name it with --axes \(for example (\w+)\)", r"Write \1 under Axes"),
+    (r" \(--[^)]*\)", ""),
+    (r"--axes (\w+)", r"\1 under Axes"),
+    (r" with --\w+", ""),
+)

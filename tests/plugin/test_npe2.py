@@ -1,0 +1,58 @@
+"""What napari finds through the manifest: docks, samples, the command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_scribe.errors import InputError
+from napari_scribe.plugin.layers import note
+from napari_scribe.plugin.segment_dock import SegmentDock
+from napari_scribe.plugin.train_dock import TrainDock
+
+
+@pytest.mark.parametrize(("name", "kind"), [("Train", TrainDock), ("Segment", SegmentDock)])
+def test_docks(viewer: Any, name: str, kind: type) -> None:
+    _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", name)
+    assert isinstance(dock, kind)
+    assert type(dock.viewer).__name__ == "Viewer"  # not a proxy
+    viewer.add_image(np.zeros((9, 40, 50)), name="stack")
+    picker = dock.form.image if name == "Train" else dock.image
+    assert picker.layer.current_choice == "stack"
+    viewer.layers["stack"].name = "other"
+    assert picker.layer.current_choice == "other"
+    viewer.layers.clear()
+    assert picker.layer.value is None
+    with pytest.raises(InputError, match="Open an image first"):
+        picker.image()
+    dock.close_down()
+
+
+@pytest.mark.parametrize(("key", "side"), [("nuclei", 512), ("nuclei_large", 2048)])
+def test_samples(viewer: Any, key: str, side: int) -> None:
+    image, paint = viewer.open_sample("napari-scribe", key)
+    assert image.data.shape == paint.data.shape == (side, side)
+    assert str(image.units[0]) == "micrometer"
+    assert np.allclose(image.scale, 0.5)
+    assert len(np.unique(paint.data)) == 12  # unknown, background, ten nuclei
+    assert note(paint) == {"purpose": "annotations", "source": image.name}
+
+
+def test_the_sample_is_ready_to_train(viewer: Any) -> None:
+    viewer.open_sample("napari-scribe", "nuclei")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Train")
+    given = dock.form.value()
+    assert given.image.name == "nuclei"
+    assert given.paint.max() == 11
+    dock.close_down()
+
+
+def test_new_annotations_from_the_menu(viewer: Any) -> None:
+    from npe2 import PluginManager
+
+    image = viewer.add_image(np.zeros((40, 50)), name="cells")
+    PluginManager.instance().commands.execute("napari-scribe.new_annotations")
+    assert viewer.layers[-1].name == "cells annotations"
+    assert viewer.layers[-1].data.shape == image.data.shape
