@@ -257,6 +257,7 @@ def test_a_3d_network_on_a_2d_image(dock: Any, watch: Watch) -> None:
 def test_axes_that_do_not_fit(dock: Any, watch: Watch) -> None:
     dock.form.image.axes.setText("TYX")
     expect(dock, watch, "has 2 axes")
+    assert "--" not in dock.message.text
 
 
 def test_a_model_to_start_from_that_is_none(dock: Any, watch: Watch, tmp_path: Any) -> None:

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from .kept import duration
+from .wording import for_the_viewer
 
 
 def theme_colors(viewer: Any) -> dict[str, str]:
@@ -104,6 +105,8 @@ def button(text: str, tooltip: str, pressed: Callable[[], Any]) -> QPushButton:
     return made
 
 
+ERROR = "#e0414f"
+"""napari's own is too dark for a line on a dark ground."""
 SHOW_EVERY = 0.25
 """Seconds between two states of a progress bar: each one makes the window draw itself anew."""
 LINE = 24
@@ -178,7 +181,7 @@ class Message(QFrame):
 
     def error(self, text: str) -> None:
         """Say what went wrong."""
-        self._show(text, "#e0414f")
+        self._show(for_the_viewer(text), ERROR)
 
     def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
         """Ask; each answer is a button, which also takes the question away."""
