@@ -121,7 +121,9 @@ def save(shown: Any, name: str) -> None:
         shown.save(str(path))
         picture = Image.open(path).convert("RGB")
     path = IMAGES / f"{name}.png"
-    picture.quantize(200, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
     print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size // 1024} KB")
 
 

@@ -14,7 +14,7 @@ from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.model import kept_models, load_model
 from napari_scribe.plugin.layers import note
 from napari_scribe.plugin.train_dock import TrainDock
-from napari_scribe.samples import Sample
+from napari_scribe.samples import Sample, nuclei
 
 LONG = 60_000
 """Milliseconds that a test waits at most; a busy machine is slow."""
@@ -73,7 +73,7 @@ def test_the_four_steps(
     unpainted = np.setdiff1d(sample.truth[paint.data == 0], sample.truth[paint.data > 0])
     paint.data_setitem(np.nonzero(sample.truth == unpainted[-1]), 20)
     qtbot.waitUntil(lambda: (dock.training._sent == 20).any(), timeout=LONG)
-    assert dock.runner.job._paints is not None or dock.runner.job.take_paint() is None
+    qtbot.waitUntil(lambda: dock.runner.job._paints is None, timeout=LONG)  # taken over
     first = layer(painted, "nuclei preview").data.copy()
     n = len(watch.previews())
     qtbot.waitUntil(lambda: len(watch.previews()) > n + 1, timeout=LONG)
@@ -123,9 +123,86 @@ def test_training_ends_by_itself_and_says_when(dock: Any, watch: Watch) -> None:
     watch.qtbot.waitUntil(lambda: dock.progress.format().endswith("s left"), timeout=LONG)
     watch.until_idle()
     assert watch.steps[-1].fraction > 0.9
-    assert 4 < watch.steps[-1].elapsed < 8
+    assert watch.steps[-1].elapsed > 4
     assert dock.trained.path.exists()
     assert load_model(dock.trained.path).provenance["steps"] >= watch.steps[-1].index
+
+
+def test_classes(dock: Any, watch: Watch, painted: Any, sample: Sample) -> None:
+    paint = painted.layers["nuclei annotations"]
+    paint.data = np.minimum(paint.data, 2)
+    dock.form.task.value = "classes"
+    assert "first class" in dock.form.hint.text()
+    dock.train()
+    watch.until_step(150)
+    dock.stop()
+    watch.until_idle()
+    dock.segment()
+    watch.until_idle()
+    found = painted.layers["nuclei labels"].data
+    assert set(np.unique(found)) == {1, 2}
+    assert ((found == 2) == (sample.truth > 0)).mean() > 0.8
+    assert "2 classes in" in dock.message.text
+
+
+def test_a_stack_is_previewed_where_one_looks(
+    dock: Any, watch: Watch, painted: Any, sample: Sample, qtbot: Any
+) -> None:
+    stack = np.stack([sample.image] * 4)
+    film = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
+    dock.form.image.layer.value = film
+    dock.form.new.click()
+    painted.layers["film annotations"].data[1] = sample.paint
+    painted.dims.set_current_step(0, 2)
+    dock.train()
+    qtbot.waitUntil(lambda: "film preview" in painted.layers, timeout=LONG)
+    preview = painted.layers["film preview"]
+    assert preview.data.shape == (1, 256, 256)
+    assert preview.translate[0] == 2
+    painted.dims.set_current_step(0, 3)
+    qtbot.waitUntil(lambda: preview.translate[0] == 3, timeout=LONG)
+    dock.stop()
+    watch.until_idle()
+
+
+def test_a_volume_in_3d(dock: Any, watch: Watch, painted: Any, qtbot: Any) -> None:
+    volume = nuclei((16, 48, 48))
+    layer = painted.add_image(volume.image, name="volume", axis_labels=("z", "y", "x"))
+    dock.form.image.layer.value = layer
+    dock.form.new.click()
+    painted.layers["volume annotations"].data[:] = volume.paint
+    assert dock.form.more.dimensions.native.isVisibleTo(dock.form.more)
+    dock.form.more.dimensions.value = 3
+    dock.form.more.recipe.set_changes({**SMALL, "network.depth": 1, "training.patch": 16})
+    dock.train()
+    qtbot.waitUntil(lambda: "volume preview" in painted.layers, timeout=LONG)
+    assert painted.layers["volume preview"].data.shape == (16, 48, 48)
+    dock.stop()
+    watch.until_idle()
+    dock.segment()
+    watch.until_idle()
+    assert painted.layers["volume labels"].data.shape == (16, 48, 48)
+
+
+def test_some_channels_of_a_colour_picture(
+    dock: Any, watch: Watch, painted: Any, sample: Sample
+) -> None:
+    grey = (sample.image / sample.image.max() * 255).astype(np.uint8)
+    picture = painted.add_image(np.stack([grey, grey // 2, grey * 0], -1), rgb=True, name="slide")
+    dock.form.image.layer.value = picture
+    red, _, blue = dock.form.image.channels.boxes
+    assert (red.text(), blue.text()) == ("red", "blue")
+    blue.setChecked(False)
+    dock.form.new.click()
+    painted.layers["slide annotations"].data[:] = sample.paint
+    dock.train()
+    watch.until_step(5)
+    dock.stop()
+    watch.until_idle()
+    assert dock.trained.model.channels == (0, 1)
+    dock.segment()
+    watch.until_idle()
+    assert painted.layers["slide labels"].data.shape == sample.truth.shape
 
 
 def test_a_kept_model_can_be_started_from(dock: Any, watch: Watch) -> None:

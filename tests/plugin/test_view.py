@@ -50,6 +50,8 @@ def test_a_volume_is_cut_around_the_slice_in_view(viewer: Any) -> None:
     frame, (z, y, x) = visible_field(viewer, layer, image_of(layer), 3)
     assert frame == ()
     assert (z.start, z.stop) == (32, 48)
+    viewer.dims.set_current_step(0, 58)
+    assert visible_field(viewer, layer, image_of(layer), 3)[1][0] == slice(44, 60)
     assert (y.stop - y.start, x.stop - x.start) == (128, 128)
 
 

@@ -14,7 +14,11 @@ REDRAW = 0.5
 """Seconds between two drawings."""
 KEPT = 400
 """How many points of a curve are drawn; longer ones are thinned out."""
-LOSS, VALIDATION = "#8f9bb0", "#ffa01f"
+LOSS, VALIDATION = "#8f9bb0", "#f0931a"
+CURVES: dict[str, dict[str, Any]] = {
+    "training": {"color": LOSS, "lw": 1.2},
+    "held-out paint": {"color": VALIDATION, "lw": 1.6, "marker": "o", "ms": 3},
+}
 FIRST_STEPS = 50
 _SMOOTHING = 0.9
 
@@ -32,22 +36,36 @@ class Curves(FigureCanvasQTAgg):
     """
 
     def __init__(self, colors: dict[str, str]) -> None:
-        self.figure = Figure(facecolor=colors["background"])
+        self.figure = Figure()
         super().__init__(self.figure)
-        self.setFixedHeight(150)
-        self.axes = self.figure.add_axes((0.14, 0.26, 0.83, 0.66))
-        self._style(colors)
-        self._lines = (
-            self.axes.plot([], [], color=LOSS, lw=1.2, label="training", animated=True)[0],
-            self.axes.plot(
-                [], [], color=VALIDATION, lw=1.6, marker="o", ms=3, label="held-out paint",
-                animated=True,
-            )[0],
-        )  # fmt: skip
-        self.axes.legend(loc="upper right", frameon=False, fontsize=8, labelcolor=colors["text"])
+        self.setFixedHeight(140)
+        self.axes: Any = self.figure.add_axes((0.13, 0.26, 0.85, 0.68))
+        self.axes.set_xlabel("step", fontsize=8, labelpad=1)
+        self.axes.set_ylabel("loss", fontsize=8, labelpad=2)
+        self.axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        self.axes.yaxis.set_major_locator(MaxNLocator(4))
+        for side in ("top", "right"):
+            self.axes.spines[side].set_visible(False)
+        self._lines = tuple(
+            self.axes.plot([], [], animated=True, label=name, **look)[0]
+            for name, look in CURVES.items()
+        )
         self._background: Any = None
         self.mpl_connect("draw_event", self._on_draw)
         self.clear()
+        self.wear(colors)
+
+    def wear(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        self.figure.set_facecolor(colors["background"])
+        self.axes.set_facecolor(colors["background"])
+        self.axes.xaxis.label.set_color(colors["text"])
+        self.axes.yaxis.label.set_color(colors["text"])
+        self.axes.tick_params(colors=colors["icon"], labelsize=7, length=2, pad=2)
+        for spine in self.axes.spines.values():
+            spine.set_color(colors["highlight"])
+        self.axes.legend(loc="upper right", frameon=False, fontsize=8, labelcolor=colors["text"])
+        self.draw_idle()
 
     def clear(self) -> None:
         """Begin anew."""
@@ -107,15 +125,3 @@ class Curves(FigureCanvasQTAgg):
     def _draw_lines(self) -> None:
         for line in self._lines:
             self.axes.draw_artist(line)
-
-    def _style(self, colors: dict[str, str]) -> None:
-        axes: Any = self.axes
-        axes.set_facecolor(colors["background"])
-        axes.set_xlabel("step", color=colors["text"], fontsize=8, labelpad=1)
-        axes.set_ylabel("loss", color=colors["text"], fontsize=8, labelpad=2)
-        axes.tick_params(colors=colors["icon"], labelsize=7, length=2, pad=2)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
-        for side, spine in axes.spines.items():
-            spine.set_visible(side in ("left", "bottom"))
-            spine.set_color(colors["highlight"])

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from qtpy.QtCore import QEvent, QTimer, Signal
+from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from .jobs import Runner
@@ -15,6 +15,7 @@ from .layers import real_viewer
 from .parts import Message, Progress, scrolled, theme_colors
 from .ready import warm_up
 
+WIDTH = 380
 WARM_UP_AFTER = 300
 """Milliseconds from opening a dock until torch is imported, in a thread."""
 
@@ -35,11 +36,9 @@ class Dock(QWidget):
         self.runner = Runner(self.viewer)
         self.message = Message(self.colors)
         self.progress = Progress()
-        self.setMinimumWidth(350)
-        self.setStyleSheet(
-            f'*[scribe="hint"] {{ color: {_mixed(self.colors)}; }}'
-            '*[scribe="main"] { font-weight: bold; }'
-        )
+        self.setMinimumSize(WIDTH - 40, 220)
+        Dock.wear(self, self.colors)
+        self.viewer.events.theme.connect(self._follow_theme)
         # A slot of the dying widget itself would not be called any more.
         self.destroyed.connect(partial(Runner.close, self.runner))
         QApplication.instance().aboutToQuit.connect(self.runner.close)
@@ -58,10 +57,28 @@ class Dock(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scrolled(content))
+        self._content = content
+
+    def sizeHint(self) -> QSize:
+        """As high as what is in it: a scrolling area alone would ask for next to nothing."""
+        return QSize(WIDTH, self._content.sizeHint().height())
+
+    def wear(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        self.colors = colors
+        self.message.wear(colors)
+        self.setStyleSheet(
+            f'*[scribe="hint"] {{ color: {_mixed(colors)}; }}'
+            '*[scribe="main"] { font-weight: bold; }'
+        )
 
     def close_down(self) -> None:
         """End the job, keep what it has, and let go of everything outside."""
+        self.viewer.events.theme.disconnect(self._follow_theme)
         self.runner.close()
+
+    def _follow_theme(self, _event: Any = None) -> None:
+        self.wear(theme_colors(self.viewer))
 
     def changeEvent(self, event: QEvent) -> None:
         """See the dock being closed: napari takes its widget out then."""

@@ -101,6 +101,8 @@ def field_widget(name: str, field: FieldInfo, value: Any) -> Widget:
         label=f"{field.title or name}{unit}",
         options=options,
     )
+    if field.annotation is bool:
+        widget.text = ""  # the label says it
     if field.annotation is float:
         finest = max(_decimals(number) for number in (options["step"], options["min"], value))
         widget.native.setDecimals(finest + 1)

@@ -105,21 +105,21 @@ def button(text: str, tooltip: str, pressed: Callable[[], Any]) -> QPushButton:
     return made
 
 
+NEUTRAL = "#8b939f"
+"""To be seen on dark and on light."""
 ERROR = "#e0414f"
 """napari's own is too dark for a line on a dark ground."""
 SHOW_EVERY = 0.25
 """Seconds between two states of a progress bar: each one makes the window draw itself anew."""
-LINE = 24
-"""Height of a combo box, in pixels, so that names stand level with it."""
+LINE = 26
+"""Height of a button, in pixels, so that names stand level with it."""
 
 
 class Fold(QCollapsible):
     """A part that is folded away until its title is clicked."""
 
-    def __init__(self, title: str, color: str) -> None:
-        super().__init__(
-            title, expandedIcon=_triangle(color, True), collapsedIcon=_triangle(color, False)
-        )
+    def __init__(self, title: str) -> None:
+        super().__init__(title, expandedIcon=_triangle(True), collapsedIcon=_triangle(False))
         self.toggleButton().setStyleSheet(
             "text-align: left; border: none; background: transparent; padding: 3px 0px;"
         )
@@ -130,12 +130,12 @@ class Fold(QCollapsible):
         self.content().layout().setSpacing(4)
 
 
-def _triangle(color: str, is_open: bool) -> QIcon:
+def _triangle(is_open: bool) -> QIcon:
     pixmap = QPixmap(24, 24)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(QColor(color))
+    painter.setBrush(QColor(NEUTRAL))
     painter.setPen(Qt.PenStyle.NoPen)
     places = [(5, 8), (19, 8), (12, 17)] if is_open else [(8, 5), (17, 12), (8, 19)]
     painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in places]))
@@ -149,6 +149,7 @@ class Message(QFrame):
     def __init__(self, colors: dict[str, str]) -> None:
         super().__init__()
         self._colors = colors
+        self._color = colors["current"]
         self.setObjectName("scribe_message")
         self._label = QLabel()
         self._label.setWordWrap(True)
@@ -202,12 +203,18 @@ class Message(QFrame):
     def _show(self, text: str, color: str) -> None:
         self._drop_buttons()
         self._label.setText(text)
+        self._color = color
+        self.wear(self._colors)
+        self.show()
+
+    def wear(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        self._colors = colors
         self.setStyleSheet(
-            f"#scribe_message {{ border: none; border-left: 3px solid {color};"
-            f" background: {self._colors['foreground']}; }}"
+            f"#scribe_message {{ border: none; border-left: 3px solid {self._color};"
+            f" background: {colors['foreground']}; }}"
             "#scribe_message > QLabel { background: transparent; }"
         )
-        self.show()
 
     def _drop_buttons(self) -> None:
         while self._buttons.count():

@@ -43,7 +43,7 @@ class SegmentDock(Dock):
         self.probability = CheckBox(value=False, text="Show the probability too")
         self.device = ComboBox(choices=DEVICES, value="")
         self.device.tooltip = "Where the arithmetic happens"
-        self.more = Fold("More settings", self.colors["icon"])
+        self.more = Fold("More settings")
         self.segment_button = button("Segment", "Segment the whole image", self.segment)
         self.stop_button = button("Stop", "Stop, and keep what is done", self.stop)
         self._arrange()

@@ -39,7 +39,7 @@ class TrainDock(Dock):
         self._given: TrainInput | None = None
         self.training = TrainRun(self.viewer, self.runner)
         self.segmenting = SegmentRun(self.viewer, self.runner)
-        self.form = TrainForm(self.viewer, self.colors["icon"])
+        self.form = TrainForm(self.viewer)
         self.curves = Curves(self.colors)
         self.status = hint()
         self.train_button = button("Train", "Train a network on the paint", self.train)
@@ -142,6 +142,11 @@ class TrainDock(Dock):
             self.progress.busy("Segmenting")
             self._show_state()
 
+    def wear(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        super().wear(colors)
+        self.curves.wear(colors)
+
     def close_down(self) -> None:
         """End what runs, keep what it has, and let go of the viewer."""
         self.training.close()
@@ -158,13 +163,13 @@ class TrainDock(Dock):
         self.message.clear()
         if is_new:
             self.curves.clear()
-        self.curves.show()
         self.progress.busy("Preparing")
         self.status.setText("")
         self._show_state()
 
     def _on_step(self, record: TrainStep) -> None:
         self.progress.advance(record.fraction, record.elapsed, f"step {record.index}")
+        self.curves.show()
         self.curves.add(record.index, record.loss, record.validation)
         if record.validation is not None:
             self.status.setText(f"Loss on held-out paint: {record.validation:.3f}")

@@ -41,7 +41,7 @@ class TrainForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, viewer: Viewer, color: str) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.viewer = viewer
         self.image = ImagePicker(viewer)
@@ -50,7 +50,7 @@ class TrainForm(QWidget):
         self.task = RadioButtons(choices=TASKS, value="objects", orientation="horizontal")
         self.task.tooltip = "Objects: each one apart. Classes: which kind of thing each pixel is"
         self.hint = hint()
-        self.more = MoreSettings(color)
+        self.more = MoreSettings()
         self._lay_out()
         self.image.changed.connect(self._follow_image)
         self.task.changed.connect(self._show_task)
@@ -158,8 +158,8 @@ class TrainForm(QWidget):
 class MoreSettings(Fold):
     """What has good defaults."""
 
-    def __init__(self, color: str) -> None:
-        super().__init__("More settings", color)
+    def __init__(self) -> None:
+        super().__init__("More settings")
         self.minutes = FloatSpinBox(value=MINUTES, min=0, max=100_000, step=0.5)
         self.minutes.tooltip = "Minutes of training; 0: until you press Stop"
         self.minutes.native.setDecimals(1)
@@ -176,7 +176,7 @@ class MoreSettings(Fold):
         )
         self.dimensions.tooltip = "Whether slices are looked at one by one or together"
         self.recipe = RecipeForm()
-        self.folds = {name: Fold(title, color) for name, title in SECTIONS.items()}
+        self.folds = {name: Fold(title) for name, title in SECTIONS.items()}
         self.reset = button("Reset", "All settings back to their defaults", lambda: None)
         self._lay_out()
 

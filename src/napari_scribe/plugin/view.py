@@ -60,7 +60,8 @@ def visible_field(
 def _cut(low: int, high: int, length: int, side: int) -> slice:
     """At most `side` pixels around the middle; where only a point is known, `side` around it."""
     if high <= low:
-        low, high = low - side // 2, low + (side + 1) // 2
+        start = min(max(0, low - side // 2), max(0, length - side))
+        return slice(start, min(length, start + side))
     low, high = max(0, low), min(length, high)
     if high <= low:  # out of view
         low, high = 0, length
