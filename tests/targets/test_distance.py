@@ -229,6 +229,14 @@ def test_small_objects_are_dropped_and_the_others_counted_on():
     assert DistanceCoder(ObjectsTarget()).decode(perfect(truth), {"min_size": 4.0}).max() == 3
 
 
+def test_what_has_no_centre_is_no_object():
+    prediction = perfect(TWO)
+    prediction["distance"][:, :, :20] *= 0.4
+    found = DistanceCoder(ObjectsTarget()).decode(prediction, {})
+    assert found.max() == 1 and (found[TWO == 3] == 1).all()
+    assert DistanceCoder(ObjectsTarget()).decode(prediction, {"peak": 0.3}).max() == 2
+
+
 def test_half_precision_is_enough():
     truth = nuclei((128, 128), seed=1).truth
     exact = perfect(truth)
@@ -267,4 +275,5 @@ def test_good_defaults_are_left_alone():
 def test_without_objects_there_is_nothing_to_fit(examples: list[str]):
     paint = np.ones((8, 8), np.int32)
     given_ = [(perfect(np.zeros((8, 8), np.int32)), paint) for _ in examples]
-    assert set(DistanceCoder(ObjectsTarget()).fit(given_)) == {"foreground", "merge", "min_size"}
+    fitted = DistanceCoder(ObjectsTarget()).fit(given_)
+    assert set(fitted) == {"foreground", "merge", "peak", "min_size"}

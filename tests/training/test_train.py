@@ -78,7 +78,7 @@ def test_a_model_says_where_it_comes_from(sample: Sample, small: Recipe):
     assert made["images"][0]["shape"] == [160, 160]
     assert len(made["images"][0]["sample"]) == len(made["images"][0]["paint"]) == 16
     assert model.thumbnail is not None and model.thumbnail.shape == (128, 128, 3)
-    assert set(model.parameters) == {"foreground", "merge", "min_size"}
+    assert set(model.parameters) == {"foreground", "merge", "peak", "min_size"}
 
 
 @pytest.mark.parametrize("task", ["objects", "classes"])

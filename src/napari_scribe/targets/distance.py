@@ -21,8 +21,9 @@ from ..recipe import ObjectsTarget
 from .base import Encoded, Head, Parameters, Prediction
 from .paint import Labels
 
-DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.5, "min_size": 10.0}
-
+DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.5, "peak": 0.5, "min_size": 10.0}
+"""Decoding parameters: threshold of the foreground, how low a border parts two pieces, what the
+distance must reach somewhere in an object, and its smallest size in pixels."""
 
 IOU_THRESHOLDS = np.arange(50, 100, 5) / 100
 LOWEST_PEAK = 0.2
@@ -66,8 +67,11 @@ class DistanceCoder:
         chosen = {**DEFAULTS, **parameters}
         mask = prediction["foreground"][0] > chosen["foreground"]
         distance = ndimage.gaussian_filter(prediction["distance"][0].astype(np.float32), 1)
-        pieces = _pieces(distance, mask)
-        return _without_small(_merged(pieces, distance, chosen["merge"]), chosen["min_size"])
+        found = _merged(_pieces(distance, mask), distance, chosen["merge"])
+        peak = np.zeros(int(found.max(initial=0)) + 1, np.float32)
+        np.maximum.at(peak, found.ravel(), prediction["distance"][0].ravel().astype(np.float32))
+        is_object = (peak >= chosen["peak"]) & (np.bincount(found.ravel()) >= chosen["min_size"])
+        return _kept(found, is_object)
 
     def fit(self, examples: list[tuple[Prediction, Labels]]) -> Parameters:
         """Try thresholds on painted objects, one after the other, and keep the best.
@@ -180,12 +184,10 @@ def _merged(pieces: Labels, distance: npt.NDArray[np.float32], limit: float) -> 
     return np.asarray(connected_components(graph, directed=False)[1].astype(np.int32)[pieces])
 
 
-def _without_small(labels: Labels, min_size: float) -> Labels:
-    """Drop objects under a size in pixels, and count the others from 1."""
-    sizes = np.bincount(labels.ravel())
-    keep = sizes >= min_size
+def _kept(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
+    """Only the labels to keep, counted from 1; 0 stays 0."""
     keep[0] = False
-    new = np.zeros(len(sizes), np.int32)
+    new = np.zeros(len(keep), np.int32)
     new[keep] = np.arange(1, int(keep.sum()) + 1)
     return new[labels]
 
