@@ -1,8 +1,9 @@
 """Learning from little paint: ten objects on one image, scored on all the others.
 
-For each of five images of dsb2018/val (256 px, at least 15 nuclei; evenly chosen by name), ten
-nuclei are painted whole, with a few strokes of background or none. The commands `train` and
-`segment` run as a user would run them, and all other 256 px images are scored together.
+For each of five images (at least 15 objects; evenly chosen by name), ten objects are painted whole,
+with a few strokes of background or none. The commands `train` and `segment` run as a user would run
+them, and all other images are scored together: fluorescent nuclei (those of dsb2018/val with
+256 px) or cells in phase contrast (t98g_phase).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from common import machine, parser, read_pairs
 from napari_scribe.evaluation.metrics import evaluate, pool
 from napari_scribe.samples import simulate_paint
 
+KINDS = {"nuclei": ("dsb2018/val", (256, 256)), "phase": ("t98g_phase", (1022, 1024))}
 ROW = (
     "{strokes} strokes, {painted}, seed {seed}: AP50 {AP50:.3f}, AP70 {AP70:.3f}, "
     "AP90 {AP90:.3f}; command {wall:.1f} s"
@@ -28,14 +30,15 @@ ROW = (
 
 def main() -> None:
     arguments = parser(__doc__ or "", data=True)
+    arguments.add_argument("--kind", choices=KINDS, default="nuclei")
     arguments.add_argument("--seconds", type=float, default=60)
     arguments.add_argument("--strokes", type=int, nargs="*", default=[3, 0])
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0])
     arguments.add_argument("--json", type=Path)
     chosen = arguments.parse_args()
 
-    pairs = {k: v for k, v in read_pairs(chosen.data / "dsb2018" / "val").items()
-             if v[0].shape == (256, 256)}  # fmt: skip
+    folder, shape = KINDS[chosen.kind]
+    pairs = {k: v for k, v in read_pairs(chosen.data / folder).items() if v[0].shape == shape}
     rich = [name for name, (_, truth) in pairs.items() if len(np.unique(truth)) > 15]
     painted = rich[:: len(rich) // 5][:5]
     print(f"{machine()}; {chosen.seconds:.0f} s of training, {len(pairs) - 1} images scored each")

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 IMAGES = Path(__file__).parent / "images"
 WINDOW = 1280, 860
 
@@ -20,52 +18,36 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_SCRIBE_HOME"] = folder
         IMAGES.mkdir(exist_ok=True)
-        first_steps()
+        demo(Path(folder) / "demo")
         train_and_segment()
 
 
-def first_steps() -> None:
-    """An empty viewer, an image with new annotations, a question."""
-    viewer, dock = open_viewer("Train")
-    save(dock.grab(), "train-empty")
-    image, _ = sample(viewer, painted=False)
-    dock.form.new.click()
-    wait(0.5)
-    save(viewer, "new-annotations")
-    paint = viewer.layers["nuclei annotations"]
-    paint.data = np.where(nuclei_paint() > 1, 1, 0).astype(paint.data.dtype)
-    viewer.layers.selection.active = image
-    dock.train()
-    until_idle(dock)
-    save(dock.grab(), "question")
-    viewer.close()
-    wait(0.5)
+def demo(out: Path) -> None:
+    """Image, paint and result, as `napari-scribe demo --headless` writes them."""
+    from PIL import Image
+
+    from napari_scribe.demo import run_headless
+
+    run_headless(out, 30, None)
+    save(Image.open(out / "demo.png").convert("RGB"), "demo")
 
 
 def train_and_segment() -> None:
-    """A training with its preview, all settings, the result, the Segment dock."""
+    """A training with its preview; the result, and the Segment dock that gave it."""
     viewer, dock = open_viewer("Train")
-    sample(viewer, painted=True)
+    viewer.open_sample("napari-scribe", "nuclei")
     dock.form.more.minutes.value = 1
     dock.train()
     wait(25)
-    save(viewer, "training")
+    save(pictured(viewer), "training")
     dock.stop()
     until_idle(dock)
-    dock.segment()
-    until_idle(dock)
-    save(viewer, "segmented")
-    dock.form.more.expand()
-    for fold in dock.form.more.folds.values():
-        fold.expand()
-    wait(0.5)
-    save(dock.form.more.grab(), "more-settings")
-    dock.form.more.collapse()
     _, segment_dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Segment", tabify=True)
     segment_dock.parent().raise_()
-    segment_dock.more.expand()
     wait(0.5)
-    save(segment_dock.grab(), "segment")
+    segment_dock.segment()
+    until_idle(segment_dock)
+    save(pictured(viewer), "segmented")
     viewer.close()
     wait(0.5)
 
@@ -78,21 +60,6 @@ def open_viewer(name: str) -> tuple[Any, Any]:
     viewer.window.resize(*WINDOW)
     wait(4)  # torch gets ready meanwhile
     return viewer, dock
-
-
-def sample(viewer: Any, painted: bool) -> Any:
-    image, paint = viewer.open_sample("napari-scribe", "nuclei")
-    if not painted:
-        viewer.layers.remove(paint)
-        paint = None
-    wait(0.5)
-    return image, paint
-
-
-def nuclei_paint() -> np.ndarray:
-    from napari_scribe.samples import nuclei
-
-    return nuclei().paint
 
 
 def until_idle(dock: Any) -> None:
@@ -110,16 +77,17 @@ def wait(seconds: float) -> None:
         time.sleep(0.005)
 
 
-def save(shown: Any, name: str) -> None:
-    """Save a viewer or a grabbed widget with few colours: small files that look the same."""
+def pictured(viewer: Any) -> Any:
+    """The whole window as a PIL image."""
     from PIL import Image
 
-    if hasattr(shown, "screenshot"):
-        picture = Image.fromarray(shown.screenshot(canvas_only=False, flash=False)[..., :3])
-    else:
-        path = IMAGES / f"{name}.png"
-        shown.save(str(path))
-        picture = Image.open(path).convert("RGB")
+    return Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)[..., :3])
+
+
+def save(picture: Any, name: str) -> None:
+    """Save a picture with few colours: small files that look the same."""
+    from PIL import Image
+
     path = IMAGES / f"{name}.png"
     picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
         path, optimize=True

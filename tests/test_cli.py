@@ -15,17 +15,18 @@ import numpy as np
 import pytest
 import torch
 
-from napari_scribe.cli import main
+from napari_scribe.cli import _n_bytes, main
 from napari_scribe.io import read_image, read_labels, write_tiff
 from napari_scribe.model import load_model, model_folder
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
-from napari_scribe.samples import nuclei
+from napari_scribe.samples import nuclei, simulate_paint
 from napari_scribe.training.train import train
 
 SAMPLES = [nuclei((128, 128), seed=seed) for seed in range(2)]
 TINY = ["--set", "network.depth=1", "--set", "network.width=2", "--set", "training.patch=32"]
 TINY += ["--set", "training.batch=1", "--device", "cpu"]
+posix = pytest.mark.skipif(os.name == "nt", reason="signals, terminals and names are as on POSIX")
 
 
 class Said(NamedTuple):
@@ -75,7 +76,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 def test_train_segment_evaluate_info(call: Call, folder: Path):
     said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 3, *TINY)
     assert (said.code, said.err) == (0, "")
-    assert "Model: m.zip" in said.out
+    assert "0.tif, 1.tif: Y 128, X 128\n" in said.out and "Model: m.zip" in said.out
     model = load_model("m.zip")
     assert model.provenance["steps"] == 3
     assert model.recipe.network.width == 2
@@ -83,13 +84,14 @@ def test_train_segment_evaluate_info(call: Call, folder: Path):
 
     said = call("segment", "images", "--model", "m.zip", "--out", "found", "--device", "cpu")
     assert (said.code, said.err) == (0, "")
+    assert "0.tif, 1.tif: Y 128, X 128\n" in said.out
     assert sorted(p.name for p in Path("found").iterdir()) == ["0.tif", "1.tif"]
     assert read_image("found/0.tif").scale == {"Y": 0.5, "X": 0.5}
 
-    said = call("evaluate", "found", "masks", "--json", "scores.json")
+    said = call("evaluate", "found", "masks", "--json", "new/folder/scores.json")
     assert said.code == 0, said.err
     assert "all, pooled" in said.out and "AP50" in said.out
-    scores = json.loads(Path("scores.json").read_text())
+    scores = json.loads(Path("new/folder/scores.json").read_text())
     assert set(scores["images"]) == {"0.tif", "1.tif"}
     assert scores["pooled"]["n_true"] == sum(int(s.truth.max()) for s in SAMPLES)
 
@@ -125,6 +127,43 @@ def test_masks_taken_for_paint_are_asked_about(call: Call, folder: Path):
     said = call("train", "images", "--labels", "masks", "--model", "m.zip", "--steps", 1, *TINY)
     assert said.code == 0
     assert "Is this an ordinary mask" in said.err and "use --complete" in said.err
+
+
+@pytest.fixture
+def ones(folder: Path) -> Path:
+    """Eight nuclei painted with label 1, and no background; the second image as it should be."""
+    painted = simulate_paint(SAMPLES[0].truth, 8, 0, 0) > 0
+    write_tiff(folder / "ones" / "0.tif", painted.astype(np.uint8))
+    write_tiff(folder / "ones" / "1.tif", SAMPLES[1].paint)
+    return folder
+
+
+TRAIN_ONES = ["train", "images/0.tif", "--labels", "ones/0.tif", "--model", "m.zip", "--steps", 1]
+
+
+def test_objects_painted_with_label_1_are_pointed_out(call: Call, ones: Path):
+    said = call(*TRAIN_ONES, *TINY)
+    assert said.code == 2 and "0.tif: All " in said.err
+    assert "use --ones-are-objects" in said.err and "--complete" not in said.err
+    said = call(*TRAIN_ONES, "--ones-are-objects", *TINY)
+    assert (said.code, said.err) == (0, "")
+    said = call(*TRAIN_ONES, "--ones-are-objects", "--task", "classes", *TINY)
+    assert said.code == 2
+
+
+@posix
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_objects_painted_with_label_1_are_asked_about(
+    call: Call, ones: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+):
+    keyboard, terminal = os.openpty()
+    with open(keyboard, "w") as typed, open(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        typed.write(f"{answer}\n")
+        typed.flush()
+        said = call(*TRAIN_ONES, *TINY)
+    assert "Take each piece as an object" in said.out
+    assert said.code == (0 if answer == "y" else 2), said
 
 
 def test_recipe_file_then_values_then_seed(call: Call, folder: Path):
@@ -167,6 +206,90 @@ def test_a_volume(call: Call, folder: Path):
     assert said.code == 2 and "a 3D model needs a Z axis" in said.err
     said = call("segment", "v.tif", "--model", "m.zip", "--out", "k.tif", "--axes", "TYX")
     assert said.code == 2 and "--axes" in said.err
+
+
+def test_channels_are_chosen(call: Call, folder: Path):
+    image = np.stack([SAMPLES[0].image, 0 * SAMPLES[0].image, SAMPLES[0].image // 2])
+    write_tiff("c.tif", image, "CYX")
+    said = call("train", "c.tif", "--labels", "paint/0.tif", "--model", "m.zip", "--steps", 1,
+                "--channels", "0,2", *TINY)  # fmt: skip
+    assert said.code == 0, said.err
+    assert "c.tif: C 3, Y 128, X 128" in said.out
+    assert load_model("m.zip").channels == (0, 2)
+    write_tiff("d.tif", image[[1, 2, 1, 0, 1]], "CYX")
+    for name, channels in (("c", "0,2"), ("d", "3,1")):
+        said = call("segment", f"{name}.tif", "--model", "m.zip", "--out", f"{name}_labels.tif",
+                    "--channels", channels)  # fmt: skip
+        assert said.code == 0, said.err
+    np.testing.assert_array_equal(read_labels("c_labels.tif"), read_labels("d_labels.tif"))
+
+
+def test_a_movie_is_scored_frame_by_frame(call: Call, folder: Path):
+    """Found objects count on through a movie or a stack, true ones anew in each frame."""
+    anew = np.stack([s.truth for s in SAMPLES])
+    counted_on = anew + np.where(anew > 0, [[[0]], [[anew[0].max()]]], 0)
+    write_tiff("on.tif", counted_on, "TYX")
+    write_tiff("z.tif", counted_on, "ZYX")
+    np.save("anew.npy", anew)
+
+    def ap(*arguments: object) -> float:
+        said = call("evaluate", *arguments, "--json", "scores.json")
+        assert said.code == 0, said.err
+        return float(json.loads(Path("scores.json").read_text())["pooled"]["AP50"])
+
+    assert ap("on.tif", "anew.npy") == 1
+    assert ap("z.tif", "anew.npy") < 1
+    assert ap("z.tif", "anew.npy", "--slices") == 1
+    assert ap("z.tif", "anew.npy", "--axes", "TYX") == 1
+
+
+def test_labels_that_are_left_over(call: Call, folder: Path):
+    said = call("train", "images/0.tif", "--labels", "paint", "--model", "m.zip", "--steps", 1,
+                *TINY)  # fmt: skip
+    assert (said.code, said.err) == (0, "")
+    assert "labels of no image here (1): 1.tif" in said.out
+    Path("paint/1.tif").unlink()
+    said = call("evaluate", "paint", "masks")
+    assert said.code == 2 and "Nothing was predicted for 1_mask.tif in masks" in said.err
+    assert call("evaluate", "paint/0.tif", "masks").code == 0
+
+
+def test_values_of_tiling_for_a_trained_model(call: Call, trained: Path):
+    arguments = ["segment", "images/0.tif", "--model", "m.zip", "--out"]
+    assert call(*arguments, "a.tif").code == 0
+    said = call(*arguments, "b.tif", "--set", "tiling.tile=32", "--set", "tiling.batch=3")
+    assert said.code == 0, said.err
+    np.testing.assert_array_equal(read_labels("a.tif"), read_labels("b.tif"))
+
+
+def test_the_room_for_a_model_is_known_before_it_is_trained(trained: Path):
+    model = load_model(trained)
+    weights = model.network.state_dict().values()
+    assert _n_bytes(model.recipe, 1) == sum(t.nbytes for t in weights) < trained.stat().st_size
+
+
+@posix
+def test_a_model_that_cannot_be_written_is_kept_elsewhere(call: Call, folder: Path):
+    """A name that is as long as a name can be leaves no room for the partial file beside it."""
+    said = call("train", "images", "--labels", "paint", "--model", f"{'m' * 250}.zip", "--steps", 2,
+                *TINY)  # fmt: skip
+    assert said.code == 1 and "Traceback" not in said.err
+    found = re.search(r"The model is kept in (.*\.zip) instead", said.err)
+    assert found, said.err
+    kept = Path(found[1])
+    assert kept.parent == model_folder()
+    assert load_model(kept).provenance["steps"] == 2
+    kept.unlink()
+
+
+def test_notes_of_a_training_are_shown(call: Call, trained: Path):
+    little = np.zeros((128, 128), np.uint8)
+    little[40:50, 40:50] = 2
+    write_tiff("little.tif", little)
+    said = call("train", "images/0.tif", "--labels", "little.tif", "--start", "m.zip", "--model",
+                "n.zip", "--steps", 1, "--device", "cpu")  # fmt: skip
+    assert said.code == 0, said.err
+    assert "Too little is painted to hold anything out" in said.out
 
 
 def test_demo(call: Call, folder: Path):
@@ -274,7 +397,11 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("train images/0.tif --labels ones.tif --model new.zip", "holds no object"),
         ("train images/0.tif --labels small.tif --model new.zip", "The paint has shape"),
         ("train nan.tif --labels paint/0.tif --model new.zip", "NaN or infinite"),
-        ("train flat.tif --labels paint/0.tif --model new.zip", "every pixel has the same value"),
+        ("train flat.tif --labels paint/0.tif --model new.zip", "nothing stands out"),
+        ("train images --labels images --model new.zip", "0.tif would be its own labels"),
+        (f"{TRAIN} --channels 1", "has channels 0 to 0"),
+        (f"{TRAIN} --channels red", "write numbers from 0"),
+        (f"{TRAIN} --task classes --ones-are-objects", "for the task objects"),
         (f"{TRAIN} --set width=3", "no recipe value 'width'"),
         (f"{TRAIN} --set network.width", "write it as KEY=VALUE"),
         (f"{TRAIN} --set network.width=many", "network.*width"),
@@ -299,6 +426,10 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("segment nan.tif --model m.zip --out new.tif", "NaN or infinite"),
         ("segment broken.tif --model m.zip --out new.tif", "Could not read broken.tif"),
         (f"{SEGMENT} --save heat", "Cannot save"),
+        (f"{SEGMENT} --set network.width=3", "new values of tiling only"),
+        (f"{SEGMENT} --set tiling.tiles=3", "no recipe value 'tiling.tiles'"),
+        (f"{SEGMENT} --channels 0,0", "2 channels of 0 were chosen"),
+        ("evaluate paint/0.tif masks/0_mask.tif --axes ZYX", "names 3"),
         (f"{SEGMENT} --device banana", "cannot be used"),
         ("evaluate images/0.tif masks/0_mask.tif small.tif", ""),
         ("evaluate small.tif paint/0.tif", "small.tif: "),
@@ -349,7 +480,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_a_failure_midway_keeps_what_was_done(call: Call, folder: Path, saved: bytes):
     """The last image has a NaN that no sample shows: the first one stays, and the code is 1."""
     Path("m.zip").write_bytes(saved)
-    large = np.tile(np.float32([0, 1]), (3000, 500))
+    large = np.tile(np.repeat(np.float32([0, 1]), 100), (3000, 5))
     large[-1, -1] = np.nan
     np.save("images/2.npy", large)
     said = call("segment", "images", "--model", "m.zip", "--out", "found")
@@ -383,7 +514,6 @@ def interrupt():
 threading.Thread(target=interrupt, daemon=True).start()
 main()
 """
-posix = pytest.mark.skipif(os.name == "nt", reason="signals are sent as on POSIX")
 
 
 def process(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_scribe import device as house
-from napari_scribe.device import pick_device, precision, unseen_gpu
+from napari_scribe.device import pick_device, precision, repeatable, unseen_gpu
 from napari_scribe.errors import InputError
 
 CPU = torch.device("cpu")
@@ -81,6 +81,25 @@ def test_a_gpu_that_torch_cannot_use_is_mentioned():
         assert word == "" or "NVIDIA" in word
     else:
         assert "NVIDIA GPU" in word
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this torch can use its GPU")
+def test_a_gpu_that_is_listed_but_cannot_compute_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device().type != "cuda"
+    if not torch.backends.mps.is_available():
+        assert "There is a GPU, but torch" in unseen_gpu() and "the CPU" in unseen_gpu()
+    with pytest.raises(InputError, match="'cuda' cannot be used"):
+        pick_device("cuda")  # where it is named, it is not replaced in silence
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_what_is_repeatable_is_so_for_its_time_only(before: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", before)
+    with pytest.raises(ZeroDivisionError), repeatable():
+        assert torch.backends.cudnn.deterministic
+        raise ZeroDivisionError
+    assert torch.backends.cudnn.deterministic is before
 
 
 @pytest.mark.cuda

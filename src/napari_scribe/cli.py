@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,9 @@ Values = Annotated[
     list[str] | None,
     typer.Option("--set", help="A recipe value, such as network.width=32.", metavar="KEY=VALUE"),
 ]
+Channels = Annotated[
+    str, typer.Option(help="Channels to use, as 0,2. Default: all, or the model's.", metavar="LIST")
+]
 
 
 @app.command()
@@ -60,7 +64,7 @@ def demo(
         if problem is None:
             from .plugin.demo import run as run_in_viewer
 
-            run_in_viewer(out, seconds)
+            run_in_viewer(out, seconds, device)
             return
         typer.echo(f"No window ({problem}): running headless.")
     from .demo import run_headless
@@ -81,6 +85,9 @@ def train(
     complete: Annotated[
         bool, typer.Option("--complete", help="The labels are ordinary masks: 0 is background.")
     ] = False,
+    ones: Annotated[
+        bool, typer.Option("--ones-are-objects", help="Each piece of label 1 is an object.")
+    ] = False,
     start: Annotated[str | None, typer.Option(help="A model to fine-tune.", metavar="M0")] = None,
     steps: Annotated[int | None, typer.Option(help="When to end, in steps.")] = None,
     seconds: Annotated[
@@ -92,21 +99,30 @@ def train(
     ] = False,
     device: Device = None,
     axes: Axes = "",
+    channels: Channels = "",
     recipe: RecipeFile = None,
     set_: Values = None,
 ) -> None:
     """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best."""
-    from .io import match_labels
+    from .describe import axes_of, describe_inputs
+    from .io import check_writable, left_over, match_labels, some
     from .model import load_model
     from .training.train import train as start_training
 
     parent = load_model(start) if start else None
     _check_new_model(model, start)
+    chosen, seen = _recipe(recipe, set_, task, seed, parent), _numbers(channels)
+    if ones and chosen.task != "objects":
+        raise InputError("--ones-are-objects is for the task objects, not for classes.")
     paths = _expand(images)
     opened = [_open(path, axes) for path in paths]
-    paints = [_open_paint(path, complete) for path in match_labels(paths, labels)]
-    chosen = _recipe(recipe, set_, task, seed, parent)
-    _ask_about(paints, chosen.task, complete)
+    matched = match_labels(paths, labels)
+    paints = [_open_paint(path, complete, ones) for path in matched]
+    typer.echo(describe_inputs([(p.name, axes_of(i)) for p, i in zip(paths, opened, strict=True)]))
+    if left := [path.name for path in left_over(labels, matched)]:
+        typer.echo(f"Left out, as labels of no image here ({len(left)}): {some(left)}")
+    if not (complete or ones):
+        paints = _asked_about(paints, [path.name for path in matched], chosen.task)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -114,22 +130,21 @@ def train(
         opened,
         paints,
         chosen,
+        channels=seen,
         start=parent,
         steps=steps,
         seconds=seconds,
         device=device,
         keep_worse=keep_worse,
     )
+    check_writable(model, _n_bytes(chosen, len(seen or range(opened[0].n_channels))))
     trained = train_with_bar(job)
     if job.kept_parent:
         typer.echo(
             "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
             "is kept. Paint more, or force it with --keep-worse."
         )
-    try:
-        typer.echo(f"Model: {trained.save(model)}")
-    except InputError as error:
-        raise RuntimeError(str(error)) from None
+    _save(trained, model)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
@@ -148,23 +163,38 @@ def segment(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     device: Device = None,
     axes: Axes = "",
+    channels: Channels = "",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A value such as tiling.batch=4.", metavar="KEY=VALUE"),
+    ] = None,
 ) -> None:
     """Segment images of any size. Ctrl-C stops and keeps what is done."""
+    from .describe import axes_of, describe_inputs
     from .inference.segment import check_apart
     from .inference.segment import segment as start_segmenting
     from .model import load_model
 
     loaded = load_model(model)
+    if changes := _changes(set_):
+        if other := next((key for key in changes if not key.startswith("tiling.")), None):
+            raise InputError(f"--set {other}: a trained model takes new values of tiling only.")
+        loaded = loaded.changed(recipe=loaded.recipe.changed(changes))
     paths = _expand(images)
     targets = _targets(paths, out)
     wanted = tuple(part.strip() for part in save.split(","))
 
+    found: list[tuple[str, str]] = []
+
     def job_for(path: Path, target: Path) -> SegmentJob:
         check_apart(target, path)
+        image = _open(path, axes)
+        found.append((path.name, axes_of(image)))
         return start_segmenting(
             loaded,
-            _open(path, axes),
+            image,
             target,
+            channels=_numbers(channels),
             tile=tile,
             device=device,
             save=wanted,
@@ -173,6 +203,7 @@ def segment(
 
     for path, target in zip(paths, targets, strict=True):
         job_for(path, target)  # all are checked before any is begun; one is open at a time
+    typer.echo(describe_inputs(found))
     (out.parent if out.suffix else out).mkdir(parents=True, exist_ok=True)
     for path, target in zip(paths, targets, strict=True):
         job = job_for(path, target)
@@ -193,29 +224,42 @@ def evaluate(
     task: Annotated[
         Literal["objects", "classes"], typer.Option(help="What the labels are.")
     ] = "objects",
+    slices: Annotated[
+        bool, typer.Option("--slices", help="Z is a list of slices: score each by itself.")
+    ] = False,
+    axes: Annotated[
+        str, typer.Option(help="A letter of TZYX per axis of the labels. Default: as found.")
+    ] = "",
 ) -> None:
-    """Score labels against the truth: precision, recall, F1, AP at IoU .5 to .95, mean IoU."""
+    """Score labels against the truth: precision, recall, F1, AP at IoU .5 to .95, mean IoU.
+
+    The times of a movie are scored one by one, so that each may number its objects anew.
+    """
     from .evaluation import metrics
-    from .io import check_writable, list_images, match_labels, read_labels
+    from .evaluation.frames import frame_pairs
+    from .io import check_writable, left_over, list_images, match_labels, read_label_image, some
 
     if json_file is not None:
         check_writable(json_file)
     found = list_images(predicted)
-    pairs = list(zip(found, match_labels(found, truth), strict=True))
-    score = metrics.evaluate if task == "objects" else metrics.evaluate_classes
+    matched = match_labels(found, truth)
+    if found != [predicted] and (left := left_over(truth, matched)):
+        raise InputError(f"Nothing was predicted for {some([p.name for p in left])} in {truth}.")
+    score: Any = metrics.evaluate if task == "objects" else metrics.evaluate_classes
+    pool: Any = metrics.pool if task == "objects" else metrics.pool_classes
     scores: dict[str, Any] = {}
-    for path, true_path in pairs:
+    for path, true_path in zip(found, matched, strict=True):
         try:
-            scores[path.name] = score(read_labels(path), read_labels(true_path))
+            pair = read_label_image(path, axes), read_label_image(true_path, axes)
+            scores[path.name] = pool([score(p, t) for p, t in frame_pairs(*pair, slices)])
         except InputError as error:
             raise InputError(f"{path.name}: {error}") from None
-    pooled: Any = (metrics.pool if task == "objects" else metrics.pool_classes)(
-        list(scores.values())
-    )
+    pooled = pool(list(scores.values()))
     print_scores({**scores, "all, pooled": pooled} if len(scores) > 1 else scores)
     if json_file is not None:
         images = {name: value.as_dict() for name, value in scores.items()}
         text = json.dumps({"images": images, "pooled": pooled.as_dict()}, indent=1)
+        json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(text + "\n")
 
 
@@ -245,6 +289,45 @@ def _check_new_model(model: Path, start: str | None) -> None:
     check_writable(model)
 
 
+def _n_bytes(recipe: Recipe, n_channels: int) -> int:
+    """How much room the weights of a model will need."""
+    import torch
+
+    from .model import build_network
+    from .targets import coder_of
+
+    with torch.device("meta"):  # shapes without numbers
+        network = build_network(recipe, n_channels, coder_of(recipe, painted=(1, 2)))
+    return sum(t.numel() * t.element_size() for t in network.state_dict().values())
+
+
+def _save(trained: Model, path: Path) -> None:
+    """Save a model; where it cannot be written, keep it elsewhere rather than lose it."""
+    import tempfile
+
+    from .model import model_folder, new_model_path
+
+    try:
+        typer.echo(f"Model: {trained.save(path)}")
+        return
+    except InputError as error:
+        problem = str(error)
+    name = new_model_path(path.stem).name
+    for folder in (model_folder, tempfile.gettempdir):
+        with contextlib.suppress(InputError, OSError):
+            problem += f" The model is kept in {trained.save(Path(folder(), name))} instead."
+            break
+    raise RuntimeError(problem)
+
+
+def _numbers(channels: str) -> list[int] | None:
+    """Channels as written, 0,2; None where nothing is."""
+    try:
+        return [int(part) for part in channels.split(",")] if channels else None
+    except ValueError:
+        raise InputError(f"--channels {channels}: write numbers from 0, such as 0,2.") from None
+
+
 def _expand(paths: Sequence[Path]) -> list[Path]:
     from .io import list_images
 
@@ -257,11 +340,14 @@ def _open(path: str | Path, axes: str) -> Image:
     return read_image(path, axes)
 
 
-def _open_paint(path: Path, complete: bool) -> Paint:
+def _open_paint(path: Path, complete: bool, ones: bool) -> Paint:
     from .io import read_labels
     from .targets import Paint
+    from .targets.paint import objects_from_ones
 
     labels = read_labels(path)
+    if ones:
+        labels = objects_from_ones(labels)
     return Paint.from_mask(labels) if complete else Paint(labels)
 
 
@@ -282,29 +368,46 @@ def _recipe(
         recipe = Recipe(
             **{**recipe.model_dump(exclude={"target"}, exclude_unset=True), "task": task}
         )
-    changes: dict[str, Any] = {} if seed is None else {"training.seed": seed}
+    seeded = {} if seed is None else {"training.seed": seed}
+    return recipe.changed({**seeded, **_changes(values)})
+
+
+def _changes(values: list[str] | None) -> dict[str, Any]:
+    """What --set says, by key."""
+    changes = {}
     for pair in values or []:
         key, equals, value = pair.partition("=")
         if not equals:
             raise InputError(f"--set {pair}: write it as KEY=VALUE, such as network.width=32.")
         changes[key.strip()] = value.strip()
-    return recipe.changed(changes)
+    return changes
 
 
-def _ask_about(paints: Sequence[Paint], task: str, complete: bool) -> None:
-    """Point out paint that looks like a common slip; ask where somebody can answer."""
+def _asked_about(paints: list[Paint], names: Sequence[str], task: str) -> list[Paint]:
+    """Point out paint that looks like a common slip; where somebody can answer, ask and mend it."""
     import numpy as np
 
-    from .targets.paint import question
+    from .targets import Paint
+    from .targets.paint import objects_from_ones, question
 
-    if complete:
-        return
-    doubt = next((q for paint in paints if (q := question(np.asarray(paint.array), task))), None)
-    if doubt is None:
-        return
-    typer.echo(f"{doubt} If so, use --complete; if not, go on.", err=True)
-    if sys.stdin.isatty() and not typer.confirm("Go on with the labels as they are?"):
+    asked = zip(names, (question(np.asarray(paint.array), task) for paint in paints), strict=True)
+    name, slip = next(((name, slip) for name, slip in asked if slip), ("", None))
+    if slip is None:
+        return paints
+    option = {"ones": "--ones-are-objects", "mask": "--complete"}[slip.kind]
+    typer.echo(f"{name}: {slip.text} If so, use {option}; if not, go on.", err=True)
+    if not sys.stdin.isatty():
+        return paints
+    if slip.kind == "mask":
+        if typer.confirm("Go on with the labels as they are?"):
+            return paints
         raise InputError("Nothing was trained. Use --complete for ordinary masks.")
+    if not typer.confirm("Take each piece as an object, wherever all paint has label 1?"):
+        return paints
+    return [
+        Paint(objects_from_ones(paint.array)) if np.asarray(paint.array).max() == 1 else paint
+        for paint in paints
+    ]
 
 
 def _targets(paths: Sequence[Path], out: Path) -> list[Path]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .image import Image
+from .io import some
 from .model import Model
 
 
@@ -36,10 +39,29 @@ def describe_model(model: Model) -> str:
     return "\n".join(lines)
 
 
+def axes_of(image: Image) -> str:
+    """Its axes and their lengths."""
+    return ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))
+
+
+def describe_inputs(images: Sequence[tuple[str, str]]) -> str:
+    """A line for images that are alike: how they were understood, before long work on them.
+
+    Parameters
+    ----------
+    images
+        Name of each, and `axes_of` it.
+    """
+    alike: dict[str, list[str]] = {}
+    for name, axes in images:
+        alike.setdefault(axes, []).append(name)
+    return "\n".join(f"{some(names, 3)}: {axes}" for axes, names in alike.items())
+
+
 def describe_image(image: Image) -> str:
     """A few lines about an image."""
-    axes = ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))
-    lines = [f"Image {image.name}", f"  axes         {axes}", f"  pixels       {image.dtype}"]
+    lines = [f"Image {image.name}", f"  axes         {axes_of(image)}"]
+    lines.append(f"  pixels       {image.dtype}")
     if image.scale:
         sizes = (
             f"{a} {size:g} {image.units.get(a, '')}".strip() for a, size in image.scale.items()

@@ -7,6 +7,8 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,7 @@ def pick_device(name: str | None = None) -> torch.device:
     import torch
 
     if name in (None, "", "auto"):
-        if torch.cuda.is_available():
+        if torch.cuda.is_available() and not _cuda_problem():
             return torch.device("cuda")
         if torch.backends.mps.is_available():
             return torch.device("mps")
@@ -43,12 +45,32 @@ def pick_device(name: str | None = None) -> torch.device:
     return device
 
 
+def _cuda_problem() -> str:
+    """Why the cuda device that torch lists cannot compute; empty where it can.
+
+    A torch without code for a card, being older or newer than the card, still lists it.
+    """
+    import torch
+
+    try:
+        torch.ones(1, device="cuda").add(1).item()
+    except (RuntimeError, AssertionError) as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
 def unseen_gpu() -> str:
     """A word to a user whose GPU this torch cannot use; empty where there is nothing to say."""
     import torch
 
-    if torch.cuda.is_available() or torch.backends.mps.is_available():
+    if torch.backends.mps.is_available():
         return ""
+    if torch.cuda.is_available():
+        problem = _cuda_problem()
+        return problem and (
+            f"There is a GPU, but torch {torch.__version__} cannot use it ({problem}): the CPU is "
+            "used instead. Another version of torch may help (see https://pytorch.org/get-started)."
+        )
     if shutil.which("nvidia-smi") is None and not Path("/proc/driver/nvidia/version").exists():
         return ""
     if torch.version.cuda is None:
@@ -80,7 +102,8 @@ def precision(device: torch.device) -> torch.dtype:
     import torch
 
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
     if device.type != "cpu":
         return torch.float32
     path = home() / "precision.json"
@@ -99,6 +122,19 @@ def precision(device: torch.device) -> torch.dtype:
         except OSError:
             pass  # a read-only home costs half a second each time, nothing else
     return torch.bfloat16 if known[key] == "bfloat16" else torch.float32
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Let cuda convolutions give the same numbers each time, at some cost in speed."""
+    import torch
+
+    before = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before
 
 
 def _processor() -> str:

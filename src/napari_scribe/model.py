@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import time
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -29,6 +31,7 @@ from .targets import Parameters, TargetCoder, coder_of
 
 FORMAT = "napari-scribe model"
 VERSION = 1
+_NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,17 @@ def model_folder() -> Path:
     return home() / "models"
 
 
+def new_model_path(image_name: str) -> Path:
+    """A new file in the model folder, named after the image and the minute."""
+    name = _NOT_IN_NAMES.sub("-", image_name).strip(" .-")[:60] or "model"
+    stem = f"{name} {time.strftime('%Y-%m-%d %H.%M')}"
+    path, n = model_folder() / f"{stem}.zip", 1
+    while path.exists():
+        n += 1
+        path = model_folder() / f"{stem} ({n}).zip"
+    return path
+
+
 def kept_models() -> list[Path]:
     """Files of the kept models, newest first."""
     return sorted(model_folder().glob("*.zip"), key=lambda p: p.stat().st_mtime, reverse=True)
@@ -249,7 +263,8 @@ def _assemble(
 
 def _normalization(values: dict[str, Any]) -> Normalization:
     low, high, floor = (float(values[name]) for name in ("low", "high", "floor"))
-    return Normalization(low, high, floor, str(np.dtype(values["dtype"])))
+    noise = float(values.get("noise", 0.0))
+    return Normalization(low, high, floor, noise, str(np.dtype(values["dtype"])))
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from .image import Image
 
 SAMPLE = 2_000_000
 """How many pixels of a channel are looked at."""
+_MEAN_TO_SIGMA = math.sqrt(math.pi) / 2
+"""From the mean difference of two pixels to the standard deviation of Gaussian noise."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,11 @@ class Normalization:
     low, high
         Percentiles that become 0 and 1.
     floor
-        Contrast (the difference of the two percentiles) below which a channel counts as flat, in
-        the units of images of type `dtype`. What is flat becomes 0 everywhere.
+        Contrast (the difference of the two percentiles) up to which a channel of integers counts
+        as flat, in the units of images of type `dtype`. What is flat becomes 0 everywhere.
+    noise
+        Contrast up to which a channel counts as flat, in units of its own noise: a field without
+        anything in it. Noise alone has a contrast of 5.2 (Gaussian) to 5.8 (few photons).
     dtype
         Type of the images that the model was trained on.
     """
@@ -34,6 +40,7 @@ class Normalization:
     low: float = 1.0
     high: float = 99.8
     floor: float = 0.0
+    noise: float = 0.0
     dtype: str = "float32"
 
     def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
@@ -53,29 +60,33 @@ class Normalization:
                 f"{image.name} has NaN or infinite pixels. Replace them first, for example with "
                 "numpy.nan_to_num."
             )
-        low, high = np.percentile(sample.astype(np.float32), [self.low, self.high], axis=1)
+        sample = sample.astype(np.float32)
+        low, high = np.percentile(sample, [self.low, self.high], axis=1)
         # Few bright pixels on an even ground: the percentiles fall together, the extremes do not.
         narrow = high <= low
         low = np.where(narrow, sample.min(axis=1), low).astype(np.float32)
         high = np.where(narrow, sample.max(axis=1), high).astype(np.float32)
-        flat = high - low <= self._floor_for(image.dtype)
-        return Statistics(low, high, flat)
+        steps = np.abs(np.diff(sample, axis=1, prepend=sample[:, :1]))
+        noise = _MEAN_TO_SIGMA * steps.mean(axis=1)
+        flat = high - low <= np.maximum(self._floor_for(image.dtype), self.noise * noise)
+        return Statistics(low, high, flat, noise)
 
     def _floor_for(self, dtype: np.dtype[Any]) -> float:
-        """The floor in the units of another type: integers are compared by their range."""
+        """The floor in the units of another type of integers; floats may be on any scale."""
         trained = np.dtype(self.dtype)
         if dtype.kind in "ui" and trained.kind in "ui":
             return self.floor * min(1.0, float(np.iinfo(dtype).max) / float(np.iinfo(trained).max))
-        return self.floor if dtype == trained else 0.0
+        return 0.0
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The numbers of one image: arrays with one value a channel."""
+    """The numbers of one image: arrays with one value a channel; noise as a standard deviation."""
 
     low: npt.NDArray[np.float32]
     high: npt.NDArray[np.float32]
     flat: npt.NDArray[np.bool_]
+    noise: npt.NDArray[np.float32]
 
     def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Normalize ``(C, *spatial)``; flat channels become 0."""

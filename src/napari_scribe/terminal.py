@@ -41,6 +41,8 @@ def train_with_bar(job: Any) -> Any:
                 validation = f", validation {step.validation:.3f}"
             text = f"step {step.index}, loss {step.loss:.3f}{validation}"
             bar.update(shown, completed=step.fraction or 0.0, s=text)
+            if step.note:
+                bar.console.print(step.note, markup=False, highlight=False, soft_wrap=True)
         bar.update(shown, completed=1.0)
     return job.result
 
@@ -57,6 +59,8 @@ def segment_with_bar(job: Any, name: str) -> Any:
         except InputError as error:  # too late for "nothing was written"
             raise RuntimeError(str(error)) from error
         bar.update(shown, completed=1, total=1)
+        if job.note:
+            bar.console.print(job.note, markup=False, highlight=False, soft_wrap=True)
     return job.result
 
 

@@ -53,7 +53,9 @@ def tiled(
     """Run over an image ``(C, *spatial)``, not normalized; ``(4, *spatial)``."""
     predictor = Predictor(network, HEADS, torch.device("cpu"), dtype)
     n, shape = len(pixels), pixels.shape[1:]
-    as_is = Statistics(np.zeros(n, np.float32), np.ones(n, np.float32), np.zeros(n, bool))
+    as_is = Statistics(
+        np.zeros(n, np.float32), np.ones(n, np.float32), np.zeros(n, bool), np.zeros(n)
+    )
     image = Image(pixels, "C" + "ZYX"[-len(shape) :])
     read = tile_reader(image, (), range(n), as_is, len(shape))
     answer = np.full((4, *shape), np.nan, np.float32)
@@ -178,7 +180,9 @@ def test_a_window_is_the_same_piece_of_the_whole(random_network: Make):
     network = random_network(7, depth=2)
     pixels = random_image((60, 70), 1, seed=7)
     predictor = Predictor(network, HEADS, torch.device("cpu"), torch.float32)
-    as_is = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool))
+    as_is = Statistics(
+        np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool), np.zeros(1)
+    )
     read = tile_reader(Image(pixels, "CYX"), (), [0], as_is, 2)
     window = slice(8, 31), slice(40, 70)
     answer = predict_window(predictor, read, window, tile=16)

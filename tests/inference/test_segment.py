@@ -109,6 +109,21 @@ def test_chosen_channels_of_an_image_with_more(random_model: Make):
     np.testing.assert_array_equal(labels_of(model, Image(image, "CYX")), expected)
 
 
+def test_channels_that_the_model_is_given(random_model: Make):
+    """One for each that it sees, whatever else an image has."""
+    plain = random_model(n_channels=2)
+    model = plain.changed(channels=(1, 0), image_channels=2)
+    image = pixels(4, 40, 44)
+    expected = labels_of(plain, Image(image[[3, 1]], "CYX"))
+    found = labels_of(model, Image(image, "CYX"), channels=[3, 1])
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(labels_of(model, Image(image, "CYX"), channels=[1, 3]), expected)
+    with pytest.raises(InputError, match=r"1 channels of image were chosen: \[3\].* sees 2"):
+        segment(model, Image(image, "CYX"), channels=[3])
+    with pytest.raises(InputError, match="has channels 0 to 3"):
+        segment(model, Image(image, "CYX"), channels=[3, 4])
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2)])
 def test_tiny_images(model: Model, shape: tuple[int, int]):
     ramp = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape) * 100

@@ -12,6 +12,7 @@ from napari_scribe.errors import InputError
 from napari_scribe.io import (
     check_writable,
     create_zarr,
+    left_over,
     list_images,
     match_labels,
     replacing,
@@ -71,6 +72,8 @@ def test_labels_by_name(tmp_path: Path):
     labels = touch(tmp_path / "labels", *names)
     assert match_labels(images, [tmp_path / "labels"]) == labels[:4]
     assert match_labels(images, str(tmp_path / "labels")) == labels[:4]
+    assert left_over([tmp_path / "labels"], labels[:4]) == labels[4:]
+    assert left_over(labels, labels[:4]) == []  # files are given one by one
 
 
 def test_labels_by_name_in_zarrs_and_several_folders(tmp_path: Path):
@@ -99,6 +102,14 @@ def test_missing_and_unclear_labels_are_named(tmp_path: Path):
         match_labels([images[0], *others], [tmp_path / "labels"])
     with pytest.raises(InputError, match="is a folder, other labels are files"):
         match_labels(images[:2], [tmp_path / "labels", others[0]])
+
+
+def test_an_image_is_not_its_own_labels(tmp_path: Path):
+    images = touch(tmp_path, "1.tif", "2.tif")
+    touch(tmp_path / "deeper")
+    for labels in (tmp_path, images[:1], tmp_path / "deeper" / ".." / "1.tif"):
+        with pytest.raises(InputError, match=r"\.tif would be its own labels"):
+            match_labels(images[:1], labels)
 
 
 def test_what_can_be_written(tmp_path: Path):

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from napari_scribe.errors import InputError
 from napari_scribe.plugin.display import display_problem
+from napari_scribe.plugin.settings import recall, remember
 
 
 def test_a_display_is_found() -> None:
@@ -39,8 +41,11 @@ def test_a_display_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_demo_trains_segments_and_writes(viewer: Any, qtbot: Any, tmp_path: Path) -> None:
     from napari_scribe.plugin.demo import start
 
-    dock = start(viewer, tmp_path / "demo", seconds=8)
+    remember("train", {"task": "classes", "minutes": 7.0})
+    dock = start(viewer, tmp_path / "demo", seconds=8, device="cpu")
     qtbot.waitUntil(lambda: "Results are in" in dock.message.text, timeout=90_000)
+    assert recall("train") == {"task": "classes", "minutes": 7.0}
+    assert dock.trained.given.device == "cpu"
     assert {layer.name for layer in viewer.layers} == {
         "nuclei",
         "nuclei annotations",
@@ -48,5 +53,19 @@ def test_the_demo_trains_segments_and_writes(viewer: Any, qtbot: Any, tmp_path: 
         "nuclei labels",
     }
     scores = json.loads((tmp_path / "demo" / "scores.json").read_text())
-    assert scores["AP50"] > 0.5
+    assert scores["AP50"] > 0.7
+    dock.close_down()
+
+
+def test_results_that_cannot_be_written_are_said(viewer: Any, qtbot: Any, tmp_path: Path) -> None:
+    from napari_scribe.plugin.demo import run, start
+
+    out = tmp_path / "demo"
+    dock = start(viewer, out, seconds=2)
+    out.write_text("in the way")
+    with pytest.raises(InputError, match="is not a folder"):
+        run(out, 2)
+    qtbot.waitUntil(lambda: "The results are not kept" in dock.message.text, timeout=90_000)
+    assert dock.trained.given.seconds == 2
+    assert "nuclei labels" in viewer.layers
     dock.close_down()

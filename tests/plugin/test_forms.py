@@ -13,9 +13,18 @@ pytestmark = pytest.mark.usefixtures("qapp")
 
 
 def test_an_untouched_form_is_the_default_recipe() -> None:
-    assert RecipeForm().value("objects", 2) == Recipe()
-    assert RecipeForm().value("classes", 2) == Recipe(task="classes")
-    assert RecipeForm().value("objects", 3).network.dimensions == 3
+    assert RecipeForm().value("objects") == Recipe()
+    assert RecipeForm().value("classes") == Recipe(task="classes")
+
+
+def test_volumes_have_defaults_of_their_own() -> None:
+    form = RecipeForm()
+    form.set_changes({"network.width": 8})
+    form.set_dimensions(3)
+    assert form.value("objects") == Recipe().changed({"network.dimensions": 3, "network.width": 8})
+    assert form.parts["training"]["patch"].value == 48
+    form.set_dimensions(2)
+    assert form.value("objects") == Recipe().changed({"network.width": 8})
 
 
 def test_a_recipe_goes_there_and_back() -> None:
@@ -31,20 +40,20 @@ def test_a_recipe_goes_there_and_back() -> None:
     recipe = Recipe().changed(changes)
     form = RecipeForm()
     form.set_value(recipe)
-    assert form.value("objects", 2) == recipe
+    assert form.value("objects") == recipe
     assert form.changes() == changes
     again = RecipeForm()
     again.set_changes(form.changes())
-    assert again.value("objects", 2) == recipe
+    assert again.value("objects") == recipe
     again.set_changes({})
-    assert again.value("objects", 2) == Recipe()
+    assert again.value("objects") == Recipe()
 
 
 def test_small_numbers_are_not_rounded_away() -> None:
     form = RecipeForm()
     widget = form.parts["training"]["learning_rate"]
     widget.value = 0.0002
-    assert form.value("objects", 2).training.learning_rate == 0.0002
+    assert form.value("objects").training.learning_rate == 0.0002
     assert widget.native.text() != "0.00"
 
 
@@ -65,11 +74,11 @@ def test_every_value_of_the_form_is_within_the_recipe_s_bounds() -> None:
             for widget in widgets.values():
                 if hasattr(widget, ends):
                     widget.value = getattr(widget, ends)
-        form.value("objects", 2)
+        form.value("objects")
 
 
 @pytest.mark.parametrize("old", [{"training.patch": "wide"}, {"training.gone": 3}, {"x": None}])
 def test_settings_that_do_not_fit_any_more_are_left_out(old: dict[str, Any]) -> None:
     form = RecipeForm()
     form.set_changes({**old, "network.depth": 2})
-    assert form.value("objects", 2) == Recipe().changed({"network.depth": 2})
+    assert form.value("objects") == Recipe().changed({"network.depth": 2})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from napari_scribe.device import home
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
-from napari_scribe.model import kept_models, model_folder
-from napari_scribe.plugin.kept import duration, in_words, kept, new_model_path, size_in_words
+from napari_scribe.model import kept_models, load_model, model_folder, new_model_path
+from napari_scribe.plugin.kept import duration, in_words, kept, size_in_words
 from napari_scribe.plugin.settings import recall, remember
 
 
@@ -46,6 +47,52 @@ def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes | None) -> N
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"thing\.zip is not a model of napari-scribe"):
         in_words(path)
+
+
+DESCRIPTION: dict[str, Any] = {
+    "format": "napari-scribe model",
+    "version": 1,
+    "recipe": {"target": {"kind": "objects"}, "network": {"dimensions": 2}},
+    "channels": [0],
+    "image_channels": 1,
+    "provenance": {"images": [{"name": "cells"}], "steps": 3, "seconds": 2.0},
+}
+
+
+def describe(path: Path, **changes: Any) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.json", json.dumps({**DESCRIPTION, **changes}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("version", "one"),
+        ("recipe", {"network": {"kind": "unet"}}),
+        ("recipe", {"target": "objects", "network": {"dimensions": 2}}),
+        ("recipe", {"target": {"kind": []}, "network": {"dimensions": 2}}),
+        ("channels", 1),
+        ("image_channels", [1]),
+        ("provenance", None),
+        ("provenance", {"images": ["cells"]}),
+        ("provenance", {"seconds": "long"}),
+    ],
+)
+def test_a_model_of_another_shape_is_refused(tmp_path: Path, part: str, value: Any) -> None:
+    assert "Trained on cells, 3 steps" in in_words(describe(tmp_path / "mine.zip"))
+    path = describe(tmp_path / "other.zip", **{part: value})
+    with pytest.raises(InputError, match=r"other\.zip is not a model of napari-scribe"):
+        in_words(path)
+
+
+def test_a_newer_model_is_named_as_everywhere(tmp_path: Path) -> None:
+    path = describe(tmp_path / "new.zip", version=2, recipe="of another kind")
+    with pytest.raises(InputError, match="newer napari-scribe") as said:
+        in_words(path)
+    with pytest.raises(InputError) as said_by_core:
+        load_model(path)
+    assert str(said.value) == str(said_by_core.value)
 
 
 @pytest.mark.parametrize(

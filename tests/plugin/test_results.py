@@ -9,7 +9,12 @@ import pytest
 
 from napari_scribe.plugin import results
 from napari_scribe.plugin.layers import image_of, new_annotations, note
-from napari_scribe.plugin.results import show_labels, show_probability, show_window
+from napari_scribe.plugin.results import (
+    set_previews_visible,
+    show_labels,
+    show_probability,
+    show_window,
+)
 
 
 @pytest.fixture
@@ -57,6 +62,38 @@ def test_a_user_s_layer_of_that_name_stays(viewer: Any, image: Any) -> None:
     made = show_labels(viewer, image, image_of(image), 2 * ones(), "labels")
     assert made is not own
     assert own.data.max() == 1
+
+
+def test_a_result_with_a_name_of_its_own_stays(viewer: Any, image: Any) -> None:
+    first = show_labels(viewer, image, image_of(image), ones(), "labels")
+    first.name = "the good one"
+    assert show_labels(viewer, image, image_of(image), 2 * ones(), "labels") is not first
+    assert first.data.max() == 1
+
+
+def test_a_result_follows_its_image(viewer: Any, image: Any) -> None:
+    first = show_labels(viewer, image, image_of(image), ones(), "labels")
+    image.scale, image.rotate = (2, 3), 30
+    image.affine = [[1, 0, 7], [0, 1, 0], [0, 0, 1]]
+    assert show_labels(viewer, image, image_of(image), ones(), "labels") is first
+    assert np.allclose(first.data_to_world((20, 30)), image.data_to_world((20, 30)))
+
+
+def test_a_hidden_preview_is_shown_again(viewer: Any, image: Any) -> None:
+    layer = show_window(
+        viewer, image, image_of(image), (), (slice(0, 9), slice(0, 9)), ones((9, 9)), "preview"
+    )
+    set_previews_visible(viewer, image, False)
+    assert not layer.visible
+    set_previews_visible(viewer, image, True)
+    assert layer.visible
+
+
+def test_a_layer_is_marked_before_anybody_sees_it(viewer: Any, image: Any) -> None:
+    seen = []
+    viewer.layers.events.inserted.connect(lambda event: seen.append(note(event.value)))
+    show_labels(viewer, image, image_of(image), ones(), "labels")
+    assert seen[0]["purpose"] == "labels"
 
 
 def test_results_of_another_image_stay(viewer: Any, image: Any) -> None:

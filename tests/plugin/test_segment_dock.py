@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPointF
+from qtpy.QtGui import QEnterEvent
+from qtpy.QtWidgets import QApplication
 
 from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.model import model_folder
@@ -69,6 +73,36 @@ def test_the_newest_model_comes_first(dock: Any, model: Any, kept: Any) -> None:
     dock.model.refresh()
     assert dock.model.combo.choices[0] == newest
     assert dock.model.value() == kept  # what was chosen stays
+
+
+def test_models_of_one_name_are_told_apart(dock: Any, model: Any, tmp_path: Any) -> None:
+    files = [model.save(tmp_path / folder / "model.zip") for folder in ("a/x", "b/x", "b/y")]
+    for path in files:
+        dock.model.set_value(path)
+        assert dock.model.value() == path
+    first, second, third = files
+    shown = {dock.model.combo.get_choice(name) for name in (str(first), str(second), "model (y)")}
+    assert shown == {first, second, third}
+    dock.model.combo.value = first
+    dock.model.refresh()
+    assert dock.model.value() == first
+
+
+def test_a_model_trained_beside_the_dock_appears(dock: Any, model: Any) -> None:
+    newer = model.save(model_folder() / "newer.zip")
+    os.utime(newer, (2e9, 2e9))
+    middle = QPointF(20, 20)
+    QApplication.sendEvent(dock, QEnterEvent(middle, middle, middle))
+    assert dock.model.value() == newer
+
+
+def test_a_newer_model_among_the_kept_ones(docks: Callable[[type], Any]) -> None:
+    model_folder().mkdir(parents=True)
+    with zipfile.ZipFile(model_folder() / "new.zip", "w") as archive:
+        archive.writestr("model.json", '{"format": "napari-scribe model", "version": 99}')
+    dock = docks(SegmentDock)
+    assert "newer napari-scribe" in dock.model.info.text()
+    assert dock.needs.text() == ""
 
 
 def test_without_a_model(docks: Callable[[type], Any], model: Any) -> None:
@@ -165,7 +199,7 @@ def test_stop_keeps_what_is_done(
     dock.stop()
     idle()
     assert dock.message.text.startswith("Stopped: only a part was segmented.")
-    result = painted.layers["film labels"].data
+    result = painted.layers["film labels so far"].data
     assert result[0].any()
     assert not result[-1].any()
 

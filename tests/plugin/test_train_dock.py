@@ -56,47 +56,63 @@ def layer(viewer: Any, name: str) -> Any:
     return viewer.layers[name]
 
 
-def test_the_four_steps(
-    docks: Callable[[type], Any], painted: Any, sample: Sample, qtbot: Any
-) -> None:
-    """Open, train, paint more while it trains, stop, continue, segment: and it is right."""
-    dock = docks(TrainDock)
+def click(button: Any) -> None:
+    """As a user does: what is greyed out does nothing."""
+    assert button.isEnabled()
+    button.click()
+
+
+def overlap(labels: Any, place: Any) -> float:
+    """How well the best fitting label fits a place, as intersection over union."""
+    found = np.unique(labels[place])
+    parts = [labels == value for value in found[found > 0]]
+    return max(((part & place).sum() / (part | place).sum() for part in parts), default=0.0)
+
+
+def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
+    """Open, paint, train, paint what is missed, stop, continue, segment: and it is right."""
+    truth, strokes = nuclei().truth, nuclei().paint
+    viewer.open_sample("napari-scribe", "nuclei")
+    viewer.layers.remove("nuclei annotations")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Train")
+    dock.form.more.recipe.set_changes({"network.width": 8, "training.patch": 64})
     watch = Watch(dock, qtbot)
-    assert dock.form.image.layer.value.name == "nuclei"
-    assert dock.form.paint.value.name == "nuclei annotations"
-    dock.train()
-    qtbot.waitUntil(lambda: "nuclei preview" in painted.layers, timeout=LONG)
-    assert dock.stop_button.isEnabled()
+
+    click(dock.form.new)
+    paint = viewer.layers["nuclei annotations"]
+    where = np.nonzero(strokes)
+    paint.data_setitem(where, strokes[where])
+    click(dock.train_button)
+    qtbot.waitUntil(lambda: len(watch.previews()) > 2, timeout=LONG)
     assert not dock.train_button.isEnabled()
+    preview = viewer.layers["nuclei preview"]
+    unpainted = np.setdiff1d(truth[truth > 0], truth[strokes > 0])
+    missed = min(unpainted, key=lambda value: overlap(preview.data, truth == value))
+    place = truth == missed
+    before = overlap(preview.data, place)
+    paint.data_setitem(np.nonzero(place), 99)
+    qtbot.waitUntil(lambda: overlap(preview.data, place) > max(before, 0.5), timeout=LONG)
 
-    paint = layer(painted, "nuclei annotations")
-    unpainted = np.setdiff1d(sample.truth[paint.data == 0], sample.truth[paint.data > 0])
-    paint.data_setitem(np.nonzero(sample.truth == unpainted[-1]), 20)
-    qtbot.waitUntil(lambda: (dock.training._sent == 20).any(), timeout=LONG)
-    qtbot.waitUntil(lambda: dock.runner.job._paints is None, timeout=LONG)  # taken over
-    first = layer(painted, "nuclei preview").data.copy()
-    n = len(watch.previews())
-    qtbot.waitUntil(lambda: len(watch.previews()) > n + 1, timeout=LONG)
-    assert not np.array_equal(layer(painted, "nuclei preview").data, first)
-
-    dock.stop()
+    click(dock.stop_button)
     watch.until_idle()
     assert dock.message.text.startswith("Kept as nuclei 20")
+    assert not dock.stop_button.isEnabled()
     stopped_at = watch.steps[-1].index
-    dock.go_on()
-    watch.until_step(stopped_at + 150)
-    dock.stop()
+    click(dock.continue_button)
+    qtbot.waitUntil(lambda: evaluate(preview.data, truth).ap[0] > 0.85, timeout=LONG)
+    click(dock.stop_button)
     watch.until_idle()
+    assert watch.steps[-1].index > stopped_at
     assert len(kept_models()) == 2
-    assert dock.curves.steps[-1] > stopped_at
+    assert dock.curves.steps[0] < stopped_at < dock.curves.steps[-1]
     assert dock.curves.validation
 
-    dock.segment()
+    click(dock.segment_button)
     watch.until_idle()
-    result = layer(painted, "nuclei labels")
-    assert evaluate(result.data, sample.truth).ap[0] >= 0.8
+    assert evaluate(viewer.layers["nuclei labels"].data, truth).ap[0] >= 0.8
     assert "objects in" in dock.message.text
-    assert not layer(painted, "nuclei preview").visible
+    assert not preview.visible
+    dock.close_down()
 
 
 def test_results_lie_on_the_image(dock: Any, watch: Watch, painted: Any) -> None:
@@ -237,6 +253,10 @@ def test_settings_are_remembered_and_reset(docks: Callable[[type], Any], qtbot: 
     dock.form.more.minutes.value = 7.5
     dock.form.more.recipe.set_changes({"network.width": 8})
     dock.form.value()
+    assert docks(TrainDock).form.task.value == "objects"  # nothing was done with it yet
+    dock.train()
+    dock.stop()
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
     other = docks(TrainDock)
     assert other.form.task.value == "classes"
     assert other.form.more.minutes.value == 7.5
@@ -313,6 +333,33 @@ def test_paint_of_another_image(dock: Any, watch: Watch, painted: Any, sample: S
     watch.until_idle()
 
 
+def test_saved_paint_is_laid_over_its_image(
+    dock: Any, watch: Watch, painted: Any, tmp_path: Any
+) -> None:
+    image = painted.layers["nuclei"]
+    image.translate = (30, 40)
+    painted.layers["nuclei annotations"].save(str(tmp_path / "mine.tif"))
+    painted.layers.remove("nuclei annotations")
+    (paint,) = painted.open(tmp_path / "mine.tif", layer_type="labels")
+    assert np.allclose(paint.scale, 1)
+    dock.form.paint.value = paint
+    dock.train()
+    assert dock.message.text == (
+        "mine has no pixel size of its own, but as many pixels as nuclei. Lay it over nuclei?"
+    )
+    dock.message.answers["Choose others"].click()
+    assert not dock.runner.is_running
+    dock.train()
+    dock.message.answers["Lay it over"].click()
+    watch.until_step(2)
+    dock.stop()
+    watch.until_idle()
+    assert np.allclose(paint.scale, image.scale)
+    assert np.allclose(paint.translate, image.translate)
+    assert paint.units == image.units
+    assert dock.trained.given.paint.max() > 1
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_pixels_that_are_no_numbers(dock: Any, watch: Watch, painted: Any, bad: float) -> None:
     pixels = painted.layers["nuclei"].data.astype(np.float32)
@@ -323,12 +370,13 @@ def test_pixels_that_are_no_numbers(dock: Any, watch: Watch, painted: Any, bad: 
 
 def test_a_constant_image(dock: Any, watch: Watch, painted: Any) -> None:
     painted.layers["nuclei"].data = np.full((256, 256), 7, np.uint8)
-    expect(dock, watch, "every pixel has the same value")
+    expect(dock, watch, "nothing stands out from an even ground")
 
 
-def test_a_3d_network_on_a_2d_image(dock: Any, watch: Watch) -> None:
+def test_what_z_is_does_not_matter_where_there_is_none(dock: Any, watch: Watch) -> None:
     dock.form.more.dimensions.value = 3
-    expect(dock, watch, "a 3D model needs a Z axis")
+    train_briefly(dock, watch)
+    assert dock.trained.model.dimensions == 2
 
 
 def test_axes_that_do_not_fit(dock: Any, watch: Watch) -> None:
@@ -388,6 +436,74 @@ def test_leave_it_is_an_answer_too(dock: Any, watch: Watch, painted: Any) -> Non
     dock.stop()
     watch.until_idle()
     assert np.array_equal(paint.data, before)
+
+
+# Continue
+
+
+def train_briefly(dock: Any, watch: Watch) -> int:
+    """Train a few steps; the last one's number."""
+    click(dock.train_button)
+    return stop_soon(dock, watch)
+
+
+def stop_soon(dock: Any, watch: Watch) -> int:
+    n = len(watch.steps)
+    watch.qtbot.waitUntil(lambda: len(watch.steps) > n + 1, timeout=LONG)
+    click(dock.stop_button)
+    watch.until_idle()
+    return int(watch.steps[-1].index)
+
+
+def test_a_failed_training_leaves_the_last_one_to_continue(
+    dock: Any, watch: Watch, painted: Any
+) -> None:
+    stopped_at = train_briefly(dock, watch)
+    paint = painted.layers["nuclei annotations"]
+    whole = paint.data.copy()
+    paint.data = np.minimum(whole, 1)
+    dock.form.task.value = "classes"
+    click(dock.train_button)
+    watch.until_idle()
+    assert "Only class 1" in dock.message.text
+    paint.data = whole
+    dock.form.more.device.value = "cpu"
+    dock.form.more.recipe.set_changes({"network.width": 16, "training.batch": 1})
+    click(dock.continue_button)
+    assert stop_soon(dock, watch) > stopped_at
+    recipe, given = dock.trained.model.recipe, dock.trained.given
+    assert (recipe.task, recipe.network.width) == ("objects", 4)
+    assert (recipe.training.batch, given.device) == (1, "cpu")
+    assert given.resume is None
+
+
+def test_continue_asks_about_the_paint_and_goes_on(dock: Any, watch: Watch, painted: Any) -> None:
+    stopped_at = train_briefly(dock, watch)
+    paint = painted.layers["nuclei annotations"]
+    paint.data = np.where(paint.data > 1, 1, 0).astype(np.uint16)
+    click(dock.continue_button)
+    watch.until_idle()
+    assert "Are they objects?" in dock.message.text
+    dock.form.task.value = "classes"  # changed before the answer: no part of what was asked
+    paint.data_setitem((np.array([0]), np.array([0])), 0)
+    dock.message.answers["They are objects"].click()
+    assert stop_soon(dock, watch) > stopped_at
+    assert dock.trained.model.recipe.task == "objects"
+    assert dock.trained.given.paint_layer is paint
+    assert dock.curves.steps[0] <= stopped_at < dock.curves.steps[-1]
+
+
+def test_continue_on_another_image_is_asked_about(
+    dock: Any, watch: Watch, painted: Any, sample: Sample
+) -> None:
+    train_briefly(dock, watch)
+    other = painted.add_image(sample.image, name="other", scale=(0.5, 0.5), units=("um", "um"))
+    dock.form.image.layer.value = other
+    click(dock.continue_button)
+    assert dock.message.text == "nuclei annotations was made for nuclei. Use it for other?"
+    dock.message.answers["Use them"].click()
+    stop_soon(dock, watch)
+    assert dock.trained.given.image_layer is other
 
 
 # What can happen while it runs

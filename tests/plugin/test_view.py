@@ -36,6 +36,16 @@ def test_the_field_follows_the_camera(make_napari_viewer: Any, qtbot: Any) -> No
     assert abs((x.start + x.stop) / 2 - 3000) < 5
 
 
+def test_the_field_of_a_pyramid_is_in_full_resolution(viewer: Any) -> None:
+    levels = [np.zeros((4096 // f, 4096 // f), np.uint8) for f in (1, 2, 4, 8)]
+    layer = viewer.add_image(levels, multiscale=True)
+    viewer.reset_view()
+    assert layer.data_level > 0
+    _, (y, x) = visible_field(viewer, layer, image_of(layer), 2)
+    for middle in ((y.start + y.stop) / 2, (x.start + x.stop) / 2):
+        assert abs(middle - 2048) < 16
+
+
 def test_the_slice_in_view_is_taken(viewer: Any) -> None:
     layer = viewer.add_image(np.zeros((5, 9, 60, 70), np.uint8), scale=(1, 2, 0.5, 0.5))
     viewer.dims.set_current_step((0, 1), (3, 7))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -100,6 +102,22 @@ def test_an_object_painted_on_one_slice_counts_as_flat():
     assert deep[0, 10, 12] < 0.5
 
 
+HIGH = 2_000_000_000
+"""A label so large that a table up to it would fill no machine's memory."""
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (7, 40, 60)])
+def test_large_labels_mean_the_same_as_small_ones(shape: tuple[int, ...]):
+    small = disks((2, 20, 12)[-len(shape) :], (3, 20, 28)[-len(shape) :], shape=shape)
+    large = np.where(small > 1, HIGH + small, small)
+    one, other = encode(small, small == 2), encode(large, small == 2)
+    for name in ("values", "weights", "held_out"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    coder = DistanceCoder(ObjectsTarget())
+    prediction = perfect(np.maximum(small - 1, 0))
+    assert coder.fit([(prediction, small)]) == coder.fit([(prediction, large)])
+
+
 # ---- weights ------------------------------------------------------------------------------------
 
 
@@ -178,6 +196,24 @@ def test_the_ring_of_a_held_out_object_is_held_out_with_it():
     ring &= np.abs(one - other) > 1e-6
     np.testing.assert_array_equal(held[ring], (one < other)[ring])
     assert held[TWO == 2].all() and not held[TWO == 3].any()
+
+
+def test_the_ring_of_an_object_on_one_slice_lies_in_that_slice():
+    """What is above and below was not looked at; a deep object keeps its ring on all sides."""
+    labels = disks((5, 12, 12), (5, 12, 50), shape=(11, 25, 62))
+    labels[(labels == 2) & (np.arange(11) != 5)[:, None, None]] = 0
+    flat = np.where(labels == 2, 2, 0)
+    ringed, held = with_ring(flat, flat == 2, 4)
+    slice_, slice_held = with_ring(flat[5], flat[5] == 2, 4)
+    np.testing.assert_array_equal(ringed[5], slice_)
+    np.testing.assert_array_equal(held[5], slice_held)
+    assert not np.delete(ringed, 5, axis=0).any() and not np.delete(held, 5, axis=0).any()
+    deep = np.where(labels == 3, 3, 0)
+    both, held = with_ring(labels, labels == 2, 4)
+    alone, _ = with_ring(deep, deep == 2, 4)
+    np.testing.assert_array_equal(both[:, :, 31:], alone[:, :, 31:])
+    np.testing.assert_array_equal(both[:, :, :31], ringed[:, :, :31])
+    assert not held[:, :, 31:].any()
 
 
 # ---- decoding -----------------------------------------------------------------------------------
@@ -277,3 +313,19 @@ def test_without_objects_there_is_nothing_to_fit(examples: list[str]):
     given_ = [(perfect(np.zeros((8, 8), np.int32)), paint) for _ in examples]
     fitted = DistanceCoder(ObjectsTarget()).fit(given_)
     assert set(fitted) == {"foreground", "merge", "peak", "min_size"}
+
+
+def test_a_fit_ends_when_its_time_is_up():
+    """With no time at all there is still the smallest size, which paint alone tells."""
+    truth = nuclei((160, 160), seed=2).truth
+    prediction = perfect(truth)
+    prediction["foreground"] = prediction["foreground"] * 0.35  # so 0.3 has to be tried
+    examples = [(prediction, simulate_paint(truth, 8, 2, seed=0).astype(np.int32))]
+    coder = DistanceCoder(ObjectsTarget())
+    whole = coder.fit(examples)
+    untried = {**whole, "foreground": 0.5, "merge": 0.5}
+    assert whole["foreground"] < 0.35
+    # asked once before anything, then before each of 6 ways to merge and 5 thresholds
+    for n_looks, expected in [(0, untried), (1, untried), (11, untried), (12, whole)]:
+        clock = itertools.chain([math.inf] * n_looks, itertools.repeat(0.0))
+        assert coder.fit(examples, lambda clock=clock: next(clock)) == expected

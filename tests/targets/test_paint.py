@@ -155,7 +155,7 @@ def test_paint_of_another_shape():
     [
         (set(), "objects", "Nothing is painted yet. Paint some objects"),
         (set(), "classes", "Nothing is painted yet. Paint a few strokes of each class"),
-        ({1}, "objects", "holds no object: .*--complete"),
+        ({1}, "objects", "holds no object: .*--ones-are-objects"),
         ({1}, "classes", "Only class 1 is painted"),
         ({4}, "classes", "Only class 4 is painted"),
     ],
@@ -227,6 +227,11 @@ def truth_of(seed: int, shape: tuple[int, ...] = (256, 256)) -> np.ndarray:
     return nuclei(shape, seed=seed).truth
 
 
+def asked(paint: np.ndarray) -> str:
+    slip = question(paint, "objects")
+    return "" if slip is None else f"{slip.kind}: {slip.text}"
+
+
 def some_objects(truth: np.ndarray, n: int, seed: int) -> np.ndarray:
     return simulate_paint(truth, n, 0, seed)
 
@@ -237,15 +242,16 @@ def test_objects_painted_with_label_1_raise_a_question(seed: int, n: int):
     ones = (some_objects(truth_of(seed), n, seed) > 0).astype(np.uint8)
     if ndimage.label(ones)[1] < 3:  # some of them touch
         return
-    assert "label 1, which means background. Are they objects?" in (question(ones, "objects") or "")
+    assert asked(ones).startswith("ones: ")
+    assert "label 1, which means background. Are they objects?" in asked(ones)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_ordinary_mask_raises_a_question(seed: int):
     truth = truth_of(seed)
-    assert "ordinary mask" in (question(truth, "objects") or "")
+    assert asked(truth).startswith("mask: ") and "ordinary mask" in asked(truth)
     few = some_objects(truth, 6, seed)
-    assert "ordinary mask" in (question(np.where(few > 0, few - 1, 0), "objects") or "")
+    assert "ordinary mask" in asked(np.where(few > 0, few - 1, 0))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -284,8 +290,8 @@ def test_the_slips_in_3d(seed: int):
     objects = np.where(paint > 1, paint, 0)
     ones = (objects > 0).astype(np.uint8)
     if ndimage.label(ones)[1] >= 3:
-        assert "Are they objects?" in (question(ones, "objects") or "")
-    assert "ordinary mask" in (question(np.where(objects > 0, objects - 1, 0), "objects") or "")
+        assert "Are they objects?" in asked(ones)
+    assert "ordinary mask" in asked(np.where(objects > 0, objects - 1, 0))
 
 
 def test_classes_and_complete_masks_raise_none():

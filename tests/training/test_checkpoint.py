@@ -58,6 +58,28 @@ def test_a_restored_state_goes_on_bit_for_bit(by_bytes: bool):
     assert same(other.checkpoint(), whole.checkpoint())
 
 
+def test_the_scale_of_float16_gradients_goes_on():
+    """Gradients too large halve the scale; a restored state goes on with what was found."""
+    state = fresh()
+    half = TrainState(state.network, Training(), 0, torch.float16)
+    for value in (1.0, 1e38, 1.0):  # the second overflows
+        half.optimizer.zero_grad(set_to_none=True)
+        loss = value * half.network(torch.ones(1, 1, 8, 8)).mean()
+        half.scaler.scale(loss).backward()
+        half.scaler.step(half.optimizer)
+        half.scaler.update()
+    kept = Checkpoint.from_bytes(half.checkpoint().to_bytes())
+    other = TrainState(fresh(seed=9).network, Training(), 9, torch.float16)
+    assert other.scaler.get_scale() == 2 * half.scaler.get_scale()
+    other.restore(kept)
+    assert other.scaler.state_dict() == half.scaler.state_dict()
+    assert other.scaler.state_dict()["_growth_tracker"] == 1
+    state.restore(kept)  # what needs no scale takes none
+    assert state.scaler.state_dict() == {}
+    numbers = {k: v for k, v in kept.numbers.items() if k != "scaler"}
+    other.restore(Checkpoint(kept.tensors, numbers))  # from before it was kept
+
+
 def test_a_checkpoint_does_not_change_with_what_comes_later():
     state = fresh()
     learn(state, 1)

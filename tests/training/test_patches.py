@@ -30,7 +30,7 @@ STILL = Augmentation(
     flip=False, rotation=0, scaling=1, elastic=0, brightness=0, contrast=1, gamma=1, noise=0, blur=0
 )
 CPU = torch.device("cpu")
-AS_IS = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool))
+AS_IS = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool), np.zeros(1))
 
 
 def loader(images: Sequence[Image], recipe: Recipe, painted: tuple[int, ...] = ()) -> RegionLoader:

@@ -59,8 +59,13 @@ def check(images: list[Any], paints: list[Any], recipe: Recipe | None = None, **
         ([PIXELS], [PAINT.astype(float)], None, "needs whole numbers"),
         ([PIXELS], [PAINT.astype(int) - 1], None, "values of 0 and up, this one has negative"),
         ([with_nan()], [PAINT], None, "has NaN or infinite pixels"),
-        ([np.full((40, 50), 9)], [PAINT], None, "every pixel has the same value, so there is"),
-        ([PIXELS > 9999], [PAINT], None, "every pixel has the same value"),
+        (
+            [np.full((40, 50), 9)],
+            [PAINT],
+            None,
+            "nothing stands out from an even ground, so there is",
+        ),
+        ([PIXELS > 9999], [PAINT], None, "nothing stands out from an even ground"),
         ([PIXELS.astype(complex)], [PAINT], None, "it needs numbers"),
         (
             [PIXELS, Image(np.stack([PIXELS] * 2), "CYX", name="two")],
@@ -212,3 +217,16 @@ def test_a_child_has_its_parents_classes(class_parent: Model):
 def test_a_child_cannot_learn_a_class_that_its_parent_lacks(class_parent: Model):
     with pytest.raises(InputError, match=r"Class 3 .* knows \[1, 2\]"):
         check([PIXELS], [PAINT], start=class_parent)
+
+
+def test_what_a_model_takes_for_flat(sample: Sample):
+    normalization = check([sample.image], [sample.paint]).normalization
+    blank = np.random.default_rng(1).normal(120, 4, sample.image.shape).astype(sample.image.dtype)
+    assert normalization.measure(Image(blank)).flat.all()
+    assert not normalization.measure(Image(sample.image)).flat.any()
+    assert not normalization.measure(Image(sample.image / 60000.0)).flat.any()
+
+
+def test_images_that_are_hardly_more_than_noise_can_be_painted_and_found_again():
+    normalization = check([PIXELS], [PAINT]).normalization
+    assert not normalization.measure(Image(PIXELS)).flat.any()

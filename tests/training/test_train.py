@@ -21,7 +21,7 @@ from napari_scribe.samples import nuclei, simulate_paint
 from napari_scribe.samples.synthetic import Sample
 from napari_scribe.targets import Paint
 from napari_scribe.training.checkpoint import Checkpoint
-from napari_scribe.training.train import TrainJob, TrainStep, train
+from napari_scribe.training.train import AFTER_STOP, TrainJob, TrainStep, train
 
 WHOLE = slice(0, 40), slice(30, 70)
 
@@ -99,6 +99,17 @@ def test_the_same_seed_gives_the_same_model_bit_for_bit(sample: Sample, small: R
     assert losses(list(third)) != first
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("task", ["objects", "classes"])
+def test_the_same_seed_gives_the_same_model_on_cuda(sample: Sample, task: str):
+    recipe = Recipe(task=task)
+    paint = sample.paint if task == "objects" else np.minimum(sample.paint, 2)
+    jobs = [train([sample.image], [paint], recipe, steps=30, device="cuda") for _ in range(2)]
+    seen = [losses(list(job)) for job in jobs]
+    assert seen[0] == seen[1]
+    assert equal_checkpoints(*jobs)
+
+
 def test_training_leaves_the_callers_random_numbers_alone(sample: Sample, small: Recipe):
     torch.manual_seed(3)
     expected = torch.rand(3)
@@ -153,6 +164,7 @@ def test_the_best_by_validation_is_given(sample: Sample, small: Recipe):
 @pytest.mark.parametrize("seconds", [1.0, 2.0])
 def test_seconds_hold(sample: Sample, small: Recipe, seconds: float):
     """The whole job, the end of it included, in the time that was asked for."""
+    run(start(sample, small, steps=2))  # the first training of a process loads a lot
     job = start(sample, small, seconds=seconds)
     began = time.perf_counter()
     steps = list(job)
@@ -162,6 +174,26 @@ def test_seconds_hold(sample: Sample, small: Recipe, seconds: float):
     assert fractions == sorted(fractions)
     assert 0.4 * seconds < steps[-1].elapsed
     assert took < seconds + 1
+
+
+@pytest.mark.parametrize("end", ["seconds", "stop"])
+def test_choosing_the_decoding_does_not_hold_up_the_end(end: str):
+    """A large volume, painted all over: to try everything on it takes many seconds."""
+    sample = nuclei((24, 224, 224), seed=0)
+    paint = np.zeros_like(sample.paint)
+    paint[12] = np.where(sample.truth[12] > 0, sample.truth[12] + 1, 1)
+    recipe = Recipe(
+        network={"dimensions": 3, "depth": 1, "width": 4}, training={"patch": 16, "batch": 1}
+    ).changed({"tiling.tile": 48})
+    seconds = 2.0 if end == "seconds" else None
+    job = train([Image(sample.image, "ZYX")], [paint], recipe, seconds=seconds, device="cpu")
+    for step in job:
+        elapsed, last = step.elapsed, time.perf_counter()
+        if end == "stop":
+            job.stop()
+    took = time.perf_counter() - last + (elapsed if seconds else 0)
+    assert took < (seconds or AFTER_STOP) + 1.5
+    assert job.result.parameters["min_size"] != 10  # paint tells it without any prediction
 
 
 def test_steps_or_seconds_whichever_ends_first(sample: Sample, small: Recipe):
@@ -278,6 +310,34 @@ def test_erasing_everything_is_noted_and_does_no_harm(sample: Sample, small: Rec
     assert [i for i, note in enumerate(notes, 1) if "All paint was erased" in note] == [3]
 
 
+@pytest.mark.parametrize(
+    ("task", "left", "said"),
+    [
+        ("objects", "background", "The paint holds no object"),
+        ("objects", "too large", "The label 2147483647 is too large"),
+        ("classes", "background", "Only class 1 is painted"),
+        ("classes", "a new class", "Only class 1 is painted"),
+    ],
+)
+def test_paint_that_could_not_start_a_training_does_no_harm(
+    sample: Sample, small: Recipe, task: str, left: str, said: str
+):
+    recipe = Recipe(**{**small.model_dump(exclude={"target"}), "task": task})
+    paint = (sample.paint if task == "objects" else np.minimum(sample.paint, 2)).astype(np.int64)
+    other = {"background": 0, "a new class": 3, "too large": 2**31 - 1}[left]
+    expected = losses(list(start(sample, recipe, steps=6, paint=paint)))
+    job = start(sample, recipe, steps=6, paint=paint)
+    seen, notes = [], []
+    for step in job:
+        seen.append(step.loss)
+        notes.append(step.note)
+        if step.index == 2:
+            job.update_paint([Paint(np.where(paint > 1, other, paint))])
+    assert seen == expected
+    assert [i for i, note in enumerate(notes, 1) if note] == [3]
+    assert said in notes[2] and "goes on with the paint from before" in notes[2]
+
+
 def test_erasing_what_validates_does_not_freeze_the_model(sample: Sample, small: Recipe):
     """Without validation the result is the newest average, not a best from long ago."""
     paint = np.where(np.isin(sample.paint, [2, 3, 4]), sample.paint, 0)
@@ -366,8 +426,10 @@ def test_a_preview_that_fails_does_not_end_the_training(small: Recipe):
             job.request_preview(0, (), (slice(2990, 3000), slice(990, 1000)))
         if step.index == 5:
             job.request_preview(7, (), (slice(0, 8), slice(0, 8)))
+        if step.index == 6:
+            job.request_preview(0, (), (slice(0, 8),) * 3)  # that many axes: a ValueError
     assert "No preview: " in notes[3] and "NaN" in notes[3]
-    assert "No preview: " in notes[5]
+    assert "No preview: " in notes[5] and "No preview: " in notes[6]
     assert len(notes) == 8
     assert not job.problem
 

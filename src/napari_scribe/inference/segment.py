@@ -18,7 +18,7 @@ from ..device import pick_device, precision
 from ..errors import InputError
 from ..image import Frame, Image
 from ..io import as_image, check_writable, create_zarr, write_tiff
-from ..model import Model
+from ..model import Model, as_tuple
 from ..normalization import Statistics
 from ..progress import Job
 from ..targets import Head
@@ -56,10 +56,13 @@ class SegmentJob(Job[SegmentStep, Any]):
         asked for.
     is_complete
         False where the job was stopped early: what was not reached is 0.
+    note
+        A word to the user about the image.
     """
 
     probability: npt.NDArray[np.float16] | None = None
     is_complete: bool = True
+    note: str = ""
 
 
 def segment(
@@ -67,6 +70,7 @@ def segment(
     image: Any,
     out: str | Path | None = None,
     *,
+    channels: Sequence[int] | None = None,
     tile: int | None = None,
     device: str | None = None,
     save: Sequence[str] = ("labels",),
@@ -82,6 +86,9 @@ def segment(
         An `Image`, an array, or the path of one.
     out
         ``.tif`` or ``.zarr`` to write the labels to. None: they are given back only.
+    channels
+        Which channels of the image the model is given, one for each that it sees, in its order.
+        Those that it was trained on when None.
     tile
         Side of what a tile keeps, in pixels; the recipe's when None. The answer does not depend
         on it.
@@ -109,7 +116,7 @@ def segment(
     if out is not None and image.source is not None:
         check_apart(Path(out), image.source)
     image.spatial_axes(model.dimensions)
-    channels = model.channels_for(image)
+    chosen = _channels(model, image, channels)
     if tile is not None and tile < 1:
         raise InputError(f"A tile of {tile} px keeps nothing: use 1 or more.")
     if unknown := set(save) - {"labels", "probability"}:
@@ -120,10 +127,30 @@ def segment(
         if "probability" in save:
             check_output(probability_path(path), image, overwrite)
     target = pick_device(device)
-    statistics = model.normalization.measure(image, channels)
-    run = _Run(model, image, statistics, tile, path, "probability" in save)
+    statistics = model.normalization.measure(image, chosen)
+    run = _Run(model, image, chosen, statistics, tile, path, "probability" in save)
     predictor = Predictor(model.network, model.coder.heads, target, precision(target))
-    return SegmentJob(lambda job: run(job, predictor))
+    job = SegmentJob(lambda job: run(job, predictor))
+    if statistics.flat.all():
+        contrast = float((statistics.high - statistics.low).max())
+        job.note = (
+            f"{image.name} was taken for empty: nothing in it stands out from even ground or noise "
+            f"(contrast {contrast:.3g})."
+        )
+    return job
+
+
+def _channels(model: Model, image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
+    """Channels of the image for the model, in the model's order."""
+    if channels is None:
+        return model.channels_for(image)
+    chosen = as_tuple(channels, image)
+    if len(chosen) != len(model.channels):
+        raise InputError(
+            f"{len(chosen)} channels of {image.name} were chosen: {list(chosen)}. This model sees "
+            f"{len(model.channels)}: choose one for each."
+        )
+    return chosen
 
 
 def probability_path(out: Path) -> Path:
@@ -166,6 +193,7 @@ class _Run:
 
     model: Model
     image: Image
+    channels: tuple[int, ...]
     statistics: Statistics
     tile: int | None
     out: Path | None
@@ -223,8 +251,7 @@ class _Run:
         def write(tile: Tile, answer: npt.NDArray[np.float32]) -> None:
             prediction[(slice(None), *tile.keep)] = answer
 
-        channels = self.model.channels_for(self.image)
-        read = tile_reader(self.image, frame, channels, self.statistics, self.model.dimensions)
+        read = tile_reader(self.image, frame, self.channels, self.statistics, self.model.dimensions)
         batch = self.model.recipe.tiling.batch
         for done in predict_tiles(predictor, tiles, read, write, batch):
             yield done

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from .files import SUFFIXES, check_writable, list_images, match_labels, replacing, stem
+from .files import (
+    SUFFIXES,
+    check_writable,
+    left_over,
+    list_images,
+    match_labels,
+    replacing,
+    some,
+    stem,
+)
 from .ngff import create_zarr
-from .read import as_image, read_image, read_labels
+from .read import as_image, read_image, read_label_image, read_labels
 from .tiff_writer import write_tiff
 
 __all__ = [
@@ -12,11 +21,14 @@ __all__ = [
     "as_image",
     "check_writable",
     "create_zarr",
+    "left_over",
     "list_images",
     "match_labels",
     "read_image",
+    "read_label_image",
     "read_labels",
     "replacing",
+    "some",
     "stem",
     "write_tiff",
 ]

@@ -89,16 +89,18 @@ def match_labels(
     Raises
     ------
     InputError
-        If labels are missing, left over, or fit more than one image.
+        If labels are missing, fit more than one image, or are the image itself. What a folder
+        holds for no image is no error: see `left_over`.
     """
     given = [Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)]
     paths = [Path(p) for p in images]
     for path in given:
         if not path.exists():
             raise InputError(f"The labels {path} do not exist. Check the path.")
-    folders = [p for p in given if p.is_dir() and not is_zarr(p)]
+    folders = _folders(given)
     if folders and len(folders) == len(given):
-        return _match_by_name(paths, [p for folder in folders for p in list_images(folder)])
+        found = _match_by_name(paths, [p for folder in folders for p in list_images(folder)])
+        return _apart(paths, found)
     if folders:
         raise InputError(
             f"{folders[0]} is a folder, other labels are files. Give one file an image, or folders "
@@ -109,7 +111,28 @@ def match_labels(
             f"There are {len(paths)} images but {len(given)} labels. Give one file of labels an "
             "image, in the same order, or a folder with labels of the same names."
         )
-    return given
+    return _apart(paths, given)
+
+
+def left_over(labels: Sequence[str | Path] | str | Path, matched: Sequence[Path]) -> list[Path]:
+    """What folders of labels hold beside those that were `matched` to images."""
+    given = [Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)]
+    return [p for folder in _folders(given) for p in list_images(folder) if p not in matched]
+
+
+def _folders(paths: Sequence[Path]) -> list[Path]:
+    return [p for p in paths if p.is_dir() and not is_zarr(p)]
+
+
+def _apart(images: list[Path], labels: list[Path]) -> list[Path]:
+    """The labels, if none of them is the image that it belongs to."""
+    for image, own in zip(images, labels, strict=True):
+        if own.resolve() == image.resolve():
+            raise InputError(
+                f"{own} would be its own labels: give other files, or keep labels in another "
+                "folder than images."
+            )
+    return labels
 
 
 def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
@@ -119,12 +142,12 @@ def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
     missing = [p.name for p, labels_of in zip(images, found, strict=True) if not labels_of]
     if missing:
         raise InputError(
-            f"No labels for {_some(missing)} in {labels[0].parent}. Labels need the name of their "
+            f"No labels for {some(missing)} in {labels[0].parent}. Labels need the name of their "
             "image, with any suffix."
         )
     for path, labels_of in zip(images, found, strict=True):
         if len(labels_of) > 1:
-            both = _some([p.name for p in labels_of])
+            both = some([p.name for p in labels_of])
             raise InputError(f"{path.name} could have labels {both}: give files, in order.")
         if sum(labels_of[0] in other for other in found) > 1:
             raise InputError(
@@ -148,7 +171,8 @@ def _core(path: Path) -> str:
     return name[: len(name) - len(ending)] or name
 
 
-def _some(names: Sequence[str], n: int = 5) -> str:
+def some(names: Sequence[str], n: int = 5) -> str:
+    """The first few of some names, and how many more there are."""
     more = f" and {len(names) - n} more" if len(names) > n else ""
     return ", ".join(names[:n]) + more
 

@@ -97,6 +97,14 @@ def read_labels(path: str | Path, axes: str = "") -> Any:
     InputError
         If it is no image of labels: fractions, negative numbers, colours.
     """
+    return read_label_image(path, axes).data
+
+
+def read_label_image(path: str | Path, axes: str = "") -> Image:
+    """Labels as `read_labels` opens them, with their axes.
+
+    Labels have no channels: an axis that was taken for them is Z, or T where there is a Z.
+    """
     path = Path(path)
     if _kind(path) in (".jpg", ".jpeg"):
         raise InputError(f"{path} is a JPEG, which changes values: save labels as TIFF or PNG.")
@@ -108,7 +116,9 @@ def read_labels(path: str | Path, axes: str = "") -> Any:
         if not all(np.array_equal(data[..., 0], data[..., i]) for i in (1, 2)):
             raise InputError(f"{path} is a colour picture, not labels: one whole number a pixel.")
         data = data[..., 0]
-    return _whole_numbers(data, path)
+        image = image.selected(axes=image.axes[:-1], data=data)
+    letters = image.axes.replace("C", next((a for a in "ZT" if a not in image.axes), "C"))
+    return image.selected(axes=letters, data=_whole_numbers(data, path), channel_names=())
 
 
 def _kind(path: Path) -> str:

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .layers import MARK, note
+from .layers import MARK, labels_for_display, note, placement
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image as ImageLayer
     from napari.layers import Labels as LabelsLayer
+
+    from ..image import Image
+
+PLACE = "scale", "translate", "rotate"
 
 
 def made_for_another(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> str:
@@ -20,6 +24,31 @@ def made_for_another(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> s
     if source in (None, image.name) or source not in viewer.layers:
         return ""
     return f"{paint.name} was made for {source}. Use it for {image.name}?"
+
+
+def lies_nowhere(paint: LabelsLayer | None, layer: ImageLayer, image: Image) -> str:
+    """A question where annotations fit an image, but lost their place; else nothing.
+
+    napari saves labels without scale and translation: they come back at those of no image.
+    """
+    fitting = labels_for_display(np.broadcast_to(0, image.label_shape()), layer, image.axes)
+    if paint is None or paint.data.shape != fitting.shape:
+        return ""
+    place = placement(layer, image.axes)
+    is_lost = np.allclose(paint.scale, 1) and np.allclose(paint.translate, 0)
+    lies_there = all(np.allclose(getattr(paint, what), place[what]) for what in PLACE)
+    if lies_there or not is_lost:
+        return ""
+    return (
+        f"{paint.name} has no pixel size of its own, but as many pixels as {layer.name}. Lay it "
+        f"over {layer.name}?"
+    )
+
+
+def lay_over(paint: LabelsLayer, layer: ImageLayer, image: Image) -> None:
+    """Put annotations where an image lies."""
+    for name, value in placement(layer, image.axes).items():
+        setattr(paint, name, value)
 
 
 def convert_to_objects(viewer: Viewer, layer: LabelsLayer) -> LabelsLayer:

@@ -34,10 +34,17 @@ class RecipeForm:
     """
 
     def __init__(self) -> None:
-        default = Recipe()
-        self.parts = {name: part_widgets(getattr(default, name)) for name in SECTIONS}
+        self.default = Recipe()
+        self.parts = {name: part_widgets(getattr(self.default, name)) for name in SECTIONS}
 
-    def value(self, task: str, dimensions: int) -> Recipe:
+    def set_dimensions(self, dimensions: int) -> None:
+        """Take the defaults of 2D or 3D; what differs from them stays."""
+        if dimensions != self.default.network.dimensions:
+            changes = self.changes()
+            self.default = Recipe().changed({"network.dimensions": dimensions})
+            self.set_changes(changes)
+
+    def value(self, task: str) -> Recipe:
         """The recipe as filled in.
 
         Raises
@@ -45,12 +52,9 @@ class RecipeForm:
         InputError
             If values do not go together.
         """
-        parts = {name: _values(widgets) for name, widgets in self.parts.items()}
-        target = {"kind": task, **(parts["target"] if task == "objects" else {})}
-        network = {**parts["network"], "dimensions": dimensions}
-        plain = Recipe().model_dump()
-        changes = {**parts, "target": target, "network": network}
-        return _parsed({name: {**plain[name], **changes.get(name, {})} for name in plain}, target)
+        changes = {"network.dimensions": self.default.network.dimensions, **self.changes()}
+        fits = {k: v for k, v in changes.items() if task == "objects" or "target." not in k}
+        return Recipe(task=task).changed(fits)
 
     def set_value(self, recipe: Recipe) -> None:
         """Fill in the values of a recipe."""
@@ -63,17 +67,16 @@ class RecipeForm:
 
     def changes(self) -> dict[str, Any]:
         """Dotted names of the values that differ from the defaults."""
-        default = Recipe()
         return {
             f"{name}.{field}": widget.value
             for name, widgets in self.parts.items()
             for field, widget in widgets.items()
-            if widget.value != getattr(getattr(default, name), field)
+            if widget.value != getattr(getattr(self.default, name), field)
         }
 
     def set_changes(self, changes: dict[str, Any]) -> None:
         """Fill in the defaults and what differs from them, as far as it still fits."""
-        self.set_value(Recipe())
+        self.set_value(self.default)
         for name, widgets in self.parts.items():
             for field, widget in widgets.items():
                 if f"{name}.{field}" in changes:
@@ -138,13 +141,3 @@ def _bounds(field: FieldInfo, value: float) -> dict[str, Any]:
 def _decimals(value: float) -> int:
     """How many decimals a value needs, at most 8."""
     return next((n for n in range(8) if math.isclose(round(value, n), value)), 8)
-
-
-def _values(widgets: dict[str, Widget]) -> dict[str, Any]:
-    return {field: widget.value for field, widget in widgets.items()}
-
-
-def _parsed(values: dict[str, Any], target: dict[str, Any]) -> Recipe:
-    from ..recipe import parse_recipe
-
-    return parse_recipe({**values, "target": target})

@@ -1,32 +1,25 @@
-"""The models that were trained: where they go, and what they are in words."""
+"""The models that were trained, in words; without torch."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..image import Image
 
-_NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
-
-
-def new_model_path(image_name: str) -> Path:
-    """A new file in the model folder, named after the image and the minute."""
-    from ..model import model_folder
-
-    name = _NOT_IN_NAMES.sub("-", image_name).strip(" .-")[:60] or "model"
-    stem = f"{name} {time.strftime('%Y-%m-%d %H.%M')}"
-    path, n = model_folder() / f"{stem}.zip", 1
-    while path.exists():
-        n += 1
-        path = model_folder() / f"{stem} ({n}).zip"
-    return path
+VERSION = 1
+"""The newest version of a model file that is read; `model.VERSION` would load torch."""
+_DAMAGE = (
+    *(OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def kept() -> list[Path]:
@@ -37,25 +30,51 @@ def kept() -> list[Path]:
     return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """A file in which something is missing, or of another kind than it should be, is no model."""
+    try:
+        yield
+    except _DAMAGE:
+        raise InputError(
+            f"{path.name} is not a model of napari-scribe, or it is damaged. Choose a file that "
+            "napari-scribe saved."
+        ) from None
+
+
 def read_description(path: Path) -> dict[str, Any]:
     """What a model file says of itself, without its weights and without torch.
 
     Raises
     ------
     InputError
+        If it is not a model, or one of a newer version.
+    """
+    with _refusing(path):
+        with zipfile.ZipFile(path) as archive:
+            values: dict[str, Any] = json.loads(archive.read("model.json"))
+        is_newer = values["version"] > VERSION
+        if not is_newer and not isinstance(values["recipe"]["network"], dict):
+            raise TypeError("network")
+    if is_newer:
+        raise InputError(
+            f"{path.name} was written by a newer napari-scribe (file version "
+            f"{values['version']}, this one reads up to {VERSION}). Upgrade to open it."
+        )
+    return values
+
+
+def channels_of(path: Path) -> tuple[int, int]:
+    """How many channels a model needs, and how many the images had that it was trained on.
+
+    Raises
+    ------
+    InputError
         If it is not a model.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            values = json.loads(archive.read("model.json"))
-        if not isinstance(values["recipe"], dict) or not isinstance(values["provenance"], dict):
-            raise KeyError("recipe")
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-        raise InputError(
-            f"{path.name} is not a model of napari-scribe, or it is damaged. Choose a file that "
-            "napari-scribe saved."
-        ) from None
-    return values
+    values = read_description(path)
+    with _refusing(path):
+        return len(values["channels"]), int(values["image_channels"])
 
 
 def in_words(path: Path) -> str:
@@ -67,17 +86,18 @@ def in_words(path: Path) -> str:
         If it is not a model.
     """
     values = read_description(path)
-    recipe, provenance = values["recipe"], values["provenance"]
-    answer = {"objects": "Objects", "classes": "Classes"}.get(recipe["target"]["kind"], "Labels")
-    dimensions = recipe["network"]["dimensions"]
-    channels = values["image_channels"], len(values["channels"])
-    images = provenance.get("images") or []
-    trained = f"{_names(images)}, {provenance.get('steps', '?')} steps"
-    if seconds := provenance.get("seconds"):
-        trained += f" in {duration(seconds)}"
-    when = time.strftime("%d %b %Y, %H:%M", time.localtime(path.stat().st_mtime))
-    seen = f"{channels[1]} of {channels[0]} channels" if channels[0] > 1 else "1 channel"
-    return f"{answer}, {dimensions}D, {seen}. Trained on {trained}; {when}."
+    needed, there = channels_of(path)
+    with _refusing(path):
+        recipe, provenance = values["recipe"], values["provenance"]
+        kind = recipe["target"]["kind"]
+        answer = {"objects": "Objects", "classes": "Classes"}.get(kind, "Labels")
+        trained = f"{_names(provenance.get('images') or [])}, {provenance.get('steps', '?')} steps"
+        if seconds := provenance.get("seconds"):
+            trained += f" in {duration(seconds)}"
+        when = time.strftime("%d %b %Y, %H:%M", time.localtime(path.stat().st_mtime))
+        seen = f"{needed} of {there} channels" if there > 1 else "1 channel"
+        dimensions = recipe["network"]["dimensions"]
+        return f"{answer}, {dimensions}D, {seen}. Trained on {trained}; {when}."
 
 
 def _names(images: Sequence[dict[str, Any]]) -> str:

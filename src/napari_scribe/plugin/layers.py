@@ -224,8 +224,8 @@ def _over_channels(array: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
 
 def _check_place(layer: LabelsLayer, image: ImageLayer) -> None:
     n = min(layer.ndim, image.ndim)
-    for what in ("scale", "translate"):
-        own, other = np.asarray(getattr(layer, what))[-n:], np.asarray(getattr(image, what))[-n:]
+    for what in ("scale", "translate", "rotate"):
+        own, other = (np.asarray(getattr(of, what))[..., -n:][-n:] for of in (layer, image))
         if not np.allclose(own, other):
             raise InputError(
                 f"{layer.name} does not lie on {image.name}: its {what} is {_numbers(own)}, the "
@@ -234,4 +234,4 @@ def _check_place(layer: LabelsLayer, image: ImageLayer) -> None:
 
 
 def _numbers(values: npt.NDArray[Any]) -> str:
-    return " x ".join(f"{v:g}" for v in values)
+    return " x ".join(f"{v:g}" for v in values.ravel())

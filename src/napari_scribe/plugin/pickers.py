@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,11 +47,26 @@ class LayerPicker(ComboBox):
         def choices(_widget: Any = None) -> list[tuple[str, Any]]:
             return [(layer.name, layer) for layer in viewer.layers if accepts(layer)]
 
+        self._offered = choices
         super().__init__(choices=choices, tooltip=tooltip, nullable=False)
         self.native.setMinimumContentsLength(8)
         self.native.setSizeAdjustPolicy(
             self.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
+
+    def reset_choices(self, *_: Any) -> None:
+        """Follow the viewer's layers: a renamed one stays chosen, results are the last resort."""
+        before = self.value
+        with self.changed.blocked():
+            super().reset_choices()
+            offered = [layer for _, layer in self._offered()]
+            if offered and before not in offered:
+                made = (None, "annotations")  # by the user
+                offered.sort(key=lambda layer: note(layer).get("purpose") not in made)
+            if offered:
+                self.value = before if before in offered else offered[0]
+        if self.value is not before:
+            self.changed.emit(self.value)
 
 
 def is_image(layer: Any) -> bool:
@@ -106,10 +122,7 @@ class ImagePicker(QWidget):
 
     def reset_choices(self, _event: Any = None) -> None:
         """Follow the viewer's layers."""
-        before = self.layer.value
         self.layer.reset_choices()
-        if self.layer.value is not before:
-            self._new_layer()
 
     def _new_layer(self, _value: Any = None) -> None:
         layer = self.layer.value
@@ -175,6 +188,13 @@ class ChannelPicker(QWidget):
                 "No channel is ticked: tick at least one that shows what you look for."
             )
         return None if len(ticked) == len(self.boxes) else ticked
+
+
+def _told_apart(files: list[Path]) -> list[str]:
+    """A name for each file: its stem, with its folder or all of its path where others share it."""
+    ways = (lambda file: file.stem, lambda file: f"{file.stem} ({file.parent.name})", str)
+    counts = [(way, Counter(map(way, files))) for way in ways]
+    return [next(way(file) for way, n in counts if n[way(file)] == 1) for file in files]
 
 
 class ModelPicker(QWidget):
@@ -245,7 +265,8 @@ class ModelPicker(QWidget):
         first = [(self._none, self._none)] if self._none else []
         listed = kept()
         others = [path for path in self._files if path not in listed]
-        return [*first, *((path.stem, path) for path in (*others, *listed))]
+        files = [*others, *listed]
+        return [*first, *zip(_told_apart(files), files, strict=True)]
 
     def _choice_values(self) -> list[Any]:
         return [value for _, value in self._choices()]

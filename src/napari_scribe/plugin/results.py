@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.layers import Labels as LabelsLayer
 
+PLACE = ("scale", "translate", "rotate", "affine")
 LARGE = 8192
 """Results with a longer side than this are shown as a pyramid."""
 
@@ -33,7 +34,7 @@ def show_labels(
     """Show labels of a whole image, ``(TZYX as far as there)``, in a layer "NAME purpose".
 
     A layer that the plugin made for the same image and purpose is overwritten in place, unless the
-    user has painted on it since.
+    user has painted on it since, or given it another name.
     """
     data: Any = labels_for_display(labels, source, image.axes)
     if max(labels.shape[-2:]) > LARGE:
@@ -74,12 +75,12 @@ def show_probability(
         _put(viewer, source, data, title, {**place, **look}, kind="image")
 
 
-def hide_previews(viewer: Viewer, source: ImageLayer) -> None:
-    """Hide the previews of an image, once there is something better to see."""
+def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> None:
+    """Show the previews of an image, or hide them once there is something better to see."""
     for layer in viewer.layers:
         found = note(layer)
         if found.get("purpose") == "preview" and found.get("source_id") == str(source.unique_id):
-            layer.visible = False
+            layer.visible = visible
 
 
 def is_untouched(layer: Any) -> bool:
@@ -98,31 +99,32 @@ def _put(
     mark = {"purpose": purpose, "source": source.name, "source_id": str(source.unique_id)}
     own = _own_layer(viewer, mark, data)
     if own is not None:
-        _overwrite(own, data, options["translate"])
+        _overwrite(own, data, options)
     else:
         from napari.layers import Image, Labels
 
         make = Labels if kind == "labels" else Image
         contour = options.pop("contour", 0)
-        own = make(data, name=f"{source.name} {purpose}", **options)
+        title = f"{source.name} {purpose}"
+        own = make(data, name=title, metadata={MARK: mark}, **options)
         if contour:
             own.contour = contour
         with kept_selection(viewer):
             viewer.layers.insert(_above(viewer, source), own)
-    own.metadata[MARK] = {**mark, "check": _checksum(own.data)}
+    own.metadata[MARK] = {**mark, "name": own.name, "check": _checksum(own.data)}
     return own
 
 
-def _overwrite(layer: Any, data: npt.NDArray[Any], translate: Any) -> None:
+def _overwrite(layer: Any, data: npt.NDArray[Any], place: dict[str, Any]) -> None:
     """New data in a layer; where nothing else changes, without what napari does on a new extent."""
-    at_home = np.allclose(layer.translate, translate)
-    if at_home and layer.data.shape == data.shape and layer.data.flags.writeable:
+    moved = [key for key in PLACE if not np.allclose(np.asarray(getattr(layer, key)), place[key])]
+    if not moved and layer.data.shape == data.shape and layer.data.flags.writeable:
         layer.data[...] = data
         layer.refresh(extent=False)
         return
     layer.data = data
-    if not at_home:
-        layer.translate = translate
+    for key in moved:
+        setattr(layer, key, place[key])
 
 
 def _own_layer(viewer: Viewer, mark: dict[str, str], data: Any) -> Any:
@@ -130,7 +132,7 @@ def _own_layer(viewer: Viewer, mark: dict[str, str], data: Any) -> Any:
         found = note(layer)
         same = all(found.get(key) == mark[key] for key in ("purpose", "source_id"))
         fits = isinstance(data, np.ndarray) and not layer.multiscale and layer.ndim == data.ndim
-        if same and fits and is_untouched(layer):
+        if same and fits and found.get("name") == layer.name and is_untouched(layer):
             return layer
     return None
 

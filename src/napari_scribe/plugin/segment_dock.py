@@ -10,7 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox, SpinBox
 from ..errors import InputError
 from .dock import Dock
 from .jobs import Ended
-from .kept import read_description
+from .kept import channels_of
 from .parts import Fold, button, hint, named, row, stack, step
 from .pickers import ImagePicker, ModelPicker
 from .segment_run import Segmented, SegmentInput, SegmentRun
@@ -85,6 +85,11 @@ class SegmentDock(Dock):
         self.model.refresh()
         super().showEvent(event)
 
+    def enterEvent(self, event: Any) -> None:
+        """The same where it is always up, beside the Train dock."""
+        self.model.refresh()
+        super().enterEvent(event)
+
     def segment(self) -> None:
         """Segment the chosen image with the chosen model."""
         path = self.model.value()
@@ -147,11 +152,10 @@ class SegmentDock(Dock):
     def _channels_needed(self, path: Path) -> str:
         """What to say where the model needs other channels than the image has; else nothing."""
         try:
-            values = read_description(path)
+            needed, trained = channels_of(path)
             n_image = self.image.image().n_channels
         except InputError:
             return ""
-        needed, trained = len(values["channels"]), int(values["image_channels"])
         if n_image in (needed, trained) or n_image < needed:
             return ""
         return f"The model needs {needed} of these {n_image} channels: tick which."

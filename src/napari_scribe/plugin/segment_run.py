@@ -64,6 +64,8 @@ class Segmented:
         How long it took.
     is_complete
         False where it was stopped early.
+    note
+        A word about the image.
     """
 
     labels: npt.NDArray[Any]
@@ -72,12 +74,13 @@ class Segmented:
     n_found: int
     seconds: float
     is_complete: bool
+    note: str = ""
 
     def in_words(self) -> str:
         """One line for the user."""
         what = {"objects": "object", "classes": "class"}[self.task]
         plural = "" if self.n_found == 1 else ("es" if self.task == "classes" else "s")
-        text = f"{self.n_found} {what}{plural} in {self.seconds:.1f} s."
+        text = f"{self.n_found} {what}{plural} in {self.seconds:.1f} s. {self.note}".strip()
         return text if self.is_complete else f"Stopped: only a part was segmented. {text}"
 
 
@@ -139,7 +142,7 @@ class SegmentRun(QObject):
 
     def _show(self, given: SegmentInput, done: Segmented) -> None:
         from .colors import paint_colormap
-        from .results import hide_previews, show_labels, show_probability
+        from .results import set_previews_visible, show_labels, show_probability
 
         look: dict[str, Any] = {"opacity": 0.6}
         if done.task == "classes":
@@ -148,8 +151,10 @@ class SegmentRun(QObject):
             show_probability(
                 self.viewer, given.image_layer, given.image, done.probability, "probability"
             )
-        show_labels(self.viewer, given.image_layer, given.image, done.labels, "labels", **look)
-        hide_previews(self.viewer, given.image_layer)
+        # A part takes nobody's place: the whole result of an earlier run stays as it is.
+        purpose = "labels" if done.is_complete else "labels so far"
+        show_labels(self.viewer, given.image_layer, given.image, done.labels, purpose, **look)
+        set_previews_visible(self.viewer, given.image_layer, False)
 
 
 def _begin(given: SegmentInput, models: list[Model]) -> SegmentJob:
@@ -159,30 +164,19 @@ def _begin(given: SegmentInput, models: list[Model]) -> SegmentJob:
 
     model = load_model(given.model) if isinstance(given.model, Path) else given.model
     models.append(model)
-    image = given.image
-    if given.channels is not None and image.n_channels != model.image_channels:
-        image = with_channels(image, given.channels)
-    save = ("labels", "probability") if given.with_probability else ("labels",)
-    return segment(model, image, tile=given.tile, device=given.device, save=save)
-
-
-def with_channels(image: Image, channels: list[int]) -> Image:
-    """An image with some of its channels, as lazy as before."""
-    import dask.array as da
-
-    data = image.data if isinstance(image.data, np.ndarray | da.Array) else da.asarray(image.data)
-    index = tuple(channels if a == "C" else slice(None) for a in image.axes)
-    names = tuple(image.channel_names[c] for c in channels) if image.channel_names else ()
-    return image.selected(data=data[index], channel_names=names)
+    return segment(
+        model,
+        given.image,
+        channels=given.channels,
+        tile=given.tile,
+        device=given.device,
+        save=("labels", "probability") if given.with_probability else ("labels",),
+    )
 
 
 def _finish(job: SegmentJob, given: SegmentInput, model: Model, began: float) -> Segmented:
     labels = np.asarray(job.result)
     task = model.recipe.task
-    if task == "objects":
-        frames = (labels[given.image.label_index(f)] for f in given.image.frames(model.dimensions))
-        n_found = sum(int(frame.max(initial=0)) for frame in frames)
-    else:
-        n_found = len(np.unique(labels))
+    n_found = int(labels.max(initial=0)) if task == "objects" else len(np.unique(labels))
     seconds = time.perf_counter() - began
-    return Segmented(labels, job.probability, task, n_found, seconds, job.is_complete)
+    return Segmented(labels, job.probability, task, n_found, seconds, job.is_complete, job.note)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLabel
 
 from ..errors import InputError
-from .answers import convert_to_objects, made_for_another
+from .answers import convert_to_objects, lay_over, lies_nowhere, made_for_another
 from .curves import Curves
 from .dock import Dock
-from .jobs import Ended
+from .jobs import Ended, Question
+from .layers import paint_of
 from .parts import button, hint, row, stack, step
 from .segment_run import Segmented, SegmentInput, SegmentRun
 from .train_form import TrainForm
@@ -18,6 +20,7 @@ from .train_run import TrainRun
 from .train_work import Trained, TrainInput
 
 if TYPE_CHECKING:
+    from napari.layers import Labels as LabelsLayer
     from napari.viewer import Viewer
 
     from ..inference.segment import SegmentStep
@@ -36,7 +39,6 @@ class TrainDock(Dock):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.trained: Trained | None = None
-        self._given: TrainInput | None = None
         self.training = TrainRun(self.viewer, self.runner)
         self.segmenting = SegmentRun(self.viewer, self.runner)
         self.form = TrainForm(self.viewer)
@@ -88,37 +90,36 @@ class TrainDock(Dock):
 
     def train(self) -> None:
         """Train from nothing, or from the model to start from."""
-        try:
-            given = self.form.value()
-        except InputError as error:
-            self.message.error(str(error))
-            return
-        doubt = made_for_another(self.viewer, given.paint_layer, given.image_layer)
-        if doubt:
-            answers = {"Use them": lambda: self._begin(given), "Choose others": lambda: None}
-            self.message.ask(doubt, answers)
-        else:
-            self._begin(given)
+        self.form.remember()
+        self.begin(lambda given: given)
 
     def go_on(self) -> None:
         """Continue the last training with the paint as it is now."""
-        if self.trained is None or self._given is None:
-            return
+        if self.trained is not None and self.trained.checkpoint is not None:
+            self.begin(self.trained.gone_on)
+
+    def begin(self, adapted: Callable[[TrainInput], TrainInput]) -> None:
+        """Train on what the form holds, once nothing about the annotations is doubtful.
+
+        Parameters
+        ----------
+        adapted
+            Makes of what the form holds what is trained.
+        """
+        layer, paint = self.form.image.layer.value, self.form.paint.value
         try:
-            new = self.form.value()
-            same = self._given.changed(
-                paint=new.paint,
-                paint_layer=new.paint_layer,
-                image_layer=new.image_layer,
-                image=new.image,
-                seconds=new.seconds,
-                has_previews=new.has_previews,
-                resume=self.trained.checkpoint,
-            )
+            image = self.form.image.image()
+            if doubt := lies_nowhere(paint, layer, image):
+                self._ask(doubt, "Lay it over", lambda: self._lay_over(adapted))
+                return
+            given = adapted(self.form.value())
         except InputError as error:
             self.message.error(str(error))
+            return
+        if doubt := made_for_another(self.viewer, given.paint_layer, given.image_layer):
+            self._ask(doubt, "Use them", lambda: self._start(given))
         else:
-            self._begin(same, is_new=False)
+            self._start(given)
 
     def stop(self) -> None:
         """Stop what runs; what is done is kept."""
@@ -126,13 +127,13 @@ class TrainDock(Dock):
         self.stop_button.setEnabled(False)
         self.progress.busy("Stopping")
 
-    def segment(self) -> None:
+    def segment(self, device: str | None = None) -> None:
         """Segment the chosen image with the model that was trained last."""
         if self.trained is None:
             return
         try:
             image = self.form.image.image()
-            device = str(self.form.more.device.value) or None
+            device = device or str(self.form.more.device.value) or None
             layer = self.form.image.layer.value
             self.segmenting.start(SegmentInput(layer, image, self.trained.model, device=device))
         except InputError as error:
@@ -153,15 +154,25 @@ class TrainDock(Dock):
         self.segmenting.close()
         super().close_down()
 
-    def _begin(self, given: TrainInput, is_new: bool = True) -> None:
+    def _ask(self, doubt: str, yes: str, then: Callable[[], None]) -> None:
+        self.message.ask(doubt, {yes: then, "Choose others": lambda: None})
+
+    def _lay_over(self, adapted: Callable[[TrainInput], TrainInput]) -> None:
+        try:
+            lay_over(self.form.paint.value, self.form.image.layer.value, self.form.image.image())
+        except InputError as error:
+            self.message.error(str(error))
+        else:
+            self.begin(adapted)
+
+    def _start(self, given: TrainInput) -> None:
         try:
             self.training.start(given)
         except InputError as error:
             self.message.error(str(error))
             return
-        self._given = given
         self.message.clear()
-        if is_new:
+        if given.resume is None:
             self.curves.clear()
         self.progress.busy("Preparing")
         self.status.setText("")
@@ -179,8 +190,8 @@ class TrainDock(Dock):
     def _on_trained(self, ended: Ended) -> None:
         self.progress.rest()
         self.curves.redraw()
-        if ended.question is not None:
-            self._ask(ended)
+        if ended.question is not None and self.training.given is not None:
+            self._ask_about_paint(ended.question, self.training.given)
         elif ended.error:
             self.message.error(ended.error)
         elif isinstance(ended.value, Trained):
@@ -205,25 +216,26 @@ class TrainDock(Dock):
             self.message.info(f"Kept as {trained.path.stem}.")
             self.message.setToolTip(str(trained.path))
 
-    def _ask(self, ended: Ended) -> None:
-        question, given = ended.question, self._given
-        assert question is not None and given is not None
-
+    def _ask_about_paint(self, question: Question, given: TrainInput) -> None:
         def yes() -> None:
             layer = convert_to_objects(self.viewer, given.paint_layer)
             self.form.paint.reset_choices()
             self.form.paint.value = layer
-            self._answered()
+            self._answered(given, layer)
 
-        self.message.ask(question.text, {question.yes: yes, question.no: self._answered})
+        def no() -> None:
+            self._answered(given, given.paint_layer)
 
-    def _answered(self) -> None:
+        self.message.ask(question.text, {question.yes: yes, question.no: no})
+
+    def _answered(self, given: TrainInput, layer: LabelsLayer) -> None:
+        """Begin what was asked about, with the paint as the layer now holds it."""
         try:
-            given = self.form.value().changed(is_asked=True)
+            paint = paint_of(layer, given.image_layer, given.image)
         except InputError as error:
             self.message.error(str(error))
         else:
-            self._begin(given)
+            self._start(given.changed(paint_layer=layer, paint=paint, is_asked=True))
 
     def _on_tile(self, record: SegmentStep) -> None:
         text = f"tile {record.done} of {record.total}"

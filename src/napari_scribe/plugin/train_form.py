@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..errors import InputError
 from .forms import SECTIONS, RecipeForm
+from .kept import read_description
 from .layers import add_annotations, note, paint_of
 from .parts import Fold, button, hint, named, row, stack, step
 from .pickers import ImagePicker, LayerPicker, ModelPicker, is_paint
@@ -83,18 +84,21 @@ class TrainForm(QWidget):
         image = self.image.image()
         if self.paint.value is None:
             raise InputError("There are no annotations yet: press New, and paint on them.")
-        task = str(self.task.value)
-        self._remember()
+        start = self.more.start.value()
+        recipe = self.more.recipe.value(str(self.task.value))
+        if start is not None:  # which decides about the network
+            network = read_description(start)["recipe"].get("network", {})
+            recipe = recipe.changed({"network.dimensions": network.get("dimensions", 2)})
         return TrainInput(
             image_layer=self.image.layer.value,
             paint_layer=self.paint.value,
             image=image,
             paint=paint_of(self.paint.value, self.image.layer.value, image),
-            recipe=self.more.recipe.value(task, int(self.more.dimensions.value)),
+            recipe=recipe,
             seconds=60 * self.more.minutes.value or None,
             channels=self.image.channels.value(),
             device=str(self.more.device.value) or None,
-            start=self.more.start.value(),
+            start=start,
             has_previews=bool(self.more.previews.value),
         )
 
@@ -106,28 +110,34 @@ class TrainForm(QWidget):
         if self.paint.value is not before:
             self._follow_image()
 
-    def reset(self) -> None:
-        """Back to the defaults."""
+    def fill_defaults(self) -> None:
+        """Fill in the defaults."""
         self.task.value = "objects"
         self.more.set_values({})
-        self._remember()
+
+    def reset(self) -> None:
+        """Back to the defaults, and keep those."""
+        self.fill_defaults()
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep what is filled in for the next time."""
+        remember("train", {"task": str(self.task.value), **self.more.values()})
 
     def _new(self) -> None:
-        layer = self.image.layer.value
-        if layer is not None:
-            self.paint.value = self._add(layer)
-
-    def _add(self, layer: Any) -> Any:
-        made = add_annotations(self.viewer, layer, self.image.axes.text())
+        layer = add_annotations(self.viewer, self.image.layer.value, self.image.axes.text())
         self.paint.reset_choices()
-        return made
+        self.paint.value = layer
 
     def _follow_image(self) -> None:
         """Offer the annotations that were made for the image, if there are any."""
         image = self.image.layer.value
-        self.new.setEnabled(image is not None)
-        has_z = image is not None and "Z" in self.image.axes.text().upper()
-        self.more.show_depth(has_z)
+        try:
+            axes = self.image.image().axes
+        except InputError:  # the picker says why
+            axes = ""
+        self.new.setEnabled(bool(axes))
+        self.more.show_depth("Z" in axes)
         if image is not None and note(self.paint.value or image).get("source") != image.name:
             made_for = [
                 layer
@@ -144,9 +154,6 @@ class TrainForm(QWidget):
         self.hint.setText(HINTS[task])
         self.more.show_task(task)
         self.changed.emit()
-
-    def _remember(self) -> None:
-        remember("train", {"task": str(self.task.value), **self.more.values()})
 
     def _recall(self) -> None:
         values = recall("train")
@@ -176,6 +183,8 @@ class MoreSettings(Fold):
         )
         self.dimensions.tooltip = "Whether slices are looked at one by one or together"
         self.recipe = RecipeForm()
+        self._has_z = False
+        self.dimensions.changed.connect(self._follow_dimensions)
         self.folds = {name: Fold(title) for name, title in SECTIONS.items()}
         self.reset = button("Reset", "All settings back to their defaults", lambda: None)
         self._lay_out()
@@ -201,7 +210,13 @@ class MoreSettings(Fold):
 
     def show_depth(self, has_z: bool) -> None:
         """Ask what Z is, where there is one."""
+        self._has_z = has_z
         self._depth.setVisible(has_z)
+        self._follow_dimensions()
+
+    def _follow_dimensions(self, _value: Any = None) -> None:
+        """What was chosen for the Z of one image is no choice for one without."""
+        self.recipe.set_dimensions(int(self.dimensions.value) if self._has_z else 2)
 
     def values(self) -> dict[str, Any]:
         """All values but the model to start from, for `set_values`."""

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from ..errors import InputError
 from .jobs import Ended, Runner
 from .layers import note, paint_of
+from .results import set_previews_visible, show_window
 from .train_work import TrainInput, begin, finish
 from .view import visible_field
 
@@ -73,6 +74,7 @@ class TrainRun(QObject):
         self._asked_at: float | None = None
         self._arrived_at: float | None = None
         self._latency = 0.0
+        set_previews_visible(self.viewer, given.image_layer, True)
         self._connect()
 
     def _connect(self) -> None:
@@ -110,7 +112,10 @@ class TrainRun(QObject):
     def take_paint(self) -> None:
         """Hand a snapshot of the paint to the training, if it differs from the last one."""
         job, given = self.runner.job, self.given
-        if given is None or job is None or given.paint_layer not in self.viewer.layers:
+        if given is None or given.paint_layer not in self.viewer.layers:
+            return
+        if job is None:  # still being prepared
+            self._settle.start()
             return
         from ..targets import Paint
 
@@ -150,7 +155,6 @@ class TrainRun(QObject):
 
     def _show(self, preview: Preview) -> None:
         from .colors import paint_colormap, preview_colormap
-        from .results import show_window
 
         given = self.given
         if given is None or given.image_layer not in self.viewer.layers:

@@ -12,12 +12,15 @@ from ..errors import InputError
 from ..image import Image
 from ..recipe import Recipe
 from .jobs import Question
-from .kept import new_model_path
 
 if TYPE_CHECKING:
     from ..model import Model
     from ..training.checkpoint import Checkpoint
     from ..training.train import TrainJob
+
+
+PACE = "training", "augmentation"
+"""The parts of a recipe that may change while the network stays."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Trained:
         What Continue goes on from.
     is_parent
         Whether fine-tuning did not help, so that this is the model it started from.
+    given
+        What was trained on.
     problem
         What broke the training off, or why the model could not be written.
     """
@@ -79,8 +84,20 @@ class Trained:
     model: Model
     path: Path | None
     checkpoint: Checkpoint | None
+    given: TrainInput
     is_parent: bool = False
     problem: str = ""
+
+    def gone_on(self, now: TrainInput) -> TrainInput:
+        """The same training, with the paint and the pace of a form as it is now."""
+        parts = {name: getattr(now.recipe, name) for name in PACE}
+        return now.changed(
+            recipe=self.given.recipe.model_copy(update=parts),
+            channels=self.given.channels,
+            start=self.given.start,
+            is_asked=self.given.is_asked,
+            resume=self.checkpoint,
+        )
 
 
 def begin(given: TrainInput, field: Any) -> TrainJob:
@@ -110,9 +127,9 @@ def begin(given: TrainInput, field: Any) -> TrainJob:
 def _ask(given: TrainInput) -> None:
     from ..targets.paint import question
 
-    text = question(given.paint, given.recipe.task)
-    if text:
-        raise Question(text, "They are objects", "Leave it")
+    slip = question(given.paint, given.recipe.task)
+    if slip is not None:
+        raise Question(slip.text, "They are objects", "Leave it")
 
 
 def _recipe(given: TrainInput, start: Model | None) -> Recipe:
@@ -124,14 +141,15 @@ def _recipe(given: TrainInput, start: Model | None) -> Recipe:
             f"The model to start from answers {start.recipe.task}, but {given.recipe.task} are "
             f"painted. Choose {start.recipe.task} above, another model, or start from nothing."
         )
-    return start.recipe.model_copy(
-        update={"training": given.recipe.training, "augmentation": given.recipe.augmentation}
-    )
+    return start.recipe.model_copy(update={name: getattr(given.recipe, name) for name in PACE})
 
 
 def finish(job: TrainJob, given: TrainInput) -> Trained:
     """Keep the model; in the job's thread, so that it is kept even if the viewer is gone."""
-    trained = Trained(job.result, given.start, job.checkpoint, job.kept_parent, job.problem)
+    given = given.changed(resume=None)  # two checkpoints would be one too many to keep
+    from ..model import new_model_path
+
+    trained = Trained(job.result, given.start, job.checkpoint, given, job.kept_parent, job.problem)
     if job.kept_parent:
         return trained
     try:

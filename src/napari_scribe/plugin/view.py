@@ -38,6 +38,8 @@ def visible_field(
     offset = viewer.dims.ndim - layer.ndim
     on_canvas = {shown[d - offset] for d in viewer.dims.displayed if d >= offset}
     corners = np.asarray(layer.corner_pixels)
+    if layer.multiscale:  # in pixels of the level that is shown
+        corners = corners * np.asarray(layer.downsample_factors[layer.data_level])
     visible: dict[str, tuple[int, int]] = {}
     for i, axis in enumerate(shown):
         low, high = int(corners[0, i]), int(corners[1, i]) + 1

@@ -60,7 +60,7 @@ class ObjectsTarget(_Part):
         "counts as background with this small weight.",
     )
     border_weight: float = Field(
-        4.0,
+        1.0,
         ge=0,
         le=100,
         title="Border weight",

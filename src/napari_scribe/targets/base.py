@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -80,6 +80,16 @@ class TargetCoder(Protocol):
         """Labels ``(*spatial)`` from a prediction."""
         ...
 
-    def fit(self, examples: list[tuple[Prediction, Labels]]) -> Parameters:
-        """The decoding parameters that suit predictions and the paint that belongs to them."""
+    @property
+    def is_fitted(self) -> bool:
+        """Whether decoding has parameters that are fitted to paint."""
+        ...
+
+    def fit(
+        self, examples: list[tuple[Prediction, Labels]], seconds_left: Callable[[], float] = ...
+    ) -> Parameters:
+        """The decoding parameters that suit predictions and the paint that belongs to them.
+
+        The best so far, where `seconds_left` comes to an end.
+        """
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +49,15 @@ class ClassesCoder:
         values: Labels = np.asarray(self.painted, dtype=np.int32) - self.offset
         return np.asarray(values[index])
 
-    def fit(self, examples: list[tuple[Prediction, Labels]]) -> Parameters:
+    @property
+    def is_fitted(self) -> bool:
+        """Nothing to choose."""
+        return False
+
+    def fit(
+        self,
+        examples: list[tuple[Prediction, Labels]],
+        seconds_left: Callable[[], float] = lambda: math.inf,
+    ) -> Parameters:
         """Nothing to choose."""
         return {}

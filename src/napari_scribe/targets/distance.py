@@ -8,6 +8,9 @@ border parts them.
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +54,7 @@ class DistanceCoder:
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
     ) -> Encoded:
         """Targets of one frame of paint, ``(*spatial)``."""
-        labels, held_out = with_ring(labels, held_out, self.recipe.ring)
+        labels, held_out = with_ring(_dense(labels), held_out, self.recipe.ring)
         inside = labels > 1
         known = (labels > 0).astype(np.float32)
         if not has_background:
@@ -73,22 +76,40 @@ class DistanceCoder:
         is_object = (peak >= chosen["peak"]) & (np.bincount(found.ravel()) >= chosen["min_size"])
         return _kept(found, is_object)
 
-    def fit(self, examples: list[tuple[Prediction, Labels]]) -> Parameters:
+    @property
+    def is_fitted(self) -> bool:
+        """Thresholds are fitted."""
+        return True
+
+    def fit(
+        self,
+        examples: list[tuple[Prediction, Labels]],
+        seconds_left: Callable[[], float] = lambda: math.inf,
+    ) -> Parameters:
         """Try thresholds on painted objects, one after the other, and keep the best.
 
         Parameters
         ----------
         examples
             A prediction and the paint of the same place; objects as painted, 0 unknown.
+        seconds_left
+            A value is tried only where as much time is left as the first look took.
         """
+        examples = [(prediction, _dense(paint)) for prediction, paint in examples]
         sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
         if not sizes:
             return dict(DEFAULTS)
         min_size = max(4.0, 0.25 * float(np.percentile(sizes, 5)))
         best = {**DEFAULTS, "min_size": min_size}
+        if seconds_left() <= 0:
+            return best
+        began = time.perf_counter()
         best_score = _score(self, examples, best)
+        a_look = time.perf_counter() - began
         for name in ("merge", "foreground"):
             for value in (0.45, 0.55, 0.4, 0.6, 0.3, 0.7):  # the middle wins a tie
+                if seconds_left() < a_look:
+                    return best
                 tried = {**best, name: value}
                 score = _score(self, examples, tried)
                 if score > best_score + 1e-3:
@@ -106,10 +127,38 @@ def with_ring(
     objects = np.where(labels > 1, labels, 0)
     if ring == 0 or not (labels == 0).any() or not objects.any():
         return labels, held_out
-    near = expand_labels(objects, ring)
+    near = _near(objects, ring)
     new = (near > 0) & (labels == 0)
     held_labels = np.unique(labels[held_out & (labels > 1)])
     return np.where(new, 1, labels), np.where(new, np.isin(near, held_labels), held_out)
+
+
+def _dense(labels: Labels) -> Labels:
+    """The same objects, counted from 2 in their order: tables by label stay small."""
+    inside = labels > 1
+    counted = labels.copy()
+    counted[inside] = np.unique(labels[inside], return_inverse=True)[1] + 2
+    return counted
+
+
+def _near(objects: Labels, ring: int) -> Labels:
+    """The object that lies nearest, where one lies within `ring` pixels.
+
+    One that is painted on a single slice of a volume has no end above and below: it is near to
+    pixels of that slice only.
+    """
+    if objects.ndim == 2:
+        return np.asarray(expand_labels(objects, ring))
+    boxes = enumerate(ndimage.find_objects(objects), start=1)
+    thin = [label for label, box in boxes if box and box[0].stop - box[0].start == 1]
+    flat = np.isin(objects, thin)
+    near = np.where(flat, 0, objects)
+    if near.any():
+        near = expand_labels(near, ring)
+    for z in np.flatnonzero(flat.any(axis=(1, 2))):
+        along = expand_labels(objects[z], ring)
+        near[z] = np.where(along > 0, along, near[z])
+    return np.asarray(near)
 
 
 def _distances(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -138,8 +138,8 @@ def check_values(found: set[int], task: str) -> None:
     if task == "objects" and found == {1}:
         raise InputError(
             "The paint holds no object: everything has label 1, which means background. "
-            "Paint each object with a number of its own from 2 up; if these are objects already, "
-            "make it an ordinary mask (--complete, or Paint.from_mask)."
+            "Paint each object with a number of its own from 2 up; if the painted pieces are "
+            "objects already, let each be one of its own (--ones-are-objects, objects_from_ones)."
         )
     if task == "classes" and len(found) < 2:
         raise InputError(
@@ -148,12 +148,24 @@ def check_values(found: set[int], task: str) -> None:
         )
 
 
-def question(paint: npt.NDArray[Any], task: str) -> str | None:
-    """A question for the user where paint looks like one of two common slips; else None.
+class Slip(NamedTuple):
+    """What paint looks like that was not meant as it is.
 
-    The slips are nuclei painted with napari's default label 1, and an ordinary mask (0 is
-    background, 1, 2, 3 ... are objects) taken for paint.
+    Parameters
+    ----------
+    kind
+        ``ones``: nuclei painted with napari's default label 1; what is not painted stays unknown.
+        ``mask``: an ordinary mask (0 is background, 1, 2, 3 ... are objects) taken for paint.
+    text
+        A question for the user.
     """
+
+    kind: Literal["ones", "mask"]
+    text: str
+
+
+def question(paint: npt.NDArray[Any], task: str) -> Slip | None:
+    """What to ask the user where paint looks like one of two common slips; else None."""
     if task != "objects":
         return None
     paint = np.asarray(paint)
@@ -164,9 +176,10 @@ def question(paint: npt.NDArray[Any], task: str) -> str | None:
     blobs, n_blobs = ndimage.label(ones, np.ones((3,) * ones.ndim))  # thin strokes stay whole
     if len(others) == 0:
         if n_blobs >= 3 and _mean_solidity(blobs, n_blobs) > 0.8:
-            return (
+            return Slip(
+                "ones",
                 f"All {n_blobs} painted pieces have label 1, which means background. "
-                "Are they objects?"
+                "Are they objects?",
             )
         return None
     sizes = np.bincount(paint[paint > 1].ravel())[others]
@@ -174,9 +187,10 @@ def question(paint: npt.NDArray[Any], task: str) -> str | None:
     consecutive = others[0] == 2 and others[-1] == len(others) + 1
     numbered = n_blobs == 1 and consecutive and len(others) >= 3 and like_an_object
     if numbered and _mean_solidity(blobs, 1) > 0.8:
-        return (
+        return Slip(
+            "mask",
             "Label 1 looks like an object among the others, but 1 means background in paint. "
-            "Is this an ordinary mask, where 0 is background and every number an object?"
+            "Is this an ordinary mask, where 0 is background and every number an object?",
         )
     return None
 

@@ -70,6 +70,8 @@ class TrainState:
         Learning rate and decay.
     seed
         Of every random number of the training.
+    dtype
+        Precision of the convolutions: the gradients of float16 need scaling.
 
     Attributes
     ----------
@@ -84,17 +86,21 @@ class TrainState:
         that a fine-tuning began with.
     """
 
-    def __init__(self, network: UNet, recipe: Training, seed: int) -> None:
+    def __init__(
+        self, network: UNet, recipe: Training, seed: int, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.network = network
         self.average = copy.deepcopy(network).eval()
         self.recipe = recipe
         self.generator = torch.Generator().manual_seed(seed)
+        device = next(network.parameters()).device.type
         self.optimizer = torch.optim.AdamW(
             network.parameters(),
             lr=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
-            fused=next(network.parameters()).device.type in ("cpu", "cuda"),
+            fused=device in ("cpu", "cuda"),
         )
+        self.scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
         self.index = 0
         self.best: Tensors | None = None
         self.best_loss: float | None = None
@@ -147,6 +153,7 @@ class TrainState:
             "index": self.index,
             "best_loss": self.best_loss,
             "best_is_parent": self.best_is_parent,
+            "scaler": self.scaler.state_dict(),
         }
         return Checkpoint(tensors, numbers)
 
@@ -165,6 +172,8 @@ class TrainState:
         self.best_loss = checkpoint.numbers["best_loss"]
         self.best_is_parent = checkpoint.numbers["best_is_parent"]
         self._restore_optimizer(parts.get("optimizer", {}))
+        if scaler := checkpoint.numbers.get("scaler"):
+            self.scaler.load_state_dict(scaler)
         self.generator.set_state(parts["random"]["generator"])
 
     def _optimizer_tensors(self) -> Tensors:

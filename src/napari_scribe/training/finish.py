@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from scipy import ndimage
 
 from ..device import precision
 from ..image import Image
-from ..inference.engine import Predictor, predict_window, tile_reader
+from ..inference.engine import Predictor, by_head, predict_tiles, tile_reader
+from ..inference.tiles import Tile, plan_tiles
 from ..model import Model
 from ..networks import UNet
 from ..normalization import sample_pixels
@@ -26,17 +28,34 @@ from .setup import Setup
 
 FIT_PIXELS = 3_000_000
 """How many pixels the decoding parameters are fitted on."""
+PREDICTING = 0.25
+"""Share of the time left that goes into predictions; the rest is for trying parameters on them."""
 ENOUGH_OBJECTS = 5
 UNREADABLE = (OSError, RuntimeError, ValueError)
 
 
 def fit_parameters(
-    setup: Setup, network: UNet, regions: Sequence[Region], dtype: torch.dtype
+    setup: Setup,
+    network: UNet,
+    regions: Sequence[Region],
+    dtype: torch.dtype,
+    seconds_left: Callable[[], float] = lambda: math.inf,
 ) -> Parameters:
-    """Decoding parameters, fitted on held-out objects, or on all where few are held out."""
+    """Decoding parameters, fitted on held-out objects, or on all where few are held out.
+
+    Where `seconds_left` ends before all is tried, the best so far are given.
+    """
+    coder = setup.coder
+    if not coder.is_fitted:
+        return {}
+    trying = (1 - PREDICTING) * seconds_left()
+
+    def enough() -> bool:
+        return seconds_left() < trying
+
     n_held = sum(len(np.unique(r.paint[r.held & (r.paint > 1)])) for r in regions)
     only_held = n_held >= ENOUGH_OBJECTS
-    predictor = Predictor(network, setup.coder.heads, setup.device, dtype)
+    predictor = Predictor(network, coder.heads, setup.device, dtype)
     examples: list[tuple[Prediction, Labels]] = []
     n_pixels = 0
     for region in regions:
@@ -49,9 +68,11 @@ def fit_parameters(
         paint = paint[window]
         if examples and n_pixels + paint.size > FIT_PIXELS:
             continue
-        examples.append((_predict(setup, predictor, region, window), paint))
+        if examples and enough():
+            break
+        examples.append((_predict(setup, predictor, region, window, paint, enough), paint))
         n_pixels += paint.size
-    return setup.coder.fit(examples)
+    return coder.fit(examples, seconds_left)
 
 
 def _around(mask: npt.NDArray[np.bool_], margin: int = 32) -> tuple[slice, ...]:
@@ -64,10 +85,19 @@ def _around(mask: npt.NDArray[np.bool_], margin: int = 32) -> tuple[slice, ...]:
 
 
 def _predict(
-    setup: Setup, predictor: Predictor, region: Region, within: tuple[slice, ...]
+    setup: Setup,
+    predictor: Predictor,
+    region: Region,
+    within: tuple[slice, ...],
+    paint: Labels,
+    enough: Callable[[], bool],
 ) -> Prediction:
+    """Answers where this paint lies; the tiles with most objects first, until it is enough.
+
+    Where none was given, it is 0: no parameter finds anything there.
+    """
     index, frame, origin = region.key
-    window = tuple(slice(a + s.start, a + s.stop) for a, s in zip(origin, within, strict=True))
+    start = [a + s.start for a, s in zip(origin, within, strict=True)]
     read = tile_reader(
         setup.images[index],
         frame,
@@ -75,7 +105,17 @@ def _predict(
         setup.statistics[index],
         setup.recipe.network.dimensions,
     )
-    return predict_window(predictor, read, window, setup.recipe.tiling.tile)
+    tiles = plan_tiles(paint.shape, setup.recipe.tiling.tile, predictor.geometry)
+    tiles.sort(key=lambda tile: np.count_nonzero(paint[tile.keep] > 1), reverse=True)
+    answer = np.zeros((sum(head.channels for head in predictor.heads), *paint.shape), np.float32)
+
+    def write(tile: Tile, pixels: npt.NDArray[np.float32]) -> None:
+        answer[(slice(None), *tile.keep)] = pixels
+
+    done = predict_tiles(predictor, tiles, lambda t: read(t.shifted(start)), write, batch=1)
+    while not enough() and next(done, None):
+        pass
+    return by_head(answer, predictor.heads)
 
 
 def assemble(

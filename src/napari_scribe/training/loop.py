@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..device import repeatable
 from ..networks.blocks import memory_format
 from .checkpoint import TrainState
 from .patches import Batch
@@ -65,14 +66,14 @@ def learn(
     RuntimeError
         If the training diverges.
     """
-    device = next(state.network.parameters()).device
-    scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
     version = data.version
     while True:
         if data.version != version:
             version = data.version
             rescore_best(state, data, loss, dtype)
-        value = _step(state, data.draw(), loss, dtype, scaler)
+        batch = data.draw()
+        with repeatable():
+            value = _step(state, batch, loss, dtype)
         validation = None
         if data.validation and state.index % state.recipe.validate_every == 0:
             validation = validate(state.average, data.validation, loss, dtype)
@@ -80,13 +81,7 @@ def learn(
         yield Progress(state.index, value, validation)
 
 
-def _step(
-    state: TrainState,
-    batch: Batch,
-    loss: Loss,
-    dtype: torch.dtype,
-    scaler: torch.amp.GradScaler,
-) -> float:
+def _step(state: TrainState, batch: Batch, loss: Loss, dtype: torch.dtype) -> float:
     state.network.train()
     value = loss(forward(state.network, batch.pixels, dtype), batch.values, batch.weights)
     if not math.isfinite(number := float(value.detach())):  # before it spoils the weights
@@ -95,9 +90,9 @@ def _step(
             "(training.learning_rate)."
         )
     state.optimizer.zero_grad(set_to_none=True)
-    scaler.scale(value).backward()
-    scaler.step(state.optimizer)
-    scaler.update()
+    state.scaler.scale(value).backward()
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
     state.index += 1
     state.update_average()
     return number

@@ -101,9 +101,9 @@ def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> di
     for place, i in enumerate(layout.exact):
         totals = torch.zeros(layout.heads[i].channels)
         for region in regions:
-            index, weights = region.exact[place], region.exact[len(layout.exact) + i]
-            counts = torch.bincount(index.flatten().long(), weights.flatten(), len(totals))
-            totals += counts.cpu()
+            # On the CPU: on cuda these sums differ from time to time.
+            index, weights = region.exact[[place, len(layout.exact) + i]].cpu()
+            totals += torch.bincount(index.flatten().long(), weights.flatten(), len(totals))
         share = totals / totals.sum().clamp(min=1e-6)
         factor = 1 / share.clamp(min=1e-6)
         factor = factor.clamp(max=float(factor.min()) * limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..targets import Paint, TargetCoder, coder_of
 from ..targets.paint import check_shape, check_values
+
+NOISE_ALONE = 6.0
+"""Contrast of a field without anything in it, in units of its noise, with some room."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def set_up(
     for image, paint in zip(images, paints, strict=True):
         image.spatial_axes(recipe.network.dimensions)
         check_shape(image, paint)
-    painted, offset = _painted_values(paints, recipe.task)
+    painted, offset = painted_values(paints, recipe.task)
     if start is not None:
         if new := sorted(set(painted) - set(start.painted)):
             raise InputError(
@@ -121,11 +124,18 @@ def _channels(image: Image, channels: Sequence[int] | None, start: Model | None)
     return known
 
 
-def _painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...], int]:
-    """The values found in paint, checked, and the offset of masks; classes alone need them."""
+def painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...], int]:
+    """The values found in paint, checked, and the offset of masks; classes alone need them.
+
+    Raises
+    ------
+    InputError
+        If a network cannot learn from them.
+    """
     found: set[int] = set()
     for paint in paints:
-        found |= set(np.unique(np.asarray(paint.array)).tolist()) - {0}
+        array = np.asarray(paint.array)
+        found |= set(np.unique(array[array != 0]).tolist())
         if paint.complete:
             found.add(1)
     if found and min(found) < 0:
@@ -149,17 +159,28 @@ def _painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...]
 def _normalization(
     images: Sequence[Image], channels: tuple[int, ...], start: Model | None
 ) -> tuple[Normalization, list[Statistics]]:
-    """Measure the images; a new model's floor is a hundredth of the lowest contrast among them."""
+    """Measure the images; from them comes what a new model takes for flat.
+
+    That is a hundredth of the lowest contrast among them, or what is like noise alone; unless the
+    images themselves are hardly better.
+    """
     normalization = start.normalization if start else Normalization(dtype=str(images[0].dtype))
-    statistics = [normalization.measure(image, channels) for image in images]
+    # What somebody painted on is not judged by its noise.
+    measure = replace(normalization, noise=0.0).measure
+    statistics = [measure(image, channels) for image in images]
     flat = [i.name for i, s in zip(images, statistics, strict=True) if s.flat.all()]
     if len(flat) == len(images):
         raise InputError(
-            f"{', '.join(flat)}: every pixel has the same value, so there is nothing to learn "
-            "from. Check that this is the right image, channel or slice."
+            f"{', '.join(flat)}: nothing stands out from an even ground, so there is nothing to "
+            "learn from. Check that this is the right image, channel or slice."
         )
     if start is None:
-        contrast = [float((s.high - s.low)[~s.flat].min()) for s in statistics if not s.flat.all()]
-        floor = 0.01 * min(contrast)
-        normalization = Normalization(dtype=normalization.dtype, floor=floor)
+        seen = [s for s in statistics if not s.flat.all()]
+        lowest = min(float((s.high - s.low)[~s.flat].min()) for s in seen)
+        ratio = min(
+            float(((s.high - s.low) / np.maximum(s.noise, 1e-20))[~s.flat].min()) for s in seen
+        )
+        normalization = replace(
+            normalization, floor=0.01 * lowest, noise=min(NOISE_ALONE, 0.9 * ratio)
+        )
     return normalization, statistics

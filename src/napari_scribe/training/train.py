@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -21,21 +22,25 @@ from ..networks.blocks import placed
 from ..progress import Job
 from ..recipe import Recipe
 from ..targets import Paint
-from ..targets.paint import Labels, check_shape
+from ..targets.paint import Labels, check_shape, check_values
 from .checkpoint import Checkpoint, TrainState
 from .finish import assemble, fit_parameters
 from .loop import learn, rescore_best, validate
 from .losses import total_loss
 from .patches import Batch, PatchSampler, held_paint_is_telling, validation_batches
 from .regions import Layout, Region, RegionLoader
-from .setup import Setup, set_up
+from .setup import Setup, painted_values, set_up
 
 UNCHECKED = (
     "Too little is painted to hold anything out, so it cannot be checked whether fine-tuning "
     "helps: paint more objects."
 )
-FINISH = 0.02
-"""Share of ``seconds`` kept back for choosing the decoding parameters; at least half a second."""
+FINISH = {2: 0.02, 3: 0.1}
+"""Share of ``seconds`` kept back for choosing the decoding parameters, by the dimensions of the
+network; at least half a second.
+"""
+AFTER_STOP = 3.0
+"""Seconds that choosing them may take after a stop."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +204,7 @@ def train(
         raise InputError(f"{steps} steps train nothing: use 1 or more.")
     if seconds is not None and not seconds > 0:
         raise InputError(f"{seconds} seconds train nothing: use more than 0.")
-    limits = _Limits(steps, seconds)
+    limits = _Limits(steps, seconds, FINISH[setup.recipe.network.dimensions])
     return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse), setup.images)
 
 
@@ -207,6 +212,7 @@ def train(
 class _Limits:
     steps: int | None
     seconds: float | None
+    finish: float
 
     def fraction(self, done: int, elapsed: float) -> float | None:
         """How much of what was asked is done."""
@@ -214,7 +220,7 @@ class _Limits:
         if self.steps is not None:
             parts.append(done / self.steps)
         if self.seconds is not None:
-            kept_back = min(max(0.5, FINISH * self.seconds), 0.5 * self.seconds)
+            kept_back = min(max(0.5, self.finish * self.seconds), 0.5 * self.seconds)
             parts.append(elapsed / (self.seconds - kept_back))
         return min(1.0, max(parts)) if parts else None
 
@@ -303,6 +309,14 @@ def _run(
         if state.index == first:
             raise
         job.problem = f"The training broke off after step {state.index}: {error}"
+    ended = time.perf_counter()
+
+    def seconds_left() -> float:
+        until = math.inf if limits.seconds is None else began + limits.seconds
+        if job.stop_requested:  # now or while the parameters are chosen
+            until = min(until, ended + AFTER_STOP)
+        return until - time.perf_counter()
+
     job.checkpoint = state.checkpoint()  # before the last look, which going on would not take
     if data.version != version:
         rescore_best(state, data, loss, dtype)
@@ -319,7 +333,7 @@ def _run(
     network.load_state_dict({k: v.cpu() for k, v in state.result().items()})
     setup = replace(setup, paints=data.paints)
     try:
-        parameters = fit_parameters(setup, network, data.regions, dtype)
+        parameters = fit_parameters(setup, network, data.regions, dtype, seconds_left)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         parameters = {}  # the defaults will do; the trained network must not be lost
         job.problem = job.problem or f"The decoding could not be fitted: {error}"
@@ -335,7 +349,7 @@ def new_state(setup: Setup, start: Model | None, resume: Checkpoint | None) -> T
     if start is not None:
         network.load_state_dict(start.network.state_dict())
     network = placed(network, setup.recipe.network.dimensions, setup.device)
-    state = TrainState(network, training, training.seed)
+    state = TrainState(network, training, training.seed, precision(setup.device))
     if resume is not None:
         try:
             state.restore(resume)
@@ -355,16 +369,16 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
         return ""
     if not any(np.asarray(paint.array).any() for paint in paints):
         return "All paint was erased: training goes on with what was there before."
+    task = setup.recipe.task
     try:
+        painted = set(painted_values(paints, task)[0])
+        if task == "classes":
+            check_values(painted & set(setup.painted), task)
         data.load(paints)
     except InputError as error:
         return f"{error} Training goes on with the paint from before."
-    if setup.recipe.task == "classes":
-        found: set[int] = set()
-        for paint in paints:
-            found |= set(np.unique(np.asarray(paint.array)).tolist()) - {0}
-        if new := sorted(found - set(setup.painted)):
-            return f"Class {new[0]} is new: it takes part from the next Train on."
+    if new := sorted(painted - set(setup.painted)):
+        return f"Class {new[0]} is new: it takes part from the next Train on."
     return ""
 
 
@@ -377,7 +391,7 @@ def _preview(
         return None, ""
     try:
         return _predict(request, setup, state, dtype), ""
-    except (RuntimeError, MemoryError, OSError, InputError, IndexError) as error:
+    except Exception as error:
         return None, f"No preview: {error}"
 
 

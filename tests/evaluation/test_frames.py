@@ -1,0 +1,49 @@
+"""Which frames are scored one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_scribe.evaluation.frames import frame_pairs
+from napari_scribe.evaluation.metrics import evaluate, pool
+from napari_scribe.image import Image
+
+SIZES = {"T": 2, "Z": 3, "Y": 8, "X": 9}
+
+
+def stack(axes: str) -> np.ndarray:
+    return np.arange(np.prod([SIZES[a] for a in axes])).reshape([SIZES[a] for a in axes])
+
+
+@pytest.mark.parametrize(
+    ("axes", "slices", "each"),
+    [("YX", False, "YX"), ("ZYX", False, "ZYX"), ("ZYX", True, "YX"), ("TYX", False, "YX"),
+     ("TZYX", False, "ZYX"), ("TZYX", True, "YX"), ("ZTYX", False, "ZYX")],
+)  # fmt: skip
+def test_frames(axes: str, slices: bool, each: str):
+    labels = Image(stack(axes), axes)
+    pairs = list(frame_pairs(labels, labels, slices))
+    frames = [a for a in axes if a not in each]
+    assert len(pairs) == np.prod([SIZES[a] for a in frames])
+    moved = np.moveaxis(labels.data, [axes.index(a) for a in "TZ" if a in frames],
+                        range(len(frames)))  # fmt: skip
+    found = np.stack([p for p, _ in pairs]).reshape(moved.shape)
+    np.testing.assert_array_equal(found, moved)
+    assert all(np.array_equal(p, t) for p, t in pairs)
+
+
+@pytest.mark.parametrize("known", ["TYX", "ZYX"])
+def test_a_movie_is_one_where_either_says_so(known: str):
+    anew = np.zeros((2, 8, 9), int)
+    anew[:, 1:4, 1:4], anew[:, 5:8, 5:8] = 1, 2
+    on = anew + np.array([0, 2])[:, None, None] * (anew > 0)
+    other = {"TYX": "ZYX", "ZYX": "TYX"}[known]
+    pairs = frame_pairs(Image(on, known), Image(anew, other))
+    assert pool([evaluate(p, t) for p, t in pairs]).ap[0] == 1
+    assert evaluate(on, anew).ap[0] < 1
+
+
+def test_other_shapes_are_one_pair():
+    labels, truth = Image(stack("TYX"), "TYX"), Image(stack("YX"), "YX")
+    assert [(p.shape, t.shape) for p, t in frame_pairs(labels, truth)] == [((2, 8, 9), (8, 9))]
