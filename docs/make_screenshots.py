@@ -1,10 +1,11 @@
 """Make the pictures of the documentation. Needs a display, for example `xvfb-run -s "-screen 0
-1600x1000x24" python docs/make_screenshots.py`; takes about a minute and a half.
+1600x1000x24" python docs/make_screenshots.py`; takes about two minutes.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -24,12 +25,10 @@ def main() -> None:
 
 def demo(out: Path) -> None:
     """Image, paint and result, as `napari-scribe demo --headless` writes them."""
-    from PIL import Image
-
     from napari_scribe.demo import run_headless
 
     run_headless(out, 30, None)
-    save(Image.open(out / "demo.png").convert("RGB"), "demo")
+    shutil.copy(out / "demo.png", IMAGES)
 
 
 def train_and_segment() -> None:
@@ -39,15 +38,14 @@ def train_and_segment() -> None:
     dock.form.more.minutes.value = 1
     dock.train()
     wait(25)
-    save(pictured(viewer), "training")
-    dock.stop()
+    save(viewer, "training")
     until_idle(dock)
     _, segment_dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Segment", tabify=True)
     segment_dock.parent().raise_()
     wait(0.5)
     segment_dock.segment()
     until_idle(segment_dock)
-    save(pictured(viewer), "segmented")
+    save(viewer, "segmented")
     viewer.close()
     wait(0.5)
 
@@ -77,17 +75,11 @@ def wait(seconds: float) -> None:
         time.sleep(0.005)
 
 
-def pictured(viewer: Any) -> Any:
-    """The whole window as a PIL image."""
+def save(viewer: Any, name: str) -> None:
+    """Save a picture of the whole window, with few colours: a small file that looks the same."""
     from PIL import Image
 
-    return Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)[..., :3])
-
-
-def save(picture: Any, name: str) -> None:
-    """Save a picture with few colours: small files that look the same."""
-    from PIL import Image
-
+    picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)[..., :3])
     path = IMAGES / f"{name}.png"
     picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
         path, optimize=True
