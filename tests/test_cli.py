@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+import napari_scribe as ns
 from napari_scribe.cli import _n_bytes, main
 from napari_scribe.io import read_image, read_labels, write_tiff
 from napari_scribe.model import load_model, model_folder
@@ -362,6 +363,8 @@ def test_outputs(call: Call, trained: Path, out: str):
     assert first.shape == (128, 128)
     before = everything(Path(out).parent if out != "folder" else Path(out))
     said = call(*arguments)
+    assert said.code == 0 and "nothing to do" in said.out.replace("\n", " ")
+    said = call(*arguments, "--save", "labels,probability")
     assert said.code == 2 and "exists already" in said.err
     assert everything(Path(out).parent if out != "folder" else Path(out)) == before
     assert call(*arguments, "--overwrite").code == 0
@@ -540,7 +543,7 @@ def test_ctrl_c_keeps_the_best_model(folder: Path):
 
 
 @posix
-def test_ctrl_c_keeps_the_labels_so_far(folder: Path, saved: bytes):
+def test_after_ctrl_c_the_same_command_goes_on(folder: Path, saved: bytes):
     Path("m.zip").write_bytes(saved)
     write_tiff("many.tif", np.tile(SAMPLES[0].image, (400, 1, 1)), "TYX")
     done = process(
@@ -548,7 +551,9 @@ def test_ctrl_c_keeps_the_labels_so_far(folder: Path, saved: bytes):
     )
     assert done.returncode == 130, done.stderr
     assert "Traceback" not in done.stderr
-    assert "Stopped. a.zarr holds what was done." in done.stdout
-    labels = read_labels("a.zarr")
-    assert labels.shape == (400, 128, 128)
-    assert not np.asarray(labels[-1]).any()
+    assert "Stopped before a.zarr was whole. The same command goes on" in done.stdout
+    assert not Path("a.zarr").exists()
+    job = ns.segment(ns.load_model("m.zip"), "many.tif", "a.zarr", tile=8)
+    assert next(job).done > 1
+    job.close()
+    assert Path(".a.zarr.part").exists()  # begun by another run, so not this one's to throw away

@@ -16,7 +16,7 @@ from .terminal import print_scores, say_unseen_gpu, segment_with_bar, train_with
 
 if TYPE_CHECKING:
     from .image import Image
-    from .inference.segment import SegmentJob
+    from .inference.run import SegmentJob
     from .model import Model
     from .recipe import Recipe
     from .targets import Paint
@@ -169,7 +169,7 @@ def segment(
         typer.Option("--set", help="A value such as tiling.batch=4.", metavar="KEY=VALUE"),
     ] = None,
 ) -> None:
-    """Segment images of any size. Ctrl-C stops and keeps what is done."""
+    """Segment images of any size. Ctrl-C stops; the same command goes on from there."""
     from .describe import axes_of, describe_inputs
     from .inference.segment import check_apart
     from .inference.segment import segment as start_segmenting
@@ -209,7 +209,7 @@ def segment(
         job = job_for(path, target)
         segment_with_bar(job, path.name)
         if job.stop_requested:
-            typer.echo(f"Stopped. {target} holds what was done.")
+            typer.echo(f"Stopped before {target} was whole. The same command goes on from here.")
             raise typer.Exit(INTERRUPTED)
     typer.echo(f"Labels: {out}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -96,6 +97,22 @@ class Model:
             f"on {_count(self.image_channels, 'channel')} and uses {len(self.channels)}. Choose "
             "an image with the same channels, or check the axes of this one (--axes)."
         )
+
+    def fingerprint(self) -> str:
+        """A short text that differs for models that answer differently."""
+        known = json.dumps(
+            [
+                self.recipe.model_dump(exclude={"training", "augmentation"}),
+                self.channels,
+                self.painted,
+                self.offset,
+                vars(self.normalization),
+                self.parameters,
+            ],
+            sort_keys=True,
+        )
+        weights = save_tensors({k: v.contiguous() for k, v in self.network.state_dict().items()})
+        return hashlib.sha256(known.encode() + weights).hexdigest()[:16]
 
     def save(self, path: str | Path) -> Path:
         """Write the model to one zip file, whole or not at all.

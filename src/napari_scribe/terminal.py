@@ -56,9 +56,11 @@ def segment_with_bar(job: Any, name: str) -> Any:
         try:
             for step in job:
                 bar.update(shown, completed=step.done, total=step.total)
-        except InputError as error:  # too late for "nothing was written"
-            raise RuntimeError(str(error)) from error
-        bar.update(shown, completed=1, total=1)
+        except (InputError, OSError, RuntimeError, MemoryError) as error:
+            kept = " What was done is kept: the same command goes on from there."
+            raise RuntimeError(f"{error}{kept if job.goes_on else ''}") from error
+        if job.is_complete:
+            bar.update(shown, completed=1, total=1)
         if job.note:
             bar.console.print(job.note, markup=False, highlight=False, soft_wrap=True)
     return job.result

@@ -2,67 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
-import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import tifffile
+import torch
 import zarr
 
 from ..device import pick_device, precision
 from ..errors import InputError
-from ..image import Frame, Image
-from ..io import as_image, check_writable, create_zarr, write_tiff
+from ..image import Image
+from ..io import as_image, check_writable, read_labels
 from ..model import Model, as_tuple
 from ..normalization import Statistics
-from ..progress import Job
-from ..targets import Head
-from .engine import Predictor, by_head, predict_tiles, tile_reader
-from .tiles import Tile, plan_tiles
+from .engine import Predictor
+from .run import MADE_BY, Run, SegmentJob, SegmentStep, probability_path
+from .sinks import Folder, Memory
 
-
-@dataclass(frozen=True)
-class SegmentStep:
-    """A record of `segment`.
-
-    Parameters
-    ----------
-    done, total
-        Tiles.
-    elapsed
-        Seconds since the start.
-    frame
-        The frame that was worked on.
-    """
-
-    done: int
-    total: int
-    elapsed: float
-    frame: Frame
-
-
-class SegmentJob(Job[SegmentStep, Any]):
-    """A running segmentation; its result is the labels, an array of the image's label shape.
-
-    Attributes
-    ----------
-    probability
-        ``(channels, *label shape)`` float16: foreground, or one channel a class. None unless
-        asked for.
-    is_complete
-        False where the job was stopped early: what was not reached is 0.
-    note
-        A word to the user about the image.
-    """
-
-    probability: npt.NDArray[np.float16] | None = None
-    is_complete: bool = True
-    note: str = ""
+SOON_DONE = 16
+"""Up to so many tiles a run is too short to be gone on with."""
 
 
 def segment(
@@ -98,13 +62,15 @@ def segment(
         ``labels`` and, where wanted, ``probability``: the latter is kept as the job's
         ``probability`` and written beside `out`, as ``NAME.probability.tif``.
     overwrite
-        Whether `out` may exist already.
+        Whether `out` may exist already, or be begun by another model, image or setting.
 
     Returns
     -------
     job
-        Its result is the labels: a numpy array, or a zarr array for ``.zarr``. Stopping it keeps
-        what is done.
+        Its result is the labels: a numpy array, or a zarr array for ``.zarr``. `out` appears once
+        it is whole. What takes long grows in a hidden folder beside it: after a stop, an error or
+        a crash, the same call goes on from there. Where the same call has been done before, there
+        is nothing to do.
 
     Raises
     ------
@@ -122,15 +88,24 @@ def segment(
     if unknown := set(save) - {"labels", "probability"}:
         raise InputError(f"Cannot save {sorted(unknown)}: choose from labels, probability.")
     path = None if out is None else Path(out)
+    side = tile or model.recipe.tiling.tile
+    statistics = model.normalization.measure(image, chosen)
+    made_by = f"napari-scribe, run {_fingerprint(model, image, chosen, statistics, side, save)}"
+    if path is not None and not overwrite and _was_made_by(path, made_by, save):
+        return _done_before(path)
     if path is not None:
         check_output(path, image, overwrite)
         if "probability" in save:
             check_output(probability_path(path), image, overwrite)
     target = pick_device(device)
-    statistics = model.normalization.measure(image, chosen)
-    run = _Run(model, image, chosen, statistics, tile, path, "probability" in save)
-    predictor = Predictor(model.network, model.coder.heads, target, precision(target))
-    job = SegmentJob(lambda job: run(job, predictor))
+    dtype = precision(target)
+    sink = _sink(path, image, model, side, made_by, str(dtype), overwrite)
+    if isinstance(sink, Folder):
+        dtype = getattr(torch, sink.precision.removeprefix("torch."))
+    work = Run(model, image, chosen, statistics, side, sink, path, "probability" in save, made_by)
+    predictor = Predictor(model.network, model.coder.heads, target, dtype)
+    job = SegmentJob(lambda job: work(job, predictor))
+    job.goes_on = isinstance(sink, Folder)
     if statistics.flat.all():
         contrast = float((statistics.high - statistics.low).max())
         job.note = (
@@ -138,6 +113,65 @@ def segment(
             f"(contrast {contrast:.3g})."
         )
     return job
+
+
+def _fingerprint(
+    model: Model,
+    image: Image,
+    channels: Sequence[int],
+    statistics: Statistics,
+    tile: int,
+    save: Sequence[str],
+) -> str:
+    """What two calls have in common that give the same result; of the image, its statistics."""
+    what = (model.fingerprint(), image.axes, image.shape, str(image.dtype), tuple(channels), tile)
+    numbers = (statistics.low, statistics.high, statistics.noise)
+    parts = [repr((*what, sorted(save))).encode(), *(np.asarray(n).tobytes() for n in numbers)]
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
+
+
+def _was_made_by(path: Path, made_by: str, save: Sequence[str]) -> bool:
+    """Whether an output is there already, whole, of the same call."""
+    if "probability" in save and not probability_path(path).exists():
+        return False
+    with suppress(Exception):  # something else lies there
+        if path.suffix == ".zarr":
+            return bool(zarr.open_group(path, mode="r").attrs.get(MADE_BY) == made_by)
+        with tifffile.TiffFile(path) as file:
+            return bool(file.pages.first.tags["Software"].value == made_by)
+    return False
+
+
+def _done_before(path: Path) -> SegmentJob:
+    """Nothing to do."""
+
+    def nothing(_job: SegmentJob) -> Generator[SegmentStep, None, Any]:
+        yield from ()
+        return read_labels(path)
+
+    job = SegmentJob(nothing)
+    job.note = f"{path} was made before by the same model from the same image: nothing to do."
+    return job
+
+
+def _sink(
+    path: Path | None,
+    image: Image,
+    model: Model,
+    tile: int,
+    made_by: str,
+    precision: str,
+    overwrite: bool,
+) -> Memory | Folder:
+    """Memory for what is soon done or has no output, else a hidden folder beside the output."""
+    shape = image.frame_shape(model.dimensions)
+    n_tiles = math.prod(-(-n // tile) for n in shape) * len(list(image.frames(model.dimensions)))
+    if path is None or (path.suffix != ".zarr" and n_tiles <= SOON_DONE):
+        return Memory()
+    folder = path.with_name(f".{path.name}.part")
+    if overwrite and not Folder.is_begun(folder, made_by):
+        shutil.rmtree(folder, ignore_errors=True)
+    return Folder(folder, made_by, precision)
 
 
 def _channels(model: Model, image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
@@ -151,11 +185,6 @@ def _channels(model: Model, image: Image, channels: Sequence[int] | None) -> tup
             f"{len(model.channels)}: choose one for each."
         )
     return chosen
-
-
-def probability_path(out: Path) -> Path:
-    """Where probabilities go, beside the labels."""
-    return out.with_name(f"{out.stem}.probability.tif")
 
 
 def check_apart(out: Path, image: Path) -> None:
@@ -185,136 +214,3 @@ def check_output(path: Path, image: Image, overwrite: bool) -> None:
             f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
         )
     check_writable(path, n_bytes=4 * math.prod(image.label_shape()))
-
-
-@dataclass
-class _Run:
-    """One segmentation, frame by frame."""
-
-    model: Model
-    image: Image
-    channels: tuple[int, ...]
-    statistics: Statistics
-    tile: int | None
-    out: Path | None
-    keep_probability: bool
-
-    def __call__(self, job: SegmentJob, predictor: Predictor) -> Generator[SegmentStep, None, Any]:
-        """Run; a zarr takes its place only when it is whole, and nothing half written stays."""
-        try:
-            return (yield from self._frames(job, predictor))
-        finally:
-            if self.out is not None:
-                shutil.rmtree(self._partial, ignore_errors=True)
-
-    def _frames(self, job: SegmentJob, predictor: Predictor) -> Generator[SegmentStep, None, Any]:
-        start = time.perf_counter()
-        frames = list(self.image.frames(self.model.dimensions))
-        shape = self.image.frame_shape(self.model.dimensions)
-        side = self.tile or self.model.recipe.tiling.tile
-        tiles = plan_tiles(shape, side, predictor.geometry)
-        labels = self._labels()
-        first, n_found = predictor.heads[0], 0
-        if self.keep_probability:
-            job.probability = np.zeros((first.channels, *self.image.label_shape()), np.float16)
-        for i, frame in enumerate(frames):
-            prediction = np.zeros((sum(h.channels for h in predictor.heads), *shape), np.float16)
-            done = len(tiles)
-            if not self.statistics.flat.all():
-                for done in self._predict(job, predictor, tiles, frame, prediction):
-                    elapsed = time.perf_counter() - start
-                    total = len(frames) * len(tiles)
-                    yield SegmentStep(i * len(tiles) + done, total, elapsed, frame)
-            index = self.image.label_index(frame)
-            decoded = self._decode(prediction, predictor.heads)
-            if done < len(tiles):
-                decoded[~_reached(tiles[:done], shape)] = 0
-            if self.model.recipe.task == "objects":  # no two objects of a stack share a label
-                decoded[decoded > 0] += n_found
-                n_found = max(n_found, int(decoded.max(initial=0)))
-            labels[index] = decoded
-            if job.probability is not None:
-                job.probability[(slice(None), *index)] = prediction[: first.channels]
-            if job.stop_requested:
-                job.is_complete = i + 1 == len(frames) and done == len(tiles)
-                break
-        return self._write(labels, job.probability)
-
-    def _predict(
-        self,
-        job: SegmentJob,
-        predictor: Predictor,
-        tiles: Sequence[Tile],
-        frame: Frame,
-        prediction: npt.NDArray[np.float16],
-    ) -> Generator[int, None, None]:
-        def write(tile: Tile, answer: npt.NDArray[np.float32]) -> None:
-            prediction[(slice(None), *tile.keep)] = answer
-
-        read = tile_reader(self.image, frame, self.channels, self.statistics, self.model.dimensions)
-        batch = self.model.recipe.tiling.batch
-        for done in predict_tiles(predictor, tiles, read, write, batch):
-            yield done
-            if job.stop_requested:
-                return
-
-    def _decode(
-        self, prediction: npt.NDArray[np.float16], heads: Sequence[Head]
-    ) -> npt.NDArray[np.int32]:
-        """Labels of one frame; a flat image has no object, and its pixels are the first class."""
-        return self.model.coder.decode(by_head(prediction, heads), self.model.parameters)
-
-    def _labels(self) -> Any:
-        """Where the labels go: memory, or a zarr that holds them frame by frame."""
-        shape = self.image.label_shape()
-        if self.out is None or self.out.suffix != ".zarr":
-            return np.zeros(shape, np.int32)
-        axes = self.image.label_axes()
-        chunks = tuple(min(n, 512) if a in "YX" else 1 for n, a in zip(shape, axes, strict=True))
-        return create_zarr(
-            self._partial / self.out.name,
-            shape,
-            np.int32,
-            axes,
-            self.image.scale,
-            self.image.units,
-            chunks,
-            translate=self.image.translate,
-            overwrite=True,
-        )
-
-    @property
-    def _partial(self) -> Path:
-        """A hidden folder beside the output, where a zarr grows until it is whole."""
-        assert self.out is not None
-        return self.out.with_name(f".{self.out.name}.part")
-
-    def _write(self, labels: Any, probability: npt.NDArray[np.float16] | None) -> Any:
-        """Put the labels where they belong; what the job gives back."""
-        if self.out is None:
-            return labels
-        axes, scale, units = self.image.label_axes(), self.image.scale, self.image.units
-        if self.out.suffix != ".zarr":
-            write_tiff(self.out, smallest(labels), axes, scale, units)
-        else:
-            if self.out.exists():
-                shutil.rmtree(self.out)
-            (self._partial / self.out.name).rename(self.out)
-            labels = zarr.open_array(self.out / "0", mode="r+")
-        if probability is not None:
-            beside = probability_path(self.out)
-            write_tiff(beside, probability.astype(np.float32), "C" + axes, scale, units)
-        return labels
-
-
-def _reached(tiles: Sequence[Tile], shape: Sequence[int]) -> npt.NDArray[np.bool_]:
-    """Which pixels of a frame some tiles keep."""
-    reached = np.zeros(shape, np.bool_)
-    for tile in tiles:
-        reached[tile.keep] = True
-    return reached
-
-
-def smallest(labels: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
-    """Labels in the smallest unsigned type that holds them all."""
-    return labels.astype(np.min_scalar_type(int(labels.max(initial=0))))

@@ -29,6 +29,7 @@ def write_tiff(
     units: Mapping[str, str] | None = None,
     *,
     channel_names: Sequence[str] = (),
+    software: str = "napari-scribe",
 ) -> None:
     """Write an OME-TIFF, zlib compressed. An old file stays as it is until the new one is whole.
 
@@ -46,6 +47,8 @@ def write_tiff(
         Size of a pixel and its unit per axis letter, as in `Image`.
     channel_names
         One a channel, or none.
+    software
+        What is said to have made it.
 
     Raises
     ------
@@ -80,6 +83,7 @@ def write_tiff(
             photometric="rgb" if is_rgb else "minisblack",
             tile=(_TILE, _TILE) if is_tiled else None,
             compression="zlib",
+            software=software,
             metadata=_metadata(image, order, is_rgb, channel_names),
             **_resolution(image),
         )

@@ -20,7 +20,7 @@ from .train_form import DEVICES
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from ..inference.segment import SegmentStep
+    from ..inference.run import SegmentStep
 
 
 class SegmentDock(Dock):
@@ -127,7 +127,7 @@ class SegmentDock(Dock):
         super().close_down()
 
     def _on_tile(self, record: SegmentStep) -> None:
-        text = f"tile {record.done} of {record.total}"
+        text = f"part {record.done} of {record.total}"
         self.progress.advance(record.done / max(record.total, 1), record.elapsed, text)
 
     def _on_ended(self, ended: Ended) -> None:

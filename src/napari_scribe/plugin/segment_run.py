@@ -15,7 +15,7 @@ from ..image import Image
 from .jobs import Ended, Runner
 
 if TYPE_CHECKING:
-    from ..inference.segment import SegmentJob
+    from ..inference.run import SegmentJob
     from ..model import Model
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels as LabelsLayer
     from napari.viewer import Viewer
 
-    from ..inference.segment import SegmentStep
+    from ..inference.run import SegmentStep
     from ..training.train import TrainStep
 
 
@@ -238,7 +238,7 @@ class TrainDock(Dock):
             self._start(given.changed(paint_layer=layer, paint=paint, is_asked=True))
 
     def _on_tile(self, record: SegmentStep) -> None:
-        text = f"tile {record.done} of {record.total}"
+        text = f"part {record.done} of {record.total}"
         self.progress.advance(record.done / max(record.total, 1), record.elapsed, text)
 
     def _on_segmented(self, ended: Ended) -> None:

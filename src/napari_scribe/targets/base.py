@@ -81,8 +81,8 @@ class TargetCoder(Protocol):
         ...
 
     @property
-    def is_fitted(self) -> bool:
-        """Whether decoding has parameters that are fitted to paint."""
+    def is_pixelwise(self) -> bool:
+        """Whether each pixel is decoded by itself, without parameters."""
         ...
 
     def fit(

@@ -50,9 +50,9 @@ class ClassesCoder:
         return np.asarray(values[index])
 
     @property
-    def is_fitted(self) -> bool:
-        """Nothing to choose."""
-        return False
+    def is_pixelwise(self) -> bool:
+        """Each pixel has its own class."""
+        return True
 
     def fit(
         self,

@@ -77,9 +77,9 @@ class DistanceCoder:
         return _kept(found, is_object)
 
     @property
-    def is_fitted(self) -> bool:
-        """Thresholds are fitted."""
-        return True
+    def is_pixelwise(self) -> bool:
+        """Objects are made of many pixels."""
+        return False
 
     def fit(
         self,
@@ -106,13 +106,16 @@ class DistanceCoder:
         began = time.perf_counter()
         best_score = _score(self, examples, best)
         a_look = time.perf_counter() - began
-        for name in ("merge", "foreground"):
-            for value in (0.45, 0.55, 0.4, 0.6, 0.3, 0.7):  # the middle wins a tie
+        # The middle wins a tie. Few objects tell little about where pieces are to be joined.
+        outline, joining = (0.45, 0.55, 0.4, 0.6, 0.3, 0.7), (0.45, 0.55, 0.4, 0.6)
+        least = {"merge": max(1e-3, 0.1 / len(sizes)), "foreground": 1e-3}
+        for name, values in (("merge", joining), ("foreground", outline)):
+            for value in values:
                 if seconds_left() < a_look:
                     return best
                 tried = {**best, name: value}
                 score = _score(self, examples, tried)
-                if score > best_score + 1e-3:
+                if score > best_score + least[name]:
                     best, best_score = tried, score
         return best
 

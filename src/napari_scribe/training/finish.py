@@ -46,7 +46,7 @@ def fit_parameters(
     Where `seconds_left` ends before all is tried, the best so far are given.
     """
     coder = setup.coder
-    if not coder.is_fitted:
+    if coder.is_pixelwise:
         return {}
     trying = (1 - PREDICTING) * seconds_left()
 
