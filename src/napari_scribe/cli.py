@@ -64,6 +64,7 @@ def demo(
         if problem is None:
             from .plugin.demo import run as run_in_viewer
 
+            typer.echo("Opening napari: the demo trains and segments by itself.")
             run_in_viewer(out, seconds, device)
             return
         typer.echo(f"No window ({problem}): running headless.")
@@ -395,9 +396,13 @@ def _asked_about(paints: list[Paint], names: Sequence[str], task: str) -> list[P
     if slip is None:
         return paints
     option = {"ones": "--ones-are-objects", "mask": "--complete"}[slip.kind]
-    typer.echo(f"{name}: {slip.text} If so, use {option}; if not, go on.", err=True)
+    said = f"{name}: {slip.text} If so, use {option}"
     if not sys.stdin.isatty():
+        if all(np.asarray(paint.array).max(initial=0) <= 1 for paint in paints):
+            raise InputError(f"{said}; if not, paint objects with numbers from 2 up.")
+        typer.echo(f"{said}; if not, go on.", err=True)
         return paints
+    typer.echo(f"{said}; if not, go on.", err=True)
     if slip.kind == "mask":
         if typer.confirm("Go on with the labels as they are?"):
             return paints

@@ -59,7 +59,7 @@ class Model:
         ``(h, w, 3)`` uint8 picture of a training image, or None.
     """
 
-    network: UNet
+    network: UNet = field(repr=False)
     recipe: Recipe
     channels: tuple[int, ...]
     image_channels: int
@@ -67,7 +67,7 @@ class Model:
     painted: tuple[int, ...] = ()
     offset: int = 0
     parameters: Parameters = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     thumbnail: npt.NDArray[np.uint8] | None = None
 
     @property
@@ -95,7 +95,8 @@ class Model:
         raise InputError(
             f"{image.name} has {_count(image.n_channels, 'channel')}, but this model was trained "
             f"on {_count(self.image_channels, 'channel')} and uses {len(self.channels)}. Choose "
-            "an image with the same channels, or check the axes of this one (--axes)."
+            "an image with the same channels, say which of them to use (--channels 0), or check "
+            "the axes (--axes)."
         )
 
     def fingerprint(self) -> str:

@@ -83,18 +83,29 @@ def stops_on_interrupt(job: Job[Any, Any]) -> Iterator[None]:
 
 
 def print_scores(scores: dict[str, Scores] | dict[str, ClassScores]) -> None:
-    """A table, one row an image."""
+    """All numbers of the last one, under a table with a row for each where there are many."""
     from rich.console import Console
     from rich.table import Table
 
     rows = {name: score.as_dict() for name, score in scores.items()}
-    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
-    table = Table("image", *columns)
-    for name, row in rows.items():
-        table.add_row(name, *(_number(row.get(key)) for key in columns))
+    *_, (last, numbers) = rows.items()
+    columns = [key for key in IN_SHORT if key in numbers] or list(numbers)[:6]
     # Piped, a table is as wide as it needs to be, so that nothing is cut.
-    width = None if sys.stdout.isatty() else 20 + 16 * len(columns) + max(map(len, rows))
-    Console(width=width).print(table)
+    width = None if sys.stdout.isatty() else 40 + 16 * len(columns) + max(map(len, rows))
+    console = Console(width=width)
+    if len(rows) > 1:
+        table = Table("image", *columns)
+        for name, row in rows.items():
+            table.add_row(name, *(_number(row.get(key)) for key in columns))
+        console.print(table)
+    whole = Table("", last)
+    for key, value in numbers.items():
+        whole.add_row(key, _number(value))
+    console.print(whole)
+
+
+IN_SHORT = ("precision", "recall", "F1", "AP50", "AP75", "AP90")
+"""What a row of the table has room for."""
 
 
 def _number(value: float | None) -> str:

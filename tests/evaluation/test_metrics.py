@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from napari_scribe.evaluation.metrics import (
     pool,
     pool_classes,
 )
+from napari_scribe.image import Image
+from napari_scribe.io import write_tiff
 
 Labels = npt.NDArray[np.int64]
 
@@ -234,3 +237,12 @@ def test_pooled_classes_are_those_of_one_large_image(labels: Labels, truth: Labe
 def test_ignore_mask_of_another_shape_is_refused():
     with pytest.raises(InputError, match="ignore mask"):
         evaluate_classes(np.ones((3, 3), int), np.ones((3, 3), int), np.ones((3, 4), bool))
+
+
+def test_files_and_images_are_scored_as_arrays(tmp_path: Path):
+    truth = np.zeros((20, 20), np.uint8)
+    truth[2:9, 2:9], truth[11:18, 11:18] = 1, 2
+    write_tiff(tmp_path / "truth.tif", truth)
+    scores = evaluate(Image(truth), tmp_path / "truth.tif")
+    assert scores.ap[0] == 1
+    assert repr(scores).startswith("Scores(precision 1, recall 1, F1 1, AP50 1,")

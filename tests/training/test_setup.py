@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
+from napari_scribe.io import write_tiff
 from napari_scribe.model import Model
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
@@ -230,3 +232,14 @@ def test_what_a_model_takes_for_flat(sample: Sample):
 def test_images_that_are_hardly_more_than_noise_can_be_painted_and_found_again():
     normalization = check([PIXELS], [PAINT]).normalization
     assert not normalization.measure(Image(PIXELS)).flat.any()
+
+
+def test_files_are_taken_as_they_are(tmp_path: Path):
+    write_tiff(tmp_path / "image.tif", PIXELS)
+    write_tiff(tmp_path / "paint.tif", PAINT)
+    paths = [tmp_path / "image.tif"], [str(tmp_path / "paint.tif")]
+    np.testing.assert_array_equal(check(*paths).paints[0].array, PAINT)
+    np.testing.assert_array_equal(Paint(tmp_path / "paint.tif").array, PAINT)
+    for single in (paths[0][0], PIXELS, Image(PIXELS)):
+        with pytest.raises(InputError, match="Give lists, also of one"):
+            check(single, [PAINT])  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..io import as_labels
 from .overlap import Counts, Overlap, count_overlap
 
 Ratios = npt.NDArray[np.float64]
@@ -96,6 +97,10 @@ class Scores:
         """IoU of the foreground, pixel by pixel, whichever object a pixel belongs to."""
         return _one(self.intersection, self.union)
 
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.as_dict().items())
+        return f"Scores({numbers})"
+
     def as_dict(self) -> dict[str, float]:
         """Plain numbers for JSON; precision, recall and F1 are those at IoU .5."""
         names = [f"AP{round(100 * t)}" for t in self.thresholds]
@@ -122,16 +127,16 @@ def evaluate(labels: Any, truth: Any) -> Scores:
     Parameters
     ----------
     labels, truth
-        Label images of one shape, 2D or 3D, integer or bool (taken as 0 and 1); 0 is background.
-        Read slab by slab, so they may be lazy. The same number in two places is one object: give
-        the frames of a movie one by one, and `pool` their scores.
+        Label images of one shape, 2D or 3D, integer or bool (taken as 0 and 1), or their files; 0
+        is background. Read slab by slab, so they may be lazy. The same number in two places is one
+        object: give the frames of a movie one by one, and `pool` their scores.
 
     Raises
     ------
     InputError
         If shapes differ, or values are not whole numbers from 0.
     """
-    overlap = count_overlap(labels, truth)
+    overlap = count_overlap(as_labels(labels), as_labels(truth))
     iou = _iou(overlap)
     at_least = np.array([np.count_nonzero(iou >= t) for t in THRESHOLDS], dtype=np.int64)
     predicted, true = overlap.predicted > 0, overlap.true > 0

@@ -19,7 +19,7 @@ from ..device import pick_device, precision
 from ..errors import InputError
 from ..image import Image
 from ..io import as_image, check_writable, read_labels
-from ..model import Model, as_tuple
+from ..model import Model, as_tuple, load_model
 from ..normalization import Statistics
 from .engine import Predictor
 from .run import MADE_BY, Run, SegmentJob, SegmentStep, probability_path
@@ -30,7 +30,7 @@ SOON_DONE = 16
 
 
 def segment(
-    model: Model,
+    model: Model | str | Path,
     image: Any,
     out: str | Path | None = None,
     *,
@@ -45,7 +45,7 @@ def segment(
     Parameters
     ----------
     model
-        A trained model.
+        A trained model, or its file.
     image
         An `Image`, an array, or the path of one.
     out
@@ -78,6 +78,7 @@ def segment(
         Before any work: if the model does not fit the image, the image has NaN or infinite
         pixels, or `out` cannot be written.
     """
+    model = model if isinstance(model, Model) else load_model(model)
     image = as_image(image)
     if out is not None and image.source is not None:
         check_apart(Path(out), image.source)

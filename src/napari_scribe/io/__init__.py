@@ -13,12 +13,13 @@ from .files import (
     stem,
 )
 from .ngff import create_zarr
-from .read import as_image, read_image, read_label_image, read_labels
+from .read import as_image, as_labels, read_image, read_label_image, read_labels
 from .tiff_writer import write_tiff
 
 __all__ = [
     "SUFFIXES",
     "as_image",
+    "as_labels",
     "check_writable",
     "create_zarr",
     "left_over",

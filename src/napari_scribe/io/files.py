@@ -143,7 +143,7 @@ def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
     if missing:
         raise InputError(
             f"No labels for {some(missing)} in {labels[0].parent}. Labels need the name of their "
-            "image, with any suffix."
+            "image, with any suffix; images without labels are to be left out."
         )
     for path, labels_of in zip(images, found, strict=True):
         if len(labels_of) > 1:

@@ -76,6 +76,13 @@ def as_image(image: Any) -> Image:
     return read_image(image) if isinstance(image, str | Path) else Image(image)
 
 
+def as_labels(labels: Any) -> Any:
+    """An array of labels from one, from an `Image` or from a path."""
+    if isinstance(labels, str | Path):
+        return read_labels(labels)
+    return labels.data if isinstance(labels, Image) else labels
+
+
 def read_labels(path: str | Path, axes: str = "") -> Any:
     """Open labels: whole numbers from 0, one an object or class.
 

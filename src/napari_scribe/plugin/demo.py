@@ -40,6 +40,8 @@ def start(viewer: Any, out: Path, seconds: float, device: str | None = None) -> 
     viewer.open_sample("napari-scribe", "nuclei")
     _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Train")
     dock.form.fill_defaults()  # for now: what the user chose last is left in its file
+    dock.form.more.minutes.value = seconds / 60
+    QTimer.singleShot(0, viewer.reset_view)  # the dock has taken some of the canvas
 
     def train() -> None:
         dock.begin(lambda given: given.changed(seconds=seconds, device=device))

@@ -30,6 +30,7 @@ def for_the_viewer(message: str) -> str:
 _IN_THE_VIEWER = (
     (r"; [^;.]*\(--complete[^)]*\)", ""),
     (r"Name it with --axes \(for example (\w+)\)", r"Write \1 under Axes"),
+    (r", say which of them to use \(--channels 0\)", ""),
     (r" \(--[^)]*\)", ""),
     (r"--axes (\w+)", r"\1 under Axes"),
     (r" with --\w+", ""),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..image import Frame, Image
+from ..io import read_labels
 
 Box = tuple[tuple[int, int], ...]
 Labels = npt.NDArray[np.int32]
@@ -31,7 +33,7 @@ class Paint:
     Parameters
     ----------
     array
-        Integers, axes TZYX as far as the image has them.
+        Integers, axes TZYX as far as the image has them; or the path of a file of them.
     complete
         Where 0 means background instead of unknown: None for nowhere, True for everywhere, or a
         list of boxes, each one ``(start, stop)`` per axis of `array`.
@@ -44,6 +46,8 @@ class Paint:
     offset: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.array, str | Path):
+            object.__setattr__(self, "array", read_labels(self.array))
         if np.dtype(self.array.dtype).kind not in "bui":
             raise InputError(
                 f"Paint holds {self.array.dtype} values; it needs whole numbers, as in a labels "
@@ -108,8 +112,8 @@ def check_shape(image: Image, paint: Paint) -> None:
     if shape != image.label_shape():
         raise InputError(
             f"The paint has shape {shape} but {image.name} has {image.label_shape()} "
-            f"(axes {image.label_axes()}). Paint on a labels layer made for this image: "
-            "'New annotations' makes one."
+            f"(axes {image.label_axes()}). Is it the paint of another image? In the viewer, New "
+            "makes a layer that fits."
         )
     for box in paint.complete if isinstance(paint.complete, Sequence) else ():
         ends = zip(box, shape, strict=False)
@@ -139,7 +143,7 @@ def check_values(found: set[int], task: str) -> None:
         raise InputError(
             "The paint holds no object: everything has label 1, which means background. "
             "Paint each object with a number of its own from 2 up; if the painted pieces are "
-            "objects already, let each be one of its own (--ones-are-objects, objects_from_ones)."
+            "objects already, let each be one of its own (--ones-are-objects)."
         )
     if task == "classes" and len(found) < 2:
         raise InputError(
@@ -170,7 +174,7 @@ def question(paint: npt.NDArray[Any], task: str) -> Slip | None:
         return None
     paint = np.asarray(paint)
     ones = paint == 1
-    others = np.unique(paint[paint > 1])
+    others, sizes = np.unique(paint[paint > 1], return_counts=True)
     if not ones.any():
         return None
     blobs, n_blobs = ndimage.label(ones, np.ones((3,) * ones.ndim))  # thin strokes stay whole
@@ -182,7 +186,6 @@ def question(paint: npt.NDArray[Any], task: str) -> Slip | None:
                 "Are they objects?",
             )
         return None
-    sizes = np.bincount(paint[paint > 1].ravel())[others]
     like_an_object = 0.2 * np.median(sizes) < ones.sum() < 5 * np.median(sizes)
     consecutive = others[0] == 2 and others[-1] == len(others) + 1
     numbered = n_blobs == 1 and consecutive and len(others) >= 3 and like_an_object

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,10 @@ def set_up(
     InputError
         If something does not fit.
     """
+    if isinstance(images, _SINGLE) or isinstance(paints, _SINGLE):
+        raise InputError("Give lists, also of one: train([image], [paint]).")
     images = [as_image(image) for image in images]
-    paints = [paint if isinstance(paint, Paint) else Paint(np.asarray(paint)) for paint in paints]
+    paints = [_as_paint(paint) for paint in paints]
     if not images or len(images) != len(paints):
         raise InputError(
             f"{len(images)} images and {len(paints)} paints: give one paint for each image."
@@ -109,6 +112,15 @@ def set_up(
         offset=offset,
         device=pick_device(device),
     )
+
+
+_SINGLE = (str, Path, Image, Paint, np.ndarray)
+
+
+def _as_paint(paint: Any) -> Paint:
+    if isinstance(paint, Paint):
+        return paint
+    return Paint(paint if isinstance(paint, str | Path) else np.asarray(paint))
 
 
 def _channels(image: Image, channels: Sequence[int] | None, start: Model | None) -> tuple[int, ...]:

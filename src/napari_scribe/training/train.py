@@ -171,7 +171,7 @@ def train(
     images
         `Image` objects, arrays or paths.
     paints
-        One `Paint` (or array) per image.
+        One `Paint` (or array, or path of a file) per image.
     recipe
         How; that of `start` when None, else the default.
     channels
