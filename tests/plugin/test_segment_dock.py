@@ -195,7 +195,7 @@ def test_stop_keeps_what_is_done(
     stack = np.stack([sample.image] * 60)
     dock.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("part"), timeout=LONG)
     dock.stop()
     idle()
     assert dock.message.text.startswith("Stopped: only a part was segmented.")
@@ -210,7 +210,7 @@ def test_the_image_is_removed_while_it_is_segmented(
     stack = np.stack([sample.image] * 10)
     dock.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("part"), timeout=LONG)
     painted.layers.remove("film")
     idle()
     assert painted.layers["film labels"].data.shape == stack.shape
@@ -237,7 +237,7 @@ def test_the_dock_is_closed_while_it_segments(
     stack = np.stack([sample.image] * 60)
     dock.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("part"), timeout=LONG)
     painted.window.remove_dock_widget(dock.parent())
     assert not dock.runner.is_running
     assert "film labels" not in painted.layers

@@ -315,7 +315,7 @@ def test_one_class_alone(dock: Any, watch: Watch, painted: Any) -> None:
 
 def test_paint_of_another_shape(dock: Any, watch: Watch, painted: Any) -> None:
     painted.layers["nuclei annotations"].data = np.ones((100, 90), np.uint16)
-    expect(dock, watch, "New annotations")
+    expect(dock, watch, "New makes a layer that fits")
 
 
 def test_paint_of_another_image(dock: Any, watch: Watch, painted: Any, sample: Sample) -> None:

@@ -28,6 +28,7 @@ def for_the_viewer(message: str) -> str:
 
 
 _IN_THE_VIEWER = (
+    (r"In the viewer, New", "New"),
     (r"; [^;.]*\(--complete[^)]*\)", ""),
     (r"Name it with --axes \(for example (\w+)\)", r"Write \1 under Axes"),
     (r", say which of them to use \(--channels 0\)", ""),
