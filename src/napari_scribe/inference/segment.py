@@ -22,6 +22,7 @@ from ..io import as_image, check_writable, read_labels
 from ..model import Model, as_tuple, load_model
 from ..normalization import Statistics
 from .engine import Predictor
+from .frame import Source
 from .run import MADE_BY, Run, SegmentJob, SegmentStep, probability_path
 from .sinks import Folder, Memory
 
@@ -103,7 +104,8 @@ def segment(
     sink = _sink(path, image, model, side, made_by, str(dtype), overwrite)
     if isinstance(sink, Folder):
         dtype = getattr(torch, sink.precision.removeprefix("torch."))
-    work = Run(model, image, chosen, statistics, side, sink, path, "probability" in save, made_by)
+    source = Source(model, image, chosen, statistics)
+    work = Run(source, side, sink, path, "probability" in save, made_by)
     predictor = Predictor(model.network, model.coder.heads, target, dtype)
     job = SegmentJob(lambda job: work(job, predictor))
     job.goes_on = isinstance(sink, Folder)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import zarr
 
 from ..errors import InputError
 from ..io import replacing
@@ -65,7 +66,9 @@ class Memory:
 
     def array(self, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int]) -> Any:
         """An array full of 0."""
-        return self._kept.setdefault(name, np.zeros(tuple(shape), dtype))
+        if name not in self._kept:
+            self._kept[name] = np.zeros(tuple(shape), dtype)
+        return self._kept[name]
 
     def is_done(self, name: str, key: str) -> bool:
         """Whether a part was recorded."""
@@ -126,6 +129,7 @@ class Folder:
             )
         self.precision: str = self._run["precision"]
         self._done: dict[str, set[str]] = {}
+        self._arrays: dict[str, Any] = {}
 
     @staticmethod
     def is_begun(path: Path, identity: str) -> bool:
@@ -143,20 +147,16 @@ class Folder:
 
     def array(self, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int]) -> Any:
         """An array full of 0, or what an earlier run has written to it."""
-        import zarr
-
-        path = self.path / name
-        if path.exists():
-            with suppress(Exception):  # killed while it was created
-                return zarr.open_array(path, mode="r+")
-        return zarr.create_array(
-            path,
-            shape=tuple(shape),
-            dtype=dtype,
-            chunks=tuple(chunks),
-            fill_value=0,
-            overwrite=True,
-        )
+        if name not in self._arrays:
+            self._arrays[name] = _opened(self.path / name) or zarr.create_array(
+                self.path / name,
+                shape=tuple(shape),
+                dtype=dtype,
+                chunks=tuple(chunks),
+                fill_value=0,
+                overwrite=True,
+            )
+        return self._arrays[name]
 
     def is_done(self, name: str, key: str) -> bool:
         """Whether a part was recorded, now or by an earlier run."""
@@ -189,6 +189,7 @@ class Folder:
 
     def drop(self, name: str) -> None:
         """Forget everything under a name."""
+        self._arrays = {k: v for k, v in self._arrays.items() if not k.startswith(name)}
         shutil.rmtree(self.path / name, ignore_errors=True)
 
     def remove(self) -> None:
@@ -199,6 +200,14 @@ class Folder:
         path = self.path / f"{name}.done"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def _opened(path: Path) -> Any:
+    """The array that an earlier run has made; None where there is none, or a torn one."""
+    if path.exists():
+        with suppress(Exception):
+            return zarr.open_array(path, mode="r+")
+    return None
 
 
 def _begun(path: Path) -> dict[str, str] | None:

@@ -40,6 +40,11 @@ class Tile:
     read: tuple[slice, ...]
     crop: tuple[slice, ...]
 
+    @property
+    def kept_shape(self) -> tuple[int, ...]:
+        """Of what it gives, in pixels."""
+        return tuple(s.stop - s.start for s in self.keep)
+
     def shifted(self, by: Sequence[int]) -> Tile:
         """The same tile further on in the frame, by so many pixels per axis."""
 
