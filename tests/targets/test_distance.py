@@ -323,7 +323,7 @@ def test_a_fit_ends_when_its_time_is_up():
     examples = [(prediction, simulate_paint(truth, 8, 2, seed=0).astype(np.int32))]
     coder = DistanceCoder(ObjectsTarget())
     whole = coder.fit(examples)
-    untried = {**whole, "foreground": 0.5, "merge": 0.5}
+    untried = {**whole, "foreground": 0.5, "merge": 0.55}
     assert whole["foreground"] < 0.35
     # asked once before anything, then before each of 4 ways to merge and 5 thresholds
     for n_looks, expected in [(0, untried), (1, untried), (9, untried), (10, whole)]:

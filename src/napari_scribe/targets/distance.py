@@ -24,7 +24,7 @@ from ..recipe import ObjectsTarget
 from .base import Encoded, Head, Parameters, Prediction
 from .paint import Labels
 
-DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.5, "peak": 0.5, "min_size": 10.0}
+DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.55, "peak": 0.5, "min_size": 10.0}
 """Decoding parameters: threshold of the foreground, how low a border parts two pieces, what the
 distance must reach somewhere in an object, and its smallest size in pixels."""
 
@@ -107,7 +107,7 @@ class DistanceCoder:
         best_score = _score(self, examples, best)
         a_look = time.perf_counter() - began
         # The middle wins a tie. Few objects tell little about where pieces are to be joined.
-        outline, joining = (0.45, 0.55, 0.4, 0.6, 0.3, 0.7), (0.45, 0.55, 0.4, 0.6)
+        outline, joining = (0.45, 0.55, 0.4, 0.6, 0.3, 0.7), (0.5, 0.6, 0.45, 0.65)
         least = {"merge": max(1e-3, 0.1 / len(sizes)), "foreground": 1e-3}
         for name, values in (("merge", joining), ("foreground", outline)):
             for value in values:
