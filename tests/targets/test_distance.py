@@ -302,7 +302,7 @@ def test_good_defaults_are_left_alone():
     truth = nuclei((160, 160), seed=2).truth
     paint = simulate_paint(truth, 8, 2, seed=0).astype(np.int32)
     parameters = DistanceCoder(ObjectsTarget()).fit([(perfect(truth), paint)])
-    assert (parameters["foreground"], parameters["merge"]) == (0.5, 0.5)
+    assert (parameters["foreground"], parameters["merge"]) == (0.5, 0.55)
     smallest = np.bincount(paint[paint > 1])[2:].min()
     assert 4 <= parameters["min_size"] < smallest
 
