@@ -142,8 +142,13 @@ def predict_window(
     read: Callable[[Tile], npt.NDArray[np.float32]],
     window: Sequence[slice],
     tile: int,
+    rank: Callable[[Tile], int] = lambda _tile: 0,
+    enough: Callable[[], bool] = lambda: False,
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Answers for a small window of a frame, by head, ``(channels, *window)``."""
+    """Answers for a small window of a frame, by head, ``(channels, *window)``.
+
+    Tiles of a high `rank` come first; where it was `enough` before their turn, answers are 0.
+    """
     shape = [s.stop - s.start for s in window]
     answer = np.zeros((sum(h.channels for h in predictor.heads), *shape), np.float32)
 
@@ -153,9 +158,9 @@ def predict_window(
     def read_shifted(part: Tile) -> npt.NDArray[np.float32]:
         return read(part.shifted([s.start for s in window]))
 
-    for _ in predict_tiles(
-        predictor, plan_tiles(shape, tile, predictor.geometry), read_shifted, write, batch=1
-    ):
+    tiles = sorted(plan_tiles(shape, tile, predictor.geometry), key=rank, reverse=True)
+    done = predict_tiles(predictor, tiles, read_shifted, write, batch=1)
+    while not enough() and next(done, None):
         pass
     return by_head(answer, predictor.heads)
 

@@ -15,8 +15,8 @@ from scipy import ndimage
 
 from ..device import precision
 from ..image import Image
-from ..inference.engine import Predictor, by_head, predict_tiles, tile_reader
-from ..inference.tiles import Tile, plan_tiles
+from ..inference.engine import Predictor, predict_window, tile_reader
+from ..inference.tiles import Tile
 from ..model import Model
 from ..networks import UNet
 from ..normalization import sample_pixels
@@ -97,7 +97,7 @@ def _predict(
     Where none was given, it is 0: no parameter finds anything there.
     """
     index, frame, origin = region.key
-    start = [a + s.start for a, s in zip(origin, within, strict=True)]
+    window = tuple(slice(a + s.start, a + s.stop) for a, s in zip(origin, within, strict=True))
     read = tile_reader(
         setup.images[index],
         frame,
@@ -105,17 +105,12 @@ def _predict(
         setup.statistics[index],
         setup.recipe.network.dimensions,
     )
-    tiles = plan_tiles(paint.shape, setup.recipe.tiling.tile, predictor.geometry)
-    tiles.sort(key=lambda tile: np.count_nonzero(paint[tile.keep] > 1), reverse=True)
-    answer = np.zeros((sum(head.channels for head in predictor.heads), *paint.shape), np.float32)
 
-    def write(tile: Tile, pixels: npt.NDArray[np.float32]) -> None:
-        answer[(slice(None), *tile.keep)] = pixels
+    def n_painted(tile: Tile) -> int:
+        return int(np.count_nonzero(paint[tile.keep] > 1))
 
-    done = predict_tiles(predictor, tiles, lambda t: read(t.shifted(start)), write, batch=1)
-    while not enough() and next(done, None):
-        pass
-    return by_head(answer, predictor.heads)
+    side = setup.recipe.tiling.tile
+    return predict_window(predictor, read, window, side, n_painted, enough)
 
 
 def assemble(
