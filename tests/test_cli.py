@@ -16,7 +16,8 @@ import pytest
 import torch
 
 import napari_scribe as ns
-from napari_scribe.cli import _n_bytes, main
+from napari_scribe.cli import main
+from napari_scribe.cli.train import _n_bytes
 from napari_scribe.io import read_image, read_labels, write_tiff
 from napari_scribe.model import load_model, model_folder
 from napari_scribe.progress import run

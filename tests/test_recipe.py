@@ -98,7 +98,7 @@ def test_unknown_names_are_refused_with_the_known_ones(name: str):
         ("augmentation.scaling", "nan"),
         ("augmentation.noise", -0.1),
         ("target.ring", 1.5),
-        ("tiling.tile", 0),
+        ("tiling.tile", -1),
         ("training.seed", -1),
     ],
 )
@@ -106,6 +106,20 @@ def test_values_out_of_bounds_are_refused(name: str, value: Any):
     with pytest.raises(InputError, match=f"The recipe does not fit: {name.split('.')[0]}") as said:
         Recipe().changed({name: value})
     assert name.split(".")[1] in str(said.value)
+
+
+def test_flat_levels_are_for_volumes_and_within_the_depth():
+    thick = {"network.dimensions": 3, "network.depth": 3, "network.flat_levels": "2"}
+    assert Recipe().changed(thick).network.flat_levels == 2
+    with pytest.raises(InputError, match=r"flat_levels.*at most the depth, which is 1"):
+        Recipe().changed({**thick, "network.depth": 1})
+    flat = {**thick, "network.dimensions": 2}
+    assert Recipe().changed(flat).network == Recipe(network={"depth": 3}).network
+
+
+def test_recipes_that_were_kept_before_there_were_flat_levels():
+    old = {"dimensions": 3, "depth": 2, "width": 16, "padding": "same", "kind": "unet"}
+    assert parse_recipe({"network": old}).network.flat_levels == 0
 
 
 def test_recipes_do_not_change():

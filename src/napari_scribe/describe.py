@@ -13,10 +13,11 @@ def describe_model(model: Model) -> str:
     """A few lines about a model."""
     made = model.provenance
     network = model.recipe.network
+    flat = f", {network.flat_levels} of them flat" if network.flat_levels else ""
     n_images = len(made.get("images", []))
     lines = [
         f"Model for {model.recipe.task}, {network.dimensions}D",
-        f"  network      {network.kind}, depth {network.depth}, width {network.width}, "
+        f"  network      {network.kind}, depth {network.depth}{flat}, width {network.width}, "
         f"padding {network.padding}; "
         f"{sum(p.numel() for p in model.network.parameters()):,} weights",
         f"  channels     {list(model.channels)} of {model.image_channels}",
@@ -33,10 +34,19 @@ def describe_model(model: Model) -> str:
         lines.append(f"  decoding     {chosen}")
     geometry = model.network.geometry
     lines.append(
-        f"  sees         {geometry.receptive_field} px to either side; halo {geometry.halo} px, "
-        f"stride {geometry.stride} px"
+        f"  sees         {_per_axis([g.receptive_field for g in geometry])} to either side; "
+        f"halo {_per_axis([g.halo for g in geometry])}, "
+        f"stride {_per_axis([g.stride for g in geometry])}"
     )
     return "\n".join(lines)
+
+
+def _per_axis(pixels: Sequence[int]) -> str:
+    """One number where all axes agree."""
+    if len(set(pixels)) == 1:
+        return f"{pixels[0]} px"
+    axes = "ZYX"[-len(pixels) :]
+    return " ".join(f"{axis} {n}" for axis, n in zip(axes, pixels, strict=True)) + " px"
 
 
 def axes_of(image: Image) -> str:

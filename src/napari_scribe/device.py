@@ -45,6 +45,15 @@ def pick_device(name: str | None = None) -> torch.device:
     return device
 
 
+def all_like(device: torch.device) -> list[torch.device]:
+    """Every cuda device where none of them was named; else the one that is given."""
+    import torch
+
+    if str(device) != "cuda":
+        return [device]
+    return [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
+
+
 def _cuda_problem() -> str:
     """Why the cuda device that torch lists cannot compute; empty where it can.
 
@@ -107,7 +116,7 @@ def precision(device: torch.device) -> torch.dtype:
     if device.type != "cpu":
         return torch.float32
     path = home() / "precision.json"
-    key = f"{platform.machine()} {_processor()} torch {torch.__version__}"
+    key = machine_key(device)
     try:
         known = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -122,6 +131,14 @@ def precision(device: torch.device) -> torch.dtype:
         except OSError:
             pass  # a read-only home costs half a second each time, nothing else
     return torch.bfloat16 if known[key] == "bfloat16" else torch.float32
+
+
+def machine_key(device: torch.device) -> str:
+    """Names what measurements of speed hold for: a processor or a card, and this torch."""
+    import torch
+
+    name = _processor() if device.type != "cuda" else torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {name} torch {torch.__version__}"
 
 
 @contextmanager

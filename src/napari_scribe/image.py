@@ -60,8 +60,8 @@ class Image:
         One name a channel, where known.
     name
         What messages and results call this image.
-    source
-        The file or folder that it was read from.
+    source, level
+        The file or folder that it was read from, and which level of a pyramid.
 
     Raises
     ------
@@ -77,6 +77,7 @@ class Image:
     channel_names: tuple[str, ...] = ()
     name: str = "image"
     source: Path | None = None
+    level: int = 0
 
     def __post_init__(self) -> None:
         shape = tuple(self.data.shape)

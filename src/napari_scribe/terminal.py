@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .errors import InputError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from .evaluation.metrics import ClassScores, Scores
     from .progress import Job
 
@@ -49,21 +51,47 @@ def train_with_bar(job: Any) -> Any:
 
 def segment_with_bar(job: Any, name: str) -> Any:
     """Drive a `segment` job; its result."""
-    from rich.progress import Progress
-
-    with stops_on_interrupt(job), Progress() as bar:
-        shown = bar.add_task(name, total=None)
+    with stops_on_interrupt(job), _tiles_bar() as bar:
+        shown = bar.add_task(name, total=None, s="")
         try:
             for step in job:
-                bar.update(shown, completed=step.done, total=step.total)
+                text = "tiles of " + " x ".join(map(str, step.tile)) + " px"
+                bar.update(shown, completed=step.done, total=step.total, s=text)
         except (InputError, OSError, RuntimeError, MemoryError) as error:
             kept = " What was done is kept: the same command goes on from there."
             raise RuntimeError(f"{error}{kept if job.goes_on else ''}") from error
         if job.is_complete:
             bar.update(shown, completed=1, total=1)
-        if job.note:
-            bar.console.print(job.note, markup=False, highlight=False, soft_wrap=True)
+        for word in [*job.ladder, *([job.note] if job.note else [])]:
+            bar.console.print(word, markup=False, highlight=False, soft_wrap=True)
     return job.result
+
+
+def seams_with_bar(job: Any) -> Any:
+    """Drive a `seam_test` job; its result."""
+    with stops_on_interrupt(job), _tiles_bar() as bar:
+        shown = bar.add_task("Seam test", total=None, s="")
+        for step in job:
+            bar.update(shown, completed=step.done, total=step.total)
+    return job.result
+
+
+def _tiles_bar() -> Progress:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[s]}"),
+    )
 
 
 @contextlib.contextmanager

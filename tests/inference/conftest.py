@@ -40,8 +40,7 @@ def _randomize(network: UNet, seed: int) -> UNet:
 def _balance(network: UNet, n_channels: int) -> None:
     """Shift and stretch the answers to noise, so that about half of them is a yes."""
     pixels = torch.rand(1, n_channels, *(48,) * network.dimensions).repeat_interleave(2, dim=-1)
-    size = network.geometry.input_size(16)
-    window = (slice(None), slice(None), *(slice(0, size),) * network.dimensions)
+    window = (..., *(slice(0, g.input_size(16)) for g in network.geometry))
     pixels = pixels.repeat(1, 1, *(3,) * network.dimensions)[window]
     with torch.no_grad():
         logits = network(pixels).transpose(0, 1).flatten(1)

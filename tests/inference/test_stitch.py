@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_scribe.evaluation.metrics import evaluate
-from napari_scribe.inference.stitch import ZONE, keep_core, merge_tables, plan_blocks
+from napari_scribe.inference.stitch import ZONE, keep_core, merge, plan_blocks
 from napari_scribe.recipe import ObjectsTarget
 from napari_scribe.samples import nuclei
 from napari_scribe.targets.distance import DistanceCoder
@@ -26,7 +26,8 @@ def stitched(frame: np.ndarray, side: int, margin: int, decode: Any = None) -> t
         labels = decode(block.window) if decode else ndimage.label(frame[block.window])[0]
         core, found[block.index] = keep_core(labels, block, frame.shape)
         cores.append((block, core))
-    tables, n = merge_tables(found)
+    counts = {index: block.n for index, block in found.items()}
+    tables, n = merge(counts, lambda index, name: found[index].zones[name])
     result = np.zeros(frame.shape, np.int32)
     for block, core in cores:
         result[block.core] = tables[block.index][core]

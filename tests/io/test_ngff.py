@@ -83,6 +83,25 @@ def test_chunks(tmp_path: Path):
     assert given.chunks == (3, 100, 25)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int32"])
+def test_chunks_larger_than_the_image_are_cut(tmp_path: Path, dtype: str):
+    created = create_zarr(tmp_path / "a.zarr", (3, 30), dtype, "YX", chunks=(64, 16))
+    assert created.chunks == (3, 16)
+    created[...] = np.iinfo(dtype).max
+    labels = read_labels(tmp_path / "a.zarr")
+    assert labels.dtype == dtype
+    assert (labels[...] == np.iinfo(dtype).max).all()
+
+
+def test_chunks_of_zeros_take_no_room(tmp_path: Path):
+    created = create_zarr(tmp_path / "a.zarr", (64, 64), "uint16", "YX", chunks=(16, 16))
+    array = np.zeros((64, 64), np.uint16)
+    array[20, 50] = 9
+    created[...] = array
+    assert [p.name for p in (tmp_path / "a.zarr" / "0" / "c").rglob("*") if p.is_file()] == ["3"]
+    np.testing.assert_array_equal(created[...], array)
+
+
 def test_what_exists_is_kept_unless_told_otherwise(tmp_path: Path):
     create_zarr(tmp_path / "a.zarr", (4, 4), "uint8", "YX")[...] = 1
     with pytest.raises(InputError, match="exists already"):
@@ -90,6 +109,29 @@ def test_what_exists_is_kept_unless_told_otherwise(tmp_path: Path):
     assert read_image(tmp_path / "a.zarr").data[0, 0] == 1
     create_zarr(tmp_path / "a.zarr", (4, 5), "uint8", "YX", overwrite=True)
     assert not read_image(tmp_path / "a.zarr").data[...].any()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"dtype": "no type"}, {"chunks": (4, -1)}, {"scale": {"Y": "a"}}]
+)
+def test_what_fails_leaves_what_was_there_and_nothing_else(
+    tmp_path: Path, wrong: dict[str, object]
+):
+    options = {"shape": (4, 5), "dtype": "uint8", "axes": "YX", "overwrite": True} | wrong
+    with pytest.raises((TypeError, ValueError)):
+        create_zarr(tmp_path / "a.zarr", **options)
+    assert not list(tmp_path.iterdir())
+    create_zarr(tmp_path / "a.zarr", (4, 4), "uint8", "YX")[...] = 1
+    with pytest.raises((TypeError, ValueError)):
+        create_zarr(tmp_path / "a.zarr", **options)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+    assert read_image(tmp_path / "a.zarr").data[0, 0] == 1
+
+
+def test_a_file_in_the_way_is_replaced(tmp_path: Path):
+    (tmp_path / "a.zarr").write_text("a file")
+    create_zarr(tmp_path / "a.zarr", (4, 5), "uint8", "YX", overwrite=True)
+    assert read_image(tmp_path / "a.zarr").shape == (4, 5)
 
 
 @pytest.mark.parametrize("axes", ["YXZ", "XY", "ZY", "YX", "QYX", "ZYXC"])

@@ -96,10 +96,12 @@ def test_units_that_tiff_does_not_know_are_dropped_and_the_scale_stays(tmp_path:
 
 @pytest.mark.parametrize("axes", ["ZYX", "YXC"])
 @pytest.mark.parametrize("kind", ["zarr", "dask"])
-def test_lazy_arrays_are_written_tile_by_tile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, axes: str
+@pytest.mark.parametrize("at_once", [0, 600, 2400, 2**25])
+def test_lazy_arrays_are_written_part_by_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, axes: str, at_once: int
 ):
     monkeypatch.setattr(writer, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(writer, "_READ_BYTES", at_once)
     monkeypatch.setattr(writer, "_TILE", 16)
     array = pixels(axes, "uint8", Y=50, X=37, C=3)
     lazy = zarr.array(array) if kind == "zarr" else da.from_array(array, chunks=16)

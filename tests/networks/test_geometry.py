@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
 
-from napari_scribe.networks import Geometry, UNet, geometry_of
+from napari_scribe.networks import Geometry, UNet, geometry_of, sides
 from napari_scribe.recipe import UNet as Recipe
 
 DEPTHS = 1, 2, 3, 4
 PADDINGS = "same", "valid"
+VOLUMES = [
+    *((d, f, padding) for d in (1, 2) for f in range(d + 1) for padding in PADDINGS),
+    (3, 1, "same"),
+    (3, 3, "same"),
+]
+"""Depth, flat levels and padding; deeper valid ones are too large to be quick."""
 
 
-def open_network(depth: int, padding: str, dimensions: int = 2) -> UNet:
+def open_network(**recipe: Any) -> UNet:
     """A network that lets everything through: equal positive weights, nothing added."""
-    recipe = Recipe(depth=depth, width=2, padding=padding, dimensions=dimensions)
-    network = UNet(recipe, 1, 1).double().eval()
+    network = UNet(Recipe(width=2, **recipe), 1, 1).double().eval()
     for module in network.modules():
         if isinstance(module, nn.modules.conv._ConvNd):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
@@ -28,44 +35,57 @@ def open_network(depth: int, padding: str, dimensions: int = 2) -> UNet:
 
 
 def seen(network: UNet, margin: int, axis: int) -> tuple[npt.NDArray[np.int_], range]:
-    """Which lit input rows move which output rows, for one row of each phase of the stride.
+    """Which lit input planes move which output planes, for one plane of each phase of the stride.
 
     Returns
     -------
     lit
-        ``(n, 2)``: pairs of an input row and an output row, in coordinates of the output.
-    rows
-        Output rows that there are.
+        ``(n, 2)``: pairs of an input and an output plane, in coordinates of the output.
+    planes
+        Output planes that there are.
     """
-    g = network.geometry
-    size, across = g.input_size(2 * margin + 2 * g.stride), g.input_size(1)
-    x = torch.zeros(g.stride, 1, size, across, dtype=torch.float64)
+    g = network.geometry[axis]
+    shape = [other.input_size(1, halo=0) for other in network.geometry]
+    shape[axis] = g.input_size(2 * margin + 2 * g.stride)
+    x = torch.zeros(g.stride, 1, *shape, dtype=torch.float64)
     first = g.shrinkage + (margin // g.stride + 1) * g.stride
     for phase in range(g.stride):
-        x[phase, :, first + phase] = 1
+        x[phase].select(axis + 1, first + phase).fill_(1)
     with torch.inference_mode():
-        y = network(x if axis == 0 else x.mT)
-    y = y if axis == 0 else y.mT
-    phase, row = torch.nonzero(y.amax(dim=(1, 3)) > 0).numpy().T
-    return np.stack([phase + first - g.shrinkage, row], axis=1), range(y.shape[2])
+        y = network(x).movedim(axis + 2, 1).flatten(2)
+    phase, plane = torch.nonzero(y.amax(dim=2) > 0).numpy().T
+    return np.stack([phase + first - g.shrinkage, plane], axis=1), range(y.shape[1])
+
+
+def check_sight(network: UNet, axis: int) -> None:
+    g = network.geometry[axis]
+    pairs, planes = seen(network, margin=g.receptive_field + 1, axis=axis)
+    assert pairs[:, 1].min() > 0 and pairs[:, 1].max() < planes.stop - 1  # nothing was cut off
+    assert np.abs(pairs[:, 0] - pairs[:, 1]).max() == g.receptive_field
 
 
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_receptive_field_is_what_the_network_sees(depth: int, padding: str, axis: int):
-    network = open_network(depth, padding)
-    g = network.geometry
-    pairs, rows = seen(network, margin=g.receptive_field + 1, axis=axis)
-    assert pairs[:, 1].min() > 0 and pairs[:, 1].max() < rows.stop - 1  # nothing was cut off
-    assert np.abs(pairs[:, 0] - pairs[:, 1]).max() == g.receptive_field
+    check_sight(open_network(depth=depth, padding=padding), axis)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize(("depth", "flat_levels", "padding"), VOLUMES)
+def test_each_axis_of_a_volume_sees_as_far_as_said(
+    depth: int, flat_levels: int, padding: str, axis: int
+):
+    check_sight(
+        open_network(depth=depth, padding=padding, dimensions=3, flat_levels=flat_levels), axis
+    )
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_what_a_tile_keeps_sees_no_farther_than_the_halo(depth: int, padding: str):
-    network = open_network(depth, padding)
-    g = network.geometry
+    network = open_network(depth=depth, padding=padding)
+    g = network.geometry[0]
     pairs, _ = seen(network, margin=g.receptive_field + 1, axis=0)
     source, row = pairs.T
     start = row // g.stride * g.stride
@@ -80,7 +100,7 @@ def test_what_a_tile_keeps_sees_no_farther_than_the_halo(depth: int, padding: st
 def test_shifting_by_the_stride_shifts_the_output(depth: int, padding: str):
     torch.manual_seed(0)
     network = UNet(Recipe(depth=depth, width=2, padding=padding), 1, 1).double().eval()
-    g = network.geometry
+    g = network.geometry[0]
     reach = g.aligned_reach if padding == "same" else 0
     x = torch.randn(1, 1, g.input_size(2 * reach + 4 * g.stride), g.input_size(1)).double()
     with torch.inference_mode():
@@ -97,29 +117,46 @@ def test_shifting_by_the_stride_shifts_the_output(depth: int, padding: str):
         assert not torch.allclose(between[:, :, inner], other)
 
 
-def test_one_pixel_in_3d_moves_a_cube():
-    network = open_network(1, "same", dimensions=3)
-    g = network.geometry
-    size = g.input_size(2 * g.receptive_field + 2)
-    for place in (size // 2, size // 2 + 1):
-        x = torch.zeros(1, 1, size, size, size, dtype=torch.float64)
-        x[..., place, place, place] = 1
+@pytest.mark.parametrize("flat_levels", [0, 1])
+def test_one_pixel_in_3d_moves_a_box(flat_levels: int):
+    network = open_network(depth=1, dimensions=3, flat_levels=flat_levels)
+    shape = [g.input_size(2 * g.receptive_field + 2) for g in network.geometry]
+    for step in (0, 1):
+        place = [n // 2 + step for n in shape]
+        x = torch.zeros(1, 1, *shape, dtype=torch.float64)
+        x[(0, 0, *place)] = 1
         with torch.inference_mode():
             at = torch.nonzero(network(x)[0, 0] > 0)
-        for axis in range(3):
-            low, high = int(at[:, axis].min()), int(at[:, axis].max())
-            assert place - low <= g.receptive_field and high - place <= g.receptive_field
-            assert max(place - low, high - place) == g.receptive_field
-            assert len(at) == (high - low + 1) ** 3
+        low, high = at.amin(dim=0).tolist(), at.amax(dim=0).tolist()
+        reach = [max(p - a, b - p) for p, a, b in zip(place, low, high, strict=True)]
+        assert reach == [g.receptive_field for g in network.geometry]
+        assert len(at) == np.prod([b - a + 1 for a, b in zip(low, high, strict=True)])
 
 
 def test_known_numbers():
     """The halos that the design promises, and the sizes of the U-Net paper."""
-    assert [Geometry(d, 2, valid=False).aligned_reach for d in (2, 3, 4)] == [22, 46, 94]
-    paper = Geometry(4, 2, valid=True)
+    halves = [geometry_of(Recipe(depth=depth)) for depth in (2, 3, 4)]
+    assert [g.aligned_reach for g, _ in halves] == [22, 46, 94]
+    paper, same = geometry_of(Recipe(depth=4, padding="valid"))
+    assert paper == same == Geometry(factors=(2,) * 4, radii=(2,) * 5, valid=True)
     assert paper.takes(572) and paper.output_size(572) == 388
     assert paper.shrinkage == paper.halo == 92
-    assert geometry_of(Recipe(depth=4, padding="valid")) == paper
+
+
+def test_flat_levels_are_one_pixel_deep():
+    z, y, x = geometry_of(Recipe(depth=3, dimensions=3, flat_levels=2))
+    assert z == Geometry(factors=(1, 1, 2), radii=(0, 0, 2, 2), valid=False)
+    assert y == x == geometry_of(Recipe(depth=3))[0]
+    assert (z.stride, y.stride) == (2, 8)
+    assert z.halo == geometry_of(Recipe(depth=1))[0].halo
+
+
+def test_sides_are_alike_in_length_not_in_pixels():
+    thick = geometry_of(Recipe(depth=3, dimensions=3, flat_levels=2))
+    assert sides(96, thick) == (24, 96, 96)
+    assert sides(33, thick) == (9, 33, 33)
+    assert sides(33, geometry_of(Recipe(depth=3, dimensions=3))) == (33, 33, 33)
+    assert sides(33, geometry_of(Recipe())) == (33, 33)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -127,7 +164,7 @@ def test_known_numbers():
 def test_takes_and_output_size_against_forward_passes(depth: int, padding: str):
     """What fits gives the size that is foretold; what does not fit is refused, not cropped."""
     network = UNet(Recipe(depth=depth, width=2, padding=padding), 1, 1).eval()
-    g = network.geometry
+    g = network.geometry[0]
     across = g.input_size(1)
     for size in range(1, g.input_size(1) + 2 * g.stride + 1):
         for shape in ((size, across), (across, size)):
@@ -145,7 +182,7 @@ def test_takes_and_output_size_against_forward_passes(depth: int, padding: str):
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("kept", [1, 2, 7, 16, 33])
 def test_input_size_is_the_smallest_that_is_enough(depth: int, padding: str, kept: int):
-    g = geometry_of(Recipe(depth=depth, padding=padding))
+    g, _ = geometry_of(Recipe(depth=depth, padding=padding))
     size = g.input_size(kept)
     assert g.takes(size)
     assert size - 2 * g.halo >= kept
@@ -153,12 +190,14 @@ def test_input_size_is_the_smallest_that_is_enough(depth: int, padding: str, kep
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
-def test_3d_sizes(padding: str):
-    network = UNet(Recipe(depth=1, width=2, padding=padding, dimensions=3), 2, 3).eval()
-    g = network.geometry
-    shape = [g.input_size(1), g.input_size(3), g.input_size(6)]
+@pytest.mark.parametrize("flat_levels", [0, 1, 2])
+def test_3d_sizes(flat_levels: int, padding: str):
+    recipe = Recipe(depth=2, width=2, padding=padding, dimensions=3, flat_levels=flat_levels)
+    network = UNet(recipe, 2, 3).eval()
+    shape = [g.input_size(kept) for g, kept in zip(network.geometry, (1, 3, 6), strict=True)]
     with torch.inference_mode():
         y = network(torch.zeros(1, 2, *shape))
-    assert y.shape == (1, 3, *map(g.output_size, shape))
+    expected = [g.output_size(n) for g, n in zip(network.geometry, shape, strict=True)]
+    assert y.shape == (1, 3, *expected)
     with pytest.raises(ValueError):
-        network(torch.zeros(1, 2, shape[0] + 1, *shape[1:]))
+        network(torch.zeros(1, 2, *shape[:-1], shape[-1] + 1))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from napari_scribe.networks import UNet
-from napari_scribe.networks.blocks import crop_center, memory_format, placed
+from napari_scribe.networks.blocks import crop, crop_center, memory_format, placed
 from napari_scribe.recipe import UNet as Recipe
 
 
@@ -22,6 +26,31 @@ def test_the_network_of_the_paper():
     ]  # fmt: skip
     assert [j.up.in_channels for j in network.joins] == [1024, 512, 256, 128]
     assert network.head.kernel_size == (1, 1)
+
+
+def test_weights_have_the_names_and_shapes_of_kept_models():
+    """Models that were saved before there were flat levels still fit."""
+    state = UNet(Recipe(dimensions=3, depth=1, width=2), 1, 4).state_dict()
+    convolutions = {k: tuple(v.shape) for k, v in state.items() if v.ndim == 5}
+    assert convolutions == {
+        "encoder.0.0.0.weight": (2, 1, 3, 3, 3),
+        "encoder.0.1.0.weight": (2, 2, 3, 3, 3),
+        "encoder.1.0.0.weight": (4, 2, 3, 3, 3),
+        "encoder.1.1.0.weight": (4, 4, 3, 3, 3),
+        "joins.0.up.weight": (4, 2, 2, 2, 2),
+        "decoder.0.0.0.weight": (2, 4, 3, 3, 3),
+        "decoder.0.1.0.weight": (2, 2, 3, 3, 3),
+        "head.weight": (4, 2, 1, 1, 1),
+    }
+    assert len(state) - len(convolutions) == 2 + 6 * 5  # biases, batch normalizations
+
+
+def test_flat_levels_look_within_slices():
+    network = UNet(Recipe(dimensions=3, depth=2, width=2, flat_levels=1), 1, 1)
+    widths = [module.kernel_size for module in network.modules() if isinstance(module, nn.Conv3d)]
+    assert widths == [(1, 3, 3)] * 2 + [(3, 3, 3)] * 6 + [(1, 3, 3)] * 2 + [(1, 1, 1)]
+    assert [pool.kernel_size for pool in network.pools] == [(1, 2, 2), (2, 2, 2)]
+    assert [join.up.stride for join in network.joins] == [(2, 2, 2), (1, 2, 2)]
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -49,6 +78,56 @@ def test_skips_are_cropped_around_their_centre():
     assert cropped.shape == (1, 1, 4, 2)
     assert cropped[0, 0, :, 0].tolist() == [3, 4, 5, 6]
     assert crop_center(x, x.shape[2:]) is x
+
+
+def check_margin(margin: tuple[int, ...], **recipe: Any) -> None:
+    """Within a margin the answer is that of the whole, as far as there is one."""
+    torch.manual_seed(0)
+    network = UNet(Recipe(width=2, **recipe), 1, 1).double().eval()
+    sizes = zip(network.geometry, margin, strict=True)
+    shape = [g.input_size(1 + 2 * m, g.shrinkage) for g, m in sizes]
+    x = torch.randn(1, 1, *shape).double()
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x, margin), crop(network(x), margin))
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(
+    margin=st.tuples(st.integers(0, 100), st.integers(0, 100)),
+    depth=st.integers(1, 4),
+    padding=st.sampled_from(["same", "valid"]),
+)
+@example(margin=(96, 96), depth=4, padding="same")
+@example(margin=(0, 48), depth=3, padding="same")
+@example(margin=(16, 32), depth=4, padding="valid")
+def test_what_is_left_out_is_not_missed_in_2d(margin: tuple[int, ...], depth: int, padding: str):
+    check_margin(margin, depth=depth, padding=padding)
+
+
+@settings(deadline=None, max_examples=40, derandomize=True)
+@given(
+    margin=st.tuples(st.integers(0, 12), st.integers(0, 26), st.integers(0, 26)),
+    levels=st.tuples(st.integers(1, 3), st.integers(0, 3)).filter(lambda both: both[1] <= both[0]),
+    padding=st.sampled_from(["same", "valid"]),
+)
+def test_what_is_left_out_is_not_missed_in_3d(
+    margin: tuple[int, ...], levels: tuple[int, int], padding: str
+):
+    depth, flat_levels = levels
+    if padding == "valid":
+        depth, flat_levels = min(depth, 2), min(flat_levels, 2)  # else too large to be quick
+    check_margin(margin, depth=depth, flat_levels=flat_levels, padding=padding, dimensions=3)
+
+
+def test_the_decoder_works_on_little_more_than_is_kept():
+    """On what two convolutions of each level see, rounded out to pixels of the next."""
+    network = UNet(Recipe(depth=3, width=2), 1, 1).eval()
+    taken: list[int] = []
+    for level in network.decoder:
+        level.register_forward_pre_hook(lambda _, given: taken.append(given[0].shape[-1]))
+    with torch.inference_mode():
+        network(torch.zeros(1, 1, 64 + 96, 64 + 96), (48, 48))
+    assert taken == [16 + 2 * 4, 32 + 2 * 3, 64 + 2 * 2]
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -18,7 +18,7 @@ from napari_scribe.targets import Paint, coder_of
 from napari_scribe.training.patches import (
     PatchSampler,
     class_factors,
-    patch_size,
+    patch_shape,
     validation_batches,
 )
 from napari_scribe.training.regions import BLOCK as BLOCKS
@@ -219,13 +219,35 @@ def test_shapes_of_batches(padding: str, dimensions: int):
     image = Image(np.random.default_rng(0).random((6, 40, 30), np.float32), "ZYX")
     regions = loader([image], recipe).load([Paint(paint)])
     batch = sampler(regions, recipe).draw()
-    size, margin = patch_size(17, geometry_of(recipe.network))
-    assert batch.pixels.shape == (3, 1, *(size,) * dimensions)
-    inner = size - 2 * margin
-    assert inner >= 17 and (margin > 0) == (padding == "valid")
-    assert batch.values.shape == batch.weights.shape == (3, 2, *(inner,) * dimensions)
+    geometry = geometry_of(recipe.network)
+    shape, margin = patch_shape(17, geometry)
+    assert batch.pixels.shape == (3, 1, *shape)
+    inner = tuple(n - 2 * m for n, m in zip(shape, margin, strict=True))
+    assert min(inner) >= 17 and all((m > 0) == (padding == "valid") for m in margin)
+    assert batch.values.shape == batch.weights.shape == (3, 2, *inner)
     assert torch.isfinite(batch.pixels).all()
-    assert geometry_of(recipe.network).output_size(size) == inner
+    assert inner == tuple(g.output_size(n) for g, n in zip(geometry, shape, strict=True))
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_patches_of_thick_slices_have_fewer_of_them(padding: str):
+    network = {"depth": 2, "width": 2, "padding": padding, "dimensions": 3, "flat_levels": 2}
+    recipe = Recipe(network=network, training={"patch": 40, "batch": 1})
+    paint = np.zeros((9, 60, 60), np.uint8)
+    for label, y in enumerate(range(10, 60, 10), start=2):
+        paint[3:6, y : y + 5, 20:30] = label
+    paint[:, :3] = 1
+    image = Image(np.random.default_rng(0).random(paint.shape, np.float32), "ZYX")
+    regions = loader([image], recipe).load([Paint(paint)])
+    draw = sampler(regions, recipe)
+    batches = [draw.draw() for _ in range(5)]
+    assert batches[0].values.shape == (1, 2, 10, 40, 40)
+    assert all(batch.weights.any() for batch in batches)  # paint is never missed in Z
+    geometry = geometry_of(recipe.network)
+    (held, *_) = validation_batches(regions, recipe, geometry, layout_of(recipe))
+    assert held.pixels.shape == batches[0].pixels.shape
+    shape, _ = patch_shape(1, geometry)
+    assert all(g.takes(n) for g, n in zip(geometry, shape, strict=True)) and shape[0] >= 2
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -327,7 +349,7 @@ def test_validation_patches_are_plain_crops(
     (region,) = load.load([paint])
     geometry = geometry_of(recipe.network)
     batches = validation_batches([region], recipe, geometry, layout_of(recipe))
-    size, margin = patch_size(patch, geometry)
+    (size, _), (margin, _) = patch_shape(patch, geometry)
     around = [(0, 0), (size, size), (size, size)]
     padded, *targets = np.pad(region.smooth.numpy(), around, mode="reflect")
     known = np.pad(region.held_exact.numpy(), around)

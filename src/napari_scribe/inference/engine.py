@@ -1,10 +1,12 @@
-"""Overlap-tile inference: read, normalize, forward, crop, write."""
+"""Overlap-tile inference: read ahead, forward, crop, write behind."""
 
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count, groupby
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..errors import InputError
-from ..image import Frame, Image
 from ..networks import UNet
 from ..networks.blocks import memory_format, placed
-from ..normalization import Statistics
 from ..targets import Head
-from .tiles import Tile, mirrored, plan_tiles
+from .reading import Read
+from .tiles import Tile, plan_tiles
 
-Write = Callable[[Tile, npt.NDArray[np.float32]], None]
+Write = Callable[[Tile, npt.NDArray[Any]], None]
+"""Takes a tile and ``(channels, *keep)``."""
+Predict = Callable[[Tensor, Sequence[int]], Tensor]
+"""Answers ``(N, channels, *out)`` to pixels ``(N, C, *in)``, so many cropped off per axis."""
+
+AHEAD = 2
+"""Batches that are read before their turn, and that may wait to be written."""
 
 
 class Predictor:
@@ -35,25 +41,49 @@ class Predictor:
         What its channels mean.
     device, dtype
         Where and in which precision the convolutions run.
+    reduce
+        Whether the index of the most probable class is all that is wanted of a categorical head.
     """
 
     def __init__(
-        self, network: UNet, heads: Sequence[Head], device: torch.device, dtype: torch.dtype
+        self,
+        network: UNet,
+        heads: Sequence[Head],
+        device: torch.device,
+        dtype: torch.dtype,
+        reduce: bool = False,
     ) -> None:
         self.geometry = network.geometry
         self.heads = tuple(heads)
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.reduce = device, dtype, reduce
         self.format = memory_format(network.dimensions)
-        self.network = placed(fold(network), network.dimensions, device)
+        self.network: Callable[..., Any] = placed(
+            fold(network).to(dtype), network.dimensions, device
+        )
+        self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def __call__(self, batch: Tensor) -> Tensor:
-        """Answers ``(N, channels, *out)`` float32 to pixels ``(N, C, *in)``, normalized."""
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32),
-        ):
-            x = batch.to(self.device).contiguous(memory_format=self.format)
-            return activate(self.network(x).float(), self.heads)
+    def __call__(self, batch: Tensor, margin: Sequence[int] | None = None) -> Tensor:
+        """Answers ``(N, channels, *out)`` float32, on the device, to normalized ``(N, C, *in)``.
+
+        On cuda this returns before the work is done; `margin` is cropped from each side.
+        """
+        with torch.inference_mode():
+            logits: Tensor = self.network(self._placed(batch), margin).float()
+            if self.reduce:
+                return logits.argmax(dim=1, keepdim=True)
+            return activate(logits, self.heads)
+
+    def _placed(self, batch: Tensor) -> Tensor:
+        if self._copying is None:
+            x = batch.to(self.device, self.dtype)
+        else:  # copied beside the work on the batch before
+            with torch.cuda.stream(self._copying):
+                x = batch.pin_memory().to(self.device, non_blocking=True)
+            working = torch.cuda.current_stream(self.device)
+            working.wait_stream(self._copying)
+            x.record_stream(working)
+            x = x.to(self.dtype)
+        return x.contiguous(memory_format=self.format)
 
 
 def fold(network: UNet) -> UNet:
@@ -82,64 +112,84 @@ def activate(logits: Tensor, heads: Sequence[Head]) -> Tensor:
 
 
 def predict_tiles(
-    predictor: Callable[[Tensor], Tensor],
-    tiles: Sequence[Tile],
-    read: Callable[[Tile], npt.NDArray[np.float32]],
-    write: Write,
-    batch: int,
+    predictors: Sequence[Predict], tiles: Sequence[Tile], read: Read, write: Write, batch: int = 1
 ) -> Iterator[int]:
-    """Run a network over tiles and write what each keeps.
+    """Run a network over tiles and write what each keeps, in their order.
+
+    Tiles are read ahead in one thread and written behind in another; the network runs in the
+    caller's. With one predictor a device, the devices take batches by turns.
 
     Parameters
     ----------
-    predictor
-        ``(N, C, *in) -> (N, channels, *out)``.
-    read
-        Normalized pixels of a tile, ``(C, *in)``.
-    write
-        Takes a tile and ``(channels, *keep)``.
+    predictors
+        The same network, on one device or several.
     batch
-        Tiles per forward pass.
+        Tiles per forward pass, where they have one shape.
 
     Yields
     ------
     done
-        Number of tiles finished so far.
+        Number of tiles that are written so far.
     """
-    done = 0
-    queue = iter(tiles)
-    while group := tuple(islice(queue, batch)):
-        pixels = torch.from_numpy(np.stack([read(tile) for tile in group]))
-        for tile, answer in zip(group, predictor(pixels), strict=True):
-            write(tile, answer[(slice(None), *tile.crop)].cpu().numpy())
-        done += len(group)
-        yield done
+    groups = [
+        group[i : i + batch]
+        for _, same in groupby(tiles, key=lambda t: (_shape(t), t.margin))
+        for group in [list(same)]
+        for i in range(0, len(group), batch)
+    ]
+    # On the CPU a pass ends before its call returns: there is nothing to keep under way.
+    under_way = sum(
+        getattr(p, "device", None) not in (None, torch.device("cpu")) for p in predictors
+    )
+    reading: deque[Future[Tensor]] = deque()
+    answering: deque[tuple[list[Tile], Tensor]] = deque()
+    writing: deque[tuple[int, Future[None]]] = deque()
+    to_read, done = iter(groups), 0
+    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(1) as reader:
+
+        def finish_one() -> None:
+            group, answers = answering.popleft()
+            writing.append((len(group), writer.submit(_write_all, write, group, answers.cpu())))
+
+        for group, i in zip(groups, count()):
+            while len(reading) <= AHEAD and (following := next(to_read, None)) is not None:
+                reading.append(reader.submit(_read_all, read, following))
+            predict = predictors[i % len(predictors)]
+            answering.append((group, predict(reading.popleft().result(), group[0].margin)))
+            while len(answering) > under_way:
+                finish_one()
+            while writing and (len(writing) > AHEAD or writing[0][1].done()):
+                done = _written(writing, done)
+                yield done
+        while answering:
+            finish_one()
+        while writing:
+            done = _written(writing, done)
+            yield done
 
 
-def tile_reader(
-    image: Image, frame: Frame, channels: Sequence[int], statistics: Statistics, dimensions: int
-) -> Callable[[Tile], npt.NDArray[np.float32]]:
-    """How tiles of a frame are read: mirrored outside the image, normalized.
+def _written(writing: deque[tuple[int, Future[None]]], done: int) -> int:
+    n, future = writing.popleft()
+    future.result()
+    return done + n
 
-    What it gives raises InputError where a tile holds NaN or infinite pixels.
-    """
-    shape = image.frame_shape(dimensions)
 
-    def read(tile: Tile) -> npt.NDArray[np.float32]:
-        pixels = read_mirrored(image, frame, tile.read, shape, channels)
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-            raise InputError(
-                f"{image.name} has NaN or infinite pixels near {[s.start for s in tile.keep]}. "
-                "Replace them first, for example with numpy.nan_to_num."
-            )
-        return statistics.apply(pixels)
+def _read_all(read: Read, group: Sequence[Tile]) -> Tensor:
+    return torch.from_numpy(np.stack([read(tile) for tile in group]))
 
-    return read
+
+def _write_all(write: Write, group: Sequence[Tile], answers: Tensor) -> None:
+    for tile, answer in zip(group, answers.numpy(), strict=True):
+        write(tile, answer[(slice(None), *tile.crop)])
+
+
+def _shape(tile: Tile) -> tuple[int, ...]:
+    return tuple(s.stop - s.start for s in tile.read)
 
 
 def predict_window(
     predictor: Predictor,
-    read: Callable[[Tile], npt.NDArray[np.float32]],
+    read: Read,
     window: Sequence[slice],
     tile: int,
     rank: Callable[[Tile], int] = lambda _tile: 0,
@@ -159,7 +209,7 @@ def predict_window(
         return read(part.shifted([s.start for s in window]))
 
     tiles = sorted(plan_tiles(shape, tile, predictor.geometry), key=rank, reverse=True)
-    done = predict_tiles(predictor, tiles, read_shifted, write, batch=1)
+    done = predict_tiles([predictor], tiles, read_shifted, write)
     while not enough() and next(done, None):
         pass
     return by_head(answer, predictor.heads)
@@ -169,20 +219,3 @@ def by_head(prediction: npt.NDArray[Any], heads: Sequence[Head]) -> dict[str, np
     """Split ``(channels, *spatial)`` into one array a head."""
     parts = np.split(prediction, np.cumsum([head.channels for head in heads])[:-1])
     return {head.name: part for head, part in zip(heads, parts, strict=True)}
-
-
-def read_mirrored(
-    image: Image,
-    frame: Frame,
-    window: Sequence[slice],
-    shape: Sequence[int],
-    channels: Sequence[int],
-) -> npt.NDArray[Any]:
-    """Read a window ``(C, *window)`` that may reach beyond the frame, mirrored there."""
-    indices = [mirrored(s, n) for s, n in zip(window, shape, strict=True)]
-    inside = tuple(slice(int(i.min()), int(i.max()) + 1) for i in indices)
-    pixels = image.read(frame, inside, channels)
-    for axis, (index, covered) in enumerate(zip(indices, inside, strict=True), start=1):
-        if len(index) != pixels.shape[axis]:
-            pixels = np.take(pixels, index - covered.start, axis=axis)
-    return pixels

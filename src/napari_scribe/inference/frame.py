@@ -1,53 +1,85 @@
-"""One frame through one model, part by part, into a sink: tiles first, then blocks of objects."""
+"""One frame through one model, part by part, into a sink: tiles, and objects block by block."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from ..image import Frame, Image
-from ..model import Model
-from ..normalization import Statistics
-from .engine import Predictor, by_head, predict_tiles, tile_reader
+from ..image import Frame
+from .engine import Write, by_head
+from .reading import Read
 from .sinks import Sink
-from .stitch import Block, Found, keep_core, merge_tables
+from .source import Source
+from .stitch import Block, Index, keep_core, merge
 from .tiles import Tile
+
+Predict = Callable[[Sequence[Tile], Read, Write], Iterator[int]]
+"""Runs a network over tiles, as `Ladder.predict` does."""
+FRAMES = "frames"
+"""Name under which frames are recorded whose predictions are no longer needed."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """What is looked at, and by which model.
+class Parts:
+    """What the work on each frame consists of.
 
     Parameters
     ----------
-    model, image
-        A model and an image that fits it.
-    channels
-        Those of the image that the model is given.
-    statistics
-        Of these channels.
+    tiles
+        Each goes through the network.
+    blocks
+        Each is made into objects; without any, each tile becomes labels at once.
     """
 
-    model: Model
-    image: Image
-    channels: tuple[int, ...]
-    statistics: Statistics
+    tiles: tuple[Tile, ...]
+    blocks: tuple[Block, ...]
 
     @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """Of each frame, in pixels."""
-        return self.image.frame_shape(self.model.dimensions)
+    def n_units(self) -> int:
+        """Number of blocks, else of tiles: what is shared out to processes."""
+        return len(self.blocks) or len(self.tiles)
+
+    @cached_property
+    def tiles_of(self) -> Mapping[Index, list[int]]:
+        """For each block, the numbers of the tiles that it looks at."""
+        sides = self.tiles[0].kept_shape
+        counts = [max(t.keep[a].start for t in self.tiles) // n + 1 for a, n in enumerate(sides)]
+        found = {}
+        for block in self.blocks:
+            spans = [
+                range(w.start // n, -(-w.stop // n))
+                for w, n in zip(block.window, sides, strict=True)
+            ]
+            places = np.array(list(itertools.product(*spans))).T
+            found[block.index] = np.ravel_multi_index(tuple(places), counts).tolist()
+        return found
+
+    def numbers_for(self, mine: Container[int]) -> list[int]:
+        """Numbers of the tiles for some of the units, those first that the first block needs."""
+        if not self.blocks:
+            return [i for i in range(len(self.tiles)) if i in mine]
+        return [i for i, unit in self._first_needed_by.items() if unit in mine]
+
+    @cached_property
+    def _first_needed_by(self) -> Mapping[int, int]:
+        """For each tile, in order of need, the number of the first block that looks at it."""
+        first: dict[int, int] = {}
+        for unit, block in enumerate(self.blocks):
+            for i in self.tiles_of[block.index]:
+                first.setdefault(i, unit)
+        return first
 
 
 @dataclass(frozen=True)
 class FrameWork:
-    """The work on one frame. What an earlier run has recorded in the sink is not done again.
+    """The work on one frame. What was recorded in the sink before is not done again.
 
     Parameters
     ----------
@@ -56,43 +88,79 @@ class FrameWork:
     name
         Of the frame in the sink.
     sink
-        Where predictions, provisional labels and records are.
-    tiles, blocks
-        The parts; without blocks, each tile becomes labels at once.
+        Where predictions and records are.
+    parts
+        Tiles and blocks.
     labels, probability
-        Arrays of the whole image to write to; probability may be None.
+        Arrays of the whole answer to write to: of objects, labels that each block counts from 1.
+        Probability may be None.
     """
 
     source: Source
     frame: Frame
     name: str
     sink: Sink
-    tiles: Sequence[Tile]
-    blocks: Sequence[Block]
+    parts: Parts
     labels: Any
     probability: Any
 
-    def parts(self, predictor: Predictor) -> Iterator[int]:
-        """Do part by part what is not done; how many of tiles and blocks are."""
-        left = [t for t in self.tiles if not self.sink.is_done(f"{self.name}/tiles", _key(t))]
-        done = len(self.tiles) - len(left)
-        for n in self._predict(left, predictor):
-            yield done + n
-        for n in self.find_objects():
-            yield len(self.tiles) + n
+    @property
+    def is_whole(self) -> bool:
+        """Whether every part was recorded."""
+        if self.sink.is_done(FRAMES, self.name):
+            return True
+        blocks, tiles = self.parts.blocks, self.parts.tiles
+        return all(map(self.is_found, blocks)) if blocks else all(map(self.is_predicted, tiles))
 
-    def _predict(self, left: Sequence[Tile], predictor: Predictor) -> Iterator[int]:
-        source = self.source
-        statistics, dimensions = source.statistics, source.model.dimensions
-        read = tile_reader(source.image, self.frame, source.channels, statistics, dimensions)
-        network = _blank(self._n_channels) if statistics.flat.all() else predictor
-        batch = source.model.recipe.tiling.batch
-        yield from predict_tiles(network, left, read, self._keep_answer, batch)
+    def is_predicted(self, tile: Tile) -> bool:
+        """Whether a tile has gone through the network."""
+        return self.sink.is_done(f"{self.name}/tiles", tile_key(tile))
 
-    def _keep_answer(self, tile: Tile, answer: npt.NDArray[np.float32]) -> None:
-        """Write what the network says of a tile, then record it."""
+    def is_found(self, block: Block) -> bool:
+        """Whether the objects of a block are there."""
+        return self.sink.is_done("objects", self.block_name(block))
+
+    def is_ready(self, block: Block) -> bool:
+        """Whether all tiles that a block looks at have gone through the network."""
+        tiles = self.parts.tiles
+        return all(self.is_predicted(tiles[i]) for i in self.parts.tiles_of[block.index])
+
+    def run(self, predict: Predict, mine: Container[int]) -> Iterator[int]:
+        """Do what is not done: tiles, and each block as soon as its tiles are.
+
+        Parameters
+        ----------
+        mine
+            Numbers of the blocks (tiles, where there are none) that this process works on.
+
+        Yields
+        ------
+        done
+            How many parts have been done here.
+        """
+        if self.sink.is_done(FRAMES, self.name):
+            return
+        wanted = [self.parts.tiles[i] for i in self.parts.numbers_for(mine)]
+        left = [tile for tile in wanted if not self.is_predicted(tile)]
+        todo = deque(
+            block
+            for unit, block in enumerate(self.parts.blocks)
+            if unit in mine and not self.is_found(block)
+        )
+        n_found = 0
+        predicted = predict(left, self.source.reader(self.frame), self.keep_answer)
+        for n_predicted in itertools.chain([0], predicted):
+            if n_predicted:
+                yield n_predicted + n_found
+            while todo and self.is_ready(todo[0]):
+                self.find_objects(todo.popleft())
+                n_found += 1
+                yield n_predicted + n_found
+
+    def keep_answer(self, tile: Tile, answer: npt.NDArray[Any]) -> None:
+        """Write what the network says of a tile, ``(channels, *keep)``, then record it."""
         model = self.source.model
-        if self.blocks:
+        if self.parts.blocks:
             self._prediction()[(slice(None), *tile.keep)] = answer
         else:
             parts = by_head(answer, model.coder.heads)
@@ -100,66 +168,60 @@ class FrameWork:
         if self.probability is not None:
             first = answer[: model.coder.heads[0].channels]
             self.probability[(slice(None), *self._at(tile.keep))] = first
-        self.sink.record(f"{self.name}/tiles", _key(tile))
+        self.sink.record(f"{self.name}/tiles", tile_key(tile))
 
-    def find_objects(self) -> Iterator[int]:
-        """Find the objects of each block, under provisional numbers; how many blocks are done."""
-        model, shape = self.source.model, self.source.frame_shape
-        for done, block in enumerate(self.blocks, start=1):
-            if self.sink.load(self._name_of(block)) is None:
-                window = np.asarray(self._prediction()[(slice(None), *block.window)])
-                parts = by_head(window, model.coder.heads)
-                decoded = model.coder.decode(parts, model.parameters)
-                core, found = keep_core(decoded, block, shape)
-                self._provisional()[block.core] = core
-                self.sink.save(self._name_of(block), n=np.array(found.n), **found.zones)
-            yield done
+    def find_objects(self, block: Block) -> None:
+        """Find the objects of a block, then record it."""
+        model = self.source.model
+        window = np.asarray(self._prediction()[(slice(None), *block.window)])
+        decoded = model.coder.decode(by_head(window, model.coder.heads), model.parameters)
+        core, found = keep_core(decoded, block, self.source.frame_shape)
+        self.labels[self._at(block.core)] = core
+        self.sink.save(f"objects/{self.block_name(block)}", n=np.array(found.n), **found.zones)
+        self.sink.record("objects", self.block_name(block))
 
-    def number_objects(self, n_before: int) -> int:
-        """Give the objects their numbers, after those of the frames before; how many there are."""
-        found = {}
-        for block in self.blocks:
-            known = dict(self.sink.load(self._name_of(block)) or {})
-            found[block.index] = Found(int(known.pop("n")), known)
-        tables, n_objects = merge_tables(found)
-        for block in self.blocks:
-            table = tables[block.index]
-            table[1:] += n_before
-            self.labels[self._at(block.core)] = table[self._provisional()[block.core]]
-        return n_before + n_objects
+    def close(self) -> None:
+        """Let go of the predictions: every part is done."""
+        self.sink.record(FRAMES, self.name)
+        self.sink.drop(f"{self.name}/")
+
+    def tables(self) -> tuple[dict[Index, npt.NDArray[np.int32]], int]:
+        """From the labels of each block to ids of the frame's objects; how many there are."""
+        blocks = {block.index: block for block in self.parts.blocks}
+
+        def kept(index: Index, key: str) -> Any:
+            found = self.sink.load(f"objects/{self.block_name(blocks[index])}", key)
+            if found is None:
+                raise OSError(
+                    f"The objects of block {index} are damaged: begin anew (--overwrite)."
+                )
+            return found[key]
+
+        return merge({index: int(kept(index, "n")) for index in blocks}, kept)
+
+    def number(self, block: Block, table: npt.NDArray[np.int32], labels: Any) -> None:
+        """Write the objects of a block under their ids."""
+        at = self._at(block.core)
+        labels[at] = table[np.asarray(self.labels[at])].astype(labels.dtype)
+
+    def block_name(self, block: Block) -> str:
+        """Of a block, in the whole run."""
+        return f"{self.name}-" + "-".join(str(i) for i in block.index)
 
     def _prediction(self) -> Any:
-        shape = (self._n_channels, *self.source.frame_shape)
-        chunks = (self._n_channels, *self.tiles[0].kept_shape)
+        shape = (self.n_channels, *self.source.frame_shape)
+        chunks = (self.n_channels, *self.parts.tiles[0].kept_shape)
         return self.sink.array(f"{self.name}/prediction", shape, np.float16, chunks)
 
-    def _provisional(self) -> Any:
-        chunks = [s.stop - s.start for s in self.blocks[0].core]
-        shape = self.source.frame_shape
-        return self.sink.array(f"{self.name}/provisional", shape, np.int32, chunks)
-
     @property
-    def _n_channels(self) -> int:
+    def n_channels(self) -> int:
+        """Of the prediction."""
         return sum(head.channels for head in self.source.model.coder.heads)
 
-    def _name_of(self, block: Block) -> str:
-        return f"{self.name}/block-" + "-".join(str(i) for i in block.index)
-
     def _at(self, window: Sequence[slice]) -> tuple[int | slice, ...]:
-        """Where a window of the frame lies in labels of the whole image."""
-        parts = iter(window)
-        index = self.source.image.label_index(self.frame)
-        return tuple(next(parts) if isinstance(i, slice) else i for i in index)
+        return self.source.at(self.frame, window)
 
 
-def _key(tile: Tile) -> str:
+def tile_key(tile: Tile) -> str:
+    """Names a tile in its frame."""
     return ",".join(str(s.start) for s in tile.keep)
-
-
-def _blank(n_channels: int) -> Any:
-    """What stands in for the network where there is nothing to see."""
-
-    def nothing(batch: Tensor) -> Tensor:
-        return torch.zeros(len(batch), n_channels, *batch.shape[2:])
-
-    return nothing

@@ -1,26 +1,33 @@
-"""One image through one model: tiles, then blocks, frame by frame, into a sink."""
+"""One image through one model, from the first tile to the finished output."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import zarr
 
 from ..image import Frame
-from ..io import create_zarr, read_image, read_labels, write_tiff
+from ..io import add_pyramid, create_zarr, open_levels, read_image, read_labels, write_tiff
 from ..progress import Job
-from .engine import Predictor
-from .frame import FrameWork, Source
+from .frame import FrameWork, Parts
+from .ladder import Ladder
 from .sinks import Folder, Memory
-from .stitch import MARGIN, SIDE, plan_blocks
-from .tiles import Tile, plan_tiles
+from .source import Region, Source
+
+Work = Callable[[Sequence[FrameWork]], Generator[tuple[int, int], None, None]]
+"""Does the parts of frames; yields which frame, and how many of its parts were done here."""
+CHUNK = {2: (1, 1, 512, 512), 3: (1, 16, 128, 128)}
+"""Of labels, in TZYX, for 2D and 3D networks; blocks are multiples of it."""
+MADE_BY = "napari-scribe"
+"""Attribute of a zarr that says what it was made by."""
 
 
 @dataclass(frozen=True)
@@ -30,24 +37,36 @@ class SegmentStep:
     Parameters
     ----------
     done, total
-        Parts: tiles that go through the network, blocks that are made into objects.
+        Parts: tiles that go through the network, blocks that are made into objects and numbered.
     elapsed
         Seconds since the start.
     frame
         The frame that was worked on.
+    tile
+        Shape of what a tile keeps, in pixels.
+    phase
+        ``tiles``, ``numbers``, or ``pyramid``: the copies for display, which are not counted.
     """
 
     done: int
     total: int
     elapsed: float
     frame: Frame
+    tile: tuple[int, ...] = ()
+    phase: str = "tiles"
 
 
 class SegmentJob(Job[SegmentStep, Any]):
-    """A running segmentation; its result is the labels, an array of the image's label shape.
+    """A running segmentation; its result is the labels, an array of the region's label shape.
 
     Attributes
     ----------
+    region
+        What is answered: axis letter -> slice of the image.
+    so_far
+        The labels while they are made; of objects, numbers that each block counts anew.
+    levels
+        The result, and where it is a zarr, smaller copies for display after it.
     probability
         ``(channels, *label shape)``: foreground, or one channel a class. None unless asked for.
     is_complete
@@ -56,15 +75,23 @@ class SegmentJob(Job[SegmentStep, Any]):
         Whether the same call goes on where this job was stopped or broke off.
     note
         A word to the user about the image.
+    ladder
+        What was done when memory ran out, in words.
     """
 
-    probability: Any = None
-    is_complete: bool = True
-    goes_on: bool = False
-    note: str = ""
+    def __init__(self, body: Callable[..., Generator[SegmentStep, None, Any]]) -> None:
+        super().__init__(body)
+        self.region: Region = {}
+        self.so_far: Any = None
+        self.levels: list[Any] = []
+        self.probability: Any = None
+        self.is_complete = True
+        self.goes_on = False
+        self.note = ""
+        self.ladder: list[str] = []
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
     """The work of `segment`.
 
@@ -72,8 +99,8 @@ class Run:
     ----------
     source
         What is run over what.
-    tile
-        Side of what a tile keeps, in pixels.
+    parts
+        Of each frame.
     sink
         Where it grows.
     out
@@ -82,111 +109,166 @@ class Run:
         Whether probabilities are kept, too.
     made_by
         What the output says of its origin.
+    is_shared
+        Whether this process does a share only, and leaves the end to another run.
     """
 
     source: Source
-    tile: int
+    parts: Parts
     sink: Memory | Folder
     out: Path | None
     keep_probability: bool
     made_by: str
+    is_shared: bool = False
+    _began: float = field(default=0.0, init=False)
 
-    def __call__(self, job: SegmentJob, predictor: Predictor) -> Generator[SegmentStep, None, Any]:
+    def __call__(self, job: SegmentJob, work: Work) -> Generator[SegmentStep, None, Any]:
         """Run; the result is the labels."""
-        tiles = plan_tiles(self.source.frame_shape, self.tile, predictor.geometry)
-        try:
-            self.sink.begin()
-            labels = self._labels(tiles)
-            job.probability = self._probability(tiles, predictor)
-            yield from self._frames(job, predictor, tiles, labels)
-        except GeneratorExit:
-            if isinstance(self.sink, Folder) and self.sink.is_new:
-                self.sink.remove()
-            raise
-        if not job.is_complete:
+        self._began = time.perf_counter()
+        labels, job.probability = self.arrays()
+        job.so_far = labels
+        frames = self.frames(labels, job.probability)
+        yield from self._work(job, frames, work)
+        if self.is_shared or (not job.is_complete and isinstance(self.sink, Folder)):
             return labels
-        labels = self._write(labels, job.probability)
+        final = yield from self._number(job, frames, labels)
+        if not job.is_complete:
+            return final
+        if self.out is not None and self.out.suffix == ".zarr":
+            yield from self._pyramid()
+        job.levels = self._write(final, job.probability)
         if isinstance(self.sink, Folder):
             self.sink.remove()
             if job.probability is not None and self.out is not None:
                 job.probability = read_image(probability_path(self.out)).data
-        return labels
+        return job.levels[0]
 
-    def _frames(
-        self, job: SegmentJob, predictor: Predictor, tiles: Sequence[Tile], labels: Any
+    def arrays(self) -> tuple[Any, Any]:
+        """Where labels go as they are found, and probabilities, if they are kept."""
+        return self._labels(), self._probability()
+
+    def frames(self, labels: Any, probability: Any) -> list[FrameWork]:
+        """The work on each frame."""
+        return [
+            FrameWork(self.source, frame, f"frame-{i}", self.sink, self.parts, labels, probability)
+            for i, frame in enumerate(self.source.frames())
+        ]
+
+    @property
+    def _per_frame(self) -> int:
+        return len(self.parts.tiles) + len(self.parts.blocks)
+
+    def _step(self, done: int, frame: FrameWork, phase: str = "tiles") -> SegmentStep:
+        n_frames = len(self.source.frames())
+        total = n_frames * (self._per_frame + len(self.parts.blocks))
+        elapsed = time.perf_counter() - self._began
+        return SegmentStep(done, total, elapsed, frame.frame, self.parts.tiles[0].kept_shape, phase)
+
+    def _work(
+        self, job: SegmentJob, frames: Sequence[FrameWork], work: Work
     ) -> Generator[SegmentStep, None, None]:
-        """Frame after frame; sets whether it came to the end."""
-        began = time.perf_counter()
-        model, image = self.source.model, self.source.image
-        shape, n = self.source.frame_shape, model.dimensions
-        blocks = [] if model.coder.is_pixelwise else plan_blocks(shape, SIDE[n], MARGIN[n])
-        frames = list(image.frames(n))
-        per_frame = len(tiles) + len(blocks)
-        n_objects = 0
-        for i, frame in enumerate(frames):
-            name = f"frame-{i}"
-            known = self.sink.load(f"done/{name}")
-            if known is not None:
-                n_objects = int(known["n_objects"])
-                continue
-            work = FrameWork(
-                self.source, frame, name, self.sink, tiles, blocks, labels, job.probability
-            )
-            done = 0
-            for done in work.parts(predictor):
-                elapsed = time.perf_counter() - began
-                yield SegmentStep(i * per_frame + done, len(frames) * per_frame, elapsed, frame)
+        """All parts of all frames; sets whether it came to the end."""
+        done = sum(self._n_done(frame) for frame in frames)
+        known = [0] * len(frames)
+        at = 0
+        with closing(work(frames)) as working:
+            for at, n in working:
+                done += n - known[at]
+                known[at] = n
+                yield self._step(done, frames[at])
                 if job.stop_requested:
                     break
-            job.is_complete = done == per_frame and (i + 1 == len(frames) or not job.stop_requested)
-            if done < per_frame:
-                if isinstance(self.sink, Folder):
-                    return  # the rest of the frame is for the next run
-                for _ in work.find_objects():
-                    pass
-            n_objects = work.number_objects(n_objects)
-            self.sink.save(f"done/{name}", n_objects=np.array(n_objects))
-            self.sink.drop(f"{name}/")
-            if not job.is_complete:
-                return
+        job.is_complete = not self.is_shared and done == len(frames) * self._per_frame
+        if not job.is_complete and isinstance(self.sink, Memory):
+            _find_what_is_there(frames[at])
 
-    def _labels(self, tiles: Sequence[Tile]) -> Any:
-        """Where the labels go; what is written at once is a chunk or some of them."""
-        image, is_pixelwise = self.source.image, self.source.model.coder.is_pixelwise
-        shape = image.label_shape()
-        kept = tiles[0].kept_shape if is_pixelwise else (1, 512, 512)[-len(shape) :]
-        chunks = [1] * (len(shape) - len(kept)) + list(kept)
-        chunks = [min(c, n) for c, n in zip(chunks, shape, strict=True)]
-        if not isinstance(self.sink, Folder) or self.out is None or self.out.suffix != ".zarr":
-            return self.sink.array("labels", shape, np.int32, chunks)
-        group = self.sink.path / self.out.name
-        if (group / "0" / "zarr.json").exists():
-            return zarr.open_array(group / "0", mode="r+")
-        return create_zarr(
-            group,
-            shape,
-            np.int32,
-            image.label_axes(),
-            image.scale,
-            image.units,
-            chunks,
-            translate=image.translate,
-            overwrite=True,
+    def _n_done(self, frame: FrameWork) -> int:
+        if frame.is_whole:
+            return self._per_frame
+        return sum(map(frame.is_predicted, self.parts.tiles)) + sum(
+            map(frame.is_found, self.parts.blocks)
         )
 
-    def _probability(self, tiles: Sequence[Tile], predictor: Predictor) -> Any:
+    def _labels(self) -> Any:
+        """Where labels go as they are found."""
+        n = self.source.model.dimensions
+        shape = self.source.label_shape
+        kept = CHUNK[n] if self.parts.blocks else self.parts.tiles[0].kept_shape
+        kept = ((1,) * len(shape) + tuple(kept))[-len(shape) :]
+        chunks = [min(c, n) for c, n in zip(kept, shape, strict=True)]
+        if isinstance(self.sink, Memory):
+            return self.sink.array("labels", shape, np.int32, chunks)
+        if self.parts.blocks:
+            return self.sink.array("provisional", shape, np.int32, chunks)
+        return self._output(max(self.source.model.painted) - self.source.model.offset, chunks)
+
+    def _output(self, largest: int, chunks: Sequence[int]) -> Any:
+        """An array of labels on disk, in the smallest type that holds the largest."""
+        assert isinstance(self.sink, Folder)
+        image, source, dtype = self.source.image, self.source, np.min_scalar_type(largest)
+        if self.out is None or self.out.suffix != ".zarr":
+            return self.sink.array("labels", source.label_shape, dtype, chunks)
+
+        def make(path: Path) -> None:
+            create_zarr(
+                path,
+                source.label_shape,
+                dtype,
+                image.label_axes(),
+                image.scale,
+                image.units,
+                chunks,
+                translate=source.translate,
+            )
+
+        return zarr.open_array(self.sink.made(self.out.name, make) / "0", mode="r+")
+
+    def _probability(self) -> Any:
         """Where probabilities go, ``(channels, *label shape)``; None where nobody wants them."""
         if not self.keep_probability:
             return None
-        n, shape = predictor.heads[0].channels, self.source.image.label_shape()
-        kept = tiles[0].kept_shape
+        n, shape = self.source.model.coder.heads[0].channels, self.source.label_shape
+        kept = self.parts.tiles[0].kept_shape
         chunks = [n, *[1] * (len(shape) - len(kept)), *kept]
         return self.sink.array("probability", (n, *shape), np.float16, chunks)
 
-    def _write(self, labels: Any, probability: Any) -> Any:
+    def _number(
+        self, job: SegmentJob, frames: Sequence[FrameWork], labels: Any
+    ) -> Generator[SegmentStep, None, Any]:
+        """Give objects their ids, counted on through the frames; can be broken off and repeated."""
+        blocks, done = self.parts.blocks, len(frames) * self._per_frame
+        if not blocks:
+            return labels
+        # A run in memory that was stopped has no frames after the one that it was at.
+        found = list(takewhile(lambda frame: frame.is_found(blocks[-1]), frames))
+        tables = [frame.tables() for frame in found]
+        in_place = isinstance(self.sink, Memory)
+        final = labels if in_place else self._output(sum(n for _, n in tables), labels.chunks)
+        n_before = 0
+        for frame, (of_blocks, n_objects) in zip(found, tables, strict=True):
+            for block in blocks:
+                if not self.sink.is_done("numbered", frame.block_name(block)):
+                    table = of_blocks[block.index]
+                    table[1:] += n_before
+                    frame.number(block, table, final)
+                    self.sink.record("numbered", frame.block_name(block))
+                done += 1
+                if job.is_complete:
+                    yield self._step(done, frame, "numbers")
+            n_before += n_objects
+        return final
+
+    def _pyramid(self) -> Generator[SegmentStep, None, None]:
+        assert self.out is not None and isinstance(self.sink, Folder)
+        last = self.frames(None, None)[-1]
+        total = len(self.source.frames()) * (self._per_frame + len(self.parts.blocks))
+        for _ in add_pyramid(self.sink.path / self.out.name, labels=True):
+            yield self._step(total, last, "pyramid")
+
+    def _write(self, labels: Any, probability: Any) -> list[Any]:
         """Put the labels where they belong, now that they are whole; what the job gives back."""
         if self.out is None:
-            return labels
+            return [labels]
         image = self.source.image
         axes, scale, units = image.label_axes(), image.scale, image.units
         if probability is not None:
@@ -199,16 +281,32 @@ class Run:
             if self.out.exists():
                 shutil.rmtree(self.out)
             group.rename(self.out)
-            labels = zarr.open_array(self.out / "0", mode="r+")
-        else:
-            whole = smallest(labels) if isinstance(labels, np.ndarray) else labels
-            write_tiff(self.out, whole, axes, scale, units, software=self.made_by)
-            labels = labels if whole is not labels else read_labels(self.out)
-        return labels
+            return open_levels(self.out)
+        whole = smallest(labels) if isinstance(labels, np.ndarray) else labels
+        write_tiff(self.out, whole, axes, scale, units, software=self.made_by)
+        return [labels if isinstance(labels, np.ndarray) else read_labels(self.out)]
 
 
-MADE_BY = "napari-scribe"
-"""Attribute of a zarr that says what it was made by."""
+def here(ladder: Ladder, is_mine: Callable[[int], bool] = lambda _: True) -> Work:
+    """Work in this process: on all units, or on those that are its share (counted over frames)."""
+
+    def work(frames: Sequence[FrameWork]) -> Generator[tuple[int, int], None, None]:
+        for i, frame in enumerate(frames):
+            first = i * frame.parts.n_units
+            mine = {unit for unit in range(frame.parts.n_units) if is_mine(first + unit)}
+            for n in frame.run(ladder.predict, mine):
+                yield i, n
+            if frame.is_whole:
+                frame.close()
+
+    return work
+
+
+def _find_what_is_there(frame: FrameWork) -> None:
+    """Make objects of what a stopped run has; where it was not, there are none."""
+    for block in frame.parts.blocks:
+        if not frame.is_found(block):
+            frame.find_objects(block)
 
 
 def probability_path(out: Path) -> Path:
@@ -216,6 +314,6 @@ def probability_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}.probability.tif")
 
 
-def smallest(labels: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+def smallest(labels: Any) -> Any:
     """Labels in the smallest unsigned type that holds them all."""
     return labels.astype(np.min_scalar_type(int(labels.max(initial=0))))

@@ -5,29 +5,25 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tifffile
-import torch
 import zarr
 
-from ..device import pick_device, precision
+from ..device import pick_device
 from ..errors import InputError
-from ..image import Image
-from ..io import as_image, check_writable, read_labels
-from ..model import Model, as_tuple, load_model
-from ..normalization import Statistics
-from .engine import Predictor
-from .frame import Source
-from .run import MADE_BY, Run, SegmentJob, SegmentStep, probability_path
+from ..io import as_image, check_writable, open_levels, read_labels
+from ..model import Model, load_model
+from .cluster import Cluster
+from .execute import Execution
+from .presence import Presence
+from .run import MADE_BY, SegmentJob, SegmentStep, probability_path
 from .sinks import Folder, Memory
-
-SOON_DONE = 16
-"""Up to so many tiles a run is too short to be gone on with."""
+from .source import Source, source_of
 
 
 def segment(
@@ -36,10 +32,16 @@ def segment(
     out: str | Path | None = None,
     *,
     channels: Sequence[int] | None = None,
+    region: Mapping[str, slice] | None = None,
     tile: int | None = None,
+    batch: int | None = None,
+    halo: Literal["exact", "quick"] = "exact",
     device: str | None = None,
     save: Sequence[str] = ("labels",),
     overwrite: bool = False,
+    part: tuple[int, int] | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> SegmentJob:
     """Segment an image.
 
@@ -54,16 +56,32 @@ def segment(
     channels
         Which channels of the image the model is given, one for each that it sees, in its order.
         Those that it was trained on when None.
+    region
+        What to segment: pixels per axis letter, as ``{"T": slice(3, 4)}``; all when None. What
+        lies around it is looked at, so that the answer is that of a run over all; for that its
+        start is moved to a multiple of the network's stride. See the job's ``region``.
     tile
-        Side of what a tile keeps, in pixels; the recipe's when None. The answer does not depend
-        on it.
+        Side of what a tile keeps, in pixels; chosen for this machine when None. The answer does
+        not depend on it.
+    batch
+        Tiles per forward pass; chosen when None.
+    halo
+        ``exact``, or ``quick``: the smallest halo that changes the probabilities of some places of
+        this image by less than `quick.BOUND`; the job's ``note`` says by how much.
     device
-        ``cuda``, ``mps`` or ``cpu``; the best there is when None.
+        ``cuda`` (all of them), ``cuda:0``, ``mps`` or ``cpu``; the best there is when None.
     save
         ``labels`` and, where wanted, ``probability``: the latter is kept as the job's
         ``probability`` and written beside `out`, as ``NAME.probability.tif``.
     overwrite
         Whether `out` may exist already, or be begun by another model, image or setting.
+    part
+        Which share of the work this process does, as ``(3, 16)``: the others are for other
+        processes, on this or other machines. A run without `part` then ends the work.
+    workers, scheduler
+        Share the work among so many processes of this machine, or give it to the dask scheduler
+        at an address such as ``tcp://host:8786``, whose workers see the same files. Needs
+        ``napari-scribe[cluster]`` and an `out`.
 
     Returns
     -------
@@ -77,59 +95,86 @@ def segment(
     ------
     InputError
         Before any work: if the model does not fit the image, the image has NaN or infinite
-        pixels, or `out` cannot be written.
+        pixels, `out` cannot be written, or another process is at work on it.
     """
     model = model if isinstance(model, Model) else load_model(model)
     image = as_image(image)
+    _check_values(tile, batch, halo, save, part)
+    cluster = Cluster(workers, scheduler) if workers or scheduler else None
+    if out is None and (part or cluster):
+        raise InputError("Work that is shared needs an output on disk (out).")
     if out is not None and image.source is not None:
         check_apart(Path(out), image.source)
-    image.spatial_axes(model.dimensions)
-    chosen = _channels(model, image, channels)
-    if tile is not None and tile < 1:
-        raise InputError(f"A tile of {tile} px keeps nothing: use 1 or more.")
-    if unknown := set(save) - {"labels", "probability"}:
-        raise InputError(f"Cannot save {sorted(unknown)}: choose from labels, probability.")
+    source = source_of(model, image, channels, region)
     path = None if out is None else Path(out)
-    side = tile or model.recipe.tiling.tile
-    statistics = model.normalization.measure(image, chosen)
-    made_by = f"napari-scribe, run {_fingerprint(model, image, chosen, statistics, side, save)}"
-    if path is not None and not overwrite and _was_made_by(path, made_by, save):
+    identity = f"napari-scribe, run {_fingerprint(source, halo, save)}"
+    if path is not None and not overwrite and _was_made_by(path, identity, save):
         return _done_before(path)
     if path is not None:
-        check_output(path, image, overwrite)
+        check_output(path, source.label_shape, overwrite)
         if "probability" in save:
-            check_output(probability_path(path), image, overwrite)
-    target = pick_device(device)
-    dtype = precision(target)
-    sink = _sink(path, image, model, side, made_by, str(dtype), overwrite)
-    if isinstance(sink, Folder):
-        dtype = getattr(torch, sink.precision.removeprefix("torch."))
-    source = Source(model, image, chosen, statistics)
-    work = Run(source, side, sink, path, "probability" in save, made_by)
-    predictor = Predictor(model.network, model.coder.heads, target, dtype)
-    job = SegmentJob(lambda job: work(job, predictor))
+            check_output(probability_path(path), source.label_shape, overwrite)
+    sink = _sink(path, identity, overwrite)
+    who = "run" if part is None else f"part-{part[0]}"
+    execution = Execution(
+        source=source,
+        sink=sink,
+        out=path,
+        made_by=identity,
+        device=pick_device(device),
+        device_name=device,
+        presence=Presence(sink.path, who) if isinstance(sink, Folder) else None,
+        tile=tile,
+        batch=batch,
+        is_quick=halo == "quick",
+        keep_probability="probability" in save,
+        part=part,
+        cluster=cluster,
+    )
+    job = SegmentJob(execution)
     job.goes_on = isinstance(sink, Folder)
-    if statistics.flat.all():
-        contrast = float((statistics.high - statistics.low).max())
-        job.note = (
-            f"{image.name} was taken for empty: nothing in it stands out from even ground or noise "
-            f"(contrast {contrast:.3g})."
-        )
+    job.region = source.region
+    job.note = _note_on(source)
     return job
 
 
-def _fingerprint(
-    model: Model,
-    image: Image,
-    channels: Sequence[int],
-    statistics: Statistics,
-    tile: int,
+def _check_values(
+    tile: int | None,
+    batch: int | None,
+    halo: str,
     save: Sequence[str],
-) -> str:
+    part: tuple[int, int] | None,
+) -> None:
+    if tile is not None and tile < 1:
+        raise InputError(f"A tile of {tile} px keeps nothing: use 1 or more.")
+    if batch is not None and batch < 1:
+        raise InputError(f"A batch of {batch} has no tile: use 1 or more.")
+    if halo not in ("exact", "quick"):
+        raise InputError(f"A halo is exact or quick, not {halo!r}.")
+    if unknown := set(save) - {"labels", "probability"}:
+        raise InputError(f"Cannot save {sorted(unknown)}: choose from labels, probability.")
+    if part is not None and not 1 <= part[0] <= part[1]:
+        raise InputError(f"There is no part {part[0]}/{part[1]}: the first is 1/{part[1]}.")
+
+
+def _note_on(source: Source) -> str:
+    statistics = source.statistics
+    if not statistics.flat.all():
+        return ""
+    contrast = float((statistics.high - statistics.low).max())
+    return (
+        f"{source.image.name} was taken for empty: nothing in it stands out from even ground or "
+        f"noise (contrast {contrast:.3g})."
+    )
+
+
+def _fingerprint(source: Source, halo: str, save: Sequence[str]) -> str:
     """What two calls have in common that give the same result; of the image, its statistics."""
-    what = (model.fingerprint(), image.axes, image.shape, str(image.dtype), tuple(channels), tile)
-    numbers = (statistics.low, statistics.high, statistics.noise)
-    parts = [repr((*what, sorted(save))).encode(), *(np.asarray(n).tobytes() for n in numbers)]
+    image, numbers = source.image, source.statistics
+    region = sorted((a, s.start, s.stop) for a, s in source.region.items())
+    what = (source.model.fingerprint(), image.axes, image.shape, str(image.dtype), source.channels)
+    parts = [repr((*what, region, halo, sorted(save))).encode()]
+    parts += [np.asarray(n).tobytes() for n in (numbers.low, numbers.high, numbers.noise)]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
@@ -148,46 +193,24 @@ def _was_made_by(path: Path, made_by: str, save: Sequence[str]) -> bool:
 def _done_before(path: Path) -> SegmentJob:
     """Nothing to do."""
 
-    def nothing(_job: SegmentJob) -> Generator[SegmentStep, None, Any]:
+    def nothing(job: SegmentJob) -> Generator[SegmentStep, None, Any]:
         yield from ()
-        return read_labels(path)
+        job.levels = open_levels(path) if path.suffix == ".zarr" else [read_labels(path)]
+        return job.levels[0]
 
     job = SegmentJob(nothing)
     job.note = f"{path} was made before by the same model from the same image: nothing to do."
     return job
 
 
-def _sink(
-    path: Path | None,
-    image: Image,
-    model: Model,
-    tile: int,
-    made_by: str,
-    precision: str,
-    overwrite: bool,
-) -> Memory | Folder:
-    """Memory for what is soon done or has no output, else a hidden folder beside the output."""
-    shape = image.frame_shape(model.dimensions)
-    n_tiles = math.prod(-(-n // tile) for n in shape) * len(list(image.frames(model.dimensions)))
-    if path is None or (path.suffix != ".zarr" and n_tiles <= SOON_DONE):
+def _sink(path: Path | None, identity: str, overwrite: bool) -> Memory | Folder:
+    """Memory for what has no output, else a hidden folder beside it."""
+    if path is None:
         return Memory()
     folder = path.with_name(f".{path.name}.part")
-    if overwrite and not Folder.is_begun(folder, made_by):
+    if overwrite and not Folder.is_begun(folder, identity):
         shutil.rmtree(folder, ignore_errors=True)
-    return Folder(folder, made_by, precision)
-
-
-def _channels(model: Model, image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
-    """Channels of the image for the model, in the model's order."""
-    if channels is None:
-        return model.channels_for(image)
-    chosen = as_tuple(channels, image)
-    if len(chosen) != len(model.channels):
-        raise InputError(
-            f"{len(chosen)} channels of {image.name} were chosen: {list(chosen)}. This model sees "
-            f"{len(model.channels)}: choose one for each."
-        )
-    return chosen
+    return Folder(folder, identity)
 
 
 def check_apart(out: Path, image: Path) -> None:
@@ -202,8 +225,8 @@ def check_apart(out: Path, image: Path) -> None:
         raise InputError(f"{out} is the image itself: choose another name for its labels.")
 
 
-def check_output(path: Path, image: Image, overwrite: bool) -> None:
-    """Make sure that labels can be written, before any work.
+def check_output(path: Path, shape: Sequence[int], overwrite: bool) -> None:
+    """Make sure that labels of a shape can be written, before any work.
 
     Raises
     ------
@@ -216,4 +239,4 @@ def check_output(path: Path, image: Image, overwrite: bool) -> None:
         raise InputError(
             f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
         )
-    check_writable(path, n_bytes=4 * math.prod(image.label_shape()))
+    check_writable(path, n_bytes=4 * math.prod(shape))

@@ -1,14 +1,16 @@
 """Where results grow until they are whole: memory, or a folder that survives the process.
 
 A folder is hidden beside the output. Each finished part is written before it is recorded, so that a
-run that was killed goes on from the records. The output appears only when it is whole.
+run that was killed goes on from the records, and many processes can work on one. The output appears
+only when it is whole.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,16 +21,14 @@ import zarr
 
 from ..errors import InputError
 from ..io import replacing
+from .journal import Journal
 
 _IDENTITY = "run.json"
+Kept = dict[str, npt.NDArray[Any]]
 
 
 class Sink(Protocol):
     """Where a run puts arrays and records."""
-
-    def begin(self) -> None:
-        """Get ready."""
-        ...
 
     def array(self, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int]) -> Any:
         """An array full of 0, or what an earlier run has written to it."""
@@ -46,8 +46,8 @@ class Sink(Protocol):
         """Keep small arrays under a name, all or nothing."""
         ...
 
-    def load(self, name: str) -> dict[str, npt.NDArray[Any]] | None:
-        """What was kept under a name."""
+    def load(self, name: str, *keys: str) -> Kept | None:
+        """What was kept under a name, or some of it."""
         ...
 
     def drop(self, name: str) -> None:
@@ -61,8 +61,9 @@ class Memory:
     def __init__(self) -> None:
         self._kept: dict[str, Any] = {}
 
-    def begin(self) -> None:
-        """Nothing to get ready."""
+    def begin(self, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What is decided, for this run alone."""
+        return decide()
 
     def array(self, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int]) -> Any:
         """An array full of 0."""
@@ -82,9 +83,10 @@ class Memory:
         """Keep small arrays under a name."""
         self._kept[name] = arrays
 
-    def load(self, name: str) -> dict[str, npt.NDArray[Any]] | None:
-        """What was kept under a name."""
-        return self._kept.get(name)
+    def load(self, name: str, *keys: str) -> Kept | None:
+        """What was kept under a name, or some of it."""
+        kept = self._kept.get(name)
+        return kept if kept is None or not keys else {key: kept[key] for key in keys}
 
     def drop(self, name: str) -> None:
         """Forget everything under a name."""
@@ -101,15 +103,11 @@ class Folder:
         Created by `begin`, where it is not there.
     identity
         What a run must have in common with the one that began it: model, image, settings.
-    precision
-        Of the network's arithmetic, should this run be the first.
 
     Attributes
     ----------
-    precision
-        That of the run that began it.
     is_new
-        Whether this one is the first.
+        Whether this run is the first.
 
     Raises
     ------
@@ -117,18 +115,16 @@ class Folder:
         If it was begun with another identity.
     """
 
-    def __init__(self, path: Path, identity: str, precision: str) -> None:
-        self.path = path
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self.identity = path, identity
         begun = _begun(path)
         self.is_new = begun is None
-        self._run = begun or {"identity": identity, "precision": precision}
-        if self._run["identity"] != identity:
+        if begun is not None and begun["identity"] != identity:
             raise InputError(
                 f"{path} holds an unfinished result of another model, image or setting. Finish it "
                 "with what it was begun with, or replace it (--overwrite)."
             )
-        self.precision: str = self._run["precision"]
-        self._done: dict[str, set[str]] = {}
+        self.journal = Journal(path)
         self._arrays: dict[str, Any] = {}
 
     @staticmethod
@@ -137,82 +133,99 @@ class Folder:
         begun = _begun(path)
         return begun is not None and begun["identity"] == identity
 
-    def begin(self) -> None:
-        """Make the folder, unless an earlier run has."""
-        if _begun(self.path) is None:
+    def begin(self, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Make the folder, unless an earlier run has.
+
+        Parameters
+        ----------
+        decide
+            Gives what may differ between runs, but not within one: plain values for JSON.
+
+        Returns
+        -------
+        settings
+            What was decided, by this run or by the one that began the folder.
+        """
+        begun = _begun(self.path)
+        if begun is None:
+            settings = decide()
+            new = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
+            new.mkdir(parents=True)
+            (new / _IDENTITY).write_text(
+                json.dumps({"identity": self.identity, "settings": settings})
+            )
             shutil.rmtree(self.path, ignore_errors=True)
-            self.path.mkdir(parents=True)
-            with replacing(self.path / _IDENTITY) as partial:
-                partial.write_text(json.dumps(self._run))
+            try:
+                new.rename(self.path)
+            except OSError:  # another process was first
+                shutil.rmtree(new)
+            begun = _begun(self.path)
+        if begun is None:
+            raise OSError(f"Could not write to {self.path}.")
+        decided: dict[str, Any] = begun["settings"]
+        return decided
 
     def array(self, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int]) -> Any:
         """An array full of 0, or what an earlier run has written to it."""
         if name not in self._arrays:
-            self._arrays[name] = _opened(self.path / name) or zarr.create_array(
-                self.path / name,
-                shape=tuple(shape),
-                dtype=dtype,
-                chunks=tuple(chunks),
-                fill_value=0,
-                overwrite=True,
-            )
+
+            def make(path: Path) -> None:
+                zarr.create_array(
+                    path, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks), fill_value=0
+                )
+
+            self._arrays[name] = zarr.open_array(self.made(name, make), mode="r+")
         return self._arrays[name]
 
+    def made(self, name: str, make: Callable[[Path], object]) -> Path:
+        """A file or folder that `make` makes at the path that it is given, once and whole."""
+        path = self.path / name
+        if not path.exists():
+            place = self.path / f"new-{uuid.uuid4().hex}" / path.name
+            place.parent.mkdir()
+            try:
+                make(place)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with suppress(OSError):  # another process was first
+                    place.rename(path)
+            finally:
+                shutil.rmtree(place.parent, ignore_errors=True)
+        return path
+
     def is_done(self, name: str, key: str) -> bool:
-        """Whether a part was recorded, now or by an earlier run."""
-        if name not in self._done:
-            lines: list[str] = []
-            with suppress(OSError):
-                lines = self._log(name).read_text().split("\n")[:-1]  # the last may be torn
-            self._done[name] = set(lines)
-        return key in self._done[name]
+        """Whether a part was recorded, now or by another run."""
+        return self.journal.is_done(name, key)
 
     def record(self, name: str, key: str) -> None:
         """Record a part that has been written."""
-        self.is_done(name, key)
-        self._done[name].add(key)
-        with self._log(name).open("a") as log:
-            log.write(f"{key}\n")
+        self.journal.record(name, key)
 
     def save(self, name: str, **arrays: npt.NDArray[Any]) -> None:
         """Keep small arrays under a name, all or nothing."""
         with replacing(self.path / f"{name}.npz") as partial, partial.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
-    def load(self, name: str) -> dict[str, npt.NDArray[Any]] | None:
-        """What was kept under a name."""
-        path = self.path / f"{name}.npz"
-        if not path.exists():
-            return None
-        with np.load(path) as arrays:
-            return dict(arrays)
+    def load(self, name: str, *keys: str) -> Kept | None:
+        """What was kept under a name, or some of it; None also where it did not reach the disk."""
+        damage = suppress(OSError, ValueError, EOFError, KeyError)
+        with damage, np.load(self.path / f"{name}.npz") as arrays:
+            return {key: arrays[key] for key in keys or arrays.files}
+        return None
 
     def drop(self, name: str) -> None:
         """Forget everything under a name."""
         self._arrays = {k: v for k, v in self._arrays.items() if not k.startswith(name)}
+        self.journal.forget(name)
         shutil.rmtree(self.path / name, ignore_errors=True)
 
     def remove(self) -> None:
         """Take the folder away."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _log(self, name: str) -> Path:
-        path = self.path / f"{name}.done"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
 
-
-def _opened(path: Path) -> Any:
-    """The array that an earlier run has made; None where there is none, or a torn one."""
-    if path.exists():
-        with suppress(Exception):
-            return zarr.open_array(path, mode="r+")
-    return None
-
-
-def _begun(path: Path) -> dict[str, str] | None:
+def _begun(path: Path) -> dict[str, Any] | None:
     """What an earlier run noted in its folder."""
     with suppress(OSError, ValueError, TypeError):
         begun = json.loads((path / _IDENTITY).read_text())
-        return begun if {"identity", "precision"} <= set(begun) else None
+        return begun if {"identity", "settings"} <= set(begun) else None
     return None

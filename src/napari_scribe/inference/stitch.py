@@ -13,7 +13,7 @@ What is the same there on both sides (IoU above 0.5) is one object.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,13 +131,17 @@ def keep_core(labels: Labels, block: Block, shape: Sequence[int]) -> tuple[Label
     return new[core], Found(len(present), zones)
 
 
-def merge_tables(found: Mapping[Index, Found]) -> tuple[dict[Index, npt.NDArray[np.int32]], int]:
+def merge(
+    counts: Mapping[Index, int], zone: Callable[[Index, str], Labels]
+) -> tuple[dict[Index, npt.NDArray[np.int32]], int]:
     """Give every object of a frame one id.
 
     Parameters
     ----------
-    found
-        Of every block of the frame.
+    counts
+        Number of objects that each block of the frame has found.
+    zone
+        The labels of a block along one of its faces; looked at two at a time.
 
     Returns
     -------
@@ -146,24 +150,24 @@ def merge_tables(found: Mapping[Index, Found]) -> tuple[dict[Index, npt.NDArray[
     n_objects
         Ids are 1 ... `n_objects`.
     """
-    ends = np.cumsum([block.n for block in found.values()])
-    starts = dict(zip(found, [0, *ends.tolist()], strict=False))
+    ends = np.cumsum(list(counts.values()))
+    starts = dict(zip(counts, [0, *ends.tolist()], strict=False))
     n = int(ends[-1]) if len(ends) else 0
     pairs = [np.zeros((2, 0), np.int64)]
-    for index, block in found.items():
+    for index in counts:
         for axis in range(len(index)):
             beyond = (*index[:axis], index[axis] + 1, *index[axis + 1 :])
-            if beyond in found:
-                a, b = _same(block.zones[f"{axis}-high"], found[beyond].zones[f"{axis}-low"])
+            if beyond in counts:
+                a, b = _same(zone(index, f"{axis}-high"), zone(beyond, f"{axis}-low"))
                 pairs.append(np.stack([a - 1 + starts[index], b - 1 + starts[beyond]]))
     a, b = np.concatenate(pairs, axis=1)
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(n, n))
     n_objects, ids = connected_components(graph, directed=False) if n else (0, np.zeros(0, int))
     tables = {
-        index: np.concatenate([[0], ids[starts[index] : starts[index] + block.n] + 1]).astype(
+        index: np.concatenate([[0], ids[starts[index] : starts[index] + n_found] + 1]).astype(
             np.int32
         )
-        for index, block in found.items()
+        for index, n_found in counts.items()
     }
     return tables, int(n_objects)
 

@@ -13,11 +13,13 @@ from .files import (
     stem,
 )
 from .ngff import create_zarr
+from .pyramid import add_pyramid, open_levels
 from .read import as_image, as_labels, read_image, read_label_image, read_labels
 from .tiff_writer import write_tiff
 
 __all__ = [
     "SUFFIXES",
+    "add_pyramid",
     "as_image",
     "as_labels",
     "check_writable",
@@ -25,6 +27,7 @@ __all__ = [
     "left_over",
     "list_images",
     "match_labels",
+    "open_levels",
     "read_image",
     "read_label_image",
     "read_labels",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,9 @@ def read_zarr(path: Path, axes: str = "", level: int = 0) -> Image:
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
         return _level_by_its_own_path(path, axes) or _bare(node, path, axes)
-    multiscales = _ome(node).get("multiscales")
-    if multiscales:
-        return _level(node, multiscales[0], path, axes, level)
+    found = multiscales(node)
+    if found:
+        return _level(node, found[0], path, axes, level)
     if isinstance(node.get("0"), zarr.Group):  # bioformats2raw: one group an image
         return read_zarr(path / "0", axes, level)
     arrays = sorted(name for name, _ in node.arrays())
@@ -39,6 +41,11 @@ def read_zarr(path: Path, axes: str = "", level: int = 0) -> Image:
             f"array, such as {path / (arrays or ['0'])[0]}."
         )
     return _bare(node[arrays[0]], path, axes)
+
+
+def multiscales(group: Any) -> list[Any]:
+    """What OME-NGFF metadata say of the images of a zarr group; nothing where there are none."""
+    return list(_ome(group).get("multiscales") or ())
 
 
 def _ome(group: Any) -> dict[str, Any]:
@@ -59,7 +66,7 @@ def _level_by_its_own_path(path: Path, axes: str) -> Image | None:
     if not is_zarr(path.absolute().parent):
         return None
     group = zarr.open(path.absolute().parent, mode="r")
-    for multiscale in _ome(group).get("multiscales", ()):
+    for multiscale in multiscales(group):
         paths = [d["path"] for d in multiscale["datasets"]]
         if path.name in paths:
             return _level(group, multiscale, path, axes, paths.index(path.name))
@@ -128,7 +135,7 @@ def create_zarr(
     translate: Mapping[str, float] | None = None,
     overwrite: bool = False,
 ) -> Any:
-    """Create an OME-NGFF 0.5 image (zarr 3) to write into.
+    """Create an OME-NGFF 0.5 image (zarr 3) to write into, all or nothing.
 
     Parameters
     ----------
@@ -141,9 +148,9 @@ def create_zarr(
     scale, units, translate
         Per axis letter, as in `Image`.
     chunks
-        Shape of a chunk, in pixels: by default planes of at most 512 x 512.
+        Shape of a chunk, in pixels, cut to that of the image: by default planes of 512 x 512.
     overwrite
-        Whether to replace what is at `path`.
+        Whether to replace what is at `path`. It is there until the new image is made.
 
     Returns
     -------
@@ -168,18 +175,31 @@ def create_zarr(
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already. Choose another name, or say --overwrite.")
     if chunks is None:
-        chunks = [min(512, n) if a in "YX" else 1 for a, n in zip(axes, shape, strict=True)]
-    group = zarr.open_group(path, mode="w", zarr_format=3)
-    array = group.create_array(
-        "0",
-        shape=tuple(shape),
-        dtype=dtype,
-        chunks=tuple(chunks),
-        fill_value=0,
-        dimension_names=list(axes.lower()),
-    )
-    group.attrs["ome"] = _metadata(path, axes, scale or {}, translate or {}, units or {})
-    return array
+        chunks = [512 if a in "YX" else 1 for a in axes]
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        group = zarr.open_group(partial, mode="w", zarr_format=3)
+        group.create_array(
+            "0",
+            shape=tuple(shape),
+            dtype=dtype,
+            chunks=tuple(map(min, chunks, shape)),
+            fill_value=0,
+            dimension_names=list(axes.lower()),
+        )
+        group.attrs["ome"] = _metadata(path, axes, scale or {}, translate or {}, units or {})
+        _remove(path)
+        partial.rename(path)
+    finally:
+        _remove(partial)
+    return zarr.open_array(path / "0", mode="r+")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _metadata(

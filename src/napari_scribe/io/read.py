@@ -44,7 +44,7 @@ def read_image(path: str | Path, axes: str = "", level: int = 0) -> Image:
     path = Path(path)
     kind = _kind(path)
     try:
-        return _read(path, kind, axes, level).selected(source=path)
+        return _read(path, kind, axes, level).selected(source=path, level=level)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # every library raises its own for a damaged file

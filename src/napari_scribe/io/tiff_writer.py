@@ -19,6 +19,7 @@ from .units import in_micrometers, symbol
 _TILE = 512
 _TILED_FROM = 2048
 _SMALL_BYTES = 2**28
+_READ_BYTES = 2**25
 
 
 def write_tiff(
@@ -38,7 +39,7 @@ def write_tiff(
     path
         File to write; folders above it are created.
     array
-        Pixels; a large lazy array is read tile by tile. Written along ``TCZYX``, RGB along
+        Pixels; a large lazy array is read part by part. Written along ``TCZYX``, RGB along
         ``TZYXC``. TIFF readers know no bool, float16 and 64-bit integers: these become uint8,
         float32 and 32-bit integers.
     axes
@@ -113,16 +114,32 @@ def _storable(image: Image, order: str) -> np.dtype[Any]:
 
 
 def _blocks(image: Image, order: str) -> Iterator[npt.NDArray[Any]]:
-    """Tiles in the order of the file, each along the axes of `order` that a page has."""
+    """Tiles in the order of the file, each along the axes of `order` that a page has.
+
+    They are read many at once, as a chunk of the array may hold many of them.
+    """
     page = [a for a in order if a in "YX" or (a == "C" and order[-1] == "C")]
+    kept = [a for a in image.axes if a in page]
     leading = [a for a in order if a not in page]
-    rows, columns = (range(0, image.length(a), _TILE) for a in "YX")
-    for index in itertools.product(*(range(image.length(a)) for a in leading), rows, columns):
-        at: dict[str, Any] = dict(zip(leading, index[:-2], strict=True))
-        at |= {a: slice(i, i + _TILE) for a, i in zip("YX", index[-2:], strict=True)}
+    height, width = _read_at_once(image, page)
+    starts = range(0, image.length("Y"), height), range(0, image.length("X"), width)
+    for index in itertools.product(*(range(image.length(a)) for a in leading), *starts):
+        *place, y, x = index
+        at: dict[str, Any] = dict(zip(leading, place, strict=True))
+        at |= {"Y": slice(y, y + height), "X": slice(x, x + width)}
         block = np.asarray(image.data[tuple(at.get(a, slice(None)) for a in image.axes)])
-        kept = [a for a in image.axes if a in page]
-        yield block.transpose([kept.index(a) for a in page])
+        block = block.transpose([kept.index(a) for a in page])
+        for row, column in itertools.product(*(range(0, n, _TILE) for n in block.shape[:2])):
+            yield block[row : row + _TILE, column : column + _TILE]
+        del block  # before the next is read
+
+
+def _read_at_once(image: Image, page: Sequence[str]) -> tuple[int, int]:
+    """Height and width of some rows of tiles, or of a part of one row where it is large."""
+    n_channels = image.n_channels if "C" in page else 1
+    tile_bytes = _TILE * _TILE * n_channels * image.dtype.itemsize
+    n_tiles, in_a_row = max(1, _READ_BYTES // tile_bytes), -(-image.length("X") // _TILE)
+    return max(1, n_tiles // in_a_row) * _TILE, min(n_tiles, in_a_row) * _TILE
 
 
 def _metadata(image: Image, order: str, is_rgb: bool, names: Sequence[str]) -> dict[str, Any]:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
-CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
-TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_Layer = Callable[..., nn.Module]
+CONVOLUTION: dict[int, _Layer] = {2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED: dict[int, _Layer] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
-def conv_norm_relu(dimensions: int, channels_in: int, channels_out: int, valid: bool) -> nn.Module:
-    """A 3-wide convolution, batch normalization and ReLU."""
+def conv_norm_relu(
+    kernel: Sequence[int], channels_in: int, channels_out: int, valid: bool
+) -> nn.Module:
+    """A convolution as wide as `kernel` along each axis, batch normalization and ReLU."""
+    padding = tuple(0 if valid else width // 2 for width in kernel)
     return nn.Sequential(
-        CONVOLUTION[dimensions](
-            channels_in, channels_out, 3, padding=0 if valid else 1, bias=False
-        ),
-        NORM[dimensions](channels_out),
+        CONVOLUTION[len(kernel)](channels_in, channels_out, kernel, padding=padding, bias=False),
+        NORM[len(kernel)](channels_out),
         nn.ReLU(inplace=True),
     )
 
@@ -28,23 +31,26 @@ def conv_norm_relu(dimensions: int, channels_in: int, channels_out: int, valid: 
 class DoubleConvolution(nn.Sequential):
     """Twice convolution, normalization and ReLU: one level of a U-Net."""
 
-    def __init__(self, dimensions: int, channels_in: int, channels_out: int, valid: bool) -> None:
+    def __init__(
+        self, kernel: Sequence[int], channels_in: int, channels_out: int, valid: bool
+    ) -> None:
         super().__init__(
-            conv_norm_relu(dimensions, channels_in, channels_out, valid),
-            conv_norm_relu(dimensions, channels_out, channels_out, valid),
+            conv_norm_relu(kernel, channels_in, channels_out, valid),
+            conv_norm_relu(kernel, channels_out, channels_out, valid),
         )
 
 
 class Join(nn.Module):
-    """Upsample the coarse features and put them beside the skipped ones (cropped where valid)."""
+    """Upsample the coarse features and put them beside the skipped ones, cropped alike."""
 
-    def __init__(self, dimensions: int, channels: int) -> None:
+    def __init__(self, factors: Sequence[int], channels: int) -> None:
         super().__init__()
-        self.up = TRANSPOSED[dimensions](2 * channels, channels, kernel_size=2, stride=2)
+        upsampling = TRANSPOSED[len(factors)]
+        self.up = upsampling(2 * channels, channels, kernel_size=factors, stride=factors)
 
-    def forward(self, coarse: Tensor, skipped: Tensor) -> Tensor:
-        """Join ``(N, 2C, *s)`` and ``(N, C, *t)`` to ``(N, 2C, *2s)``."""
-        up = cast(Tensor, self.up(coarse))
+    def forward(self, coarse: Tensor, skipped: Tensor, margin: Sequence[int]) -> Tensor:
+        """Join ``(N, 2C, *s)`` and ``(N, C, *t)``, a margin cropped off what was upsampled."""
+        up = crop(cast(Tensor, self.up(coarse)), margin)
         return torch.cat([crop_center(skipped, up.shape[2:]), up], dim=1)
 
 
@@ -57,6 +63,14 @@ def placed(network: Network, dimensions: int, device: torch.device | None = None
     """A network on a device, its weights laid out for speed."""
     layout = {"memory_format": memory_format(dimensions)}
     return network.to(device=device, **layout)  # type: ignore[call-overload, no-any-return]
+
+
+def crop(x: Tensor, margin: Sequence[int]) -> Tensor:
+    """Crop ``(N, C, *s)`` by a margin on either side of each axis."""
+    for axis, m in enumerate(margin, start=2):
+        if m:
+            x = x.narrow(axis, m, x.shape[axis] - 2 * m)
+    return x
 
 
 def crop_center(x: Tensor, shape: torch.Size) -> Tensor:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ..errors import InputError
 
@@ -38,6 +46,23 @@ class UNet(_Part):
         title="Padding",
         description="same: convolutions keep the size; valid: they shrink it, as in the paper.",
     )
+    flat_levels: int = Field(
+        0,
+        ge=0,
+        le=5,
+        title="Flat levels",
+        description="For thick slices in 3D: how often the image is halved within its slices only, "
+        "before it is in Z, too. 1 where slices are about 2 pixels apart, 2 for 4; in 2D unused.",
+    )
+
+    @field_validator("flat_levels")
+    @classmethod
+    def _levels_there_are(cls, flat_levels: int, others: ValidationInfo) -> int:
+        if others.data.get("dimensions") == 2:
+            return 0  # so that the same networks have the same recipe
+        if flat_levels > (depth := others.data.get("depth", flat_levels)):
+            raise ValueError(f"at most the depth, which is {depth}")
+        return flat_levels
 
 
 class ObjectsTarget(_Part):
@@ -148,16 +173,26 @@ class Training(_Part):
 class Tiling(_Part):
     """How a model is run over an image."""
 
-    tile: int = _pixels(512, "Tile", "Side of what a tile keeps; the halo comes on top.", ge=1)
-    batch: int = Field(1, ge=1, le=256, title="Batch", description="Tiles per forward pass.")
+    tile: int = _pixels(
+        0,
+        "Tile",
+        "Side of what a tile keeps; the halo comes on top. 0: chosen for the machine.",
+        ge=0,
+    )
+    batch: int = Field(
+        0,
+        ge=0,
+        le=256,
+        title="Batch",
+        description="Tiles per forward pass. 0: chosen for the machine.",
+    )
 
 
 VOLUME_DEFAULTS = {
     "network": {"depth": 2},
     "training": {"patch": 48, "batch": 1},
-    "tiling": {"tile": 96},
 }
-"""What differs in 3D, where nothing else is asked for."""
+"""What differs in 3D, where nothing else is asked for; sides shrink in Z with flat levels."""
 
 
 class Recipe(_Part):
@@ -197,6 +232,11 @@ class Recipe(_Part):
             if isinstance(target, dict):
                 values["target"] = {**target, "kind": task}
         return values
+
+    @property
+    def tile(self) -> int:
+        """Side of what a tile keeps, in pixels, where nothing is known of the machine."""
+        return self.tiling.tile or (512 if self.network.dimensions == 2 else 96)
 
     @property
     def task(self) -> Literal["objects", "classes"]:

@@ -44,8 +44,12 @@ class ClassesCoder:
         return Encoded(values, known[np.newaxis].astype(np.float32), held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
-        """The most probable class of each pixel, under the value it was painted with."""
-        index = np.argmax(prediction["classes"], axis=0)
+        """The most probable class of each pixel, under the value it was painted with.
+
+        Where the prediction has one channel, it is the index of that class.
+        """
+        classes = prediction["classes"]
+        index = np.argmax(classes, axis=0) if len(classes) > 1 else classes[0].astype(np.intp)
         values: Labels = np.asarray(self.painted, dtype=np.int32) - self.offset
         return np.asarray(values[index])
 

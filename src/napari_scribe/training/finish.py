@@ -15,7 +15,8 @@ from scipy import ndimage
 
 from ..device import precision
 from ..image import Image
-from ..inference.engine import Predictor, predict_window, tile_reader
+from ..inference.engine import Predictor, predict_window
+from ..inference.reading import tile_reader
 from ..inference.tiles import Tile
 from ..model import Model
 from ..networks import UNet
@@ -109,7 +110,7 @@ def _predict(
     def n_painted(tile: Tile) -> int:
         return int(np.count_nonzero(paint[tile.keep] > 1))
 
-    side = setup.recipe.tiling.tile
+    side = setup.recipe.tile
     return predict_window(predictor, read, window, side, n_painted, enough)
 
 

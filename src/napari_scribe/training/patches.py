@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..networks import Geometry
+from ..networks import Geometry, sides
 from ..recipe import Augmentation, Recipe
 from .augment import change_intensity, warp_fields
 from .regions import VALIDATION_PATCHES, Layout, Region
@@ -34,7 +34,7 @@ class PatchSampler:
     recipe
         Patch and batch size, augmentation, balance.
     geometry
-        Of the network: which sizes go in and come out.
+        Of the network, per axis: which sizes go in and come out.
     layout
         Of the regions.
     generator
@@ -45,7 +45,7 @@ class PatchSampler:
         self,
         regions: Sequence[Region],
         recipe: Recipe,
-        geometry: Geometry,
+        geometry: Sequence[Geometry],
         layout: Layout,
         generator: torch.Generator,
     ) -> None:
@@ -59,19 +59,18 @@ class PatchSampler:
     def draw(self) -> Batch:
         """The next batch."""
         training = self.recipe.training
-        size, margin = patch_size(training.patch, self.geometry)
-        shape = (size,) * self.recipe.network.dimensions
+        shape, margin = patch_shape(training.patch, self.geometry)
         augmentation = self.recipe.augmentation
         patches = []
         for offset in warp_fields(training.batch, shape, augmentation, self.generator):
-            region, centre = self._place(training.patch)
+            region, centre = self._place()
             places = (offset + centre).to(region.smooth.device)
             patches.append(self.layout.cut(region.smooth, region.exact, places, margin))
         pixels, values, weights = (torch.stack(part) for part in zip(*patches, strict=True))
         changed = change_intensity(pixels, augmentation, self.generator)
         return Batch(changed, values, self._balanced(values, weights))
 
-    def _place(self, patch: int) -> tuple[Region, Tensor]:
+    def _place(self) -> tuple[Region, Tensor]:
         """A painted pixel, each kind of paint as often as the others, and a jitter around it."""
         kind = self.kinds[self._integer(len(self.kinds))]
         regions = self.by_kind[kind]
@@ -79,7 +78,8 @@ class PatchSampler:
         places = region.places[kind]
         place = places[self._integer(len(places))]
         jitter = torch.rand(place.shape, generator=self.generator) - 0.5
-        return region, place + jitter * (patch / 2)
+        reach = torch.tensor(sides(self.recipe.training.patch, self.geometry)) / 2
+        return region, place + jitter * reach
 
     def _integer(self, below: int) -> int:
         return int(torch.randint(0, below, (1,), generator=self.generator))
@@ -112,14 +112,18 @@ def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> di
     return factors
 
 
-def patch_size(patch: int, geometry: Geometry) -> tuple[int, int]:
-    """Side of what goes into the network for a patch, and what it loses on either side.
+def patch_shape(
+    patch: int, geometry: Sequence[Geometry]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape of what goes into the network for a patch, and what each axis loses on either side.
 
     It is never so small that one pixel is left on the coarsest level: that has no variance.
     """
-    if geometry.valid:
-        return geometry.input_size(patch), geometry.shrinkage
-    return max(2, -(-patch // geometry.stride)) * geometry.stride, 0
+    shape = tuple(
+        g.input_size(side) if g.valid else max(2, -(-side // g.stride)) * g.stride
+        for side, g in zip(sides(patch, geometry), geometry, strict=True)
+    )
+    return shape, tuple(g.shrinkage for g in geometry)
 
 
 def held_paint_is_telling(regions: Sequence[Region], task: str) -> bool:
@@ -133,19 +137,18 @@ def held_paint_is_telling(regions: Sequence[Region], task: str) -> bool:
 
 
 def validation_batches(
-    regions: Sequence[Region], recipe: Recipe, geometry: Geometry, layout: Layout
+    regions: Sequence[Region], recipe: Recipe, geometry: Sequence[Geometry], layout: Layout
 ) -> list[Batch]:
     """Fixed patches, not augmented, around held-out paint; the same ones each time."""
     found = [(r, centre) for r in regions if r.held_exact is not None for centre in r.held_places]
     chosen = np.linspace(0, len(found) - 1, min(len(found), VALIDATION_PATCHES)).astype(int)
-    size, margin = patch_size(recipe.training.patch, geometry)
-    shape = (size,) * recipe.network.dimensions
+    shape, margin = patch_shape(recipe.training.patch, geometry)
+    half_pixels = (torch.tensor(shape) - 1) / 2 % 1  # so that every place is a pixel
     offset = warp_fields(1, shape, STILL, torch.Generator().manual_seed(0))[0]
     patches = []
     for region, centre in (found[i] for i in chosen):
         assert region.held_exact is not None
-        middle = centre.round() + (size - 1) / 2 % 1  # so that every place is a pixel
-        places = (offset + middle).to(region.smooth.device)
+        places = (offset + centre.round() + half_pixels).to(region.smooth.device)
         patches.append(layout.cut(region.smooth, region.held_exact, places, margin))
     n = recipe.training.batch
     groups = [patches[i : i + n] for i in range(0, len(patches), n)]

@@ -112,10 +112,10 @@ class Layout:
         return [i for i in range(len(self.heads)) if i not in self.exact]
 
     def cut(
-        self, smooth: Tensor, exact: Tensor, places: Tensor, margin: int
+        self, smooth: Tensor, exact: Tensor, places: Tensor, margin: Sequence[int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Pixels of a patch, and targets and weights within a margin, from a region's tensors."""
-        inner = tuple(slice(margin, n - margin) for n in places.shape[:-1])
+        inner = tuple(slice(m, n - m) for m, n in zip(margin, places.shape[:-1], strict=True))
         sampled = sample_at(smooth, places, "bilinear", "reflection")
         kept = sample_at(exact, places[inner], "nearest", "zeros")
         known = [*self.smooth, *self.exact]

@@ -16,7 +16,8 @@ import torch
 from ..device import precision
 from ..errors import InputError
 from ..image import Frame, Image
-from ..inference.engine import Predictor, predict_window, tile_reader
+from ..inference.engine import Predictor, predict_window
+from ..inference.reading import tile_reader
 from ..model import Model, build_network
 from ..networks.blocks import placed
 from ..progress import Job
@@ -411,6 +412,6 @@ def _predict(
         setup.statistics[index],
         setup.recipe.network.dimensions,
     )
-    answer = predict_window(predictor, read, window, setup.recipe.tiling.tile)
+    answer = predict_window(predictor, read, window, setup.recipe.tile)
     probability = answer[coder.heads[0].name]
     return Preview(index, frame, window, coder.decode(answer, {}), probability)

@@ -1,0 +1,36 @@
+"""The commands: as thin as a dock. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import typer
+
+from ..errors import InputError
+from .evaluate import demo, evaluate, info
+from .options import INTERRUPTED
+from .segment import seam_test, segment
+from .train import train
+
+app = typer.Typer(
+    name="napari-scribe",
+    help="Paint a few strokes, get a U-Net: train, segment and evaluate without a viewer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (demo, train, segment, evaluate, seam_test, info):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; bad input ends with one line and status 2, a failure midway with 1."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        raise SystemExit(INTERRUPTED) from None
+    except (OSError, MemoryError, RuntimeError) as error:
+        typer.echo(f"Failed midway: {error}", err=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,65 @@
+"""What commands share: options, and what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..image import Image
+
+INTERRUPTED = 130
+Images = Annotated[list[Path], typer.Argument(help="Images (TIFF, zarr, PNG, NPY) or a folder.")]
+Device = Annotated[
+    str | None, typer.Option(help="cuda, mps or cpu. Default: the best there is.", metavar="NAME")
+]
+Axes = Annotated[
+    str, typer.Option(help="A letter of TCZYX per axis of the images. Default: as found.")
+]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe as JSON.")]
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A recipe value, such as network.width=32.", metavar="KEY=VALUE"),
+]
+Level = Annotated[int, typer.Option(help="Level of a pyramid: 0 is the full resolution.", min=0)]
+Channels = Annotated[
+    str, typer.Option(help="Channels to use, as 0,2. Default: all, or the model's.", metavar="LIST")
+]
+
+
+def numbers(channels: str) -> list[int] | None:
+    """Channels as written, 0,2; None where nothing is."""
+    try:
+        return [int(part) for part in channels.split(",")] if channels else None
+    except ValueError:
+        raise InputError(f"--channels {channels}: write numbers from 0, such as 0,2.") from None
+
+
+def expand(paths: Sequence[Path]) -> list[Path]:
+    """Images, and all that folders hold."""
+    from ..io import list_images
+
+    return [image for path in paths for image in list_images(path)]
+
+
+def open_image(path: str | Path, axes: str, level: int = 0) -> Image:
+    """An image with the axes that were named."""
+    from ..io import read_image
+
+    return read_image(path, axes, level)
+
+
+def changes(values: list[str] | None) -> dict[str, Any]:
+    """What --set says, by key."""
+    changes = {}
+    for pair in values or []:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--set {pair}: write it as KEY=VALUE, such as network.width=32.")
+        changes[key.strip()] = value.strip()
+    return changes

@@ -1,0 +1,267 @@
+"""The same parts on many processes or machines, by dask.distributed.
+
+Each worker opens image and model once, runs tiles and finds objects, and writes them to the folder
+that all share; nothing large goes through the scheduler. A worker that dies costs what it was at.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..device import all_like, pick_device
+from ..errors import InputError
+from ..image import Image
+from ..io import read_image
+from .frame import FrameWork
+from .ladder import Ladder
+from .run import Work
+from .sinks import Folder
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from .execute import Execution
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the work goes.
+
+    Parameters
+    ----------
+    workers
+        So many processes on this machine; or
+    scheduler
+        address of a dask scheduler, as ``tcp://host:8786``.
+
+    Raises
+    ------
+    InputError
+        If dask.distributed is not installed.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            import distributed  # noqa: F401
+        except ImportError as error:
+            raise InputError(
+                "More workers need dask.distributed: pip install 'napari-scribe[cluster]'."
+            ) from error
+
+    @contextmanager
+    def client(self) -> Generator[Client, None, None]:
+        """Connect to the scheduler, or start workers that end with it.
+
+        Raises
+        ------
+        InputError
+            If the scheduler does not answer.
+        """
+        from distributed import Client, LocalCluster
+
+        if self.scheduler is not None:
+            try:
+                client = Client(self.scheduler, timeout="20s")
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    f"No dask scheduler answers at {self.scheduler}: check the address."
+                ) from error
+            with client:
+                yield client
+            return
+        # dask's own limit of memory would stop workers for what torch holds on to.
+        options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+        with LocalCluster(n_workers=self.workers, **options) as local, Client(local) as client:
+            yield client
+
+    @property
+    def threads(self) -> int | None:
+        """Of torch, in each worker; what the worker has by its own setting when None."""
+        if self.workers is None:
+            return None
+        return max(1, (os.cpu_count() or 1) // self.workers)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """All that a worker needs to take part.
+
+    Parameters
+    ----------
+    execution
+        As in the process that leads, without what belongs to that process.
+    folder, identity
+        Of the sink.
+    decided
+        By the process that leads.
+    device
+        As the user named it.
+    threads
+        Of torch.
+    """
+
+    execution: Execution
+    folder: Path
+    identity: str
+    decided: dict[str, Any]
+    device: str | None
+    threads: int | None
+
+
+def on_workers(
+    cluster: Cluster, execution: Execution, decided: dict[str, Any], ladder: list[str]
+) -> Work:
+    """Work on a cluster; what its ladders had to do is added to `ladder`."""
+    assert isinstance(execution.sink, Folder)
+    source = replace(execution.source, image=_portable(execution.source.image))
+    plain = replace(execution, source=source, sink=None, presence=None, cluster=None)
+    sink = execution.sink
+    ticket = Ticket(
+        plain, sink.path, sink.identity, decided, execution.device_name, cluster.threads
+    )
+
+    def work(frames: Sequence[FrameWork]) -> Generator[tuple[int, int], None, None]:
+        from distributed import as_completed
+
+        with cluster.client() as client:
+            shared = client.scatter(ticket, broadcast=True)
+            known = [0] * len(frames)
+            futures = _submitted(client, shared, frames)
+            for future in as_completed(list(futures)):
+                i, n = futures.pop(future)
+                ladder.extend(word for word in future.result() if word not in ladder)
+                known[i] += n
+                yield i, known[i]
+                if not any(j == i for j, _ in futures.values()):
+                    sink.journal.look_again()
+                    if frames[i].is_whole:
+                        frames[i].close()
+
+    return work
+
+
+def _submitted(client: Client, ticket: Any, frames: Sequence[FrameWork]) -> dict[Any, Any]:
+    """One task for the tiles of each block, and one for its objects once all its tiles are done.
+
+    Returns
+    -------
+    futures
+        Each with the number of its frame, and how many parts it does.
+    """
+    futures: dict[Any, tuple[int, int]] = {}
+    for i, frame in enumerate(frames):
+        parts = frame.parts
+        of_tile: dict[int, Any] = {}
+        for unit in range(parts.n_units):
+            mine = parts.numbers_for({unit})
+            todo = [t for t in mine if not frame.is_predicted(parts.tiles[t])]
+            if todo and not frame.is_whole:
+                future = client.submit(_predict, ticket, i, todo, pure=False)
+                futures[future] = (i, len(todo))
+                of_tile |= dict.fromkeys(todo, future)
+        for n, block in enumerate(parts.blocks):
+            if not frame.is_found(block):
+                after = {of_tile[t] for t in parts.tiles_of[block.index] if t in of_tile}
+                future = client.submit(_find, ticket, i, n, list(after), pure=False)
+                futures[future] = (i, 1)
+    return futures
+
+
+class _Hands:
+    """What a worker keeps open between tasks."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        if ticket.threads is not None:
+            torch.set_num_threads(ticket.threads)
+        self.lock = threading.Lock()
+        execution = replace(
+            ticket.execution,
+            sink=Folder(ticket.folder, ticket.identity),
+            device=_device(ticket.device),
+        )
+        run = execution.run_for(ticket.decided)
+        self.words: list[str] = []
+        self.ladder: Ladder = execution.ladder_for(ticket.decided, self.words)
+        self.frames = run.frames(*run.arrays())
+
+
+_hands: dict[tuple[Path, str], _Hands] = {}
+_opening = threading.Lock()
+
+
+def _opened(ticket: Ticket) -> _Hands:
+    with _opening:
+        key = ticket.folder, ticket.identity
+        if key not in _hands:
+            _hands.clear()  # the run before is over
+            _hands[key] = _Hands(ticket)
+        return _hands[key]
+
+
+def _predict(ticket: Ticket, frame: int, tiles: Sequence[int]) -> list[str]:
+    """Run the network over tiles; in a worker."""
+    hands = _opened(ticket)
+    with hands.lock:
+        work = hands.frames[frame]
+        chosen = [work.parts.tiles[i] for i in tiles]
+        for _ in hands.ladder.predict(chosen, work.source.reader(work.frame), work.keep_answer):
+            pass
+        return hands.words
+
+
+def _find(ticket: Ticket, frame: int, block: int, _after: Sequence[Any]) -> list[str]:
+    """Find the objects of a block; in a worker."""
+    hands = _opened(ticket)
+    with hands.lock:
+        work = hands.frames[frame]
+        work.find_objects(work.parts.blocks[block])
+        return hands.words
+
+
+def _device(name: str | None) -> torch.device:
+    """The worker's device: of several cuda cards on a machine, each worker takes another."""
+    from distributed import get_worker
+
+    device = pick_device(name)
+    number = get_worker().name
+    if isinstance(number, int) and len(cards := all_like(device)) > 1:
+        return cards[number % len(cards)]
+    return device
+
+
+@dataclass(frozen=True)
+class _OnDisk:
+    """Stands in for pixels that each worker opens by itself."""
+
+    path: Path
+    axes: str
+    level: int
+    shape: tuple[int, ...]
+    dtype: Any
+
+    def __reduce__(self) -> Any:
+        return _pixels, (self.path, self.axes, self.level)
+
+
+def _pixels(path: Path, axes: str, level: int) -> Any:
+    return read_image(path, axes, level).data
+
+
+def _portable(image: Image) -> Image:
+    """An image that can be sent to a worker: its place on disk, or its pixels where it has none."""
+    if image.source is None:
+        return image
+    path = image.source.absolute()
+    pixels = _OnDisk(path, image.axes, image.level, image.shape, image.dtype)
+    return image.selected(data=pixels, source=path)

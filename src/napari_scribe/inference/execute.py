@@ -1,0 +1,159 @@
+"""How a segmentation is carried out: what is decided once, where it runs, in how much memory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..device import all_like, precision
+from ..errors import InputError
+from .cluster import Cluster, on_workers
+from .engine import Predict, Predictor
+from .frame import Parts
+from .ladder import Ladder
+from .presence import Presence
+from .quick import smallest_halo
+from .run import Run, SegmentJob, SegmentStep, Work, here
+from .sinks import Folder
+from .source import Source
+from .stitch import MARGIN, SIDE, plan_blocks
+from .tiles import plan_tiles
+from .tuning import choose_batch, choose_tile, n_descents
+
+
+@dataclass
+class Execution:
+    """The body of a `SegmentJob`; see `segment` for what the fields mean."""
+
+    source: Source
+    sink: Any  # Memory or Folder
+    out: Path | None
+    made_by: str
+    device: torch.device
+    device_name: str | None
+    presence: Presence | None
+    tile: int | None
+    batch: int | None
+    is_quick: bool
+    keep_probability: bool
+    part: tuple[int, int] | None
+    cluster: Cluster | None
+
+    def __call__(self, job: SegmentJob) -> Generator[SegmentStep, None, Any]:
+        """Decide, then run; the result is the labels."""
+        try:
+            decided = self.sink.begin(self._decide)
+            job.note = f"{job.note} {decided['note']}".strip()
+            return (yield from self.run_for(decided)(job, self._work(job, decided)))
+        except (GeneratorExit, InputError):
+            if isinstance(self.sink, Folder) and self.sink.is_new:
+                self.sink.remove()
+            raise
+        finally:
+            self._leave()
+
+    @property
+    def _is_reduced(self) -> bool:
+        return self.source.model.coder.is_pixelwise and not self.keep_probability
+
+    def _decide(self) -> dict[str, Any]:
+        """What does not change within a run, however often it is broken off."""
+        dtype = precision(self.device)
+        halo, note = None, ""
+        if self.is_quick and not self.source.statistics.flat.all():
+            found = smallest_halo(self._predictor(self.device, dtype, reduce=False), self.source)
+            halo, note = found.halo, found.in_words()
+        tile = self.tile or choose_tile(self.source, self.device, dtype, halo)
+        return {
+            "precision": str(dtype).removeprefix("torch."),
+            "tile": tile,
+            "halo": halo,
+            "note": note,
+        }
+
+    def _work(self, job: SegmentJob, decided: dict[str, Any]) -> Work:
+        if self.cluster is not None:
+            self._note_presence(0)
+            return on_workers(self.cluster, self, decided, job.ladder)
+        ladder = self.ladder_for(decided, job.ladder)
+        self._note_presence(ladder.descended)
+        return here(ladder, self._is_mine)
+
+    def run_for(self, decided: dict[str, Any]) -> Run:
+        """The whole run, with what was decided."""
+        source, n = self.source, self.source.model.dimensions
+        shape, geometry = source.frame_shape, source.model.network.geometry
+        tiles = plan_tiles(shape, decided["tile"], geometry, decided["halo"])
+        is_pixelwise = source.model.coder.is_pixelwise
+        blocks = [] if is_pixelwise else plan_blocks(shape, SIDE[n], MARGIN[n])
+        parts = Parts(tuple(tiles), tuple(blocks))
+        self._n_units = len(source.frames()) * parts.n_units
+        return Run(
+            source,
+            parts,
+            self.sink,
+            self.out,
+            self.keep_probability,
+            self.made_by,
+            is_shared=self.part is not None,
+        )
+
+    def _is_mine(self, unit: int) -> bool:
+        """Whether a unit of work, counted over all frames, belongs to this process."""
+        return self.part is None or unit * self.part[1] // self._n_units == self.part[0] - 1
+
+    def ladder_for(self, decided: dict[str, Any], words: list[str]) -> Ladder:
+        """The network, and how much it is given at once; what that comes to is added to `words`."""
+        dtype = getattr(torch, decided["precision"])
+        geometry = self.source.model.network.geometry
+        tiles = plan_tiles(self.source.frame_shape, decided["tile"], geometry, decided["halo"])
+        batch = self.batch or choose_batch(self.source, tiles[0], self.device, dtype)
+        descended = n_descents(self.source, tiles[0], batch, self.device, dtype)
+        if self.presence is not None and self.presence.killed_on is not None:
+            descended = max(descended, self.presence.killed_on + 1)
+
+        def predictors(kind: str) -> Sequence[Predict]:
+            if self.source.statistics.flat.all():
+                return [self._blank]
+            devices = all_like(self.device) if kind == self.device.type else [torch.device(kind)]
+            return [self._predictor(device, dtype, self._is_reduced) for device in devices]
+
+        def told(n: int, word: str) -> None:
+            words.append(word)
+            self._note_presence(n)
+
+        ladder = Ladder(batch, self.device.type, predictors, geometry, descended, told)
+        if ladder.descended:
+            why = "Memory is short" if self.presence is None else "Memory is short, or was before"
+            words.append(f"{why}: began with {ladder.rung.in_words()}.")
+        return ladder
+
+    def _predictor(self, device: torch.device, dtype: torch.dtype, reduce: bool) -> Predictor:
+        model = self.source.model
+        return Predictor(model.network, model.coder.heads, device, dtype, reduce)
+
+    def _blank(self, batch: Tensor, margin: Sequence[int] | None = None) -> Tensor:
+        """What stands in for the network where there is nothing to see."""
+        model = self.source.model
+        channels = 1 if self._is_reduced else sum(head.channels for head in model.coder.heads)
+        margins = margin or [0] * model.dimensions
+        shape = [
+            g.output_size(n) - 2 * m
+            for g, n, m in zip(model.network.geometry, batch.shape[2:], margins, strict=True)
+        ]
+        return torch.zeros(len(batch), channels, *shape)
+
+    def _note_presence(self, rung: int) -> None:
+        if self.presence is not None:
+            self.presence.note(rung)
+
+    def _leave(self) -> None:
+        if isinstance(self.sink, Folder) and self.sink.path.exists():
+            self.sink.journal.sync()
+        if self.presence is not None:
+            self.presence.leave()

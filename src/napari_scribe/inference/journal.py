@@ -1,0 +1,99 @@
+"""Which parts of a run are done: append-only logs that many processes may add to.
+
+Each process writes a log of its own, so that nobody tears another's line. A log begins with the
+boot of the machine; ``#on disk`` says that everything before it has reached the disk. After a power
+cut only that counts: what was written later may be lost.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+ON_DISK = "#on disk"
+SYNC_EVERY = 10.0
+"""Seconds between waits for the disk."""
+
+
+class Journal:
+    """Names of parts, each with the keys that are done.
+
+    Parameters
+    ----------
+    folder
+        Where the logs are: ``NAME.PROCESS.log``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._done: dict[str, set[str]] = {}
+        self._own: set[Path] = set()
+        self._synced = time.monotonic()
+
+    def is_done(self, name: str, key: str) -> bool:
+        """Whether a part was recorded, by whomever."""
+        if name not in self._done:
+            logs = (self.folder / name).parent.glob(f"{Path(name).name}.*.log")
+            self._done[name] = {key for log in logs for key in _read(log)}
+        return key in self._done[name]
+
+    def look_again(self) -> None:
+        """Forget what was read: others may have gone on."""
+        self._done.clear()
+
+    def record(self, name: str, key: str) -> None:
+        """Add a part that has been written."""
+        self.is_done(name, key)
+        self._done[name].add(key)
+        log = self.folder / f"{name}.{_PROCESS}.log"
+        if log not in self._own:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._own.add(log)
+            _append(log, f"{_boot()}\n")
+        _append(log, f"{key}\n")
+        if time.monotonic() - self._synced > SYNC_EVERY:
+            self.sync()
+
+    def forget(self, name: str) -> None:
+        """Drop the logs of all names that begin so."""
+        self._done = {k: v for k, v in self._done.items() if not k.startswith(name)}
+        gone = self.folder / name
+        self._own = {log for log in self._own if gone not in (log, *log.parents)}
+
+    def sync(self) -> None:
+        """Wait until everything is on disk, and note it."""
+        if hasattr(os, "sync"):
+            os.sync()
+        for log in self._own:
+            _append(log, f"{ON_DISK}\n")
+        self._synced = time.monotonic()
+
+
+_PROCESS = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() % 10**9}"
+
+
+def _boot() -> str:
+    """Names this machine since it was switched on."""
+    return f"{socket.gethostname()} {psutil.boot_time():.0f}"
+
+
+def _append(log: Path, text: str) -> None:
+    with log.open("a") as file:
+        file.write(text)
+
+
+def _read(log: Path) -> list[str]:
+    """Keys that are sure to have been written."""
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = log.read_text().split("\n")[:-1]  # the last may be torn
+    boot, keys = lines[:1], lines[1:]
+    if boot != [_boot()]:
+        ends = [i for i, key in enumerate(keys) if key == ON_DISK]
+        keys = keys[: ends[-1]] if ends else []
+    return [key for key in keys if key != ON_DISK]

@@ -1,0 +1,165 @@
+"""What is looked at, and by which model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..image import Frame, Image
+from ..model import Model, as_tuple
+from ..normalization import Statistics
+from .reading import Read, tile_reader
+from .tiles import Tile
+
+Region = dict[str, slice]
+"""Axis letter -> pixels of the image along it, for each of its axes but C."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A part of an image, and a model for it. What lies beyond the part is seen, but not answered.
+
+    Parameters
+    ----------
+    model, image
+        A model and an image that fits it.
+    channels
+        Those of the image that the model is given.
+    statistics
+        Of these channels, in the whole image.
+    region
+        What is answered.
+    """
+
+    model: Model
+    image: Image
+    channels: tuple[int, ...]
+    statistics: Statistics
+    region: Region
+
+    @cached_property
+    def spatial(self) -> str:
+        """Axes of a frame: ``YX`` or ``ZYX``."""
+        return self.image.spatial_axes(self.model.dimensions)
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Of each frame, in pixels."""
+        return tuple(_length(self.region[a]) for a in self.spatial)
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Of the answer, along the image's label axes."""
+        return tuple(_length(self.region[a]) for a in self.image.label_axes())
+
+    def frames(self) -> list[Frame]:
+        """Every frame of the region, in the order of T, then Z."""
+        return [
+            frame
+            for frame in self.image.frames(self.model.dimensions)
+            if all(self.region[a].start <= i < self.region[a].stop for a, i in frame)
+        ]
+
+    def at(self, frame: Frame, window: Sequence[slice]) -> tuple[int | slice, ...]:
+        """Where a window of a frame lies in the answer."""
+        parts, place = iter(window), dict(frame)
+        return tuple(
+            place[a] - self.region[a].start if a in place else next(parts)
+            for a in self.image.label_axes()
+        )
+
+    def reader(self, frame: Frame) -> Read:
+        """How tiles of a frame are read; they are counted from where the region begins."""
+        origin = [self.region[a].start for a in self.spatial]
+        read = tile_reader(self.image, frame, self.channels, self.statistics, self.model.dimensions)
+
+        def read_shifted(tile: Tile) -> npt.NDArray[np.float32]:
+            return read(tile.shifted(origin))
+
+        return read_shifted
+
+    @property
+    def translate(self) -> dict[str, float]:
+        """Where the first pixel of the answer lies, per axis letter."""
+        image = self.image
+        return {
+            a: image.translate.get(a, 0.0) + s.start * image.scale.get(a, 1.0)
+            for a, s in self.region.items()
+        }
+
+
+def source_of(
+    model: Model,
+    image: Image,
+    channels: Sequence[int] | None,
+    region: Mapping[str, slice] | None,
+) -> Source:
+    """What a model is run over; the image is measured.
+
+    Raises
+    ------
+    InputError
+        If the model does not fit the image, or there is no such channel or region.
+    """
+    spatial = image.spatial_axes(model.dimensions)
+    chosen = _channels(model, image, channels)
+    strides = {a: g.stride for a, g in zip(spatial, model.network.geometry, strict=True)}
+    taken = region_of(image, region, strides)
+    return Source(model, image, chosen, model.normalization.measure(image, chosen), taken)
+
+
+def _channels(model: Model, image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
+    """Channels of the image for the model, in the model's order."""
+    if channels is None:
+        return model.channels_for(image)
+    chosen = as_tuple(channels, image)
+    if len(chosen) != len(model.channels):
+        raise InputError(
+            f"{len(chosen)} channels of {image.name} were chosen: {list(chosen)}. This model sees "
+            f"{len(model.channels)}: choose one for each."
+        )
+    return chosen
+
+
+def region_of(
+    image: Image, wanted: Mapping[str, slice] | None, strides: Mapping[str, int]
+) -> Region:
+    """What is answered, of an image, where so much is wanted.
+
+    Parameters
+    ----------
+    wanted
+        Per axis letter, in pixels; all of the others.
+    strides
+        Of the network, per spatial axis: starts are put on multiples of it, so that what is found
+        is the same as in a run over all.
+
+    Raises
+    ------
+    InputError
+        If an axis is not the image's, or nothing of it is wanted.
+    """
+    region = {}
+    wanted = wanted or {}
+    if unknown := set(wanted) - set(image.label_axes()):
+        raise InputError(
+            f"{image.name} has no axis {', '.join(sorted(unknown))} to take a part of."
+        )
+    for axis in image.label_axes():
+        n, stride = image.length(axis), strides.get(axis, 1)
+        start, stop, step = wanted.get(axis, slice(None)).indices(n)
+        if step != 1 or stop <= start:
+            raise InputError(
+                f"Nothing of {image.name} lies in {start} to {stop} along {axis}, which has {n} px."
+            )
+        region[axis] = slice(start // stride * stride, stop)
+    return region
+
+
+def _length(part: slice) -> int:
+    return int(part.stop - part.start)

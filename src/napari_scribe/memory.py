@@ -1,0 +1,126 @@
+"""How much memory is left, and whether an error says that there was too little."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def free_bytes(device: torch.device | str) -> int:
+    """How much more memory this process can have on a device.
+
+    Parameters
+    ----------
+    device
+        A cuda device, whose own memory counts; for all others that of the machine does, within
+        what a container, a batch system or ``ulimit -v`` leaves of it.
+    """
+    if str(device).startswith("cuda"):
+        return _free_on_cuda(device)
+    import psutil
+
+    room = [int(psutil.virtual_memory().available), *_group_room(), *_address_room()]
+    return max(0, min(room))
+
+
+def _free_on_cuda(device: torch.device | str) -> int:
+    """What the driver has left, and what torch holds of it without using it."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free) + int(kept)
+
+
+_VERSION_1 = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"
+_VERSION_2 = "memory.max", "memory.current", ""
+"""Files of a control group with its limit and its use, and what its totals begin with."""
+
+
+def _group_room(root: Path = Path("/")) -> Iterator[int]:
+    """What is left in each of Linux' control groups that this process is in and that has a limit.
+
+    A group's own limit binds, and so do those of the groups above it. Inside a container the path
+    may be the one outside: of that only the top is there, and it is the container's.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    mount = root / "sys/fs/cgroup"
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            folder, files = mount / "memory", _VERSION_1
+        elif not controllers:
+            folder, files = mount, _VERSION_2
+        else:
+            continue
+        names = PurePosixPath(path).parts[1:]
+        for depth in range(len(names) + 1):
+            room = _room_in(folder.joinpath(*names[:depth]), *files)
+            if room is not None:
+                yield room
+
+
+def _room_in(group: Path, limit: str, use: str, total: str) -> int | None:
+    """Limit minus use; None without a limit. Cached files count as free: the kernel drops them."""
+    try:
+        room = int((group / limit).read_text()) - int((group / use).read_text())
+        lines = (group / "memory.stat").read_text().splitlines()
+    except (OSError, ValueError):  # no such group, or the limit is the word "max"
+        return None
+    kept = dict(line.split(maxsplit=1) for line in lines)
+    return room + sum(int(kept.get(f"{total}{name}_file", 0)) for name in ("active", "inactive"))
+
+
+def _address_room() -> Iterator[int]:
+    """What the process may still map, where that is limited (``ulimit -v``, batch systems)."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        import psutil
+
+        yield limit - int(psutil.Process().memory_info().vms)
+
+
+_TEXTS = (
+    "can't allocate memory",  # torch on the CPU
+    "not enough memory",  # the same on Windows
+    "out of memory",  # CUDA and MPS
+    "alloc_failed",  # cuBLAS, cuDNN
+    "allocation_failed",
+    "bad_alloc",
+    "could not create a memory object",  # oneDNN, which computes on the CPU
+    "could not create a primitive",
+    "could not execute a primitive",
+)
+_OTHER = "could not create a primitive descriptor"
+"""What oneDNN says of an operation that it does not know."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory could not be had, of the machine or of a device.
+
+    After "could not create a primitive" only a new thread can use oneDNN again: the one that met
+    it finds the same error at every later attempt, however much memory there is.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    is_meant = any(words in text for words in _TEXTS) and _OTHER not in text
+    return isinstance(error, RuntimeError) and is_meant

@@ -1,0 +1,40 @@
+"""What is said of a model, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from napari_scribe.describe import describe_model
+from napari_scribe.model import Model, build_network
+from napari_scribe.normalization import Normalization
+from napari_scribe.recipe import Recipe
+from napari_scribe.targets import coder_of
+
+CUBE = {"dimensions": 3, "depth": 2, "width": 2}
+
+
+@pytest.mark.parametrize(
+    ("network", "depth", "sees"),
+    [
+        ({"depth": 2, "width": 2}, "depth 2,", "23 px to either side; halo 24 px, stride 4 px"),
+        (CUBE, "depth 2,", "23 px to either side; halo 24 px, stride 4 px"),
+        (
+            {**CUBE, "flat_levels": 1},
+            "depth 2, 1 of them flat,",
+            "Z 9 Y 23 X 23 px to either side; halo Z 8 Y 24 X 24 px, stride Z 2 Y 4 X 4 px",
+        ),
+    ],
+)
+def test_how_far_a_model_sees(network: dict[str, Any], depth: str, sees: str):
+    recipe = Recipe(network=network)
+    model = Model(
+        network=build_network(recipe, 1, coder_of(recipe)),
+        recipe=recipe,
+        channels=(0,),
+        image_channels=1,
+        normalization=Normalization(),
+    )
+    said = describe_model(model)
+    assert depth in said and f"  sees         {sees}" in said
