@@ -33,9 +33,9 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        model = chosen.model or _model(work / "model.zip")
+        model = chosen.model or small_model(work / "model.zip")
         for side in chosen.sides:
-            image = _image(work / f"{side}.zarr", side)
+            image = small_image(work / f"{side}.zarr", side)
             out = work / f"{side}_labels.zarr"
             command = [sys.executable, __file__, "--run", str(model), str(image), str(out)]
             subprocess.run(command, check=True)
@@ -58,16 +58,16 @@ def _run(model: str, image: str, out: str) -> None:
     )
 
 
-def _model(path: Path) -> Path:
+def small_model(path: Path, width: int = 8) -> Path:
     import napari_scribe as ns
     from napari_scribe.samples import nuclei
 
     sample = nuclei((256, 256))
-    recipe = ns.Recipe().changed({"network.width": 8})
+    recipe = ns.Recipe().changed({"network.width": width})
     return ns.run(ns.train([sample.image], [sample.paint], recipe, seconds=20)).save(path)
 
 
-def _image(path: Path, side: int) -> Path:
+def small_image(path: Path, side: int) -> Path:
     from napari_scribe.samples import nuclei
 
     tile = nuclei((SAMPLE, SAMPLE)).image.astype(np.uint16)

@@ -100,7 +100,8 @@ def _monai(network, coder, device, dtype, pixels, window, overlap):
 
     def run():
         x = torch.from_numpy(statistics.apply(pixels[np.newaxis])[np.newaxis])
-        return inferer(x, predictor)[0].numpy().astype(np.float16)
+        with torch.inference_mode():
+            return inferer(x, predictor)[0].numpy().astype(np.float16)
 
     return run
 

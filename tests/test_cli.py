@@ -14,11 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+import zarr
 
 import napari_scribe as ns
 from napari_scribe.cli import main
 from napari_scribe.cli.train import _n_bytes
-from napari_scribe.io import read_image, read_labels, write_tiff
+from napari_scribe.io import add_pyramid, create_zarr, read_image, read_labels, write_tiff
 from napari_scribe.model import load_model, model_folder
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
@@ -380,6 +381,47 @@ def test_probability_is_saved_where_asked_for(call: Call, trained: Path):
     assert found.dtype == np.float32 and 0 <= found.data.min() <= found.data.max() <= 1
 
 
+def test_parts_and_then_the_rest(call: Call, trained: Path):
+    arguments = ["segment", "images/0.tif", "--model", "m.zip", "--tile", 40, "--out"]
+    assert call(*arguments, "a.tif").code == 0
+    for i in (2, 1):
+        said = call(*arguments, "b.tif", "--part", f"{i}/2")
+        assert (said.code, said.err) == (0, "")
+        assert f"Part {i}/2 is done." in said.out and not Path("b.tif").exists()
+    said = call(*arguments, "b.tif")
+    assert said.code == 0 and "Labels: b.tif" in said.out
+    np.testing.assert_array_equal(read_labels("b.tif"), read_labels("a.tif"))
+
+
+def test_tile_and_batch_change_nothing(call: Call, trained: Path):
+    arguments = ["segment", "images/0.tif", "--model", "m.zip", "--device", "cpu", "--out"]
+    assert call(*arguments, "a.tif").code == 0
+    assert call(*arguments, "b.tif", "--tile", 24, "--batch", 3).code == 0
+    differing = read_labels("b.tif") != read_labels("a.tif")
+    assert differing.mean() < 1e-2  # in bfloat16, where that is faster
+
+
+def test_a_level_of_a_pyramid(call: Call, trained: Path):
+    large = np.random.default_rng(0).integers(0, 4000, (64, 1100)).astype(np.uint16)
+    create_zarr(Path("p.zarr"), large.shape, large.dtype, "YX", {"Y": 0.5, "X": 0.5})
+    zarr.open_array("p.zarr/0", mode="r+")[:] = large
+    assert len(list(add_pyramid(Path("p.zarr"), labels=False))) > 0
+    said = call("segment", "p.zarr", "--model", "m.zip", "--out", "a.tif", "--level", 1)
+    assert said.code == 0, said.err
+    written = read_image("a.tif")
+    assert written.shape == (32, 550) and written.scale == {"Y": 1.0, "X": 1.0}
+
+
+def test_quick_and_seam_test_say_what_they_measured(call: Call, trained: Path):
+    said = call("segment", "images/0.tif", "--model", "m.zip", "--out", "a.tif", "--halo", "quick")
+    assert said.code == 0 and "halo" in said.out
+    said = call("seam-test", "images/0.tif", "--model", "m.zip", "--tile", 16)
+    assert (said.code, said.err) == (0, "")
+    assert "Moving the tiles (16 x 16 px, halo" in " ".join(said.out.split())
+    said = call("seam-test", "images/0.tif", "--model", "m.zip", "--tile", 16, "--halo", "quick")
+    assert said.code == 0
+
+
 # ---- bad input ----------------------------------------------------------------------------------
 
 TRAIN = "train images --labels paint --steps 1 --model new.zip"
@@ -435,6 +477,15 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{SEGMENT} --channels 0,0", "2 channels of 0 were chosen"),
         ("evaluate paint/0.tif masks/0_mask.tif --axes ZYX", "names 3"),
         (f"{SEGMENT} --device banana", "cannot be used"),
+        (f"{SEGMENT} --part third", "--part third: write it as 3/16"),
+        (f"{SEGMENT} --part 4/3", "There is no part 4/3"),
+        (f"{SEGMENT} --part 0/3", "There is no part 0/3"),
+        (f"{SEGMENT} --batch 0", ""),
+        (f"{SEGMENT} --halo none", ""),
+        (f"{SEGMENT} --workers 0", ""),
+        (f"{SEGMENT} --level 2", "level"),
+        ("seam-test nowhere.tif --model m.zip", "nowhere.tif does not exist"),
+        ("seam-test nan.tif --model m.zip", "NaN or infinite"),
         ("evaluate images/0.tif masks/0_mask.tif small.tif", ""),
         ("evaluate small.tif paint/0.tif", "small.tif: "),
         ("evaluate float.tif paint/0.tif", "labels, which are whole numbers"),

@@ -97,6 +97,7 @@ _TEXTS = (
     "can't allocate memory",  # torch on the CPU
     "not enough memory",  # the same on Windows
     "out of memory",  # CUDA and MPS
+    "can't start new thread",  # Python: a thread's stack is the first to find no room
     "alloc_failed",  # cuBLAS, cuDNN
     "allocation_failed",
     "bad_alloc",

@@ -57,6 +57,11 @@ class Job(Generic[Step, Result]):
             self._generator.close()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it was abandoned, or failed."""
+        return self._closed
+
+    @property
     def done(self) -> bool:
         """Whether the work has ended and `result` is there."""
         return self._result is not _UNSET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import zarr
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.inference.segment import segment
-from napari_scribe.io import read_labels
+from napari_scribe.io import open_levels, read_image, read_labels
 from napari_scribe.model import Model
 from napari_scribe.progress import run
 
@@ -45,7 +46,8 @@ def expected(model: Model, stack: np.ndarray) -> np.ndarray:
 
 
 def begin(model: Model, stack: Any, out: Path, **options: Any) -> Any:
-    return segment(model, Image(stack, "ZYX"), out, device="cpu", **{"tile": TILE, **options})
+    image = stack if isinstance(stack, Image) else Image(stack, "ZYX")
+    return segment(model, image, out, device="cpu", **{"tile": TILE, **options})
 
 
 CHILD = f"""
@@ -54,37 +56,84 @@ import napari_scribe as ns
 job = ns.segment(ns.load_model(sys.argv[1]), ns.read_image(sys.argv[2], "ZYX"), sys.argv[3],
                  tile={TILE}, device="cpu", save=("labels", "probability"))
 for step in job:
-    print(step.done, flush=True)
+    print(step.done, step.phase, flush=True)
 """
 
 
-@pytest.mark.parametrize("suffix", [".zarr", ".tif"])
+@pytest.mark.parametrize(("suffix", "n_kills"), [(".zarr", 5), (".tif", 1)])
 def test_killed_again_and_again(
-    model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path, suffix: str
+    model: Model,
+    stack: np.ndarray,
+    expected: np.ndarray,
+    tmp_path: Path,
+    suffix: str,
+    n_kills: int,
 ) -> None:
     """SIGKILL at random moments: the output is that of a run that nobody disturbed."""
     zarr.save_array(tmp_path / "stack.zarr", stack, path="")
     files = model.save(tmp_path / "m.zip"), tmp_path / "stack.zarr", tmp_path / f"a{suffix}"
     rng = np.random.default_rng(1)
     last = 0
-    for _ in range(2):
+    for _ in range(n_kills):
         command = [sys.executable, "-c", CHILD, *files]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
-            first = int(child.stdout.readline())
+            first = int(child.stdout.readline().split()[0])
             assert first > last  # nothing that was done is done again
-            last = first + int(rng.integers(3, 18))
+            last = first + int(rng.integers(1, 8))
             for line in child.stdout:
-                if int(line) >= last:
+                if int(line.split()[0]) >= last:
                     child.send_signal(signal.SIGKILL)
                     break
         assert not files[2].exists()
-    last_child = subprocess.run(
-        [sys.executable, "-c", CHILD, *files], capture_output=True, text=True, check=True
-    )
-    assert last < int(last_child.stdout.split()[0]) < PARTS
+    at_last = begin(model, read_image(files[1], "ZYX"), files[2], save=("labels", "probability"))
+    assert last < next(at_last).done < PARTS
+    run(at_last)
     np.testing.assert_array_equal(read_labels(files[2]), expected)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_killed_while_the_output_is_made(model: Model, tmp_path: Path) -> None:
+    """The result has its levels, and the smallest type that holds its labels."""
+    image = np.random.default_rng(0).integers(0, 4000, (2, 32, 2200)).astype(np.uint16)
+    zarr.save_array(tmp_path / "stack.zarr", image, path="")
+    files = model.save(tmp_path / "m.zip"), tmp_path / "stack.zarr", tmp_path / "a.zarr"
+    for phase in (b"numbers", b"pyramid"):
+        command = [sys.executable, "-c", CHILD, *files]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                if phase in line:
+                    child.send_signal(signal.SIGKILL)
+                    break
+                assert phase == b"numbers" or b"tiles" not in line
+        assert not files[2].exists()
+    job = begin(model, read_image(files[1], "ZYX"), files[2], save=("labels", "probability"))
+    assert "tiles" not in {step.phase for step in job}
+    whole = np.asarray(run(begin(model, image, None)))
+    levels = open_levels(files[2])
+    assert [level.shape for level in levels] == [(2, 32, 2200), (2, 16, 1100), (2, 8, 550)]
+    np.testing.assert_array_equal(levels[0][:], whole)
+    np.testing.assert_array_equal(levels[1][:], whole[:, ::2, ::2])
+    assert {level.dtype for level in levels} == {np.min_scalar_type(whole.max())}
+    assert [level.shape for level in job.levels] == [level.shape for level in levels]
+
+
+@pytest.mark.parametrize("how", ["dropped", "closed"])
+def test_a_job_that_is_dropped_may_go_on_one_that_is_closed_is_given_up(
+    model: Model, stack: np.ndarray, tmp_path: Path, how: str
+) -> None:
+    """An error in the loop over a job, or a Ctrl-C between two steps, loses nothing."""
+    job = begin(model, stack, tmp_path / "a.tif")
+    with pytest.raises(ZeroDivisionError):
+        for step in job:
+            if step.done == 8:
+                _ = 1 / 0
+    if how == "closed":
+        job.close()
+    del job
+    gc.collect()
+    assert (next(begin(model, stack, tmp_path / "a.tif")).done > 8) == (how == "dropped")
 
 
 def test_an_error_midway_loses_nothing(

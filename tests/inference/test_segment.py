@@ -150,6 +150,26 @@ def test_the_answer_does_not_depend_on_the_tile(random_model: Make, padding: str
         assert (labels != whole).mean() < 1e-3
 
 
+@pytest.mark.parametrize("task", ["objects", "classes"])
+def test_the_answer_does_not_depend_on_the_batch(random_model: Make, task: str):
+    model = random_model(task, painted=(1, 2) if task == "classes" else ())
+    image = Image(pixels(2, 70, 90), "TYX")
+    whole = labels_of(model, image, tile=16, batch=1)
+    for batch in (2, 7, 1000):
+        assert (labels_of(model, image, tile=16, batch=batch) != whole).mean() < 1e-3
+
+
+@pytest.mark.parametrize("flat_levels", [0, 1, 2])
+def test_volumes_with_thick_slices(random_model: Make, flat_levels: int):
+    options = {"dimensions": 3, "depth": 2, "width": 2, "flat_levels": flat_levels}
+    model = random_model("classes", painted=(1, 2), **options)
+    volume = pixels(9, 40, 44)
+    whole = labels_of(model, volume, tile=64)
+    assert len(np.unique(whole)) == 2
+    for tile, batch in ((8, 1), (16, 3)):
+        assert (labels_of(model, volume, tile=tile, batch=batch) != whole).mean() < 1e-3
+
+
 def test_lazy_sources_give_the_same_labels(model: Model, tmp_path: Path):
     image = pixels(5, 40, 50)
     expected = labels_of(model, Image(image, "ZYX"))
@@ -230,6 +250,42 @@ def test_zarr(model: Model, tmp_path: Path):
     assert zarr.open_array(tmp_path / "labels.zarr" / "0").shape == (2, 40, 50)
 
 
+@pytest.mark.parametrize(("side", "dtype"), [(60, np.uint8), (520, np.uint16)])
+def test_labels_have_the_smallest_type(
+    model: Model, tmp_path: Path, side: int, dtype: type[np.generic]
+):
+    image = pixels(side, side)
+    labels = run(segment(model, image, tmp_path / "a.zarr", tile=64))
+    assert labels.dtype == dtype and np.min_scalar_type(labels[:].max()) == dtype
+    np.testing.assert_array_equal(labels[:], labels_of(model, image, tile=64))
+
+
+@pytest.mark.parametrize(("largest", "dtype"), [(7, np.uint8), (256, np.uint16)])
+def test_classes_have_the_smallest_type(
+    random_model: Make, tmp_path: Path, largest: int, dtype: type[np.generic]
+):
+    model = random_model("classes", painted=(1, largest))
+    labels = run(segment(model, pixels(40, 50), tmp_path / "a.zarr"))
+    assert labels.dtype == dtype and set(np.unique(labels[:])) == {1, largest}
+
+
+@pytest.mark.parametrize("save", [("labels",), ("labels", "probability")])
+def test_parts_of_classes(random_model: Make, tmp_path: Path, save: tuple[str, ...]):
+    """Without objects a part is made of tiles."""
+    model, image = random_model("classes", painted=(1, 2, 7)), Image(pixels(2, 40, 50), "TYX")
+    options = {"tile": 16, "save": save, "device": "cpu"}
+    whole = run(segment(model, image, **options))
+    out = tmp_path / "a.zarr"
+    n_steps = [len(list(segment(model, image, out, part=(i, 3), **options))) for i in (3, 1, 2)]
+    assert sum(n_steps) == 2 * 3 * 4 and max(n_steps) - min(n_steps) <= 1
+    last = segment(model, image, out, **options)
+    assert list(last) == []
+    np.testing.assert_array_equal(last.result[:], whole)
+    again = segment(model, image, out, **options)
+    run(again)
+    assert (again.probability is None) == (save == ("labels",))
+
+
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])
 def test_probability_is_written_beside(random_model: Make, tmp_path: Path, suffix: str):
     model = random_model("classes", painted=(1, 2, 7))
@@ -243,6 +299,19 @@ def test_probability_is_written_beside(random_model: Make, tmp_path: Path, suffi
     written = read_image(tmp_path / "a.probability.tif")
     assert written.axes == "CYX"
     np.testing.assert_array_equal(written.data, job.probability)
+
+
+def test_the_distance_of_objects_on_request(model: Model, tmp_path: Path):
+    image, out = pixels(40, 50), tmp_path / "a.zarr"
+    job = segment(model, image, out, save=("labels", "distance"), device="cpu")
+    labels = np.asarray(run(job))
+    assert job.maps.keys() == {"distance"} and job.probability is None
+    distance = np.asarray(job.maps["distance"])
+    np.testing.assert_array_equal(distance[0], read_image(tmp_path / "a.distance.tif").data)
+    assert distance.shape == (1, 40, 50) and 0 <= distance.min() <= distance.max() <= 1
+    assert distance.std() > 0.05 and labels.max() > 0
+    with pytest.raises(InputError, match="exists already"):
+        segment(model, image, out, save=("labels", "probability"), device="cpu")
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])

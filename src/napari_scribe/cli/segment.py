@@ -41,7 +41,9 @@ def segment(
     images: Images,
     model: ModelFile,
     out: Annotated[Path, typer.Option(help=".tif, .zarr, or a folder (one .tif an image).")],
-    save: Annotated[str, typer.Option(help="labels, or labels,probability.")] = "labels",
+    save: Annotated[
+        str, typer.Option(help="labels, or also probability, distance: a,b.")
+    ] = "labels",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     tile: Tile = None,
     batch: Annotated[
@@ -109,7 +111,7 @@ def segment(
     for path, target in zip(paths, targets, strict=True):
         job = job if len(paths) == 1 else job_for(path, target)
         segment_with_bar(job, path.name)
-        if job.stop_requested:
+        if job.stop_requested and not job.is_complete:
             typer.echo(f"Stopped before {target} was whole. The same command goes on from here.")
             raise typer.Exit(INTERRUPTED)
     if part:

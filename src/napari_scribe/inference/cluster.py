@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -103,6 +104,8 @@ class Ticket:
         As in the process that leads, without what belongs to that process.
     folder, identity
         Of the sink.
+    attempt
+        A name that no other job has, so that workers that stay open begin anew with each.
     decided
         By the process that leads.
     device
@@ -114,6 +117,7 @@ class Ticket:
     execution: Execution
     folder: Path
     identity: str
+    attempt: str
     decided: dict[str, Any]
     device: str | None
     threads: int | None
@@ -128,7 +132,13 @@ def on_workers(
     plain = replace(execution, source=source, sink=None, presence=None, cluster=None)
     sink = execution.sink
     ticket = Ticket(
-        plain, sink.path, sink.identity, decided, execution.device_name, cluster.threads
+        plain,
+        sink.path,
+        sink.identity,
+        uuid.uuid4().hex,
+        decided,
+        execution.device_name,
+        cluster.threads,
     )
 
     def work(frames: Sequence[FrameWork]) -> Generator[tuple[int, int], None, None]:
@@ -142,11 +152,12 @@ def on_workers(
                 i, n = futures.pop(future)
                 ladder.extend(word for word in future.result() if word not in ladder)
                 known[i] += n
-                yield i, known[i]
                 if not any(j == i for j, _ in futures.values()):
+                    client.run(_settle, on_error="ignore")
                     sink.journal.look_again()
                     if frames[i].is_whole:
                         frames[i].close()
+                yield i, known[i]
 
     return work
 
@@ -185,28 +196,30 @@ class _Hands:
         if ticket.threads is not None:
             torch.set_num_threads(ticket.threads)
         self.lock = threading.Lock()
-        execution = replace(
-            ticket.execution,
-            sink=Folder(ticket.folder, ticket.identity),
-            device=_device(ticket.device),
-        )
+        self.sink = Folder(ticket.folder, ticket.identity)
+        execution = replace(ticket.execution, sink=self.sink, device=_device(ticket.device))
         run = execution.run_for(ticket.decided)
         self.words: list[str] = []
         self.ladder: Ladder = execution.ladder_for(ticket.decided, self.words)
         self.frames = run.frames(*run.arrays())
 
 
-_hands: dict[tuple[Path, str], _Hands] = {}
+_hands: dict[str, _Hands] = {}
 _opening = threading.Lock()
 
 
 def _opened(ticket: Ticket) -> _Hands:
     with _opening:
-        key = ticket.folder, ticket.identity
-        if key not in _hands:
-            _hands.clear()  # the run before is over
-            _hands[key] = _Hands(ticket)
-        return _hands[key]
+        if ticket.attempt not in _hands:
+            _hands.clear()  # the job before is over
+            _hands[ticket.attempt] = _Hands(ticket)
+        return _hands[ticket.attempt]
+
+
+def _settle() -> None:
+    """Wait for the disk: only then do other machines trust what was recorded; in a worker."""
+    for hands in list(_hands.values()):
+        hands.sink.journal.sync()
 
 
 def _predict(ticket: Ticket, frame: int, tiles: Sequence[int]) -> list[str]:

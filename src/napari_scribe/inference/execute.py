@@ -40,7 +40,7 @@ class Execution:
     tile: int | None
     batch: int | None
     is_quick: bool
-    keep_probability: bool
+    maps: tuple[str, ...]
     part: tuple[int, int] | None
     cluster: Cluster | None
 
@@ -50,16 +50,22 @@ class Execution:
             decided = self.sink.begin(self._decide)
             job.note = f"{job.note} {decided['note']}".strip()
             return (yield from self.run_for(decided)(job, self._work(job, decided)))
-        except (GeneratorExit, InputError):
-            if isinstance(self.sink, Folder) and self.sink.is_new:
+        except (GeneratorExit, InputError) as end:
+            # Who merely drops a job, as an error in the loop over it does, may want to go on.
+            if self._is_alone and (job.is_closed or isinstance(end, InputError)):
                 self.sink.remove()
             raise
         finally:
             self._leave()
 
     @property
+    def _is_alone(self) -> bool:
+        """Whether nothing in the folder is another run's work."""
+        return isinstance(self.sink, Folder) and self.sink.is_new and self.part is None
+
+    @property
     def _is_reduced(self) -> bool:
-        return self.source.model.coder.is_pixelwise and not self.keep_probability
+        return self.source.model.coder.is_pixelwise and not self.maps
 
     def _decide(self) -> dict[str, Any]:
         """What does not change within a run, however often it is broken off."""
@@ -98,7 +104,7 @@ class Execution:
             parts,
             self.sink,
             self.out,
-            self.keep_probability,
+            self.maps,
             self.made_by,
             is_shared=self.part is not None,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -61,20 +61,21 @@ class Parts:
             found[block.index] = np.ravel_multi_index(tuple(places), counts).tolist()
         return found
 
-    def numbers_for(self, mine: Container[int]) -> list[int]:
+    def numbers_for(self, mine: Collection[int]) -> list[int]:
         """Numbers of the tiles for some of the units, those first that the first block needs."""
         if not self.blocks:
-            return [i for i in range(len(self.tiles)) if i in mine]
-        return [i for i, unit in self._first_needed_by.items() if unit in mine]
+            return sorted(mine)
+        return [i for unit in sorted(mine) for i in self._first_needed_by[unit]]
 
     @cached_property
-    def _first_needed_by(self) -> Mapping[int, int]:
-        """For each tile, in order of need, the number of the first block that looks at it."""
-        first: dict[int, int] = {}
-        for unit, block in enumerate(self.blocks):
-            for i in self.tiles_of[block.index]:
-                first.setdefault(i, unit)
-        return first
+    def _first_needed_by(self) -> list[list[int]]:
+        """For each block, the numbers of the tiles that it looks at and none before it does."""
+        seen: set[int] = set()
+        found = []
+        for block in self.blocks:
+            found.append([i for i in self.tiles_of[block.index] if i not in seen])
+            seen.update(found[-1])
+        return found
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,10 @@ class FrameWork:
         Where predictions and records are.
     parts
         Tiles and blocks.
-    labels, probability
-        Arrays of the whole answer to write to: of objects, labels that each block counts from 1.
-        Probability may be None.
+    labels
+        Array of the whole answer to write to: of objects, labels that each block counts from 1.
+    maps
+        Head -> array ``(channels, *labels)`` of what the network says, where that is kept.
     """
 
     source: Source
@@ -102,7 +104,7 @@ class FrameWork:
     sink: Sink
     parts: Parts
     labels: Any
-    probability: Any
+    maps: Mapping[str, Any]
 
     @property
     def is_whole(self) -> bool:
@@ -122,10 +124,9 @@ class FrameWork:
 
     def is_ready(self, block: Block) -> bool:
         """Whether all tiles that a block looks at have gone through the network."""
-        tiles = self.parts.tiles
-        return all(self.is_predicted(tiles[i]) for i in self.parts.tiles_of[block.index])
+        return all(self.is_predicted(self.parts.tiles[i]) for i in self._needed(block))
 
-    def run(self, predict: Predict, mine: Container[int]) -> Iterator[int]:
+    def run(self, predict: Predict, mine: Collection[int]) -> Iterator[int]:
         """Do what is not done: tiles, and each block as soon as its tiles are.
 
         Parameters
@@ -140,12 +141,16 @@ class FrameWork:
         """
         if self.sink.is_done(FRAMES, self.name):
             return
-        wanted = [self.parts.tiles[i] for i in self.parts.numbers_for(mine)]
-        left = [tile for tile in wanted if not self.is_predicted(tile)]
+        tiles, numbers = self.parts.tiles, self.parts.numbers_for(mine)
+        left = [tiles[i] for i in numbers if not self.is_predicted(tiles[i])]
+        there = set(numbers)
+        # A block beside another process's share waits for its tiles: the last run finds it.
         todo = deque(
             block
             for unit, block in enumerate(self.parts.blocks)
-            if unit in mine and not self.is_found(block)
+            if unit in mine
+            and not self.is_found(block)
+            and all(i in there or self.is_predicted(tiles[i]) for i in self._needed(block))
         )
         n_found = 0
         predicted = predict(left, self.source.reader(self.frame), self.keep_answer)
@@ -160,14 +165,13 @@ class FrameWork:
     def keep_answer(self, tile: Tile, answer: npt.NDArray[Any]) -> None:
         """Write what the network says of a tile, ``(channels, *keep)``, then record it."""
         model = self.source.model
+        by_name = by_head(answer, model.coder.heads)
         if self.parts.blocks:
             self._prediction()[(slice(None), *tile.keep)] = answer
         else:
-            parts = by_head(answer, model.coder.heads)
-            self.labels[self._at(tile.keep)] = model.coder.decode(parts, model.parameters)
-        if self.probability is not None:
-            first = answer[: model.coder.heads[0].channels]
-            self.probability[(slice(None), *self._at(tile.keep))] = first
+            self.labels[self._at(tile.keep)] = model.coder.decode(by_name, model.parameters)
+        for head, array in self.maps.items():
+            array[(slice(None), *self._at(tile.keep))] = by_name[head]
         self.sink.record(f"{self.name}/tiles", tile_key(tile))
 
     def find_objects(self, block: Block) -> None:
@@ -212,6 +216,9 @@ class FrameWork:
         shape = (self.n_channels, *self.source.frame_shape)
         chunks = (self.n_channels, *self.parts.tiles[0].kept_shape)
         return self.sink.array(f"{self.name}/prediction", shape, np.float16, chunks)
+
+    def _needed(self, block: Block) -> list[int]:
+        return self.parts.tiles_of[block.index]
 
     @property
     def n_channels(self) -> int:

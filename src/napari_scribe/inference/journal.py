@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -34,44 +35,51 @@ class Journal:
         self._done: dict[str, set[str]] = {}
         self._own: set[Path] = set()
         self._synced = time.monotonic()
+        # Tiles are recorded by the thread that writes them, objects by the one that finds them.
+        self._lock = threading.RLock()
 
     def is_done(self, name: str, key: str) -> bool:
         """Whether a part was recorded, by whomever."""
-        if name not in self._done:
-            logs = (self.folder / name).parent.glob(f"{Path(name).name}.*.log")
-            self._done[name] = {key for log in logs for key in _read(log)}
-        return key in self._done[name]
+        with self._lock:
+            if name not in self._done:
+                logs = (self.folder / name).parent.glob(f"{Path(name).name}.*.log")
+                self._done[name] = {key for log in logs for key in _read(log)}
+            return key in self._done[name]
 
     def look_again(self) -> None:
         """Forget what was read: others may have gone on."""
-        self._done.clear()
+        with self._lock:
+            self._done.clear()
 
     def record(self, name: str, key: str) -> None:
         """Add a part that has been written."""
-        self.is_done(name, key)
-        self._done[name].add(key)
-        log = self.folder / f"{name}.{_PROCESS}.log"
-        if log not in self._own:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            self._own.add(log)
-            _append(log, f"{_boot()}\n")
-        _append(log, f"{key}\n")
-        if time.monotonic() - self._synced > SYNC_EVERY:
-            self.sync()
+        with self._lock:
+            self.is_done(name, key)
+            self._done[name].add(key)
+            log = self.folder / f"{name}.{_PROCESS}.log"
+            if log not in self._own:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                self._own.add(log)
+                _append(log, f"{_boot()}\n")
+            _append(log, f"{key}\n")
+            if time.monotonic() - self._synced > SYNC_EVERY:
+                self.sync()
 
     def forget(self, name: str) -> None:
         """Drop the logs of all names that begin so."""
-        self._done = {k: v for k, v in self._done.items() if not k.startswith(name)}
         gone = self.folder / name
-        self._own = {log for log in self._own if gone not in (log, *log.parents)}
+        with self._lock:
+            self._done = {k: v for k, v in self._done.items() if not k.startswith(name)}
+            self._own = {log for log in self._own if gone not in (log, *log.parents)}
 
     def sync(self) -> None:
         """Wait until everything is on disk, and note it."""
-        if hasattr(os, "sync"):
-            os.sync()
-        for log in self._own:
-            _append(log, f"{ON_DISK}\n")
-        self._synced = time.monotonic()
+        with self._lock:  # what is recorded meanwhile may not be on disk
+            if hasattr(os, "sync"):
+                os.sync()
+            for log in self._own:
+                _append(log, f"{ON_DISK}\n")
+            self._synced = time.monotonic()
 
 
 _PROCESS = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() % 10**9}"

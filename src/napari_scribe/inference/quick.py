@@ -74,7 +74,9 @@ def smallest_halo(predictor: Predictor, source: Source, seed: int = 0) -> Found:
     wanted = [_answer(predictor, source, frame, tile, exact) for frame, tile in places]
     n_pixels = sum(answer[0].size for answer in wanted)
     for k in range(max(-(-e // g.stride) for e, g in zip(exact, geometry, strict=True))):
-        halo = [min(k * g.stride, e) for e, g in zip(exact, geometry, strict=True)]
+        halo = [
+            max(g.shrinkage, min(k * g.stride, e)) for e, g in zip(exact, geometry, strict=True)
+        ]
         error = 0.0
         for (frame, tile), answer in zip(places, wanted, strict=True):
             found = _answer(predictor, source, frame, tile, halo)
@@ -105,7 +107,7 @@ def _answer(
 ) -> npt.NDArray[np.float32]:
     """Answers for what a tile keeps, seen through a halo."""
     shape = tile.kept_shape
-    (alone,) = plan_tiles(shape, max(shape), predictor.geometry, halo)
+    (alone,) = plan_tiles(shape, shape, predictor.geometry, halo)
     placed = alone.shifted([s.start for s in tile.keep])
     pixels = torch.from_numpy(source.reader(frame)(placed)[np.newaxis])
     answer = predictor(pixels, placed.margin)[0].cpu().numpy()

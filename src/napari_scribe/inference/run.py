@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import zarr
 
 from ..image import Frame
 from ..io import add_pyramid, create_zarr, open_levels, read_image, read_labels, write_tiff
 from ..progress import Job
+from ..targets import Head
 from .frame import FrameWork, Parts
 from .ladder import Ladder
 from .sinks import Folder, Memory
@@ -67,8 +69,9 @@ class SegmentJob(Job[SegmentStep, Any]):
         The labels while they are made; of objects, numbers that each block counts anew.
     levels
         The result, and where it is a zarr, smaller copies for display after it.
-    probability
-        ``(channels, *label shape)``: foreground, or one channel a class. None unless asked for.
+    maps
+        What was asked for of ``probability`` (foreground, or one channel a class) and
+        ``distance`` (of objects, to their border): ``(channels, *label shape)`` float16.
     is_complete
         False where the job was stopped early: what was not reached is 0, and no output is written.
     goes_on
@@ -84,11 +87,16 @@ class SegmentJob(Job[SegmentStep, Any]):
         self.region: Region = {}
         self.so_far: Any = None
         self.levels: list[Any] = []
-        self.probability: Any = None
+        self.maps: dict[str, Any] = {}
         self.is_complete = True
         self.goes_on = False
         self.note = ""
         self.ladder: list[str] = []
+
+    @property
+    def probability(self) -> Any:
+        """The map of that name; None where it was not asked for."""
+        return self.maps.get("probability")
 
 
 @dataclass
@@ -105,8 +113,8 @@ class Run:
         Where it grows.
     out
         Where it goes once it is whole; to a zarr only from a `Folder`.
-    keep_probability
-        Whether probabilities are kept, too.
+    maps
+        What is kept besides: of ``probability`` and ``distance``.
     made_by
         What the output says of its origin.
     is_shared
@@ -117,17 +125,19 @@ class Run:
     parts: Parts
     sink: Memory | Folder
     out: Path | None
-    keep_probability: bool
+    maps: tuple[str, ...]
     made_by: str
     is_shared: bool = False
     _began: float = field(default=0.0, init=False)
+    _total: int = field(default=0, init=False)
 
     def __call__(self, job: SegmentJob, work: Work) -> Generator[SegmentStep, None, Any]:
         """Run; the result is the labels."""
         self._began = time.perf_counter()
-        labels, job.probability = self.arrays()
+        labels, job.maps = self.arrays()
         job.so_far = labels
-        frames = self.frames(labels, job.probability)
+        frames = self.frames(labels, job.maps)
+        self._total = len(frames) * (self._per_frame + len(self.parts.blocks))
         yield from self._work(job, frames, work)
         if self.is_shared or (not job.is_complete and isinstance(self.sink, Folder)):
             return labels
@@ -136,21 +146,22 @@ class Run:
             return final
         if self.out is not None and self.out.suffix == ".zarr":
             yield from self._pyramid()
-        job.levels = self._write(final, job.probability)
+        job.levels = self._write(final, job.maps)
         if isinstance(self.sink, Folder):
             self.sink.remove()
-            if job.probability is not None and self.out is not None:
-                job.probability = read_image(probability_path(self.out)).data
+            if self.out is not None:
+                job.maps = read_maps(self.out, self.maps, final.ndim)
         return job.levels[0]
 
-    def arrays(self) -> tuple[Any, Any]:
-        """Where labels go as they are found, and probabilities, if they are kept."""
-        return self._labels(), self._probability()
+    def arrays(self) -> tuple[Any, dict[str, Any]]:
+        """Where labels go as they are found, and the maps that are kept."""
+        return self._labels(), {name: self._map(name) for name in self.maps}
 
-    def frames(self, labels: Any, probability: Any) -> list[FrameWork]:
+    def frames(self, labels: Any, maps: Mapping[str, Any]) -> list[FrameWork]:
         """The work on each frame."""
+        by_head = {self._head(name).name: array for name, array in maps.items()}
         return [
-            FrameWork(self.source, frame, f"frame-{i}", self.sink, self.parts, labels, probability)
+            FrameWork(self.source, frame, f"frame-{i}", self.sink, self.parts, labels, by_head)
             for i, frame in enumerate(self.source.frames())
         ]
 
@@ -159,10 +170,8 @@ class Run:
         return len(self.parts.tiles) + len(self.parts.blocks)
 
     def _step(self, done: int, frame: FrameWork, phase: str = "tiles") -> SegmentStep:
-        n_frames = len(self.source.frames())
-        total = n_frames * (self._per_frame + len(self.parts.blocks))
-        elapsed = time.perf_counter() - self._began
-        return SegmentStep(done, total, elapsed, frame.frame, self.parts.tiles[0].kept_shape, phase)
+        elapsed, kept = time.perf_counter() - self._began, self.parts.tiles[0].kept_shape
+        return SegmentStep(done, self._total, elapsed, frame.frame, kept, phase)
 
     def _work(
         self, job: SegmentJob, frames: Sequence[FrameWork], work: Work
@@ -178,7 +187,9 @@ class Run:
                 yield self._step(done, frames[at])
                 if job.stop_requested:
                     break
-        job.is_complete = not self.is_shared and done == len(frames) * self._per_frame
+        job.is_complete = not self.is_shared and all(frame.is_whole for frame in frames)
+        if not (job.is_complete or job.stop_requested or self.is_shared):
+            raise OSError("Some parts did not reach the disk. The same call does them again.")
         if not job.is_complete and isinstance(self.sink, Memory):
             _find_what_is_there(frames[at])
 
@@ -223,14 +234,17 @@ class Run:
 
         return zarr.open_array(self.sink.made(self.out.name, make) / "0", mode="r+")
 
-    def _probability(self) -> Any:
-        """Where probabilities go, ``(channels, *label shape)``; None where nobody wants them."""
-        if not self.keep_probability:
-            return None
-        n, shape = self.source.model.coder.heads[0].channels, self.source.label_shape
+    def _head(self, name: str) -> Head:
+        """The head that a map is of."""
+        heads = self.source.model.coder.heads
+        return heads[0] if name == "probability" else next(h for h in heads if h.name == name)
+
+    def _map(self, name: str) -> Any:
+        """Where a map goes, ``(channels, *label shape)``."""
+        n, shape = self._head(name).channels, self.source.label_shape
         kept = self.parts.tiles[0].kept_shape
         chunks = [n, *[1] * (len(shape) - len(kept)), *kept]
-        return self.sink.array("probability", (n, *shape), np.float16, chunks)
+        return self.sink.array(name, (n, *shape), np.float16, chunks)
 
     def _number(
         self, job: SegmentJob, frames: Sequence[FrameWork], labels: Any
@@ -260,20 +274,19 @@ class Run:
 
     def _pyramid(self) -> Generator[SegmentStep, None, None]:
         assert self.out is not None and isinstance(self.sink, Folder)
-        last = self.frames(None, None)[-1]
-        total = len(self.source.frames()) * (self._per_frame + len(self.parts.blocks))
+        last = self.frames(None, {})[-1]
         for _ in add_pyramid(self.sink.path / self.out.name, labels=True):
-            yield self._step(total, last, "pyramid")
+            yield self._step(self._total, last, "pyramid")
 
-    def _write(self, labels: Any, probability: Any) -> list[Any]:
+    def _write(self, labels: Any, maps: Mapping[str, Any]) -> list[Any]:
         """Put the labels where they belong, now that they are whole; what the job gives back."""
         if self.out is None:
             return [labels]
         image = self.source.image
         axes, scale, units = image.label_axes(), image.scale, image.units
-        if probability is not None:
-            beside = probability_path(self.out)
-            write_tiff(beside, probability, "C" + axes, scale, units, software=self.made_by)
+        for name, array in maps.items():
+            beside = map_path(self.out, name)
+            write_tiff(beside, array, "C" + axes, scale, units, software=self.made_by)
         if self.out.suffix == ".zarr":
             assert isinstance(self.sink, Folder)
             group = self.sink.path / self.out.name
@@ -309,9 +322,22 @@ def _find_what_is_there(frame: FrameWork) -> None:
             frame.find_objects(block)
 
 
-def probability_path(out: Path) -> Path:
-    """Where probabilities go, beside the labels."""
-    return out.with_name(f"{out.stem}.probability.tif")
+MAPS = ("probability", "distance")
+
+
+def map_path(out: Path, name: str) -> Path:
+    """Where a map goes, beside the labels."""
+    return out.with_name(f"{out.stem}.{name}.tif")
+
+
+def read_maps(out: Path, names: Sequence[str], n_axes: int) -> dict[str, Any]:
+    """The maps beside labels of so many axes, lazily where they are large."""
+    maps = {name: read_image(map_path(out, name)).data for name in names}
+    # A single channel has no axis in the file.
+    return {
+        name: da.from_array(array)[np.newaxis] if array.ndim == n_axes else array
+        for name, array in maps.items()
+    }
 
 
 def smallest(labels: Any) -> Any:

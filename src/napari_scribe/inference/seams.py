@@ -126,8 +126,6 @@ def seam_test(
                 for _ in _predicted(predictor, source, frame, window, tiles, answers[-1]):
                     done += 1
                     yield SeamStep(done, total, time.perf_counter() - began)
-                    if job.stop_requested and n_pixels:
-                        break
             difference = np.abs(answers[1] - answers[0]).max(axis=0)
             largest = max(largest, float(difference.max()))
             n_pixels += difference.size

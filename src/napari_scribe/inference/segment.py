@@ -21,7 +21,7 @@ from ..model import Model, load_model
 from .cluster import Cluster
 from .execute import Execution
 from .presence import Presence
-from .run import MADE_BY, SegmentJob, SegmentStep, probability_path
+from .run import MADE_BY, MAPS, SegmentJob, SegmentStep, map_path, read_maps
 from .sinks import Folder, Memory
 from .source import Source, source_of
 
@@ -71,8 +71,8 @@ def segment(
     device
         ``cuda`` (all of them), ``cuda:0``, ``mps`` or ``cpu``; the best there is when None.
     save
-        ``labels`` and, where wanted, ``probability``: the latter is kept as the job's
-        ``probability`` and written beside `out`, as ``NAME.probability.tif``.
+        ``labels`` and, where wanted, ``probability`` and (of objects) ``distance``: these are kept
+        as the job's ``maps`` and written beside `out`, as ``NAME.probability.tif``.
     overwrite
         Whether `out` may exist already, or be begun by another model, image or setting.
     part
@@ -107,13 +107,16 @@ def segment(
         check_apart(Path(out), image.source)
     source = source_of(model, image, channels, region)
     path = None if out is None else Path(out)
+    maps = tuple(name for name in MAPS if name in save)
+    if "distance" in maps and model.recipe.task != "objects":
+        raise InputError("A model of classes has no distance to save: choose labels, probability.")
     identity = f"napari-scribe, run {_fingerprint(source, halo, save)}"
     if path is not None and not overwrite and _was_made_by(path, identity, save):
-        return _done_before(path)
+        return _done_before(path, source, save)
     if path is not None:
         check_output(path, source.label_shape, overwrite)
-        if "probability" in save:
-            check_output(probability_path(path), source.label_shape, overwrite)
+        for name in maps:
+            check_output(map_path(path, name), source.label_shape, overwrite)
     sink = _sink(path, identity, overwrite)
     who = "run" if part is None else f"part-{part[0]}"
     execution = Execution(
@@ -127,7 +130,7 @@ def segment(
         tile=tile,
         batch=batch,
         is_quick=halo == "quick",
-        keep_probability="probability" in save,
+        maps=maps,
         part=part,
         cluster=cluster,
     )
@@ -151,8 +154,10 @@ def _check_values(
         raise InputError(f"A batch of {batch} has no tile: use 1 or more.")
     if halo not in ("exact", "quick"):
         raise InputError(f"A halo is exact or quick, not {halo!r}.")
-    if unknown := set(save) - {"labels", "probability"}:
-        raise InputError(f"Cannot save {sorted(unknown)}: choose from labels, probability.")
+    if unknown := set(save) - {"labels", *MAPS}:
+        raise InputError(
+            f"Cannot save {sorted(unknown)}: choose from labels, probability, distance."
+        )
     if part is not None and not 1 <= part[0] <= part[1]:
         raise InputError(f"There is no part {part[0]}/{part[1]}: the first is 1/{part[1]}.")
 
@@ -180,7 +185,7 @@ def _fingerprint(source: Source, halo: str, save: Sequence[str]) -> str:
 
 def _was_made_by(path: Path, made_by: str, save: Sequence[str]) -> bool:
     """Whether an output is there already, whole, of the same call."""
-    if "probability" in save and not probability_path(path).exists():
+    if not all(map_path(path, name).exists() for name in MAPS if name in save):
         return False
     with suppress(Exception):  # something else lies there
         if path.suffix == ".zarr":
@@ -190,15 +195,18 @@ def _was_made_by(path: Path, made_by: str, save: Sequence[str]) -> bool:
     return False
 
 
-def _done_before(path: Path) -> SegmentJob:
+def _done_before(path: Path, source: Source, save: Sequence[str]) -> SegmentJob:
     """Nothing to do."""
 
     def nothing(job: SegmentJob) -> Generator[SegmentStep, None, Any]:
         yield from ()
         job.levels = open_levels(path) if path.suffix == ".zarr" else [read_labels(path)]
+        names = [name for name in MAPS if name in save]
+        job.maps = read_maps(path, names, len(source.label_shape))
         return job.levels[0]
 
     job = SegmentJob(nothing)
+    job.region = source.region
     job.note = f"{path} was made before by the same model from the same image: nothing to do."
     return job
 

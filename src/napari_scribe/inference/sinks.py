@@ -154,11 +154,14 @@ class Folder:
             (new / _IDENTITY).write_text(
                 json.dumps({"identity": self.identity, "settings": settings})
             )
-            shutil.rmtree(self.path, ignore_errors=True)
             try:
                 new.rename(self.path)
-            except OSError:  # another process was first
-                shutil.rmtree(new)
+            except OSError:  # something is there
+                if _begun(self.path) is None:
+                    shutil.rmtree(self.path, ignore_errors=True)
+                    new.rename(self.path)
+                else:  # another process was first
+                    shutil.rmtree(new)
             begun = _begun(self.path)
         if begun is None:
             raise OSError(f"Could not write to {self.path}.")

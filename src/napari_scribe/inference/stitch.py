@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..evaluation.overlap import count_overlap
 from ..targets.paint import Labels
 
 SIDE = {2: 2048, 3: 128}
@@ -174,11 +175,7 @@ def merge(
 
 def _same(one: Labels, other: Labels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Labels of two blocks that are one object in the zone that both have labelled."""
-    sizes_one, sizes_other = np.bincount(one.ravel()), np.bincount(other.ravel())
-    pairs, overlap = np.unique(
-        one.ravel().astype(np.int64) * len(sizes_other) + other.ravel(), return_counts=True
-    )
-    a, b = pairs // len(sizes_other), pairs % len(sizes_other)
-    together = sizes_one[a] + sizes_other[b] - overlap
-    is_same = (a > 0) & (b > 0) & (2 * overlap > together)
-    return a[is_same], b[is_same]
+    a, b, shared = count_overlap(one, other)
+    sizes_one, sizes_other = np.bincount(a, shared), np.bincount(b, shared)
+    is_same = (a > 0) & (b > 0) & (3 * shared > sizes_one[a] + sizes_other[b])  # IoU above 0.5
+    return a[is_same].astype(np.int64), b[is_same].astype(np.int64)

@@ -13,7 +13,7 @@ import torch
 
 from ..device import home, machine_key
 from ..io import replacing
-from ..memory import free_bytes
+from ..memory import free_bytes, is_out_of_memory
 from .engine import Predictor
 from .ladder import MOST_HALVINGS, halved
 from .source import Source
@@ -123,10 +123,15 @@ def _measured(
         tile = _tile(source, side, halo)
         x = torch.rand(1, len(source.channels), *tile.read_shape)
         best = math.inf
-        for _ in range(4):
-            start = time.perf_counter()
-            predictor(x, tile.margin).cpu()
-            best = min(best, time.perf_counter() - start)
+        try:
+            for _ in range(4):
+                start = time.perf_counter()
+                predictor(x, tile.margin).cpu()
+                best = min(best, time.perf_counter() - start)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            break
         speeds[str(side)] = math.prod(tile.kept_shape) / best
         if time.perf_counter() - began > SECONDS or speeds[str(side)] < 0.7 * max(speeds.values()):
             break

@@ -42,8 +42,8 @@ def list_images(path: str | Path) -> list[Path]:
     ----------
     path
         An image (file or zarr), or a folder of them. Of a folder: what lies directly in it and has
-        one of `SUFFIXES`, sorted by name; hidden files are left out, and probabilities beside
-        labels.
+        one of `SUFFIXES`, sorted by name; hidden files are left out, and probabilities
+        and distances beside labels.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def list_images(path: str | Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    if path.name.startswith(".") or path.stem.endswith(".probability"):
+    if path.name.startswith(".") or path.stem.endswith((".probability", ".distance")):
         return False
     return is_zarr(path) if path.is_dir() else path.suffix.lower() in SUFFIXES
 

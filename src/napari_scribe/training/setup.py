@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,6 +69,7 @@ def set_up(
             f"{len(images)} images and {len(paints)} paints: give one paint for each image."
         )
     recipe = recipe or (start.recipe if start else Recipe())
+    recipe = recipe if start else _for_thick_slices(recipe, images[0])
     if start is not None and (start.recipe.network, start.recipe.task) != (
         recipe.network,
         recipe.task,
@@ -112,6 +114,18 @@ def set_up(
         offset=offset,
         device=pick_device(device),
     )
+
+
+def _for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
+    """In 3D, leave Z as it is as often as pixels have to be halved to be as wide as it is."""
+    network = recipe.network
+    if network.dimensions == 2 or "flat_levels" in network.model_fields_set:
+        return recipe
+    z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
+    if min(z, y) <= 0:
+        return recipe
+    levels = min(network.depth, max(0, round(math.log2(z / y))))
+    return recipe.changed({"network.flat_levels": levels}) if levels else recipe
 
 
 _SINGLE = (str, Path, Image, Paint, np.ndarray)
