@@ -178,8 +178,17 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path):
     with somebody_at_work(tmp_path):
         with pytest.raises(InputError, match=r"Another program is at work on .*: wait until"):
             Presence(tmp_path, "run")
-        Presence(tmp_path, "part-2")
+        with pytest.raises(InputError, match="Another program is at work"):
+            Presence(tmp_path, "part-2")
     Presence(tmp_path, "run")
+
+
+def test_parts_run_beside_each_other_and_the_last_run_waits_for_them(tmp_path: Path):
+    with somebody_at_work(tmp_path, "part-2"):
+        Presence(tmp_path, "part-3")
+        for who in ("part-2", "run"):
+            with pytest.raises(InputError, match="Another program is at work"):
+                Presence(tmp_path, who)
 
 
 def test_who_leaves_in_order_leaves_nothing(tmp_path: Path):

@@ -197,3 +197,20 @@ def test_what_another_model_began_is_not_mixed(
     run(begin(model, stack, out, overwrite=True))
     np.testing.assert_array_equal(read_labels(out), expected)
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("phase", ["numbers", "pyramid"])
+def test_a_stop_while_the_output_is_made(model: Model, tmp_path: Path, phase: str) -> None:
+    """The same call goes on with what was left of it."""
+    image = np.random.default_rng(2).integers(0, 4000, (64, 1100)).astype(np.uint16)
+    whole = np.asarray(run(segment(model, image, tile=64, device="cpu")))
+    out = tmp_path / "a.zarr"
+    job = segment(model, image, out, tile=64, device="cpu")
+    for step in job:
+        if step.phase == phase:
+            job.stop()
+    assert not job.is_complete and not out.exists()
+    again = segment(model, image, out, tile=64, device="cpu")
+    assert {step.phase for step in again} <= {"numbers", "pyramid"}
+    np.testing.assert_array_equal(np.asarray(again.result), whole)
+    assert len(again.levels) == 2

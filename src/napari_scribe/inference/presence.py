@@ -14,6 +14,8 @@ import psutil
 from ..errors import InputError
 from ..io import replacing
 
+WHOLE = "run"
+"""Who does all that is left, and ends the work."""
 _HOST = socket.gethostname()
 
 
@@ -41,18 +43,10 @@ class Presence:
 
     def __init__(self, folder: Path, who: str) -> None:
         self._path = folder / f"{who}.running"
+        check_free(folder, who)
         self.killed_on: int | None = None
-        before: dict[str, Any] = {}
-        with suppress(OSError, ValueError):
-            before = json.loads(self._path.read_text())
-        if not before:
-            return
-        if before["host"] == _HOST and _is_running(before["process"], before["started"]):
-            raise InputError(
-                f"Another program is at work on {folder}: wait until it has ended, or stop it."
-            )
-        kills = _memory_kills()
-        if kills is None or kills != before["kills"]:
+        kills, before = _memory_kills(), _read(self._path)
+        if before and (kills is None or kills != before["kills"]):
             self.killed_on = int(before["rung"])
 
     def note(self, rung: int) -> None:
@@ -71,6 +65,31 @@ class Presence:
     def leave(self) -> None:
         """Note that the process has ended in an orderly way."""
         self._path.unlink(missing_ok=True)
+
+
+def check_free(folder: Path, who: str = WHOLE) -> None:
+    """Make sure that nobody else does the same work.
+
+    Parts may run beside each other; the run that ends the work is alone.
+
+    Raises
+    ------
+    InputError
+        If a process of this machine that is noted there still runs.
+    """
+    for path in folder.glob("*.running"):
+        if WHOLE in (who, path.stem) or path.stem == who:
+            noted = _read(path)
+            if noted and noted["host"] == _HOST and _is_running(noted["process"], noted["started"]):
+                raise InputError(
+                    f"Another program is at work on {folder}: wait until it has ended, or stop it."
+                )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        return dict(json.loads(path.read_text()))
+    return {}
 
 
 def _is_running(process: int, started: float) -> bool:

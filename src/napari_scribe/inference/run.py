@@ -142,10 +142,10 @@ class Run:
         if self.is_shared or (not job.is_complete and isinstance(self.sink, Folder)):
             return labels
         final = yield from self._number(job, frames, labels)
+        if job.is_complete and self.out is not None and self.out.suffix == ".zarr":
+            yield from self._pyramid(job)
         if not job.is_complete:
             return final
-        if self.out is not None and self.out.suffix == ".zarr":
-            yield from self._pyramid()
         job.levels = self._write(final, job.maps)
         if isinstance(self.sink, Folder):
             self.sink.remove()
@@ -269,14 +269,20 @@ class Run:
                 done += 1
                 if job.is_complete:
                     yield self._step(done, frame, "numbers")
+                if job.stop_requested and not in_place:
+                    job.is_complete = False
+                    return final
             n_before += n_objects
         return final
 
-    def _pyramid(self) -> Generator[SegmentStep, None, None]:
+    def _pyramid(self, job: SegmentJob) -> Generator[SegmentStep, None, None]:
         assert self.out is not None and isinstance(self.sink, Folder)
         last = self.frames(None, {})[-1]
         for _ in add_pyramid(self.sink.path / self.out.name, labels=True):
             yield self._step(self._total, last, "pyramid")
+            if job.stop_requested:
+                job.is_complete = False
+                return
 
     def _write(self, labels: Any, maps: Mapping[str, Any]) -> list[Any]:
         """Put the labels where they belong, now that they are whole; what the job gives back."""

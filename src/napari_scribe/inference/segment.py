@@ -20,7 +20,7 @@ from ..io import as_image, check_writable, open_levels, read_labels
 from ..model import Model, load_model
 from .cluster import Cluster
 from .execute import Execution
-from .presence import Presence
+from .presence import WHOLE, Presence, check_free
 from .run import MADE_BY, MAPS, SegmentJob, SegmentStep, map_path, read_maps
 from .sinks import Folder, Memory
 from .source import Source, source_of
@@ -118,7 +118,7 @@ def segment(
         for name in maps:
             check_output(map_path(path, name), source.label_shape, overwrite)
     sink = _sink(path, identity, overwrite)
-    who = "run" if part is None else f"part-{part[0]}"
+    who = WHOLE if part is None else f"part-{part[0]}"
     execution = Execution(
         source=source,
         sink=sink,
@@ -217,6 +217,7 @@ def _sink(path: Path | None, identity: str, overwrite: bool) -> Memory | Folder:
         return Memory()
     folder = path.with_name(f".{path.name}.part")
     if overwrite and not Folder.is_begun(folder, identity):
+        check_free(folder)
         shutil.rmtree(folder, ignore_errors=True)
     return Folder(folder, identity)
 

@@ -1,0 +1,56 @@
+"""What tiles cost: pixels read, and arithmetic done, for each pixel that is kept.
+
+Nothing is timed: the multiplications of the convolutions are counted. 1 is what a pixel costs in an
+image without any borders. Without the margin that the decoder leaves out, the arithmetic would be
+what the first number says.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn.modules.conv import _ConvNd
+
+from napari_scribe.inference.tiles import cost, plan_tiles
+from napari_scribe.networks import UNet
+from napari_scribe.recipe import Recipe
+
+SIDES = {2: (128, 256, 512, 1024, 2048), 3: (48, 64, 96, 128, 192)}
+NETWORKS = ((2, 3), (2, 4), (3, 2), (3, 3))
+
+
+def main() -> None:
+    print("| network | halo | tile | pixels read / kept | arithmetic |")
+    print("|---|---|---|---|---|")
+    for dimensions, depth in NETWORKS:
+        recipe = Recipe().changed({"network.dimensions": dimensions, "network.depth": depth})
+        with torch.device("meta"):  # shapes without numbers
+            network = UNet(recipe.network, 1, 2).eval()
+        halo, stride = network.geometry[0].halo, network.geometry[0].stride
+        alone = _per_pixel(network, [8 * stride] * dimensions, [0] * dimensions)
+        for side in SIDES[dimensions]:
+            (tile,) = plan_tiles([side] * dimensions, side, network.geometry)
+            done = _per_pixel(network, tile.read_shape, tile.margin) / alone
+            what = f"{dimensions}D, depth {depth} | {halo} | {side}"
+            print(f"| {what} | {cost([tile]):.2f} | {done:.2f} |")
+
+
+def _per_pixel(network: UNet, shape, margin) -> float:
+    """Multiplications for each pixel that comes out."""
+    total = 0
+
+    def count(module, _inputs, answer):
+        nonlocal total
+        per_value = module.weight[0].numel() if not module.transposed else module.weight.shape[0]
+        total += answer.numel() * per_value
+
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, _ConvNd)]
+    network(torch.empty(1, 1, *shape, device="meta"), margin)
+    for hook in hooks:
+        hook.remove()
+    return total / math.prod(n - 2 * m for n, m in zip(shape, margin, strict=True))
+
+
+if __name__ == "__main__":
+    main()
