@@ -296,22 +296,36 @@ def test_probability_is_written_beside(random_model: Make, tmp_path: Path, suffi
     probability = np.asarray(job.probability, np.float32)
     chosen = np.take_along_axis(probability, np.searchsorted([1, 2, 7], labels)[np.newaxis], 0)[0]
     assert (chosen >= probability.max(axis=0) - 1e-3).all()  # kept as float16
-    written = read_image(tmp_path / "a.probability.tif")
+    written = read_image(tmp_path / f"a.probability{suffix}")
     assert written.axes == "CYX"
     np.testing.assert_array_equal(written.data, job.probability)
 
 
-def test_the_distance_of_objects_on_request(model: Model, tmp_path: Path):
-    image, out = pixels(40, 50), tmp_path / "a.zarr"
-    job = segment(model, image, out, save=("labels", "distance"), device="cpu")
-    labels = np.asarray(run(job))
-    assert job.maps.keys() == {"distance"} and job.probability is None
-    distance = np.asarray(job.maps["distance"])
-    np.testing.assert_array_equal(distance[0], read_image(tmp_path / "a.distance.tif").data)
-    assert distance.shape == (1, 40, 50) and 0 <= distance.min() <= distance.max() <= 1
-    assert distance.std() > 0.05 and labels.max() > 0
+@pytest.mark.parametrize("suffix", [".zarr", ".tif"])
+def test_maps_on_request(random_model: Make, tmp_path: Path, suffix: str):
+    """Beside the labels, and as they are in memory."""
+    image, out = Image(pixels(3, 2, 40, 50), "TCYX"), tmp_path / f"a{suffix}"
+    model = random_model(n_channels=2)
+    save = ("labels", "probability", "distance")
+    expected = segment(model, image, save=save, device="cpu")
+    run(expected)
+    for _ in range(2):  # made, and opened again
+        job = segment(model, image, out, save=save, device="cpu")
+        run(job)
+        assert job.maps.keys() == {"probability", "distance"}
+        for name, array in job.maps.items():
+            assert array.shape == (1, 3, 40, 50)
+            np.testing.assert_array_equal(np.asarray(array), expected.maps[name])
+    stored = read_image(tmp_path / f"a.distance{suffix}")
+    assert stored.dtype == (np.float16 if suffix == ".zarr" else np.float32)
+    assert not np.array_equal(expected.maps["distance"], expected.maps["probability"])
     with pytest.raises(InputError, match="exists already"):
         segment(model, image, out, save=("labels", "probability"), device="cpu")
+
+
+def test_classes_have_no_distance(random_model: Make):
+    with pytest.raises(InputError, match="no distance to save"):
+        segment(random_model("classes", painted=(1, 2)), pixels(9, 9), save=("distance",))
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])

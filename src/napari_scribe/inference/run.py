@@ -11,16 +11,16 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import zarr
 
 from ..image import Frame
-from ..io import add_pyramid, create_zarr, open_levels, read_image, read_labels, write_tiff
+from ..io import add_pyramid, create_zarr, open_levels, read_labels, write_tiff
 from ..progress import Job
 from ..targets import Head
 from .frame import FrameWork, Parts
 from .ladder import Ladder
+from .maps import map_path, read_maps, write_map
 from .sinks import Folder, Memory
 from .source import Region, Source
 
@@ -150,7 +150,7 @@ class Run:
         if isinstance(self.sink, Folder):
             self.sink.remove()
             if self.out is not None:
-                job.maps = read_maps(self.out, self.maps, final.ndim)
+                job.maps = read_maps(self.out, self.maps, self.source.image.label_axes())
         return job.levels[0]
 
     def arrays(self) -> tuple[Any, dict[str, Any]]:
@@ -291,8 +291,7 @@ class Run:
         image = self.source.image
         axes, scale, units = image.label_axes(), image.scale, image.units
         for name, array in maps.items():
-            beside = map_path(self.out, name)
-            write_tiff(beside, array, "C" + axes, scale, units, software=self.made_by)
+            write_map(map_path(self.out, name), array, self.source, self.made_by)
         if self.out.suffix == ".zarr":
             assert isinstance(self.sink, Folder)
             group = self.sink.path / self.out.name
@@ -326,24 +325,6 @@ def _find_what_is_there(frame: FrameWork) -> None:
     for block in frame.parts.blocks:
         if not frame.is_found(block):
             frame.find_objects(block)
-
-
-MAPS = ("probability", "distance")
-
-
-def map_path(out: Path, name: str) -> Path:
-    """Where a map goes, beside the labels."""
-    return out.with_name(f"{out.stem}.{name}.tif")
-
-
-def read_maps(out: Path, names: Sequence[str], n_axes: int) -> dict[str, Any]:
-    """The maps beside labels of so many axes, lazily where they are large."""
-    maps = {name: read_image(map_path(out, name)).data for name in names}
-    # A single channel has no axis in the file.
-    return {
-        name: da.from_array(array)[np.newaxis] if array.ndim == n_axes else array
-        for name, array in maps.items()
-    }
 
 
 def smallest(labels: Any) -> Any:

@@ -20,8 +20,9 @@ from ..io import as_image, check_writable, open_levels, read_labels
 from ..model import Model, load_model
 from .cluster import Cluster
 from .execute import Execution
+from .maps import MAPS, map_path, read_maps
 from .presence import WHOLE, Presence, check_free
-from .run import MADE_BY, MAPS, SegmentJob, SegmentStep, map_path, read_maps
+from .run import MADE_BY, SegmentJob, SegmentStep
 from .sinks import Folder, Memory
 from .source import Source, source_of
 
@@ -72,7 +73,7 @@ def segment(
         ``cuda`` (all of them), ``cuda:0``, ``mps`` or ``cpu``; the best there is when None.
     save
         ``labels`` and, where wanted, ``probability`` and (of objects) ``distance``: these are kept
-        as the job's ``maps`` and written beside `out`, as ``NAME.probability.tif``.
+        as the job's ``maps`` and written beside `out`, as ``NAME.probability.tif`` (or ``.zarr``).
     overwrite
         Whether `out` may exist already, or be begun by another model, image or setting.
     part
@@ -202,7 +203,7 @@ def _done_before(path: Path, source: Source, save: Sequence[str]) -> SegmentJob:
         yield from ()
         job.levels = open_levels(path) if path.suffix == ".zarr" else [read_labels(path)]
         names = [name for name in MAPS if name in save]
-        job.maps = read_maps(path, names, len(source.label_shape))
+        job.maps = read_maps(path, names, source.image.label_axes())
         return job.levels[0]
 
     job = SegmentJob(nothing)

@@ -1,0 +1,63 @@
+"""What the network says, kept beside the labels: ``(channels, *label shape)``, float16."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from ..image import AXES
+from ..io import create_zarr, read_image, write_tiff
+from .source import Source
+
+MAPS = ("probability", "distance")
+
+
+def map_path(out: Path, name: str) -> Path:
+    """Where a map goes: beside the labels, and of their kind."""
+    suffix = ".zarr" if out.suffix == ".zarr" else ".tif"
+    return out.with_name(f"{out.stem}.{name}{suffix}")
+
+
+def write_map(path: Path, array: Any, source: Source, made_by: str) -> None:
+    """Write a map piece by piece. A TIFF holds it as float32, as its readers know no float16."""
+    image = source.image
+    axes = image.label_axes()
+    if path.suffix != ".zarr":
+        write_tiff(path, array, "C" + axes, image.scale, image.units, software=made_by)
+        return
+    order = _order(axes)
+    lazy = da.moveaxis(da.from_array(array), 0, order.index("C"))
+    chunks = [sizes[0] for sizes in lazy.chunks]
+    target = create_zarr(
+        path,
+        lazy.shape,
+        array.dtype,
+        order,
+        image.scale,
+        image.units,
+        chunks,
+        translate=source.translate,
+        overwrite=True,
+    )
+    da.store(lazy, target, lock=False, scheduler="single-threaded")
+
+
+def read_maps(out: Path, names: Sequence[str], axes: str) -> dict[str, Any]:
+    """The maps beside labels of such axes, lazily."""
+    return {name: _read(map_path(out, name), axes) for name in names}
+
+
+def _read(path: Path, axes: str) -> Any:
+    array = da.from_array(read_image(path).data)
+    if array.ndim == len(axes):  # a single channel has no axis in a TIFF
+        return array[np.newaxis]
+    return da.moveaxis(array, _order(axes).index("C"), 0)
+
+
+def _order(axes: str) -> str:
+    """Axes of a file that has channels as well."""
+    return "".join(a for a in AXES if a in axes + "C")
