@@ -3,3 +3,7 @@
 
 class InputError(ValueError):
     """Bad input: the message says what was wrong and what to do about it."""
+
+
+class InUseError(InputError):
+    """Another process is at work on the same: wait for it, or stop it."""

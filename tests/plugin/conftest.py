@@ -11,6 +11,7 @@ import pytest
 from napari_scribe.samples import Sample, nuclei
 
 SIDE = 256
+LONG = 60_000
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +76,29 @@ def model(sample: Sample) -> Any:
 
     recipe = ns.Recipe().changed({"network.width": 8, "network.depth": 2, "training.patch": 64})
     return ns.run(ns.train([sample.image], [sample.paint], recipe, steps=150))
+
+
+@pytest.fixture
+def kept(model: Any) -> Any:
+    """The model, in the model folder."""
+    from napari_scribe.model import model_folder
+
+    return model.save(model_folder() / "nuclei 2026.zip")
+
+
+@pytest.fixture
+def dock(kept: Any, docks: Callable[[type], Any]) -> Any:
+    """The Segment dock."""
+    from napari_scribe.plugin.segment_dock import SegmentDock
+
+    return docks(SegmentDock)
+
+
+@pytest.fixture
+def idle(dock: Any, qtbot: Any) -> Callable[[], None]:
+    """Wait until nothing runs."""
+
+    def wait() -> None:
+        qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+
+    return wait

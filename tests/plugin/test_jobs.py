@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from napari_scribe.errors import InputError
-from napari_scribe.plugin.jobs import Ended, Question, Runner
+from napari_scribe.plugin.jobs import Ended, JobRun, Question, Runner
 from napari_scribe.plugin.wording import explain, for_the_viewer
 from napari_scribe.progress import Job
 
@@ -271,3 +271,78 @@ def test_messages_leave_the_command_line_out(core: str, viewer: str) -> None:
 
 def test_what_nobody_foresaw_is_told() -> None:
     assert "terminal" in explain(ValueError("what"))
+
+
+def test_pause(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", counting(10**6), result)
+    qtbot.waitUntil(lambda: len(heard.records) > 1)
+    runner.pause()
+    assert runner.is_paused
+    qtbot.wait(50)  # what was on its way
+    n = len(heard.records)
+    qtbot.wait(150)
+    assert len(heard.records) == n
+    runner.resume()
+    assert not runner.is_paused
+    qtbot.waitUntil(lambda: len(heard.records) > n + 2)
+    assert heard.records[n].index == heard.records[n - 1].index + 1  # none was left out
+    runner.stop()
+    qtbot.waitUntil(lambda: bool(heard.ended))
+
+
+def test_pause_before_the_job_is_there(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", counting(20), result)
+    runner.pause()
+    qtbot.wait(150)
+    assert heard.records == []
+    runner.resume()
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended[0].value == 20
+
+
+def test_stop_while_paused(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", counting(), result)
+    qtbot.waitUntil(lambda: bool(heard.records))
+    runner.pause()
+    runner.stop()
+    runner.pause()  # too late
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended[0].value > 0
+
+
+def test_close_while_paused(runner: Runner, qtbot: Any) -> None:
+    kept: list[int] = []
+    runner.start("Counting", counting(), lambda job: kept.append(job.result))
+    qtbot.wait(100)
+    runner.pause()
+    runner.close()
+    assert len(kept) == 1
+    assert not runner.is_paused
+
+
+def test_a_run_hears_of_its_own_jobs_alone(runner: Runner, qtbot: Any) -> None:
+    @dataclass(frozen=True)
+    class Part:
+        done: int
+        total: int = 50
+
+    def body(_job: Job[Part, str]) -> Generator[Part, None, str]:
+        for i in range(50):
+            time.sleep(0.005)
+            yield Part(i + 1)
+        return "done"
+
+    one, other = JobRun(runner), JobRun(runner)
+    heard: list[tuple[JobRun, str]] = []
+    for run in (one, other):
+        run.stepped.connect(lambda step, run=run: heard.append((run, step.text)))
+        run.ended.connect(lambda ended, run=run: heard.append((run, ended.value)))
+    one.begin("One", lambda: Job(body), lambda job: job.result)
+    assert (one.is_mine, other.is_mine) == (True, False)
+    qtbot.waitUntil(lambda: (one, "done") in heard)
+    assert not one.is_mine
+    assert {run for run, _ in heard} == {one}
+    assert heard[0][1].startswith("tile 1 of 50")

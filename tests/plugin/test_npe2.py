@@ -19,7 +19,7 @@ def test_docks(viewer: Any, name: str, kind: type) -> None:
     assert isinstance(dock, kind)
     assert type(dock.viewer).__name__ == "Viewer"  # not a proxy
     viewer.add_image(np.zeros((9, 40, 50)), name="stack")
-    picker = dock.form.image if name == "Train" else dock.image
+    picker = dock.form.image
     assert picker.layer.current_choice == "stack"
     viewer.layers["stack"].name = "other"
     assert picker.layer.current_choice == "other"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 from napari_scribe.plugin import results
 from napari_scribe.plugin.layers import image_of, new_annotations, note
@@ -149,5 +150,52 @@ def test_probability_is_an_image_a_channel(viewer: Any, image: Any) -> None:
     half = np.full((2, 40, 50), 0.5, np.float16)
     show_probability(viewer, image, image_of(image), half, "probability")
     names = [layer.name for layer in viewer.layers]
-    assert names == ["cells", "cells probability 2", "cells probability 1"]
+    assert names == ["cells", "cells probability 1", "cells probability 2"]
     assert np.allclose(viewer.layers[1].scale, image.scale)
+
+
+def test_a_part_lies_where_it_was_cut(viewer: Any) -> None:
+    film = viewer.add_image(np.zeros((9, 40, 50)), scale=(2, 0.5, 0.5), translate=(0, 3, 4))
+    region = {"T": slice(4, 5), "Y": slice(10, 20), "X": slice(30, 45)}
+    layer = show_labels(
+        viewer, film, image_of(film, "TYX"), ones((1, 10, 15)), "labels (visible)", region=region
+    )
+    assert np.allclose(layer.translate, (8, 8, 19))
+
+
+def test_levels_on_disk_are_shown_as_they_are(viewer: Any, image: Any) -> None:
+    levels = [zarr.create_array({}, shape=(n, n), dtype="u2") for n in (40, 20, 10)]
+    layer = show_labels(viewer, image, image_of(image), levels, "labels")
+    assert layer.multiscale
+    assert all(shown is level for shown, level in zip(layer.data, levels, strict=True))
+    layer.visible, layer.opacity = False, 0.2
+    again = show_labels(viewer, image, image_of(image), levels, "labels")
+    assert [each.name for each in viewer.layers] == ["cells", "cells labels"]
+    assert (again.visible, again.opacity) == (False, 0.2)
+    whole = show_labels(viewer, image, image_of(image), ones(), "labels")
+    assert not whole.multiscale  # a small one in place of a large one
+    assert [each.name for each in viewer.layers] == ["cells", "cells labels"]
+
+
+def test_a_stack_on_disk_is_shown_beside_its_channels(viewer: Any) -> None:
+    stack = viewer.add_image(np.zeros((4, 2, 30, 30)), name="cells")
+    labels = zarr.create_array({}, shape=(4, 30, 30), dtype="u2")
+    labels[3] = 5
+    layer = show_labels(viewer, stack, image_of(stack, "ZCYX"), [labels], "labels")
+    assert layer.data.shape == (4, 2, 30, 30)
+    viewer.dims.set_current_step((0, 1), (3, 1))
+    assert layer.get_value((3, 1, 5, 5)) == 5
+    assert not layer.editable
+
+
+def test_one_layer_makes_room_for_another(viewer: Any, image: Any) -> None:
+    so_far = show_labels(viewer, image, image_of(image), ones(), "labels so far")
+    viewer.add_points(name="points")
+    so_far.opacity = 0.1
+    viewer.layers.selection.active = so_far
+    result = show_labels(
+        viewer, image, image_of(image), 2 * ones(), "labels", instead_of=so_far, opacity=0.6
+    )
+    assert [layer.name for layer in viewer.layers] == ["cells", "cells labels", "points"]
+    assert result.opacity == 0.1
+    assert viewer.layers.selection.active is result

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from qtpy.QtCore import QPointF
 from qtpy.QtGui import QEnterEvent
 from qtpy.QtWidgets import QApplication
@@ -22,28 +21,10 @@ from napari_scribe.samples import Sample
 LONG = 60_000
 
 
-@pytest.fixture
-def kept(model: Any) -> Any:
-    """The model, in the model folder."""
-    return model.save(model_folder() / "nuclei 2026.zip")
-
-
-@pytest.fixture
-def dock(kept: Any, docks: Callable[[type], Any]) -> Any:
-    return docks(SegmentDock)
-
-
-@pytest.fixture
-def idle(dock: Any, qtbot: Any) -> Callable[[], None]:
-    def wait() -> None:
-        qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
-
-    return wait
-
-
 def test_segment(dock: Any, idle: Callable[[], None], painted: Any, sample: Sample) -> None:
-    assert dock.model.combo.current_choice == "nuclei 2026"
-    assert dock.model.info.text().startswith("Objects, 2D, 1 channel. Trained on image, 150 steps")
+    assert dock.form.model.combo.current_choice == "nuclei 2026"
+    said = dock.form.model.info.text()
+    assert said.startswith("Objects, 2D, 1 channel. Trained on image, 150 steps")
     dock.segment()
     assert not dock.segment_button.isEnabled()
     idle()
@@ -53,7 +34,7 @@ def test_segment(dock: Any, idle: Callable[[], None], painted: Any, sample: Samp
     assert "objects in" in dock.message.text
     assert dock.segment_button.isEnabled()
     before = result.data.copy()
-    dock.tile.value = 64
+    dock.form.more.tile.value = 64
     dock.segment()
     idle()
     assert [layer.name for layer in painted.layers].count("nuclei labels") == 1
@@ -63,29 +44,30 @@ def test_segment(dock: Any, idle: Callable[[], None], painted: Any, sample: Samp
 def test_the_newest_model_comes_first(dock: Any, model: Any, kept: Any) -> None:
     newer = model.save(model_folder() / "newer.zip")
     os.utime(newer, (2e9, 2e9))
-    dock.model.refresh()
-    assert [path.stem for path in dock.model.combo.choices] == ["newer", "nuclei 2026"]
-    assert dock.model.value() == newer
-    dock.model.combo.value = kept
-    dock.model.combo.native.activated.emit(1)  # what a click does
+    dock.form.model.refresh()
+    assert [path.stem for path in dock.form.model.combo.choices] == ["newer", "nuclei 2026"]
+    assert dock.form.model.value() == newer
+    dock.form.model.combo.value = kept
+    dock.form.model.combo.native.activated.emit(1)  # what a click does
     newest = model.save(model_folder() / "newest.zip")
     os.utime(newest, (3e9, 3e9))
-    dock.model.refresh()
-    assert dock.model.combo.choices[0] == newest
-    assert dock.model.value() == kept  # what was chosen stays
+    dock.form.model.refresh()
+    assert dock.form.model.combo.choices[0] == newest
+    assert dock.form.model.value() == kept  # what was chosen stays
 
 
 def test_models_of_one_name_are_told_apart(dock: Any, model: Any, tmp_path: Any) -> None:
     files = [model.save(tmp_path / folder / "model.zip") for folder in ("a/x", "b/x", "b/y")]
     for path in files:
-        dock.model.set_value(path)
-        assert dock.model.value() == path
+        dock.form.model.set_value(path)
+        assert dock.form.model.value() == path
     first, second, third = files
-    shown = {dock.model.combo.get_choice(name) for name in (str(first), str(second), "model (y)")}
+    combo = dock.form.model.combo
+    shown = {combo.get_choice(name) for name in (str(first), str(second), "model (y)")}
     assert shown == {first, second, third}
-    dock.model.combo.value = first
-    dock.model.refresh()
-    assert dock.model.value() == first
+    dock.form.model.combo.value = first
+    dock.form.model.refresh()
+    assert dock.form.model.value() == first
 
 
 def test_a_model_trained_beside_the_dock_appears(dock: Any, model: Any) -> None:
@@ -93,7 +75,7 @@ def test_a_model_trained_beside_the_dock_appears(dock: Any, model: Any) -> None:
     os.utime(newer, (2e9, 2e9))
     middle = QPointF(20, 20)
     QApplication.sendEvent(dock, QEnterEvent(middle, middle, middle))
-    assert dock.model.value() == newer
+    assert dock.form.model.value() == newer
 
 
 def test_a_newer_model_among_the_kept_ones(docks: Callable[[type], Any]) -> None:
@@ -101,26 +83,26 @@ def test_a_newer_model_among_the_kept_ones(docks: Callable[[type], Any]) -> None
     with zipfile.ZipFile(model_folder() / "new.zip", "w") as archive:
         archive.writestr("model.json", '{"format": "napari-scribe model", "version": 99}')
     dock = docks(SegmentDock)
-    assert "newer napari-scribe" in dock.model.info.text()
-    assert dock.needs.text() == ""
+    assert "newer napari-scribe" in dock.form.model.info.text()
+    assert dock.form.needs.text() == ""
 
 
 def test_without_a_model(docks: Callable[[type], Any], model: Any) -> None:
     dock = docks(SegmentDock)
-    assert dock.model.info.text() == "No model yet: train one, or choose a file."
+    assert dock.form.model.info.text() == "No model yet: train one, or choose a file."
     assert not dock.segment_button.isEnabled()
     dock.segment()
     assert "no model yet" in dock.message.text
     model.save(model_folder() / "first.zip")
-    dock.model.refresh()
+    dock.form.model.refresh()
     assert dock.segment_button.isEnabled()
 
 
 def test_a_file_that_is_no_model(dock: Any, idle: Callable[[], None], tmp_path: Any) -> None:
     path = tmp_path / "photo.zip"
     path.write_bytes(b"JPEG")
-    dock.model.set_value(path)
-    assert "is not a model" in dock.model.info.text()
+    dock.form.model.set_value(path)
+    assert "is not a model" in dock.form.model.info.text()
     dock.segment()
     idle()
     assert "is not a model of napari-scribe" in dock.message.text
@@ -138,8 +120,8 @@ def test_a_stack_is_segmented_slice_by_slice(
 ) -> None:
     stack = np.stack([sample.image, sample.image[::-1]])
     layer = painted.add_image(stack, axis_labels=("t", "y", "x"), scale=(3, 0.5, 0.5), name="film")
-    dock.image.layer.value = layer
-    assert dock.image.axes.text() == "TYX"
+    dock.form.image.layer.value = layer
+    assert dock.form.image.axes.text() == "TYX"
     dock.segment()
     idle()
     result = painted.layers["film labels"]
@@ -150,7 +132,7 @@ def test_a_stack_is_segmented_slice_by_slice(
 
 
 def test_probability_too(dock: Any, idle: Callable[[], None], painted: Any) -> None:
-    dock.probability.value = True
+    dock.form.more.probability.value = True
     dock.segment()
     idle()
     shown = painted.layers["nuclei probability"]
@@ -163,21 +145,21 @@ def test_channels_that_the_model_does_not_know(
     grey = (sample.image / sample.image.max() * 255).astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 255, grey.shape, np.uint8)
     colours = painted.add_image(np.stack([noise, grey, noise], -1), rgb=True, name="slide")
-    dock.image.layer.value = colours
-    assert dock.needs.text() == "The model needs 1 of these 3 channels: tick which."
-    assert dock.image.channels.isVisibleTo(dock)
+    dock.form.image.layer.value = colours
+    assert dock.form.needs.text() == "The model needs 1 of these 3 channels: tick which."
+    assert dock.form.image.channels.isVisibleTo(dock)
     dock.segment()
     idle()
     assert "slide has 3 channels, but this model was trained on 1 channel" in dock.message.text
     assert "--" not in dock.message.text
-    for i, box in enumerate(dock.image.channels.boxes):
+    for i, box in enumerate(dock.form.image.channels.boxes):
         box.setChecked(i == 1)
     dock.segment()
     idle()
     assert evaluate(painted.layers["slide labels"].data, sample.truth).ap[0] > 0.3
-    dock.image.layer.value = painted.layers["nuclei"]
-    assert dock.needs.text() == ""
-    assert not dock.image.channels.isVisibleTo(dock)
+    dock.form.image.layer.value = painted.layers["nuclei"]
+    assert dock.form.needs.text() == ""
+    assert not dock.form.image.channels.isVisibleTo(dock)
 
 
 def test_pixels_that_are_no_numbers(dock: Any, idle: Callable[[], None], painted: Any) -> None:
@@ -193,24 +175,106 @@ def test_stop_keeps_what_is_done(
     dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, sample: Sample
 ) -> None:
     stack = np.stack([sample.image] * 60)
-    dock.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
+    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("part"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
     dock.stop()
+    assert not dock.pause_button.isEnabled()
     idle()
-    assert dock.message.text.startswith("Stopped: only a part was segmented.")
+    assert dock.message.text.startswith("Stopped: only a part was segmented, and")
     result = painted.layers["film labels so far"].data
     assert result[0].any()
     assert not result[-1].any()
+    dock.segment()
+    idle()
+    assert "film labels so far" not in painted.layers  # the whole has taken its place
+    assert painted.layers["film labels"].data[-1].any()
+
+
+def test_pause(
+    dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, sample: Sample
+) -> None:
+    stack = np.stack([sample.image] * 20)
+    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
+    dock.segment()
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    dock.pause_button.click()
+    assert dock.pause_button.text() == "Continue"
+    assert dock.progress.format().startswith("Paused: tile")
+    qtbot.wait(500)
+    done = dock.segmenting.pace.done
+    assert done < 20
+    qtbot.wait(500)
+    assert dock.segmenting.pace.done == done
+    assert dock.stop_button.isEnabled()
+    assert not dock.segment_button.isEnabled()
+    active = dock.segmenting.pace.active
+    qtbot.wait(100)
+    assert dock.segmenting.pace.active == active  # the pause is left out
+    dock.pause_button.click()
+    assert dock.pause_button.text() == "Pause"
+    assert not dock.progress.format().startswith("Paused")
+    idle()
+    assert dock.segmenting.pace.active > active
+    assert painted.layers["film labels"].data[-1].any()
+    assert dock.pause_button.text() == "Pause"
+
+
+def test_stop_while_paused(
+    dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, sample: Sample
+) -> None:
+    stack = np.stack([sample.image] * 60)
+    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
+    dock.segment()
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    dock.pause_button.click()
+    dock.stop()
+    idle()
+    assert "film labels so far" in painted.layers
+    assert dock.pause_button.text() == "Pause"
+    dock.segment()  # and the next run is not paused
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    painted.window.remove_dock_widget(dock.parent())
+    assert not dock.runner.is_running
+
+
+def test_the_viewer_is_closed_while_paused(
+    dock: Any, painted: Any, qtbot: Any, sample: Sample
+) -> None:
+    stack = np.stack([sample.image] * 60)
+    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
+    dock.segment()
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    dock.pause_button.click()
+    runner = dock.runner
+    painted.close()
+    qtbot.waitUntil(lambda: not runner.is_running, timeout=LONG)
+
+
+def test_seams(dock: Any, idle: Callable[[], None]) -> None:
+    dock.form.more.tile.value = 64
+    dock.form.more.seams.click()
+    assert dock.stop_button.isEnabled()
+    idle()
+    assert "No seams" in dock.message.text
+    assert dock.form.more.seams.isEnabled()
+
+
+def test_quick_borders(dock: Any, idle: Callable[[], None], painted: Any) -> None:
+    dock.form.more.borders.value = "quick"
+    dock.segment()
+    idle()
+    assert "halo" in dock.message.text
+    assert painted.layers["nuclei labels"].data.any()
 
 
 def test_the_image_is_removed_while_it_is_segmented(
     dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, sample: Sample
 ) -> None:
     stack = np.stack([sample.image] * 10)
-    dock.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
+    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("part"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
     painted.layers.remove("film")
     idle()
     assert painted.layers["film labels"].data.shape == stack.shape
@@ -235,9 +299,9 @@ def test_the_dock_is_closed_while_it_segments(
     dock: Any, painted: Any, qtbot: Any, sample: Sample
 ) -> None:
     stack = np.stack([sample.image] * 60)
-    dock.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
+    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("part"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
     painted.window.remove_dock_widget(dock.parent())
     assert not dock.runner.is_running
     assert "film labels" not in painted.layers
@@ -246,9 +310,9 @@ def test_the_dock_is_closed_while_it_segments(
 def test_settings_are_remembered(
     dock: Any, idle: Callable[[], None], docks: Callable[[type], Any]
 ) -> None:
-    dock.tile.value = 128
-    dock.probability.value = True
+    dock.form.more.tile.value = 128
+    dock.form.more.probability.value = True
     dock.segment()
     idle()
     again = docks(SegmentDock)
-    assert (again.tile.value, again.probability.value) == (128, True)
+    assert (again.form.more.tile.value, again.form.more.probability.value) == (128, True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
+from napari_scribe.errors import InputError
 from napari_scribe.plugin.layers import image_of
-from napari_scribe.plugin.view import visible_field
+from napari_scribe.plugin.view import slice_region, visible_field, visible_region
 
 
 def test_a_small_image_is_in_view_as_a_whole(viewer: Any) -> None:
@@ -78,3 +80,33 @@ def test_a_slice_beyond_the_image_is_the_nearest(viewer: Any) -> None:
     viewer.dims.set_current_step(0, 15)
     frame, _ = visible_field(viewer, layer, image_of(layer, "ZYX"), 2)
     assert frame == (("Z", 3),)
+
+
+def test_the_slice_in_view_as_a_region(viewer: Any) -> None:
+    layer = viewer.add_image(np.zeros((5, 9, 60, 70), np.uint8))
+    viewer.dims.set_current_step((0, 1), (3, 7))
+    image = image_of(layer)
+    assert slice_region(viewer, layer, image, 2) == {"T": slice(3, 4), "Z": slice(7, 8)}
+    assert slice_region(viewer, layer, image, 3) == {"T": slice(3, 4)}
+
+
+def test_all_that_the_canvas_shows_is_a_region(viewer: Any) -> None:
+    layer = viewer.add_image(np.zeros((9, 900, 1200), np.uint8))
+    viewer.dims.set_current_step(0, 7)
+    layer.corner_pixels = np.array([[7, 100, 50], [7, 700, 1199]])
+    image = image_of(layer)
+    seen = {"Y": slice(100, 701), "X": slice(50, 1200)}
+    assert visible_region(viewer, layer, image, 2) == {"Z": slice(7, 8), **seen}
+    assert visible_region(viewer, layer, image, 3) == seen  # all along Z
+    viewer.dims.ndisplay = 3
+    assert visible_region(viewer, layer, image, 2) == {"Z": slice(7, 8)}
+
+
+def test_out_of_view(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_image(np.zeros((400, 400), np.uint8), name="cells")
+    viewer.scene.camera.zoom = 8
+    viewer.scene.camera.center = (-4000, 200)
+    qtbot.waitUntil(lambda: layer.corner_pixels[1, 0] < 1)
+    with pytest.raises(InputError, match="Nothing of cells is in view"):
+        visible_region(viewer, layer, image_of(layer), 2)

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from ..errors import InputError
+from ..errors import InUseError
 from ..io import replacing
 
 WHOLE = "run"
@@ -37,7 +37,7 @@ class Presence:
 
     Raises
     ------
-    InputError
+    InUseError
         If the process that is noted there still runs.
     """
 
@@ -74,14 +74,14 @@ def check_free(folder: Path, who: str = WHOLE) -> None:
 
     Raises
     ------
-    InputError
+    InUseError
         If a process of this machine that is noted there still runs.
     """
     for path in folder.glob("*.running"):
         if WHOLE in (who, path.stem) or path.stem == who:
             noted = _read(path)
             if noted and noted["host"] == _HOST and _is_running(noted["process"], noted["started"]):
-                raise InputError(
+                raise InUseError(
                     f"Another program is at work on {folder}: wait until it has ended, or stop it."
                 )
 

@@ -80,6 +80,8 @@ class SegmentJob(Job[SegmentStep, Any]):
         A word to the user about the image.
     ladder
         What was done when memory ran out, in words.
+    n_objects
+        How many objects there are; None before that is known, and for classes.
     """
 
     def __init__(self, body: Callable[..., Generator[SegmentStep, None, Any]]) -> None:
@@ -92,6 +94,7 @@ class SegmentJob(Job[SegmentStep, Any]):
         self.goes_on = False
         self.note = ""
         self.ladder: list[str] = []
+        self.n_objects: int | None = None
 
     @property
     def probability(self) -> Any:
@@ -273,6 +276,7 @@ class Run:
                     job.is_complete = False
                     return final
             n_before += n_objects
+        job.n_objects = n_before
         return final
 
     def _pyramid(self, job: SegmentJob) -> Generator[SegmentStep, None, None]:

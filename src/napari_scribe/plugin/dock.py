@@ -10,9 +10,10 @@ from typing import Any
 from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
+from .feedback import Message, Progress
 from .jobs import Runner
 from .layers import real_viewer
-from .parts import Message, Progress, scrolled, theme_colors
+from .parts import scrolled, theme_colors
 from .ready import warm_up
 
 WIDTH = 380

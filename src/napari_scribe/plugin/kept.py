@@ -77,6 +77,19 @@ def channels_of(path: Path) -> tuple[int, int]:
         return len(values["channels"]), int(values["image_channels"])
 
 
+def dimensions_of(path: Path) -> int:
+    """Whether a model takes slices, 2, or volumes, 3.
+
+    Raises
+    ------
+    InputError
+        If it is not a model.
+    """
+    values = read_description(path)
+    with _refusing(path):
+        return int(values["recipe"]["network"]["dimensions"])
+
+
 def in_words(path: Path) -> str:
     """A model in a line or two: what it answers, what it was trained on, how long, when.
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..image import AXES, Image, guess_axes
+from .lazy import Lazy
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -173,18 +174,25 @@ def placement(layer: ImageLayer, axes: str) -> dict[str, Any]:
     }
 
 
-def labels_for_display(labels: npt.NDArray[Any], layer: ImageLayer, axes: str) -> npt.NDArray[Any]:
+def labels_for_display(labels: Any, layer: ImageLayer, axes: str) -> Any:
     """Labels along TZYX as an array that napari shows on the image's own axes; no copy.
 
     Where channels lie between other axes, the labels are repeated along them in memory that is
-    shared, so that paint put on one channel is paint on all.
+    shared, so that paint put on one channel is paint on all. Of labels on disk it is a `Lazy` view,
+    where they cannot be shown as they are.
     """
     kept, place = _label_dims(layer, axes)
-    order = "".join(a for a in "TZYX" if a in kept)
-    labels = labels.transpose([order.index(a) for a in kept])
+    order: list[int | None] = ["".join(a for a in "TZYX" if a in kept).index(a) for a in kept]
+    n_channels = pixels(layer).shape[axes.index("C")] if "C" in axes else 1
+    if not isinstance(labels, np.ndarray):
+        if len(order) == 2 and order == [0, 1]:
+            return labels
+        if place is not None:
+            order.insert(place, None)
+        return Lazy(labels, order=order, repeats=range(n_channels))
+    labels = labels.transpose(order)
     if place is None:
         return labels
-    n_channels = layer.data.shape[axes.index("C")]
     shape = (*labels.shape[:place], n_channels, *labels.shape[place:])
     strides = (*labels.strides[:place], 0, *labels.strides[place:])
     return np.lib.stride_tricks.as_strided(labels, shape, strides, writeable=True)

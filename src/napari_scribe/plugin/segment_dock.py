@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-from magicgui.widgets import CheckBox, ComboBox, SpinBox
 
 from ..errors import InputError
 from .dock import Dock
-from .jobs import Ended
-from .kept import channels_of
-from .parts import Fold, button, hint, named, row, stack, step
-from .pickers import ImagePicker, ModelPicker
-from .segment_run import Segmented, SegmentInput, SegmentRun
-from .settings import recall, remember
-from .train_form import DEVICES
+from .jobs import Ended, Question
+from .pace import Progressed
+from .parts import button, row, stack, step
+from .seam_run import SeamRun
+from .segment_folder import FolderRun
+from .segment_form import SegmentForm
+from .segment_queue import SegmentQueue
+from .segment_run import SegmentRun
+from .where import FOLDER, LAYERS
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from ..inference.run import SegmentStep
+PAUSE = "Pause", "Wait, and let other programs compute; what is done stays in memory"
+CONTINUE = "Continue", "Go on where it waits"
 
 
 class SegmentDock(Dock):
@@ -35,142 +36,145 @@ class SegmentDock(Dock):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.segmenting = SegmentRun(self.viewer, self.runner)
-        self.image = ImagePicker(self.viewer)
-        self.model = ModelPicker()
-        self.needs = hint()
-        self.tile = SpinBox(value=512, min=16, max=16384, step=64)
-        self.tile.tooltip = "Side of a tile, in pixels. The answer does not depend on it"
-        self.probability = CheckBox(value=False, text="Show the probability too")
-        self.device = ComboBox(choices=DEVICES, value="")
-        self.device.tooltip = "Where the arithmetic happens"
-        self.more = Fold("More settings")
-        self.segment_button = button("Segment", "Segment the whole image", self.segment)
+        self.queue = SegmentQueue(self.segmenting)
+        self.folder = FolderRun(self.runner)
+        self.seams = SeamRun(self.runner)
+        self.form = SegmentForm(self.viewer, self.test_for_seams)
+        self.segment_button = button("Segment", "Segment what is chosen above", self.segment)
+        self.pause_button = button(*PAUSE, self.pause_or_go_on)
         self.stop_button = button("Stop", "Stop, and keep what is done", self.stop)
         self._arrange()
-        self._recall()
-        self.image.changed.connect(self._show_state)
-        self.model.changed.connect(self._show_state)
-        self.segmenting.stepped.connect(self._on_tile)
-        self.segmenting.ended.connect(self._on_ended)
+        self.form.changed.connect(self._show_state)
+        for run in (self.queue, self.folder, self.seams):
+            run.stepped.connect(self._on_step)
+            run.ended.connect(self._on_ended)
         self._show_state()
 
     def _arrange(self) -> None:
         self.segment_button.setProperty("scribe", "main")
-        buttons = row(self.segment_button, self.stop_button)
-        for i in (0, 1):
+        buttons = row(self.segment_button, self.pause_button, self.stop_button)
+        for i in range(3):
             buttons.layout().setStretch(i, 1)
-        for line in (
-            named("Tile (px)", self.tile.native),
-            named("Device", self.device.native),
-            self.probability.native,
-        ):
-            self.more.addWidget(line)
         self.lay_out(
-            step("1", "Image", stack(self.image, self.needs)),
-            step("2", "Model", self.model),
-            step("3", "Segment", buttons),
+            step("1", "Image", stack(self.form.image, self.form.needs)),
+            step("2", "Model", self.form.model),
+            step("3", "Segment", stack(self.form.where, buttons)),
             self.progress,
             self.message,
-            self.more,
+            self.form.more,
         )
 
     def reset_choices(self, event: Any = None) -> None:
         """Follow the viewer's layers; called by napari."""
-        self.image.reset_choices(event)
-        self.model.refresh()
-        self._show_state()
+        self.form.reset_choices(event)
 
     def showEvent(self, event: Any) -> None:
         """Look for new models whenever the dock comes up."""
-        self.model.refresh()
+        self.form.model.refresh()
         super().showEvent(event)
 
     def enterEvent(self, event: Any) -> None:
         """The same where it is always up, beside the Train dock."""
-        self.model.refresh()
+        self.form.model.refresh()
         super().enterEvent(event)
 
-    def segment(self) -> None:
-        """Segment the chosen image with the chosen model."""
-        path = self.model.value()
+    def segment(self, overwrite: bool = False) -> None:
+        """Segment what is chosen with the chosen model.
+
+        Parameters
+        ----------
+        overwrite
+            Whether the file that the labels are saved to may be replaced.
+        """
+        where = self.form.where.value()
         try:
-            if path is None:
-                raise InputError("There is no model yet: train one, or choose a file.")
-            self.segmenting.start(
-                SegmentInput(
-                    image_layer=self.image.layer.value,
-                    image=self.image.image(),
-                    model=path,
-                    channels=self.image.channels.value() if self.needs.text() else None,
-                    tile=int(self.tile.value),
-                    device=str(self.device.value) or None,
-                    with_probability=bool(self.probability.value),
-                )
-            )
+            if where == FOLDER:
+                self.folder.start(self.form.folder())
+            elif where == LAYERS:
+                self.form.model_file()
+                self.queue.start_all(self.form.layers(), self.form.value_of)
+            else:
+                self.queue.start(replace(self.form.value(), overwrite=overwrite))
         except InputError as error:
             self.message.error(str(error))
         else:
-            remember("segment", self._settings())
-            self.message.clear()
-            self.progress.busy("Preparing")
-            self._show_state()
+            self.form.more.remember()
+            self._show_begun("Preparing")
+
+    def test_for_seams(self) -> None:
+        """Measure whether tiles can be told by the answers at their borders."""
+        try:
+            self.seams.start(self.form.value())
+        except InputError as error:
+            self.message.error(str(error))
+        else:
+            self._show_begun("Looking for seams")
+
+    def pause_or_go_on(self) -> None:
+        """Let what runs wait, or go on."""
+        running = next(run for run in (self.segmenting, self.folder, self.seams) if run.is_mine)
+        if self.runner.is_paused:
+            running.resume()
+            self.progress.say(self.progress.format().removeprefix("Paused: "))
+        else:
+            running.pause()
+            self.progress.say(f"Paused: {self.progress.format()}")
+        self._show_state()
 
     def stop(self) -> None:
         """Stop what runs; what is done is kept."""
         self.runner.stop()
+        self._show_state()
         self.stop_button.setEnabled(False)
+        self.pause_button.setEnabled(False)
         self.progress.busy("Stopping")
 
     def close_down(self) -> None:
         """End what runs, keep what it has, and let go of the viewer."""
-        self.segmenting.close()
+        for run in (self.segmenting, self.folder, self.seams):
+            run.close()
         super().close_down()
 
-    def _on_tile(self, record: SegmentStep) -> None:
-        text = f"part {record.done} of {record.total}"
-        self.progress.advance(record.done / max(record.total, 1), record.elapsed, text)
+    def _show_begun(self, text: str) -> None:
+        self.message.clear()
+        self.progress.busy(text)
+        self._show_state()
+
+    def _on_step(self, step: Progressed) -> None:
+        if self.runner.is_paused:
+            self.progress.say(f"Paused: {step.text}")
+        elif self.stop_button.isEnabled():
+            self.progress.tell(step.fraction, step.text)
+            self.progress.setToolTip(step.detail)
 
     def _on_ended(self, ended: Ended) -> None:
         self.progress.rest()
-        if ended.error:
+        if ended.question is not None:
+            self._ask(ended.question)
+        elif ended.error:
             self.message.error(ended.error)
-        elif isinstance(ended.value, Segmented):
+        elif ended.value is None:
+            self.message.info("Stopped before anything was done.")
+        elif getattr(ended.value, "failed", ()):
+            self.message.warn(ended.value.in_words())
+        else:
             self.message.info(ended.value.in_words())
         self._show_state()
 
+    def _ask(self, question: Question) -> None:
+        answers = {question.yes: lambda: self.segment(overwrite=True), question.no: lambda: None}
+        self.message.ask(question.text, answers)
+
     def _show_state(self) -> None:
-        """Which buttons make sense now, and which channels have to be chosen."""
-        running = self.runner.is_running
-        path = self.model.value()
-        layer = self.image.layer.value
-        self.segment_button.setEnabled(layer is not None and path is not None and not running)
+        """Which buttons make sense now."""
+        running, paused = self.runner.is_running, self.runner.is_paused
+        self.segment_button.setEnabled(self.form.is_filled and not running)
         self.stop_button.setEnabled(running)
-        text = self._channels_needed(path) if path is not None and layer is not None else ""
-        self.needs.setText(text)
-        self.image.channels.setVisible(bool(text))
-
-    def _channels_needed(self, path: Path) -> str:
-        """What to say where the model needs other channels than the image has; else nothing."""
-        try:
-            needed, trained = channels_of(path)
-            n_image = self.image.image().n_channels
-        except InputError:
-            return ""
-        if n_image in (needed, trained) or n_image < needed:
-            return ""
-        return f"The model needs {needed} of these {n_image} channels: tick which."
-
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "tile": self.tile.value,
-            "device": self.device.value,
-            "probability": self.probability.value,
-        }
-
-    def _recall(self) -> None:
-        known = recall("segment")
-        for name in self._settings():
-            try:
-                getattr(self, name).value = known.get(name, getattr(self, name).value)
-            except (TypeError, ValueError):
-                continue
+        self.pause_button.setEnabled(running)
+        text, tooltip = CONTINUE if paused else PAUSE
+        self.pause_button.setText(text)
+        self.pause_button.setToolTip(tooltip)
+        has_layer = self.form.image.layer.value is not None
+        is_layer = self.form.where.value() not in (LAYERS, FOLDER)
+        can_test = has_layer and is_layer and self.form.is_filled and not running
+        self.form.more.seams.setEnabled(can_test)

@@ -2,106 +2,43 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from pathlib import Path
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-from qtpy.QtCore import QObject, Signal
-
-from ..image import Image
-from .jobs import Ended, Runner
+from .colors import paint_colormap
+from .growing import Growing
+from .jobs import Ended, JobRun, Runner
+from .own import own_layer
+from .pace import Progressed
+from .results import set_previews_visible, show_labels, show_probability
+from .segment_work import Begun, Segmented, SegmentInput, begin, finish
 
 if TYPE_CHECKING:
-    from ..inference.run import SegmentJob
-    from ..model import Model
+    from ..inference.run import SegmentStep
+
+PHASES = {"numbers": "Numbering the objects", "pyramid": "Making smaller copies for display"}
 
 
-@dataclass(frozen=True)
-class SegmentInput:
-    """What is segmented, and with which model.
+class SegmentRun(JobRun):
+    """Drives one segmentation at a time for a viewer, and shows its result while it grows.
 
-    Parameters
+    Its `ended` comes with `Segmented` as its value, after the result is shown.
+
+    Attributes
     ----------
-    image_layer, image
-        A layer, and what it holds.
-    model
-        A model, or the file of one.
-    channels
-        Which channels of the image the model is given; its own choice when None.
-    tile, device
-        As `segment` takes them.
-    with_probability
-        Whether probabilities are shown too.
+    is_brief
+        Whether progress leaves the speed out.
     """
 
-    image_layer: Any
-    image: Image
-    model: Model | Path
-    channels: list[int] | None = None
-    tile: int | None = None
-    device: str | None = None
-    with_probability: bool = False
-
-
-@dataclass(frozen=True)
-class Segmented:
-    """What a segmentation gave.
-
-    Parameters
-    ----------
-    labels
-        Along TZYX as far as the image has them.
-    probability
-        ``(channels, *labels)``, where asked for.
-    task
-        What the labels are.
-    n_found
-        How many objects or classes there are.
-    seconds
-        How long it took.
-    is_complete
-        False where it was stopped early.
-    note
-        A word about the image.
-    """
-
-    labels: npt.NDArray[Any]
-    probability: npt.NDArray[Any] | None
-    task: str
-    n_found: int
-    seconds: float
-    is_complete: bool
-    note: str = ""
-
-    def in_words(self) -> str:
-        """One line for the user."""
-        what = {"objects": "object", "classes": "class"}[self.task]
-        plural = "" if self.n_found == 1 else ("es" if self.task == "classes" else "s")
-        text = f"{self.n_found} {what}{plural} in {self.seconds:.1f} s. {self.note}".strip()
-        return text if self.is_complete else f"Stopped: only a part was segmented. {text}"
-
-
-class SegmentRun(QObject):
-    """Drives one segmentation at a time for a viewer, and shows its result.
-
-    Signals
-    -------
-    stepped
-        Each `SegmentStep` that is worth showing.
-    ended
-        `Ended`, with `Segmented` as its value, after the result is shown.
-    """
-
-    stepped = Signal(object)
-    ended = Signal(object)
+    is_brief = False
 
     def __init__(self, viewer: Any, runner: Runner) -> None:
-        super().__init__()
-        self.viewer, self.runner = viewer, runner
-        self._given: SegmentInput | None = None
+        super().__init__(runner)
+        self.viewer = viewer
+        self.given: SegmentInput | None = None
+        self._begun, self._has_worked = Begun(), False
+        self._growing: Growing | None = None
 
     def start(self, given: SegmentInput) -> None:
         """Begin.
@@ -111,72 +48,79 @@ class SegmentRun(QObject):
         InputError
             If another job runs.
         """
-        began = time.perf_counter()
-        models: list[Model] = []
-        self.runner.start(
+        begun = Begun()
+        self.begin(
             f"Segmenting {given.image.name}",
-            lambda: _begin(given, models),
-            lambda job: _finish(job, given, models[0], began),
+            lambda: begin(given, begun),
+            lambda job: finish(job, given, begun),
         )
-        self._given = given
-        self.runner.record.connect(self.stepped)
-        self.runner.ended.connect(self._on_ended)
+        self.given, self._begun, self._has_worked = given, begun, False
+        if self._growing is not None:
+            self._growing.close()
+        where = self.viewer, given.image_layer, given.image
+        self._growing = Growing(*where, f"{given.purpose} so far", self.runner)
 
     def close(self) -> None:
         """Stop, and hear no more of it."""
-        if self._given is not None:
-            self._drop()
-            self.runner.close()
+        if self._growing is not None:
+            self._growing.close()
+        super().close()
 
-    def _drop(self) -> None:
-        self._given = None
-        self.runner.record.disconnect(self.stepped)
-        self.runner.ended.disconnect(self._on_ended)
+    def _on_record(self, record: SegmentStep) -> None:
+        if self._growing is not None:
+            self._growing.follow(record.done, self._look())
+        self._has_worked = True
+        share = record.done / max(record.total, 1)
+        if record.phase in PHASES:
+            self.stepped.emit(Progressed(share, PHASES[record.phase]))
+        elif self.given is not None:
+            n_tiles = _n_tiles(self.given, record.tile)
+            self.pace.add(record.done * n_tiles // max(record.total, 1), n_tiles)
+            detail = f"A tile keeps {' x '.join(map(str, record.tile))} px"
+            text = self.pace.in_words("tile", self.is_brief)
+            self.stepped.emit(Progressed(share, text, detail))
+
+    def _look(self) -> dict[str, Any]:
+        if self._begun.task == "classes":
+            return {"opacity": 0.6, "colormap": paint_colormap()}
+        return {"opacity": 0.6}
 
     def _on_ended(self, ended: Ended) -> None:
-        given = self._given
         self._drop()
-        if given is not None and isinstance(ended.value, Segmented):
-            self._show(given, ended.value)
+        given, growing = self.given, self._growing
+        assert given is not None and growing is not None
+        done = ended.value
+        if isinstance(done, Segmented):
+            done = replace(done, seconds=self.pace.active, is_old=not self._has_worked)
+            ended = replace(ended, value=done)
+            so_far = own_layer(self.viewer, given.image_layer, f"{given.purpose} so far")
+            self._show(given, done, growing.shown or so_far)
+        elif ended.error and self._begun.goes_on:
+            text = f"{ended.error} What was done is kept: Segment goes on from there."
+            ended = replace(ended, error=text)
+        if isinstance(done, Segmented) and done.is_complete:
+            growing.close()
+        else:
+            growing.end()
         self.ended.emit(ended)
 
-    def _show(self, given: SegmentInput, done: Segmented) -> None:
-        from .colors import paint_colormap
-        from .results import set_previews_visible, show_labels, show_probability
-
-        look: dict[str, Any] = {"opacity": 0.6}
-        if done.task == "classes":
-            look["colormap"] = paint_colormap()
+    def _show(self, given: SegmentInput, done: Segmented, grown: Any) -> None:
+        where = self.viewer, given.image_layer, given.image
         if done.probability is not None:
-            show_probability(
-                self.viewer, given.image_layer, given.image, done.probability, "probability"
-            )
-        # A part takes nobody's place: the whole result of an earlier run stays as it is.
-        purpose = "labels" if done.is_complete else "labels so far"
-        show_labels(self.viewer, given.image_layer, given.image, done.labels, purpose, **look)
+            purpose = given.purpose.replace("labels", "probability")
+            show_probability(*where, done.probability, purpose, done.region)
+        if done.is_shown_anew:
+            # A part takes nobody's place: the whole result of an earlier run stays as it is.
+            purpose = given.purpose if done.is_complete else f"{given.purpose} so far"
+            labels, look = done.levels or done.labels, self._look()
+            show_labels(*where, labels, purpose, region=done.region, instead_of=grown, **look)
+        elif done.is_complete and grown is not None:
+            self.viewer.layers.remove(grown)
         set_previews_visible(self.viewer, given.image_layer, False)
 
 
-def _begin(given: SegmentInput, models: list[Model]) -> SegmentJob:
-    """Make the job; in its thread."""
-    from ..inference.segment import segment
-    from ..model import load_model
-
-    model = load_model(given.model) if isinstance(given.model, Path) else given.model
-    models.append(model)
-    return segment(
-        model,
-        given.image,
-        channels=given.channels,
-        tile=given.tile,
-        device=given.device,
-        save=("labels", "probability") if given.with_probability else ("labels",),
-    )
-
-
-def _finish(job: SegmentJob, given: SegmentInput, model: Model, began: float) -> Segmented:
-    labels = np.asarray(job.result)
-    task = model.recipe.task
-    n_found = int(labels.max(initial=0)) if task == "objects" else len(np.unique(labels))
-    seconds = time.perf_counter() - began
-    return Segmented(labels, job.probability, task, n_found, seconds, job.is_complete, job.note)
+def _n_tiles(given: SegmentInput, tile: tuple[int, ...]) -> int:
+    """How many tiles there are in all: what is done besides is counted as a part of them."""
+    shape = given.shape
+    frames = math.prod(shape[: len(shape) - len(tile)])
+    return frames * math.prod(-(-n // t) for n, t in zip(shape[-len(tile) :], tile, strict=True))

@@ -13,8 +13,10 @@ from .curves import Curves
 from .dock import Dock
 from .jobs import Ended, Question
 from .layers import paint_of
+from .pace import Progressed
 from .parts import button, hint, row, stack, step
-from .segment_run import Segmented, SegmentInput, SegmentRun
+from .segment_run import SegmentRun
+from .segment_work import Segmented, SegmentInput
 from .train_form import TrainForm
 from .train_run import TrainRun
 from .train_work import Trained, TrainInput
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from napari.layers import Labels as LabelsLayer
     from napari.viewer import Viewer
 
-    from ..inference.run import SegmentStep
     from ..training.train import TrainStep
 
 
@@ -237,9 +238,9 @@ class TrainDock(Dock):
         else:
             self._start(given.changed(paint_layer=layer, paint=paint, is_asked=True))
 
-    def _on_tile(self, record: SegmentStep) -> None:
-        text = f"part {record.done} of {record.total}"
-        self.progress.advance(record.done / max(record.total, 1), record.elapsed, text)
+    def _on_tile(self, step: Progressed) -> None:
+        if self.stop_button.isEnabled():
+            self.progress.tell(step.fraction, step.text)
 
     def _on_segmented(self, ended: Ended) -> None:
         self.progress.rest()

@@ -12,8 +12,9 @@ from ..errors import InputError
 from .forms import SECTIONS, RecipeForm
 from .kept import read_description
 from .layers import add_annotations, note, paint_of
+from .model_picker import ModelPicker
 from .parts import Fold, button, hint, named, row, stack, step
-from .pickers import ImagePicker, LayerPicker, ModelPicker, is_paint
+from .pickers import ImagePicker, LayerPicker, is_paint
 from .settings import recall, remember
 from .train_work import TrainInput
 

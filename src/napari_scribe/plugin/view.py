@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import InputError
 from ..image import Frame, Image
 from .layers import displayed_axes
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 SIDE = {2: (512, 512), 3: (16, 128, 128)}
 """Largest preview, in pixels along each axis of space, for 2D and 3D networks."""
+Span = tuple[int, int]
+"""First pixel and the one after the last; twice the same where a slider stands on it."""
 
 
 def visible_field(
@@ -32,6 +35,51 @@ def visible_field(
     frame, window
         As `Image.read` takes them.
     """
+    visible = _spans(viewer, layer, image)
+    spatial = image.spatial_axes(dimensions)
+    window = tuple(
+        _cut(*visible.get(axis, (0, image.length(axis))), image.length(axis), side)
+        for axis, side in zip(spatial, SIDE[dimensions], strict=True)
+    )
+    return _frame(visible, image, dimensions), window
+
+
+def slice_region(
+    viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
+) -> dict[str, slice]:
+    """The frame of an image that the sliders stand on, per axis letter."""
+    point = layer.world_to_data(viewer.dims.point)
+    stands = dict(zip(displayed_axes(layer, image.axes), point, strict=True))
+    axes = image.iterated_axes(dimensions)
+    frame = {axis: _inside(round(float(stands[axis])), image.length(axis)) for axis in axes}
+    return {axis: slice(i, i + 1) for axis, i in frame.items()}
+
+
+def visible_region(
+    viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
+) -> dict[str, slice]:
+    """What the canvas shows of that frame, per axis letter; all along axes that have sliders.
+
+    Raises
+    ------
+    InputError
+        If the image is out of view.
+    """
+    region = slice_region(viewer, layer, image, dimensions)
+    if viewer.dims.ndisplay == 3:
+        return region
+    visible = _spans(viewer, layer, image)
+    for axis in image.spatial_axes(dimensions):
+        low, high = visible.get(axis, (0, 0))
+        if high > low:
+            region[axis] = slice(max(0, low), min(high, image.length(axis)))
+        elif axis not in visible and image.length(axis) > 1:
+            raise InputError(f"Nothing of {image.name} is in view: move it there first.")
+    return region
+
+
+def _spans(viewer: Viewer, layer: ImageLayer, image: Image) -> dict[str, Span]:
+    """What is in view of the layer's axes, by letter; left out is one of which nothing is."""
     shown = displayed_axes(layer, image.axes)
     point = layer.world_to_data(viewer.dims.point)
     # A layer's axes are the last ones of the viewer.
@@ -40,23 +88,21 @@ def visible_field(
     corners = np.asarray(layer.corner_pixels)
     if layer.multiscale:  # in pixels of the level that is shown
         corners = corners * np.asarray(layer.downsample_factors[layer.data_level])
-    visible: dict[str, tuple[int, int]] = {}
+    visible: dict[str, Span] = {}
     for i, axis in enumerate(shown):
         low, high = int(corners[0, i]), int(corners[1, i]) + 1
         if axis in on_canvas and high - low > 1:
             visible[axis] = (low, high)
         elif axis not in on_canvas:
             visible[axis] = (round(float(point[i])),) * 2
-    spatial = image.spatial_axes(dimensions)
-    window = tuple(
-        _cut(*visible.get(axis, (0, image.length(axis))), image.length(axis), side)
-        for axis, side in zip(spatial, SIDE[dimensions], strict=True)
-    )
-    frame = tuple(
+    return visible
+
+
+def _frame(visible: dict[str, Span], image: Image, dimensions: int) -> Frame:
+    return tuple(
         (axis, _inside(sum(visible.get(axis, (0, 0))) // 2, image.length(axis)))
         for axis in image.iterated_axes(dimensions)
     )
-    return frame, window
 
 
 def _cut(low: int, high: int, length: int, side: int) -> slice:

@@ -1,0 +1,52 @@
+"""Where results go that are written to disk, and what lies there already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..device import home
+from ..errors import InputError, InUseError
+from .worker import Question
+
+JobAt = Callable[[Path | None], Any]
+"""Makes a job that writes to a path; raises `InputError` where something else lies there."""
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
+
+
+def at_chosen_place(path: Path, job_at: JobAt) -> Any:
+    """A job that writes where the user said. What lies there already is not replaced unasked."""
+    try:
+        return job_at(path)
+    except InUseError:
+        raise
+    except InputError:
+        if not _is_taken(path):
+            raise
+        job_at(None)  # raises if it is not the place that is at fault
+        raise Question(
+            f"{path.name} holds something else already. Replace it?", "Replace it", "Leave it"
+        ) from None
+
+
+def at_free_place(name: str, job_at: JobAt) -> Any:
+    """A job whose result is kept under a name, beside those that are there; an own one goes on."""
+    stem = _NOT_IN_NAMES.sub("-", name).strip(" .-")[:60] or "image"
+    n = 1
+    while True:
+        path = home() / "results" / f"{stem}{f'-{n}' if n > 1 else ''}.zarr"
+        try:
+            return job_at(path)
+        except InUseError:
+            raise
+        except InputError:
+            if not _is_taken(path):
+                raise
+        n += 1
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether a result lies at a place, or one that was begun."""
+    return path.exists() or any(path.parent.glob(f".{path.name}.*"))

@@ -1,0 +1,142 @@
+"""Segmentations one after the other: of one layer, or of all of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from ..errors import InputError
+from .jobs import Ended
+from .kept import duration
+from .pace import Progressed
+from .segment_run import SegmentRun
+from .segment_work import Segmented, SegmentInput
+
+
+@dataclass
+class AllDone:
+    """What became of several layers.
+
+    Parameters
+    ----------
+    n_layers
+        How many there were.
+    found
+        What each gave that was segmented.
+    failed
+        Names of the others, with what was wrong.
+    is_complete
+        False where it was stopped early.
+    """
+
+    n_layers: int
+    found: list[Segmented] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    is_complete: bool = True
+
+    def in_words(self) -> str:
+        """A few lines for the user."""
+        whole = [one for one in self.found if one.is_complete]
+        seconds = sum(one.seconds for one in self.found)
+        text = f"{len(whole)} of {self.n_layers} layers segmented in {duration(seconds)}."
+        if not self.is_complete:
+            text = f"Stopped: {text}"
+        if self.failed:
+            named = "; ".join(f"{name} ({reason.rstrip('.')})" for name, reason in self.failed)
+            text += f" {len(self.failed)} failed: {named}."
+        return text
+
+
+class SegmentQueue(QObject):
+    """Runs a `SegmentRun` for one layer after the other; each result is shown when it is there.
+
+    Signals
+    -------
+    stepped
+        `Progressed`.
+    ended
+        `Ended`, once: with `Segmented` for one layer, `AllDone` for several.
+    """
+
+    stepped = Signal(object)
+    ended = Signal(object)
+
+    def __init__(self, run: SegmentRun) -> None:
+        super().__init__()
+        self._run = run
+        self._left: deque[Any] = deque()
+        self._make: Callable[[Any], SegmentInput] | None = None
+        self._all: AllDone | None = None
+        run.stepped.connect(self._on_stepped)
+        run.ended.connect(self._on_ended)
+
+    def start(self, given: SegmentInput) -> None:
+        """Segment one layer.
+
+        Raises
+        ------
+        InputError
+            If another job runs.
+        """
+        self._all = None
+        self._run.is_brief = False
+        self._run.start(given)
+
+    def start_all(self, layers: Sequence[Any], make: Callable[[Any], SegmentInput]) -> None:
+        """Segment several layers.
+
+        Parameters
+        ----------
+        make
+            Gives what is segmented of a layer, when it is its turn. May raise `InputError`.
+
+        Raises
+        ------
+        InputError
+            If another job runs.
+        """
+        self._run.runner.check_free()
+        self._left, self._make, self._all = deque(layers), make, AllDone(len(layers))
+        self._run.is_brief = len(layers) > 1
+        self._start_next()
+
+    def _start_next(self) -> None:
+        done = self._all
+        assert done is not None and self._make is not None
+        while self._left:
+            layer = self._left.popleft()
+            try:
+                if layer not in self._run.viewer.layers:
+                    raise InputError("it was removed")
+                self._run.start(self._make(layer))
+                return
+            except InputError as error:
+                done.failed.append((layer.name, str(error)))
+        self.ended.emit(Ended(value=done))
+
+    def _on_stepped(self, step: Progressed) -> None:
+        done = self._all
+        if done is not None and done.n_layers > 1:
+            number = done.n_layers - len(self._left)
+            before = f"layer {number} of {done.n_layers}, "
+            share = (number - 1 + step.fraction) / done.n_layers
+            step = Progressed(share, before + step.text, step.detail)
+        self.stepped.emit(step)
+
+    def _on_ended(self, ended: Ended) -> None:
+        done, given = self._all, self._run.given
+        if done is None or given is None:
+            self.ended.emit(ended)
+            return
+        if isinstance(ended.value, Segmented):
+            done.found.append(ended.value)
+        if ended.error:
+            done.failed.append((given.image.name, ended.error))
+        elif ended.value is None or not ended.value.is_complete:
+            done.is_complete = False
+            self._left.clear()
+        self._start_next()

@@ -1,0 +1,217 @@
+"""What is segmented: a slice, what is visible, all layers, a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_scribe.plugin.train_dock import TrainDock
+from napari_scribe.plugin.where import FOLDER, LAYERS, SLICE, VISIBLE
+from napari_scribe.samples import Sample
+
+LONG = 60_000
+
+
+@pytest.fixture
+def film(dock: Any, painted: Any, sample: Sample) -> Any:
+    """Three frames, chosen in the dock."""
+    stack = np.stack([np.roll(sample.image, 9 * i, axis=0) for i in range(3)])
+    layer = painted.add_image(
+        stack, axis_labels=("t", "y", "x"), scale=(3, 0.5, 0.5), units=("um",) * 3, name="film"
+    )
+    dock.form.image.layer.value = layer
+    return layer
+
+
+def offered(dock: Any) -> list[str]:
+    return list(dock.form.where.combo.choices)
+
+
+def test_slices_are_offered_where_there_are_some(dock: Any, film: Any, painted: Any) -> None:
+    assert SLICE in offered(dock)
+    dock.form.where.combo.value = SLICE
+    dock.form.image.layer.value = painted.layers["nuclei"]
+    assert SLICE not in offered(dock)
+    assert dock.form.where.combo.current_choice == "Whole layer"
+
+
+def test_a_slice(dock: Any, idle: Callable[[], None], film: Any, painted: Any) -> None:
+    dock.segment()
+    idle()
+    whole = painted.layers["film labels"]
+    before = whole.data.copy()
+    painted.dims.set_point(0, 6)
+    dock.form.where.combo.value = SLICE
+    dock.segment()
+    idle()
+    result = painted.layers["film labels (slice)"]
+    assert result.data.shape == (1, 256, 256)
+    assert np.allclose(result.translate, (6, 0, 0))
+    assert np.array_equal(result.data[0] > 0, before[2] > 0)
+    assert painted.layers["film labels"] is whole  # as it was
+    assert np.array_equal(whole.data, before)
+
+
+def test_what_is_visible(
+    dock: Any, idle: Callable[[], None], film: Any, painted: Any, sample: Sample
+) -> None:
+    dock.segment()
+    idle()
+    whole = painted.layers["film labels"].data
+    painted.dims.set_point(0, 3)
+    film.corner_pixels = np.array([[1, 101, 57], [1, 190, 201]])  # as the canvas sets them
+    dock.form.where.combo.value = VISIBLE
+    dock.segment()
+    idle()
+    result = painted.layers["film labels (visible)"]
+    t, y, x = np.round(np.asarray(result.translate) / film.scale).astype(int)
+    assert t == 1
+    assert 97 <= y <= 101
+    assert 53 <= x <= 57
+    part = whole[1, y : 190 + 1, x : 201 + 1]
+    assert result.data.shape[1:] == part.shape
+    inner = np.s_[30:-30, 30:-30]  # what the edge cuts can be another object
+    assert np.array_equal(result.data[0][inner] > 0, part[inner] > 0)
+
+
+def test_nothing_in_view(dock: Any, film: Any) -> None:
+    film.corner_pixels = np.array([[1, 0, 40], [1, 0, 90]])
+    dock.form.where.combo.value = VISIBLE
+    dock.segment()
+    assert "Nothing of film is in view" in dock.message.text
+    assert not dock.runner.is_running
+
+
+def test_all_layers(dock: Any, idle: Callable[[], None], film: Any, painted: Any) -> None:
+    broken = painted.layers["nuclei"].data.astype(np.float32)
+    broken[0, 0] = np.nan
+    painted.add_image(broken, name="broken")
+    dock.form.where.combo.value = LAYERS
+    assert not dock.form.image.layer.enabled
+    dock.segment()
+    idle()
+    assert painted.layers["nuclei labels"].data.any()
+    assert painted.layers["film labels"].data[2].any()
+    assert "broken labels" not in painted.layers
+    assert "2 of 3 layers segmented" in dock.message.text
+    assert "1 failed: broken (" in dock.message.text
+    assert "NaN" in dock.message.text
+
+
+def test_all_layers_with_the_channels_that_are_ticked(
+    dock: Any, idle: Callable[[], None], painted: Any, sample: Sample
+) -> None:
+    grey = (sample.image / sample.image.max() * 255).astype(np.uint8)
+    colours = np.stack([np.zeros_like(grey), grey, np.zeros_like(grey)], -1)
+    first = painted.add_image(colours, rgb=True, name="first")
+    painted.add_image(colours[::-1].copy(), rgb=True, name="second")
+    dock.form.image.layer.value = first
+    dock.form.where.combo.value = LAYERS
+    for i, box in enumerate(dock.form.image.channels.boxes):
+        assert box.isEnabled()
+        box.setChecked(i == 1)
+    dock.segment()
+    idle()
+    assert "3 of 3 layers segmented" in dock.message.text
+    for name in ("nuclei", "first", "second"):
+        assert painted.layers[f"{name} labels"].data.max() > 5
+
+
+def test_all_layers_wait_for_nothing(
+    dock: Any, docks: Callable[[type], Any], painted: Any, qtbot: Any
+) -> None:
+    other = docks(TrainDock)
+    other.form.more.recipe.set_changes({"network.width": 4, "training.patch": 32})
+    other.train()
+    dock.form.where.combo.value = LAYERS
+    dock.segment()
+    assert "Training on nuclei is still running" in dock.message.text
+    other.stop()
+    qtbot.waitUntil(lambda: not other.runner.is_running, timeout=LONG)
+
+
+def test_all_layers_stopped(
+    dock: Any, idle: Callable[[], None], film: Any, painted: Any, qtbot: Any
+) -> None:
+    film.data = np.concatenate([film.data] * 20)
+    painted.layers.move(painted.layers.index(film), 0)
+    dock.form.where.combo.value = LAYERS
+    dock.segment()
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("layer 1 of 2, tile"), timeout=LONG)
+    dock.stop()
+    idle()
+    assert dock.message.text.startswith("Stopped: 0 of 2 layers segmented")
+    assert "film labels so far" in painted.layers
+    assert "nuclei labels" not in painted.layers
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sample: Sample) -> Path:
+    images = tmp_path / "plate"
+    images.mkdir()
+    for name in ("a", "b", "d"):
+        tifffile.imwrite(images / f"{name}.tif", sample.image)
+    (images / "c.tif").write_bytes(b"no image")
+    return images
+
+
+def test_a_folder(dock: Any, idle: Callable[[], None], folder: Path, sample: Sample) -> None:
+    for layer in list(dock.viewer.layers):  # it takes no layer
+        dock.viewer.layers.remove(layer)
+    dock.form.where.combo.value = FOLDER
+    dock.segment()
+    assert "Choose a folder of images" in dock.message.text
+    dock.form.where.images.line.setText(str(folder))
+    out = folder / "labels"
+    assert dock.form.where.out.value() == out
+    assert dock.segment_button.isEnabled()
+    dock.segment()
+    idle()
+    assert sorted(path.name for path in out.glob("*")) == ["a.tif", "b.tif", "d.tif"]
+    assert tifffile.imread(out / "d.tif").shape == sample.image.shape
+    assert "3 of 4 images segmented" in dock.message.text
+    assert "1 failed: c.tif (Could not read" in dock.message.text
+    (out / "b.tif").unlink()
+    dock.segment()
+    idle()
+    assert "1 of 4 images segmented" in dock.message.text
+    assert ", 2 done before. Results are in" in dock.message.text
+
+
+def test_a_folder_is_stopped_and_goes_on(
+    dock: Any, idle: Callable[[], None], folder: Path, qtbot: Any
+) -> None:
+    (folder / "c.tif").unlink()
+    dock.form.where.combo.value = FOLDER
+    dock.form.where.images.line.setText(str(folder))
+    dock.segment()
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("image 1 of 3"), timeout=LONG)
+    dock.pause_button.click()
+    dock.stop()
+    idle()
+    assert dock.message.text.startswith("Stopped: ")
+    assert "Segment goes on from here" in dock.message.text
+    dock.segment()
+    idle()
+    assert len(list((folder / "labels").glob("*.tif"))) == 3
+
+
+def test_results_do_not_go_among_the_images(dock: Any, folder: Path) -> None:
+    dock.form.where.combo.value = FOLDER
+    dock.form.where.images.line.setText(str(folder))
+    dock.form.where.out.line.setText(str(folder))
+    dock.segment()
+    assert "another folder for the results" in dock.message.text
+
+
+def test_two_images_of_one_name(dock: Any, folder: Path) -> None:
+    tifffile.imwrite(folder / "a.tiff", np.zeros((9, 9)))
+    dock.form.where.combo.value = FOLDER
+    dock.form.where.images.line.setText(str(folder))
+    dock.segment()
+    assert "More than one image in plate would become a.tif" in dock.message.text
