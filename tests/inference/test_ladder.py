@@ -207,7 +207,7 @@ def test_too_little_for_anything_is_said_and_the_run_can_go_on(folder: Path, tmp
 
 @linux
 def test_a_limit_that_is_known_is_kept_from_the_start(folder: Path, tmp_path: Path):
-    done = child(folder, tmp_path / "a.npy", "before", 250)
+    done = child(folder, tmp_path / "a.npy", "before", 150)
     assert done.returncode == 0, done.stderr
     words = [line for line in done.stdout.splitlines() if not line.isdigit()]
     assert words[0].startswith("Memory is short: began with tiles halved ")
