@@ -561,7 +561,7 @@ import os, signal, threading, time
 from napari_scribe.cli import main
 
 def interrupt():
-    while signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    while signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_IGN):
         time.sleep(0.01)
     time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGINT)

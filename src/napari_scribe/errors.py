@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class InUseError(InputError):
     """Another process is at work on the same: wait for it, or stop it."""
+
+
+class TakenError(InputError):
+    """Something else lies where a result is to go: choose another place, or replace it."""

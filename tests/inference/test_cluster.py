@@ -99,6 +99,12 @@ def test_shared_work_needs_an_output(folder: Path, options: dict[str, Any]):
         begin(folder, None, **options)
 
 
+def test_a_scheduler_that_is_not_there(folder: Path, tmp_path: Path):
+    with pytest.raises(InputError, match=r"No dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        begin(folder, tmp_path / "a.tif", scheduler="tcp://127.0.0.1:9")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("part", [(0, 3), (4, 3), (1, 0)])
 def test_parts_that_are_not_there(folder: Path, tmp_path: Path, part: tuple[int, int]):
     with pytest.raises(InputError, match=f"There is no part {part[0]}/{part[1]}"):

@@ -99,7 +99,8 @@ def test_all_that_the_canvas_shows_is_a_region(viewer: Any) -> None:
     assert visible_region(viewer, layer, image, 2) == {"Z": slice(7, 8), **seen}
     assert visible_region(viewer, layer, image, 3) == seen  # all along Z
     viewer.dims.ndisplay = 3
-    assert visible_region(viewer, layer, image, 2) == {"Z": slice(7, 8)}
+    with pytest.raises(InputError, match="In 3D all is in view"):
+        visible_region(viewer, layer, image, 2)
 
 
 def test_out_of_view(make_napari_viewer: Any, qtbot: Any) -> None:

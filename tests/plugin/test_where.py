@@ -49,10 +49,14 @@ def test_a_slice(dock: Any, idle: Callable[[], None], film: Any, painted: Any) -
     dock.form.where.combo.value = SLICE
     dock.segment()
     idle()
-    result = painted.layers["film labels (slice)"]
+    result = painted.layers["film labels (slice T 2)"]
     assert result.data.shape == (1, 256, 256)
     assert np.allclose(result.translate, (6, 0, 0))
     assert np.array_equal(result.data[0] > 0, before[2] > 0)
+    painted.dims.set_point(0, 3)
+    dock.segment()
+    idle()
+    assert result in painted.layers and "film labels (slice T 1)" in painted.layers
     assert painted.layers["film labels"] is whole  # as it was
     assert np.array_equal(whole.data, before)
 
@@ -68,7 +72,7 @@ def test_what_is_visible(
     dock.form.where.combo.value = VISIBLE
     dock.segment()
     idle()
-    result = painted.layers["film labels (visible)"]
+    result = painted.layers["film labels (visible T 1, Y 101, X 57)"]
     t, y, x = np.round(np.asarray(result.translate) / film.scale).astype(int)
     assert t == 1
     assert 97 <= y <= 101

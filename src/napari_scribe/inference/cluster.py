@@ -60,6 +60,18 @@ class Cluster:
                 "More workers need dask.distributed: pip install 'napari-scribe[cluster]'."
             ) from error
 
+    def check(self) -> None:
+        """Make sure that the scheduler answers, before any work.
+
+        Raises
+        ------
+        InputError
+            If it does not.
+        """
+        if self.scheduler is not None:
+            with self.client():
+                pass
+
     @contextmanager
     def client(self) -> Generator[Client, None, None]:
         """Connect to the scheduler, or start workers that end with it.
@@ -73,7 +85,7 @@ class Cluster:
 
         if self.scheduler is not None:
             try:
-                client = Client(self.scheduler, timeout="20s")
+                client = Client(self.scheduler, timeout="5s")
             except (OSError, ValueError) as error:
                 raise InputError(
                     f"No dask scheduler answers at {self.scheduler}: check the address."

@@ -163,6 +163,7 @@ class _Whole:
         self._answer: npt.NDArray[np.float32] | None = None
 
     def put(self, piece: Tile, answer: npt.NDArray[np.float32]) -> None:
+        """Take what a piece keeps."""
         if self._answer is None:
             self._answer = np.zeros((len(answer), *self._tile.kept_shape), answer.dtype)
         at = (
@@ -172,5 +173,6 @@ class _Whole:
         self._answer[(slice(None), *at)] = answer
 
     def done(self) -> None:
+        """Write the whole: every piece is there."""
         assert self._answer is not None
         self._write(self._tile, self._answer)

@@ -69,7 +69,7 @@ class Seams:
         )
         if self.largest <= SEAM:
             return f"No seams. {measured}."
-        return f"{measured}, by more than {SEAM:g} in {self.n_differing:,} of them."
+        return f"Seams: {measured}, by more than {SEAM:g} in {self.n_differing:,} of them."
 
 
 def seam_test(

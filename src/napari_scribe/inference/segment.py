@@ -15,7 +15,7 @@ import tifffile
 import zarr
 
 from ..device import pick_device
-from ..errors import InputError
+from ..errors import InputError, TakenError
 from ..io import as_image, check_writable, open_levels, read_labels
 from ..model import Model, load_model
 from .cluster import Cluster
@@ -87,16 +87,18 @@ def segment(
     Returns
     -------
     job
-        Its result is the labels: a numpy array, or a zarr array for ``.zarr``. `out` appears once
-        it is whole. What takes long grows in a hidden folder beside it: after a stop, an error or
-        a crash, the same call goes on from there. Where the same call has been done before, there
-        is nothing to do.
+        Its result is the labels: a numpy array, or those of `out`, lazily where they are large.
+        `out` appears once it is whole. Until then it grows in a hidden folder beside it: after a
+        stop, an error or a crash, the same call goes on from there. Where the same call has been
+        done before, there is nothing to do. (Of an image, shape, type and a sample of its pixels
+        are compared.)
 
     Raises
     ------
     InputError
-        Before any work: if the model does not fit the image, the image has NaN or infinite
-        pixels, `out` cannot be written, or another process is at work on it.
+        Before any work: if the model does not fit the image, a sample of the image has NaN or
+        infinite pixels, `out` cannot be written, or another process is at work on it. Midway, if
+        there are such pixels elsewhere.
     """
     model = model if isinstance(model, Model) else load_model(model)
     image = as_image(image)
@@ -104,6 +106,8 @@ def segment(
     cluster = Cluster(workers, scheduler) if workers or scheduler else None
     if out is None and (part or cluster):
         raise InputError("Work that is shared needs an output on disk (out).")
+    if cluster is not None:
+        cluster.check()
     if out is not None and image.source is not None:
         check_apart(Path(out), image.source)
     source = source_of(model, image, channels, region)
@@ -241,12 +245,14 @@ def check_output(path: Path, shape: Sequence[int], overwrite: bool) -> None:
     Raises
     ------
     InputError
-        If the suffix is unknown, the place cannot be written, or something is there already.
+        If the suffix is unknown, or the place cannot be written.
+    TakenError
+        If something is there already.
     """
     if path.suffix not in (".tif", ".tiff", ".zarr"):
         raise InputError(f"Cannot write {path.name}: labels go to .tif or .zarr.")
     if path.exists() and not overwrite:
-        raise InputError(
+        raise TakenError(
             f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
         )
     check_writable(path, n_bytes=4 * math.prod(shape))

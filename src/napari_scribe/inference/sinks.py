@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from ..errors import InputError
+from ..errors import TakenError
 from ..io import replacing
 from .journal import Journal
 
@@ -111,7 +111,7 @@ class Folder:
 
     Raises
     ------
-    InputError
+    TakenError
         If it was begun with another identity.
     """
 
@@ -120,7 +120,7 @@ class Folder:
         begun = _begun(path)
         self.is_new = begun is None
         if begun is not None and begun["identity"] != identity:
-            raise InputError(
+            raise TakenError(
                 f"{path} holds an unfinished result of another model, image or setting. Finish it "
                 "with what it was begun with, or replace it (--overwrite)."
             )

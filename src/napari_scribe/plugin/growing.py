@@ -23,6 +23,10 @@ SEARCH = 0.3
 """Seconds of each second that a thread looks for news in a result too large to be read whole."""
 
 
+LAST_SEARCH = 10.0
+"""The same once the job has ended, so that nobody waits for it for long."""
+
+
 class Growing(QObject):
     """The layer in which a result grows.
 
@@ -61,7 +65,7 @@ class Growing(QObject):
         """Draw it no more; the layer stays, a large one once it has been read to its end."""
         self._is_over = True
         if self.shown is not None and self._overview is not None:
-            self._look_for_news(math.inf)
+            self._look_for_news(LAST_SEARCH)
             return
         if self.shown is not None:
             self._draw()

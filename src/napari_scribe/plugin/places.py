@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..device import home
-from ..errors import InputError, InUseError
+from ..errors import TakenError
 from .worker import Question
 
 JobAt = Callable[[Path | None], Any]
-"""Makes a job that writes to a path; raises `InputError` where something else lies there."""
+"""Makes a job that writes to a path; raises `TakenError` where something else lies there."""
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
 
 
@@ -20,12 +20,7 @@ def at_chosen_place(path: Path, job_at: JobAt) -> Any:
     """A job that writes where the user said. What lies there already is not replaced unasked."""
     try:
         return job_at(path)
-    except InUseError:
-        raise
-    except InputError:
-        if not _is_taken(path):
-            raise
-        job_at(None)  # raises if it is not the place that is at fault
+    except TakenError:
         raise Question(
             f"{path.name} holds something else already. Replace it?", "Replace it", "Leave it"
         ) from None
@@ -39,14 +34,5 @@ def at_free_place(name: str, job_at: JobAt) -> Any:
         path = home() / "results" / f"{stem}{f'-{n}' if n > 1 else ''}.zarr"
         try:
             return job_at(path)
-        except InUseError:
-            raise
-        except InputError:
-            if not _is_taken(path):
-                raise
-        n += 1
-
-
-def _is_taken(path: Path) -> bool:
-    """Whether a result lies at a place, or one that was begun."""
-    return path.exists() or any(path.parent.glob(f".{path.name}.*"))
+        except TakenError:
+            n += 1

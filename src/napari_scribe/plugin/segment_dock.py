@@ -78,14 +78,9 @@ class SegmentDock(Dock):
         self.form.model.refresh()
         super().enterEvent(event)
 
-    def segment(self, overwrite: bool = False) -> None:
-        """Segment what is chosen with the chosen model.
-
-        Parameters
-        ----------
-        overwrite
-            Whether the file that the labels are saved to may be replaced.
-        """
+    def segment(self) -> None:
+        """Segment what is chosen with the chosen model."""
+        self._show_begun("Preparing")
         where = self.form.where.value()
         try:
             if where == FOLDER:
@@ -94,21 +89,20 @@ class SegmentDock(Dock):
                 self.form.model_file()
                 self.queue.start_all(self.form.layers(), self.form.value_of)
             else:
-                self.queue.start(replace(self.form.value(), overwrite=overwrite))
-        except InputError as error:
-            self.message.error(str(error))
-        else:
+                self.queue.start(self.form.value())
             self.form.more.remember()
-            self._show_begun("Preparing")
+        except InputError as error:
+            self._show_error(error)
+        self._show_state()
 
     def test_for_seams(self) -> None:
         """Measure whether tiles can be told by the answers at their borders."""
+        self._show_begun("Looking for seams")
         try:
             self.seams.start(self.form.value())
         except InputError as error:
-            self.message.error(str(error))
-        else:
-            self._show_begun("Looking for seams")
+            self._show_error(error)
+        self._show_state()
 
     def pause_or_go_on(self) -> None:
         """Let what runs wait, or go on."""
@@ -123,6 +117,7 @@ class SegmentDock(Dock):
 
     def stop(self) -> None:
         """Stop what runs; what is done is kept."""
+        self.queue.stop()
         self.runner.stop()
         self._show_state()
         self.stop_button.setEnabled(False)
@@ -138,7 +133,10 @@ class SegmentDock(Dock):
     def _show_begun(self, text: str) -> None:
         self.message.clear()
         self.progress.busy(text)
-        self._show_state()
+
+    def _show_error(self, error: InputError) -> None:
+        self.progress.rest()
+        self.message.error(str(error))
 
     def _on_step(self, step: Progressed) -> None:
         if self.runner.is_paused:
@@ -162,8 +160,19 @@ class SegmentDock(Dock):
         self._show_state()
 
     def _ask(self, question: Question) -> None:
-        answers = {question.yes: lambda: self.segment(overwrite=True), question.no: lambda: None}
-        self.message.ask(question.text, answers)
+        given = self.segmenting.given
+        assert given is not None
+
+        def replace_it() -> None:
+            """Do what was asked about, whatever the form says by now."""
+            self._show_begun("Preparing")
+            try:
+                self.queue.start(replace(given, overwrite=True))
+            except InputError as error:
+                self._show_error(error)
+            self._show_state()
+
+        self.message.ask(question.text, {question.yes: replace_it, question.no: lambda: None})
 
     def _show_state(self) -> None:
         """Which buttons make sense now."""

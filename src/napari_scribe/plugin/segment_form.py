@@ -152,7 +152,9 @@ class SegmentForm(QObject):
         if where not in PARTS:
             return None, ""
         find, name = PARTS[where]
-        return find(self.viewer, layer, image, dimensions_of(model)), name
+        region = find(self.viewer, layer, image, dimensions_of(model))
+        # Named by where it is, so that another part does not take its place.
+        return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
 
     def _show(self) -> None:
         """What goes with image and model: parts that there are, channels that have to be chosen."""

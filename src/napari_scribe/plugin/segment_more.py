@@ -57,7 +57,7 @@ class SegmentSettings(Fold):
         )
         for line in (
             named("Tile (px)", self.tile.native),
-            named("Borders", self.borders.native),
+            named("Tile borders", self.borders.native),
             named("Device", self.device.native),
             named("Save to", self.save_to),
             self.probability.native,

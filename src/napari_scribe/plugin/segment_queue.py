@@ -104,6 +104,12 @@ class SegmentQueue(QObject):
         self._run.is_brief = len(layers) > 1
         self._start_next()
 
+    def stop(self) -> None:
+        """Begin with no other layer; the one that runs is stopped by its runner."""
+        if self._all is not None and self._left:
+            self._left.clear()
+            self._all.is_complete = False
+
     def _start_next(self) -> None:
         done = self._all
         assert done is not None and self._make is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,12 @@ from .own import own_layer
 from .pace import Progressed
 from .results import set_previews_visible, show_labels, show_probability
 from .segment_work import Begun, Segmented, SegmentInput, begin, finish
+from .wording import explain
 
 if TYPE_CHECKING:
     from ..inference.run import SegmentStep
 
+log = logging.getLogger("napari_scribe")
 PHASES = {"numbers": "Numbering the objects", "pyramid": "Making smaller copies for display"}
 
 
@@ -94,8 +97,12 @@ class SegmentRun(JobRun):
             done = replace(done, seconds=self.pace.active, is_old=not self._has_worked)
             ended = replace(ended, value=done)
             so_far = own_layer(self.viewer, given.image_layer, f"{given.purpose} so far")
-            self._show(given, done, growing.shown or so_far)
-        elif ended.error and self._begun.goes_on:
+            try:
+                self._show(given, done, growing.shown or so_far)
+            except Exception as error:  # somebody has changed the layers meanwhile
+                log.exception("the result of %s was not shown", given.image.name)
+                ended = Ended(error=f"The result could not be shown: {explain(error)}")
+        elif ended.error and self._begun.goes_on and self._has_worked:
             text = f"{ended.error} What was done is kept: Segment goes on from there."
             ended = replace(ended, error=text)
         if isinstance(done, Segmented) and done.is_complete:
@@ -106,12 +113,12 @@ class SegmentRun(JobRun):
 
     def _show(self, given: SegmentInput, done: Segmented, grown: Any) -> None:
         where = self.viewer, given.image_layer, given.image
+        # A part takes nobody's place: the whole result of an earlier run stays as it is.
+        purpose = given.purpose if done.is_complete else f"{given.purpose} so far"
         if done.probability is not None:
-            purpose = given.purpose.replace("labels", "probability")
-            show_probability(*where, done.probability, purpose, done.region)
+            name = purpose.replace("labels", "probability")
+            show_probability(*where, done.probability, name, done.region)
         if done.is_shown_anew:
-            # A part takes nobody's place: the whole result of an earlier run stays as it is.
-            purpose = given.purpose if done.is_complete else f"{given.purpose} so far"
             labels, look = done.levels or done.labels, self._look()
             show_labels(*where, labels, purpose, region=done.region, instead_of=grown, **look)
         elif done.is_complete and grown is not None:

@@ -63,11 +63,11 @@ def visible_region(
     Raises
     ------
     InputError
-        If the image is out of view.
+        If the image is out of view, or shown in 3D.
     """
     region = slice_region(viewer, layer, image, dimensions)
     if viewer.dims.ndisplay == 3:
-        return region
+        raise InputError("In 3D all is in view: choose the whole layer, or show it in 2D.")
     visible = _spans(viewer, layer, image)
     for axis in image.spatial_axes(dimensions):
         low, high = visible.get(axis, (0, 0))
