@@ -180,15 +180,16 @@ def test_a_ladder_has_an_end(random_model: Make):
 @linux
 def test_memory_that_runs_out_midway(folder: Path, tmp_path: Path):
     """How much is too little for a whole tile only differs between machines: some are tried."""
-    for mb in (65, 80, 100, 130, 50):
+    for mb in (65, 50, 40, 80, 30, 100):
         done = child(folder, tmp_path / "a.npy", "midway", mb)
-        words = [line for line in done.stdout.splitlines() if not line.isdigit()]
+        words = [line for line in done.stdout.splitlines() if line and not line.isdigit()]
         if done.returncode != 0:
             continue  # too little for anything
         assert is_right(folder, tmp_path / "a.npy")
         if words:
             break
     assert done.returncode == 0, done.stderr
+    assert words, "memory never ran out"
     assert words[0] == "Memory ran out: went on with tiles halved once, on cpu."
     assert all(word.startswith("Memory ran out: went on with ") for word in words)
     steps = [line for line in done.stdout.splitlines() if line.isdigit()]
@@ -207,7 +208,7 @@ def test_too_little_for_anything_is_said_and_the_run_can_go_on(folder: Path, tmp
 
 @linux
 def test_a_limit_that_is_known_is_kept_from_the_start(folder: Path, tmp_path: Path):
-    done = child(folder, tmp_path / "a.npy", "before", 150)
+    done = child(folder, tmp_path / "a.npy", "before", 110)
     assert done.returncode == 0, done.stderr
     words = [line for line in done.stdout.splitlines() if not line.isdigit()]
     assert words[0].startswith("Memory is short: began with tiles halved ")

@@ -50,7 +50,9 @@ def test_a_halo_that_is_too_small_shows(random_model: Make, monkeypatch: pytest.
     assert found.halo == (0, 0)
     assert found.largest > 10 * SEAM and 0 < found.n_differing < found.n_pixels
     words = found.in_words()
-    assert words.startswith("Moving the tiles (32 x 32 px, halo 0 x 0 px) changed probabilities")
+    assert words.startswith(
+        "Seams: Moving the tiles (32 x 32 px, halo 0 x 0 px) changed probabilities"
+    )
     assert f"by more than {SEAM:g} in {found.n_differing:,} of them." in words
 
 

@@ -82,11 +82,15 @@ class Journal:
             self._synced = time.monotonic()
 
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Of Linux; the time of booting that it tells moves by a second now and then."""
 _PROCESS = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() % 10**9}"
 
 
 def _boot() -> str:
     """Names this machine since it was switched on."""
+    with suppress(OSError):
+        return f"{socket.gethostname()} {_BOOT_ID.read_text().strip()}"
     return f"{socket.gethostname()} {psutil.boot_time():.0f}"
 
 
