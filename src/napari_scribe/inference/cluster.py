@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from .execute import Execution
+
+
+PATIENCE = 30.0
+"""Seconds to wait until what other machines have written is seen."""
 
 
 @dataclass(frozen=True)
@@ -166,12 +171,21 @@ def on_workers(
                 known[i] += n
                 if not any(j == i for j, _ in futures.values()):
                     client.run(_settle, on_error="ignore")
-                    sink.journal.look_again()
-                    if frames[i].is_whole:
+                    if _is_seen_whole(frames[i], sink):
                         frames[i].close()
                 yield i, known[i]
 
     return work
+
+
+def _is_seen_whole(frame: FrameWork, sink: Folder) -> bool:
+    """Whether all that workers recorded of a frame is there; a network disk may show it late."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        sink.journal.look_again()
+        if frame.is_whole or time.monotonic() > end:
+            return frame.is_whole
+        time.sleep(0.5)
 
 
 def _submitted(client: Client, ticket: Any, frames: Sequence[FrameWork]) -> dict[Any, Any]:
