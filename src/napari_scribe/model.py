@@ -28,7 +28,7 @@ from .io import check_writable, replacing
 from .networks import UNet
 from .normalization import Normalization
 from .recipe import Recipe, parse_recipe
-from .targets import Parameters, TargetCoder, coder_of
+from .targets import Parameters, TargetCoder, coder_of, count_channels
 
 FORMAT = "napari-scribe model"
 VERSION = 1
@@ -164,7 +164,7 @@ class Model:
 def build_network(recipe: Recipe, n_channels: int, coder: TargetCoder) -> UNet:
     """A fresh network for a recipe; the caller's random numbers decide it, and go on unchanged."""
     with torch.random.fork_rng(devices=[]):
-        return UNet(recipe.network, n_channels, sum(head.channels for head in coder.heads))
+        return UNet(recipe.network, n_channels, count_channels(coder.heads))
 
 
 def model_folder() -> Path:

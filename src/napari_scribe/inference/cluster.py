@@ -10,6 +10,7 @@ import os
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -165,11 +166,13 @@ def on_workers(
             shared = client.scatter(ticket, broadcast=True)
             known = [0] * len(frames)
             futures = _submitted(client, shared, frames)
+            left = Counter(i for i, _ in futures.values())
             for future in as_completed(list(futures)):
                 i, n = futures.pop(future)
                 ladder.extend(word for word in future.result() if word not in ladder)
                 known[i] += n
-                if not any(j == i for j, _ in futures.values()):
+                left[i] -= 1
+                if not left[i]:
                     client.run(_settle, on_error="ignore")
                     if _is_seen_whole(frames[i], sink):
                         frames[i].close()

@@ -6,7 +6,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import count, groupby
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..networks import UNet
 from ..networks.blocks import memory_format, placed
-from ..targets import Head
+from ..targets import Head, count_channels
 from .reading import Read
 from .tiles import Tile, plan_tiles
 
@@ -133,7 +133,7 @@ def predict_tiles(
     """
     groups = [
         group[i : i + batch]
-        for _, same in groupby(tiles, key=lambda t: (_shape(t), t.margin))
+        for _, same in groupby(tiles, key=lambda t: (t.read_shape, t.margin))
         for group in [list(same)]
         for i in range(0, len(group), batch)
     ]
@@ -151,7 +151,7 @@ def predict_tiles(
             group, answers = answering.popleft()
             writing.append((len(group), writer.submit(_write_all, write, group, answers.cpu())))
 
-        for group, i in zip(groups, count()):
+        for i, group in enumerate(groups):
             while len(reading) <= AHEAD and (following := next(to_read, None)) is not None:
                 reading.append(reader.submit(_read_all, read, following))
             predict = predictors[i % len(predictors)]
@@ -183,10 +183,6 @@ def _write_all(write: Write, group: Sequence[Tile], answers: Tensor) -> None:
         write(tile, answer[(slice(None), *tile.crop)])
 
 
-def _shape(tile: Tile) -> tuple[int, ...]:
-    return tuple(s.stop - s.start for s in tile.read)
-
-
 def predict_window(
     predictor: Predictor,
     read: Read,
@@ -200,7 +196,7 @@ def predict_window(
     Tiles of a high `rank` come first; where it was `enough` before their turn, answers are 0.
     """
     shape = [s.stop - s.start for s in window]
-    answer = np.zeros((sum(h.channels for h in predictor.heads), *shape), np.float32)
+    answer = np.zeros((count_channels(predictor.heads), *shape), np.float32)
 
     def write(part: Tile, pixels: npt.NDArray[np.float32]) -> None:
         answer[(slice(None), *part.keep)] = pixels

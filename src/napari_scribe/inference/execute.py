@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..device import all_like, precision
 from ..errors import InputError
+from ..targets import count_channels
 from .cluster import Cluster, on_workers
 from .engine import Predict, Predictor
 from .frame import Parts
@@ -22,7 +23,7 @@ from .run import Run, SegmentJob, SegmentStep, Work, here
 from .sinks import Folder
 from .source import Source
 from .stitch import MARGIN, SIDE, plan_blocks
-from .tiles import plan_tiles
+from .tiles import Tile, plan_tiles
 from .tuning import choose_batch, choose_tile, n_descents
 
 
@@ -93,11 +94,9 @@ class Execution:
     def run_for(self, decided: dict[str, Any]) -> Run:
         """The whole run, with what was decided."""
         source, n = self.source, self.source.model.dimensions
-        shape, geometry = source.frame_shape, source.model.network.geometry
-        tiles = plan_tiles(shape, decided["tile"], geometry, decided["halo"])
         is_pixelwise = source.model.coder.is_pixelwise
-        blocks = [] if is_pixelwise else plan_blocks(shape, SIDE[n], MARGIN[n])
-        parts = Parts(tuple(tiles), tuple(blocks))
+        blocks = [] if is_pixelwise else plan_blocks(source.frame_shape, SIDE[n], MARGIN[n])
+        parts = Parts(tuple(self._tiles(decided)), tuple(blocks))
         self._n_units = len(source.frames()) * parts.n_units
         return Run(
             source,
@@ -109,6 +108,12 @@ class Execution:
             is_shared=self.part is not None,
         )
 
+    def _tiles(self, decided: dict[str, Any]) -> list[Tile]:
+        """Of each frame."""
+        source = self.source
+        geometry = source.model.network.geometry
+        return plan_tiles(source.frame_shape, decided["tile"], geometry, decided["halo"])
+
     def _is_mine(self, unit: int) -> bool:
         """Whether a unit of work, counted over all frames, belongs to this process."""
         return self.part is None or unit * self.part[1] // self._n_units == self.part[0] - 1
@@ -117,9 +122,9 @@ class Execution:
         """The network, and how much it is given at once; what that comes to is added to `words`."""
         dtype = getattr(torch, decided["precision"])
         geometry = self.source.model.network.geometry
-        tiles = plan_tiles(self.source.frame_shape, decided["tile"], geometry, decided["halo"])
-        batch = self.batch or choose_batch(self.source, tiles[0], self.device, dtype)
-        descended = n_descents(self.source, tiles[0], batch, self.device, dtype)
+        tile = self._tiles(decided)[0]
+        batch = self.batch or choose_batch(self.source, tile, self.device, dtype)
+        descended = n_descents(self.source, tile, batch, self.device, dtype)
         if self.presence is not None and self.presence.killed_on is not None:
             descended = max(descended, self.presence.killed_on + 1)
 
@@ -146,7 +151,7 @@ class Execution:
     def _blank(self, batch: Tensor, margin: Sequence[int] | None = None) -> Tensor:
         """What stands in for the network where there is nothing to see."""
         model = self.source.model
-        channels = 1 if self._is_reduced else sum(head.channels for head in model.coder.heads)
+        channels = 1 if self._is_reduced else count_channels(model.coder.heads)
         margins = margin or [0] * model.dimensions
         shape = [
             g.output_size(n) - 2 * m

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..image import Frame
+from ..targets import count_channels
 from .engine import Write, by_head
 from .reading import Read
 from .sinks import Sink
@@ -213,17 +214,13 @@ class FrameWork:
         return f"{self.name}-" + "-".join(str(i) for i in block.index)
 
     def _prediction(self) -> Any:
-        shape = (self.n_channels, *self.source.frame_shape)
-        chunks = (self.n_channels, *self.parts.tiles[0].kept_shape)
+        channels = count_channels(self.source.model.coder.heads)
+        shape = (channels, *self.source.frame_shape)
+        chunks = (channels, *self.parts.tiles[0].kept_shape)
         return self.sink.array(f"{self.name}/prediction", shape, np.float16, chunks)
 
     def _needed(self, block: Block) -> list[int]:
         return self.parts.tiles_of[block.index]
-
-    @property
-    def n_channels(self) -> int:
-        """Of the prediction."""
-        return sum(head.channels for head in self.source.model.coder.heads)
 
     def _at(self, window: Sequence[slice]) -> tuple[int | slice, ...]:
         return self.source.at(self.frame, window)

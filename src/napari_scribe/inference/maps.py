@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 from ..image import AXES
@@ -29,6 +28,8 @@ def write_map(path: Path, array: Any, source: Source, made_by: str) -> None:
     if path.suffix != ".zarr":
         write_tiff(path, array, "C" + axes, image.scale, image.units, software=made_by)
         return
+    import dask.array as da
+
     order = _order(axes)
     lazy = da.moveaxis(da.from_array(array), 0, order.index("C"))
     chunks = [sizes[0] for sizes in lazy.chunks]
@@ -52,6 +53,8 @@ def read_maps(out: Path, names: Sequence[str], axes: str) -> dict[str, Any]:
 
 
 def _read(path: Path, axes: str) -> Any:
+    import dask.array as da
+
     array = da.from_array(read_image(path).data)
     if array.ndim == len(axes):  # a single channel has no axis in a TIFF
         return array[np.newaxis]

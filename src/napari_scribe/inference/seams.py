@@ -16,6 +16,7 @@ from ..image import Frame
 from ..io import as_image
 from ..model import Model, load_model
 from ..progress import Job
+from ..targets import count_channels
 from .engine import Predictor, predict_tiles
 from .quick import smallest_halo
 from .source import Source, source_of
@@ -120,9 +121,9 @@ def seam_test(
         began, done = time.perf_counter(), 0
         largest, n_pixels, n_differing = 0.0, 0, 0
         for frame, window, plans in places:
-            answers = []
+            answers, shape = [], [w.stop - w.start for w in window]
             for tiles in plans:
-                answers.append(np.zeros((_n_channels(model), *map(_length, window)), np.float32))
+                answers.append(np.zeros((count_channels(predictor.heads), *shape), np.float32))
                 for _ in _predicted(predictor, source, frame, window, tiles, answers[-1]):
                     done += 1
                     yield SeamStep(done, total, time.perf_counter() - began)
@@ -203,11 +204,3 @@ def _predicted(
         answer[(slice(None), *here)] = pixels[(slice(None), *inside)]
 
     return predict_tiles([predictor], tiles, source.reader(frame), write)
-
-
-def _n_channels(model: Model) -> int:
-    return sum(head.channels for head in model.coder.heads)
-
-
-def _length(part: slice) -> int:
-    return int(part.stop - part.start)

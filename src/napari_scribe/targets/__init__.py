@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..recipe import ObjectsTarget, Recipe
-from .base import Encoded, Head, Parameters, Prediction, TargetCoder
+from .base import Encoded, Head, Parameters, Prediction, TargetCoder, count_channels
 from .classes import ClassesCoder
 from .distance import DistanceCoder
 from .paint import Paint
@@ -30,4 +30,5 @@ __all__ = [
     "Prediction",
     "TargetCoder",
     "coder_of",
+    "count_channels",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -38,6 +38,11 @@ class Head:
     channels: int
     kind: HeadKind
     weight: float = 1.0
+
+
+def count_channels(heads: Sequence[Head]) -> int:
+    """Channels of a network with these heads."""
+    return sum(head.channels for head in heads)
 
 
 @dataclass(frozen=True)
