@@ -246,6 +246,42 @@ def test_a_movie_is_scored_frame_by_frame(call: Call, folder: Path):
     assert ap("z.tif", "anew.npy", "--axes", "TYX") == 1
 
 
+def test_images_are_scored_against_clean_ones(call: Call, folder: Path):
+    clean = np.stack([s.image for s in SAMPLES]).astype(np.float32) / 1000
+    noisy = clean + np.random.default_rng(0).normal(0, 0.1, clean.shape).astype(np.float32)
+    for i in range(2):
+        write_tiff(f"noisy/{i}.tif", noisy[i])
+        write_tiff(f"clean/{i}.tif", clean[i])
+
+    said = call("evaluate", "noisy", "clean", "--json", "scores.json")
+    assert (said.code, said.err) == (0, "")
+    assert "all, pooled" in said.out and "SI_PSNR" in said.out
+    scores = json.loads(Path("scores.json").read_text())
+    expected = ns.evaluate_images(noisy[1], clean[1]).as_dict()
+    assert scores["images"]["1.tif"] == pytest.approx(expected)
+    assert scores["pooled"]["n_frames"] == 2
+
+    write_tiff("movie.tif", noisy, "TYX")
+    write_tiff("truth.tif", clean, "TYX")
+    assert call("evaluate", "movie.tif", "truth.tif", "--json", "movie.json").code == 0
+    movie = json.loads(Path("movie.json").read_text())["images"]["movie.tif"]
+    assert movie == pytest.approx(scores["pooled"])
+    assert call("evaluate", "movie.tif", "truth.tif", "--peak", "100").out != said.out
+
+
+def test_what_is_scored_as_an_image(call: Call, folder: Path):
+    """Whole numbers are labels, also as floats, unless it is said that they are intensities."""
+    write_tiff("float.tif", SAMPLES[0].truth.astype(np.float32))
+    assert "AP50" in call("evaluate", "float.tif", "masks/0_mask.tif").out
+    write_tiff("copy.tif", SAMPLES[0].truth.astype(np.float32))
+    assert "AP50" in call("evaluate", "float.tif", "copy.tif").out
+    said = call("evaluate", "images/0.tif", "float.tif", "--images")
+    assert (said.code, said.err) == (0, "") and "PSNR" in said.out
+    said = call("evaluate", "float.tif", "copy.tif", "--images", "--json", "same.json")
+    assert said.code == 0 and "inf" in said.out
+    assert json.loads(Path("same.json").read_text())["pooled"]["PSNR"] is None
+
+
 def test_labels_that_are_left_over(call: Call, folder: Path):
     said = call("train", "images/0.tif", "--labels", "paint", "--model", "m.zip", "--steps", 1,
                 *TINY)  # fmt: skip
@@ -488,7 +524,13 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("seam-test nan.tif --model m.zip", "NaN or infinite"),
         ("evaluate images/0.tif masks/0_mask.tif small.tif", ""),
         ("evaluate small.tif paint/0.tif", "small.tif: "),
-        ("evaluate float.tif paint/0.tif", "labels, which are whole numbers"),
+        ("evaluate float.tif paint/0.tif", "labels, which are whole numbers.*--images"),
+        ("evaluate float.tif paint/0.tif --task objects", "labels, which are whole numbers"),
+        ("evaluate images/0.tif paint/0.tif --images --task objects", "--task objects is for"),
+        ("evaluate images/0.tif flat.tif --images", "0.tif: flat is constant"),
+        ("evaluate nan.tif images/0.tif --images", "nan has NaN or infinite"),
+        ("evaluate small.tif images/0.tif --images", "differ in size"),
+        ("evaluate images/0.tif paint/0.tif --peak 0", "no range of intensities"),
         ("evaluate paint masks --json m.zip/new.json", "Cannot write"),
         ("info nowhere.zip", "no model"),
         ("info broken.tif", "Could not read"),

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ..errors import InputError
 from ..terminal import print_scores
 from .options import Axes, Device, Level, open_image
+
+if TYPE_CHECKING:
+    from ..image import Image
+
+Scoring = Callable[[Path, Path], Any]
+"""Scores of a file that was made, against the true one."""
+Pooling = Callable[[list[Any]], Any]
 
 
 def demo(
@@ -37,51 +46,135 @@ def demo(
 
 
 def evaluate(
-    predicted: Annotated[Path, typer.Argument(help="Labels that were found, or a folder.")],
-    truth: Annotated[Path, typer.Argument(help="True labels, or a folder with the same names.")],
+    predicted: Annotated[
+        Path, typer.Argument(help="Labels or images that were made, or a folder.")
+    ],
+    truth: Annotated[
+        Path, typer.Argument(help="True labels or clean images, or a folder with the same names.")
+    ],
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the scores there, too.")
     ] = None,
     task: Annotated[
-        Literal["objects", "classes"], typer.Option(help="What the labels are.")
-    ] = "objects",
+        Literal["objects", "classes"] | None,
+        typer.Option(help="What the labels are. Default: objects."),
+    ] = None,
+    images: Annotated[
+        bool,
+        typer.Option("--images", help="Score intensities. Guessed where both hold fractions."),
+    ] = False,
+    peak: Annotated[
+        float | None,
+        typer.Option(help="Range of intensities for PSNR and SSIM. Default: that of each frame."),
+    ] = None,
     slices: Annotated[
         bool, typer.Option("--slices", help="Z is a list of slices: score each by itself.")
     ] = False,
     axes: Annotated[
-        str, typer.Option(help="A letter of TZYX per axis of the labels. Default: as found.")
+        str, typer.Option(help="A letter of TCZYX per axis of the files. Default: as found.")
     ] = "",
 ) -> None:
-    """Score labels against the truth: precision, recall, F1, AP at IoU .5 to .95, mean IoU.
+    """Score labels against the truth, or denoised images against clean ones.
 
-    The times of a movie are scored one by one, so that each may number its objects anew.
+    Labels: precision, recall, F1, AP at IoU .5 to .95, mean IoU. Images: PSNR, SSIM, and PSNR
+    after the best gain and offset. The times of a movie are scored one by one.
     """
-    from ..evaluation import metrics
-    from ..evaluation.frames import frame_pairs
-    from ..io import check_writable, left_over, list_images, match_labels, read_label_image, some
+    from ..io import check_writable
 
+    images = images or peak is not None
+    if images and task is not None:
+        raise InputError(f"--task {task} is for labels: leave it out to score images.")
     if json_file is not None:
         check_writable(json_file)
-    found = list_images(predicted)
-    matched = match_labels(found, truth)
-    if found != [predicted] and (left := left_over(truth, matched)):
-        raise InputError(f"Nothing was predicted for {some([p.name for p in left])} in {truth}.")
-    score: Any = metrics.evaluate if task == "objects" else metrics.evaluate_classes
-    pool: Any = metrics.pool if task == "objects" else metrics.pool_classes
+    pairs = _matched(predicted, truth)
+    if images or (task is None and _are_images(*pairs[0], axes)):
+        score, pool = _image_scoring(peak, slices, axes)
+    else:
+        score, pool = _label_scoring(task or "objects", slices, axes)
     scores: dict[str, Any] = {}
-    for path, true_path in zip(found, matched, strict=True):
+    for path, true_path in pairs:
         try:
-            pair = read_label_image(path, axes), read_label_image(true_path, axes)
-            scores[path.name] = pool([score(p, t) for p, t in frame_pairs(*pair, slices)])
+            scores[path.name] = score(path, true_path)
         except InputError as error:
             raise InputError(f"{path.name}: {error}") from None
     pooled = pool(list(scores.values()))
     print_scores({**scores, "all, pooled": pooled} if len(scores) > 1 else scores)
     if json_file is not None:
-        images = {name: value.as_dict() for name, value in scores.items()}
-        text = json.dumps({"images": images, "pooled": pooled.as_dict()}, indent=1)
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(text + "\n")
+        _write_json(json_file, scores, pooled)
+
+
+def _matched(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
+    """Each file that was made, with the true one."""
+    from ..io import left_over, list_images, match_labels, some
+
+    found = list_images(predicted)
+    matched = match_labels(found, truth)
+    if found != [predicted] and (left := left_over(truth, matched)):
+        raise InputError(f"Nothing was predicted for {some([p.name for p in left])} in {truth}.")
+    return list(zip(found, matched, strict=True))
+
+
+def _are_images(path: Path, true_path: Path, axes: str) -> bool:
+    """Whether two files are images for sure: labels may be floats, but are whole numbers.
+
+    Raises
+    ------
+    InputError
+        If that is true of one of them only.
+    """
+    from ..io import read_image
+    from ..normalization import sample_pixels
+
+    def holds_fractions(image: Image) -> bool:
+        sample = sample_pixels(image)
+        return sample.dtype.kind == "f" and bool((sample != sample.round()).any())
+
+    fractions = [holds_fractions(read_image(p, axes)) for p in (path, true_path)]
+    if any(fractions) and not all(fractions):
+        raise InputError(
+            f"{(path if fractions[0] else true_path).name} holds fractions: it is no image of "
+            "labels, which are whole numbers. Images are scored with --images."
+        )
+    return all(fractions)
+
+
+def _label_scoring(task: str, slices: bool, axes: str) -> tuple[Scoring, Pooling]:
+    from ..evaluation import metrics
+    from ..evaluation.frames import frame_pairs
+    from ..io import read_label_image
+
+    score: Any = metrics.evaluate if task == "objects" else metrics.evaluate_classes
+    pool: Any = metrics.pool if task == "objects" else metrics.pool_classes
+
+    def score_files(path: Path, true_path: Path) -> Any:
+        pair = read_label_image(path, axes), read_label_image(true_path, axes)
+        return pool([score(p, t) for p, t in frame_pairs(*pair, slices)])
+
+    return score_files, pool
+
+
+def _image_scoring(peak: float | None, slices: bool, axes: str) -> tuple[Scoring, Pooling]:
+    from ..evaluation.images import evaluate_images, pool_images
+    from ..io import read_image
+
+    def score_files(path: Path, true_path: Path) -> Any:
+        pair = read_image(path, axes), read_image(true_path, axes)
+        return evaluate_images(*pair, peak=peak, slices=slices)
+
+    return score_files, pool_images
+
+
+def _write_json(path: Path, scores: dict[str, Any], pooled: Any) -> None:
+    """Numbers as JSON, which knows no infinity: null where an image equals its reference."""
+
+    def finite(score: Any) -> dict[str, float | None]:
+        numbers: dict[str, float] = score.as_dict()
+        return {key: value if math.isfinite(value) else None for key, value in numbers.items()}
+
+    images = {name: finite(score) for name, score in scores.items()}
+    text = json.dumps({"images": images, "pooled": finite(pooled)}, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")
 
 
 def info(

@@ -1,0 +1,221 @@
+"""How close a denoised image comes to a clean one: PSNR, SSIM, and PSNR up to gain and offset."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..image import AXES, Frame, Image
+from ..io import as_image
+
+Floats = npt.NDArray[np.float64]
+
+WINDOW = 7
+"""Side of the window of SSIM in pixels, scikit-image's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageScores:
+    """How close images come to clean ones, frame by frame.
+
+    Parameters
+    ----------
+    psnr
+        ``(n,)``: peak signal-to-noise ratio in dB; infinite where a frame equals its reference.
+    ssim
+        ``(n,)``: structural similarity, 1 where they are equal.
+    si_psnr
+        ``(n,)``: PSNR in dB after the gain and the offset that bring the image closest to its
+        reference (Weigert et al. 2018): what no change of contrast could mend.
+    """
+
+    psnr: Floats
+    ssim: Floats
+    si_psnr: Floats
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames were scored, each channel by itself."""
+        return len(self.psnr)
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.as_dict().items())
+        return f"ImageScores({numbers})"
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain numbers: means over frames, their spread (standard deviation), and how many."""
+        columns = {"PSNR": self.psnr, "SSIM": self.ssim, "SI_PSNR": self.si_psnr}
+        means = {name: float(column.mean()) for name, column in columns.items()}
+        spreads = {f"{name}_spread": _spread(column) for name, column in columns.items()}
+        return {**means, **spreads, "n_frames": self.n_frames}
+
+
+def evaluate_images(
+    predicted: Any, reference: Any, *, peak: float | None = None, slices: bool = False
+) -> ImageScores:
+    """Score a denoised image against a clean one.
+
+    Every time and channel is scored by itself, a stack as a whole: its PSNR is that of the volume,
+    its SSIM the mean of its planes. Pixels are read plane by plane, so both may be lazy.
+
+    Parameters
+    ----------
+    predicted, reference
+        Images, arrays or files with the same number of pixels along every axis of ``TCZYX``, at
+        least 7 along Y and X. Their types may differ, as of a float result and a reference from
+        the camera.
+    peak
+        The range of intensities that PSNR and SSIM refer to. Left out, the range of the reference
+        in each frame.
+    slices
+        Whether Z is a list of slices: each is then a frame.
+
+    Raises
+    ------
+    InputError
+        If sizes differ, there are NaN or infinite pixels, the reference is constant in a frame,
+        or pixels are no intensities.
+    """
+    if peak is not None and not 0 < peak < math.inf:
+        raise InputError(f"A peak of {peak} is no range of intensities: give a number above 0.")
+    predicted, reference = same_size(predicted, reference)
+    if min(reference.length("Y"), reference.length("X")) < WINDOW:
+        raise InputError(
+            f"{reference.name} has {reference.length('Y')} x {reference.length('X')} pixels: SSIM "
+            f"compares windows of {WINDOW} x {WINDOW}, so an image needs at least that many."
+        )
+    parts = [_score(predicted, reference, f, c, peak) for f, c in _frames(reference, slices)]
+    psnr, ssim, si_psnr = np.array(parts, dtype=np.float64).T
+    return ImageScores(psnr, ssim, si_psnr)
+
+
+def pool_images(scores: Sequence[ImageScores]) -> ImageScores:
+    """Scores of many images as if they were one: each frame counts alike.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    if not scores:
+        raise InputError("There are no scores to pool: evaluate at least one image.")
+    columns = [(s.psnr, s.ssim, s.si_psnr) for s in scores]
+    return ImageScores(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+
+
+def same_size(first: Any, second: Any) -> tuple[Image, Image]:
+    """Both as images with the same axes.
+
+    Raises
+    ------
+    InputError
+        If they differ in size, or hold no intensities.
+    """
+    first, second = as_image(first), as_image(second)
+    if first.shape == second.shape and set(first.axes) != set(second.axes):
+        # An array tells no T from Z: the one that has times is believed.
+        axes = first.axes if "T" in first.axes else second.axes
+        first, second = first.selected(axes=axes), second.selected(axes=axes)
+    for image in (first, second):
+        if image.dtype.kind == "b":
+            raise InputError(f"{image.name} holds yes and no, not intensities: give an image.")
+    sizes = [{a: image.length(a) for a in AXES} for image in (first, second)]
+    if sizes[0] != sizes[1]:
+        raise InputError(
+            f"{first.name} and {second.name} differ in size: {_in_words(first)} and "
+            f"{_in_words(second)}. Give two images of the same field."
+        )
+    return first, second
+
+
+def read_plane(image: Image, frame: Frame, channel: int) -> Floats:
+    """One ``YX`` plane of one channel.
+
+    Raises
+    ------
+    InputError
+        If it has NaN or infinite pixels.
+    """
+    window = tuple(slice(0, image.length(a)) for a in "YX")
+    plane: Floats = image.read(frame, window, [channel])[0].astype(np.float64)
+    if not np.isfinite(plane).all():
+        raise InputError(
+            f"{image.name} has NaN or infinite pixels{_where(frame)}. Replace them first, for "
+            "example with numpy.nan_to_num."
+        )
+    return plane
+
+
+def _frames(image: Image, slices: bool) -> Iterator[tuple[list[Frame], int]]:
+    """The planes of each frame, and its channel."""
+    planes = list(image.frames(2))
+
+    def time(plane: Frame) -> int:
+        return dict(plane).get("T", 0)
+
+    stacks = (
+        [[p] for p in planes] if slices else [list(g) for _, g in itertools.groupby(planes, time)]
+    )
+    yield from itertools.product(stacks, range(image.n_channels))
+
+
+def _score(
+    predicted: Image, reference: Image, frames: list[Frame], channel: int, peak: float | None
+) -> tuple[float, float, float]:
+    """PSNR, SSIM and scale-invariant PSNR of one frame, plane by plane.
+
+    Read two times where it has many planes, as range and means come first.
+    """
+    from skimage.metrics import structural_similarity
+
+    def planes() -> Iterator[tuple[Floats, Floats]]:
+        for f in frames:
+            yield read_plane(predicted, f, channel), read_plane(reference, f, channel)
+
+    kept = list(planes()) if len(frames) == 1 else None
+    sums = np.array([(p.mean(), r.mean(), r.min(), r.max()) for p, r in kept or planes()])
+    mean_p, mean_r = sums[:, :2].mean(axis=0)
+    span = float(sums[:, 3].max() - sums[:, 2].min())
+    if span == 0:
+        raise InputError(
+            f"{reference.name} is constant{_where(frames[0])}: a reference needs something in it. "
+            "Leave this frame out."
+        )
+    peak = peak or span
+    error, pp, pr, rr, ssim = 0.0, 0.0, 0.0, 0.0, 0.0
+    for p, r in kept or planes():
+        ssim += float(structural_similarity(r, p, win_size=WINDOW, data_range=peak)) / len(frames)
+        error += float(np.square(p - r).mean()) / len(frames)
+        p, r = p - mean_p, r - mean_r
+        pp += float(np.square(p).mean()) / len(frames)
+        pr += float((p * r).mean()) / len(frames)
+        rr += float(np.square(r).mean()) / len(frames)
+    # What the best straight line from p to r leaves of the variance of r.
+    left = max(rr - pr**2 / pp, 0.0) if pp > 0 else rr
+    return _decibel(peak, error), ssim, _decibel(peak, left)
+
+
+def _decibel(peak: float, error: float) -> float:
+    return 10 * math.log10(peak**2 / error) if error > 0 else math.inf
+
+
+def _spread(column: Floats) -> float:
+    """Standard deviation; 0 where all are the same, infinite ones too."""
+    if np.all(column == column[0]):
+        return 0.0
+    return float(column.std()) if np.isfinite(column).all() else math.inf
+
+
+def _where(frame: Frame) -> str:
+    return "".join(f" at {axis} {index}" for axis, index in frame)
+
+
+def _in_words(image: Image) -> str:
+    return ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))
