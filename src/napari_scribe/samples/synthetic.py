@@ -66,13 +66,13 @@ def nuclei(shape: Sequence[int] = (512, 512), seed: int = 0) -> Sample:
             f"A sample needs a shape (Y, X) or (Z, Y, X) of at least 8 pixels a side, not {shape}."
         )
     rng = np.random.default_rng(seed)
-    truth, height = _place_nuclei(shape, rng)
-    image = _photograph(_glow(truth, height, rng), rng)
+    truth, height = place_nuclei(shape, rng)
+    image = _photograph(glow(truth, height, rng), rng)
     paint = simulate_paint(truth, 10, 4, seed, is_clustered=True)
     return Sample(image, truth, paint)
 
 
-def _place_nuclei(shape: tuple[int, ...], rng: Random) -> tuple[Labels, Floats]:
+def place_nuclei(shape: tuple[int, ...], rng: Random) -> tuple[Labels, Floats]:
     """Nuclei one after the other, half of them against an earlier one.
 
     Returns labels and the height of each nucleus over its pixels, 1 in the middle, 0 at the edge.
@@ -168,22 +168,22 @@ def _without_crumbs(truth: Labels) -> Labels:
     return result
 
 
-def _glow(truth: Labels, height: Floats, rng: Random) -> Floats:
+def glow(truth: Labels, height: Floats, rng: Random) -> Floats:
     """Light from each point: each nucleus its own brightness, chromatin coarse and fine."""
     n = int(truth.max())
     brightness = np.concatenate([[0.0], np.clip(rng.lognormal(0, 0.45, n), 0.3, 2.5)])
     contrast = np.concatenate([[0.0], rng.uniform(0.5, 1.4, n)])
-    coarse = _cloud(truth.shape, 2.6, rng)
-    fine = _cloud(truth.shape, 1.3, rng)
+    coarse = cloud(truth.shape, 2.6, rng)
+    fine = cloud(truth.shape, 1.3, rng)
     chromatin = 0.20 * coarse + 0.12 * fine + 0.25 * np.clip(coarse - 1.4, 0, 1)
-    nucleoli = np.clip(_cloud(truth.shape, 2.9, rng) - 1.5, 0, 0.7)
+    nucleoli = np.clip(cloud(truth.shape, 2.9, rng) - 1.5, 0, 0.7)
     texture = np.clip(1 + contrast[truth] * (chromatin - 0.6 * nucleoli), 0.15, None)
     thickness = 0.45 + 0.55 * np.sqrt(np.clip(height, 0, 1))
     glow: Floats = (brightness[truth] * texture * thickness).astype(np.float32)
     return glow
 
 
-def _cloud(shape: Sequence[int], sigma: float, rng: Random) -> Floats:
+def cloud(shape: Sequence[int], sigma: float, rng: Random) -> Floats:
     """Smooth noise of mean 0 and standard deviation 1, its grains about `sigma` pixels."""
     noise = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), sigma, mode="wrap")
     cloud: Floats = (noise - noise.mean()) / max(float(noise.std()), 1e-6)
