@@ -26,12 +26,14 @@ from .errors import InputError
 from .image import Image
 from .io import check_writable, replacing
 from .networks import UNet
-from .normalization import Normalization
+from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
-from .targets import Parameters, TargetCoder, coder_of, count_channels
+from .targets import Coder, Parameters, coder_of, count_channels
 
 FORMAT = "napari-scribe model"
 VERSION = 1
+DENOISER = "denoiser/"
+"""Folder in the file, of a model that images go through first."""
 _NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
 
@@ -57,18 +59,21 @@ class Model:
         What it was trained on and how: hashes, steps, validation, versions.
     thumbnail
         ``(h, w, 3)`` uint8 picture of a training image, or None.
+    denoiser
+        What images go through first, or None.
     """
 
     network: UNet = field(repr=False)
     recipe: Recipe
     channels: tuple[int, ...]
     image_channels: int
-    normalization: Normalization
+    normalization: Normalization | FixedNormalization
     painted: tuple[int, ...] = ()
     offset: int = 0
     parameters: Parameters = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     thumbnail: npt.NDArray[np.uint8] | None = None
+    denoiser: Model | None = None
 
     @property
     def dimensions(self) -> int:
@@ -76,18 +81,20 @@ class Model:
         return self.recipe.network.dimensions
 
     @property
-    def coder(self) -> TargetCoder:
+    def coder(self) -> Coder:
         """The form of its answer."""
-        return coder_of(self.recipe, self.painted, self.offset)
+        return coder_of(self.recipe, self.painted, self.offset, len(self.channels))
 
     def channels_for(self, image: Image) -> tuple[int, ...]:
-        """Which channels of an image go in.
+        """Which channels of an image go in, or into the denoiser where there is one.
 
         Raises
         ------
         InputError
             If the image has neither the channels of the training images nor just the needed ones.
         """
+        if self.denoiser is not None:
+            return self.denoiser.channels_for(image)
         if image.n_channels == self.image_channels:
             return self.channels
         if image.n_channels == len(self.channels):
@@ -109,6 +116,7 @@ class Model:
                 self.offset,
                 vars(self.normalization),
                 self.parameters,
+                *([self.denoiser.fingerprint()] if self.denoiser else []),
             ],
             sort_keys=True,
         )
@@ -127,18 +135,20 @@ class Model:
         check_writable(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as partial, partial.open("wb") as file:
-                self._write(file)
+            with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+                self._write(archive)
         except OSError as error:
             raise InputError(f"{error} Choose another place or make room.") from error
         return path
 
-    def _write(self, file: Any) -> None:
-        with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr("model.json", json.dumps(self.description(), indent=1))
-            archive.writestr("weights.safetensors", save_tensors(self.network.state_dict()))
-            if self.thumbnail is not None:
-                archive.writestr("thumbnail.png", _png(self.thumbnail))
+    def _write(self, archive: zipfile.ZipFile, folder: str = "") -> None:
+        described = json.dumps(self.description(), indent=1)
+        archive.writestr(f"{folder}model.json", described)
+        archive.writestr(f"{folder}weights.safetensors", save_tensors(self.network.state_dict()))
+        if self.thumbnail is not None:
+            archive.writestr(f"{folder}thumbnail.png", _png(self.thumbnail))
+        if self.denoiser is not None:
+            self.denoiser._write(archive, f"{folder}{DENOISER}")
 
     def description(self) -> dict[str, Any]:
         """Everything but the weights, as plain values for JSON."""
@@ -161,10 +171,13 @@ class Model:
         return replace(self, **changes)
 
 
-def build_network(recipe: Recipe, n_channels: int, coder: TargetCoder) -> UNet:
+def build_network(recipe: Recipe, n_channels: int, coder: Coder) -> UNet:
     """A fresh network for a recipe; the caller's random numbers decide it, and go on unchanged."""
     with torch.random.fork_rng(devices=[]):
-        return UNet(recipe.network, n_channels, count_channels(coder.heads))
+        network = UNet(recipe.network, n_channels, count_channels(coder.heads))
+    if recipe.task == "denoised":  # begins by taking nothing away
+        torch.nn.init.zeros_(network.head.get_parameter("weight"))
+    return network
 
 
 def model_folder() -> Path:
@@ -218,21 +231,7 @@ def load_model(name: str | Path) -> Model:
     path = find_model(name)
     try:
         with zipfile.ZipFile(path) as archive:
-            values = json.loads(archive.read("model.json"))
-            if not isinstance(values, dict) or values.get("format") != FORMAT:
-                raise KeyError("format")
-            if values["version"] > VERSION:
-                raise InputError(
-                    f"{path.name} was written by a newer napari-scribe (file version "
-                    f"{values['version']}, this one reads up to {VERSION}). Upgrade to open it."
-                )
-            weights = load_tensors(archive.read("weights.safetensors"))
-            thumbnail = (
-                _from_png(archive.read("thumbnail.png"))
-                if "thumbnail.png" in archive.namelist()
-                else None
-            )
-        return _assemble(values, weights, thumbnail)
+            return _read(archive, path)
     except InputError:
         raise
     except (
@@ -254,6 +253,25 @@ def load_model(name: str | Path) -> Model:
         ) from None
 
 
+def _read(archive: zipfile.ZipFile, path: Path, folder: str = "") -> Model:
+    values = json.loads(archive.read(f"{folder}model.json"))
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise KeyError("format")
+    if values["version"] > VERSION:
+        raise InputError(
+            f"{path.name} was written by a newer napari-scribe (file version "
+            f"{values['version']}, this one reads up to {VERSION}). Upgrade to open it."
+        )
+    weights = load_tensors(archive.read(f"{folder}weights.safetensors"))
+    names = archive.namelist()
+    picture = f"{folder}thumbnail.png"
+    thumbnail = _from_png(archive.read(picture)) if picture in names else None
+    model = _assemble(values, weights, thumbnail)
+    if folder == "" and f"{DENOISER}model.json" in names:
+        return model.changed(denoiser=_read(archive, path, DENOISER))
+    return model
+
+
 def _assemble(
     values: dict[str, Any], weights: dict[str, Any], thumbnail: npt.NDArray[np.uint8] | None
 ) -> Model:
@@ -263,7 +281,7 @@ def _assemble(
     image_channels = int(values["image_channels"])
     if not channels or not all(0 <= c < image_channels for c in channels):
         raise ValueError("channels")
-    network = build_network(recipe, len(channels), coder_of(recipe, painted, offset))
+    network = build_network(recipe, len(channels), coder_of(recipe, painted, offset, len(channels)))
     network.load_state_dict(weights)
     return Model(
         network=network.eval(),
@@ -279,7 +297,10 @@ def _assemble(
     )
 
 
-def _normalization(values: dict[str, Any]) -> Normalization:
+def _normalization(values: dict[str, Any]) -> Normalization | FixedNormalization:
+    if "means" in values:
+        means, deviations = (tuple(map(float, values[n])) for n in ("means", "deviations"))
+        return FixedNormalization(means, deviations)
     low, high, floor = (float(values[name]) for name in ("low", "high", "floor"))
     noise = float(values.get("noise", 0.0))
     return Normalization(low, high, floor, noise, str(np.dtype(values["dtype"])))

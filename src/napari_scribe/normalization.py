@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,23 +51,13 @@ class Normalization:
         InputError
             If it holds NaN or infinite pixels (in the sample that is looked at).
         """
-        sample = sample_pixels(image, channels)
-        if sample.dtype.kind == "f":
-            with np.errstate(over="ignore"):
-                sample = sample.astype(np.float32)
-        if sample.dtype.kind == "f" and not np.isfinite(sample).all():
-            raise InputError(
-                f"{image.name} has NaN or infinite pixels. Replace them first, for example with "
-                "numpy.nan_to_num."
-            )
-        sample = sample.astype(np.float32)
+        sample = finite_sample(image, channels)
         low, high = np.percentile(sample, [self.low, self.high], axis=1)
         # Few bright pixels on an even ground: the percentiles fall together, the extremes do not.
         narrow = high <= low
         low = np.where(narrow, sample.min(axis=1), low).astype(np.float32)
         high = np.where(narrow, sample.max(axis=1), high).astype(np.float32)
-        steps = np.abs(np.diff(sample, axis=1, prepend=sample[:, :1]))
-        noise = _MEAN_TO_SIGMA * steps.mean(axis=1)
+        noise = _noise_of(sample)
         flat = high - low <= np.maximum(self._floor_for(image.dtype), self.noise * noise)
         return Statistics(low, high, flat, noise)
 
@@ -77,6 +67,37 @@ class Normalization:
         if dtype.kind in "ui" and trained.kind in "ui":
             return self.floor * min(1.0, float(np.iinfo(dtype).max) / float(np.iinfo(trained).max))
         return 0.0
+
+
+@dataclass(frozen=True)
+class FixedNormalization:
+    """The numbers of the training images, for every image: so a denoiser meets the noise it knows.
+
+    Parameters
+    ----------
+    means, deviations
+        Become 0 and 1: one a channel, in the units of the training images.
+    """
+
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+
+    def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
+        """These numbers, whatever the image is.
+
+        Raises
+        ------
+        InputError
+            If it holds NaN or infinite pixels (in the sample that is looked at).
+        """
+        return replace(self.numbers, noise=_noise_of(finite_sample(image, channels)))
+
+    @property
+    def numbers(self) -> Statistics:
+        """These numbers; of no image, so there is no noise."""
+        low = np.array(self.means, np.float32)
+        high = low + np.array(self.deviations, np.float32)
+        return Statistics(low, high, np.zeros(len(low), bool), np.zeros(len(low), np.float32))
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,40 @@ class Statistics:
         out -= self.low.reshape(shape)
         out *= gain.astype(np.float32).reshape(shape)
         return out
+
+    def undo(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """From normalized pixels ``(C, *spatial)`` back to the units of the image."""
+        shape = (-1,) + (1,) * (pixels.ndim - 1)
+        out = pixels.astype(np.float32)
+        out *= (self.high - self.low).reshape(shape)
+        out += self.low.reshape(shape)
+        return out
+
+
+def finite_sample(image: Image, channels: Sequence[int] | None = None) -> npt.NDArray[np.float32]:
+    """A sample as of `sample_pixels`, in float32.
+
+    Raises
+    ------
+    InputError
+        If NaN or infinite pixels are in it.
+    """
+    sample = sample_pixels(image, channels)
+    is_float = sample.dtype.kind == "f"
+    with np.errstate(over="ignore"):
+        sample = sample.astype(np.float32)
+    if is_float and not np.isfinite(sample).all():
+        raise InputError(
+            f"{image.name} has NaN or infinite pixels. Replace them first, for example with "
+            "numpy.nan_to_num."
+        )
+    return np.asarray(sample)
+
+
+def _noise_of(sample: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Standard deviation per channel, from what neighbouring pixels differ by."""
+    steps = np.abs(np.diff(sample, axis=1, prepend=sample[:, :1]))
+    return np.asarray(_MEAN_TO_SIGMA * steps.mean(axis=1), dtype=np.float32)
 
 
 def sample_pixels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import torch
@@ -16,27 +17,32 @@ NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
-def conv_norm_relu(
-    kernel: Sequence[int], channels_in: int, channels_out: int, valid: bool
-) -> nn.Module:
-    """A convolution as wide as `kernel` along each axis, batch normalization and ReLU."""
-    padding = tuple(0 if valid else width // 2 for width in kernel)
-    return nn.Sequential(
-        CONVOLUTION[len(kernel)](channels_in, channels_out, kernel, padding=padding, bias=False),
-        NORM[len(kernel)](channels_out),
-        nn.ReLU(inplace=True),
-    )
+@dataclass(frozen=True)
+class Convolution:
+    """How a network convolves: ``valid`` without padding, and whether features are normalized."""
+
+    valid: bool
+    is_normalized: bool
+
+    def __call__(self, kernel: Sequence[int], channels_in: int, channels_out: int) -> nn.Module:
+        """A convolution as wide as `kernel` along each axis, batch normalization and ReLU."""
+        d, norm = len(kernel), self.is_normalized
+        padding = tuple(0 if self.valid else width // 2 for width in kernel)
+        layer = CONVOLUTION[d](channels_in, channels_out, kernel, padding=padding, bias=not norm)
+        return nn.Sequential(
+            layer, *([NORM[d](channels_out)] if norm else []), nn.ReLU(inplace=True)
+        )
 
 
 class DoubleConvolution(nn.Sequential):
     """Twice convolution, normalization and ReLU: one level of a U-Net."""
 
     def __init__(
-        self, kernel: Sequence[int], channels_in: int, channels_out: int, valid: bool
+        self, convolution: Convolution, kernel: Sequence[int], channels_in: int, channels_out: int
     ) -> None:
         super().__init__(
-            conv_norm_relu(kernel, channels_in, channels_out, valid),
-            conv_norm_relu(kernel, channels_out, channels_out, valid),
+            convolution(kernel, channels_in, channels_out),
+            convolution(kernel, channels_out, channels_out),
         )
 
 

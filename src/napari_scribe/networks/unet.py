@@ -8,7 +8,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from ..recipe import UNet as UNetRecipe
-from .blocks import CONVOLUTION, POOL, DoubleConvolution, Join, crop, initialize
+from .blocks import CONVOLUTION, POOL, Convolution, DoubleConvolution, Join, crop, initialize
 from .geometry import Geometry, geometry_of
 
 
@@ -30,7 +30,8 @@ class UNet(nn.Module):
 
     def __init__(self, recipe: UNetRecipe, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        d, valid = recipe.dimensions, recipe.padding == "valid"
+        d = recipe.dimensions
+        convolution = Convolution(recipe.padding == "valid", recipe.normalization == "batch")
         self.dimensions: int = d
         self.geometry: tuple[Geometry, ...] = geometry_of(recipe)
         # Per level and axis. Two convolutions that see `radius` together are 1 + radius wide.
@@ -41,13 +42,13 @@ class UNet(nn.Module):
         factors = list(zip(*(g.factors for g in self.geometry), strict=True))
         widths = [recipe.width * 2**level for level in range(recipe.depth + 1)]
         self.encoder = nn.ModuleList(
-            DoubleConvolution(k, a, b, valid)
+            DoubleConvolution(convolution, k, a, b)
             for k, a, b in zip(kernels, [channels_in, *widths[:-1]], widths, strict=True)
         )
         self.pools = nn.ModuleList(POOL[d](f) for f in factors)
         up = list(zip(factors, kernels, widths, strict=False))[::-1]
         self.joins = nn.ModuleList(Join(f, w) for f, _, w in up)
-        self.decoder = nn.ModuleList(DoubleConvolution(k, 2 * w, w, valid) for _, k, w in up)
+        self.decoder = nn.ModuleList(DoubleConvolution(convolution, k, 2 * w, w) for _, k, w in up)
         self.head = CONVOLUTION[d](widths[0], channels_out, 1)
         initialize(self)
 

@@ -3,9 +3,11 @@
 from .models import (
     Augmentation,
     ClassesTarget,
+    DenoisedTarget,
     ObjectsTarget,
     Recipe,
     Target,
+    Task,
     Tiling,
     Training,
     UNet,
@@ -16,9 +18,11 @@ from .models import (
 __all__ = [
     "Augmentation",
     "ClassesTarget",
+    "DenoisedTarget",
     "ObjectsTarget",
     "Recipe",
     "Target",
+    "Task",
     "Tiling",
     "Training",
     "UNet",

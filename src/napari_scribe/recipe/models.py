@@ -46,6 +46,12 @@ class UNet(_Part):
         title="Padding",
         description="same: convolutions keep the size; valid: they shrink it, as in the paper.",
     )
+    normalization: Literal["batch", "none"] = Field(
+        "batch",
+        title="Normalization",
+        description="Of the features after each convolution. none: faster, and exact about "
+        "intensities, as denoising needs.",
+    )
     flat_levels: int = Field(
         0,
         ge=0,
@@ -102,7 +108,34 @@ class ClassesTarget(_Part):
     kind: Literal["classes"] = "classes"
 
 
-Target = Annotated[ObjectsTarget | ClassesTarget, Field(discriminator="kind")]
+class DenoisedTarget(_Part):
+    """The image without its noise, Noise2Noise (https://arxiv.org/abs/1803.04189)."""
+
+    kind: Literal["denoised"] = "denoised"
+    loss: Literal["l2", "l1", "l0"] = Field(
+        "l2",
+        title="Loss",
+        description="l2 finds the mean of noise: for what a camera adds. l1 finds its median: for "
+        "some far outliers. l0 finds its mode: where pixels are replaced by others (impulses).",
+    )
+    annealing: int = Field(
+        2000,
+        ge=1,
+        title="Annealing",
+        description="Steps in which the exponent of l0 falls from 2; unused by the others.",
+    )
+    consistency: float = Field(
+        2.0,
+        ge=0,
+        le=100,
+        title="Consistency",
+        description="Weight of the term that keeps single images from being smoothed, gamma of "
+        "Neighbor2Neighbor; unused with pairs.",
+    )
+
+
+Target = Annotated[ObjectsTarget | ClassesTarget | DenoisedTarget, Field(discriminator="kind")]
+Task = Literal["objects", "classes", "denoised"]
 
 
 class Augmentation(_Part):
@@ -188,11 +221,16 @@ class Tiling(_Part):
     )
 
 
-VOLUME_DEFAULTS = {
+VOLUME_DEFAULTS: dict[str, dict[str, Any]] = {
     "network": {"depth": 2},
     "training": {"patch": 48, "batch": 1},
 }
 """What differs in 3D, where nothing else is asked for; sides shrink in Z with flat levels."""
+DENOISER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "network": {"normalization": "none"},
+    "training": {"learning_rate": 2e-3},
+}
+"""What differs for denoisers, where nothing else is asked for."""
 
 
 class Recipe(_Part):
@@ -209,17 +247,13 @@ class Recipe(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _volumes_need_smaller_pieces(cls, values: Any) -> Any:
+    def _defaults_follow_what_is_asked(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        network = values.get("network", {})
-        plain = network if isinstance(network, dict) else getattr(network, "__dict__", {})
-        dimensions = plain.get("dimensions")
-        if str(dimensions) != "3":
-            return values
-        for part, defaults in VOLUME_DEFAULTS.items():
-            if isinstance(values.get(part, {}), dict):
-                values = {**values, part: {**defaults, **values.get(part, {})}}
+        if _plain(values.get("target")).get("kind") == "denoised":
+            values = _filled_up(values, DENOISER_DEFAULTS)
+        if str(_plain(values.get("network")).get("dimensions")) == "3":
+            values = _filled_up(values, VOLUME_DEFAULTS)
         return values
 
     @model_validator(mode="before")
@@ -239,8 +273,8 @@ class Recipe(_Part):
         return self.tiling.tile or (512 if self.network.dimensions == 2 else 96)
 
     @property
-    def task(self) -> Literal["objects", "classes"]:
-        """What is answered: ``objects`` or ``classes``."""
+    def task(self) -> Task:
+        """What is answered: ``objects``, ``classes`` or ``denoised``."""
         return self.target.kind
 
     def changed(self, values: dict[str, Any]) -> Recipe:
@@ -295,6 +329,17 @@ def read_recipe(path: str | Path) -> Recipe:
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot read the recipe {path}: {error}.") from None
     return parse_recipe(values)
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    """A part of a recipe as a dictionary, of what was asked for."""
+    return part if isinstance(part, dict) else dict(getattr(part, "__dict__", {}))
+
+
+def _filled_up(values: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Defaults beneath what is asked for; parts that are models already are left alone."""
+    parts = {p: d for p, d in defaults.items() if isinstance(values.get(p, {}), dict)}
+    return {**values, **{p: {**d, **values.get(p, {})} for p, d in parts.items()}}
 
 
 def _names(plain: dict[str, Any]) -> list[str]:

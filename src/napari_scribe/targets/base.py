@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .paint import Labels
 
-HeadKind = Literal["binary", "categorical", "distance"]
+HeadKind = Literal["binary", "categorical", "distance", "image"]
 Parameters = dict[str, float]
 Prediction = Mapping[str, npt.NDArray[Any]]
 """Head name -> ``(channels, *spatial)``, after the head's activation."""
@@ -29,7 +29,8 @@ class Head:
         Output channels that belong to it.
     kind
         Decides loss and activation: ``binary`` (sigmoid), ``categorical`` (softmax over the
-        channels; the target is an index), ``distance`` (0 to 1).
+        channels; the target is an index), ``distance`` (0 to 1), ``image`` (what is added to the
+        input).
     weight
         Of its loss in the sum.
     """
@@ -64,13 +65,26 @@ class Encoded:
     held_out: npt.NDArray[np.bool_]
 
 
-class TargetCoder(Protocol):
+class Coder(Protocol):
     """An answer's form."""
 
     @property
     def heads(self) -> tuple[Head, ...]:
         """The parts of the network's output."""
         ...
+
+    def decode(self, prediction: Prediction, parameters: Parameters) -> npt.NDArray[Any]:
+        """Labels ``(*spatial)``, or an image ``(C, *spatial)``, from a prediction."""
+        ...
+
+    @property
+    def is_pixelwise(self) -> bool:
+        """Whether each pixel is decoded by itself."""
+        ...
+
+
+class TargetCoder(Coder, Protocol):
+    """The form of an answer that is learnt from paint."""
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
@@ -79,15 +93,6 @@ class TargetCoder(Protocol):
 
         `has_background` tells whether any background is painted, here or elsewhere.
         """
-        ...
-
-    def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
-        """Labels ``(*spatial)`` from a prediction."""
-        ...
-
-    @property
-    def is_pixelwise(self) -> bool:
-        """Whether each pixel is decoded by itself, without parameters."""
         ...
 
     def fit(
