@@ -15,7 +15,8 @@ from napari_scribe.samples import nuclei
 from napari_scribe.training.loop import forward, learn
 from napari_scribe.training.losses import total_loss
 from napari_scribe.training.setup import set_up
-from napari_scribe.training.train import PaintData, new_state
+from napari_scribe.training.drive import new_state
+from napari_scribe.training.train import PaintData
 
 
 def main() -> None:
@@ -26,10 +27,11 @@ def main() -> None:
 
     sample = nuclei()
     setup = set_up([sample.image], [sample.paint], None, None, None, chosen.device)
-    state = new_state(setup, None, None)
+    dtype, coder = precision(setup.device), setup.coder
+    channels = len(setup.channels)
+    state = new_state(setup.recipe, channels, coder, setup.device, dtype, None, None)
     data = PaintData(setup, state)
-    dtype = precision(setup.device)
-    heads = setup.coder.heads
+    heads = coder.heads
 
     def loss(logits, values, weights):
         return total_loss(logits, values, weights, heads)

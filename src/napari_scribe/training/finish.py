@@ -20,7 +20,7 @@ from ..inference.reading import tile_reader
 from ..inference.tiles import Tile
 from ..model import Model
 from ..networks import UNet
-from ..normalization import sample_pixels
+from ..normalization import Statistics, sample_pixels
 from ..targets import Parameters, Prediction
 from ..targets.paint import Labels
 from .checkpoint import TrainState
@@ -133,33 +133,44 @@ def assemble(
         offset=setup.offset,
         parameters=parameters,
         provenance=_provenance(setup, state, history, seconds),
-        thumbnail=_thumbnail(setup),
+        thumbnail=thumbnail_of(setup.images[0], setup.channels, setup.statistics[0]),
+        denoiser=setup.denoiser,
     )
 
 
 def _provenance(
     setup: Setup, state: TrainState, history: list[tuple[int, float]], seconds: float
 ) -> dict[str, Any]:
-    from .. import __version__
-
     images = [
-        {
-            "name": image.name,
-            "shape": list(image.shape),
-            "axes": image.axes,
-            "sample": _sample_hash(image, setup.channels),
-            "paint": _hash(np.asarray(paint.array)),
-        }
+        {**origin(image, setup.channels), "paint": _hash(np.asarray(paint.array))}
         for image, paint in zip(setup.images, setup.paints, strict=True)
     ]
+    return {"images": images, **learnt(state, history, setup.device, seconds)}
+
+
+def origin(image: Image, channels: Sequence[int]) -> dict[str, Any]:
+    """What a model keeps of an image that it was trained on."""
     return {
-        "images": images,
+        "name": image.name,
+        "shape": list(image.shape),
+        "axes": image.axes,
+        "sample": _sample_hash(image, channels),
+    }
+
+
+def learnt(
+    state: TrainState, history: list[tuple[int, float]], device: torch.device, seconds: float
+) -> dict[str, Any]:
+    """How long a network learnt, on what, and how well."""
+    from .. import __version__
+
+    return {
         "steps": state.index,
         "seconds": round(seconds, 1),
         "validation": [list(pair) for pair in history[-200:]],
         "best_validation": state.best_loss,
-        "device": setup.device.type,
-        "precision": str(precision(setup.device)).removeprefix("torch."),
+        "device": device.type,
+        "precision": str(precision(device)).removeprefix("torch."),
         "versions": {
             "napari-scribe": __version__,
             "torch": torch.__version__,
@@ -180,22 +191,21 @@ def _sample_hash(image: Image, channels: Sequence[int]) -> str | None:
         return None
 
 
-def _thumbnail(setup: Setup) -> npt.NDArray[np.uint8] | None:
-    """A picture of the first image; None where it cannot be read any more."""
+def thumbnail_of(
+    image: Image, channels: Sequence[int], statistics: Statistics, side: int = 128
+) -> npt.NDArray[np.uint8] | None:
+    """The middle of the first frame, its first channels as grey or colour, ``(h, w, 3)``.
+
+    None where the image cannot be read any more.
+    """
+    window = tuple(
+        slice(max(0, n // 2 - side // 2), max(0, n // 2 - side // 2) + min(n, side))
+        for n in image.frame_shape(2)
+    )
     try:
-        return _picture(setup)
+        raw = image.read(next(iter(image.frames(2))), window, channels)
     except UNREADABLE:
         return None
-
-
-def _picture(setup: Setup, side: int = 128) -> npt.NDArray[np.uint8]:
-    """The middle of the first frame, its first channels as grey or colour."""
-    image = setup.images[0]
-    shape = image.frame_shape(2)
-    window = tuple(
-        slice(max(0, n // 2 - side // 2), max(0, n // 2 - side // 2) + min(n, side)) for n in shape
-    )
-    frame = next(iter(image.frames(2)))
-    pixels = setup.statistics[0].apply(image.read(frame, window, setup.channels))
+    pixels = statistics.apply(raw)
     colours = pixels if len(pixels) == 3 else np.repeat(pixels[:1], 3, axis=0)
     return (np.clip(colours, 0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)

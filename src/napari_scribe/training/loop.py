@@ -46,7 +46,7 @@ class Progress:
 
 
 def learn(
-    state: TrainState, data: Data, loss: Loss, dtype: torch.dtype
+    state: TrainState, data: Data, loss: Loss, dtype: torch.dtype, score: Loss | None = None
 ) -> Generator[Progress, None, None]:
     """Train without end, one step per record; the caller decides when it is enough.
 
@@ -60,23 +60,25 @@ def learn(
         ``(logits, values, weights) -> scalar``.
     dtype
         Precision of the convolutions; the weights stay float32.
+    score
+        Loss by which the best is told, where it is not `loss`.
 
     Raises
     ------
     RuntimeError
         If the training diverges.
     """
-    version = data.version
+    version, score = data.version, score or loss
     while True:
         if data.version != version:
             version = data.version
-            rescore_best(state, data, loss, dtype)
+            rescore_best(state, data, score, dtype)
         batch = data.draw()
         with repeatable():
             value = _step(state, batch, loss, dtype)
         validation = None
         if data.validation and state.index % state.recipe.validate_every == 0:
-            validation = validate(state.average, data.validation, loss, dtype)
+            validation = validate(state.average, data.validation, score, dtype)
             state.keep_if_best(validation)
         yield Progress(state.index, value, validation)
 

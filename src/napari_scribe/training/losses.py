@@ -54,3 +54,31 @@ def total_loss(logits: Tensor, values: Tensor, weights: Tensor, heads: Sequence[
         total = total + head.weight * loss
         start += head.channels
     return total
+
+
+EXPONENTS = {"l2": 2.0, "l1": 1.0}
+SCORED = {"l2": 2.0, "l1": 1.0, "l0": 0.5}
+"""Exponents by which the best network is told: one that does not change, for l0 as well."""
+LOWEST = 0.1
+"""Where the exponent of l0 stops falling: at 0 every answer would be as good."""
+_TINY = 0.01
+
+
+def image_loss(logits: Tensor, values: Tensor, weights: Tensor, exponent: float) -> Tensor:
+    """Weighted mean of a power of the error, of an image ``(N, C, *spatial)``.
+
+    Parameters
+    ----------
+    weights
+        ``(N, 1, *spatial)``.
+    exponent
+        2, 1, or less: for l0 it falls while the network learns, see `annealed`.
+    """
+    error = (logits - values).abs()
+    powered = error.square() if exponent == 2 else (error + _TINY) ** exponent
+    return (powered * weights).sum() / (weights.sum() * logits.shape[1]).clamp(min=1e-6)
+
+
+def annealed(loss: str, step: int, annealing: int) -> float:
+    """The exponent at a step: of l0 it falls from 2, as in the Noise2Noise paper."""
+    return EXPONENTS.get(loss, max(LOWEST, 2 - 2 * step / annealing))

@@ -14,11 +14,13 @@ import torch
 from ..device import pick_device
 from ..errors import InputError
 from ..image import Image
+from ..inference.denoise import check_denoiser
+from ..inference.denoised_image import denoised_image
 from ..io import as_image
 from ..model import Model, as_tuple
 from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
-from ..targets import Paint, TargetCoder, coder_of
+from ..targets import Paint, TargetCoder, target_coder_of
 from ..targets.paint import check_shape, check_values
 
 NOISE_ALONE = 6.0
@@ -38,11 +40,12 @@ class Setup:
     painted: tuple[int, ...]
     offset: int
     device: torch.device
+    denoiser: Model | None = None
 
     @property
     def coder(self) -> TargetCoder:
         """The form of the answer."""
-        return coder_of(self.recipe, self.painted, self.offset)
+        return target_coder_of(self.recipe, self.painted, self.offset)
 
 
 def set_up(
@@ -52,6 +55,7 @@ def set_up(
     channels: Sequence[int] | None,
     start: Model | None,
     device: str | None,
+    denoiser: Model | None = None,
 ) -> Setup:
     """Check what is given to `train`, before any work.
 
@@ -68,8 +72,11 @@ def set_up(
         raise InputError(
             f"{len(images)} images and {len(paints)} paints: give one paint for each image."
         )
+    images, denoiser = _seen_through(denoiser, start, images, channels, device)
+    channels = None if denoiser is not None else channels
     recipe = recipe or (start.recipe if start else Recipe())
-    recipe = recipe if start else _for_thick_slices(recipe, images[0])
+    recipe = recipe if start else for_thick_slices(recipe, images[0])
+    target_coder_of(recipe)
     if start is not None and (start.recipe.network, start.recipe.task) != (
         recipe.network,
         recipe.task,
@@ -95,7 +102,7 @@ def set_up(
                 "would change their values."
             )
         painted = start.painted
-    chosen = _channels(images[0], channels, start)
+    chosen = channels_of(images[0], channels, start)
     for image in images:
         if image.n_channels != images[0].n_channels:
             raise InputError(
@@ -113,10 +120,34 @@ def set_up(
         painted=painted,
         offset=offset,
         device=pick_device(device),
+        denoiser=denoiser,
     )
 
 
-def _for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
+def _seen_through(
+    denoiser: Model | None,
+    start: Model | None,
+    images: list[Image],
+    channels: Sequence[int] | None,
+    device: str | None,
+) -> tuple[list[Image], Model | None]:
+    """Images as a network will see them: through the denoiser, where there is one."""
+    if start is not None:
+        if denoiser is not None and (
+            start.denoiser is None or start.denoiser.fingerprint() != denoiser.fingerprint()
+        ):
+            raise InputError(
+                "The model to start from was trained without this denoiser: leave it out, or train "
+                "from nothing."
+            )
+        denoiser = start.denoiser
+    if denoiser is None:
+        return images, None
+    check_denoiser(denoiser)
+    return [denoised_image(denoiser, image, channels, device) for image in images], denoiser
+
+
+def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
     """In 3D, leave Z as it is as often as pixels have to be halved to be as wide as it is."""
     network = recipe.network
     if network.dimensions == 2 or "flat_levels" in network.model_fields_set:
@@ -137,11 +168,13 @@ def _as_paint(paint: Any) -> Paint:
     return Paint(paint if isinstance(paint, str | Path) else np.asarray(paint))
 
 
-def _channels(image: Image, channels: Sequence[int] | None, start: Model | None) -> tuple[int, ...]:
+def channels_of(
+    image: Image, channels: Sequence[int] | None, start: Model | None
+) -> tuple[int, ...]:
     """Those chosen, or those of the model to start from."""
     if start is None:
         return as_tuple(channels, image)
-    known = start.channels_for(image)
+    known = start.changed(denoiser=None).channels_for(image)
     if channels is not None and tuple(channels) != known:
         raise InputError(
             f"The model to start from sees the channels {list(known)}, not {list(channels)}. Leave "
@@ -190,7 +223,9 @@ def _normalization(
     That is a hundredth of the lowest contrast among them, or what is like noise alone; unless the
     images themselves are hardly better.
     """
-    normalization = start.normalization if start else Normalization(dtype=str(images[0].dtype))
+    normalization = Normalization(dtype=str(images[0].dtype))
+    if start is not None and isinstance(start.normalization, Normalization):
+        normalization = start.normalization
     # What somebody painted on is not judged by its noise.
     measure = replace(normalization, noise=0.0).measure
     statistics = [measure(image, channels) for image in images]

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import threading
-import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from ..device import precision
 from ..errors import InputError
-from ..image import Frame, Image
+from ..image import Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
-from ..model import Model, build_network
-from ..networks.blocks import placed
-from ..progress import Job
+from ..model import Model
 from ..recipe import Recipe
 from ..targets import Paint
-from ..targets.paint import Labels, check_shape, check_values
+from ..targets.paint import check_shape, check_values
 from .checkpoint import Checkpoint, TrainState
+from .drive import Drive, Limits, Preview, Request, TrainingJob, TrainStep, new_state
 from .finish import assemble, fit_parameters
-from .loop import learn, rescore_best, validate
 from .losses import total_loss
 from .patches import Batch, PatchSampler, held_paint_is_telling, validation_batches
 from .regions import Layout, Region, RegionLoader
@@ -38,88 +33,17 @@ UNCHECKED = (
 )
 FINISH = {2: 0.02, 3: 0.1}
 """Share of ``seconds`` kept back for choosing the decoding parameters, by the dimensions of the
-network; at least half a second.
+network.
 """
-AFTER_STOP = 3.0
-"""Seconds that choosing them may take after a stop."""
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What the network answers in a window while it learns.
-
-    Parameters
-    ----------
-    image_index, frame, window
-        Where.
-    labels
-        ``(*window)``, decoded.
-    probability
-        ``(channels, *window)`` of the first head.
-    """
-
-    image_index: int
-    frame: Frame
-    window: tuple[slice, ...]
-    labels: Labels
-    probability: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class TrainStep:
-    """A record of `train`.
-
-    Parameters
-    ----------
-    index
-        Steps done, those before a Continue included.
-    loss
-        Of this step.
-    validation
-        Loss on held-out paint; None where this step took none.
-    elapsed
-        Seconds since the start of this job.
-    fraction
-        How much of the steps or seconds asked for is done; None without an end.
-    preview
-        An answer to `TrainJob.request_preview`.
-    note
-        Something the user should know, or empty.
-    """
-
-    index: int
-    loss: float
-    validation: float | None
-    elapsed: float
-    fraction: float | None
-    preview: Preview | None = None
-    note: str = ""
-
-
-class TrainJob(Job[TrainStep, Model]):
-    """A running training. Everything here may be called from any thread.
-
-    Attributes
-    ----------
-    checkpoint
-        After the end: what ``train(..., resume=...)`` goes on from.
-    kept_parent
-        After the end: whether fine-tuning did not help, so that the result is the model it
-        started from.
-    problem
-        After the end: what broke the training off, so that the result is the best until then.
-    """
-
-    checkpoint: Checkpoint | None = None
-    kept_parent: bool = False
-    problem: str = ""
+class TrainJob(TrainingJob):
+    """A running training on paint. Everything here may be called from any thread."""
 
     def __init__(self, body: Any, images: Sequence[Image]) -> None:
         super().__init__(body)
         self._images = images
-        self._lock = threading.Lock()
         self._paints: list[Paint] | None = None
-        self._request: tuple[int, Frame, tuple[slice, ...]] | None = None
 
     def update_paint(self, paints: Sequence[Paint]) -> None:
         """Let the next steps learn from newer paint, one per image, which is not changed later.
@@ -134,21 +58,10 @@ class TrainJob(Job[TrainStep, Model]):
         with self._lock:
             self._paints = list(paints)
 
-    def request_preview(self, image_index: int, frame: Frame, window: tuple[slice, ...]) -> None:
-        """Ask for an answer in a window (a slice per spatial axis) with one of the next steps."""
-        with self._lock:
-            self._request = (image_index, frame, window)
-
     def take_paint(self) -> list[Paint] | None:
         """The newest paint that was not taken yet."""
         with self._lock:
             taken, self._paints = self._paints, None
-        return taken
-
-    def take_request(self) -> tuple[int, Frame, tuple[slice, ...]] | None:
-        """The newest preview asked for that was not taken yet."""
-        with self._lock:
-            taken, self._request = self._request, None
         return taken
 
 
@@ -164,6 +77,7 @@ def train(
     seconds: float | None = None,
     device: str | None = None,
     keep_worse: bool = False,
+    denoiser: Model | None = None,
 ) -> TrainJob:
     """Train a network on painted images.
 
@@ -189,6 +103,9 @@ def train(
         ``cuda``, ``mps`` or ``cpu``; the best there is when None.
     keep_worse
         See `start`.
+    denoiser
+        What the images go through first, here and wherever the model is applied: it becomes part of
+        the model. That of `start` when None.
 
     Returns
     -------
@@ -200,30 +117,9 @@ def train(
     InputError
         Before any work, if something does not fit.
     """
-    setup = set_up(images, paints, recipe, channels, start, device)
-    if steps is not None and steps < 1:
-        raise InputError(f"{steps} steps train nothing: use 1 or more.")
-    if seconds is not None and not seconds > 0:
-        raise InputError(f"{seconds} seconds train nothing: use more than 0.")
-    limits = _Limits(steps, seconds, FINISH[setup.recipe.network.dimensions])
+    setup = set_up(images, paints, recipe, channels, start, device, denoiser)
+    limits = Limits(steps, seconds, FINISH[setup.recipe.network.dimensions])
     return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse), setup.images)
-
-
-@dataclass(frozen=True)
-class _Limits:
-    steps: int | None
-    seconds: float | None
-    finish: float
-
-    def fraction(self, done: int, elapsed: float) -> float | None:
-        """How much of what was asked is done."""
-        parts = []
-        if self.steps is not None:
-            parts.append(done / self.steps)
-        if self.seconds is not None:
-            kept_back = min(max(0.5, self.finish * self.seconds), 0.5 * self.seconds)
-            parts.append(elapsed / (self.seconds - kept_back))
-        return min(1.0, max(parts)) if parts else None
 
 
 class PaintData:
@@ -266,101 +162,38 @@ class PaintData:
 def _run(
     job: TrainJob,
     setup: Setup,
-    limits: _Limits,
+    limits: Limits,
     start: Model | None,
     resume: Checkpoint | None,
     keep_worse: bool,
 ) -> Generator[TrainStep, None, Model]:
-    state = new_state(setup, start, resume)
+    dtype, coder, n_channels = precision(setup.device), setup.coder, len(setup.channels)
+    state = new_state(setup.recipe, n_channels, coder, setup.device, dtype, start, resume)
     data = PaintData(setup, state)
-    began = time.perf_counter()
-    dtype = precision(setup.device)
-    heads = setup.coder.heads
 
-    def loss(logits: torch.Tensor, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        return total_loss(logits, values, weights, heads)
+    def loss(logits: Tensor, values: Tensor, weights: Tensor) -> Tensor:
+        return total_loss(logits, values, weights, coder.heads)
 
-    if start is not None and resume is None:
-        state.keep_parent()
-    rescore_best(state, data, loss, dtype)
-    first, version = state.index, data.version
-    word = UNCHECKED if start is not None and not data.validation else ""
-    history: list[tuple[int, float]] = []
-    try:
-        for progress in learn(state, data, loss, dtype):
-            elapsed = time.perf_counter() - began
-            fraction = limits.fraction(progress.index - first, elapsed)
-            if progress.validation is not None:
-                history.append((progress.index, progress.validation))
-            preview, problem = _preview(job, setup, state, dtype)
-            note = " ".join(filter(None, (word, _take_paint(job, data, setup), problem)))
-            word = ""
-            yield TrainStep(
-                progress.index,
-                progress.loss,
-                progress.validation,
-                elapsed,
-                fraction,
-                preview,
-                note,
-            )
-            if job.stop_requested or (fraction is not None and fraction >= 1):
-                break
-    except (RuntimeError, MemoryError, OSError, InputError) as error:
-        if state.index == first:
-            raise
-        job.problem = f"The training broke off after step {state.index}: {error}"
-    ended = time.perf_counter()
+    words = [UNCHECKED] if start is not None and not data.validation else []
 
-    def seconds_left() -> float:
-        until = math.inf if limits.seconds is None else began + limits.seconds
-        if job.stop_requested:  # now or while the parameters are chosen
-            until = min(until, ended + AFTER_STOP)
-        return until - time.perf_counter()
+    def between() -> tuple[Preview | None, str]:
+        preview, problem = _preview(job, setup, state, dtype)
+        said = [*words, _take_paint(job, data, setup), problem]
+        words.clear()
+        return preview, " ".join(filter(None, said))
 
-    job.checkpoint = state.checkpoint()  # before the last look, which going on would not take
-    if data.version != version:
-        rescore_best(state, data, loss, dtype)
-    if data.validation and (not history or history[-1][0] != state.index):
-        last = validate(state.average, data.validation, loss, dtype)
-        history.append((state.index, last))
-        state.keep_if_best(last)
-    if start is not None and state.best_is_parent and state.best_loss is not None:
-        job.kept_parent = not keep_worse
-        if not keep_worse:
-            return start
-        state.best = None
-    network = build_network(setup.recipe, len(setup.channels), setup.coder)
-    network.load_state_dict({k: v.cpu() for k, v in state.result().items()})
+    drive = Drive(job, state, data, loss, dtype, limits)
+    yield from drive.steps(between)
+    if start is not None and drive.parent_stays(keep_worse):
+        return start
+    network = drive.network(setup.recipe, n_channels, coder)
     setup = replace(setup, paints=data.paints)
     try:
-        parameters = fit_parameters(setup, network, data.regions, dtype, seconds_left)
+        parameters = fit_parameters(setup, network, data.regions, dtype, drive.seconds_left)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         parameters = {}  # the defaults will do; the trained network must not be lost
         job.problem = job.problem or f"The decoding could not be fitted: {error}"
-    return assemble(setup, network.eval(), parameters, state, history, time.perf_counter() - began)
-
-
-def new_state(setup: Setup, start: Model | None, resume: Checkpoint | None) -> TrainState:
-    """A network and what it needs to learn: fresh, from a model, or from a checkpoint."""
-    training = setup.recipe.training
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.seed)
-        network = build_network(setup.recipe, len(setup.channels), setup.coder)
-    if start is not None:
-        network.load_state_dict(start.network.state_dict())
-    network = placed(network, setup.recipe.network.dimensions, setup.device)
-    state = TrainState(network, training, training.seed, precision(setup.device))
-    if resume is not None:
-        try:
-            state.restore(resume)
-        except (RuntimeError, KeyError) as error:
-            raise InputError(
-                "This training cannot go on: its network differs from the recipe's "
-                f"({str(error).splitlines()[0]}). Use the recipe and classes it began with, or "
-                "train anew."
-            ) from None
-    return state
+    return assemble(setup, network, parameters, state, drive.history, drive.elapsed)
 
 
 def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
@@ -397,7 +230,7 @@ def _preview(
 
 
 def _predict(
-    request: tuple[int, Frame, tuple[slice, ...]],
+    request: Request,
     setup: Setup,
     state: TrainState,
     dtype: torch.dtype,

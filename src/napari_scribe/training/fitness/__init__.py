@@ -1,0 +1,9 @@
+"""Whether noisy pairs are fit for Noise2Noise, and what can be done where they are not."""
+
+from __future__ import annotations
+
+from .check import Curves, Fitness, apply_remedies, check_pairs
+from .looked import Finding
+from .motion import moving
+
+__all__ = ["Curves", "Finding", "Fitness", "apply_remedies", "check_pairs", "moving"]

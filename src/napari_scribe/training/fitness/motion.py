@@ -1,0 +1,71 @@
+"""Where the two pictures of a pair differ by more than noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+SIGMA = 3.0
+"""Over how many pixels differences are averaged in 2D; two thirds of it in 3D."""
+Z_SCORE = 6.5
+"""How many standard deviations of averaged noise are no chance any more."""
+GROWN = 3
+"""Pixels by which what was found is widened: rims are too faint to be found."""
+_FINE = 1.0
+"""Sigma of what is no noise, where the strength of noise is measured."""
+
+
+def moving(first: Array, second: Array, *, is_white: bool = False) -> Mask:
+    """Find what moves, appears or goes away between two pictures of one place.
+
+    The difference is averaged over a few pixels. There noise of neighbouring pixels cancels, by how
+    much follows from its local variance (noise may be stronger where it is brighter); a change does
+    not cancel. Where noise is not white, the scores of the whole picture are wider by one factor,
+    which is divided out.
+
+    Parameters
+    ----------
+    first, second
+        ``(C, *spatial)``, aligned, of the same brightness.
+    is_white
+        Whether noise is known to be white: then most of the picture may change.
+
+    Returns
+    -------
+    mask
+        ``(*spatial)``: True where any channel changes.
+    """
+    found = np.zeros(first.shape[1:], bool)
+    for one, other in zip(first, second, strict=True):
+        found |= np.abs(_scores(np.subtract(one, other, dtype=np.float32), is_white)) > Z_SCORE
+    if found.any():
+        cross = ndimage.generate_binary_structure(found.ndim, 1)
+        found = ndimage.binary_dilation(found, cross, iterations=GROWN)
+    return found
+
+
+def _scores(difference: npt.NDArray[np.float32], is_white: bool) -> npt.NDArray[np.float32]:
+    """Local means of a difference ``(*spatial)`` in units of what white noise would give."""
+    n = difference.ndim
+    sigma = SIGMA if n == 2 else SIGMA * 2 / 3
+    smooth = ndimage.gaussian_filter(difference, sigma, truncate=3)
+    rough = difference - ndimage.gaussian_filter(difference, _FINE, truncate=3)
+    rough *= rough
+    # A mean weighted by a Gaussian has the variance weighted by its square, a narrower Gaussian. A
+    # wider mean beside it keeps a few even pixels from looking like no noise.
+    near = ndimage.gaussian_filter(rough, sigma / np.sqrt(2), truncate=3)
+    far = ndimage.uniform_filter(rough, int(4 * sigma) | 1)
+    variance = np.maximum(np.maximum(near, far), 1e-3 * float(rough.mean()))
+    centre, power = (2 * np.pi * _FINE**2) ** (-n / 2), (4 * np.pi * _FINE**2) ** (-n / 2)
+    allowed = variance * ((4 * np.pi * sigma**2) ** (-n / 2) / (1 - 2 * centre + power))
+    z = smooth / np.sqrt(np.maximum(allowed, np.finfo(np.float32).tiny))
+    if is_white:
+        return np.asarray(z, dtype=np.float32)
+    colour = float(np.median(np.abs(z.ravel()[:: max(1, z.size // 50_000)]))) / 0.6745
+    return np.asarray(z / max(1.0, colour), dtype=np.float32)

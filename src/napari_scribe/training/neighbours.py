@@ -1,0 +1,48 @@
+"""Two pictures out of one: neighbouring pixels, drawn at random in each cell of 2 x 2.
+
+Neighbor2Neighbor, Huang et al. 2021, https://arxiv.org/abs/2101.02824.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Pick = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From ``(N, C, *spatial)`` to two pictures of half the size along Y and X."""
+_NEXT_TO = torch.tensor([[1, 2], [0, 3], [0, 3], [1, 2]])
+"""Of a cell's pixels, numbered row by row, which two share a side with each."""
+
+
+def neighbours(shape: Sequence[int], generator: torch.Generator) -> Pick:
+    """Draw, for each cell of images of shape ``(N, C, *spatial)``, a pixel and one beside it.
+
+    Returns
+    -------
+    pick
+        Takes the drawn pixels of any such images; an odd last row or column is left out.
+    """
+    cells = (shape[0], 1, *shape[2:-2], shape[-2] // 2, shape[-1] // 2)
+    first = torch.randint(0, 4, cells, generator=generator)
+    second = _NEXT_TO[first, torch.randint(0, 2, cells, generator=generator)]
+
+    def pick(images: Tensor) -> tuple[Tensor, Tensor]:
+        by_cell = _by_cell(images)
+
+        def taken(which: Tensor) -> Tensor:
+            index = which.to(images.device).expand(by_cell.shape[:-1])
+            return by_cell.gather(-1, index.unsqueeze(-1)).squeeze(-1)
+
+        return taken(first), taken(second)
+
+    return pick
+
+
+def _by_cell(images: Tensor) -> Tensor:
+    """``(N, C, *spatial)`` to ``(N, C, ..., Y / 2, X / 2, 4)``."""
+    height, width = images.shape[-2] // 2, images.shape[-1] // 2
+    even = images[..., : 2 * height, : 2 * width]
+    cells = even.reshape(*even.shape[:-2], height, 2, width, 2)
+    return cells.transpose(-3, -2).flatten(-2)

@@ -1,0 +1,299 @@
+"""The public job `train_denoiser`: from noisy pairs to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..device import pick_device, precision
+from ..errors import InputError
+from ..image import Image
+from ..inference.engine import Predictor, predict_window
+from ..inference.reading import tile_reader
+from ..model import Model
+from ..normalization import FixedNormalization, Statistics, finite_sample
+from ..recipe import DenoisedTarget, Recipe, parse_recipe
+from ..targets import Coder, Parameters, coder_of
+from .checkpoint import Checkpoint, TrainState
+from .drive import DenoisedPreview, Drive, Limits, Request, TrainingJob, TrainStep, new_state
+from .finish import learnt, origin, thumbnail_of
+from .loop import forward
+from .losses import SCORED, annealed, image_loss
+from .noisy import PairSampler
+from .pairs import Pairs, frame_pairs
+from .setup import for_thick_slices
+
+FINISH = 0.01
+"""Share of ``seconds`` kept back for the last look."""
+SAMPLED = 8
+"""How many images are measured, and how many pairs are compared, before the start."""
+SHIFT_BATCHES = 8
+"""Batches on which it is measured whether the mean is kept."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a training works on, checked."""
+
+    pairs: Pairs
+    recipe: Recipe
+    normalization: FixedNormalization
+    channels: tuple[int, ...]
+    image_channels: int
+    device: torch.device
+
+    @property
+    def coder(self) -> Coder:
+        """The form of the answer."""
+        return coder_of(self.recipe, n_channels=len(self.channels))
+
+    @property
+    def target(self) -> DenoisedTarget:
+        """Which loss."""
+        assert isinstance(self.recipe.target, DenoisedTarget)
+        return self.recipe.target
+
+    @property
+    def statistics(self) -> Statistics:
+        """The numbers of the normalization."""
+        return self.normalization.numbers
+
+
+def train_denoiser(
+    pairs: Pairs | Any,
+    recipe: Recipe | None = None,
+    *,
+    start: Model | None = None,
+    resume: Checkpoint | None = None,
+    steps: int | None = None,
+    seconds: float | None = None,
+    device: str | None = None,
+    keep_worse: bool = False,
+) -> TrainingJob:
+    """Train a network to take the noise off images, from noisy images alone.
+
+    Parameters
+    ----------
+    pairs
+        `Pairs`, of `frame_pairs` and its siblings; or a stack, whose neighbouring frames are taken.
+    recipe
+        How; that of `start` when None, else the default of the task ``denoised``.
+    start
+        A denoiser to fine-tune. If that does not lower the loss on held-out pairs, it is given
+        back as it is, unless `keep_worse`.
+    resume
+        A `TrainingJob.checkpoint` to go on from, exactly.
+    steps, seconds
+        When to end; without either, when `Job.stop` is called.
+    device
+        ``cuda``, ``mps`` or ``cpu``; the best there is when None.
+    keep_worse
+        See `start`.
+
+    Returns
+    -------
+    job
+        Its result is the best model so far, by the loss on held-out pairs.
+
+    Raises
+    ------
+    InputError
+        Before any work, if something does not fit.
+
+    Notes
+    -----
+    Noise2Noise, Lehtinen et al. 2018, https://arxiv.org/abs/1803.04189.
+    """
+    pairs = pairs if isinstance(pairs, Pairs) else frame_pairs(pairs)
+    setup = _set_up(pairs, recipe, start, device)
+    limits = Limits(steps, seconds, FINISH)
+    return TrainingJob(lambda job: _run(job, setup, limits, start, resume, keep_worse))
+
+
+def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: str | None) -> Setup:
+    recipe = recipe or (start.recipe if start else _recipe(pairs))
+    if not isinstance(recipe.target, DenoisedTarget):
+        raise InputError(
+            f"This is a recipe for {recipe.task}, which are learnt from paint (train): a denoiser "
+            "needs the task 'denoised'."
+        )
+    if recipe.network.dimensions != pairs.dimensions:
+        raise InputError(
+            f"The recipe is {recipe.network.dimensions}D, the pairs are {pairs.dimensions}D: make "
+            "them alike (network.dimensions)."
+        )
+    if pairs.is_single and recipe.network.padding == "valid":
+        raise InputError("Single images need network.padding=same.")
+    recipe = recipe if start else for_thick_slices(recipe, pairs.images[0])
+    view = pairs.views[0]
+    if start is not None:
+        _check_start(start, recipe, view.image, len(view.channels))
+    _check_independent(pairs)
+    known = start.normalization if start is not None else None
+    return Setup(
+        pairs,
+        recipe,
+        known if isinstance(known, FixedNormalization) else _normalization(pairs),
+        view.channels,
+        view.image.n_channels,
+        pick_device(device),
+    )
+
+
+def _recipe(pairs: Pairs) -> Recipe:
+    return parse_recipe({"task": "denoised", "network": {"dimensions": pairs.dimensions}})
+
+
+def _check_start(start: Model, recipe: Recipe, image: Image, n_channels: int) -> None:
+    if (start.recipe.network, start.recipe.task) != (recipe.network, recipe.task):
+        raise InputError(
+            "The recipe has another network or task than the model to start from. Leave them as "
+            "they are in the model, or train from nothing."
+        )
+    if len(start.channels) != n_channels:
+        raise InputError(
+            f"The model to start from sees {len(start.channels)} channels, but {n_channels} of "
+            f"{image.name} were chosen."
+        )
+
+
+def _check_independent(pairs: Pairs) -> None:
+    """The same picture twice teaches nothing: its noise is in both."""
+    different = [pair for pair in pairs.pairs if pair[0] != pair[1]]
+    for i in np.linspace(0, len(different) - 1, min(len(different), SAMPLED)).astype(int):
+        a, b = different[i]
+        shape = pairs.shape(a)
+        middle = tuple(slice(max(0, n // 2 - 64), n // 2 + 64) for n in shape)
+        one, other = pairs.views[a], pairs.views[b]
+        if np.array_equal(one.read(middle), other.read(middle)):
+            raise InputError(
+                f"{one.in_words()} and {other.in_words()} are the same, pixel for pixel: their "
+                "noise is not independent, so a network would learn to keep it. Choose other "
+                "frames, or train on single images (--pairs single)."
+            )
+
+
+def _normalization(pairs: Pairs) -> FixedNormalization:
+    """Mean and standard deviation of what the pairs are made of."""
+    seen = {(id(view.image), view.channels): view for view in pairs.views}
+    views = list(seen.values())
+    chosen = [
+        views[i] for i in np.linspace(0, len(views) - 1, min(len(views), SAMPLED)).astype(int)
+    ]
+    sample = np.concatenate([finite_sample(v.image, v.channels) for v in chosen], axis=1)
+    means, deviations = sample.mean(axis=1, dtype=float), sample.std(axis=1, dtype=float)
+    if not (deviations > 0).all():
+        flat = pairs.views[0].channels[int(np.argmin(deviations))]
+        raise InputError(
+            f"{pairs.views[0].image.name} has the same value everywhere (channel {flat}): there is "
+            "no noise to learn. Check that this is the right image, channel or slice."
+        )
+    return FixedNormalization(tuple(means.tolist()), tuple(deviations.tolist()))
+
+
+def _run(
+    job: TrainingJob,
+    setup: Setup,
+    limits: Limits,
+    start: Model | None,
+    resume: Checkpoint | None,
+    keep_worse: bool,
+) -> Generator[TrainStep, None, Model]:
+    dtype, coder, n_channels = precision(setup.device), setup.coder, len(setup.channels)
+    state = new_state(setup.recipe, n_channels, coder, setup.device, dtype, start, resume)
+    data = _data(setup, state, dtype)
+    kind, annealing = setup.target.loss, setup.target.annealing
+
+    def loss(logits: Tensor, values: Tensor, weights: Tensor) -> Tensor:
+        return image_loss(logits, values, weights, annealed(kind, state.index, annealing))
+
+    def score(logits: Tensor, values: Tensor, weights: Tensor) -> Tensor:
+        return image_loss(logits, values, weights, SCORED[kind])
+
+    def between() -> tuple[DenoisedPreview | None, str]:
+        request = job.take_request()
+        if request is None:
+            return None, ""
+        try:
+            return _preview(request, setup, state, dtype), ""
+        except Exception as error:  # a preview must not end the training
+            return None, f"No preview: {error}"
+
+    drive = Drive(job, state, data, loss, dtype, limits, score)
+    yield from drive.steps(between)
+    if start is not None and drive.parent_stays(keep_worse):
+        return start
+    network = drive.network(setup.recipe, n_channels, coder)
+    state.average.load_state_dict(state.result())
+    parameters = _mean_kept(data, state, dtype) if kind == "l2" else {}
+    images = [origin(image, setup.channels) for image in setup.pairs.images[:SAMPLED]]
+    pairs = {"views": len(setup.pairs.views), "pairs": len(setup.pairs.pairs)}
+    return Model(
+        network=network,
+        recipe=setup.recipe,
+        channels=setup.channels,
+        image_channels=setup.image_channels,
+        normalization=setup.normalization,
+        parameters=parameters,
+        provenance={
+            "images": images,
+            "pairs": {**pairs, "single": setup.pairs.is_single},
+            **learnt(state, drive.history, setup.device, drive.elapsed),
+        },
+        thumbnail=_thumbnail(setup),
+    )
+
+
+def _data(setup: Setup, state: TrainState, dtype: torch.dtype) -> PairSampler:
+    def answer(noisy: Tensor) -> Tensor:
+        with torch.no_grad():
+            return noisy + forward(state.network, noisy, dtype)
+
+    return PairSampler(
+        setup.pairs,
+        setup.statistics,
+        setup.recipe,
+        state.network.geometry,
+        setup.device,
+        state.generator,
+        answer,
+    )
+
+
+def _mean_kept(data: PairSampler, state: TrainState, dtype: torch.dtype) -> Parameters:
+    """What is added to each channel so that on average nothing is added or taken away."""
+    with torch.inference_mode():
+        added = [
+            forward(state.average, data.draw().pixels, dtype).mean(dim=(0, *range(2, _rank(data))))
+            for _ in range(SHIFT_BATCHES)
+        ]
+    return {f"shift {c}": -v for c, v in enumerate(torch.stack(added).mean(dim=0).tolist())}
+
+
+def _rank(data: PairSampler) -> int:
+    return 2 + data.pairs.dimensions
+
+
+def _preview(
+    request: Request, setup: Setup, state: TrainState, dtype: torch.dtype
+) -> DenoisedPreview:
+    index, frame, window = request
+    predictor = Predictor(state.average, setup.coder.heads, setup.device, dtype)
+    dimensions, channels = setup.recipe.network.dimensions, setup.channels
+    read = tile_reader(setup.pairs.images[index], frame, channels, setup.statistics, dimensions)
+    answer = predict_window(predictor, read, window, setup.recipe.tile)["denoised"]
+    return DenoisedPreview(index, frame, window, setup.statistics.undo(answer))
+
+
+def _thumbnail(setup: Setup) -> Any:
+    """From two deviations below the mean to four above."""
+    numbers = setup.statistics
+    low = numbers.low - 2 * (numbers.high - numbers.low)
+    high = numbers.low + 4 * (numbers.high - numbers.low)
+    shown = Statistics(low, high, numbers.flat, numbers.noise)
+    return thumbnail_of(setup.pairs.images[0], setup.channels, shown)
