@@ -17,6 +17,7 @@ from common import compare, machine, parser
 
 import napari_scribe as ns
 from napari_scribe.device import pick_device, precision
+from napari_scribe.inference.compiled import Compiled
 from napari_scribe.inference.engine import Predictor, predict_tiles
 from napari_scribe.inference.reading import tile_reader
 from napari_scribe.inference.tiles import cost, plan_tiles
@@ -32,6 +33,7 @@ def main() -> None:
     arguments.add_argument("--width", type=int, default=16)
     arguments.add_argument("--windows", type=int, nargs="*", default=[256, 512, 1024])
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--compile", action="store_true", help="ours once more, compiled")
     chosen = arguments.parse_args()
 
     recipe = ns.Recipe().changed({"network.depth": chosen.depth, "network.width": chosen.width})
@@ -46,6 +48,9 @@ def main() -> None:
 
     ours = _ours(network, coder, device, dtype, pixels)
     candidates = {f"ours, tile {w}": ours(w) for w in chosen.windows}
+    if chosen.compile:
+        compiled = _ours(network, coder, device, dtype, pixels, is_compiled=True)
+        candidates |= {f"compiled, tile {w}": compiled(w) for w in chosen.windows}
     for overlap in (0.25, 0.5):
         for window in chosen.windows:
             name = f"monai {overlap:g}, window {window}"
@@ -62,13 +67,17 @@ def main() -> None:
     }
     for kind in ("monai 0.25", "monai 0.5", "plain"):
         print(f"ours / {kind}: {best['ours'] / best[kind]:.2f}")
+    if chosen.compile:
+        fastest = max(speed for name, speed in speeds.items() if name.startswith("compiled"))
+        print(f"ours compiled / ours: {fastest / best['ours']:.2f}")
     for window in chosen.windows:
         tiles = plan_tiles(shape, window, network.geometry)
         print(f"pixels read per pixel kept, tile {window}: {cost(tiles):.2f}")
 
 
-def _ours(network, coder, device, dtype, pixels):
-    predictor = Predictor(network, coder.heads, device, dtype)
+def _ours(network, coder, device, dtype, pixels, is_compiled=False):
+    """As a run does it; compiled for the tiles of each side apart, in the round that warms up."""
+    plain = Predictor(network, coder.heads, device, dtype)
     image = ns.Image(pixels, "YX")
     read = tile_reader(image, (), (0,), Normalization().measure(image), 2)
     out = np.zeros((2, *pixels.shape), np.float16)
@@ -78,6 +87,10 @@ def _ours(network, coder, device, dtype, pixels):
 
     def with_tile(side):
         tiles = plan_tiles(pixels.shape, side, network.geometry)
+        predictor = copy.copy(plain)
+        if is_compiled:
+            shape = (1, 1, *tiles[0].read_shape)
+            predictor.network = Compiled(plain.network, shape, _fail)
 
         def run():
             for _ in predict_tiles([predictor], tiles, read, write):
@@ -86,6 +99,10 @@ def _ours(network, coder, device, dtype, pixels):
         return run
 
     return with_tile
+
+
+def _fail(reason):
+    raise SystemExit(f"It cannot be compiled here: {reason}")
 
 
 def _monai(network, coder, device, dtype, pixels, window, overlap):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import time
@@ -176,6 +177,26 @@ def test_a_stop_on_a_cluster_can_be_gone_on_with(
     assert next(again).done >= step.done
     run(again)
     assert is_right(out, expected)
+
+
+def test_what_killed_a_worker_for_memory_is_tried_on_a_lower_rung(
+    folder: Path, expected: np.ndarray, tmp_path: Path, scheduler: str
+):
+    out = tmp_path / "a.tif"
+    job = begin(folder, out)
+    next(job)
+    job.stop()
+    run(job)
+    tried = tmp_path / ".a.tif.part" / "tried"
+    tried.mkdir()
+    left = {"host": "gone", "process": 1, "started": 0.0, "kills": -1, "rung": 0}
+    for task in (f"{frame}-{tile}" for frame in range(2) for tile in range(2100 // TILE)):
+        (tried / f"{task}.running").write_text(json.dumps(left))
+    again = begin(folder, out, scheduler=scheduler)
+    run(again)
+    assert again.ladder == ["Memory is short, or was before: began with tiles halved once, on cpu."]
+    # Smaller tiles may round the last bit another way.
+    assert (read_labels(out) != expected).mean() < 1e-3
 
 
 def test_pixels_that_are_on_no_disk(folder: Path, tmp_path: Path, scheduler: str):

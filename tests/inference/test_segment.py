@@ -419,7 +419,7 @@ def test_nan_that_the_sample_missed_ends_the_job_with_a_message(model: Model, tm
         (pixels(40, 50), {"tile": 0}, "A tile of 0 px keeps nothing"),
         (pixels(40, 50), {"tile": -8}, "A tile of -8 px keeps nothing"),
         (pixels(40, 50), {"save": ("labels", "heat")}, "Cannot save .*heat"),
-        (pixels(40, 50), {"out": "a.png"}, "Cannot write a.png: labels go to .tif or .zarr"),
+        (pixels(40, 50), {"out": "a.png"}, "Cannot write a.png: results go to .tif or .zarr"),
         (pixels(40, 50), {"out": "file/a.tif"}, "Cannot write"),
         (pixels(40, 50), {"device": "banana"}, "The device 'banana' cannot be used"),
     ],

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..device import all_like, pick_device
-from ..errors import InputError
+from ..errors import InputError, InUseError
 from ..image import Image
 from ..io import read_image
+from .denoised_image import DenoisedPixels
 from .frame import FrameWork
 from .ladder import Ladder
+from .presence import Presence
 from .run import Work
 from .sinks import Folder
 
@@ -226,11 +228,33 @@ class _Hands:
             torch.set_num_threads(ticket.threads)
         self.lock = threading.Lock()
         self.sink = Folder(ticket.folder, ticket.identity)
-        execution = replace(ticket.execution, sink=self.sink, device=_device(ticket.device))
-        run = execution.run_for(ticket.decided)
+        self._execution = replace(ticket.execution, sink=self.sink, device=_device(ticket.device))
+        self._decided = ticket.decided
+        run = self._execution.run_for(ticket.decided)
         self.words: list[str] = []
-        self.ladder: Ladder = execution.ladder_for(ticket.decided, self.words)
+        self.ladder: Ladder = self._execution.ladder_for(ticket.decided, self.words)
         self.frames = run.frames(*run.arrays())
+
+    @contextmanager
+    def trying(self, task: str) -> Generator[None, None, None]:
+        """Note what is worked on; if that killed a worker for memory, begin a rung lower."""
+        folder = self.sink.path / "tried"
+        folder.mkdir(exist_ok=True)
+        try:
+            presence = Presence(folder, task)
+        except InUseError:  # a worker that was given up, but lives on
+            yield
+            return
+        self._execution.presence = presence
+        killed_on = presence.killed_on
+        if killed_on is not None and killed_on >= self.ladder.descended:
+            self.ladder = self._execution.ladder_for(self._decided, self.words)
+        presence.note(self.ladder.descended)
+        try:
+            yield
+        finally:
+            presence.leave()
+            self._execution.presence = None
 
 
 _hands: dict[str, _Hands] = {}
@@ -254,7 +278,7 @@ def _settle() -> None:
 def _predict(ticket: Ticket, frame: int, tiles: Sequence[int]) -> list[str]:
     """Run the network over tiles; in a worker."""
     hands = _opened(ticket)
-    with hands.lock:
+    with hands.lock, hands.trying(f"{frame}-{tiles[0]}"):
         work = hands.frames[frame]
         chosen = [work.parts.tiles[i] for i in tiles]
         for _ in hands.ladder.predict(chosen, work.source.reader(work.frame), work.keep_answer):
@@ -302,8 +326,11 @@ def _pixels(path: Path, axes: str, level: int) -> Any:
 
 def _portable(image: Image) -> Image:
     """An image that can be sent to a worker: its place on disk, or its pixels where it has none."""
+    if isinstance(pixels := image.data, DenoisedPixels):
+        noisy = replace(pixels.source, image=_portable(pixels.source.image))
+        return image.selected(data=DenoisedPixels(noisy, pixels.device))
     if image.source is None:
         return image
     path = image.source.absolute()
-    pixels = _OnDisk(path, image.axes, image.level, image.shape, image.dtype)
-    return image.selected(data=pixels, source=path)
+    on_disk = _OnDisk(path, image.axes, image.level, image.shape, image.dtype)
+    return image.selected(data=on_disk, source=path)

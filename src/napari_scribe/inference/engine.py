@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..networks import UNet
-from ..networks.blocks import memory_format, placed
+from ..networks.blocks import crop_center, memory_format, placed
 from ..targets import Head, count_channels
 from .reading import Read
 from .tiles import Tile, plan_tiles
@@ -68,22 +68,25 @@ class Predictor:
         On cuda this returns before the work is done; `margin` is cropped from each side.
         """
         with torch.inference_mode():
-            logits: Tensor = self.network(self._placed(batch), margin).float()
+            pixels = self._placed(batch)
+            x = pixels.to(self.dtype).contiguous(memory_format=self.format)
+            logits: Tensor = self.network(x, margin).float()
+            if self.heads[0].kind == "image":  # in float32: the image itself is not rounded
+                return crop_center(pixels.float(), logits.shape[2:]) + logits
             if self.reduce:
                 return logits.argmax(dim=1, keepdim=True)
             return activate(logits, self.heads)
 
     def _placed(self, batch: Tensor) -> Tensor:
+        """The batch on the device; on cuda it is copied beside the work on the one before."""
         if self._copying is None:
-            x = batch.to(self.device, self.dtype)
-        else:  # copied beside the work on the batch before
-            with torch.cuda.stream(self._copying):
-                x = batch.pin_memory().to(self.device, non_blocking=True)
-            working = torch.cuda.current_stream(self.device)
-            working.wait_stream(self._copying)
-            x.record_stream(working)
-            x = x.to(self.dtype)
-        return x.contiguous(memory_format=self.format)
+            return batch.to(self.device)
+        with torch.cuda.stream(self._copying):
+            x = batch.pin_memory().to(self.device, non_blocking=True)
+        working = torch.cuda.current_stream(self.device)
+        working.wait_stream(self._copying)
+        x.record_stream(working)
+        return x
 
 
 def fold(network: UNet) -> UNet:
@@ -193,22 +196,37 @@ def predict_window(
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Answers for a small window of a frame, by head, ``(channels, *window)``.
 
-    Tiles of a high `rank` come first; where it was `enough` before their turn, answers are 0.
+    Tiles of a high `rank` come first (it is given them as counted from the window's corner); where
+    it was `enough` before their turn, answers are 0.
     """
-    shape = [s.stop - s.start for s in window]
+    shape, origin = [s.stop - s.start for s in window], [s.start for s in window]
     answer = np.zeros((count_channels(predictor.heads), *shape), np.float32)
-
-    def write(part: Tile, pixels: npt.NDArray[np.float32]) -> None:
-        answer[(slice(None), *part.keep)] = pixels
-
-    def read_shifted(part: Tile) -> npt.NDArray[np.float32]:
-        return read(part.shifted([s.start for s in window]))
-
     tiles = sorted(plan_tiles(shape, tile, predictor.geometry), key=rank, reverse=True)
-    done = predict_tiles([predictor], tiles, read_shifted, write)
+    placed = [part.shifted(origin) for part in tiles]
+    done = predict_tiles([predictor], placed, read, into(answer, window))
     while not enough() and next(done, None):
         pass
     return by_head(answer, predictor.heads)
+
+
+def into(answer: npt.NDArray[Any], window: Sequence[slice]) -> Write:
+    """Puts what tiles keep into ``(channels, *window)``, as far as it lies within the window."""
+
+    def write(tile: Tile, pixels: npt.NDArray[Any]) -> None:
+        common = [
+            slice(max(k.start, w.start), min(k.stop, w.stop))
+            for k, w in zip(tile.keep, window, strict=True)
+        ]
+        inside, here = (
+            tuple(
+                slice(c.start - o.start, c.stop - o.start)
+                for c, o in zip(common, origin, strict=True)
+            )
+            for origin in (tile.keep, window)
+        )
+        answer[(slice(None), *here)] = pixels[(slice(None), *inside)]
+
+    return write
 
 
 def by_head(prediction: npt.NDArray[Any], heads: Sequence[Head]) -> dict[str, npt.NDArray[Any]]:

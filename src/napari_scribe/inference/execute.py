@@ -14,6 +14,7 @@ from ..device import all_like, precision
 from ..errors import InputError
 from ..targets import count_channels
 from .cluster import Cluster, on_workers
+from .compiled import Compiled, pays
 from .engine import Predict, Predictor
 from .frame import Parts
 from .ladder import Ladder
@@ -66,7 +67,7 @@ class Execution:
 
     @property
     def _is_reduced(self) -> bool:
-        return self.source.model.coder.is_pixelwise and not self.maps
+        return self.source.model.recipe.task == "classes" and not self.maps
 
     def _decide(self) -> dict[str, Any]:
         """What does not change within a run, however often it is broken off."""
@@ -76,12 +77,28 @@ class Execution:
             found = smallest_halo(self._predictor(self.device, dtype, reduce=False), self.source)
             halo, note = found.halo, found.in_words()
         tile = self.tile or choose_tile(self.source, self.device, dtype, halo)
-        return {
+        decided = {
             "precision": str(dtype).removeprefix("torch."),
             "tile": tile,
             "halo": halo,
             "note": note,
         }
+        # Compiled, the last digits of an answer may be others: so it is for the whole run.
+        compiled, word = self._is_compiled(decided)
+        return {**decided, "compiled": compiled, "note": f"{note} {word}".strip()}
+
+    def _is_compiled(self, decided: dict[str, Any]) -> tuple[bool, str]:
+        """Whether compiling pays, and a word on it; workers elsewhere were not asked."""
+        if self.cluster is not None:
+            return False, ""
+        dtype = getattr(torch, decided["precision"])
+        tile = self._tiles(decided)[0]
+        batch = self._batch(tile, dtype)
+        if n_descents(self.source, tile, batch, self.device, dtype):
+            return False, ""
+        n_processes = self.part[1] if self.part else 1
+        share = n_processes * len(all_like(self.device))
+        return pays(self.source, tile, batch, self.device, dtype, share)
 
     def _work(self, job: SegmentJob, decided: dict[str, Any]) -> Work:
         if self.cluster is not None:
@@ -89,7 +106,7 @@ class Execution:
             return on_workers(self.cluster, self, decided, job.ladder)
         ladder = self.ladder_for(decided, job.ladder)
         self._note_presence(ladder.descended)
-        return here(ladder, self._is_mine)
+        return here(ladder, self.part)
 
     def run_for(self, decided: dict[str, Any]) -> Run:
         """The whole run, with what was decided."""
@@ -97,7 +114,6 @@ class Execution:
         is_pixelwise = source.model.coder.is_pixelwise
         blocks = [] if is_pixelwise else plan_blocks(source.frame_shape, SIDE[n], MARGIN[n])
         parts = Parts(tuple(self._tiles(decided)), tuple(blocks))
-        self._n_units = len(source.frames()) * parts.n_units
         return Run(
             source,
             parts,
@@ -114,16 +130,15 @@ class Execution:
         geometry = source.model.network.geometry
         return plan_tiles(source.frame_shape, decided["tile"], geometry, decided["halo"])
 
-    def _is_mine(self, unit: int) -> bool:
-        """Whether a unit of work, counted over all frames, belongs to this process."""
-        return self.part is None or unit * self.part[1] // self._n_units == self.part[0] - 1
+    def _batch(self, tile: Tile, dtype: torch.dtype) -> int:
+        return self.batch or choose_batch(self.source, tile, self.device, dtype)
 
     def ladder_for(self, decided: dict[str, Any], words: list[str]) -> Ladder:
         """The network, and how much it is given at once; what that comes to is added to `words`."""
         dtype = getattr(torch, decided["precision"])
         geometry = self.source.model.network.geometry
         tile = self._tiles(decided)[0]
-        batch = self.batch or choose_batch(self.source, tile, self.device, dtype)
+        batch = self._batch(tile, dtype)
         descended = n_descents(self.source, tile, batch, self.device, dtype)
         if self.presence is not None and self.presence.killed_on is not None:
             descended = max(descended, self.presence.killed_on + 1)
@@ -132,7 +147,15 @@ class Execution:
             if self.source.statistics.flat.all():
                 return [self._blank]
             devices = all_like(self.device) if kind == self.device.type else [torch.device(kind)]
-            return [self._predictor(device, dtype, self._is_reduced) for device in devices]
+            made = [self._predictor(device, dtype, self._is_reduced) for device in devices]
+            if decided.get("compiled") and kind == self.device.type:
+                shape = (batch, len(self.source.channels), *tile.read_shape)
+                for predictor in made:
+                    predictor.network = Compiled(predictor.network, shape, not_compiled)
+            return made
+
+        def not_compiled(reason: str) -> None:
+            words.append(f"Compiling failed, so the network runs as it is ({reason}).")
 
         def told(n: int, word: str) -> None:
             words.append(word)

@@ -94,7 +94,8 @@ class FrameWork:
     parts
         Tiles and blocks.
     labels
-        Array of the whole answer to write to: of objects, labels that each block counts from 1.
+        Array of the whole answer to write to: of objects, labels that each block counts from 1;
+        of a denoiser, an image.
     maps
         Head -> array ``(channels, *labels)`` of what the network says, where that is kept.
     """
@@ -170,7 +171,8 @@ class FrameWork:
         if self.parts.blocks:
             self._prediction()[(slice(None), *tile.keep)] = answer
         else:
-            self.labels[self._at(tile.keep)] = model.coder.decode(by_name, model.parameters)
+            answered = self.source.finished(model.coder.decode(by_name, model.parameters))
+            self.labels[self._at(tile.keep)] = answered
         for head, array in self.maps.items():
             array[(slice(None), *self._at(tile.keep))] = by_name[head]
         self.sink.record(f"{self.name}/tiles", tile_key(tile))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ..image import Frame
-from .engine import Predictor
+from ..targets import count_channels
+from .engine import Predictor, into, predict_tiles
 from .source import Source
 from .tiles import Tile, plan_tiles
 
@@ -109,7 +109,7 @@ def _answer(
     shape = tile.kept_shape
     (alone,) = plan_tiles(shape, shape, predictor.geometry, halo)
     placed = alone.shifted([s.start for s in tile.keep])
-    pixels = torch.from_numpy(source.reader(frame)(placed)[np.newaxis])
-    answer = predictor(pixels, placed.margin)[0].cpu().numpy()
-    cropped: npt.NDArray[np.float32] = answer[(slice(None), *placed.crop)]
-    return cropped
+    answer = np.zeros((count_channels(predictor.heads), *shape), np.float32)
+    for _ in predict_tiles([predictor], [placed], source.reader(frame), into(answer, tile.keep)):
+        pass
+    return answer

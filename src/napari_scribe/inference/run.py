@@ -15,7 +15,7 @@ import numpy as np
 import zarr
 
 from ..image import Frame
-from ..io import add_pyramid, create_zarr, open_levels, read_labels, write_tiff
+from ..io import add_pyramid, create_zarr, open_levels, read_image, read_labels, write_tiff
 from ..progress import Job
 from ..targets import Head
 from .frame import FrameWork, Parts
@@ -205,30 +205,33 @@ class Run:
 
     def _labels(self) -> Any:
         """Where labels go as they are found."""
-        n = self.source.model.dimensions
-        shape = self.source.label_shape
+        n, source = self.source.model.dimensions, self.source
+        shape = source.shape
         kept = CHUNK[n] if self.parts.blocks else self.parts.tiles[0].kept_shape
         kept = ((1,) * len(shape) + tuple(kept))[-len(shape) :]
         chunks = [min(c, n) for c, n in zip(kept, shape, strict=True)]
         if isinstance(self.sink, Memory):
-            return self.sink.array("labels", shape, np.int32, chunks)
+            dtype = source.dtype if source.is_image else np.int32
+            return self.sink.array("labels", shape, dtype, chunks)
         if self.parts.blocks:
             return self.sink.array("provisional", shape, np.int32, chunks)
-        return self._output(max(self.source.model.painted) - self.source.model.offset, chunks)
+        if source.is_image:
+            return self._output(source.dtype, chunks)
+        return self._output(smallest_type(max(source.model.painted) - source.model.offset), chunks)
 
-    def _output(self, largest: int, chunks: Sequence[int]) -> Any:
-        """An array of labels on disk, in the smallest type that holds the largest."""
+    def _output(self, dtype: np.dtype[Any], chunks: Sequence[int]) -> Any:
+        """An array on disk for the answer."""
         assert isinstance(self.sink, Folder)
-        image, source, dtype = self.source.image, self.source, np.min_scalar_type(largest)
+        image, source = self.source.image, self.source
         if self.out is None or self.out.suffix != ".zarr":
-            return self.sink.array("labels", source.label_shape, dtype, chunks)
+            return self.sink.array("labels", source.shape, dtype, chunks)
 
         def make(path: Path) -> None:
             create_zarr(
                 path,
-                source.label_shape,
+                source.shape,
                 dtype,
-                image.label_axes(),
+                source.axes,
                 image.scale,
                 image.units,
                 chunks,
@@ -260,7 +263,8 @@ class Run:
         found = list(takewhile(lambda frame: frame.is_found(blocks[-1]), frames))
         tables = [frame.tables() for frame in found]
         in_place = isinstance(self.sink, Memory)
-        final = labels if in_place else self._output(sum(n for _, n in tables), labels.chunks)
+        n_objects = sum(n for _, n in tables)
+        final = labels if in_place else self._output(smallest_type(n_objects), labels.chunks)
         n_before = 0
         for frame, (of_blocks, n_objects) in zip(found, tables, strict=True):
             for block in blocks:
@@ -282,7 +286,7 @@ class Run:
     def _pyramid(self, job: SegmentJob) -> Generator[SegmentStep, None, None]:
         assert self.out is not None and isinstance(self.sink, Folder)
         last = self.frames(None, {})[-1]
-        for _ in add_pyramid(self.sink.path / self.out.name, labels=True):
+        for _ in add_pyramid(self.sink.path / self.out.name, labels=not self.source.is_image):
             yield self._step(self._total, last, "pyramid")
             if job.stop_requested:
                 job.is_complete = False
@@ -293,7 +297,7 @@ class Run:
         if self.out is None:
             return [labels]
         image = self.source.image
-        axes, scale, units = image.label_axes(), image.scale, image.units
+        axes, scale, units = self.source.axes, image.scale, image.units
         for name, array in maps.items():
             write_map(map_path(self.out, name), array, self.source, self.made_by)
         if self.out.suffix == ".zarr":
@@ -304,18 +308,26 @@ class Run:
                 shutil.rmtree(self.out)
             group.rename(self.out)
             return open_levels(self.out)
-        whole = smallest(labels) if isinstance(labels, np.ndarray) else labels
+        is_image = self.source.is_image
+        in_memory = isinstance(labels, np.ndarray)
+        whole = smallest(labels) if in_memory and not is_image else labels
         write_tiff(self.out, whole, axes, scale, units, software=self.made_by)
-        return [labels if isinstance(labels, np.ndarray) else read_labels(self.out)]
+        return [labels] if in_memory else [read_answer(self.out, is_image)]
 
 
-def here(ladder: Ladder, is_mine: Callable[[int], bool] = lambda _: True) -> Work:
-    """Work in this process: on all units, or on those that are its share (counted over frames)."""
+def here(ladder: Ladder, part: tuple[int, int] | None = None) -> Work:
+    """Work in this process: on all units, or on its share of them, such as the third of 16."""
+    share, n_shares = part or (1, 1)
 
     def work(frames: Sequence[FrameWork]) -> Generator[tuple[int, int], None, None]:
+        n_units = sum(frame.parts.n_units for frame in frames)
         for i, frame in enumerate(frames):
             first = i * frame.parts.n_units
-            mine = {unit for unit in range(frame.parts.n_units) if is_mine(first + unit)}
+            mine = {
+                unit
+                for unit in range(frame.parts.n_units)
+                if (first + unit) * n_shares // n_units == share - 1
+            }
             for n in frame.run(ladder.predict, mine):
                 yield i, n
             if frame.is_whole:
@@ -333,4 +345,14 @@ def _find_what_is_there(frame: FrameWork) -> None:
 
 def smallest(labels: Any) -> Any:
     """Labels in the smallest unsigned type that holds them all."""
-    return labels.astype(np.min_scalar_type(int(labels.max(initial=0))))
+    return labels.astype(smallest_type(int(labels.max(initial=0))))
+
+
+def smallest_type(largest: int) -> np.dtype[Any]:
+    """The smallest type that holds labels up to the largest."""
+    return np.min_scalar_type(largest)
+
+
+def read_answer(path: Path, is_image: bool) -> Any:
+    """What a run wrote to a file, lazily where it is large."""
+    return read_image(path).data if is_image else read_labels(path)

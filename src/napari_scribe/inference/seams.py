@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ..device import pick_device, precision
 from ..image import Frame
@@ -17,7 +16,7 @@ from ..io import as_image
 from ..model import Model, load_model
 from ..progress import Job
 from ..targets import count_channels
-from .engine import Predictor, predict_tiles
+from .engine import Predictor, into, predict_tiles
 from .quick import smallest_halo
 from .source import Source, source_of
 from .tiles import Tile, plan_tiles
@@ -124,7 +123,8 @@ def seam_test(
             answers, shape = [], [w.stop - w.start for w in window]
             for tiles in plans:
                 answers.append(np.zeros((count_channels(predictor.heads), *shape), np.float32))
-                for _ in _predicted(predictor, source, frame, window, tiles, answers[-1]):
+                write = into(answers[-1], window)
+                for _ in predict_tiles([predictor], tiles, source.reader(frame), write):
                     done += 1
                     yield SeamStep(done, total, time.perf_counter() - began)
             difference = np.abs(answers[1] - answers[0]).max(axis=0)
@@ -177,30 +177,3 @@ def _touching(tiles: Sequence[Tile], window: Sequence[slice]) -> list[Tile]:
             k.start < w.stop and w.start < k.stop for k, w in zip(tile.keep, window, strict=True)
         )
     ]
-
-
-def _predicted(
-    predictor: Predictor,
-    source: Source,
-    frame: Frame,
-    window: Sequence[slice],
-    tiles: Sequence[Tile],
-    answer: npt.NDArray[np.float32],
-) -> Iterator[int]:
-    """Run over tiles; of what they keep, that within the window goes into `answer`."""
-
-    def write(tile: Tile, pixels: npt.NDArray[np.float32]) -> None:
-        common = [
-            slice(max(k.start, w.start), min(k.stop, w.stop))
-            for k, w in zip(tile.keep, window, strict=True)
-        ]
-        inside, here = (
-            tuple(
-                slice(c.start - o.start, c.stop - o.start)
-                for c, o in zip(common, origin, strict=True)
-            )
-            for origin in (tile.keep, window)
-        )
-        answer[(slice(None), *here)] = pixels[(slice(None), *inside)]
-
-    return predict_tiles([predictor], tiles, source.reader(frame), write)

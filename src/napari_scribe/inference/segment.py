@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-import shutil
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import tifffile
-import zarr
-
-from ..device import pick_device
-from ..errors import InputError, TakenError
-from ..io import as_image, check_writable, open_levels, read_labels
+from ..errors import InputError
+from ..io import as_image
 from ..model import Model, load_model
-from .cluster import Cluster
-from .execute import Execution
-from .maps import MAPS, map_path, read_maps
-from .presence import WHOLE, Presence, check_free
-from .run import MADE_BY, SegmentJob, SegmentStep
-from .sinks import Folder, Memory
+from .begin import Settings, begin
+from .maps import MAPS
+from .run import SegmentJob
 from .source import Source, source_of
 
 
@@ -102,69 +90,33 @@ def segment(
     """
     model = model if isinstance(model, Model) else load_model(model)
     image = as_image(image)
-    _check_values(tile, batch, halo, save, part)
-    cluster = Cluster(workers, scheduler) if workers or scheduler else None
-    if out is None and (part or cluster):
-        raise InputError("Work that is shared needs an output on disk (out).")
-    if cluster is not None:
-        cluster.check()
-    if out is not None and image.source is not None:
-        check_apart(Path(out), image.source)
-    source = source_of(model, image, channels, region)
-    path = None if out is None else Path(out)
-    maps = tuple(name for name in MAPS if name in save)
-    if "distance" in maps and model.recipe.task != "objects":
-        raise InputError("A model of classes has no distance to save: choose labels, probability.")
-    identity = f"napari-scribe, run {_fingerprint(source, halo, save)}"
-    if path is not None and not overwrite and _was_made_by(path, identity, save):
-        return _done_before(path, source, save)
-    if path is not None:
-        check_output(path, source.label_shape, overwrite)
-        for name in maps:
-            check_output(map_path(path, name), source.label_shape, overwrite)
-    sink = _sink(path, identity, overwrite)
-    who = WHOLE if part is None else f"part-{part[0]}"
-    execution = Execution(
-        source=source,
-        sink=sink,
-        out=path,
-        made_by=identity,
-        device=pick_device(device),
-        device_name=device,
-        presence=Presence(sink.path, who) if isinstance(sink, Folder) else None,
-        tile=tile,
-        batch=batch,
-        is_quick=halo == "quick",
-        maps=maps,
-        part=part,
-        cluster=cluster,
-    )
-    job = SegmentJob(execution)
-    job.goes_on = isinstance(sink, Folder)
-    job.region = source.region
-    job.note = _note_on(source)
-    return job
-
-
-def _check_values(
-    tile: int | None,
-    batch: int | None,
-    halo: str,
-    save: Sequence[str],
-    part: tuple[int, int] | None,
-) -> None:
-    if tile is not None and tile < 1:
-        raise InputError(f"A tile of {tile} px keeps nothing: use 1 or more.")
-    if batch is not None and batch < 1:
-        raise InputError(f"A batch of {batch} has no tile: use 1 or more.")
     if halo not in ("exact", "quick"):
         raise InputError(f"A halo is exact or quick, not {halo!r}.")
     if unknown := set(save) - {"labels", *MAPS}:
         raise InputError(
             f"Cannot save {sorted(unknown)}: choose from labels, probability, distance."
         )
-    if part is not None and not 1 <= part[0] <= part[1]:
-        raise InputError(f"There is no part {part[0]}/{part[1]}: the first is 1/{part[1]}.")
+    if model.recipe.task == "denoised":
+        raise InputError("This model is a denoiser: use denoise, or choose a model of labels.")
+    if "distance" in save and model.recipe.task != "objects":
+        raise InputError("A model of classes has no distance to save: choose labels, probability.")
+    settings = Settings(
+        out=None if out is None else Path(out),
+        maps=tuple(name for name in MAPS if name in save),
+        tile=tile,
+        batch=batch,
+        is_quick=halo == "quick",
+        device=device,
+        overwrite=overwrite,
+        part=part,
+        workers=workers,
+        scheduler=scheduler,
+    )
+    settings.check(image)
+    source = source_of(model, image, channels, region, device=device)
+    job = begin(source, settings)
+    job.note = job.note or _note_on(source)
+    return job
 
 
 def _note_on(source: Source) -> str:
@@ -176,83 +128,3 @@ def _note_on(source: Source) -> str:
         f"{source.image.name} was taken for empty: nothing in it stands out from even ground or "
         f"noise (contrast {contrast:.3g})."
     )
-
-
-def _fingerprint(source: Source, halo: str, save: Sequence[str]) -> str:
-    """What two calls have in common that give the same result; of the image, its statistics."""
-    image, numbers = source.image, source.statistics
-    region = sorted((a, s.start, s.stop) for a, s in source.region.items())
-    what = (source.model.fingerprint(), image.axes, image.shape, str(image.dtype), source.channels)
-    parts = [repr((*what, region, halo, sorted(save))).encode()]
-    parts += [np.asarray(n).tobytes() for n in (numbers.low, numbers.high, numbers.noise)]
-    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
-
-
-def _was_made_by(path: Path, made_by: str, save: Sequence[str]) -> bool:
-    """Whether an output is there already, whole, of the same call."""
-    if not all(map_path(path, name).exists() for name in MAPS if name in save):
-        return False
-    with suppress(Exception):  # something else lies there
-        if path.suffix == ".zarr":
-            return bool(zarr.open_group(path, mode="r").attrs.get(MADE_BY) == made_by)
-        with tifffile.TiffFile(path) as file:
-            return bool(file.pages.first.tags["Software"].value == made_by)
-    return False
-
-
-def _done_before(path: Path, source: Source, save: Sequence[str]) -> SegmentJob:
-    """Nothing to do."""
-
-    def nothing(job: SegmentJob) -> Generator[SegmentStep, None, Any]:
-        yield from ()
-        job.levels = open_levels(path) if path.suffix == ".zarr" else [read_labels(path)]
-        names = [name for name in MAPS if name in save]
-        job.maps = read_maps(path, names, source.image.label_axes())
-        return job.levels[0]
-
-    job = SegmentJob(nothing)
-    job.region = source.region
-    job.note = f"{path} was made before by the same model from the same image: nothing to do."
-    return job
-
-
-def _sink(path: Path | None, identity: str, overwrite: bool) -> Memory | Folder:
-    """Memory for what has no output, else a hidden folder beside it."""
-    if path is None:
-        return Memory()
-    folder = path.with_name(f".{path.name}.part")
-    if overwrite and not Folder.is_begun(folder, identity):
-        check_free(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-    return Folder(folder, identity)
-
-
-def check_apart(out: Path, image: Path) -> None:
-    """Make sure that labels do not replace the image that they are of.
-
-    Raises
-    ------
-    InputError
-        If both are the same file or folder, or the image lies in what would be replaced.
-    """
-    if out.resolve() in (image.resolve(), *image.resolve().parents):
-        raise InputError(f"{out} is the image itself: choose another name for its labels.")
-
-
-def check_output(path: Path, shape: Sequence[int], overwrite: bool) -> None:
-    """Make sure that labels of a shape can be written, before any work.
-
-    Raises
-    ------
-    InputError
-        If the suffix is unknown, or the place cannot be written.
-    TakenError
-        If something is there already.
-    """
-    if path.suffix not in (".tif", ".tiff", ".zarr"):
-        raise InputError(f"Cannot write {path.name}: labels go to .tif or .zarr.")
-    if path.exists() and not overwrite:
-        raise TakenError(
-            f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
-        )
-    check_writable(path, n_bytes=4 * math.prod(shape))

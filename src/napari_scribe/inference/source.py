@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..image import Frame, Image
+from ..image import AXES, Frame, Image
 from ..model import Model, as_tuple
 from ..normalization import Statistics
 from .reading import Read, tile_reader
@@ -34,6 +35,8 @@ class Source:
         Of these channels, in the whole image.
     region
         What is answered.
+    dtype
+        Type of an answer that is an image: float32, or integers, to whose limits it is clipped.
     """
 
     model: Model
@@ -41,6 +44,7 @@ class Source:
     channels: tuple[int, ...]
     statistics: Statistics
     region: Region
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
 
     @cached_property
     def spatial(self) -> str:
@@ -53,9 +57,26 @@ class Source:
         return tuple(_length(self.region[a]) for a in self.spatial)
 
     @property
+    def is_image(self) -> bool:
+        """Whether the answer is an image, not labels."""
+        return self.model.recipe.task == "denoised"
+
+    @property
     def label_shape(self) -> tuple[int, ...]:
-        """Of the answer, along the image's label axes."""
+        """Of labels for the region, along the image's label axes."""
         return tuple(_length(self.region[a]) for a in self.image.label_axes())
+
+    @property
+    def axes(self) -> str:
+        """Of the answer: those of labels, and C for an image of several channels."""
+        labels = self.image.label_axes()
+        with_channels = self.is_image and len(self.channels) > 1
+        return "".join(a for a in AXES if a in labels or (a == "C" and with_channels))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the answer, along `axes`."""
+        return tuple(len(self.channels) if a == "C" else _length(self.region[a]) for a in self.axes)
 
     def frames(self) -> list[Frame]:
         """Every frame of the region, in the order of T, then Z."""
@@ -65,13 +86,28 @@ class Source:
             if all(self.region[a].start <= i < self.region[a].stop for a, i in frame)
         ]
 
-    def at(self, frame: Frame, window: Sequence[slice]) -> tuple[int | slice, ...]:
-        """Where a window of a frame lies in the answer."""
-        parts, place = iter(window), dict(frame)
-        return tuple(
-            place[a] - self.region[a].start if a in place else next(parts)
-            for a in self.image.label_axes()
-        )
+    def at(self, frame: Frame, window: Sequence[slice], axes: str = "") -> tuple[int | slice, ...]:
+        """Where a window of a frame lies in the answer, or in an array with other axes of its."""
+        place: dict[str, int | slice] = dict(zip(self.spatial, window, strict=True))
+        place |= {a: i - self.region[a].start for a, i in frame}
+        return tuple(place.get(a, slice(None)) for a in axes or self.axes)
+
+    def finished(self, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What a model answers, as it is given back: images in the units and type of the image.
+
+        Parameters
+        ----------
+        answer
+            Labels ``(*spatial)``, or an image ``(C, *spatial)``, normalized.
+        """
+        if not self.is_image:
+            return answer
+        pixels = self.statistics.undo(answer)
+        if self.dtype.kind in "ui":
+            limits = np.iinfo(self.dtype)
+            pixels = np.clip(np.rint(pixels, out=pixels), limits.min, limits.max)
+        typed = pixels.astype(self.dtype)
+        return typed if "C" in self.axes else typed[0]
 
     def reader(self, frame: Frame) -> Read:
         """How tiles of a frame are read; they are counted from where the region begins."""
@@ -98,8 +134,19 @@ def source_of(
     image: Image,
     channels: Sequence[int] | None,
     region: Mapping[str, slice] | None,
+    dtype: npt.DTypeLike = np.float32,
+    device: str | None = None,
 ) -> Source:
     """What a model is run over; the image is measured.
+
+    Parameters
+    ----------
+    channels, region
+        As for `segment`.
+    dtype
+        Of an answer that is an image.
+    device
+        Of the model's denoiser, where it has one: the model then sees what that makes of the image.
 
     Raises
     ------
@@ -108,9 +155,15 @@ def source_of(
     """
     spatial = image.spatial_axes(model.dimensions)
     chosen = _channels(model, image, channels)
+    if model.denoiser is not None:
+        from .denoised_image import denoised_image  # which itself has a source
+
+        image = denoised_image(model.denoiser, image, chosen, device)
+        chosen = tuple(range(image.n_channels))
     strides = {a: g.stride for a, g in zip(spatial, model.network.geometry, strict=True)}
     taken = region_of(image, region, strides)
-    return Source(model, image, chosen, model.normalization.measure(image, chosen), taken)
+    statistics = model.normalization.measure(image, chosen)
+    return Source(model, image, chosen, statistics, taken, np.dtype(dtype))
 
 
 def _channels(model: Model, image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
@@ -118,10 +171,11 @@ def _channels(model: Model, image: Image, channels: Sequence[int] | None) -> tup
     if channels is None:
         return model.channels_for(image)
     chosen = as_tuple(channels, image)
-    if len(chosen) != len(model.channels):
+    n = len((model.denoiser or model).channels)
+    if len(chosen) != n:
         raise InputError(
             f"{len(chosen)} channels of {image.name} were chosen: {list(chosen)}. This model sees "
-            f"{len(model.channels)}: choose one for each."
+            f"{n}: choose one for each."
         )
     return chosen
 

@@ -26,6 +26,7 @@ SECONDS = 4.0
 """How long a measurement may take."""
 SHARE = 0.5
 """Of the free memory, that a batch may need by estimate."""
+MEMORY = "tiles.json"
 MAPS = 6
 """Maps of the first level's width, at full resolution, that are in memory at once: measured on the
 CPU, 5.0 to 5.3 in 2D and 1.8 to 2.8 in 3D."""
@@ -101,15 +102,27 @@ def _known(
     """Kept pixels per second by side: from the last time, else measured."""
     network = source.model.recipe.network.model_dump_json()
     key = f"{machine_key(device)}, {dtype}, {network}, {len(source.channels)}, halo {halo}"
-    path = home() / "tiles.json"
-    table: dict[str, Any] = {}
+    known = recalled(MEMORY).get(key)
+    if known is None:
+        known = _measured(source, device, dtype, halo)
+        remember(MEMORY, key, known)
+    return dict(known)
+
+
+def recalled(name: str) -> dict[str, Any]:
+    """What was measured on this machine and remembered in a file of that name."""
     with suppress(OSError, ValueError):
-        table = dict(json.loads(path.read_text()))
-    if key not in table:
-        table[key] = _measured(source, device, dtype, halo)
-        with suppress(OSError), replacing(path) as partial:
-            partial.write_text(json.dumps(table, indent=1))
-    return dict(table[key])
+        return dict(json.loads((home() / name).read_text()))
+    return {}
+
+
+def remember(name: str, key: str, value: Any) -> None:
+    """Remember a measurement in a file of that name; None forgets it."""
+    table = {**recalled(name), key: value}
+    if value is None:
+        del table[key]
+    with suppress(OSError), replacing(home() / name) as partial:  # a read-only home measures again
+        partial.write_text(json.dumps(table, indent=1))
 
 
 def _measured(

@@ -1,0 +1,75 @@
+"""What a denoiser took away: the noise, if all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..evaluation.residual import Removed, check_removed
+from ..image import AXES, Image
+from ..io import create_zarr, write_tiff
+from .maps import map_path
+
+
+def noisy_part(image: Image, channels: Sequence[int]) -> Image:
+    """Some channels of an image, lazily, with the axes of what `denoise` gives for them."""
+    import dask.array as da
+
+    pixels = image.data if isinstance(image.data, np.ndarray) else da.from_array(image.data)
+    if "C" in image.axes:
+        at = image.axes.index("C")
+        pixels = pixels.take(list(channels) if len(channels) > 1 else channels[0], axis=at)
+    left = image.axes if len(channels) > 1 else image.axes.replace("C", "")
+    order = "".join(a for a in AXES if a in left)
+    names = image.channel_names
+    return image.selected(
+        data=pixels.transpose([left.index(a) for a in order]),
+        axes=order,
+        channel_names=tuple(names[c] for c in channels) if names else (),
+    )
+
+
+def removed_noise(image: Image, denoised: Any, channels: Sequence[int]) -> Image:
+    """The image less what `denoise` made of its channels: float32, lazy where those are."""
+    noisy = noisy_part(image, channels)
+    return noisy.selected(data=noisy.data.astype(np.float32) - _lazy(denoised))
+
+
+def check_removed_from(image: Image, denoised: Any, channels: Sequence[int]) -> Removed:
+    """See `check_removed`: whether only noise was taken from channels of an image."""
+    noisy = noisy_part(image, channels)
+    return check_removed(noisy, noisy.selected(data=denoised))
+
+
+def write_removed(out: Path, image: Image, denoised: Any, channels: Sequence[int]) -> Path:
+    """Write what was removed beside the result, and of its kind, as ``NAME.removed.tif``."""
+    path, noise = map_path(out, "removed"), removed_noise(image, denoised, channels)
+    if path.suffix != ".zarr":
+        write_tiff(path, noise.data, noise.axes, noise.scale, noise.units)
+        return path
+    import dask.array as da
+
+    lazy = da.asarray(noise.data)
+    chunks = [sizes[0] for sizes in lazy.chunks]
+    target = create_zarr(
+        path,
+        noise.shape,
+        noise.dtype,
+        noise.axes,
+        noise.scale,
+        noise.units,
+        chunks,
+        translate=noise.translate,
+        overwrite=True,
+    )
+    da.store(lazy, target, lock=False, scheduler="single-threaded")
+    return path
+
+
+def _lazy(array: Any) -> Any:
+    import dask.array as da
+
+    return array if isinstance(array, np.ndarray | da.Array) else da.from_array(array)
