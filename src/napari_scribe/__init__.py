@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import InputError as InputError
+    from .evaluation.images import evaluate_images as evaluate_images
     from .evaluation.metrics import evaluate as evaluate
     from .image import Image as Image
+    from .inference.denoise import denoise as denoise
     from .inference.segment import segment as segment
     from .io import read_image as read_image
     from .model import Model as Model
@@ -17,22 +19,44 @@ if TYPE_CHECKING:
     from .progress import run as run
     from .recipe import Recipe as Recipe
     from .targets.paint import Paint as Paint
+    from .training.fitness import apply_remedies as apply_remedies
+    from .training.fitness import check_pairs as check_pairs
+    from .training.pairs import Pairs as Pairs
+    from .training.pairs import channel_pairs as channel_pairs
+    from .training.pairs import file_pairs as file_pairs
+    from .training.pairs import frame_pairs as frame_pairs
+    from .training.pairs import layer_pairs as layer_pairs
+    from .training.pairs import single_pairs as single_pairs
+    from .training.pairs import slice_pairs as slice_pairs
     from .training.train import train as train
+    from .training.train_denoiser import train_denoiser as train_denoiser
 
 # Public names load on first use, so that importing the package does not import torch.
 _HOME = {
-    "InputError": "errors",
+    "apply_remedies": "training.fitness",
+    "channel_pairs": "training.pairs",
+    "check_pairs": "training.fitness",
+    "denoise": "inference.denoise",
+    "evaluate": "evaluation.metrics",
+    "evaluate_images": "evaluation.images",
+    "file_pairs": "training.pairs",
+    "frame_pairs": "training.pairs",
     "Image": "image",
+    "InputError": "errors",
     "Job": "progress",
+    "layer_pairs": "training.pairs",
+    "load_model": "model",
     "Model": "model",
     "Paint": "targets.paint",
-    "Recipe": "recipe",
-    "evaluate": "evaluation.metrics",
-    "load_model": "model",
+    "Pairs": "training.pairs",
     "read_image": "io",
+    "Recipe": "recipe",
     "run": "progress",
     "segment": "inference.segment",
+    "single_pairs": "training.pairs",
+    "slice_pairs": "training.pairs",
     "train": "training.train",
+    "train_denoiser": "training.train_denoiser",
 }
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"

@@ -15,8 +15,10 @@ def describe_model(model: Model) -> str:
     network = model.recipe.network
     flat = f", {network.flat_levels} of them flat" if network.flat_levels else ""
     n_images = len(made.get("images", []))
+    is_denoiser = model.recipe.task == "denoised"
+    held = "pairs" if is_denoiser else "paint"
     lines = [
-        f"Model for {model.recipe.task}, {network.dimensions}D",
+        f"{'Denoiser' if is_denoiser else f'Model for {model.recipe.task}'}, {network.dimensions}D",
         f"  network      {network.kind}, depth {network.depth}{flat}, width {network.width}, "
         f"padding {network.padding}; "
         f"{sum(p.numel() for p in model.network.parameters()):,} weights",
@@ -25,13 +27,19 @@ def describe_model(model: Model) -> str:
         f"{made.get('seconds', '?')} s on {made.get('device', '?')}",
     ]
     if made.get("best_validation") is not None:
-        lines.append(f"  validation   {made['best_validation']:.4f} (loss on held-out paint)")
+        lines.append(f"  validation   {made['best_validation']:.4f} (loss on held-out {held})")
+    if pairs := made.get("pairs"):
+        single = ", made of neighbouring pixels" if pairs.get("single") else ""
+        lines.append(f"  pairs        {pairs['pairs']} of {pairs['views']} pictures{single}")
     if model.painted:
         values = [value - model.offset for value in model.painted]
         lines.append(f"  classes      {values}")
     if model.parameters:
         chosen = ", ".join(f"{key} {value:.3g}" for key, value in model.parameters.items())
         lines.append(f"  decoding     {chosen}")
+    if model.denoiser is not None:
+        first, *_ = describe_model(model.denoiser).splitlines()
+        lines.append(f"  sees first   {first[0].lower()}{first[1:]}: it gets denoised images")
     geometry = model.network.geometry
     lines.append(
         f"  sees         {_per_axis([g.receptive_field for g in geometry])} to either side; "

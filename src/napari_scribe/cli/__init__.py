@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from ..errors import InputError
+from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
 from .options import INTERRUPTED
 from .segment import seam_test, segment
@@ -12,12 +13,12 @@ from .train import train
 
 app = typer.Typer(
     name="napari-scribe",
-    help="Paint a few strokes, get a U-Net: train, segment and evaluate without a viewer.",
+    help="Paint a few strokes, get a U-Net: train, segment, denoise and evaluate without a viewer.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, train, segment, evaluate, seam_test, info):
+for command in (demo, train, segment, train_denoiser, denoise, evaluate, seam_test, info):
     app.command()(command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -31,6 +31,15 @@ Tile = Annotated[
     int | None,
     typer.Option(help="Side of what a tile keeps, in pixels. Default: the fastest.", min=1),
 ]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes on this machine that share the work.", min=1)
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="A dask scheduler to give it to.", metavar="TCP://HOST:PORT")
+]
+Part = Annotated[
+    str, typer.Option(help="Do a share only, as 3/16; in the end run without.", metavar="I/N")
+]
 Halo = Annotated[
     Literal["exact", "quick"],
     typer.Option(help="Around tiles. quick: the smallest that changes next to nothing; says what."),
@@ -51,16 +60,9 @@ def segment(
     ] = None,
     halo: Halo = "exact",
     device: Device = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes on this machine that share the work.", min=1)
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="A dask scheduler to give it to.", metavar="TCP://HOST:PORT")
-    ] = None,
-    part: Annotated[
-        str,
-        typer.Option(help="Do a share only, as 3/16; in the end run without.", metavar="I/N"),
-    ] = "",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    part: Part = "",
     axes: Axes = "",
     level: Level = 0,
     channels: Channels = "",
@@ -70,8 +72,8 @@ def segment(
     ] = None,
 ) -> None:
     """Segment images of any size. Ctrl-C stops; the same command goes on from there."""
-    from ..describe import axes_of, describe_inputs
-    from ..inference.segment import check_apart
+    from ..describe import axes_of
+    from ..inference.begin import check_apart
     from ..inference.segment import segment as start_segmenting
     from ..model import load_model
 
@@ -81,7 +83,7 @@ def segment(
             raise InputError(f"--set {other}: a trained model takes new values of tiling only.")
         loaded = loaded.changed(recipe=loaded.recipe.changed(changed))
     paths = expand(images)
-    targets = _targets(paths, out)
+    targets = targets_of(paths, out)
     found: list[tuple[str, str]] = []
 
     def job_for(path: Path, target: Path) -> SegmentJob:
@@ -99,25 +101,14 @@ def segment(
             device=device,
             save=tuple(word.strip() for word in save.split(",")),
             overwrite=overwrite,
-            part=_part(part),
+            part=part_of(part),
             workers=workers,
             scheduler=scheduler,
         )
 
-    # All are checked before any is begun; one is open at a time.
-    job = [job_for(path, target) for path, target in zip(paths, targets, strict=True)][-1]
-    typer.echo(describe_inputs(found))
-    (out.parent if out.suffix else out).mkdir(parents=True, exist_ok=True)
-    for path, target in zip(paths, targets, strict=True):
-        job = job if len(paths) == 1 else job_for(path, target)
-        segment_with_bar(job, path.name)
-        if job.stop_requested and not job.is_complete:
-            typer.echo(f"Stopped before {target} was whole. The same command goes on from here.")
-            raise typer.Exit(INTERRUPTED)
-    if part:
-        typer.echo(f"Part {part} is done. After all parts, run the same command without --part.")
-    else:
-        typer.echo(f"Labels: {out}")
+    for _ in each_done(paths, targets, job_for, found):
+        pass
+    say_end("Labels", out, part)
 
 
 def seam_test(
@@ -144,7 +135,49 @@ def seam_test(
     typer.echo(seams_with_bar(job).in_words())
 
 
-def _part(text: str) -> tuple[int, int] | None:
+def each_done(
+    paths: Sequence[Path],
+    targets: Sequence[Path],
+    job_for: Callable[[Path, Path], SegmentJob],
+    found: Sequence[tuple[str, str]],
+) -> Iterator[tuple[Path, SegmentJob]]:
+    """Run a job for each image, with a bar; yields where it went, and the job.
+
+    Parameters
+    ----------
+    found
+        How each image was understood, as `job_for` notes it; printed before any work.
+
+    Raises
+    ------
+    typer.Exit
+        If it is stopped.
+    """
+    from ..describe import describe_inputs
+
+    # All are checked before any is begun. When its turn comes each is checked again: hours later,
+    # another program may be at work on it, or have made its labels. So one is open at a time.
+    job = [job_for(path, target) for path, target in zip(paths, targets, strict=True)][-1]
+    typer.echo(describe_inputs(found))
+    for path, target in zip(paths, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        job = job if len(paths) == 1 else job_for(path, target)
+        segment_with_bar(job, path.name)
+        if job.stop_requested and not job.is_complete:
+            typer.echo(f"Stopped before {target} was whole. The same command goes on from here.")
+            raise typer.Exit(INTERRUPTED)
+        yield target, job
+
+
+def say_end(what: str, out: Path, part: str) -> None:
+    """Where the results are, or what is to be done with this part of them."""
+    if part:
+        typer.echo(f"Part {part} is done. After all parts, run the same command without --part.")
+    else:
+        typer.echo(f"{what}: {out}")
+
+
+def part_of(text: str) -> tuple[int, int] | None:
     """A share of the work as written, 3/16."""
     if not text:
         return None
@@ -155,7 +188,7 @@ def _part(text: str) -> tuple[int, int] | None:
     return i, n
 
 
-def _targets(paths: Sequence[Path], out: Path) -> list[Path]:
+def targets_of(paths: Sequence[Path], out: Path) -> list[Path]:
     """Where each image's labels go."""
     from ..io import stem
 
@@ -167,7 +200,7 @@ def _targets(paths: Sequence[Path], out: Path) -> list[Path]:
             )
         return [out]
     if out.suffix:
-        raise InputError(f"Labels go to .tif, .zarr or a folder, not to {out.suffix}.")
+        raise InputError(f"Results go to .tif, .zarr or a folder, not to {out.suffix}.")
     names = [f"{stem(path)}.tif" for path in paths]
     if double := {name for name in names if names.count(name) > 1}:
         raise InputError(f"More than one image would become {double.pop()}: use other folders.")

@@ -71,7 +71,7 @@ def train(
     from ..training.train import train as start_training
 
     parent = load_model(start) if start else None
-    _check_new_model(model, start)
+    check_new_model(model, start)
     chosen, seen = _recipe(recipe, set_, task, seed, parent), numbers(channels)
     if ones and chosen.task != "objects":
         raise InputError("--ones-are-objects is for the task objects, not for classes.")
@@ -105,14 +105,14 @@ def train(
             "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
             "is kept. Paint more, or force it with --keep-worse."
         )
-    _save(trained, model)
+    save(trained, model)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
         raise typer.Exit(INTERRUPTED)
 
 
-def _check_new_model(model: Path, start: str | None) -> None:
+def check_new_model(model: Path, start: str | None) -> None:
     """A new model replaces none but the one that it was fine-tuned from."""
     from ..io import check_writable
     from ..model import find_model
@@ -138,7 +138,7 @@ def _n_bytes(recipe: Recipe, n_channels: int) -> int:
     return sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
 
-def _save(trained: Model, path: Path) -> None:
+def save(trained: Model, path: Path) -> None:
     """Save a model; where it cannot be written, keep it elsewhere rather than lose it."""
     import tempfile
 

@@ -9,122 +9,58 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..image import Image
-from .kept import duration
-from .places import at_chosen_place, at_free_place
+from .places import at_place
+from .runs import IN_MEMORY, Begun, Outcome, RunInput
 
 if TYPE_CHECKING:
     from ..inference.run import SegmentJob
-    from ..model import Model
-
-IN_MEMORY = 2**26
-"""Results of more pixels than this are written to disk and shown from there."""
 
 
 @dataclass(frozen=True)
-class SegmentInput:
+class SegmentInput(RunInput):
     """What is segmented, and with which model.
 
     Parameters
     ----------
-    image_layer, image
-        A layer, and what it holds.
-    model
-        A model, or the file of one.
-    channels
-        Which channels of the image the model is given; its own choice when None.
-    region, part
-        Which part of the image, per axis letter, and what it is called; all of it when None.
-    tile, halo, device
-        As `segment` takes them.
+    halo
+        As `segment` takes it.
     with_probability
         Whether probabilities are shown too.
-    out, overwrite
-        The file to write; chosen where the result is large when None. Whether it may be replaced.
     """
 
-    image_layer: Any
-    image: Image
-    model: Model | Path
-    channels: list[int] | None = None
-    region: dict[str, slice] | None = None
-    part: str = ""
-    tile: int | None = None
     halo: str = "exact"
-    device: str | None = None
     with_probability: bool = False
-    out: Path | None = None
-    overwrite: bool = False
 
-    @property
-    def purpose(self) -> str:
-        """What the layer of the result is called after its image."""
-        return f"labels ({self.part})" if self.part else "labels"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the result, along TZYX as far as the image has them."""
-        wanted = self.region or {}
-        return tuple(
-            len(range(self.image.length(a))[wanted.get(a, slice(None))])
-            for a in self.image.label_axes()
-        )
+    result = "labels"
 
 
-@dataclass(frozen=True)
-class Segmented:
-    """What a segmentation gave.
+@dataclass(frozen=True, kw_only=True)
+class Segmented(Outcome):
+    """What a segmentation gave; its `levels` are empty where `labels` can be painted on.
 
     Parameters
     ----------
     labels
         Along TZYX as far as the image has them; on disk where they are many.
-    levels
-        The same and smaller copies, for display; empty where `labels` can be shown and painted on.
     probability
         ``(channels, *labels)``, where asked for and not too large to be shown.
-    region
-        What the labels are of.
     task
         What the labels are.
     n_found
         How many objects or classes there are; None where nobody has counted.
-    seconds
-        How long it took.
-    is_complete
-        False where it was stopped early.
-    goes_on
-        Whether the next run goes on where this one was stopped.
-    note
-        A word about the image.
-    path
-        Where the result is kept.
-    is_old
-        Whether an earlier run has made it.
     """
 
     labels: Any
-    levels: list[Any]
     probability: Any
-    region: dict[str, slice]
     task: str
     n_found: int | None
-    seconds: float
-    is_complete: bool
-    goes_on: bool = False
-    note: str = ""
-    path: Path | None = None
-    is_old: bool = False
+
+    button, done = "Segment", "segmented"
 
     @property
-    def is_shown_anew(self) -> bool:
-        """Whether the labels take the place of what was seen growing; else that stays."""
-        return isinstance(self.labels, np.ndarray) or (self.is_complete and not self.is_too_large)
-
-    @property
-    def is_too_large(self) -> bool:
-        """Whether it lies on disk without smaller copies, so that napari would read all of it."""
-        return len(self.levels) == 1 and math.prod(self.labels.shape[-2:]) > IN_MEMORY
+    def answer(self) -> Any:
+        """The labels."""
+        return self.labels
 
     def found_in_words(self) -> str:
         """As in "3 objects"."""
@@ -133,39 +69,10 @@ class Segmented:
             return "Done"
         return f"{self.n_found} {what}{'' if self.n_found == 1 else plural}"
 
-    def in_words(self) -> str:
-        """A line or two for the user."""
-        if self.is_complete and self.is_old and self.path is not None:
-            parts = [f"Made before, by the same model from the same image: {self.path}."]
-        elif self.is_complete:
-            kept = f"Kept in {self.path}." if self.path is not None else ""
-            took = duration(self.seconds) if self.seconds >= 60 else f"{self.seconds:.1f} s"
-            parts = [f"{self.found_in_words()} in {took}.", self.note, kept]
-            if self.is_too_large:
-                parts.append("It is too large to be shown from there: save to a .zarr for that.")
-        elif self.goes_on:
-            parts = ["Stopped. Segment goes on from here.", self.note]
-        else:
-            parts = [
-                "Stopped: only a part was segmented, and Segment would begin anew. To be able to "
-                "go on, choose a .zarr under More settings, Save to.",
-                self.note,
-            ]
-        return " ".join(part for part in parts if part)
-
-
-@dataclass
-class Begun:
-    """What is known of a segmentation once its job is there; filled in the job's thread."""
-
-    task: str = ""
-    path: Path | None = None
-    goes_on: bool = False
-
 
 def begin(given: SegmentInput, begun: Begun) -> SegmentJob:
     """Make the job; in its thread."""
-    from ..inference.segment import check_apart, segment
+    from ..inference.segment import segment
     from ..model import load_model
 
     model = load_model(given.model) if isinstance(given.model, Path) else given.model
@@ -188,13 +95,9 @@ def begin(given: SegmentInput, begun: Begun) -> SegmentJob:
         begun.goes_on = job.goes_on
         return job
 
-    if given.out is not None:
-        if file := given.image_layer.source.path:
-            check_apart(given.out, Path(file))
-        return at_chosen_place(given.out, job_at)
-    if math.prod(given.shape) <= IN_MEMORY:
-        return job_at(None)
-    return at_free_place(f"{given.image.name} {given.part}", job_at)
+    name = f"{given.image.name} {given.part}"
+    is_small = math.prod(given.shape) <= IN_MEMORY
+    return at_place(given.out, name, is_small, given.image_layer.source.path, job_at)
 
 
 def finish(job: SegmentJob, given: SegmentInput, begun: Begun) -> Segmented:

@@ -1,0 +1,242 @@
+"""The commands that take noise off: `train_denoiser` and `denoise`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..errors import InputError
+from ..terminal import say_unseen_gpu, train_with_bar
+from .options import (
+    INTERRUPTED,
+    Axes,
+    Channels,
+    Device,
+    Images,
+    Level,
+    RecipeFile,
+    Values,
+    changes,
+    expand,
+    numbers,
+    open_image,
+)
+from .segment import (
+    ModelFile,
+    Part,
+    Scheduler,
+    Tile,
+    Workers,
+    each_done,
+    part_of,
+    say_end,
+    targets_of,
+)
+from .train import check_new_model, save
+
+if TYPE_CHECKING:
+    from ..image import Image
+    from ..inference.run import SegmentJob
+    from ..model import Model
+    from ..recipe import Recipe
+    from ..training.pairs import Pairs, Way
+
+DEFAULT_SECONDS = 300.0
+PAIRS: dict[str, Way] = {
+    "frames": "consecutive",
+    "even-odd": "even-odd",
+    "near": "near",
+    "repeats": "all",
+}
+"""Ways to pair the frames of one stack, by their names here."""
+
+
+def train_denoiser(
+    images: Images,
+    model: Annotated[Path, typer.Option(help="Where the denoiser goes (.zip).")],
+    pairs: Annotated[
+        Literal["frames", "even-odd", "near", "repeats", "slices", "files", "channels", "single"],
+        typer.Option(
+            help="frames: each with the next. even-odd: first with second, third with fourth. "
+            "near: up to three apart. repeats: shots of the same, each with each. slices: "
+            "neighbours along Z. files: first with second file, third with fourth. channels: the "
+            "two of --channels. single: neighbouring pixels of one image."
+        ),
+    ] = "frames",
+    remedies: Annotated[
+        str,
+        typer.Option(
+            help="Against what the check finds, as a,b: register, match, leave_out_motion, drop; "
+            "or all that it offers."
+        ),
+    ] = "",
+    loss: Annotated[
+        Literal["l2", "l1", "l0"] | None,
+        typer.Option(help="l2: camera noise. l1: some far outliers. l0: replaced pixels."),
+    ] = None,
+    volumes: Annotated[bool, typer.Option("--volumes", help="Z is depth: a 3D network.")] = False,
+    start: Annotated[
+        str | None, typer.Option(help="A denoiser to fine-tune.", metavar="M0")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="When to end, in steps.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help=f"When to end. Default: {DEFAULT_SECONDS:.0f} s.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed and steps, same model.")] = None,
+    keep_worse: Annotated[
+        bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
+    ] = False,
+    device: Device = None,
+    axes: Axes = "",
+    channels: Channels = "",
+    recipe: RecipeFile = None,
+    set_: Values = None,
+) -> None:
+    """Train a denoiser on noisy images alone (Noise2Noise). Ctrl-C stops and keeps the best."""
+    from ..describe import axes_of, describe_inputs
+    from ..model import load_model
+    from ..training.fitness import apply_remedies, check_pairs
+    from ..training.train_denoiser import train_denoiser as start_training
+
+    parent = load_model(start) if start else None
+    check_new_model(model, start)
+    chosen = _recipe(recipe, set_, loss, seed, parent, volumes)
+    paths = expand(images)
+    opened = [open_image(path, axes) for path in paths]
+    typer.echo(describe_inputs([(p.name, axes_of(i)) for p, i in zip(paths, opened, strict=True)]))
+    made = _pairs(opened, pairs, numbers(channels), chosen.network.dimensions)
+    fitness = check_pairs(made)
+    typer.echo(fitness.in_words())
+    asked = {word.strip() for word in remedies.split(",") if word.strip()}
+    made = apply_remedies(made, fitness, fitness.remedies if asked == {"all"} else asked)
+    if steps is None and seconds is None:
+        seconds = DEFAULT_SECONDS
+    say_unseen_gpu()
+    job = start_training(
+        made,
+        chosen,
+        start=parent,
+        steps=steps,
+        seconds=seconds,
+        device=device,
+        keep_worse=keep_worse,
+    )
+    trained = train_with_bar(job)
+    if job.kept_parent:
+        typer.echo(
+            "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
+            "is kept. Force it with --keep-worse."
+        )
+    save(trained, model)
+    if job.problem:
+        raise RuntimeError(f"{job.problem} The best model until then is kept.")
+    if job.stop_requested:
+        raise typer.Exit(INTERRUPTED)
+
+
+def denoise(
+    images: Images,
+    model: ModelFile,
+    out: Annotated[Path, typer.Option(help=".tif, .zarr, or a folder (one .tif an image).")],
+    type_: Annotated[
+        Literal["float32", "source"],
+        typer.Option("--type", help="Of the pixels; source: rounded, within its limits."),
+    ] = "float32",
+    removed: Annotated[
+        bool,
+        typer.Option("--removed", help="Write what was taken away, too: NAME.removed.tif."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    tile: Tile = None,
+    device: Device = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    part: Part = "",
+    axes: Axes = "",
+    level: Level = 0,
+    channels: Channels = "",
+) -> None:
+    """Take the noise off images of any size. Ctrl-C stops; the same command goes on from there."""
+    from ..describe import axes_of
+    from ..inference.denoise import denoise as start_denoising
+    from ..inference.removed import check_removed_from, write_removed
+    from ..model import load_model
+
+    loaded = load_model(model)
+    paths = expand(images)
+    targets = targets_of(paths, out)
+    opened: dict[Path, Image] = {}
+    found: list[tuple[str, str]] = []
+
+    def job_for(path: Path, target: Path) -> SegmentJob:
+        opened.clear()
+        opened[target] = image = open_image(path, axes, level)
+        found.append((path.name, axes_of(image)))
+        return start_denoising(
+            loaded,
+            image,
+            target,
+            channels=numbers(channels),
+            dtype=type_,
+            tile=tile,
+            device=device,
+            overwrite=overwrite,
+            part=part_of(part),
+            workers=workers,
+            scheduler=scheduler,
+        )
+
+    for target, job in each_done(paths, targets, job_for, found):
+        if part:
+            continue
+        image = opened[target]
+        used = numbers(channels) or list(loaded.channels_for(image))
+        with contextlib.suppress(InputError):  # too small or too flat to tell, or nothing removed
+            typer.echo(check_removed_from(image, job.result, used).in_words())
+        if removed:
+            typer.echo(f"Removed: {write_removed(target, image, job.result, used)}")
+    say_end("Denoised", out, part)
+
+
+def _recipe(
+    path: Path | None,
+    values: list[str] | None,
+    loss: str | None,
+    seed: int | None,
+    parent: Model | None,
+    volumes: bool,
+) -> Recipe:
+    """The parent's recipe or the default, then the file, then single values."""
+    from ..recipe import parse_recipe, read_recipe
+
+    network = {"dimensions": 3} if volumes else {}
+    recipe = parent.recipe if parent else parse_recipe({"task": "denoised", "network": network})
+    if path is not None:
+        recipe = read_recipe(path)
+    single = {"training.seed": seed, "target.loss": loss}
+    return recipe.changed({k: v for k, v in single.items() if v is not None} | changes(values))
+
+
+def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimensions: int) -> Pairs:
+    from ..training import pairs
+
+    if how == "files":
+        return pairs.file_pairs(images, channels=channels, dimensions=dimensions)
+    if how == "single":
+        return pairs.single_pairs(list(images), channels=channels, dimensions=dimensions)
+    if how == "channels":
+        if channels is None or len(channels) != 2:
+            raise InputError("--pairs channels needs two of them: --channels 0,1.")
+        parts = [pairs.channel_pairs(i, *channels, dimensions=dimensions) for i in images]
+    elif how == "slices":
+        parts = [pairs.slice_pairs(image, channels=channels) for image in images]
+    else:
+        parts = [
+            pairs.frame_pairs(image, PAIRS[how], channels=channels, dimensions=dimensions)
+            for image in images
+        ]
+    return pairs.joined(parts)

@@ -1,0 +1,144 @@
+"""The commands `train-denoiser` and `denoise`, end to end on a small movie; what they refuse."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from napari_scribe.cli import main
+from napari_scribe.io import read_image, write_tiff
+from napari_scribe.model import load_model
+from napari_scribe.samples import noisy_movie
+
+TINY = ["--set", "network.depth=2", "--set", "network.width=4", "--set", "training.patch=32"]
+TINY += ["--device", "cpu"]
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run a command in this process."""
+
+    def command(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["napari-scribe", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        code = end.value.code
+        return Said(0 if code is None else int(code), *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A movie that drifts, with its clean truth."""
+    movie = noisy_movie(n_frames=8, side=96, drift=2.0)
+    write_tiff(tmp_path / "movie.tif", movie.noisy, "TYX", {"Y": 0.5, "X": 0.5})
+    write_tiff(tmp_path / "truth.tif", movie.clean, "TYX")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def psnr(call: Call, path: str) -> float:
+    said = call("evaluate", path, "truth.tif", "--images", "--json", "scores.json")
+    assert said.code == 0, said.err
+    return float(json.loads(Path("scores.json").read_text())["pooled"]["PSNR"])
+
+
+def test_train_denoise_evaluate_info(call: Call, folder: Path):
+    said = call(
+        *("train-denoiser", "movie.tif", "--axes", "TYX", "--model", "d.zip", "--steps", 120),
+        *("--remedies", "register", *TINY),
+    )
+    assert said.code == 0, said.err
+    assert "drifts" in said.out
+
+    said = call(
+        *("denoise", "movie.tif", "--axes", "TYX", "--model", "d.zip", "--out", "c.tif"),
+        *("--removed", "--tile", 32, "--device", "cpu"),
+    )
+    assert said.code == 0, said.err
+    clean, noise = read_image("c.tif"), read_image("c.removed.tif")
+    assert (clean.shape, clean.dtype, clean.scale["Y"]) == ((8, 96, 96), np.float32, 0.5)
+    np.testing.assert_allclose(
+        np.asarray(clean.data) + np.asarray(noise.data), read_image("movie.tif").data, atol=0.01
+    )
+    assert psnr(call, "c.tif") > psnr(call, "movie.tif") + 3
+    assert "removed" in said.out
+    assert "Denoiser, 2D" in call("info", "d.zip").out
+
+
+def test_a_single_picture_and_the_type_of_the_source(call: Call, folder: Path):
+    frame = np.asarray(read_image("movie.tif").data)[0]
+    write_tiff("one.tif", frame, "YX")
+
+    said = call(
+        "train-denoiser", "one.tif", "--pairs", "single", "--model", "d.zip", "--steps", 2, *TINY
+    )
+    assert said.code == 0, said.err
+    assert load_model("d.zip").provenance["pairs"]["single"] is True
+    said = call("denoise", "one.tif", "--model", "d.zip", "--out", "out", "--type", "source")
+    assert said.code == 0, said.err
+    assert read_image("out/one.tif").dtype == frame.dtype
+
+
+def test_fine_tuning_goes_into_the_same_file(call: Call, folder: Path):
+    common = ["train-denoiser", "movie.tif", "--axes", "TYX", "--model", "d.zip", "--steps", 2]
+    assert call(*common, *TINY).code == 0
+
+    said = call(*common, "--start", "d.zip", "--keep-worse", "--device", "cpu")
+
+    assert said.code == 0, said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["movie.tif", "--axes", "CYX"], "no frames"),
+        (["movie.tif", "movie.tif", "movie.tif", "--pairs", "files"], "3 images make no pairs"),
+        (["movie.tif", "--axes", "TYX", "--pairs", "slices"], "no axis Z"),
+        (["movie.tif", "--axes", "CYX", "--pairs", "channels"], "--channels 0,1"),
+        (["movie.tif", "--axes", "TYX", "--remedies", "prayer"], "no remedy 'prayer'"),
+        (["movie.tif", "movie.tif", "--pairs", "files"], "not independent"),
+    ],
+)
+def test_bad_pairs_are_one_line_and_write_nothing(call: Call, folder: Path, arguments, message):
+    before = sorted(folder.rglob("*"))
+
+    said = call("train-denoiser", *arguments, "--model", "d.zip", "--steps", 1)
+
+    assert said.code == 2, said.out
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_model_of_labels_takes_no_noise_off(call: Call, folder: Path, tmp_path: Path):
+    paint = np.zeros((8, 96, 96), np.uint8)
+    paint[0, :40, :40], paint[0, 50:70, 50:70] = 1, 2
+    write_tiff("paint.tif", paint, "TYX")
+    said = call(
+        *("train", "movie.tif", "--axes", "TYX", "--labels", "paint.tif", "--model", "m.zip"),
+        *("--steps", 1, *TINY),
+    )
+    assert said.code == 0, said.err
+
+    said = call("denoise", "movie.tif", "--axes", "TYX", "--model", "m.zip", "--out", "o.tif")
+
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "choose a denoiser" in said.err
