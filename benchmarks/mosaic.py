@@ -27,7 +27,7 @@ def main() -> None:
     chosen = arguments.parse_args()
     folder = chosen.data / "dsb2018"
     model = ns.load_model(chosen.model) if chosen.model else _trained(folder, chosen.seconds)
-    image = _mosaic([pixels for pixels, _ in read_pairs(folder / "val").values()], chosen.side)
+    image = mosaic_of([pixels for pixels, _ in read_pairs(folder / "val").values()], chosen.side)
     fastest = precision(pick_device(chosen.device))
     print(f"{machine()}; mosaic of dsb2018/val, {chosen.side}^2")
 
@@ -67,7 +67,7 @@ def _best_iou(one, other):
     return best[1:]
 
 
-def _mosaic(images, side):
+def mosaic_of(images, side):
     """Images side by side in rows, each as often as needed, brought to one range."""
     out = np.zeros((side, side), np.uint16)
     rng = np.random.default_rng(0)

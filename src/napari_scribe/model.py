@@ -303,7 +303,8 @@ def _normalization(values: dict[str, Any]) -> Normalization | FixedNormalization
         return FixedNormalization(means, deviations)
     low, high, floor = (float(values[name]) for name in ("low", "high", "floor"))
     noise = float(values.get("noise", 0.0))
-    return Normalization(low, high, floor, noise, str(np.dtype(values["dtype"])))
+    is_absolute = bool(values.get("is_absolute", False))
+    return Normalization(low, high, floor, noise, str(np.dtype(values["dtype"])), is_absolute)
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:

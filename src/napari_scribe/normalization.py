@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ class Normalization:
         anything in it. Noise alone has a contrast of 5.2 (Gaussian) to 5.8 (few photons).
     dtype
         Type of the images that the model was trained on.
+    is_absolute
+        Whether `floor` holds for floats, too: of images that all come from one denoiser.
     """
 
     low: float = 1.0
@@ -42,6 +45,7 @@ class Normalization:
     floor: float = 0.0
     noise: float = 0.0
     dtype: str = "float32"
+    is_absolute: bool = False
 
     def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
         """Measure an image.
@@ -59,10 +63,12 @@ class Normalization:
         high = np.where(narrow, sample.max(axis=1), high).astype(np.float32)
         noise = _noise_of(sample)
         flat = high - low <= np.maximum(self._floor_for(image.dtype), self.noise * noise)
-        return Statistics(low, high, flat, noise)
+        return Statistics(low, high, flat, noise, _digest(sample))
 
     def _floor_for(self, dtype: np.dtype[Any]) -> float:
         """The floor in the units of another type of integers; floats may be on any scale."""
+        if self.is_absolute:
+            return self.floor
         trained = np.dtype(self.dtype)
         if dtype.kind in "ui" and trained.kind in "ui":
             return self.floor * min(1.0, float(np.iinfo(dtype).max) / float(np.iinfo(trained).max))
@@ -90,7 +96,8 @@ class FixedNormalization:
         InputError
             If it holds NaN or infinite pixels (in the sample that is looked at).
         """
-        return replace(self.numbers, noise=_noise_of(finite_sample(image, channels)))
+        sample = finite_sample(image, channels)
+        return replace(self.numbers, noise=_noise_of(sample), digest=_digest(sample))
 
     @property
     def numbers(self) -> Statistics:
@@ -102,12 +109,16 @@ class FixedNormalization:
 
 @dataclass(frozen=True)
 class Statistics:
-    """The numbers of one image: arrays with one value a channel; noise as a standard deviation."""
+    """The numbers of one image: arrays with one value a channel; noise as a standard deviation.
+
+    `digest` tells samples of different images apart.
+    """
 
     low: npt.NDArray[np.float32]
     high: npt.NDArray[np.float32]
     flat: npt.NDArray[np.bool_]
     noise: npt.NDArray[np.float32]
+    digest: str = ""
 
     def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Normalize ``(C, *spatial)``; flat channels become 0."""
@@ -145,6 +156,10 @@ def finite_sample(image: Image, channels: Sequence[int] | None = None) -> npt.ND
             "numpy.nan_to_num."
         )
     return np.asarray(sample)
+
+
+def _digest(sample: npt.NDArray[np.float32]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(sample).tobytes()).hexdigest()[:16]
 
 
 def _noise_of(sample: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

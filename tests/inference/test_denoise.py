@@ -110,6 +110,38 @@ def test_the_type_of_the_source_does_not_wrap_around():
     np.testing.assert_array_equal(result, np.clip(np.rint(exact), 0, 255))
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.float16])
+def test_large_types_keep_within_their_limits(dtype):
+    limits = np.iinfo(dtype) if np.dtype(dtype).kind in "ui" else np.finfo(dtype)
+    image = np.where(shots(64, 64) > 100, limits.max, limits.min).astype(dtype)
+    width = float(limits.max)
+    model = denoiser().changed(normalization=FixedNormalization((0.0,), (width,)))
+
+    result = ns.run(ns.denoise(model, image, dtype="source", device="cpu"))
+
+    assert result.dtype == dtype
+    assert np.isfinite(result).all()
+    exact = ns.run(ns.denoise(model, image, device="cpu"))
+    assert ((exact > 1.5 * width) <= (result > 0)).all()
+
+
+def test_another_image_is_not_taken_for_the_one_before(tmp_path):
+    model, image, out = denoiser(), shots(40, 50), tmp_path / "out.tif"
+    ns.run(ns.denoise(model, image // 2, out, device="cpu"))
+
+    with pytest.raises(ns.InputError, match="exists already"):
+        ns.denoise(model, image // 2 + 50, out, device="cpu")
+
+
+def test_axes_of_length_1_are_kept(tmp_path):
+    image = ns.Image(shots(1, 40, 50), "TYX")
+
+    result = ns.run(ns.denoise(denoiser(), image, tmp_path / "out.tif", device="cpu"))
+    again = ns.run(ns.denoise(denoiser(), image, tmp_path / "out.tif", device="cpu"))
+
+    assert result.shape == again.shape == (1, 40, 50)
+
+
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])
 def test_outputs_hold_pixels_scale_and_units(tmp_path, suffix):
     image = ns.Image(
@@ -205,7 +237,9 @@ def test_what_was_removed_is_judged():
 
 
 @pytest.mark.parametrize("axes", ["TYX", "TCYX"])
-def test_windows_are_those_of_the_denoised_copy(axes):
+@pytest.mark.parametrize("cache", [2**27, 2**15])
+def test_windows_are_those_of_the_denoised_copy(axes, cache, monkeypatch):
+    monkeypatch.setattr("napari_scribe.inference.denoised_image.CACHE", cache)
     shape = (2, 200, 210) if axes == "TYX" else (2, 3, 200, 210)
     image = ns.Image(shots(*shape), axes)
     model = denoiser(image.n_channels)

@@ -96,6 +96,32 @@ def test_drift_is_undone(shift):
     assert error(after) < 0.01 * error(before)
 
 
+@pytest.mark.parametrize("fraction", [0.5, -0.5, 0.3, -0.3, 0.05])
+def test_a_shift_by_a_fraction_is_exact_on_waves(fraction):
+    x = torch.arange(64, dtype=torch.float32)
+
+    moved = noisy._moved(torch.sin(x / 3).expand(1, 8, 64), [0.0, fraction])
+
+    torch.testing.assert_close(
+        moved[0, 0, 3:-3], torch.sin((x + fraction) / 3)[3:-3], atol=0.01, rtol=0
+    )
+
+
+def test_frames_that_show_nothing_in_common_are_refused():
+    pairs = ns.frame_pairs(ns.Image(textured((2, 64, 64)), "TYX"))
+
+    with pytest.raises(ns.InputError, match="nothing in common"):
+        sampler(pairs.registered([(0, 0), (70, 0)]))
+
+
+def test_what_has_no_weight_does_not_validate():
+    pairs = ns.frame_pairs(ns.Image(textured((2, 24, 24)), "TYX"))
+
+    data = sampler(pairs.registered([(0, 0), (0.4, 0.4)]))
+
+    assert all(float(batch.weights.sum()) > 0 for batch in data.validation)
+
+
 def test_brightness_is_matched_to_the_input():
     clean = textured((64, 64)) + 50
     stack = np.stack([clean, 0.5 * clean + 7])
@@ -121,7 +147,7 @@ def test_what_moves_has_no_weight():
     assert weights is not None
     assert float(weights[0, 25:35, 25:35].max()) == 0
     assert float(weights[0, 55:65, 55:65].max()) == 0
-    assert float(weights.mean()) > 0.7
+    assert float(weights.float().mean()) > 0.7
 
 
 def test_small_images_are_mirrored_without_weight():
@@ -141,7 +167,7 @@ def test_a_stack_larger_than_the_pool_is_read_bit_by_bit(monkeypatch):
     seen = {float(v) for _ in range(60) for v in data.draw().pixels[:, 0, 0, 0]}
 
     assert not data.is_held_whole
-    assert max(c.first.shape[-1] for c in data.crops) == 4 * 32
+    assert max(c.first.shape[-1] for c in data.crops) < 300
     assert seen >= {0.0, 1.0, 2.0, 3.0}
 
 

@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import zarr
 from scipy import ndimage
 
 import napari_scribe as ns
@@ -188,6 +189,29 @@ def test_stopping_keeps_the_best(clean):
             job.stop()
 
     assert job.result.provenance["steps"] == 5
+
+
+def test_what_was_learnt_is_kept_when_the_disk_goes(clean, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_scribe.training.noisy.POOL", 2**15)
+    path = tmp_path / "movie.zarr"
+    zarr.create_array(path, data=noisy(clean, 1), chunks=(1, 32, 32))
+    job = ns.train_denoiser(ns.frame_pairs(ns.read_image(path, "TYX")), SMALL, device="cpu")
+    for step in job:
+        if step.index == 4:
+            for chunk in (path / "c").rglob("*"):
+                if chunk.is_file():
+                    chunk.write_bytes(b"damaged")
+
+    assert "broke off" in job.problem
+    assert job.result.provenance["steps"] >= 4
+
+
+def test_frames_with_nothing_in_their_middle_may_be_different(clean):
+    stack = noisy(clean, 1)
+    padded = np.zeros((len(stack), 400, 400), np.float32)
+    padded[:, :96, :96] = stack
+
+    assert ns.train_denoiser(ns.frame_pairs(ns.Image(padded, "TYX")), SMALL, steps=1)
 
 
 def test_frames_that_are_the_same_are_refused():

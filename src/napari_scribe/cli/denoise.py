@@ -163,7 +163,7 @@ def denoise(
     """Take the noise off images of any size. Ctrl-C stops; the same command goes on from there."""
     from ..describe import axes_of
     from ..inference.denoise import denoise as start_denoising
-    from ..inference.removed import check_removed_from, write_removed
+    from ..inference.removed import check_removed_from, check_removed_path, write_removed
     from ..model import load_model
 
     loaded = load_model(model)
@@ -176,6 +176,8 @@ def denoise(
         opened.clear()
         opened[target] = image = open_image(path, axes, level)
         found.append((path.name, axes_of(image)))
+        if removed:
+            check_removed_path(target, image, overwrite)
         return start_denoising(
             loaded,
             image,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tifffile
 import zarr
 
@@ -20,6 +19,7 @@ from ..errors import InputError, TakenError
 from ..image import Image
 from ..io import check_writable, open_levels
 from .cluster import Cluster
+from .denoised_image import DenoisedPixels
 from .execute import Execution
 from .maps import map_path, read_maps
 from .presence import WHOLE, Presence, check_free
@@ -114,14 +114,15 @@ def begin(source: Source, settings: Settings) -> SegmentJob:
 
 
 def _fingerprint(source: Source, settings: Settings) -> str:
-    """What two calls have in common that give the same result; of the image, its statistics."""
-    image, numbers = source.image, source.statistics
+    """What two calls have in common that give the same result; of the image, its sample."""
+    pixels = source.image.data
+    seen = pixels.source if isinstance(pixels, DenoisedPixels) else source  # before any denoiser
+    image = seen.image
     region = sorted((a, s.start, s.stop) for a, s in source.region.items())
-    what = (source.model.fingerprint(), image.axes, image.shape, str(image.dtype), source.channels)
+    what = (image.axes, image.shape, str(image.dtype), seen.channels, seen.statistics.digest)
     form = (settings.is_quick, sorted(settings.maps), str(source.dtype))
-    parts = [repr((*what, region, *form)).encode()]
-    parts += [np.asarray(n).tobytes() for n in (numbers.low, numbers.high, numbers.noise)]
-    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
+    known = repr((source.model.fingerprint(), *what, region, *form))
+    return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
 def _was_made_by(path: Path, made_by: str, maps: Sequence[str]) -> bool:
@@ -142,7 +143,7 @@ def _done_before(path: Path, source: Source, maps: Sequence[str]) -> SegmentJob:
     def nothing(job: SegmentJob) -> Generator[SegmentStep, None, Any]:
         yield from ()
         is_zarr = path.suffix == ".zarr"
-        job.levels = open_levels(path) if is_zarr else [read_answer(path, source.is_image)]
+        job.levels = open_levels(path) if is_zarr else [read_answer(path, source)]
         job.maps = read_maps(path, maps, source.image.label_axes())
         return job.levels[0]
 

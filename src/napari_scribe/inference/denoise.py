@@ -82,6 +82,8 @@ def denoise(
         scheduler=scheduler,
     )
     settings.check(image)
+    if dtype == "source" and image.dtype.kind == "b":
+        raise InputError(f"{image.name} holds true and false only, which no noise is taken off.")
     typed = image.dtype if dtype == "source" else np.dtype(np.float32)
     source = source_of(model, image, channels, region, typed)
     job = begin(source, settings)

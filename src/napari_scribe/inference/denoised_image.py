@@ -20,10 +20,11 @@ from .frame import tile_key
 from .source import Source, source_of
 from .tiles import Tile, plan_tiles
 
-CACHE = 2**28
+CACHE = 2**27
 """Bytes of denoised tiles that are kept for the windows that follow."""
 SMALL = 4
-"""A window of less than this part of a tile is denoised by itself."""
+"""Of an image of which more tiles would be needed than are kept, a window of less than this part
+of a tile is denoised by itself."""
 
 
 def denoised_image(
@@ -100,7 +101,7 @@ class DenoisedPixels:
                     for a in self.source.axes
                 ]
                 out[tuple(to)] = self._window(frame, window)[self._channels(at)]
-        return out[tuple(0 if isinstance(i, int) else slice(None) for i in index)]
+        return out[tuple(slice(None) if isinstance(i, slice) else 0 for i in index)]
 
     def _channels(self, at: dict[str, slice]) -> int | slice:
         return at.get("C", 0)
@@ -109,7 +110,8 @@ class DenoisedPixels:
         """``(C, *window)``."""
         n_pixels = math.prod(s.stop - s.start for s in window)
         tiles = self._tiles()
-        if SMALL * n_pixels < math.prod(tiles[0].kept_shape):
+        is_large = 4 * math.prod(self.shape) > CACHE
+        if is_large and SMALL * n_pixels < math.prod(tiles[0].kept_shape):
             return self._alone(frame, window)
         needed = [t for t in tiles if all(map(_overlap, t.keep, window))]
         return self._from_tiles(frame, window, needed)

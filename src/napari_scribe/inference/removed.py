@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import TakenError
 from ..evaluation.residual import Removed, check_removed
 from ..image import AXES, Image
 from ..io import create_zarr, write_tiff
+from .begin import check_apart
 from .maps import map_path
 
 
@@ -42,6 +44,25 @@ def check_removed_from(image: Image, denoised: Any, channels: Sequence[int]) -> 
     """See `check_removed`: whether only noise was taken from channels of an image."""
     noisy = noisy_part(image, channels)
     return check_removed(noisy, noisy.selected(data=denoised))
+
+
+def check_removed_path(out: Path, image: Image, overwrite: bool) -> None:
+    """Make sure that what is removed can be written beside a result, before any work.
+
+    Raises
+    ------
+    InputError
+        If it would replace the image.
+    TakenError
+        If something is there already.
+    """
+    path = map_path(out, "removed")
+    if image.source is not None:
+        check_apart(path, image.source)
+    if path.exists() and not overwrite:
+        raise TakenError(
+            f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
+        )
 
 
 def write_removed(out: Path, image: Image, denoised: Any, channels: Sequence[int]) -> Path:

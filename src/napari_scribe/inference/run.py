@@ -312,7 +312,7 @@ class Run:
         in_memory = isinstance(labels, np.ndarray)
         whole = smallest(labels) if in_memory and not is_image else labels
         write_tiff(self.out, whole, axes, scale, units, software=self.made_by)
-        return [labels] if in_memory else [read_answer(self.out, is_image)]
+        return [labels] if in_memory else [read_answer(self.out, self.source)]
 
 
 def here(ladder: Ladder, part: tuple[int, int] | None = None) -> Work:
@@ -353,6 +353,16 @@ def smallest_type(largest: int) -> np.dtype[Any]:
     return np.min_scalar_type(largest)
 
 
-def read_answer(path: Path, is_image: bool) -> Any:
-    """What a run wrote to a file, lazily where it is large."""
-    return read_image(path).data if is_image else read_labels(path)
+def read_answer(path: Path, source: Source) -> Any:
+    """What a run wrote to a file, lazily where it is large.
+
+    A TIFF lacks axes of length 1: they are put back.
+    """
+    answer = read_image(path).data if source.is_image else read_labels(path)
+    if answer.shape == source.shape:
+        return answer
+    if isinstance(answer, np.ndarray):
+        return answer.reshape(source.shape)
+    import dask.array as da
+
+    return da.from_array(answer).reshape(source.shape)

@@ -105,7 +105,7 @@ def seam_test(
         If the model does not fit the image.
     """
     model = model if isinstance(model, Model) else load_model(model)
-    source = source_of(model, as_image(image), channels, region)
+    source = source_of(model, as_image(image), channels, region, device=device)
     target = pick_device(device)
 
     def body(job: Job[SeamStep, Seams]) -> Generator[SeamStep, None, Seams]:

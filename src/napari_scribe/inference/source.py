@@ -102,10 +102,16 @@ class Source:
         """
         if not self.is_image:
             return answer
-        pixels = self.statistics.undo(answer)
+        pixels: npt.NDArray[Any] = self.statistics.undo(answer)
         if self.dtype.kind in "ui":
             limits = np.iinfo(self.dtype)
-            pixels = np.clip(np.rint(pixels, out=pixels), limits.min, limits.max)
+            # The limits of large types are no float32.
+            exact = pixels.astype(np.float64) if self.dtype.itemsize > 2 else pixels
+            pixels = np.clip(np.rint(exact), limits.min, limits.max)
+            if self.dtype.itemsize == 8:  # nor float64
+                pixels = np.minimum(pixels, np.nextafter(float(limits.max), 0))
+        elif self.dtype == np.float16:
+            pixels = np.clip(pixels, -65504, 65504)
         typed = pixels.astype(self.dtype)
         return typed if "C" in self.axes else typed[0]
 

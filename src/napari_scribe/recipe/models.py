@@ -228,7 +228,6 @@ VOLUME_DEFAULTS: dict[str, dict[str, Any]] = {
 """What differs in 3D, where nothing else is asked for; sides shrink in Z with flat levels."""
 DENOISER_DEFAULTS: dict[str, dict[str, Any]] = {
     "network": {"normalization": "none"},
-    "training": {"learning_rate": 2e-3},
 }
 """What differs for denoisers, where nothing else is asked for."""
 

@@ -240,7 +240,7 @@ class Drive:
                 )
                 if job.stop_requested or (fraction is not None and fraction >= 1):
                     break
-        except (RuntimeError, MemoryError, OSError, InputError) as error:
+        except Exception as error:  # whatever it is, what was learnt must not be lost
             if state.index == first:
                 raise
             job.problem = f"The training broke off after step {state.index}: {error}"

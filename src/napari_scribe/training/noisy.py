@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from ..inference.tiles import mirrored
 from ..memory import free_bytes
 from ..networks import Geometry
@@ -30,6 +31,8 @@ SIDE = 4
 """Sides of a crop of the pool, in patches."""
 RENEW = 4
 """Patches that are cut from the pool for each crop of it that is read anew."""
+REACH = 3
+"""Pixels to either side that a shift by a fraction is worked out from."""
 HELD = 10
 """One in so many views validates."""
 STRIP = 8
@@ -57,7 +60,7 @@ class Crop:
     first, second
         ``(C, *spatial)``, normalized, of the same place up to a fraction of a pixel.
     weights
-        ``(1, *spatial)``: 0 where something moves; None where everything counts.
+        ``(1, *spatial)`` uint8: 0 where something moves; None where everything counts.
     """
 
     pair: int
@@ -103,7 +106,8 @@ class PairSampler:
         self.consistency = share / (1 + share)
         trained, held = split(pairs)
         self._views: dict[int, Tensor] = {}
-        self.is_held_whole = _n_bytes(pairs) <= min(POOL, free_bytes("cpu") // 4)
+        self._room = min(POOL, free_bytes("cpu") // 4)
+        self.is_held_whole = _n_bytes(pairs) <= self._room
         self._shares = trained
         self._n_cut = 0
         self.crops = self._filled()
@@ -114,11 +118,11 @@ class PairSampler:
         flip = self.recipe.augmentation.flip
         patches = []
         for _ in range(self.recipe.training.batch):
-            crop = self.crops[self._integer(len(self.crops))]
-            room = [max(0, n - s) for n, s in zip(crop.first.shape[1:], self.shape, strict=True)]
+            piece = self.crops[self._integer(len(self.crops))]
+            room = [max(0, n - s) for n, s in zip(piece.first.shape[1:], self.shape, strict=True)]
             start = [self._integer(n + 1) for n in room]
             swapped = self._integer(2) == 1 and not self.pairs.is_ordered
-            patch = self._cut(crop, start, swapped)
+            patch = self._cut(piece, start, swapped)
             patches.append(self._turned(patch) if flip else patch)
             self._renew()
         noisy, target, weights = (torch.stack(part) for part in zip(*patches, strict=True))
@@ -154,16 +158,16 @@ class PairSampler:
         turned = (part.flip(flipped) for part in patch)
         return tuple(part.transpose(-1, -2) if transposed else part for part in turned)
 
-    def _cut(self, crop: Crop, start: Sequence[int], swapped: bool) -> tuple[Tensor, ...]:
+    def _cut(self, piece: Crop, start: Sequence[int], swapped: bool) -> tuple[Tensor, ...]:
         """Input, target and weights of a patch; the target is brought to the input's place."""
         at = tuple(slice(a, a + n) for a, n in zip(start, self.shape, strict=True))
-        noisy, target = crop.first[(slice(None), *at)], crop.second[(slice(None), *at)]
-        if crop.weights is None:
+        noisy, target = piece.first[(slice(None), *at)], piece.second[(slice(None), *at)]
+        if piece.weights is None:
             weights = torch.ones_like(noisy[:1])
         else:
-            weights = crop.weights[(slice(None), *at)].clone()
-        fraction = _fraction(self.pairs, crop.pair)
-        a, b = self.pairs.pairs[crop.pair]
+            weights = piece.weights[(slice(None), *at)].to(noisy)
+        fraction = _fraction(self.pairs, piece.pair)
+        a, b = self.pairs.pairs[piece.pair]
         if swapped:
             noisy, target, fraction, a, b = target, noisy, [-f for f in fraction], b, a
         if any(fraction):
@@ -191,9 +195,12 @@ class PairSampler:
         """Everything, or as much as may be held."""
         if self.is_held_whole:
             return [self._load(share) for share in self._shares]
-        sides = [SIDE * n for n in self.shape]
-        n_bytes = 8 * math.prod(sides) * len(self.pairs.views[0].channels)
-        return [self._random_crop() for _ in range(max(8, min(256, POOL // n_bytes)))]
+        n_channels = len(self.pairs.views[0].channels)
+        for self._side in range(SIDE, 0, -1):
+            n_bytes = 8 * math.prod(self._side * n for n in self.shape) * n_channels
+            if self._room >= 8 * n_bytes:
+                break
+        return [self._random_crop() for _ in range(max(8, min(256, self._room // n_bytes)))]
 
     def _renew(self) -> None:
         """Put a new crop in the place of an old one, now and then."""
@@ -205,7 +212,7 @@ class PairSampler:
         share = self._shares[self._integer(len(self._shares))]
         window = []
         for whole, n in zip(share.window, self.shape, strict=True):
-            side = min(SIDE * n, whole.stop - whole.start)
+            side = min(self._side * n, whole.stop - whole.start)
             start = whole.start + self._integer(whole.stop - whole.start - side + 1)
             window.append(slice(start, start + side))
         return self._load(Share(share.pair, tuple(window)))
@@ -225,8 +232,8 @@ class PairSampler:
             fraction = _fraction(self.pairs, share.pair)
             aligned = self._as_bright(_moved(second, fraction) if any(fraction) else second, b, a)
             still = torch.from_numpy(~moving(first.cpu().numpy(), aligned.cpu().numpy()))
-            weights = torch.ones_like(first[:1]) if weights is None else weights
-            weights = weights * still.to(weights)
+            still = still[None].to(self.device, torch.uint8)
+            weights = still if weights is None else weights * still
         return Crop(share.pair, first, second, weights)
 
     def _pixels(self, view: int, window: Window) -> Tensor:
@@ -257,10 +264,12 @@ class PairSampler:
             starts = [
                 range(0, max(1, n - m + 1), m) for n, m in zip(sides, self.shape, strict=True)
             ]
-            places += [(share, start) for start in itertools.product(*starts)]
+            places += [_inner(share, start, self.shape) for start in itertools.product(*starts)]
         chosen = np.linspace(0, len(places) - 1, min(len(places), VALIDATION_PATCHES)).astype(int)
         n = self.recipe.training.batch
-        parts = [self._cut(self._load(places[i][0]), places[i][1], swapped=False) for i in chosen]
+        origin = [0] * len(self.shape)
+        parts = [self._cut(self._load(places[i]), origin, swapped=False) for i in chosen]
+        parts = [part for part in parts if part[-1].any()]
         groups = [zip(*parts[i : i + n], strict=True) for i in range(0, len(parts), n)]
         batches = []
         for group in groups:
@@ -293,13 +302,30 @@ def split(pairs: Pairs) -> tuple[list[Share], list[Share]]:
             trained.append(Share(number, _common(pairs, number)))
         elif set(pair) <= held_views:
             held.append(Share(number, _common(pairs, number)))
+    trained, held = _not_empty(trained), _not_empty(held)
     if trained and held:
         return trained, held
     cut = [_strip(_common(pairs, number)) for number in range(len(pairs.pairs))]
-    return (
-        [Share(number, rest) for number, (rest, _) in enumerate(cut)],
-        [Share(number, strip) for number, (_, strip) in enumerate(cut)],
+    trained = _not_empty([Share(number, rest) for number, (rest, _) in enumerate(cut)])
+    if not trained:
+        raise InputError(
+            "The pictures have drifted so far that the two of a pair show nothing in common. Take "
+            "pairs that are closer to each other."
+        )
+    return trained, _not_empty([Share(number, strip) for number, (_, strip) in enumerate(cut)])
+
+
+def _not_empty(shares: Sequence[Share]) -> list[Share]:
+    return [share for share in shares if all(s.stop > s.start for s in share.window)]
+
+
+def _inner(share: Share, start: Sequence[int], shape: Sequence[int]) -> Share:
+    """A patch of a share, or as much of it as there is."""
+    window = tuple(
+        slice(s.start + a, min(s.start + a + n, s.stop))
+        for s, a, n in zip(share.window, start, shape, strict=True)
     )
+    return Share(share.pair, window)
 
 
 def _strip(window: Window) -> tuple[Window, Window]:
@@ -335,21 +361,22 @@ def _common(pairs: Pairs, pair: int) -> Window:
 
 
 def _moved(pixels: Tensor, fraction: Sequence[float]) -> Tensor:
-    """Pixels ``(C, *spatial)`` at places a fraction further on, by Lanczos' kernel of six."""
+    """Pixels ``(C, *spatial)`` at places a fraction further on, by Lanczos' kernel."""
     for axis, f in enumerate(fraction, start=1):
         if f:
-            at = torch.arange(-2, 4, dtype=torch.float64)
-            kernel = torch.sinc(at - f) * torch.sinc((at - f) / 3)
+            away = torch.arange(-REACH, REACH + 1, dtype=torch.float64) - f
+            kernel = torch.sinc(away) * torch.sinc(away / REACH) * (away.abs() < REACH)
             weights = (kernel / kernel.sum()).tolist()
-            taps = [w * pixels.roll(-k, axis) for k, w in enumerate(weights, start=-2)]
+            taps = [w * pixels.roll(-k, axis) for k, w in enumerate(weights, start=-REACH)]
             pixels = torch.stack(taps).sum(0)
     return pixels
 
 
-def _without_edges(weights: Tensor, fraction: Sequence[float], reach: int = 3) -> None:
+def _without_edges(weights: Tensor, fraction: Sequence[float]) -> None:
     """No weight where `_moved` had to take pixels from the other end."""
     for axis, f in enumerate(fraction, start=1):
         if f:
+            reach = min(REACH, weights.shape[axis])
             weights.narrow(axis, 0, reach).zero_()
             weights.narrow(axis, weights.shape[axis] - reach, reach).zero_()
 
@@ -359,12 +386,14 @@ def _inside(window: Window, pixels: Tensor) -> Tensor | None:
     sides = [s.stop - s.start for s in window]
     if list(pixels.shape[1:]) == sides:
         return None
-    weights = torch.zeros_like(pixels[:1])
+    weights = torch.zeros_like(pixels[:1], dtype=torch.uint8)
     weights[(slice(None), *(slice(0, n) for n in sides))] = 1
     return weights
 
 
 def _n_bytes(pairs: Pairs) -> int:
-    """Of all views, in float32."""
+    """Of all views, in float32, and of what is left out of each pair."""
     used = {i for pair in pairs.pairs for i in pair}
-    return sum(4 * len(pairs.views[i].channels) * math.prod(pairs.shape(i)) for i in used)
+    n_views = sum(4 * len(pairs.views[i].channels) * math.prod(pairs.shape(i)) for i in used)
+    n_left_out = sum(math.prod(pairs.shape(a)) for a, _ in pairs.pairs)
+    return n_views + pairs.leaves_out_motion * n_left_out

@@ -6,7 +6,6 @@ noise of one picture from another cannot know it, and learns what both have in c
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -104,6 +103,8 @@ class Pairs:
                     f"{one.in_words()} and {other.in_words()} differ in shape: {self.shape(a)} and "
                     f"{self.shape(b)}. The two of a pair need the same."
                 )
+        if len({a == b for a, b in self.pairs}) > 1:
+            raise InputError("Pairs and pictures that are alone cannot be trained on together.")
         counts = {len(view.channels) for view in self.views}
         if len(counts) > 1:
             raise InputError(f"Some pictures have {min(counts)} channels, others {max(counts)}.")
@@ -195,14 +196,12 @@ def frame_pairs(
         )
     views = tuple(_views(image, channels, dimensions))
     number = {view.frame: i for i, view in enumerate(views)}
-    steps = list(_steps(image.length(axis), how))
+    n = image.length(axis)
     pairs = []
     for frame in number:
-        at = dict(frame)
-        for first, second in steps:
-            if at[axis] == first:
-                other = tuple((a, second if a == axis else i) for a, i in frame)
-                pairs.append((number[frame], number[other]))
+        for partner in _partners(dict(frame)[axis], n, how):
+            other = tuple((a, partner if a == axis else i) for a, i in frame)
+            pairs.append((number[frame], number[other]))
     return Pairs(views, tuple(pairs), dimensions)
 
 
@@ -291,13 +290,13 @@ def single_pairs(
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:
-    """The pairs of all parts together."""
+    """The pairs of all parts together; all else is that of the first part."""
     views: list[View] = []
     pairs: list[tuple[int, int]] = []
     for part in parts:
         pairs += [(a + len(views), b + len(views)) for a, b in part.pairs]
         views += part.views
-    return Pairs(tuple(views), tuple(pairs), parts[0].dimensions)
+    return replace(parts[0], views=tuple(views), pairs=tuple(pairs))
 
 
 def _views(image: Image, channels: Sequence[int] | None, dimensions: int) -> Iterator[View]:
@@ -307,10 +306,9 @@ def _views(image: Image, channels: Sequence[int] | None, dimensions: int) -> Ite
         yield View(image, frame, chosen)
 
 
-def _steps(n: int, how: Way) -> Iterator[tuple[int, int]]:
-    """Which of `n` frames go together."""
+def _partners(frame: int, n: int, how: Way) -> range:
+    """Which of `n` frames, further on, go together with one."""
     if how == "even-odd":
-        yield from ((i, i + 1) for i in range(0, n - 1, 2))
-        return
+        return range(frame + 1, min(n, frame + 2 - frame % 2))
     reach = {"consecutive": 1, "near": REACH, "all": n}[how]
-    yield from ((a, b) for a, b in itertools.combinations(range(n), 2) if b - a <= reach)
+    return range(frame + 1, min(n, frame + 1 + reach))

@@ -109,7 +109,7 @@ def set_up(
                 f"{image.name} has {image.n_channels} channels, {images[0].name} has "
                 f"{images[0].n_channels}: train on images with the same channels."
             )
-    normalization, statistics = _normalization(images, chosen, start)
+    normalization, statistics = _normalization(images, chosen, start, denoiser is not None)
     return Setup(
         images=images,
         paints=paints,
@@ -216,14 +216,17 @@ def painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...],
 
 
 def _normalization(
-    images: Sequence[Image], channels: tuple[int, ...], start: Model | None
+    images: Sequence[Image],
+    channels: tuple[int, ...],
+    start: Model | None,
+    is_absolute: bool,
 ) -> tuple[Normalization, list[Statistics]]:
     """Measure the images; from them comes what a new model takes for flat.
 
     That is a hundredth of the lowest contrast among them, or what is like noise alone; unless the
     images themselves are hardly better.
     """
-    normalization = Normalization(dtype=str(images[0].dtype))
+    normalization = Normalization(dtype=str(images[0].dtype), is_absolute=is_absolute)
     if start is not None and isinstance(start.normalization, Normalization):
         normalization = start.normalization
     # What somebody painted on is not judged by its noise.

@@ -87,7 +87,7 @@ def train_denoiser(
         A denoiser to fine-tune. If that does not lower the loss on held-out pairs, it is given
         back as it is, unless `keep_worse`.
     resume
-        A `TrainingJob.checkpoint` to go on from, exactly.
+        A `TrainingJob.checkpoint` to go on from: exactly, where the pairs are held in memory.
     steps, seconds
         When to end; without either, when `Job.stop` is called.
     device
@@ -170,7 +170,11 @@ def _check_independent(pairs: Pairs) -> None:
         shape = pairs.shape(a)
         middle = tuple(slice(max(0, n // 2 - 64), n // 2 + 64) for n in shape)
         one, other = pairs.views[a], pairs.views[b]
-        if np.array_equal(one.read(middle), other.read(middle)):
+        seen, beside = one.read(middle), other.read(middle)
+        if seen.min() == seen.max():  # nothing is there: look at all
+            whole = tuple(slice(0, n) for n in shape)
+            seen, beside = one.read(whole), other.read(whole)
+        if np.array_equal(seen, beside):
             raise InputError(
                 f"{one.in_words()} and {other.in_words()} are the same, pixel for pixel: their "
                 "noise is not independent, so a network would learn to keep it. Choose other "
@@ -192,6 +196,12 @@ def _normalization(pairs: Pairs) -> FixedNormalization:
         raise InputError(
             f"{pairs.views[0].image.name} has the same value everywhere (channel {flat}): there is "
             "no noise to learn. Check that this is the right image, channel or slice."
+        )
+    if (deviations < 1e-5 * np.abs(means)).any():
+        raise InputError(
+            f"The pixels of {pairs.views[0].image.name} differ by {deviations.min():.2g} only, "
+            f"around {means[int(np.argmin(deviations))]:.6g}: too little for the precision of the "
+            "arithmetic. Subtract a constant first."
         )
     return FixedNormalization(tuple(means.tolist()), tuple(deviations.tolist()))
 
@@ -230,8 +240,13 @@ def _run(
         return start
     network = drive.network(setup.recipe, n_channels, coder)
     state.average.load_state_dict(state.result())
-    parameters = _mean_kept(data, state, dtype) if kind == "l2" else {}
-    images = [origin(image, setup.channels) for image in setup.pairs.images[:SAMPLED]]
+    parameters: Parameters = {}
+    try:
+        parameters = _mean_kept(data, state, dtype) if kind == "l2" else {}
+    except Exception as error:  # the trained network must not be lost
+        job.problem = job.problem or f"Whether the mean is kept could not be measured: {error}"
+    views = {id(view.image): view for view in setup.pairs.views}
+    images = [origin(view.image, view.channels) for view in list(views.values())[:SAMPLED]]
     pairs = {"views": len(setup.pairs.views), "pairs": len(setup.pairs.pairs)}
     return Model(
         network=network,
