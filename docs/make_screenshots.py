@@ -1,5 +1,5 @@
 """Make the pictures of the documentation. Needs a display, for example `xvfb-run -s "-screen 0
-1600x1000x24" python docs/make_screenshots.py`; takes about two minutes.
+1600x1000x24" python docs/make_screenshots.py`; takes about three minutes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ def main() -> None:
         IMAGES.mkdir(exist_ok=True)
         demo(Path(folder) / "demo")
         train_and_segment()
+        denoise()
 
 
 def demo(out: Path) -> None:
@@ -46,6 +47,26 @@ def train_and_segment() -> None:
     segment_dock.segment()
     until_idle(segment_dock)
     save(viewer, "segmented")
+    viewer.close()
+    wait(0.5)
+
+
+def denoise() -> None:
+    """A check with what it found, and the preview while the denoiser is trained; the result."""
+    viewer, dock = open_viewer("Denoise")
+    viewer.open_sample("napari-scribe", "noisy_movie")
+    wait(0.5)
+    dock.check()
+    until_idle(dock)
+    dock.form.more.minutes.value = 1
+    dock.train()
+    wait(30)
+    save(viewer, "denoising")
+    until_idle(dock)
+    dock.form.removed.value = True
+    dock.apply()
+    until_idle(dock)
+    save(viewer, "denoised")
     viewer.close()
     wait(0.5)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import zarr
 
 from napari_scribe.inference.run import SegmentJob, SegmentStep
-from napari_scribe.plugin import growing, lazy
+from napari_scribe.plugin import growing, lazy, segment_run
 from napari_scribe.plugin.growing import Growing
 from napari_scribe.plugin.jobs import Runner
 from napari_scribe.plugin.layers import image_of
@@ -172,3 +173,28 @@ def test_a_name_that_the_user_gave_stays(
     qtbot.waitUntil(lambda: bool(ended), timeout=LONG)
     assert [layer.name for layer in viewer.layers] == ["movie", "mine"]
     assert viewer.layers["mine"].data[-1].any()
+
+
+def test_the_time_left_is_that_of_the_phase_at_hand(
+    viewer: Any, run: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 40 parts 20 are tiles, 10 are blocks between them, and 10 are numbered in the end."""
+
+    def body(_job: SegmentJob) -> Generator[SegmentStep, None, Any]:
+        for done in range(1, 41):
+            time.sleep(0.07)
+            yield SegmentStep(done, 40, 0, (), (256, 256), "tiles" if done <= 30 else "numbers")
+
+    monkeypatch.setattr(segment_run, "begin", lambda given, begun: SegmentJob(body))
+    monkeypatch.setattr(segment_run, "finish", lambda job, given, begun: None)
+    film = viewer.add_image(np.zeros((10, 512, 256), np.uint8), name="film")
+    texts: list[str] = []
+    run.stepped.connect(lambda step: texts.append(step.text))
+    run.start(SegmentInput(film, image_of(film, "TYX"), Path("none")))
+    qtbot.waitUntil(lambda: not run.is_mine, timeout=LONG)
+    tiles = [text for text in texts if text.startswith("tile")]
+    assert tiles[14].startswith("tile 10 of 20, ")
+    assert tiles[-1].startswith("tile 20 of 20, ")
+    assert tiles[-1].endswith(", 0 s left")
+    assert texts[30] == "Numbering the objects"  # how fast that goes, nobody knows yet
+    assert texts[-1] == "Numbering the objects, 0 s left"

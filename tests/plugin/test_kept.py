@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,15 @@ from napari_scribe.device import home
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.model import kept_models, load_model, model_folder, new_model_path
-from napari_scribe.plugin.kept import duration, in_words, kept, size_in_words
+from napari_scribe.plugin import kept as kept_module
+from napari_scribe.plugin.kept import (
+    dimensions_of,
+    duration,
+    in_words,
+    kept,
+    size_in_words,
+    task_of,
+)
 from napari_scribe.plugin.settings import recall, remember
 
 
@@ -86,6 +95,16 @@ def test_a_model_of_another_shape_is_refused(tmp_path: Path, part: str, value: A
         in_words(path)
 
 
+def test_tasks_are_told_apart(tmp_path: Path) -> None:
+    recipe = {"target": {"kind": "denoised"}, "network": {"dimensions": 2}}
+    path = describe(tmp_path / "quiet.zip", recipe=recipe)
+    assert task_of(path) == "denoised"
+    assert in_words(path).startswith("Denoiser, 2D, 1 channel. Trained on cells, 3 steps")
+    assert task_of(describe(tmp_path / "mine.zip")) == "objects"
+    assert task_of(describe(tmp_path / "new.zip", version=2)) == ""
+    assert task_of(describe(tmp_path / "other.zip", recipe={"target": 3, "network": {}})) == ""
+
+
 def test_a_newer_model_is_named_as_everywhere(tmp_path: Path) -> None:
     path = describe(tmp_path / "new.zip", version=2, recipe="of another kind")
     with pytest.raises(InputError, match="newer napari-scribe") as said:
@@ -123,3 +142,16 @@ def test_broken_settings_are_as_good_as_none(broken: str) -> None:
     assert recall("train") == {}
     remember("train", {"minutes": 1})
     assert recall("train") == {"minutes": 1}
+
+
+def test_a_model_is_opened_once_until_its_file_changes(model: Any, tmp_path: Path) -> None:
+    path = model.save(tmp_path / "model.zip")
+    kept_module._description.cache_clear()
+    for _ in range(5):
+        in_words(path)
+        dimensions_of(path)
+    assert kept_module._description.cache_info().misses == 1
+    path.write_bytes(b"no zip")
+    os.utime(path, (2e9, 2e9))
+    with pytest.raises(InputError, match="is not a model"):
+        in_words(path)

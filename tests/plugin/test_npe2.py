@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from napari_scribe.errors import InputError
+from napari_scribe.plugin.denoise_dock import DenoiseDock
 from napari_scribe.plugin.layers import note
 from napari_scribe.plugin.segment_dock import SegmentDock
 from napari_scribe.plugin.train_dock import TrainDock
 
 
-@pytest.mark.parametrize(("name", "kind"), [("Train", TrainDock), ("Segment", SegmentDock)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("Train", TrainDock), ("Segment", SegmentDock), ("Denoise", DenoiseDock)]
+)
 def test_docks(viewer: Any, name: str, kind: type) -> None:
     _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", name)
     assert isinstance(dock, kind)
@@ -38,6 +41,15 @@ def test_samples(viewer: Any, key: str, side: int) -> None:
     assert np.allclose(image.scale, 0.5)
     assert len(np.unique(paint.data)) == 12  # unknown, background, ten nuclei
     assert note(paint) == {"purpose": "annotations", "source": image.name}
+
+
+def test_the_noisy_movie(viewer: Any) -> None:
+    truth, noisy = viewer.open_sample("napari-scribe", "noisy_movie")
+    assert noisy.data.shape == truth.data.shape == (24, 256, 256)
+    assert (noisy.data.dtype, truth.data.dtype) == (np.uint16, np.float32)
+    assert [str(unit) for unit in noisy.units] == ["second", "micrometer", "micrometer"]
+    assert noisy.visible and not truth.visible
+    assert note(truth) == {"purpose": "truth", "source": "noisy movie"}
 
 
 def test_the_sample_is_ready_to_train(viewer: Any) -> None:

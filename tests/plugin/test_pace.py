@@ -69,3 +69,17 @@ def test_a_slow_step_is_measured_from_the_one_before() -> None:
         pace.add(i, 10)
         clock.now += 3 * WINDOW
     assert pace.in_words("tile") == "tile 2 of 10, 90 s a tile, 12:00 min left"
+
+
+def test_another_phase_has_a_speed_of_its_own() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for i in range(10):
+        pace.add(i, 20)
+        clock.now += 5
+    pace.turn()
+    pace.add(10, 20)
+    assert pace.left == ""
+    clock.now += 1
+    pace.add(15, 20)
+    assert pace.left == ", 1 s left"

@@ -145,6 +145,44 @@ def test_a_bad_image_is_no_question_of_the_place(
     assert "NaN" in dock.message.text
 
 
+def test_only_where_something_is_kept_after_an_error_it_is_said_so(
+    dock: Any,
+    idle: Callable[[], None],
+    painted: Any,
+    qtbot: Any,
+    tmp_path: Path,
+    sample: Sample,
+) -> None:
+    film = np.stack([sample.image] * 60).astype(np.float32)
+    dock.form.image.layer.value = painted.add_image(film, axis_labels=("t", "y", "x"), name="film")
+    dock.form.more.save_to.line.setText(str(tmp_path / "mine.zarr"))
+
+    def until_tiles() -> None:
+        dock.segment()
+        qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+        dock.pause_button.click()
+
+    def break_and_go_on() -> None:
+        film[-1] = np.nan
+        dock.pause_button.click()
+        idle()
+        film[-1] = sample.image
+        assert "NaN" in dock.message.text
+
+    until_tiles()
+    break_and_go_on()
+    assert "goes on" not in dock.message.text
+    assert not list(tmp_path.glob(".mine*"))
+    until_tiles()
+    dock.stop()
+    idle()
+    assert dock.message.text == "Stopped. Segment goes on from here."
+    until_tiles()
+    break_and_go_on()
+    assert "What was done is kept: Segment goes on from there." in dock.message.text
+    assert list(tmp_path.glob(".mine*"))
+
+
 def test_an_image_is_not_replaced_by_its_labels(
     dock: Any, idle: Callable[[], None], painted: Any, tmp_path: Path, sample: Sample
 ) -> None:

@@ -12,6 +12,8 @@ from napari_scribe.plugin import results
 from napari_scribe.plugin.layers import image_of, new_annotations, note
 from napari_scribe.plugin.results import (
     set_previews_visible,
+    show_image,
+    show_image_window,
     show_labels,
     show_probability,
     show_window,
@@ -199,3 +201,32 @@ def test_one_layer_makes_room_for_another(viewer: Any, image: Any) -> None:
     assert [layer.name for layer in viewer.layers] == ["cells", "cells labels", "points"]
     assert result.opacity == 0.1
     assert viewer.layers.selection.active is result
+
+
+def test_an_image_with_channels_lies_on_its_own_axes(viewer: Any) -> None:
+    source = viewer.add_image(
+        np.zeros((3, 40, 2, 50)),
+        axis_labels=("z", "y", "channel", "x"),
+        scale=(3, 1, 1, 2),
+        name="odd",
+    )
+    image = image_of(source, "ZYCX")
+    pixels = np.arange(2 * 3 * 40 * 50).reshape(2, 3, 40, 50)
+    layer = show_image(viewer, source, image, pixels, "denoised", region={"Z": slice(0, 3)})
+    assert np.array_equal(layer.data, pixels.transpose(1, 2, 0, 3))
+    assert np.allclose(layer.scale, source.scale)
+    window = (slice(8, 16), slice(10, 20))
+    part = show_image_window(
+        viewer, source, image, (("Z", 1),), window, np.ones((2, 8, 10)), "preview"
+    )
+    assert part.data.shape == (1, 8, 2, 10)
+    assert np.allclose(part.translate, (3, 8, 0, 20))
+
+
+def test_an_image_on_disk_stays_there(viewer: Any, image: Any) -> None:
+    on_disk = zarr.create_array({}, shape=(40, 50), dtype="f4")
+    on_disk[:] = np.ones((40, 50))
+    image.contrast_limits = (2, 7)
+    layer = show_image(viewer, image, image_of(image), [on_disk], "denoised")
+    assert layer.data is on_disk
+    assert np.allclose(layer.contrast_limits, (2, 7))

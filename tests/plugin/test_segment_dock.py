@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QPointF
 from qtpy.QtGui import QEnterEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.model import model_folder
@@ -75,6 +75,19 @@ def test_a_model_trained_beside_the_dock_appears(dock: Any, model: Any) -> None:
     os.utime(newer, (2e9, 2e9))
     middle = QPointF(20, 20)
     QApplication.sendEvent(dock, QEnterEvent(middle, middle, middle))
+    assert dock.form.model.value() == newer
+
+
+def test_a_model_appears_where_the_tab_is_chosen(dock: Any, model: Any, painted: Any) -> None:
+    painted.window._qt_window.show()
+    beside = painted.window.add_dock_widget(QLabel("beside"), name="beside", tabify=True)
+    beside.raise_()
+    QApplication.processEvents()
+    newer = model.save(model_folder() / "newer.zip")
+    os.utime(newer, (2e9, 2e9))
+    assert dock.form.model.value() != newer
+    dock.parent().raise_()
+    QApplication.processEvents()
     assert dock.form.model.value() == newer
 
 

@@ -246,6 +246,24 @@ def test_stop_before_the_first_step(dock: Any, watch: Watch) -> None:
     assert dock.train_button.isEnabled()
 
 
+def test_a_stopped_segmentation(dock: Any, watch: Watch, painted: Any, sample: Sample) -> None:
+    dock.train()
+    watch.until_step(2)
+    dock.stop()
+    watch.until_idle()
+    film = painted.add_image(np.stack([sample.image] * 60), name="film")
+    dock.form.image.layer.value = film
+    click(dock.segment_button)
+    dock.stop()
+    watch.until_idle()
+    assert dock.message.text == "Stopped before anything was done."
+    click(dock.segment_button)
+    watch.qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    dock.stop()
+    watch.until_idle()
+    assert "choose a .zarr in the Segment dock, under More settings, Save to." in dock.message.text
+
+
 def test_settings_are_remembered_and_reset(docks: Callable[[type], Any], qtbot: Any) -> None:
     dock = docks(TrainDock)
     dock.form.task.value = "classes"

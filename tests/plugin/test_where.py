@@ -1,17 +1,18 @@
-"""What is segmented: a slice, what is visible, all layers, a folder."""
+"""What is segmented: a slice, what is visible, all layers."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 
+from napari_scribe.plugin import segment_run
+from napari_scribe.plugin.segment_work import finish
 from napari_scribe.plugin.train_dock import TrainDock
-from napari_scribe.plugin.where import FOLDER, LAYERS, SLICE, VISIBLE
+from napari_scribe.plugin.where import LAYERS, SLICE, VISIBLE
 from napari_scribe.samples import Sample
 
 LONG = 60_000
@@ -154,68 +155,50 @@ def test_all_layers_stopped(
     assert "nuclei labels" not in painted.layers
 
 
-@pytest.fixture
-def folder(tmp_path: Path, sample: Sample) -> Path:
-    images = tmp_path / "plate"
-    images.mkdir()
-    for name in ("a", "b", "d"):
-        tifffile.imwrite(images / f"{name}.tif", sample.image)
-    (images / "c.tif").write_bytes(b"no image")
-    return images
-
-
-def test_a_folder(dock: Any, idle: Callable[[], None], folder: Path, sample: Sample) -> None:
-    for layer in list(dock.viewer.layers):  # it takes no layer
-        dock.viewer.layers.remove(layer)
-    dock.form.where.combo.value = FOLDER
-    dock.segment()
-    assert "Choose a folder of images" in dock.message.text
-    dock.form.where.images.line.setText(str(folder))
-    out = folder / "labels"
-    assert dock.form.where.out.value() == out
-    assert dock.segment_button.isEnabled()
-    dock.segment()
-    idle()
-    assert sorted(path.name for path in out.glob("*")) == ["a.tif", "b.tif", "d.tif"]
-    assert tifffile.imread(out / "d.tif").shape == sample.image.shape
-    assert "3 of 4 images segmented" in dock.message.text
-    assert "1 failed: c.tif (Could not read" in dock.message.text
-    (out / "b.tif").unlink()
-    dock.segment()
-    idle()
-    assert "1 of 4 images segmented" in dock.message.text
-    assert ", 2 done before. Results are in" in dock.message.text
-
-
-def test_a_folder_is_stopped_and_goes_on(
-    dock: Any, idle: Callable[[], None], folder: Path, qtbot: Any
+def test_all_layers_say_what_single_ones_would(
+    dock: Any, idle: Callable[[], None], painted: Any
 ) -> None:
-    (folder / "c.tif").unlink()
-    dock.form.where.combo.value = FOLDER
-    dock.form.where.images.line.setText(str(folder))
+    painted.add_image(np.full((64, 64), 7, np.uint8), name="blank")
+    dock.form.where.combo.value = LAYERS
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("image 1 of 3"), timeout=LONG)
+    idle()
+    assert "2 of 2 layers segmented" in dock.message.text
+    assert "Notes: blank (blank was taken for empty" in dock.message.text
+
+
+def test_a_pause_that_comes_too_late_is_meant_for_the_next_layer(
+    dock: Any,
+    idle: Callable[[], None],
+    film: Any,
+    painted: Any,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_the_end, go = threading.Event(), threading.Event()
+
+    def slow_finish(*args: Any) -> Any:
+        at_the_end.set()
+        go.wait(LONG)
+        return finish(*args)
+
+    monkeypatch.setattr(segment_run, "finish", slow_finish)
+    dock.form.where.combo.value = LAYERS
+    dock.segment()
+    qtbot.waitUntil(at_the_end.is_set, timeout=LONG)
     dock.pause_button.click()
-    dock.stop()
+    go.set()
+    qtbot.waitUntil(lambda: "nuclei labels" in painted.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: dock.runner.job is not None, timeout=LONG)
+    qtbot.wait(200)
+    assert dock.runner.is_paused
+    assert dock.pause_button.text() == "Continue"
+    assert dock.segmenting.pace.done == 0
+    dock.pause_button.click()
+    assert dock.pause_button.text() == "Pause"
+    assert dock.stop_button.isEnabled()
+    assert not dock.segment_button.isEnabled()
     idle()
-    assert dock.message.text.startswith("Stopped: ")
-    assert "Segment goes on from here" in dock.message.text
-    dock.segment()
+    assert painted.layers["film labels"].data[2].any()
+    dock.segment()  # and another run is not paused
+    assert not dock.runner.is_paused
     idle()
-    assert len(list((folder / "labels").glob("*.tif"))) == 3
-
-
-def test_results_do_not_go_among_the_images(dock: Any, folder: Path) -> None:
-    dock.form.where.combo.value = FOLDER
-    dock.form.where.images.line.setText(str(folder))
-    dock.form.where.out.line.setText(str(folder))
-    dock.segment()
-    assert "another folder for the results" in dock.message.text
-
-
-def test_two_images_of_one_name(dock: Any, folder: Path) -> None:
-    tifffile.imwrite(folder / "a.tiff", np.zeros((9, 9)))
-    dock.form.where.combo.value = FOLDER
-    dock.form.where.images.line.setText(str(folder))
-    dock.segment()
-    assert "More than one image in plate would become a.tif" in dock.message.text

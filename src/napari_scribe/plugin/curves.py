@@ -1,4 +1,4 @@
-"""The live plot of the loss and of the loss on held-out paint."""
+"""The live plot of the loss and of the loss on what was held out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ KEPT = 400
 LOSS, VALIDATION = "#8f9bb0", "#f0931a"
 CURVES: dict[str, dict[str, Any]] = {
     "training": {"color": LOSS, "lw": 1.2},
-    "held-out paint": {"color": VALIDATION, "lw": 1.6, "marker": "o", "ms": 3},
+    "held-out {}": {"color": VALIDATION, "lw": 1.6, "marker": "o", "ms": 3},
 }
 FIRST_STEPS = 50
 _SMOOTHING = 0.9
 
 
 class Curves(FigureCanvasQTAgg):
-    """Loss over steps: smoothed for training, as it is for held-out paint.
+    """Loss over steps: smoothed for training, as it is for what was held out.
 
     Axes, ticks and legend are drawn when the limits change, which grow by leaps; in between, the
     two curves alone are drawn over a copy of the rest.
@@ -33,9 +33,11 @@ class Curves(FigureCanvasQTAgg):
     ----------
     colors
         Of the theme, as `parts.theme_colors` gives them.
+    held_out
+        What was held out.
     """
 
-    def __init__(self, colors: dict[str, str]) -> None:
+    def __init__(self, colors: dict[str, str], held_out: str = "paint") -> None:
         self.figure = Figure()
         super().__init__(self.figure)
         self.setFixedHeight(140)
@@ -47,7 +49,7 @@ class Curves(FigureCanvasQTAgg):
         for side in ("top", "right"):
             self.axes.spines[side].set_visible(False)
         self._lines = tuple(
-            self.axes.plot([], [], animated=True, label=name, **look)[0]
+            self.axes.plot([], [], animated=True, label=name.format(held_out), **look)[0]
             for name, look in CURVES.items()
         )
         self._background: Any = None

@@ -57,8 +57,17 @@ class Dock(QWidget):
         column.addStretch(1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scrolled(content))
+        self._area = scrolled(content)
+        outer.addWidget(self._area)
         self._content = content
+        self._soon = QTimer(self, interval=0, singleShot=True)  # ends with the dock
+        self._soon.timeout.connect(self._bring_message)
+        self.message.shown.connect(self._soon.start)
+
+    def _bring_message(self) -> None:
+        """Scroll to the message, now that it has its height."""
+        if self.message.isVisible():
+            self._area.ensureWidgetVisible(self.message)
 
     def sizeHint(self) -> QSize:
         """As high as what is in it: a scrolling area alone would ask for next to nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout
 
 from .kept import duration
@@ -20,6 +20,8 @@ SHOW_EVERY = 0.25
 
 class Message(QFrame):
     """One message to the user, with buttons where it is a question; hidden while there is none."""
+
+    shown = Signal()
 
     def __init__(self, colors: dict[str, str]) -> None:
         super().__init__()
@@ -81,6 +83,7 @@ class Message(QFrame):
         self._color = color
         self.wear(self._colors)
         self.show()
+        self.shown.emit()
 
     def wear(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +12,7 @@ from magicgui.widgets import Widget, create_widget
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ..recipe import ObjectsTarget, Recipe
+from ..recipe import Recipe
 
 SECTIONS = {
     "network": "Network",
@@ -20,12 +21,21 @@ SECTIONS = {
     "augmentation": "Augmentation",
 }
 """Parts of a recipe that have a form, and what it is called."""
-ELSEWHERE = {"kind", "dimensions"}
+DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Training"}
+"""The same for a denoiser."""
+ELSEWHERE = {"kind", "dimensions", "loss"}
 """Fields that the docks ask for in another place."""
 
 
 class RecipeForm:
     """Fields for the parts of a recipe.
+
+    Parameters
+    ----------
+    task
+        Of which the defaults are.
+    sections
+        Parts of the recipe, and what they are called.
 
     Attributes
     ----------
@@ -33,15 +43,16 @@ class RecipeForm:
         Part of the recipe -> field -> its magicgui widget.
     """
 
-    def __init__(self) -> None:
-        self.default = Recipe()
-        self.parts = {name: part_widgets(getattr(self.default, name)) for name in SECTIONS}
+    def __init__(self, task: str = "objects", sections: Mapping[str, str] = SECTIONS) -> None:
+        self.sections = sections
+        self._first = self.default = Recipe(task=task)
+        self.parts = {name: part_widgets(getattr(self.default, name)) for name in sections}
 
     def set_dimensions(self, dimensions: int) -> None:
         """Take the defaults of 2D or 3D; what differs from them stays."""
         if dimensions != self.default.network.dimensions:
             changes = self.changes()
-            self.default = Recipe().changed({"network.dimensions": dimensions})
+            self.default = self._first.changed({"network.dimensions": dimensions})
             self.set_changes(changes)
 
     def value(self, task: str) -> Recipe:
@@ -53,14 +64,15 @@ class RecipeForm:
             If values do not go together.
         """
         changes = {"network.dimensions": self.default.network.dimensions, **self.changes()}
-        fits = {k: v for k, v in changes.items() if task == "objects" or "target." not in k}
+        is_own = task == self._first.task
+        fits = {k: v for k, v in changes.items() if is_own or "target." not in k}
         return Recipe(task=task).changed(fits)
 
     def set_value(self, recipe: Recipe) -> None:
         """Fill in the values of a recipe."""
         for name, widgets in self.parts.items():
             part = getattr(recipe, name)
-            if name == "target" and not isinstance(part, ObjectsTarget):
+            if type(part) is not type(getattr(self.default, name)):
                 continue
             for field, widget in widgets.items():
                 _fill(widget, getattr(part, field))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -38,12 +39,22 @@ class Growing(QObject):
         The layer is called "NAME purpose".
     runner
         Of its job.
+    show
+        `show_labels`, or its like for other results.
     """
 
-    def __init__(self, viewer: Any, source: Any, image: Any, purpose: str, runner: Runner) -> None:
+    def __init__(
+        self,
+        viewer: Any,
+        source: Any,
+        image: Any,
+        purpose: str,
+        runner: Runner,
+        show: Callable[..., Any] = show_labels,
+    ) -> None:
         super().__init__()
         self.viewer, self._source, self._image, self._purpose = viewer, source, image, purpose
-        self._runner = runner
+        self._runner, self._show_result = runner, show
         self._layer: Any = None
         self._look: dict[str, Any] = {}
         self._overview: Overview | None = None
@@ -101,7 +112,7 @@ class Growing(QObject):
             self._draw()
 
     def _show(self, job: Any) -> None:
-        self._layer = show_labels(
+        self._layer = self._show_result(
             self.viewer,
             self._source,
             self._image,

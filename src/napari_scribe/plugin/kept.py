@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..image import Image
 
 VERSION = 1
 """The newest version of a model file that is read; `model.VERSION` would load torch."""
+ANSWERS = {"objects": "Objects", "classes": "Classes", "denoised": "Denoiser"}
 _DAMAGE = (
     *(OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
@@ -51,8 +53,7 @@ def read_description(path: Path) -> dict[str, Any]:
         If it is not a model, or one of a newer version.
     """
     with _refusing(path):
-        with zipfile.ZipFile(path) as archive:
-            values: dict[str, Any] = json.loads(archive.read("model.json"))
+        values: dict[str, Any] = json.loads(_description(path, path.stat().st_mtime_ns))
         is_newer = values["version"] > VERSION
         if not is_newer and not isinstance(values["recipe"]["network"], dict):
             raise TypeError("network")
@@ -62,6 +63,13 @@ def read_description(path: Path) -> dict[str, Any]:
             f"{values['version']}, this one reads up to {VERSION}). Upgrade to open it."
         )
     return values
+
+
+@lru_cache(512)
+def _description(path: Path, _changed: int) -> bytes:
+    """Of a file as it was when it was changed last: forms ask for it at each keystroke."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("model.json")
 
 
 def channels_of(path: Path) -> tuple[int, int]:
@@ -77,6 +85,17 @@ def channels_of(path: Path) -> tuple[int, int]:
         return len(values["channels"]), int(values["image_channels"])
 
 
+def channels_to_tick(path: Path, n_image: int) -> str:
+    """What to say where a model needs other channels than images of so many have; else nothing."""
+    try:
+        needed, trained = channels_of(path)
+    except InputError:
+        return ""
+    if n_image in (needed, trained) or n_image < needed:
+        return ""
+    return f"The model needs {needed} of these {n_image} channels: tick which."
+
+
 def dimensions_of(path: Path) -> int:
     """Whether a model takes slices, 2, or volumes, 3.
 
@@ -88,6 +107,14 @@ def dimensions_of(path: Path) -> int:
     values = read_description(path)
     with _refusing(path):
         return int(values["recipe"]["network"]["dimensions"])
+
+
+def task_of(path: Path) -> str:
+    """What a model answers: ``objects``, ``classes`` or ``denoised``; empty where nobody knows."""
+    try:
+        return str(read_description(path)["recipe"]["target"]["kind"])
+    except (InputError, *_DAMAGE):
+        return ""
 
 
 def in_words(path: Path) -> str:
@@ -103,7 +130,7 @@ def in_words(path: Path) -> str:
     with _refusing(path):
         recipe, provenance = values["recipe"], values["provenance"]
         kind = recipe["target"]["kind"]
-        answer = {"objects": "Objects", "classes": "Classes"}.get(kind, "Labels")
+        answer = ANSWERS.get(kind, "Labels")
         trained = f"{_names(provenance.get('images') or [])}, {provenance.get('steps', '?')} steps"
         if seconds := provenance.get("seconds"):
             trained += f" in {duration(seconds)}"

@@ -155,10 +155,10 @@ def _label_dims(layer: ImageLayer, axes: str) -> tuple[str, int | None]:
     return shown.replace("C", ""), (place if place > 0 else None)
 
 
-def placement(layer: ImageLayer, axes: str) -> dict[str, Any]:
-    """Scale, translate and the like for labels that lie on an image."""
+def placement(layer: ImageLayer, axes: str, *, has_channels: bool = False) -> dict[str, Any]:
+    """Scale, translate and the like for labels, or an image with channels, that lie on an image."""
     kept, place = _label_dims(layer, axes)
-    n = len(kept) + (place is not None)
+    n = layer.ndim if has_channels else len(kept) + (place is not None)
     affine = np.eye(n + 1)
     affine[:n, :n] = layer.affine.affine_matrix[-n - 1 : -1, -n - 1 : -1]
     affine[:n, n] = layer.affine.affine_matrix[-n - 1 : -1, -1]
@@ -196,6 +196,14 @@ def labels_for_display(labels: Any, layer: ImageLayer, axes: str) -> Any:
     shape = (*labels.shape[:place], n_channels, *labels.shape[place:])
     strides = (*labels.strides[:place], 0, *labels.strides[place:])
     return np.lib.stride_tricks.as_strided(labels, shape, strides, writeable=True)
+
+
+def image_for_display(pixels: Any, axes: str, layer: ImageLayer, layer_axes: str) -> Any:
+    """Pixels along `axes` as an array that napari shows on the axes of an image; no copy."""
+    if "C" not in axes:
+        return labels_for_display(pixels, layer, layer_axes)
+    order = [axes.index(a) for a in displayed_axes(layer, layer_axes)]
+    return pixels.transpose(order) if isinstance(pixels, np.ndarray) else Lazy(pixels, order=order)
 
 
 def paint_of(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> npt.NDArray[Any]:

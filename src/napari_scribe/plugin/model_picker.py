@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from ..errors import InputError
-from .kept import in_words, kept
+from .kept import in_words, kept, task_of
 from .parts import button, hint, row
+
+FINDING = frozenset({"objects", "classes"})
+"""Tasks of models that find something."""
+DENOISING = frozenset({"denoised"})
 
 
 def _told_apart(files: list[Path]) -> list[str]:
@@ -29,13 +34,15 @@ class ModelPicker(QWidget):
     ----------
     none
         What the choice of no model is called; empty where a model is needed.
+    tasks
+        Models for others are not offered. (One that cannot be read is: it says why.)
     """
 
     changed = Signal()
 
-    def __init__(self, none: str = "") -> None:
+    def __init__(self, none: str = "", tasks: Collection[str] = FINDING) -> None:
         super().__init__()
-        self._none = none
+        self._none, self._tasks = none, {*tasks, ""}
         self._files: list[Path] = []
         self._is_chosen = False
         self.combo = ComboBox(choices=self._choices, nullable=False)
@@ -83,12 +90,22 @@ class ModelPicker(QWidget):
                 self.combo.value = before
         self._describe()
 
+    def showEvent(self, event: Any) -> None:
+        """Look for new models whenever it comes up."""
+        self.refresh()
+        super().showEvent(event)
+
+    def enterEvent(self, event: Any) -> None:
+        """The same where it is always up, beside the dock that trains them."""
+        self.refresh()
+        super().enterEvent(event)
+
     def _on_chosen(self, _index: int) -> None:
         self._is_chosen = True
 
     def _choices(self, _widget: Any = None) -> list[tuple[str, Any]]:
         first = [(self._none, self._none)] if self._none else []
-        listed = kept()
+        listed = [path for path in kept() if task_of(path) in self._tasks]
         others = [path for path in self._files if path not in listed]
         files = [*others, *listed]
         return [*first, *zip(_told_apart(files), files, strict=True)]

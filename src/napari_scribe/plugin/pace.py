@@ -72,6 +72,15 @@ class Pace:
         (then, before), (now, done) = self._seen[0], self._seen[-1]
         return (done - before) / (now - then) if done > before and now - then >= SETTLED else None
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the clock stands."""
+        return self._paused_at is not None
+
+    def turn(self) -> None:
+        """Begin something of another speed: that of before tells nothing about it."""
+        self._seen.clear()
+
     def pause(self) -> None:
         """Stop the clock."""
         if self._paused_at is None:

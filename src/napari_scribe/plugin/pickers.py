@@ -25,7 +25,9 @@ from .parts import hint, row
 if TYPE_CHECKING:
     from napari import Viewer
 
-NO_IMAGE = "Open an image first, or try File > Open Sample > Scribe > Nuclei."
+NO_IMAGE = "Open an image first, or try File > Open Sample > Scribe > {}."
+DENOISED = "denoised"
+"""Purpose of layers that hold a denoised image."""
 PER_ROW = 4
 
 
@@ -67,10 +69,12 @@ class LayerPicker(ComboBox):
 
 
 def is_image(layer: Any) -> bool:
-    """Whether a layer is an image that the user has, not one that the plugin made."""
+    """Whether a layer is an image that the user has, or a denoised one of the plugin's."""
     from napari.layers import Image as ImageLayer
 
-    return isinstance(layer, ImageLayer) and not note(layer)
+    purpose = str(note(layer).get("purpose", DENOISED))
+    is_whole = purpose.startswith(DENOISED) and not purpose.endswith("so far")
+    return isinstance(layer, ImageLayer) and is_whole
 
 
 def is_paint(layer: Any) -> bool:
@@ -81,12 +85,19 @@ def is_paint(layer: Any) -> bool:
 
 
 class ImagePicker(QWidget):
-    """An image layer, what its axes mean, and which channels are used."""
+    """An image layer, what its axes mean, and which channels are used.
+
+    Parameters
+    ----------
+    sample
+        What to try where no image is open.
+    """
 
     changed = Signal()
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, sample: str = "Nuclei, 512 x 512") -> None:
         super().__init__()
+        self._sample = sample
         self.layer = LayerPicker(viewer, is_image, "The image to work on")
         self.axes = QLineEdit()
         self.axes.setMaximumWidth(70)
@@ -114,7 +125,7 @@ class ImagePicker(QWidget):
             If there is none, or its axes do not fit.
         """
         if self.layer.value is None:
-            raise InputError(NO_IMAGE)
+            raise InputError(NO_IMAGE.format(self._sample))
         return image_of(self.layer.value, self.axes.text())
 
     def reset_choices(self, _event: Any = None) -> None:
@@ -138,9 +149,13 @@ class ImagePicker(QWidget):
             self.channels.show_channels([])
         else:
             self.info.setText(size_in_words(image))
-            names = image.channel_names or [str(i) for i in range(image.n_channels)]
-            self.channels.show_channels(names if image.n_channels > 1 else [])
+            self.channels.show_channels(names_of_channels(image))
         self.changed.emit()
+
+
+def names_of_channels(image: Image) -> list[str]:
+    """Their names, or their numbers where they have none."""
+    return list(image.channel_names or map(str, range(image.n_channels)))
 
 
 class ChannelPicker(QWidget):
@@ -154,8 +169,12 @@ class ChannelPicker(QWidget):
         self.boxes: list[QCheckBox] = []
         self.hide()
 
-    def show_channels(self, names: list[str] | tuple[str, ...]) -> None:
-        """Offer these channels, ticked; where they are the same as before, the ticks stay."""
+    def show_channels(self, names: list[str]) -> None:
+        """Offer these channels, ticked; where they are the same as before, the ticks stay.
+
+        One alone is no choice.
+        """
+        names = names if len(names) > 1 else []
         if list(names) == self._names:
             return
         self._names = list(names)

@@ -16,6 +16,27 @@ JobAt = Callable[[Path | None], Any]
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
 
 
+def at_place(out: Path | None, name: str, is_small: bool, source: str | None, job_at: JobAt) -> Any:
+    """A job that writes where the user said; else keeps small results in memory, others on disk.
+
+    Parameters
+    ----------
+    out
+        Where the user said, or None.
+    name
+        Under which a large result is kept.
+    source
+        The file of the image, which no result may replace.
+    """
+    if out is None:
+        return job_at(None) if is_small else at_free_place(name, job_at)
+    if source:
+        from ..inference.begin import check_apart
+
+        check_apart(out, Path(source))
+    return at_chosen_place(out, job_at)
+
+
 def at_chosen_place(path: Path, job_at: JobAt) -> Any:
     """A job that writes where the user said. What lies there already is not replaced unasked."""
     try:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..image import Frame, Image
-from .layers import displayed_axes, labels_for_display, note, placement
+from ..image import AXES, Frame, Image
+from .layers import (
+    displayed_axes,
+    image_for_display,
+    labels_for_display,
+    note,
+    placement,
+)
 from .own import put
 
 if TYPE_CHECKING:
@@ -51,15 +57,52 @@ def show_labels(
     **look
         As napari's labels layers take it.
     """
-    data: Any
-    if isinstance(labels, list):
-        data = [labels_for_display(level, source, image.axes) for level in labels]
-    else:
-        data = labels_for_display(labels, source, image.axes)
-        if isinstance(data, np.ndarray) and max(data.shape[-2:]) > LARGE:
-            data = pyramid(data)
+    data = _displayed(labels, lambda level: labels_for_display(level, source, image.axes))
     place = _place(source, image, region)
     return put(viewer, source, data, purpose, {**place, **look}, instead_of=instead_of)
+
+
+def show_image(
+    viewer: Viewer,
+    source: ImageLayer,
+    image: Image,
+    pixels: Any,
+    purpose: str,
+    *,
+    region: Mapping[str, slice] | None = None,
+    instead_of: Any = None,
+    **look: Any,
+) -> ImageLayer:
+    """Show an image made of another, with its contrast and colours, in a layer "NAME purpose".
+
+    Parameters
+    ----------
+    pixels
+        Along TCZYX as far as the image has them; without C where they are of a single channel.
+    region, instead_of, **look
+        As for `show_labels`.
+    """
+    axes = image.label_axes()
+    if _n_axes(pixels) > len(axes):
+        axes = "".join(a for a in AXES if a in axes + "C")
+    data = _displayed(pixels, lambda level: image_for_display(level, axes, source, image.axes))
+    place = _place(source, image, region, has_channels="C" in axes)
+    alike = {name: getattr(source, name) for name in ("contrast_limits", "colormap", "gamma")}
+    options = {**place, **alike, **look}
+    return put(viewer, source, data, purpose, options, kind="image", instead_of=instead_of)
+
+
+def _n_axes(array: Any) -> int:
+    return int((array[0] if isinstance(array, list) else array).ndim)
+
+
+def _displayed(array: Any, arranged: Callable[[Any], Any]) -> Any:
+    """An array, or levels of a pyramid, on the axes of a layer; a large one becomes a pyramid."""
+    if isinstance(array, list):
+        return [arranged(level) for level in array]
+    data = arranged(array)
+    is_large = isinstance(data, np.ndarray) and max(data.shape[-2:]) > LARGE
+    return pyramid(data) if is_large else data
 
 
 def show_window(
@@ -73,11 +116,39 @@ def show_window(
     **look: Any,
 ) -> LabelsLayer:
     """Show labels of a window ``(*window)`` of one frame, where it lies."""
-    letters = "ZYX"[-len(window) :]
-    region = {a: slice(i, i + 1) for a, i in frame} | dict(zip(letters, window, strict=True))
     n_front = len(image.label_axes()) - labels.ndim
     whole = labels.reshape((1,) * n_front + labels.shape)
+    region = _region(frame, window)
     return show_labels(viewer, source, image, whole, purpose, region=region, **look)
+
+
+def show_image_window(
+    viewer: Viewer,
+    source: ImageLayer,
+    image: Image,
+    frame: Frame,
+    window: tuple[slice, ...],
+    pixels: npt.NDArray[Any],
+    purpose: str,
+    **look: Any,
+) -> ImageLayer:
+    """Show pixels ``(C, *window)`` of one frame, where it lies."""
+    axes = image.label_axes()
+    letters = "C" + "ZYX"[-len(window) :]
+    if len(pixels) == 1:
+        pixels, letters = pixels[0], letters[1:]
+    else:
+        axes = "".join(a for a in AXES if a in axes + "C")
+    lengths = dict(zip(letters, pixels.shape, strict=True))
+    order = [letters.index(a) for a in axes if a in letters]
+    whole = pixels.transpose(order).reshape([lengths.get(a, 1) for a in axes])
+    region = _region(frame, window)
+    return show_image(viewer, source, image, whole, purpose, region=region, **look)
+
+
+def _region(frame: Frame, window: tuple[slice, ...]) -> dict[str, slice]:
+    letters = "ZYX"[-len(window) :]
+    return {a: slice(i, i + 1) for a, i in frame} | dict(zip(letters, window, strict=True))
 
 
 def show_probability(
@@ -105,9 +176,15 @@ def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> N
             layer.visible = visible
 
 
-def _place(source: ImageLayer, image: Image, region: Mapping[str, slice] | None) -> dict[str, Any]:
-    """Where labels of a region lie; before the layer's affine, as napari wants it."""
-    place = placement(source, image.axes)
+def _place(
+    source: ImageLayer,
+    image: Image,
+    region: Mapping[str, slice] | None,
+    *,
+    has_channels: bool = False,
+) -> dict[str, Any]:
+    """Where a result for a region lies; before the layer's affine, as napari wants it."""
+    place = placement(source, image.axes, has_channels=has_channels)
     if region:
         pixel = [region.get(a, slice(0)).start or 0 for a in displayed_axes(source, image.axes)]
         world = np.asarray(source.data_to_world(pixel))

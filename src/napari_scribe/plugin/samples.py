@@ -9,6 +9,10 @@ from .layers import MARK
 LayerData = tuple[Any, dict[str, Any], str]
 PIXEL = 0.5
 """Micrometers."""
+SECONDS = 10.0
+"""From frame to frame."""
+DRIFT, BLEACHING = 2.0, 0.3
+"""Of the movie: pixels from frame to frame, and share of the light that is lost in all."""
 
 
 def nuclei_512() -> list[LayerData]:
@@ -45,3 +49,20 @@ def nuclei_layers(side: int) -> list[LayerData]:
         (sample.image, image, "image"),
         (sample.paint.astype(ANNOTATION_DTYPE), paint, "labels"),
     ]
+
+
+def movie() -> list[LayerData]:
+    """Fluorescent nuclei in little light, which drift and bleach; with the truth, hidden."""
+    from ..samples import noisy_movie
+
+    made = noisy_movie(drift=DRIFT, bleaching=BLEACHING)
+    place = {
+        "scale": (SECONDS, PIXEL, PIXEL),
+        "units": ("s", "um", "um"),
+        "axis_labels": ("t", "y", "x"),
+        "contrast_limits": (float(made.clean.min()), float(made.clean.max())),
+    }
+    name = "noisy movie"
+    mark = {MARK: {"purpose": "truth", "source": name}}
+    truth = {"name": f"{name} truth", **place, "visible": False, "metadata": mark}
+    return [(made.clean, truth, "image"), (made.noisy, {"name": name, **place}, "image")]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QDockWidget
 
 from ..errors import InputError
 from .dock import Dock
@@ -11,7 +16,7 @@ from .jobs import Ended, Question
 from .pace import Progressed
 from .parts import button, row, stack, step
 from .seam_run import SeamRun
-from .segment_folder import FolderRun
+from .segment_folder import FolderRun, Taken
 from .segment_form import SegmentForm
 from .segment_queue import SegmentQueue
 from .segment_run import SegmentRun
@@ -35,6 +40,7 @@ class SegmentDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
+        self._is_complaint = False
         self.segmenting = SegmentRun(self.viewer, self.runner)
         self.queue = SegmentQueue(self.segmenting)
         self.folder = FolderRun(self.runner)
@@ -44,7 +50,8 @@ class SegmentDock(Dock):
         self.pause_button = button(*PAUSE, self.pause_or_go_on)
         self.stop_button = button("Stop", "Stop, and keep what is done", self.stop)
         self._arrange()
-        self.form.changed.connect(self._show_state)
+        self.form.changed.connect(self._on_form)
+        self.queue.began.connect(self._show_state)
         for run in (self.queue, self.folder, self.seams):
             run.stepped.connect(self._on_step)
             run.ended.connect(self._on_ended)
@@ -58,7 +65,7 @@ class SegmentDock(Dock):
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
             step("2", "Model", self.form.model),
-            step("3", "Segment", stack(self.form.where, buttons)),
+            step("3", "Segment", stack(self.form.where, self.form.folder_channels, buttons)),
             self.progress,
             self.message,
             self.form.more,
@@ -73,6 +80,12 @@ class SegmentDock(Dock):
         self.form.model.refresh()
         super().showEvent(event)
 
+    def changeEvent(self, event: QEvent) -> None:
+        """The same where its tab is chosen: Qt shows nothing anew then."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and isinstance(self.parent(), QDockWidget):
+            self.parent().visibilityChanged.connect(self._on_tab)
+
     def enterEvent(self, event: Any) -> None:
         """The same where it is always up, beside the Train dock."""
         self.form.model.refresh()
@@ -80,29 +93,11 @@ class SegmentDock(Dock):
 
     def segment(self) -> None:
         """Segment what is chosen with the chosen model."""
-        self._show_begun("Preparing")
-        where = self.form.where.value()
-        try:
-            if where == FOLDER:
-                self.folder.start(self.form.folder())
-            elif where == LAYERS:
-                self.form.model_file()
-                self.queue.start_all(self.form.layers(), self.form.value_of)
-            else:
-                self.queue.start(self.form.value())
-            self.form.more.remember()
-        except InputError as error:
-            self._show_error(error)
-        self._show_state()
+        self._begin("Preparing", self._start)
 
     def test_for_seams(self) -> None:
         """Measure whether tiles can be told by the answers at their borders."""
-        self._show_begun("Looking for seams")
-        try:
-            self.seams.start(self.form.value())
-        except InputError as error:
-            self._show_error(error)
-        self._show_state()
+        self._begin("Looking for seams", lambda: self.seams.start(self.form.value()))
 
     def pause_or_go_on(self) -> None:
         """Let what runs wait, or go on."""
@@ -130,13 +125,40 @@ class SegmentDock(Dock):
             run.close()
         super().close_down()
 
-    def _show_begun(self, text: str) -> None:
+    def _start(self) -> None:
+        where = self.form.where.value()
+        if where == FOLDER:
+            self.folder.start(self.form.folder())
+        elif where == LAYERS:
+            self.form.model_file()
+            self.queue.start_all(self.form.layers(), self.form.value_of)
+        else:
+            self.queue.start(self.form.value())
+        self.form.more.remember()
+
+    def _on_tab(self, is_chosen: bool) -> None:
+        if is_chosen:
+            self.form.model.refresh()
+
+    def _on_form(self) -> None:
+        """What was wrong with the form may be mended by now."""
+        if self._is_complaint:
+            self._is_complaint = False
+            self.message.clear()
+        self._show_state()
+
+    def _begin(self, text: str, start: Callable[[], None]) -> None:
+        """Start; what keeps it from starting is said."""
+        self._is_complaint = False
         self.message.clear()
         self.progress.busy(text)
-
-    def _show_error(self, error: InputError) -> None:
-        self.progress.rest()
-        self.message.error(str(error))
+        try:
+            start()
+        except InputError as error:
+            self.progress.rest()
+            self.message.error(str(error))
+            self._is_complaint = True
+        self._show_state()
 
     def _on_step(self, step: Progressed) -> None:
         if self.runner.is_paused:
@@ -160,19 +182,15 @@ class SegmentDock(Dock):
         self._show_state()
 
     def _ask(self, question: Question) -> None:
-        given = self.segmenting.given
-        assert given is not None
-
-        def replace_it() -> None:
-            """Do what was asked about, whatever the form says by now."""
-            self._show_begun("Preparing")
-            try:
-                self.queue.start(replace(given, overwrite=True))
-            except InputError as error:
-                self._show_error(error)
-            self._show_state()
-
-        self.message.ask(question.text, {question.yes: replace_it, question.no: lambda: None})
+        """Offer to do what is asked about, whatever the form says by then."""
+        start: Callable[[], None]
+        if isinstance(question, Taken):
+            folder = replace(self.folder.given, overwrite=question.targets)
+            start = partial(self.folder.start, folder)
+        else:
+            start = partial(self.queue.start, replace(self.segmenting.given, overwrite=True))
+        yes = partial(self._begin, "Preparing", start)
+        self.message.ask(question.text, {question.yes: yes, question.no: lambda: None})
 
     def _show_state(self) -> None:
         """Which buttons make sense now."""

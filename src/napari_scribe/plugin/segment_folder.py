@@ -5,22 +5,44 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
-from ..io import list_images, stem
+from ..errors import InputError, TakenError
+from ..io import as_image, check_writable, list_images, stem
 from ..progress import Job
-from .jobs import Ended, JobRun
+from .jobs import Ended, JobRun, Question
 from .kept import duration
 from .pace import Progressed
-from .wording import explain, for_the_viewer
+from .wording import explain, for_the_viewer, listed
 
 log = logging.getLogger("napari_scribe")
 
-LISTED = 10
-"""So many of the images that failed are named; the terminal has all."""
+Pair = tuple[Path, Path]
+"""An image, and where its labels go."""
+
+
+class Taken(Question):
+    """Whether results of something else, that lie in the folder already, are replaced.
+
+    Parameters
+    ----------
+    targets
+        These results.
+    out, n_images
+        The folder, and of how many images it is to hold the results.
+    """
+
+    def __init__(self, targets: frozenset[Path], out: Path, n_images: int) -> None:
+        n = len(targets)
+        super().__init__(
+            f"{out} has other results already, of another model, image or setting, for {n} of "
+            f"{n_images} images. Replace {'it' if n == 1 else 'them'}?",
+            "Replace all" if n > 1 else "Replace it",
+            "Cancel",
+        )
+        self.targets = targets
 
 
 @dataclass(frozen=True)
@@ -33,17 +55,25 @@ class FolderInput:
         Folders. Results have the names of the images, and end in ``.tif``.
     model
         The file of a model.
+    channels, of_channels
+        Which channels the model is given of images with so many; its own choice of others, and of
+        all when None.
     tile, halo, device, with_probability
         As in `SegmentInput`.
+    overwrite
+        Results that may be replaced.
     """
 
     images: Path
     out: Path
     model: Path
+    channels: list[int] | None = None
+    of_channels: int = 0
     tile: int | None = None
     halo: str = "exact"
     device: str | None = None
     with_probability: bool = False
+    overwrite: frozenset[Path] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -78,6 +108,8 @@ class FolderDone:
         How many were segmented now, and how many by an earlier run.
     failed
         Names of the others, with what was wrong.
+    notes
+        Names, with a word about the image, or about memory that ran out.
     is_complete
         False where it was stopped early.
     seconds
@@ -88,7 +120,8 @@ class FolderDone:
     n_images: int
     n_done: int = 0
     n_before: int = 0
-    failed: tuple[tuple[str, str], ...] = field(default=())
+    failed: tuple[tuple[str, str], ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
     is_complete: bool = True
     seconds: float = 0.0
 
@@ -100,14 +133,16 @@ class FolderDone:
         if not self.is_complete:
             text = f"Stopped: {text} Segment goes on from here."
         if self.failed:
-            named = "; ".join(f"{name} ({reason})" for name, reason in self.failed[:LISTED])
-            more = f"; and {len(self.failed) - LISTED} more" if len(self.failed) > LISTED else ""
-            text += f" {len(self.failed)} failed: {named}{more}."
+            text += f" {len(self.failed)} failed: {listed(self.failed)}."
+        if self.notes:
+            text += f" Notes: {listed(self.notes)}."
         return text
 
 
 class FolderRun(JobRun):
     """Drives the segmentation of one folder at a time; `ended` comes with `FolderDone`."""
+
+    given: FolderInput | None = None
 
     def start(self, given: FolderInput) -> None:
         """Begin.
@@ -123,6 +158,7 @@ class FolderRun(JobRun):
             lambda: Job(lambda job: _each(job, given, pairs)),
             lambda job: job.result,
         )
+        self.given = given
 
     def _on_record(self, record: FolderStep) -> None:
         self.pace.add(record.done, record.total)
@@ -135,8 +171,7 @@ class FolderRun(JobRun):
         super()._on_ended(ended)
 
 
-def _pairs(given: FolderInput) -> list[tuple[Path, Path]]:
-    """Each image, and where its labels go."""
+def _pairs(given: FolderInput) -> list[Pair]:
     images = list_images(given.images)
     if given.out.resolve() == given.images.resolve():
         raise InputError("Choose another folder for the results than that of the images.")
@@ -149,48 +184,81 @@ def _pairs(given: FolderInput) -> list[tuple[Path, Path]]:
 
 
 def _each(
-    job: Job[FolderStep, FolderDone], given: FolderInput, pairs: list[tuple[Path, Path]]
+    job: Job[FolderStep, FolderDone], given: FolderInput, pairs: list[Pair]
 ) -> Generator[FolderStep, None, FolderDone]:
     """Segment one image after the other; one that fails keeps no other from its turn."""
     from ..model import load_model
 
     model = load_model(given.model)
+    before = _made_before(job, model, given, pairs)
+    check_writable(pairs[0][1])
     given.out.mkdir(parents=True, exist_ok=True)
-    done = FolderDone(given.out, len(pairs))
-    for i, (image, target) in enumerate(pairs):
-        n_steps = 0
+    done = FolderDone(given.out, len(pairs), n_before=len(before))
+    left = [(image, target) for image, target in pairs if target not in before]
+    for i, (image, target) in enumerate(left):
+        if job.stop_requested:
+            return replace(done, is_complete=False)
         try:
             one = _job(model, image, target, given)
             for step in one:
-                n_steps += 1
                 if job.stop_requested:
                     one.stop()
                 share = step.done / max(step.total, 1)
-                total = len(pairs) - done.n_before
-                yield FolderStep(i - done.n_before + share, total, i + 1, len(pairs))
+                yield FolderStep(i + share, len(left), len(before) + i + 1, len(pairs))
         except Exception as error:
             done = replace(done, failed=(*done.failed, (image.name, _reason(image, error))))
-        else:
-            if not one.is_complete:
-                return replace(done, is_complete=False)
-            which = "n_done" if n_steps else "n_before"
-            done = replace(done, **{which: getattr(done, which) + 1})
-        if job.stop_requested and i + 1 < len(pairs):
+            continue
+        if note := " ".join(word for word in (one.note, *one.ladder) if word):
+            done = replace(done, notes=(*done.notes, (image.name, note)))
+        if not one.is_complete:
             return replace(done, is_complete=False)
+        done = replace(done, n_done=done.n_done + 1)
     return done
 
 
-def _job(model: Any, image: Path, target: Path, given: FolderInput) -> Any:
+def _made_before(
+    job: Job[FolderStep, FolderDone], model: Any, given: FolderInput, pairs: list[Pair]
+) -> set[Path]:
+    """Results that the same call has made already.
+
+    Raises
+    ------
+    Taken
+        If others lie where results go, before anything is done.
+    """
+    before, taken = set(), set()
+    there = [path.name for path in given.out.glob("*")]
+    for image, target in pairs:
+        if job.stop_requested:
+            return before
+        if target in given.overwrite or not any(target.stem in name for name in there):
+            continue
+        try:
+            if not _job(model, image, target, given).goes_on:
+                before.add(target)
+        except TakenError:
+            taken.add(target)
+        except Exception:
+            log.debug("%s is told of when it is its turn", image, exc_info=True)
+    if taken:
+        raise Taken(frozenset(taken), given.out, len(pairs))
+    return before
+
+
+def _job(model: Any, path: Path, target: Path, given: FolderInput) -> Any:
     from ..inference.segment import segment
 
+    image = as_image(path)
     return segment(
         model,
         image,
         target,
+        channels=given.channels if image.n_channels == given.of_channels else None,
         tile=given.tile,
         halo=given.halo,
         device=given.device,
         save=("labels", "probability") if given.with_probability else ("labels",),
+        overwrite=target in given.overwrite,
     )
 
 

@@ -10,7 +10,8 @@ from qtpy.QtCore import QObject, Signal
 
 from ..errors import InputError
 from ..image import Image
-from .kept import channels_of, dimensions_of
+from .folder_channels import FolderChannels
+from .kept import channels_to_tick, dimensions_of
 from .layers import guess_layer_axes, image_of
 from .model_picker import ModelPicker
 from .parts import hint
@@ -51,6 +52,7 @@ class SegmentForm(QObject):
         self.needs = hint()
         self.model = ModelPicker()
         self.where = Where()
+        self.folder_channels = FolderChannels()
         self.more = SegmentSettings(test_for_seams)
         self.more.recall()
         for part in (self.image, self.model, self.where):
@@ -144,7 +146,8 @@ class SegmentForm(QObject):
         model, images, out = self.model_file(), self.where.images.value(), self.where.out.value()
         if images is None or out is None:
             raise InputError("Choose a folder of images, and one for the results.")
-        return FolderInput(images, out, model, **self.more.values())
+        channels, n = self.folder_channels.value()
+        return FolderInput(images, out, model, channels, n, **self.more.values())
 
     def _region(self, layer: Any, image: Image, model: Path) -> tuple[dict[str, slice] | None, str]:
         """Which part of an image, and what it is called."""
@@ -167,6 +170,7 @@ class SegmentForm(QObject):
         text = self._channels_needed(path) if has_both and where != FOLDER else ""
         self.needs.setText(text)
         self.image.channels.setVisible(bool(text))
+        self.folder_channels.follow(self.where.images.value() if where == FOLDER else None, path)
         self.changed.emit()
 
     def _has_slices(self, path: Path) -> bool:
@@ -179,10 +183,6 @@ class SegmentForm(QObject):
     def _channels_needed(self, path: Path) -> str:
         """What to say where the model needs other channels than the image has; else nothing."""
         try:
-            needed, trained = channels_of(path)
-            n_image = self.image.image().n_channels
+            return channels_to_tick(path, self.image.image().n_channels)
         except InputError:
             return ""
-        if n_image in (needed, trained) or n_image < needed:
-            return ""
-        return f"The model needs {needed} of these {n_image} channels: tick which."

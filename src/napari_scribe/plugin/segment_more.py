@@ -9,7 +9,7 @@ from magicgui.widgets import CheckBox, ComboBox
 
 from .parts import Fold, button, named
 from .settings import recall, remember
-from .train_form import DEVICES
+from .training_settings import DEVICES, WIDTH
 from .where import PathLine
 
 TILES = [("automatic", 0), *((str(n), n) for n in (64, 128, 256, 512, 1024, 2048, 4096))]
@@ -48,7 +48,10 @@ class SegmentSettings(Fold):
             "only shown; on disk if large",
         )
         self.probability = CheckBox(value=False, text="Show the probability too")
-        self.probability.tooltip = "One more image layer: how sure the network is of each pixel"
+        self.probability.tooltip = (
+            "How sure the network is of each pixel: one more image layer; of a folder, or where "
+            "labels are saved, one more file beside them"
+        )
         self.seams = button(
             "Test for seams",
             "Run the model twice over places of the image, with tiles that lie elsewhere, and see "
@@ -56,10 +59,10 @@ class SegmentSettings(Fold):
             test_for_seams,
         )
         for line in (
-            named("Tile (px)", self.tile.native),
-            named("Tile borders", self.borders.native),
-            named("Device", self.device.native),
-            named("Save to", self.save_to),
+            named("Tile (px)", self.tile.native, WIDTH),
+            named("Tile borders", self.borders.native, WIDTH),
+            named("Device", self.device.native, WIDTH),
+            named("Save to", self.save_to, WIDTH),
             self.probability.native,
             self.seams,
         ):

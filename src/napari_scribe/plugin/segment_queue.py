@@ -15,6 +15,7 @@ from .kept import duration
 from .pace import Progressed
 from .segment_run import SegmentRun
 from .segment_work import Segmented, SegmentInput
+from .wording import listed
 
 
 @dataclass
@@ -25,29 +26,41 @@ class AllDone:
     ----------
     n_layers
         How many there were.
-    found
-        What each gave that was segmented.
+    n_done
+        How many were segmented.
+    seconds
+        How long it took.
+    notes
+        Names, with a word about the image.
     failed
-        Names of the others, with what was wrong.
+        Names, with what was wrong.
     is_complete
         False where it was stopped early.
     """
 
     n_layers: int
-    found: list[Segmented] = field(default_factory=list)
+    n_done: int = 0
+    seconds: float = 0.0
+    notes: list[tuple[str, str]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     is_complete: bool = True
 
+    def add(self, name: str, one: Segmented) -> None:
+        """Take down what a layer gave; its pixels are not kept."""
+        self.n_done += one.is_complete
+        self.seconds += one.seconds
+        if one.note:
+            self.notes.append((name, one.note))
+
     def in_words(self) -> str:
         """A few lines for the user."""
-        whole = [one for one in self.found if one.is_complete]
-        seconds = sum(one.seconds for one in self.found)
-        text = f"{len(whole)} of {self.n_layers} layers segmented in {duration(seconds)}."
+        text = f"{self.n_done} of {self.n_layers} layers segmented in {duration(self.seconds)}."
         if not self.is_complete:
             text = f"Stopped: {text}"
         if self.failed:
-            named = "; ".join(f"{name} ({reason.rstrip('.')})" for name, reason in self.failed)
-            text += f" {len(self.failed)} failed: {named}."
+            text += f" {len(self.failed)} failed: {listed(self.failed)}."
+        if self.notes:
+            text += f" Notes: {listed(self.notes)}."
         return text
 
 
@@ -56,12 +69,15 @@ class SegmentQueue(QObject):
 
     Signals
     -------
+    began
+        The next of several layers: while the result before it was shown, nothing ran.
     stepped
         `Progressed`.
     ended
         `Ended`, once: with `Segmented` for one layer, `AllDone` for several.
     """
 
+    began = Signal()
     stepped = Signal(object)
     ended = Signal(object)
 
@@ -110,7 +126,7 @@ class SegmentQueue(QObject):
             self._left.clear()
             self._all.is_complete = False
 
-    def _start_next(self) -> None:
+    def _start_next(self, is_paused: bool = False) -> None:
         done = self._all
         assert done is not None and self._make is not None
         while self._left:
@@ -119,6 +135,9 @@ class SegmentQueue(QObject):
                 if layer not in self._run.viewer.layers:
                     raise InputError("it was removed")
                 self._run.start(self._make(layer))
+                if is_paused:
+                    self._run.pause()
+                self.began.emit()
                 return
             except InputError as error:
                 done.failed.append((layer.name, str(error)))
@@ -139,10 +158,11 @@ class SegmentQueue(QObject):
             self.ended.emit(ended)
             return
         if isinstance(ended.value, Segmented):
-            done.found.append(ended.value)
+            done.add(given.image.name, ended.value)
         if ended.error:
             done.failed.append((given.image.name, ended.error))
         elif ended.value is None or not ended.value.is_complete:
             done.is_complete = False
             self._left.clear()
-        self._start_next()
+        # A pause that came too late for one layer is meant for the next.
+        self._start_next(self._run.pace.is_paused)

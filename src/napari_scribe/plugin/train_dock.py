@@ -20,12 +20,15 @@ from .segment_work import Segmented, SegmentInput
 from .train_form import TrainForm
 from .train_run import TrainRun
 from .train_work import Trained, TrainInput
+from .training_run import tell_kept
 
 if TYPE_CHECKING:
     from napari.layers import Labels as LabelsLayer
     from napari.viewer import Viewer
 
     from ..training.train import TrainStep
+
+SAVE_TO = "in the Segment dock, under More settings, Save to"
 
 
 class TrainDock(Dock):
@@ -204,18 +207,7 @@ class TrainDock(Dock):
     def _keep(self, trained: Trained) -> None:
         self.trained = trained
         self.form.more.start.refresh()
-        if trained.is_parent:
-            self.message.info(
-                "Training on this paint did not improve the model it started from, so that one "
-                "is kept."
-            )
-        elif trained.path is None:
-            self.message.error(f"{trained.problem} The model is there until the dock is closed.")
-        elif trained.problem:
-            self.message.error(f"{trained.problem} The best model is kept as {trained.path.stem}.")
-        else:
-            self.message.info(f"Kept as {trained.path.stem}.")
-            self.message.setToolTip(str(trained.path))
+        tell_kept(self.message, trained, "this paint")
 
     def _ask_about_paint(self, question: Question, given: TrainInput) -> None:
         def yes() -> None:
@@ -247,7 +239,9 @@ class TrainDock(Dock):
         if ended.error:
             self.message.error(ended.error)
         elif isinstance(ended.value, Segmented):
-            self.message.info(ended.value.in_words())
+            self.message.info(ended.value.in_words(save_to=SAVE_TO))
+        else:
+            self.message.info("Stopped before anything was done.")
         self._show_state()
 
     def _show_state(self) -> None:

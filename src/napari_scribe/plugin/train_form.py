@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, RadioButtons
+from magicgui.widgets import CheckBox, RadioButtons
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..errors import InputError
-from .forms import SECTIONS, RecipeForm
+from .forms import RecipeForm
 from .kept import read_description
 from .layers import add_annotations, note, paint_of
-from .model_picker import ModelPicker
-from .parts import Fold, button, hint, named, row, stack, step
+from .model_picker import DENOISING, FINDING, ModelPicker
+from .parts import button, hint, named, row, stack, step
 from .pickers import ImagePicker, LayerPicker, is_paint
 from .settings import recall, remember
 from .train_work import TrainInput
+from .training_settings import WIDTH, TrainingSettings
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -28,8 +29,6 @@ HINTS = {
     "strokes of each will do.",
 }
 TASKS = [("Objects", "objects"), ("Classes", "classes")]
-DEVICES = [("chosen for me", ""), ("cpu", "cpu"), ("cuda", "cuda"), ("mps", "mps")]
-MINUTES = 2.0
 
 
 class TrainForm(QWidget):
@@ -101,6 +100,7 @@ class TrainForm(QWidget):
             device=str(self.more.device.value) or None,
             start=start,
             has_previews=bool(self.more.previews.value),
+            denoiser=self.more.denoiser.value(),
         )
 
     def reset_choices(self, event: Any = None) -> None:
@@ -163,84 +163,20 @@ class TrainForm(QWidget):
         self.more.set_values(values)
 
 
-class MoreSettings(Fold):
+class MoreSettings(TrainingSettings):
     """What has good defaults."""
 
     def __init__(self) -> None:
-        super().__init__("More settings")
-        self.minutes = FloatSpinBox(value=MINUTES, min=0, max=100_000, step=0.5)
-        self.minutes.tooltip = "Minutes of training; 0: until you press Stop"
-        self.minutes.native.setDecimals(1)
-        self.minutes.native.setSuffix(" min")
-        self.minutes.native.setSpecialValueText("until Stop")
-        self.minutes.native.setMinimumWidth(100)
-        self.start = ModelPicker(none="nothing")
-        self.start.combo.tooltip = "Nothing: a new network. A kept model: go on from what it knows"
-        self.device = ComboBox(choices=DEVICES, value="")
-        self.device.tooltip = "Where the arithmetic happens"
-        self.previews = CheckBox(value=True, text="Preview the visible field while it trains")
-        self.dimensions = ComboBox(
-            choices=[("a list of slices", 2), ("depth: a 3D network", 3)], value=2
+        super().__init__(RecipeForm(), FINDING)
+        self.denoiser = ModelPicker(none="no", tasks=DENOISING)
+        self.denoiser.combo.tooltip = (
+            "A denoiser that the image goes through first, here and wherever the model is used: it "
+            "becomes part of the model. Denoisers are trained in the Denoise dock"
         )
-        self.dimensions.tooltip = "Whether slices are looked at one by one or together"
-        self.recipe = RecipeForm()
-        self._has_z = False
-        self.dimensions.changed.connect(self._follow_dimensions)
-        self.folds = {name: Fold(title) for name, title in SECTIONS.items()}
-        self.reset = button("Reset", "All settings back to their defaults", lambda: None)
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        self._depth = named("Z is", self.dimensions.native)
-        for line in (
-            named("Start from", self.start),
-            self._depth,
-            named("Device", self.device.native),
-            self.previews.native,
-        ):
-            self.addWidget(line)
-        for name, fold in self.folds.items():
-            for widget in self.recipe.parts[name].values():
-                fold.addWidget(named(widget.label, widget.native, width=172))
-            self.addWidget(fold)
-        self.addWidget(row(1, self.reset))
+        self.previews = CheckBox(value=True, text="Preview the visible field while it trains")
+        self.fields["previews"] = (self.previews, True)
+        self.lay_out(named("Denoise first", self.denoiser, WIDTH), self.previews.native)
 
     def show_task(self, task: str) -> None:
         """Show what belongs to a task."""
         self.folds["target"].setVisible(task == "objects")
-
-    def show_depth(self, has_z: bool) -> None:
-        """Ask what Z is, where there is one."""
-        self._has_z = has_z
-        self._depth.setVisible(has_z)
-        self._follow_dimensions()
-
-    def _follow_dimensions(self, _value: Any = None) -> None:
-        """What was chosen for the Z of one image is no choice for one without."""
-        self.recipe.set_dimensions(int(self.dimensions.value) if self._has_z else 2)
-
-    def values(self) -> dict[str, Any]:
-        """All values but the model to start from, for `set_values`."""
-        return {
-            "minutes": self.minutes.value,
-            "device": self.device.value,
-            "previews": self.previews.value,
-            "dimensions": self.dimensions.value,
-            "recipe": self.recipe.changes(),
-        }
-
-    def set_values(self, values: dict[str, Any]) -> None:
-        """Fill in values; the default for what is missing or does not fit."""
-        fields: dict[str, tuple[Any, Any]] = {
-            "minutes": (self.minutes, MINUTES),
-            "device": (self.device, ""),
-            "previews": (self.previews, True),
-            "dimensions": (self.dimensions, 2),
-        }
-        for name, (widget, default) in fields.items():
-            try:
-                widget.value = values.get(name, default)
-            except (TypeError, ValueError):
-                widget.value = default
-        changes = values.get("recipe")
-        self.recipe.set_changes(changes if isinstance(changes, dict) else {})

@@ -43,6 +43,8 @@ class TrainInput:
         A training to go on with.
     is_asked
         Whether the questions about paint have been answered.
+    denoiser
+        The file of a model that the image goes through first.
     """
 
     image_layer: Any
@@ -57,6 +59,17 @@ class TrainInput:
     resume: Checkpoint | None = None
     is_asked: bool = False
     has_previews: bool = True
+    denoiser: Path | None = None
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """Those whose removal the user is told of."""
+        return self.image_layer, self.paint_layer
+
+    @property
+    def dimensions(self) -> int:
+        """Of the network."""
+        return self.recipe.network.dimensions
 
     def changed(self, **changes: Any) -> TrainInput:
         """The same with some fields changed."""
@@ -96,6 +109,7 @@ class Trained:
             channels=self.given.channels,
             start=self.given.start,
             is_asked=self.given.is_asked,
+            denoiser=self.given.denoiser,
             resume=self.checkpoint,
         )
 
@@ -118,6 +132,7 @@ def begin(given: TrainInput, field: Any) -> TrainJob:
         resume=given.resume,
         seconds=given.seconds,
         device=given.device,
+        denoiser=load_model(given.denoiser) if given.denoiser is not None else None,
     )
     if field is not None:
         job.request_preview(0, *field)

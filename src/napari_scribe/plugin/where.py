@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +69,25 @@ class PathLine(QWidget):
 
 
 class Where(QWidget):
-    """What is segmented; where it is a folder, which one, and where results go."""
+    """What is worked on; where it is a folder, which one, and where results go.
+
+    Parameters
+    ----------
+    choices
+        Some of `CHOICES`, and what they are called.
+    """
 
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(
+        self, choices: Mapping[str, str] = CHOICES, tooltip: str = "What is segmented"
+    ) -> None:
         super().__init__()
         self._has_slices = False
+        self._texts = choices
         self._proposed: Path | None = None
         self.combo = ComboBox(choices=self._choices, nullable=False)
-        self.combo.tooltip = "What is segmented"
+        self.combo.tooltip = tooltip
         self.images = PathLine("folder", "A folder of images", "Each image that lies in it")
         self.out = PathLine(
             "folder",
@@ -116,7 +126,8 @@ class Where(QWidget):
             self._show_folders()
 
     def _choices(self, _widget: Any = None) -> list[tuple[str, str]]:
-        return [(text, key) for key, text in CHOICES.items() if key != SLICE or self._has_slices]
+        offered = self._texts.items()
+        return [(text, key) for key, text in offered if key != SLICE or self._has_slices]
 
     def _show_folders(self, _value: Any = None) -> None:
         self._folders.setVisible(self.value() == FOLDER)

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+LISTED = 10
+"""So many names are listed; the terminal has all."""
+
+
+def listed(found: Sequence[tuple[str, str]]) -> str:
+    """The first few names, with what is said of each: "a.tif (too small); and 3 more"."""
+    named = "; ".join(f"{name} ({text.rstrip('.')})" for name, text in found[:LISTED])
+    return f"{named}; and {len(found) - LISTED} more" if len(found) > LISTED else named
 
 
 def explain(error: Exception) -> str:
@@ -29,6 +39,7 @@ def for_the_viewer(message: str) -> str:
 
 _IN_THE_VIEWER = (
     (r"In the viewer, New", "New"),
+    (r"train on single images \(--pairs single\)", "choose The image itself under Pairs"),
     (r"; [^;.]*\(--complete[^)]*\)", ""),
     (r"Name it with --axes \(for example (\w+)\)", r"Write \1 under Axes"),
     (r", say which of them to use \(--channels 0\)", ""),
