@@ -18,9 +18,7 @@ from .maps import map_path
 
 def noisy_part(image: Image, channels: Sequence[int]) -> Image:
     """Some channels of an image, lazily, with the axes of what `denoise` gives for them."""
-    import dask.array as da
-
-    pixels = image.data if isinstance(image.data, np.ndarray) else da.from_array(image.data)
+    pixels = _lazy(image.data)
     if "C" in image.axes:
         at = image.axes.index("C")
         pixels = pixels.take(list(channels) if len(channels) > 1 else channels[0], axis=at)
