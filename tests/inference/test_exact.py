@@ -28,6 +28,8 @@ from napari_scribe.recipe import UNet as Recipe
 from napari_scribe.targets import Head
 
 TOLERANCE = 1e-5
+FOLDING = 1e-4
+"""What folding batch normalization may change: random weights enlarge rounding."""
 HEADS = Head("foreground", 1, "binary"), Head("classes", 3, "categorical")
 Pixels = npt.NDArray[np.float32]
 
@@ -101,7 +103,7 @@ def check(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> None:
     assert np.ptp(whole) > 1e-3  # it answers something
     parts = tiled(network, pixels, tile, batch)
     np.testing.assert_allclose(parts, whole, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(whole, padded_forward(network, pixels), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(whole, padded_forward(network, pixels), rtol=0, atol=FOLDING)
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)
