@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -76,3 +78,29 @@ def _shared_data() -> Path | None:
     named = os.environ.get("NAPARI_SCRIBE_DATA")
     folder = Path(named) if named else ROOT.parent / "shared" / "data"
     return folder if folder.is_dir() else None
+
+
+class Said(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """Run a command in this process."""
+    from napari_scribe.cli import main
+
+    def command(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["napari-scribe", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        code = end.value.code
+        return Said(0 if code is None else int(code), *capsys.readouterr())
+
+    return command

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ import torch
 import zarr
 
 import napari_scribe as ns
-from napari_scribe.cli import main
 from napari_scribe.cli.train import _n_bytes
 from napari_scribe.io import add_pyramid, create_zarr, read_image, read_labels, write_tiff
 from napari_scribe.model import load_model, model_folder
@@ -32,28 +31,7 @@ TINY += ["--set", "training.batch=1", "--device", "cpu"]
 posix = pytest.mark.skipif(os.name == "nt", reason="signals, terminals and names are as on POSIX")
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Said]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run a command in this process."""
-
-    def command(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["napari-scribe", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        code = end.value.code
-        return Said(0 if code is None else int(code), *capsys.readouterr())
-
-    return command
+Call = Callable[..., Any]
 
 
 @pytest.fixture

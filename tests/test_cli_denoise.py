@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
-from napari_scribe.cli import main
 from napari_scribe.io import read_image, write_tiff
 from napari_scribe.model import load_model
 from napari_scribe.samples import noisy_movie
@@ -20,28 +18,7 @@ TINY = ["--set", "network.depth=2", "--set", "network.width=4", "--set", "traini
 TINY += ["--device", "cpu"]
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Said]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run a command in this process."""
-
-    def command(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["napari-scribe", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        code = end.value.code
-        return Said(0 if code is None else int(code), *capsys.readouterr())
-
-    return command
+Call = Callable[..., Any]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -197,8 +196,10 @@ def denoise(
             continue
         image = opened[target]
         used = numbers(channels) or list(loaded.channels_for(image))
-        with contextlib.suppress(InputError):  # too small or too flat to tell, or nothing removed
+        try:
             typer.echo(check_removed_from(image, job.result, used).in_words())
+        except InputError as error:  # too small or too flat to tell, or nothing was removed
+            typer.echo(f"What was removed was not judged. {error}")
         if removed:
             typer.echo(f"Removed: {write_removed(target, image, job.result, used)}")
     say_end("Denoised", out, part)
