@@ -76,7 +76,9 @@ def test_a_single_picture_and_the_type_of_the_source(call: Call, folder: Path):
 
 def test_fine_tuning_goes_into_the_same_file(call: Call, folder: Path):
     common = ["train-denoiser", "movie.tif", "--axes", "TYX", "--model", "d.zip", "--steps", 2]
-    assert call(*common, *TINY).code == 0
+    said = call(*common, *TINY)
+    assert said.code == 0
+    assert "--remedies register" in said.out
 
     said = call(*common, "--start", "d.zip", "--keep-worse", "--device", "cpu")
 

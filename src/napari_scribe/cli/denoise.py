@@ -111,7 +111,12 @@ def train_denoiser(
     fitness = check_pairs(made)
     typer.echo(fitness.in_words())
     asked = {word.strip() for word in remedies.split(",") if word.strip()}
-    made = apply_remedies(made, fitness, fitness.remedies if asked == {"all"} else asked)
+    chosen_remedies = set(fitness.remedies) if asked == {"all"} else asked
+    if left := [remedy for remedy in fitness.remedies if remedy not in chosen_remedies]:
+        typer.echo(f"This can be mended: --remedies {','.join([*sorted(asked), *left])}")
+    made = apply_remedies(made, fitness, chosen_remedies)
+    if chosen_remedies:
+        typer.echo(f"Mended before training: {', '.join(sorted(chosen_remedies))}.")
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
