@@ -86,7 +86,7 @@ def tiled(
 
 
 def padded_forward(network: UNet, pixels: Pixels) -> Pixels:
-    """One forward pass of the unfolded network over the image, reflected around itself.
+    """One forward pass of a network over the image, reflected around itself.
 
     It answers everything: nothing is left out around what is kept.
     """
@@ -103,6 +103,8 @@ def check(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> None:
     assert np.ptp(whole) > 1e-3  # it answers something
     parts = tiled(network, pixels, tile, batch)
     np.testing.assert_allclose(parts, whole, rtol=0, atol=TOLERANCE)
+    one_pass = padded_forward(fold(network), pixels)
+    np.testing.assert_allclose(whole, one_pass, rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(whole, padded_forward(network, pixels), rtol=0, atol=FOLDING)
 
 
@@ -119,6 +121,7 @@ def check(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> None:
 @example(depth=4, padding="same", shape=(1, 1), tile=1, n_channels=1, batch=1, seed=0)
 @example(depth=4, padding="valid", shape=(1, 140), tile=16, n_channels=1, batch=2, seed=1)
 @example(depth=2, padding="same", shape=(33, 34), tile=1, n_channels=2, batch=3, seed=2)
+@example(depth=4, padding="same", shape=(4, 25), tile=8, n_channels=3, batch=1, seed=2592)
 def test_tiled_equals_whole_in_2d(
     random_network: Make,
     depth: int,

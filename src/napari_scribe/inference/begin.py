@@ -188,8 +188,19 @@ def check_output(path: Path, source: Source, overwrite: bool) -> None:
     """
     if path.suffix not in (".tif", ".tiff", ".zarr"):
         raise InputError(f"Cannot write {path.name}: results go to .tif or .zarr.")
+    check_not_taken(path, overwrite)
+    check_writable(path, n_bytes=4 * math.prod(source.shape))
+
+
+def check_not_taken(path: Path, overwrite: bool) -> None:
+    """Make sure that nothing is replaced that may not be.
+
+    Raises
+    ------
+    TakenError
+        If something is there already.
+    """
     if path.exists() and not overwrite:
         raise TakenError(
             f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
         )
-    check_writable(path, n_bytes=4 * math.prod(source.shape))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..image import AXES
+from ..image import AXES, Image
 from ..io import create_zarr, read_image, write_tiff
 from .source import Source
 
@@ -32,16 +32,24 @@ def write_map(path: Path, array: Any, source: Source, made_by: str) -> None:
 
     order = _order(axes)
     lazy = da.moveaxis(da.from_array(array), 0, order.index("C"))
+    write_zarr(path, image.selected(data=lazy, axes=order, translate=source.translate))
+
+
+def write_zarr(path: Path, image: Image) -> None:
+    """Write an image piece by piece, in place of what is there."""
+    import dask.array as da
+
+    lazy = da.asarray(image.data)
     chunks = [sizes[0] for sizes in lazy.chunks]
     target = create_zarr(
         path,
-        lazy.shape,
-        array.dtype,
-        order,
+        image.shape,
+        image.dtype,
+        image.axes,
         image.scale,
         image.units,
         chunks,
-        translate=source.translate,
+        translate=image.translate,
         overwrite=True,
     )
     da.store(lazy, target, lock=False, scheduler="single-threaded")

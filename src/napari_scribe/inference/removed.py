@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TakenError
 from ..evaluation.residual import Removed, check_removed
 from ..image import AXES, Image
-from ..io import create_zarr, write_tiff
-from .begin import check_apart
-from .maps import map_path
+from ..io import write_tiff
+from .begin import check_apart, check_not_taken
+from .maps import map_path, write_zarr
 
 
 def noisy_part(image: Image, channels: Sequence[int]) -> Image:
@@ -57,34 +56,16 @@ def check_removed_path(out: Path, image: Image, overwrite: bool) -> None:
     path = map_path(out, "removed")
     if image.source is not None:
         check_apart(path, image.source)
-    if path.exists() and not overwrite:
-        raise TakenError(
-            f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
-        )
+    check_not_taken(path, overwrite)
 
 
 def write_removed(out: Path, image: Image, denoised: Any, channels: Sequence[int]) -> Path:
     """Write what was removed beside the result, and of its kind, as ``NAME.removed.tif``."""
     path, noise = map_path(out, "removed"), removed_noise(image, denoised, channels)
-    if path.suffix != ".zarr":
+    if path.suffix == ".zarr":
+        write_zarr(path, noise)
+    else:
         write_tiff(path, noise.data, noise.axes, noise.scale, noise.units)
-        return path
-    import dask.array as da
-
-    lazy = da.asarray(noise.data)
-    chunks = [sizes[0] for sizes in lazy.chunks]
-    target = create_zarr(
-        path,
-        noise.shape,
-        noise.dtype,
-        noise.axes,
-        noise.scale,
-        noise.units,
-        chunks,
-        translate=noise.translate,
-        overwrite=True,
-    )
-    da.store(lazy, target, lock=False, scheduler="single-threaded")
     return path
 
 

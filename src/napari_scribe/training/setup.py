@@ -77,14 +77,8 @@ def set_up(
     recipe = recipe or (start.recipe if start else Recipe())
     recipe = recipe if start else for_thick_slices(recipe, images[0])
     target_coder_of(recipe)
-    if start is not None and (start.recipe.network, start.recipe.task) != (
-        recipe.network,
-        recipe.task,
-    ):
-        raise InputError(
-            "The recipe has another network or task than the model to start from. Leave them as "
-            "they are in the model, or train from nothing."
-        )
+    if start is not None:
+        check_same_network(start, recipe)
     for image, paint in zip(images, paints, strict=True):
         image.spatial_axes(recipe.network.dimensions)
         check_shape(image, paint)
@@ -122,6 +116,21 @@ def set_up(
         device=pick_device(device),
         denoiser=denoiser,
     )
+
+
+def check_same_network(start: Model, recipe: Recipe) -> None:
+    """Make sure that a model can be trained on with a recipe.
+
+    Raises
+    ------
+    InputError
+        If that has another network or task.
+    """
+    if (start.recipe.network, start.recipe.task) != (recipe.network, recipe.task):
+        raise InputError(
+            "The recipe has another network or task than the model to start from. Leave them as "
+            "they are in the model, or train from nothing."
+        )
 
 
 def _seen_through(

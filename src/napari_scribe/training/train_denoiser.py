@@ -26,7 +26,7 @@ from .loop import forward
 from .losses import SCORED, annealed, image_loss
 from .noisy import PairSampler
 from .pairs import Pairs, frame_pairs
-from .setup import for_thick_slices
+from .setup import check_same_network, for_thick_slices
 
 FINISH = 0.01
 """Share of ``seconds`` kept back for the last look."""
@@ -150,11 +150,7 @@ def _recipe(pairs: Pairs) -> Recipe:
 
 
 def _check_start(start: Model, recipe: Recipe, image: Image, n_channels: int) -> None:
-    if (start.recipe.network, start.recipe.task) != (recipe.network, recipe.task):
-        raise InputError(
-            "The recipe has another network or task than the model to start from. Leave them as "
-            "they are in the model, or train from nothing."
-        )
+    check_same_network(start, recipe)
     if len(start.channels) != n_channels:
         raise InputError(
             f"The model to start from sees {len(start.channels)} channels, but {n_channels} of "
