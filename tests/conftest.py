@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import Phase, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 _HOME = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -27,6 +28,14 @@ _FOLDERS = {
     "WIN_PD_OVERRIDE_APPDATA": "roaming",
     "WIN_PD_OVERRIDE_LOCAL_APPDATA": "local",
 }
+
+
+# The same examples in every run. Without Phase.explain, which before Python 3.12 traces every line:
+# slow here, and it has ended the process by a segmentation fault after torch.compile was used.
+settings.register_profile(
+    "here", deadline=None, derandomize=True, phases=[p for p in Phase if p is not Phase.explain]
+)
+settings.load_profile("here")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -65,7 +65,6 @@ def test_a_tile_is_normalized_as_the_whole(y: int, x: int, height: int, width: i
     np.testing.assert_array_equal(statistics.apply(image.read((), window)), whole)
 
 
-@settings(deadline=None)
 @given(
     arrays(np.float32, (2, 8, 9), elements=st.floats(-1e3, 1e3, width=32)),
     st.floats(0.01, 1e3),

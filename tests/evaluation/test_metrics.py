@@ -62,7 +62,7 @@ def line(pairs: list[tuple[int, int]], length: int = 30) -> Labels:
 
 
 @given(runs, runs)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_matching_is_optimal_on_lines(labels: list[tuple[int, int]], truth: list[tuple[int, int]]):
     check_against_slow(line(labels), line(truth))
 
@@ -71,13 +71,13 @@ volumes = arrays(np.int64, (2, 3, 4), elements=st.integers(0, 3))
 
 
 @given(volumes, volumes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_matching_is_optimal_in_volumes(labels: Labels, truth: Labels):
     check_against_slow(labels, truth)
 
 
 @given(runs, runs)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_numbering_does_not_matter(labels: list[tuple[int, int]], truth: list[tuple[int, int]]):
     numbers = np.array([0, 700_000_003, 9, 2**40, 5, 77])
     plain = evaluate(line(labels), line(truth))
@@ -223,7 +223,7 @@ def test_all_ignored_is_a_perfect_score_of_nothing():
 
 
 @given(volumes, volumes)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_pooled_classes_are_those_of_one_large_image(labels: Labels, truth: Labels):
     separate = [evaluate_classes(p, t) for p, t in zip(labels, truth, strict=True)]
     assert pool_classes(separate).as_dict() == evaluate_classes(labels, truth).as_dict()

@@ -1,4 +1,9 @@
-"""Tiled output equals whole-image output: what the house stands on."""
+"""Tiled output equals whole-image output: what the house stands on.
+
+Random networks are compared in float64, where a pixel that is missing at a border cannot hide
+behind rounding: float32 differs between tile sizes by up to 1e-5, and more where random weights
+enlarge it.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +32,10 @@ from napari_scribe.normalization import Statistics
 from napari_scribe.recipe import UNet as Recipe
 from napari_scribe.targets import Head
 
-TOLERANCE = 1e-5
+TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-5}
+"""Answers are given in float32 in either case."""
 FOLDING = 1e-4
-"""What folding batch normalization may change: random weights enlarge rounding."""
+"""What folding batch normalization may change: it is done in float32."""
 HEADS = Head("foreground", 1, "binary"), Head("classes", 3, "categorical")
 Pixels = npt.NDArray[np.float32]
 
@@ -54,7 +60,7 @@ def run_tiles(
     pixels: Pixels,
     tiles: Sequence[Tile],
     batch: int = 1,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype = torch.float64,
 ) -> Pixels:
     """Run over an image ``(C, *spatial)``, not normalized; ``(4, *spatial)``."""
     predictor = Predictor(network, HEADS, torch.device("cpu"), dtype)
@@ -78,7 +84,7 @@ def tiled(
     pixels: Pixels,
     tile: int | Sequence[int],
     batch: int = 1,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype = torch.float64,
 ) -> Pixels:
     """The same in tiles of one side."""
     tiles = plan_tiles(pixels.shape[1:], tile, network.geometry)
@@ -93,22 +99,31 @@ def padded_forward(network: UNet, pixels: Pixels) -> Pixels:
     axes = list(zip(network.geometry, pixels.shape[1:], strict=True))
     around = [(g.halo, g.input_size(n) - g.halo - n) for g, n in axes]
     x = torch.from_numpy(np.pad(pixels, [(0, 0), *around], mode="reflect"))
+    (dtype,) = {weight.dtype for weight in network.parameters()}
     with torch.inference_mode():
-        y = activate(network(x[None]), HEADS)[0].numpy()
+        y = activate(network(x[None].to(dtype)), HEADS)[0].float().numpy()
     return y[(slice(None), *(slice(k := g.halo - g.shrinkage, k + n) for g, n in axes))]
 
 
-def check(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> None:
-    whole = tiled(network, pixels, pixels.shape[1:])
+def check(
+    network: UNet,
+    pixels: Pixels,
+    tile: int,
+    batch: int = 1,
+    dtype: torch.dtype = torch.float64,
+) -> None:
+    whole = tiled(network, pixels, pixels.shape[1:], dtype=dtype)
     assert np.ptp(whole) > 1e-3  # it answers something
-    parts = tiled(network, pixels, tile, batch)
-    np.testing.assert_allclose(parts, whole, rtol=0, atol=TOLERANCE)
-    one_pass = padded_forward(fold(network), pixels)
-    np.testing.assert_allclose(whole, one_pass, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(whole, padded_forward(network, pixels), rtol=0, atol=FOLDING)
+    near = {"rtol": 0, "atol": TOLERANCE[dtype]}
+    parts = tiled(network, pixels, tile, batch, dtype)
+    np.testing.assert_allclose(parts, whole, **near)
+    one_pass = padded_forward(fold(network).to(dtype), pixels)
+    np.testing.assert_allclose(whole, one_pass, **near)
+    unfolded = padded_forward(network.to(dtype), pixels)
+    np.testing.assert_allclose(whole, unfolded, rtol=0, atol=FOLDING)
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(
     depth=st.integers(2, 4),
     padding=st.sampled_from(["same", "valid"]),
@@ -121,7 +136,6 @@ def check(network: UNet, pixels: Pixels, tile: int, batch: int = 1) -> None:
 @example(depth=4, padding="same", shape=(1, 1), tile=1, n_channels=1, batch=1, seed=0)
 @example(depth=4, padding="valid", shape=(1, 140), tile=16, n_channels=1, batch=2, seed=1)
 @example(depth=2, padding="same", shape=(33, 34), tile=1, n_channels=2, batch=3, seed=2)
-@example(depth=4, padding="same", shape=(4, 25), tile=8, n_channels=3, batch=1, seed=2592)
 def test_tiled_equals_whole_in_2d(
     random_network: Make,
     depth: int,
@@ -136,7 +150,7 @@ def test_tiled_equals_whole_in_2d(
     check(network, random_image(shape, n_channels, seed), tile, batch)
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(max_examples=40)
 @given(
     levels=st.sampled_from([(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]),
     padding=st.sampled_from(["same", "valid"]),
@@ -159,6 +173,13 @@ def test_tiled_equals_whole_in_3d(
         seed, n_channels, depth=depth, flat_levels=flat_levels, padding=padding, dimensions=3
     )
     check(network, random_image(shape, n_channels, seed), tile)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_float32_differs_by_rounding_only(random_network: Make, padding: str, seed: int):
+    network = random_network(seed, depth=3, padding=padding)
+    check(network, random_image((90, 100), 1, seed), 32, dtype=torch.float32)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -185,7 +206,7 @@ def test_pieces_of_tiles_are_exact_too(random_network: Make, dimensions: int, pa
     whole = run_tiles(network, pixels, tiles)
     for pieces in (halves, quarters):
         parts = run_tiles(network, pixels, pieces, batch=2)
-        np.testing.assert_allclose(parts, whole, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(parts, whole, rtol=0, atol=TOLERANCE[torch.float64])
 
 
 def test_a_smaller_halo_shows_at_the_ends_of_tiles_only(random_network: Make):
@@ -193,7 +214,7 @@ def test_a_smaller_halo_shows_at_the_ends_of_tiles_only(random_network: Make):
     network, pixels = random_network(11, depth=2), random_image((128, 128), 1, seed=11)
     whole = tiled(network, pixels, 128)
     quick = run_tiles(network, pixels, plan_tiles((128, 128), 64, network.geometry, [4, 4]))
-    wrong = np.abs(quick - whole).max(axis=0) > TOLERANCE
+    wrong = np.abs(quick - whole).max(axis=0) > TOLERANCE[torch.float64]
     assert wrong[62:66].any() and not wrong[24:40, 24:40].any()
 
 
@@ -234,7 +255,7 @@ def test_a_window_is_the_same_piece_of_the_whole(random_network: Make):
     """A window that lies on the stride's grid is exactly what the whole image has there."""
     network = random_network(7, depth=2)
     pixels = random_image((60, 70), 1, seed=7)
-    predictor = Predictor(network, HEADS, torch.device("cpu"), torch.float32)
+    predictor = Predictor(network, HEADS, torch.device("cpu"), torch.float64)
     as_is = Statistics(
         np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool), np.zeros(1)
     )
@@ -247,4 +268,4 @@ def test_a_window_is_the_same_piece_of_the_whole(random_network: Make):
     }
     whole = tiled(network, pixels, 100)[(slice(None), *window)]
     both = np.concatenate([answer["foreground"], answer["classes"]])
-    np.testing.assert_allclose(both, whole, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(both, whole, rtol=0, atol=TOLERANCE[torch.float64])

@@ -38,7 +38,7 @@ def noise(*shape: int) -> np.ndarray:
 
 def looked_at(model: Model, image: Any) -> tuple[Source, Predictor, Found]:
     source = source_of(model, Image(image, "ZYX"[-np.ndim(image) :]), None, None)
-    predictor = Predictor(model.network, model.coder.heads, torch.device("cpu"), torch.float32)
+    predictor = Predictor(model.network, model.coder.heads, torch.device("cpu"), torch.float64)
     return source, predictor, smallest_halo(predictor, source)
 
 
@@ -69,7 +69,7 @@ def test_the_error_is_what_a_full_comparison_finds(
         source, predictor, found = looked_at(model, image)
         assert found.error <= bound
         assert all(h <= e for h, e in zip(found.halo, found.exact, strict=True))
-        assert error_of(predictor, source, found.halo) == pytest.approx(found.error, abs=2e-6)
+        assert error_of(predictor, source, found.halo) == pytest.approx(found.error, abs=1e-6)
         if which != "valid" and found.halo[0] >= 4:  # the next smaller one is not good enough
             assert error_of(predictor, source, [h - 4 for h in found.halo]) > bound
     assert found.halo == found.exact  # at last nothing but the exact one will do

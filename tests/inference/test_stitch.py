@@ -40,7 +40,6 @@ def same_partition(one: np.ndarray, other: np.ndarray) -> bool:
     return all(len(np.unique(column)) == len(pairs) for column in pairs.T)
 
 
-@settings(deadline=None)
 @given(shapes, st.integers(9, 60), st.integers(0, 40))
 def test_cores_cover_a_frame_once(shape: list[int], side: int, margin: int):
     times = np.zeros(shape, int)
@@ -51,7 +50,7 @@ def test_cores_cover_a_frame_once(shape: list[int], side: int, margin: int):
     assert (times == 1).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(20, 60))
 def test_objects_smaller_than_the_margin_are_as_in_the_whole(seed: int, side: int):
     rng = np.random.default_rng(seed)

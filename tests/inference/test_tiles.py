@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_scribe.inference.tiles import Tile, cost, mirrored, plan_tiles, split
@@ -36,7 +36,6 @@ halves = geometry_of(UNet(depth=2))
 """Of a network with a stride of 4 pixels and a halo of 24."""
 
 
-@settings(deadline=None)
 @given(axes, st.integers(1, 400))
 def test_every_pixel_is_kept_exactly_once(axes: Axes, tile: int):
     shape, geometry = zip(*axes, strict=True)
@@ -64,7 +63,6 @@ def check_tile(tile: Tile, shape: Sequence[int], geometry: Sequence[Geometry]) -
         assert read.stop - keep.stop >= g.halo
 
 
-@settings(deadline=None)
 @given(axes, st.integers(1, 400))
 def test_all_tiles_of_a_frame_fit_one_plan(axes: Axes, tile: int):
     shape, geometry = zip(*axes, strict=True)
@@ -77,7 +75,6 @@ def test_all_tiles_of_a_frame_fit_one_plan(axes: Axes, tile: int):
             assert kept <= max(most + g.stride - 1, g.stride)
 
 
-@settings(deadline=None)
 @given(axes, st.integers(1, 400), st.integers(1, 6))
 def test_pieces_of_a_tile_give_what_it_gives(axes: Axes, tile: int, times: int):
     shape, geometry = zip(*axes, strict=True)
@@ -95,7 +92,6 @@ def test_pieces_of_a_tile_give_what_it_gives(axes: Axes, tile: int, times: int):
         assert (count[whole.keep] == 1).all() and count.sum() == math.prod(whole.kept_shape)
 
 
-@settings(deadline=None)
 @given(axes, st.integers(1, 400))
 def test_a_tile_can_be_split_until_it_is_one_stride(axes: Axes, tile: int):
     shape, geometry = zip(*axes, strict=True)
@@ -118,7 +114,6 @@ def test_a_tile_is_split_across_its_longest_axis():
     assert one.margin == other.margin == (24, 24)
 
 
-@settings(deadline=None)
 @given(geometries(), st.integers(1, 2000), st.integers(1, 2000))
 def test_tiles_share_an_axis_evenly(geometry: Geometry, n: int, tile: int):
     """No more tiles than needed, and none larger than needed for so many."""
@@ -177,7 +172,6 @@ def test_shifting_moves_what_is_read_and_kept_together():
     assert (moved.crop, moved.margin) == (tile.crop, tile.margin)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(-40, 40), st.integers(1, 40))
 def test_mirroring_is_numpys_reflection(n: int, start: int, length: int):
     before, after = max(0, -start), max(0, start + length - n)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -42,7 +42,6 @@ TWO = disks((15, 12), (15, 28), shape=(31, 60))
 # ---- values -------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(0, 8), st.integers(0, 4))
 def test_ranges(seed: int, n_objects: int, n_strokes: int):
     truth = nuclei((64, 64), seed=seed % 5).truth

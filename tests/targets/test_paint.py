@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -175,7 +175,6 @@ def test_paint_that_teaches_something(found: set[int], task: str):
 # ---- what is held out ---------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(0, 9), st.integers(1, 12), st.data())
 def test_held_out_paint_stays_held_out_while_more_is_painted(
     seed: int, index: int, n_images: int, data: st.DataObject
