@@ -77,7 +77,7 @@ def main() -> None:
 
 def _ours(network, coder, device, dtype, pixels, is_compiled=False):
     """As a run does it; compiled for the tiles of each side apart, in the round that warms up."""
-    plain = Predictor(network, coder.heads, device, dtype)
+    plain = Predictor(network, coder.heads, device, dtype, answers=torch.float16)
     image = ns.Image(pixels, "YX")
     read = tile_reader(image, (), (0,), Normalization().measure(image), 2)
     out = np.zeros((2, *pixels.shape), np.float16)
@@ -118,7 +118,7 @@ def _monai(network, coder, device, dtype, pixels, window, overlap):
     def run():
         x = torch.from_numpy(statistics.apply(pixels[np.newaxis])[np.newaxis])
         with torch.inference_mode():
-            return inferer(x, predictor)[0].numpy().astype(np.float16)
+            return inferer(x, predictor)[0].half().numpy()
 
     return run
 

@@ -35,7 +35,7 @@ def main() -> None:
     dtype = precision(device)
     torch.manual_seed(0)
     network = build_network(recipe, 1, coder).eval()
-    predictor = Predictor(network, coder.heads, device, dtype)
+    predictor = Predictor(network, coder.heads, device, dtype, answers=torch.float16)
     shape = (chosen.side, chosen.side)
     pixels = np.random.default_rng(0).integers(0, 4096, shape, dtype=np.uint16)
     image = ns.Image(pixels, "YX")

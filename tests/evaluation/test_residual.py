@@ -75,6 +75,26 @@ def test_blurred_noise(sigma: float, expected: float) -> None:
     assert "alike" in removed.in_words() and "compression" in removed.in_words()
 
 
+def test_a_network_that_has_hardly_learnt() -> None:
+    """Nothing else is said then: stripes in what it took away are its own."""
+    noisy = TRUTH + NOISE
+    removed = check_removed(noisy, 0.15 * TRUTH + 0.85 * noisy)
+    assert removed.is_little and removed.left == pytest.approx(0.85, abs=0.03)
+    striped = noisy - 0.1 * ndimage.uniform_filter1d(NOISE, 3, axis=1)
+    said = check_removed(noisy, striped)
+    assert said.is_alike and said.direction == "rows"
+    assert "Train longer" in said.in_words() and "camera" not in said.in_words()
+    assert not check_removed(noisy, TRUTH + 0.5 * NOISE).is_little
+
+
+def test_a_flat_image_holds_no_noise() -> None:
+    flat = np.full((2, 64, 64), 100.0)
+    with pytest.raises(InputError, match="the same everywhere"):
+        check_removed(flat, flat + TRUTH[:64, :64])
+    one_of_two = np.stack([flat[0], (TRUTH + NOISE)[:64, :64]])
+    assert check_removed(Image(one_of_two, "CYX"), Image(one_of_two / 2, "CYX")).channel == 1
+
+
 def test_light_that_is_lost_or_added() -> None:
     lost = check_removed(TRUTH + NOISE, 0.9 * TRUTH)
     assert lost.has_brightness and lost.brightness > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,15 +30,19 @@ Z_SCORE = 5.0
 TOO_ALIKE = 0.05
 TOO_BRIGHT = 0.35
 TOO_EDGED = 0.35
+TOO_MUCH_LEFT = 0.7
 """Correlations from which noise is not plain, and structure is missing.
 
 Good denoisers are not clean in the strict sense: they smooth a little and leave a little noise, and
-both show. These bounds let an ideal one pass always, and a trained one as long as it is good.
+both show. These bounds let an ideal one pass always, and a trained one as long as it is good. The
+last is no correlation: half of the power of the noise.
 """
 _ROUNDING = 1e-6
 """Part of the brightest pixel up to which a difference is one of float32, not noise."""
 _SIDE = 256
 _SMALLEST = 32
+_DIFFERENCES = np.outer([1, -2, 1], [1, -2, 1])
+"""Blind to smooth shades and straight edges: what it answers to is noise, and fine texture."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Removed:
         where peaks and rims were flattened, below where they were sharpened.
     share
         How much of the contrast of the image went with the noise: 0.02 is two per cent.
+    left
+        How much of what differs from pixel to pixel is still in the result: 1 is all of it.
     chance_autocorrelation, chance_brightness, chance_edges
         What independent noise of this strength gives by chance, for this many pixels.
     n_pixels
@@ -73,6 +79,7 @@ class Removed:
     brightness: float
     edges: float
     share: float
+    left: float
     chance_autocorrelation: float
     chance_brightness: float
     chance_edges: float
@@ -95,9 +102,14 @@ class Removed:
         return abs(self.edges) > max(TOO_EDGED, self.chance_edges)
 
     @property
+    def is_little(self) -> bool:
+        """Whether most of the noise is still there."""
+        return self.left > TOO_MUCH_LEFT
+
+    @property
     def is_clean(self) -> bool:
-        """Whether it looks like nothing but noise."""
-        return not (self.is_alike or self.has_brightness or self.has_edges)
+        """Whether it looks like nothing but noise, and like most of it."""
+        return not (self.is_alike or self._has_structure or self.is_little)
 
     def in_words(self) -> str:
         """What was found and what may help, in a sentence or two."""
@@ -107,6 +119,12 @@ class Removed:
                 f"What was removed{where} looks like noise: neighbouring pixels are independent "
                 f"(correlation {_short(self.autocorrelation)}), and it follows neither edges "
                 f"({_short(self.edges)}) nor brightness ({_short(self.brightness)}) of the image."
+            )
+        if self.is_little:  # what else there is says more about the network than about the image
+            return (
+                f"Little noise was removed{where}: {self.left:.0%} of what differs from pixel to "
+                "pixel is still there. Train longer, or on more frames. (An image of fine texture "
+                "under little noise looks like this, too.)"
             )
         return f"What was removed{where} is not only noise: {'; '.join(self._findings())}."
 
@@ -152,6 +170,7 @@ class Removed:
             self.autocorrelation / max(TOO_ALIKE, self.chance_autocorrelation),
             abs(self.brightness) / max(TOO_BRIGHT, self.chance_brightness),
             abs(self.edges) / max(TOO_EDGED, self.chance_edges),
+            self.left / TOO_MUCH_LEFT,
         )
 
 
@@ -179,8 +198,8 @@ def check_removed(noisy: Any, denoised: Any, seed: int = 0) -> Removed:
     Raises
     ------
     InputError
-        If sizes differ, there are NaN or infinite pixels in what is looked at, or the two images
-        are the same up to an offset.
+        If sizes differ, there are NaN or infinite pixels in what is looked at, the noisy image is
+        flat, or the two images are the same up to an offset.
     """
     noisy, denoised = same_size(noisy, denoised)
     smallest = min(noisy.length("Y"), noisy.length("X"))
@@ -190,11 +209,14 @@ def check_removed(noisy: Any, denoised: Any, seed: int = 0) -> Removed:
             "structure."
         )
     pairs = list(_blocks(noisy, denoised, np.random.default_rng(seed)))
-    found = []
-    for channel in range(noisy.n_channels):
-        blocks = [(r[channel], d[channel]) for r, d in pairs]
-        if any(r.any() for r, _ in blocks):
-            found.append(_measure(blocks, channel if noisy.n_channels > 1 else None))
+    channels = [[(r[c], d[c]) for r, d in pairs] for c in range(noisy.n_channels)]
+    if all(map(_is_flat, channels)):
+        raise InputError(f"{noisy.name} is the same everywhere: there is no noise in it.")
+    found = [
+        _measure(blocks, channel if noisy.n_channels > 1 else None)
+        for channel, blocks in enumerate(channels)
+        if any(removed.any() for removed, _ in blocks) and not _is_flat(blocks)
+    ]
     if not found:
         raise InputError(
             f"Nothing was removed: {noisy.name} and {denoised.name} are the same image. Give the "
@@ -219,6 +241,12 @@ def _blocks(noisy: Image, denoised: Image, rng: np.random.Generator) -> Iterator
         largest, brightest = (np.abs(pixels).max(axis=(1, 2)) for pixels in (removed, before))
         removed[largest <= _ROUNDING * brightest] = 0
         yield removed, after
+
+
+def _is_flat(blocks: list[Block]) -> bool:
+    """Whether a channel of the noisy image holds nothing."""
+    noisy = [removed + result for removed, result in blocks]
+    return all(np.ptp(n) <= _ROUNDING * max(1e-30, np.abs(n).max()) for n in noisy)
 
 
 def _read(image: Image, frame: Frame, window: list[slice]) -> Floats:
@@ -246,12 +274,18 @@ def _measure(blocks: list[Block], channel: int | None) -> Removed:
         brightness=brightness,
         edges=edges,
         share=share,
+        left=_differences(result for _, result in blocks)
+        / _differences(removed + result for removed, result in blocks),
         chance_autocorrelation=Z_SCORE * float(np.sqrt(error[largest])) / float(variance),
         chance_brightness=chance_brightness,
         chance_edges=chance_edges,
         n_pixels=sum(removed.size for removed, _ in blocks),
         channel=channel,
     )
+
+
+def _differences(planes: Iterable[Floats]) -> float:
+    return sum(float(np.abs(ndimage.convolve(p, _DIFFERENCES)).sum()) for p in planes)
 
 
 def _autocorrelation(block: Block) -> tuple[Floats, Floats]:

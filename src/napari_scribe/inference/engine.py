@@ -43,6 +43,9 @@ class Predictor:
         Where and in which precision the convolutions run.
     reduce
         Whether the index of the most probable class is all that is wanted of a categorical head.
+    answers
+        Type of the answers. In float16, as they are kept, they are converted here: numpy is slow
+        with it.
     """
 
     def __init__(
@@ -52,10 +55,11 @@ class Predictor:
         device: torch.device,
         dtype: torch.dtype,
         reduce: bool = False,
+        answers: torch.dtype = torch.float32,
     ) -> None:
         self.geometry = network.geometry
         self.heads = tuple(heads)
-        self.device, self.dtype, self.reduce = device, dtype, reduce
+        self.device, self.dtype, self.reduce, self.answers = device, dtype, reduce, answers
         self.format = memory_format(network.dimensions)
         self.network: Callable[..., Any] = placed(
             fold(network).to(dtype), network.dimensions, device
@@ -63,19 +67,20 @@ class Predictor:
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def __call__(self, batch: Tensor, margin: Sequence[int] | None = None) -> Tensor:
-        """Answers ``(N, channels, *out)`` float32, on the device, to normalized ``(N, C, *in)``.
+        """Answers ``(N, channels, *out)``, on the device, to normalized ``(N, C, *in)``.
 
         On cuda this returns before the work is done; `margin` is cropped from each side.
         """
         with torch.inference_mode():
             pixels = self._placed(batch)
             x = pixels.to(self.dtype).contiguous(memory_format=self.format)
-            logits: Tensor = self.network(x, margin).float()
+            logits: Tensor = self.network(x, margin)
+            if self.reduce:
+                return logits.float().argmax(dim=1, keepdim=True)
+            logits = logits.contiguous().float()  # all that follows is fastest channel by channel
             if self.heads[0].kind == "image":  # in float32: the image itself is not rounded
                 return crop_center(pixels.float(), logits.shape[2:]) + logits
-            if self.reduce:
-                return logits.argmax(dim=1, keepdim=True)
-            return activate(logits, self.heads)
+            return activate(logits, self.heads).to(self.answers)
 
     def _placed(self, batch: Tensor) -> Tensor:
         """The batch on the device; on cuda it is copied beside the work on the one before."""

@@ -169,7 +169,8 @@ class Execution:
 
     def _predictor(self, device: torch.device, dtype: torch.dtype, reduce: bool) -> Predictor:
         model = self.source.model
-        return Predictor(model.network, model.coder.heads, device, dtype, reduce)
+        answers = torch.float32 if model.coder.is_pixelwise else torch.float16  # as they are kept
+        return Predictor(model.network, model.coder.heads, device, dtype, reduce, answers)
 
     def _blank(self, batch: Tensor, margin: Sequence[int] | None = None) -> Tensor:
         """What stands in for the network where there is nothing to see."""

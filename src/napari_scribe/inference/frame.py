@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ..image import Frame
 from ..targets import count_channels
@@ -180,7 +181,8 @@ class FrameWork:
     def find_objects(self, block: Block) -> None:
         """Find the objects of a block, then record it."""
         model = self.source.model
-        window = np.asarray(self._prediction()[(slice(None), *block.window)])
+        stored = np.array(self._prediction()[(slice(None), *block.window)])
+        window = torch.from_numpy(stored).float().numpy()  # numpy is slow with float16
         decoded = model.coder.decode(by_head(window, model.coder.heads), model.parameters)
         core, found = keep_core(decoded, block, self.source.frame_shape)
         self.labels[self._at(block.core)] = core
