@@ -233,7 +233,8 @@ def test_images_are_scored_against_clean_ones(call: Call, folder: Path):
 
     said = call("evaluate", "noisy", "clean", "--json", "scores.json")
     assert (said.code, said.err) == (0, "")
-    assert "all, pooled" in said.out and "SI_PSNR" in said.out
+    assert "all, pooled" in said.out and "SI_PSNR (dB)" in said.out
+    assert "spread is their standard deviation. SI_PSNR is PSNR after the gain" in said.out
     scores = json.loads(Path("scores.json").read_text())
     expected = ns.evaluate_images(noisy[1], clean[1]).as_dict()
     assert scores["images"]["1.tif"] == pytest.approx(expected)
@@ -357,6 +358,10 @@ def test_a_child_that_is_worse_leaves_its_parent(call: Call, trained: Path):
     assert not all(torch.equal(before[k], worse[k]) for k in before)
 
 
+def test_the_version(call: Call):
+    assert call("--version") == (0, f"napari-scribe {ns.__version__}\n", "")
+
+
 def test_models_are_called_by_name(call: Call, trained: Path):
     load_model(trained).save(model_folder() / "mine.zip")
     assert "Model for objects" in call("info", "mine").out
@@ -459,10 +464,10 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("train nan.tif --labels paint/0.tif --model new.zip", "NaN or infinite"),
         ("train flat.tif --labels paint/0.tif --model new.zip", "nothing stands out"),
         ("train images --labels images --model new.zip", "0.tif would be its own labels"),
-        (f"{TRAIN} --channels 1", "has channels 0 to 0"),
+        (f"{TRAIN} --channels 1", "has one channel only, number 0"),
         (f"{TRAIN} --channels red", "write numbers from 0"),
         (f"{TRAIN} --task classes --ones-are-objects", "for the task objects"),
-        (f"{TRAIN} --set width=3", "no recipe value 'width'"),
+        (f"{TRAIN} --set width=3", "no recipe value 'width'. Nearest: network.width. To see all"),
         (f"{TRAIN} --set network.width", "write it as KEY=VALUE"),
         (f"{TRAIN} --set network.width=many", "network.*width"),
         (f"{TRAIN} --set network.dimensions=3", "a 3D model needs a Z axis"),
@@ -510,8 +515,9 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("evaluate small.tif images/0.tif --images", "differ in size"),
         ("evaluate images/0.tif paint/0.tif --peak 0", "no range of intensities"),
         ("evaluate paint masks --json m.zip/new.json", "Cannot write"),
-        ("info nowhere.zip", "no model"),
-        ("info broken.tif", "Could not read"),
+        ("info nowhere.zip", "no model 'nowhere.zip': that file does not exist"),
+        ("info nowhere.tif", "nowhere.tif does not exist"),
+        ("info broken.tif", "Could not read broken.tif: it is damaged"),
         ("demo --headless --out m.zip", "Cannot write"),
         ("train images --labels paint", ""),
         ("train images --labels paint --model new.zip --steps many", ""),

@@ -27,6 +27,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     movie = noisy_movie(n_frames=8, side=96, drift=2.0)
     write_tiff(tmp_path / "movie.tif", movie.noisy, "TYX", {"Y": 0.5, "X": 0.5})
     write_tiff(tmp_path / "truth.tif", movie.clean, "TYX")
+    for i in range(3):
+        write_tiff(tmp_path / "singles" / f"{i}.tif", movie.noisy[i], "YX")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -57,7 +59,10 @@ def test_train_denoise_evaluate_info(call: Call, folder: Path):
     )
     assert psnr(call, "c.tif") > psnr(call, "movie.tif") + 3
     assert "removed" in said.out
-    assert "Denoiser, 2D" in call("info", "d.zip").out
+    said = call("info", "d.zip")
+    assert "Denoiser, 2D" in said.out and "channels     one\n" in said.out
+    assert "pairs        7 of 8 noisy pictures" in said.out
+    assert "shift" not in said.out and "loss" not in said.out
 
 
 def test_a_single_picture_and_the_type_of_the_source(call: Call, folder: Path):
@@ -74,6 +79,21 @@ def test_a_single_picture_and_the_type_of_the_source(call: Call, folder: Path):
     assert read_image("out/one.tif").dtype == frame.dtype
 
 
+def test_two_channels_need_not_be_chosen(call: Call, folder: Path):
+    """Nor does a remedy that was asked for in vain say that something was mended."""
+    shots = noisy_movie(n_frames=8, side=96).noisy.reshape(4, 2, 96, 96)
+    write_tiff("two.tif", shots, "TCYX")
+
+    said = call(
+        *("train-denoiser", "two.tif", "--pairs", "channels", "--remedies", "drop"),
+        *("--model", "d.zip", "--steps", 2, *TINY),
+    )
+
+    assert said.code == 0, said.err
+    assert "4 pairs were looked at, and nothing speaks against them." in said.out
+    assert "no need of it: drop" in said.out and "Mended" not in said.out
+
+
 def test_fine_tuning_goes_into_the_same_file(call: Call, folder: Path):
     common = ["train-denoiser", "movie.tif", "--axes", "TYX", "--model", "d.zip", "--steps", 2]
     said = call(*common, *TINY)
@@ -88,15 +108,36 @@ def test_fine_tuning_goes_into_the_same_file(call: Call, folder: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["movie.tif", "--axes", "CYX"], "no frames"),
+        (["movie.tif", "--axes", "CYX"], "name the axes (--axes TYX)"),
         (["movie.tif", "movie.tif", "movie.tif", "--pairs", "files"], "3 images make no pairs"),
-        (["movie.tif", "--axes", "TYX", "--pairs", "slices"], "no axis Z"),
+        (["movie.tif", "--pairs", "files"], "1 image makes no pairs"),
+        (["movie.tif", "--pairs", "slices"], "take those (--pairs frames)"),
+        (["movie.tif", "--axes", "ZYX", "--volumes"], "leave out --volumes"),
+        (["movie.tif", "--axes", "ZYX", "--volumes", "--pairs", "slices"], "leave out --volumes"),
         (["movie.tif", "--axes", "CYX", "--pairs", "channels"], "--channels 0,1"),
-        (["movie.tif", "--axes", "TYX", "--remedies", "prayer"], "no remedy 'prayer'"),
+        (["movie.tif", "--pairs", "channels"], "one channel only"),
+        (["movie.tif", "--channels", "1"], "one channel only, number 0"),
         (["movie.tif", "movie.tif", "--pairs", "files"], "not independent"),
+        (["singles/0.tif"], "single one: train on single images (--pairs single)"),
+        (["singles"], "These 3 images have one frame each: take the first with the second"),
+        (["singles", "--pairs", "repeats"], "(--pairs files)"),
+        (["colours.tif"], "its colours were mixed"),
+        (["colours.tif", "--pairs", "single"], "its colours were mixed"),
+        (["mask.npy", "--pairs", "single"], "true and false only"),
+        (["flat.tif"], "All pictures are flat"),
+        # before any image is looked for
+        (["gone.tif", "--remedies", "regster"], "no remedy 'regster': choose of register, match"),
+        (["gone.tif", "--seconds", "0"], "0.0 seconds train nothing"),
+        (["gone.tif", "--device", "banana"], "'banana' cannot be used"),
+        (["gone.tif", "--recipe", "objects.json"], "a denoiser needs the task 'denoised'"),
     ],
 )
 def test_bad_pairs_are_one_line_and_write_nothing(call: Call, folder: Path, arguments, message):
+    frame = read_image("singles/0.tif").data
+    write_tiff("colours.tif", np.stack([frame // 2] * 3, axis=-1).astype(np.uint8), "YXC")
+    write_tiff("flat.tif", np.full((4, 96, 96), 7, np.uint16), "TYX")
+    np.save("mask.npy", frame > np.median(frame))
+    Path("objects.json").write_text('{"task": "objects"}')
     before = sorted(folder.rglob("*"))
 
     said = call("train-denoiser", *arguments, "--model", "d.zip", "--steps", 1)

@@ -82,7 +82,7 @@ def test_empty_images_are_refused(array: np.ndarray):
 
 @pytest.mark.parametrize("dtype", [complex, "U1", object, "datetime64[s]"])
 def test_only_numbers_are_pixels(dtype: Any):
-    with pytest.raises(InputError, match="it needs numbers"):
+    with pytest.raises(InputError, match="it needs real numbers"):
         Image(np.zeros((4, 4)).astype(dtype))
 
 

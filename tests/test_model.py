@@ -182,8 +182,9 @@ def test_random_bytes(tmp_path: Path):
     path = tmp_path / "m.zip"
     for seed in range(10):
         path.write_bytes(np.random.default_rng(seed).bytes(1000 * seed))
-        with pytest.raises(InputError, match="not a model"):
+        with pytest.raises(InputError, match="not a model") as said:
             load_model(path)
+        assert "Bad" not in str(said.value) and said.value.__cause__ is not None
 
 
 def test_a_foreign_zip(tmp_path: Path):
@@ -342,8 +343,11 @@ def test_models_are_found_by_path_and_by_name(tmp_path: Path, monkeypatch: pytes
     here = make().save(tmp_path / "nuclei")
     assert find_model("nuclei").samefile(here)  # a file that exists comes first
     with pytest.raises(InputError, match="Models kept by name: cells, nuclei"):
-        find_model("elsewhere/nuclei")
-    with pytest.raises(InputError, match="no model"):
+        find_model("nucleus")
+    for path in ("elsewhere/nuclei", "nucleus.zip", "nuclei.tif"):
+        with pytest.raises(InputError, match=f"no model '{path}': that file does not exist"):
+            find_model(path)
+    with pytest.raises(InputError, match=r"no model .*: it is a folder"):
         load_model(tmp_path)
 
 
@@ -368,6 +372,8 @@ def test_chosen_channels():
     for wrong in ([], [3], [-1], [0, 9]):
         with pytest.raises(InputError, match="cells has channels 0 to 2"):
             as_tuple(wrong, image)
+    with pytest.raises(InputError, match="has one channel only"):
+        as_tuple([1], Image(np.zeros((8, 8))))
 
 
 def test_saving_is_deterministic():

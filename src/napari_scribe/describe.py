@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .image import Image
 from .io import some
-from .model import Model
+from .model import Model, counted
 
 
 def describe_model(model: Model) -> str:
@@ -14,29 +14,18 @@ def describe_model(model: Model) -> str:
     made = model.provenance
     network = model.recipe.network
     flat = f", {network.flat_levels} of them flat" if network.flat_levels else ""
-    n_images = len(made.get("images", []))
     is_denoiser = model.recipe.task == "denoised"
-    held = "pairs" if is_denoiser else "paint"
     lines = [
         f"{'Denoiser' if is_denoiser else f'Model for {model.recipe.task}'}, {network.dimensions}D",
         f"  network      {network.kind}, depth {network.depth}{flat}, width {network.width}, "
         f"padding {network.padding}; "
         f"{sum(p.numel() for p in model.network.parameters()):,} weights",
-        f"  channels     {list(model.channels)} of {model.image_channels}",
-        f"  trained on   {n_images} image{'s' * (n_images != 1)}, {made.get('steps', '?')} steps, "
+        f"  channels     {_channels(model)}",
+        f"  trained on   {counted(len(made.get('images', [])), 'image')}, "
+        f"{counted(made.get('steps', '?'), 'step')}, "
         f"{made.get('seconds', '?')} s on {made.get('device', '?')}",
+        *(_of_denoiser(model) if is_denoiser else _of_labels(model)),
     ]
-    if made.get("best_validation") is not None:
-        lines.append(f"  validation   {made['best_validation']:.4f} (loss on held-out {held})")
-    if pairs := made.get("pairs"):
-        single = ", made of neighbouring pixels" if pairs.get("single") else ""
-        lines.append(f"  pairs        {pairs['pairs']} of {pairs['views']} pictures{single}")
-    if model.painted:
-        values = [value - model.offset for value in model.painted]
-        lines.append(f"  classes      {values}")
-    if model.parameters:
-        chosen = ", ".join(f"{key} {value:.3g}" for key, value in model.parameters.items())
-        lines.append(f"  decoding     {chosen}")
     if model.denoiser is not None:
         first, *_ = describe_model(model.denoiser).splitlines()
         lines.append(f"  sees first   {first[0].lower()}{first[1:]}: it gets denoised images")
@@ -47,6 +36,39 @@ def describe_model(model: Model) -> str:
         f"stride {_per_axis([g.stride for g in geometry])}"
     )
     return "\n".join(lines)
+
+
+def _of_labels(model: Model) -> Iterator[str]:
+    loss = model.provenance.get("best_validation")
+    if loss is not None:
+        yield f"  validation   {loss:.4f} (loss on held-out paint)"
+    if model.painted:
+        yield f"  classes      {[value - model.offset for value in model.painted]}"
+    if model.parameters:
+        chosen = ", ".join(f"{key} {value:.3g}" for key, value in model.parameters.items())
+        yield f"  decoding     {chosen}"
+
+
+def _of_denoiser(model: Model) -> Iterator[str]:
+    """What it learnt from, how well, and what it does to the brightness."""
+    pairs, loss = model.provenance.get("pairs"), model.provenance.get("best_validation")
+    if pairs:
+        what = "neighbouring pixels" if pairs.get("single") else str(pairs["pairs"])
+        yield f"  pairs        {what} of {counted(pairs['views'], 'noisy picture')}"
+    if loss is not None:
+        yield (
+            f"  error        {loss:.4f} (how far results lie from the other picture of pairs that "
+            "were held out: most of it is the noise of that)"
+        )
+    if model.parameters:
+        most = 100 * max(map(abs, model.parameters.values()))
+        yield f"  brightness   kept on average (it was off by {most:.2g} % of the contrast)"
+
+
+def _channels(model: Model) -> str:
+    if model.image_channels == 1:
+        return "one"
+    return f"{', '.join(map(str, model.channels))} of 0 to {model.image_channels - 1}"
 
 
 def _per_axis(pixels: Sequence[int]) -> str:

@@ -97,7 +97,7 @@ class Image:
             raise InputError(f"{self.name} is empty (shape {shape}).")
         kind = np.dtype(self.data.dtype).kind
         if kind not in "buif":
-            raise InputError(f"{self.name} holds {self.data.dtype} values; it needs numbers.")
+            raise InputError(f"{self.name} holds {self.data.dtype} values; it needs real numbers.")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -118,6 +118,11 @@ class Image:
     def n_channels(self) -> int:
         """Number of channels; 1 without a channel axis."""
         return self.length("C")
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether its channels are the colours of a picture: three or four of them, last."""
+        return self.axes.endswith("C") and self.n_channels in (3, 4)
 
     def spatial_axes(self, dimensions: int) -> str:
         """``YX`` or ``ZYX``: what one frame of a 2D or 3D network spans.

@@ -24,7 +24,7 @@ from safetensors.torch import save as save_tensors
 from .device import home
 from .errors import InputError
 from .image import Image
-from .io import check_writable, replacing
+from .io import SUFFIXES, check_writable, replacing
 from .networks import UNet
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
@@ -100,8 +100,8 @@ class Model:
         if image.n_channels == len(self.channels):
             return tuple(range(image.n_channels))
         raise InputError(
-            f"{image.name} has {_count(image.n_channels, 'channel')}, but this model was trained "
-            f"on {_count(self.image_channels, 'channel')} and uses {len(self.channels)}. Choose "
+            f"{image.name} has {counted(image.n_channels, 'channel')}, but this model was trained "
+            f"on {counted(self.image_channels, 'channel')} and uses {len(self.channels)}. Choose "
             "an image with the same channels, say which of them to use (--channels 0), or check "
             "the axes (--axes)."
         )
@@ -215,6 +215,9 @@ def find_model(name: str | Path) -> Path:
     kept = model_folder() / f"{path.name.removesuffix('.zip')}.zip"
     if path.name == str(name) and kept.is_file():
         return kept
+    if path.name != str(name) or path.suffix.lower() in (".zip", *SUFFIXES):
+        what = "it is a folder" if path.is_dir() else "that file does not exist"
+        raise InputError(f"There is no model '{name}': {what}. Check the path.")
     names = ", ".join(p.stem for p in kept_models()[:10]) or "none"
     raise InputError(f"There is no model '{name}': give a file. Models kept by name: {names}.")
 
@@ -248,9 +251,9 @@ def load_model(name: str | Path) -> Model:
         zlib.error,
     ) as error:
         raise InputError(
-            f"{path} is not a model of napari-scribe, or it is damaged "
-            f"({type(error).__name__}). Choose a file that napari-scribe saved."
-        ) from None
+            f"{path} is not a model of napari-scribe, or it is damaged. Choose a file that "
+            "napari-scribe saved."
+        ) from error
 
 
 def _read(archive: zipfile.ZipFile, path: Path, folder: str = "") -> Model:
@@ -321,7 +324,8 @@ def _from_png(data: bytes) -> npt.NDArray[np.uint8]:
     return np.asarray(imread(data, extension=".png", plugin="pillow"), dtype=np.uint8)
 
 
-def _count(n: int, noun: str) -> str:
+def counted(n: int, noun: str) -> str:
+    """Such as "1 channel" or "3 channels"."""
     return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
@@ -335,7 +339,7 @@ def as_tuple(channels: Sequence[int] | None, image: Image) -> tuple[int, ...]:
     """
     chosen = tuple(range(image.n_channels)) if channels is None else tuple(channels)
     if not chosen or min(chosen) < 0 or max(chosen) >= image.n_channels:
-        raise InputError(
-            f"{image.name} has channels 0 to {image.n_channels - 1}; {list(chosen)} were chosen."
-        )
+        last = image.n_channels - 1
+        there = f"channels 0 to {last}" if last else "one channel only, number 0"
+        raise InputError(f"{image.name} has {there}: {list(chosen)} cannot be chosen.")
     return chosen

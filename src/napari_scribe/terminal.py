@@ -118,22 +118,29 @@ def print_scores(scores: dict[str, Scores] | dict[str, ClassScores]) -> None:
     rows = {name: score.as_dict() for name, score in scores.items()}
     *_, (last, numbers) = rows.items()
     columns = [key for key in IN_SHORT if key in numbers] or list(numbers)[:6]
+    titles = {key: f"{key} (dB)" if "PSNR" in key else key for key in numbers}
     # Piped, a table is as wide as it needs to be, so that nothing is cut.
     width = None if sys.stdout.isatty() else 40 + 16 * len(columns) + max(map(len, rows))
     console = Console(width=width)
     if len(rows) > 1:
-        table = Table("image", *columns)
+        table = Table("image", *(titles[key] for key in columns))
         for name, row in rows.items():
             table.add_row(name, *(_number(row.get(key)) for key in columns))
         console.print(table)
     whole = Table("", last)
     for key, value in numbers.items():
-        whole.add_row(key, _number(value))
+        whole.add_row(titles[key], _number(value))
     console.print(whole)
+    if "SI_PSNR" in numbers:
+        console.print(OF_IMAGES, highlight=False, soft_wrap=True)
 
 
 IN_SHORT = ("precision", "recall", "F1", "AP50", "AP75", "AP90")
 """What a row of the table has room for."""
+OF_IMAGES = (
+    "Means over n_frames; spread is their standard deviation. SI_PSNR is PSNR after the gain and "
+    "offset that fit best."
+)
 
 
 def _number(value: float | None) -> str:

@@ -157,7 +157,7 @@ def _with(value: float) -> Image:
         (NOISY[0, 0], np.ones((40, 50)), "constant"),
         (NOISY[0, 0, :6], CLEAN[0, 0, :6], "6 x 50 pixels"),
         (NOISY[0, 0], CLEAN[0, 0] > 0, "yes and no"),
-        (NOISY[0, 0].astype(complex), CLEAN[0, 0], "needs numbers"),
+        (NOISY[0, 0].astype(complex), CLEAN[0, 0], "needs real numbers"),
     ],
 )
 def test_bad_input(predicted: Any, reference: Any, said: str) -> None:

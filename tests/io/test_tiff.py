@@ -352,6 +352,10 @@ def test_what_is_no_tiff_is_refused(tmp_path: Path):
         (tmp_path / "a.tif").write_bytes(content)
         with pytest.raises(InputError, match="Could not read"):
             read_image(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="it is damaged, or something else") as said:
+        read_image(tmp_path / "a.tif")
+    assert isinstance(said.value.__cause__, IndexError)
+    assert "index" not in str(said.value)
 
 
 @pytest.mark.shared_data

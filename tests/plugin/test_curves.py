@@ -31,14 +31,23 @@ def drawn(curves: Any, color: str) -> int:
 def test_both_curves_are_drawn(curves: Any, qtbot: Any) -> None:
     from napari_scribe.plugin.curves import VALIDATION
 
+    def named() -> list[str]:
+        return [text.get_text() for text in curves.axes.get_legend().get_texts()]
+
     qtbot.wait(50)
     before = drawn(curves, VALIDATION)
+    assert named() == []
+    curves.add(0, 1.0, None)
+    curves.redraw()
+    assert named() == ["training"]
+    curves.clear()
     for i in range(40):
         curves.add(i, 1 / (i + 1), 0.5 if i % 10 == 0 else None)
     curves.redraw()
     qtbot.wait(50)
     assert drawn(curves, VALIDATION) > before + 50
     assert len(curves.steps) == 40
+    assert named() == ["training", "held-out paint"]
     assert curves.validation[-1] == (30, 0.5)
     assert curves.axes.get_xlabel() == "step"
     assert curves.axes.get_ylabel() == "loss"

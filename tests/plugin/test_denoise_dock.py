@@ -23,6 +23,7 @@ from napari_scribe.plugin.denoise_pairs import (
     SLICES,
     offered_ways,
 )
+from napari_scribe.plugin.feedback import ERROR
 from napari_scribe.plugin.fitness_view import REMEDIES
 from napari_scribe.plugin.layers import note
 from napari_scribe.plugin.lazy import Lazy
@@ -249,6 +250,24 @@ def test_every_remedy_has_words() -> None:
     assert set(REMEDIES) == set(get_args(get_type_hints(Finding)["remedy"])) - {""}
 
 
+def test_stopped_while_it_checks(
+    dock: Any, film: Any, viewer: Any, idle: Callable[[], None]
+) -> None:
+    click(dock.train_button)
+    click(dock.stop_button)
+    viewer.add_image(film.data, name="other")  # the form is looked at again
+    assert not dock.stop_button.isEnabled()
+    idle()
+    assert dock.message.text.startswith("Stopped")
+    assert dock.trained is None
+    dock.form.pairs.way.value = REPEATS  # not checked yet, whatever became of the others
+    click(dock.train_button)
+    viewer.layers.remove("film")
+    idle()
+    assert dock.message.text.startswith("film was removed while it was checked")
+    assert dock.trained is None and dock.checked is None
+
+
 # Train
 
 
@@ -273,26 +292,49 @@ def test_previews_show_the_right_half(
     click(dock.apply_button)
     idle()
     assert not preview.visible
+    result = viewer.layers["film denoised"]
+    assert viewer.layers.index(result) > viewer.layers.index(preview)
+    click(dock.continue_button)
+    assert preview.visible and result.visible
+    assert viewer.layers.index(result) < viewer.layers.index(preview)
+    click(dock.stop_button)
+    idle()
 
 
-def test_stop_and_continue(dock: Any, idle: Callable[[], None], qtbot: Any) -> None:
+def test_stop_and_continue(dock: Any, viewer: Any, idle: Callable[[], None], qtbot: Any) -> None:
     steps: list[Any] = []
+    told: list[str] = []
     dock.training.stepped.connect(steps.append)
+    dock.training.told.connect(told.append)
     dock.form.more.steps.value = 0
     click(dock.train_button)
     qtbot.waitUntil(lambda: len(steps) > 2, timeout=LONG)
     click(dock.stop_button)
     idle()
     assert dock.message.text.startswith("Kept as film 20")
-    first = steps[-1].index
-    click(dock.continue_button)
-    qtbot.waitUntil(lambda: steps[-1].index > first, timeout=LONG)
-    assert dock.progress.format().startswith(("step", "Preparing"))
-    click(dock.stop_button)
-    idle()
-    assert len(kept_models()) == 2
+    first, path = steps[-1].index, dock.trained.path
+
+    def go_on() -> None:
+        before = steps[-1].index
+        click(dock.continue_button)
+        qtbot.waitUntil(lambda: steps[-1].index > before, timeout=LONG)
+        assert dock.progress.format().startswith(("step", "Preparing"))
+        click(dock.stop_button)
+        idle()
+
+    go_on()
+    assert kept_models() == [path] == [dock.trained.path]
     assert dock.curves.steps[0] <= first < dock.curves.steps[-1]
-    assert dock.form.model.value() == dock.trained.path
+    assert dock.form.model.value() == path
+    learnt = load_model(path).provenance
+    assert learnt["steps"] > first
+    assert f", {learnt['steps']} steps in " in dock.form.model.info.text()
+    renamed = path.rename(path.with_name("mine.zip"))
+    viewer.layers.remove("film")
+    go_on()
+    assert told[0].startswith("film was removed since this training began")
+    assert set(kept_models()) == {renamed, dock.trained.path}
+    assert load_model(renamed).provenance == learnt
 
 
 def test_a_denoiser_can_be_started_from(ready: Any, idle: Callable[[], None]) -> None:
@@ -357,6 +399,11 @@ def test_a_result_looks_like_its_image(
     assert ready.form.image.layer.value is film
     assert result in ready.form.image.layer.choices  # to segment it, for example
     assert "film removed noise" not in viewer.layers
+    assert ready.message.text.startswith("Denoised in")
+    viewer.layers.remove("film")
+    assert ready.form.image.layer.value is None
+    assert not ready.message.text
+    assert not ready.apply_button.isEnabled()
 
 
 def test_what_was_removed(ready: Any, film: Any, viewer: Any, idle: Callable[[], None]) -> None:
@@ -504,6 +551,7 @@ def test_pixels_that_are_no_numbers(
 def test_a_constant_image(dock: Any, film: Any, idle: Callable[[], None]) -> None:
     film.data = np.full_like(film.data, 7)
     expect(dock, idle, "the same value")
+    assert ERROR in dock.findings.messages[0].styleSheet()
 
 
 def test_frames_that_are_the_same(dock: Any, film: Any, idle: Callable[[], None]) -> None:
@@ -545,6 +593,7 @@ def test_a_model_that_finds_objects(dock: Any, idle: Callable[[], None], kept: A
     click(dock.apply_button)
     idle()
     assert "takes no noise off" in dock.message.text
+    assert dock.message.text.endswith("or use the Segment dock.")
 
 
 # Other docks

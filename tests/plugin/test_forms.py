@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from napari_scribe.plugin.forms import RecipeForm
+from napari_scribe.plugin.forms import DENOISER_SECTIONS, RecipeForm
 from napari_scribe.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -55,6 +55,12 @@ def test_small_numbers_are_not_rounded_away() -> None:
     widget.value = 0.0002
     assert form.value("objects").training.learning_rate == 0.0002
     assert widget.native.text() != "0.00"
+
+
+def test_a_denoiser_is_not_asked_about_classes() -> None:
+    asked = RecipeForm("denoised", DENOISER_SECTIONS).parts["training"]
+    assert set(RecipeForm().parts["training"]) - set(asked) == {"balance"}
+    assert not any("paint" in widget.tooltip for widget in asked.values())
 
 
 def test_fields_say_what_the_recipe_says() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_scribe.model import model_folder
 from napari_scribe.plugin.layers import image_of, new_annotations
-from napari_scribe.plugin.pickers import ImagePicker, LayerPicker, is_paint
-from napari_scribe.plugin.results import show_labels
+from napari_scribe.plugin.model_picker import ModelPicker
+from napari_scribe.plugin.pickers import ChannelPicker, ImagePicker, LayerPicker, is_paint
+from napari_scribe.plugin.results import show_image, show_labels
 
 
 @pytest.fixture
@@ -51,6 +53,62 @@ def test_annotations_come_before_results(two: Any) -> None:
     two.layers.remove("b annotations")
     picker.reset_choices()
     assert picker.value is two.layers["a annotations"]
+    two.layers.remove("a annotations")
+    picker.reset_choices()
+    assert picker.value is None  # a result is chosen by hand
+    assert picker.choices == (two.layers["a labels"],)
+    picker.value = two.layers["a labels"]
+    picker.reset_choices()
+    assert picker.value is two.layers["a labels"]
     two.layers.clear()
     picker.reset_choices()
     assert picker.value is None
+
+
+def test_a_result_is_no_image_to_begin_with(two: Any, qtbot: Any) -> None:
+    image = two.layers["a"]
+    for purpose in ("denoised", "removed noise"):
+        show_image(two, image, image_of(image), np.ones((40, 50)), purpose)
+    picker = ImagePicker(two)
+    qtbot.addWidget(picker)
+    picker.layer.value = two.layers["b"]
+    for name in "ba":
+        two.layers.remove(name)
+        picker.reset_choices()
+    assert (picker.layer.value, picker.layer.choices) == (None, (two.layers["a denoised"],))
+    assert picker.info.text().startswith("Only results are open")
+    assert ImagePicker(two).layer.value is None
+    picker.layer.value = two.layers["a denoised"]
+    assert picker.image().name == "a denoised"
+    two.layers.remove("a denoised")
+    picker.reset_choices()
+    assert picker.info.text().startswith("What is open belongs to an image")
+    two.layers.clear()
+    picker.reset_choices()
+    assert picker.info.text().startswith("Open an image first")
+
+
+def test_boxes_of_other_channels_are_gone_at_once(qtbot: Any) -> None:
+    picker = ChannelPicker()
+    qtbot.addWidget(picker)
+    picker.show_channels(["red", "green"])
+    before = picker.boxes
+    picker.show_channels(["dapi", "gfp"])
+    assert picker.isVisible()
+    assert not any(box.isVisible() for box in before)
+
+
+def test_both_ends_of_a_long_name_are_seen(qtbot: Any) -> None:
+    model_folder().mkdir(parents=True)
+    names = [f"a movie of many nuclei 2026-11-22 00.49 ({i})" for i in (2, 3)]
+    picker = ModelPicker(tooltip="Which")
+    qtbot.addWidget(picker)
+    picker.show()
+    combo = picker.combo.native
+    combo.setFixedWidth(150)
+    drawn = []
+    for name in names:
+        picker.set_value(model_folder() / f"{name}.zip")
+        assert combo.toolTip() == f"{name}\nWhich"
+        drawn.append(combo.grab().toImage())
+    assert drawn[0] != drawn[1]

@@ -51,6 +51,15 @@ def test_its_own_result_is_overwritten_in_place(viewer: Any, image: Any) -> None
     assert first.opacity == 0.3
 
 
+def test_an_image_makes_no_room_for_labels_of_its_name(viewer: Any, image: Any) -> None:
+    """A denoiser's preview stays where a segmenter shows its own."""
+    pixels = np.zeros((40, 50), np.float32)
+    shown = show_image(viewer, image, image_of(image), pixels, "preview")
+    labels = show_labels(viewer, image, image_of(image), ones(), "preview")
+    assert shown in viewer.layers and shown.data.max() == 0
+    assert labels.data.max() == 1 and shown is not labels
+
+
 def test_a_result_that_was_painted_on_stays(viewer: Any, image: Any) -> None:
     first = show_labels(viewer, image, image_of(image), ones(), "labels")
     first.paint((5, 5), 9)
@@ -90,6 +99,25 @@ def test_a_hidden_preview_is_shown_again(viewer: Any, image: Any) -> None:
     assert not layer.visible
     set_previews_visible(viewer, image, True)
     assert layer.visible
+
+
+def test_a_preview_is_shown_above_what_was_made_before(viewer: Any, image: Any) -> None:
+    field = (slice(0, 9), slice(0, 9))
+    pixels = np.ones((1, 9, 9), np.float32)
+    show_image_window(viewer, image, image_of(image), (), field, pixels, "preview")
+    show_image(viewer, image, image_of(image), np.ones((40, 50)), "denoised")
+    show_labels(viewer, image, image_of(image), ones(), "labels")
+    other = viewer.add_image(np.zeros((40, 50)), name="others")
+    viewer.layers.selection.active = image
+    set_previews_visible(viewer, image, True)
+    order = ["cells", "cells denoised", "cells preview", "cells labels", "others"]
+    assert [layer.name for layer in viewer.layers] == order
+    assert viewer.layers.selection.active is image
+    show_window(viewer, other, image_of(other), (), field, ones((9, 9)), "preview")
+    show_image(viewer, other, image_of(other), np.ones((40, 50)), "denoised")
+    set_previews_visible(viewer, other, True)  # labels stay where they are
+    order += ["others preview", "others denoised"]
+    assert [layer.name for layer in viewer.layers] == order
 
 
 def test_a_layer_is_marked_before_anybody_sees_it(viewer: Any, image: Any) -> None:

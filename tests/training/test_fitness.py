@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -55,6 +57,8 @@ def test_a_clean_movie_passes(seed: int):
         fitness = check_pairs(pairs)
         assert fitness.is_fit, fitness.in_words()
         assert "nothing speaks against them" in fitness.in_words()
+        one = replace(fitness, n_pairs=1, n_views=1).in_words()
+        assert one == "1 picture was looked at, and nothing speaks against it."
     assert check_pairs(layer_pairs(movie[:6], movie[6:])).is_fit
 
 
@@ -248,10 +252,12 @@ def test_identical_and_flat_pictures_are_not_fit():
     fitness = check_pairs(pairs)
     assert "not independent" in the_only(fitness, "identical").text
     assert fitness.remedies == ()
+    assert fitness.hopeless
     with pytest.raises(InputError, match="identical"):
         apply_remedies(pairs, fitness, ["drop"])
     flat = check_pairs(pairs_of(np.full((6, 64, 64), 3.0)))
     assert "show nothing" in the_only(flat, "constant").text
+    assert flat.hopeless and not check_pairs(pairs_of(frames)).hopeless
 
 
 def test_noise_alone_neither_drifts_nor_flickers():
@@ -265,8 +271,12 @@ def test_two_frames_are_few_and_tiny_ones_are_no_trouble():
     movie = noisy_movie(**SIZE).noisy
     assert "one pair" in the_only(check_pairs(pairs_of(movie[:2])), "few").text
     for side in (1, 5, 20):
-        check_pairs(pairs_of(movie[:, :side, :side]))
-        check_pairs(single_pairs(Image(movie[:, :side, :side], "TYX")))
+        tiny = Image(movie[:, :side, :side], "TYX")
+        for pairs in (frame_pairs(tiny), single_pairs(tiny)):
+            said = check_pairs(pairs).in_words()
+            assert ("are flat" if side == 1 else f"to judge, with {side} pixels") in said
+    moving = noisy_movie(**SIZE, moving=True).noisy
+    the_only(check_pairs(pairs_of(moving[:, 60:72, 60:72])), "small")
     check_pairs(channel_pairs(Image(movie[:2], "CYX"), 0, 1))
 
 
@@ -280,7 +290,7 @@ def test_several_channels():
 
 def test_nan_is_refused_and_remedies_are_known():
     movie = noisy_movie(**SIZE).noisy.astype(np.float32)
-    with pytest.raises(InputError, match="no remedy 'pray'"):
+    with pytest.raises(InputError, match=r"no remedy 'pray': .* match, leave_out_motion"):
         apply_remedies(pairs_of(movie), check_pairs(pairs_of(movie)), ["pray"])
     movie[4, 5, 5] = np.nan
     with pytest.raises(InputError, match="T 4"):

@@ -112,6 +112,20 @@ def test_a_single_frame_makes_no_pairs(shape):
         ns.frame_pairs(ns.Image(np.zeros(shape), "TYX"[-len(shape) :]))
 
 
+def test_slices_are_frames_where_there_is_one_time():
+    assert len(ns.frame_pairs(numbered(1, 3, 4, 4, axes="TZYX")).pairs) == 2
+
+
+def test_masks_and_mixed_colours_are_refused():
+    picture = ns.Image(np.zeros((3, 8, 8, 3), np.uint8), "TYXC", name="slide")
+    assert len(ns.frame_pairs(picture, channels=[1]).pairs) == 2
+    for make in (ns.frame_pairs, ns.single_pairs, lambda i: ns.channel_pairs(i, 0, 1)):
+        with pytest.raises(ns.InputError, match=r"slide is a colour picture \(RGB\)"):
+            make(picture)
+    with pytest.raises(ns.InputError, match="true and false only"):
+        ns.frame_pairs(np.zeros((6, 8, 8), bool))
+
+
 def test_pairs_of_different_shape_are_refused():
     with pytest.raises(ns.InputError, match=r"\(8, 8\).*\(8, 9\)"):
         ns.layer_pairs(np.zeros((8, 8)), np.zeros((8, 9)))

@@ -84,6 +84,9 @@ def test_a_training_goes_on_where_it_stopped(clean):
     one, other = whole.checkpoint, second.checkpoint
     assert one is not None and other is not None
     assert all((one.tensors[k] == other.tensors[k]).all() for k in one.tensors if "network" in k)
+    other.numbers["seconds"] = 60.0
+    third = ns.train_denoiser(pairs, SMALL, steps=1, device="cpu", resume=other)
+    assert ns.run(third).provenance["seconds"] > 60
 
 
 def test_single_images_are_denoised_too():
@@ -226,7 +229,7 @@ def test_a_constant_stack_is_refused():
     stack = np.full((3, 64, 64), 7.0)
     stack[1] += 1e-9
 
-    with pytest.raises(ns.InputError, match=r"same value everywhere|are the same"):
+    with pytest.raises(ns.InputError, match="same value everywhere"):
         ns.train_denoiser(ns.frame_pairs(ns.Image(stack.astype(np.float32), "TYX")))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from .. import __version__
 from ..errors import InputError
 from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
@@ -20,6 +23,21 @@ app = typer.Typer(
 )
 for command in (demo, train, segment, train_denoiser, denoise, evaluate, seam_test, info):
     app.command()(command)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"napari-scribe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_say_version),
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -62,8 +63,8 @@ def train_denoiser(
         typer.Option(
             help="frames: each with the next. even-odd: first with second, third with fourth. "
             "near: up to three apart. repeats: shots of the same, each with each. slices: "
-            "neighbours along Z. files: first with second file, third with fourth. channels: the "
-            "two of --channels. single: neighbouring pixels of one image."
+            "neighbours along Z. files: first with second file, third with fourth. channels: its "
+            "two, or those of --channels. single: neighbouring pixels of one image."
         ),
     ] = "frames",
     remedies: Annotated[
@@ -98,25 +99,21 @@ def train_denoiser(
     """Train a denoiser on noisy images alone (Noise2Noise). Ctrl-C stops and keeps the best."""
     from ..describe import axes_of, describe_inputs
     from ..model import load_model
-    from ..training.fitness import apply_remedies, check_pairs
+    from ..training.fitness import check_remedies
+    from ..training.train_denoiser import check_plan
     from ..training.train_denoiser import train_denoiser as start_training
 
     parent = load_model(start) if start else None
     check_new_model(model, start)
     chosen = _recipe(recipe, set_, loss, seed, parent, volumes)
+    check_plan(chosen, steps, seconds, device)
+    asked = {word.strip() for word in remedies.split(",") if word.strip()}
+    check_remedies(asked - {"all"})
+    seen = numbers(channels)
     paths = expand(images)
     opened = [open_image(path, axes) for path in paths]
     typer.echo(describe_inputs([(p.name, axes_of(i)) for p, i in zip(paths, opened, strict=True)]))
-    made = _pairs(opened, pairs, numbers(channels), chosen.network.dimensions)
-    fitness = check_pairs(made)
-    typer.echo(fitness.in_words())
-    asked = {word.strip() for word in remedies.split(",") if word.strip()}
-    chosen_remedies = set(fitness.remedies) if asked == {"all"} else asked
-    if left := [remedy for remedy in fitness.remedies if remedy not in chosen_remedies]:
-        typer.echo(f"This can be mended: --remedies {','.join([*sorted(asked), *left])}")
-    made = apply_remedies(made, fitness, chosen_remedies)
-    if chosen_remedies:
-        typer.echo(f"Mended before training: {', '.join(sorted(chosen_remedies))}.")
+    made = _mended(_pairs(opened, pairs, seen, chosen.network.dimensions), asked)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -237,10 +234,11 @@ def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimens
     if how == "single":
         return pairs.single_pairs(list(images), channels=channels, dimensions=dimensions)
     if how == "channels":
-        if channels is None or len(channels) != 2:
-            raise InputError("--pairs channels needs two of them: --channels 0,1.")
-        parts = [pairs.channel_pairs(i, *channels, dimensions=dimensions) for i in images]
-    elif how == "slices":
+        two = _two(images, channels)
+        parts = [pairs.channel_pairs(i, *two, dimensions=dimensions) for i in images]
+        return pairs.joined(parts)
+    _check_frames(images, how, dimensions)
+    if how == "slices":
         parts = [pairs.slice_pairs(image, channels=channels) for image in images]
     else:
         parts = [
@@ -248,3 +246,45 @@ def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimens
             for image in images
         ]
     return pairs.joined(parts)
+
+
+def _two(images: Sequence[Image], channels: list[int] | None) -> list[int]:
+    """The channels that make pairs; both where there are no more."""
+    if channels is None and all(image.n_channels < 3 for image in images):
+        return [0, 1]
+    if channels is None or len(channels) != 2:
+        raise InputError("--pairs channels needs two of them: --channels 0,1.")
+    return channels
+
+
+def _check_frames(images: Sequence[Image], how: str, dimensions: int) -> None:
+    """Point out what does not go together, in the words of the options."""
+    if how == "slices" and dimensions == 3:
+        raise InputError("--pairs slices takes slices one by one: leave out --volumes.")
+    n_frames = [math.prod(i.length(a) for a in i.iterated_axes(dimensions)) for i in images]
+    if len(images) > 1 and max(n_frames) == 1:
+        raise InputError(
+            f"These {len(images)} images have one frame each: take the first with the second, the "
+            "third with the fourth (--pairs files), train on single images (--pairs single), or "
+            "save them as one movie (in ImageJ: File > Import > Image Sequence)."
+        )
+
+
+def _mended(pairs: Pairs, asked: set[str]) -> Pairs:
+    """Check pairs, and do about it what was asked for."""
+    from ..training.fitness import apply_remedies, check_pairs
+
+    fitness = check_pairs(pairs)
+    if fitness.hopeless:
+        raise InputError(fitness.hopeless)
+    typer.echo(fitness.in_words())
+    offered = set(fitness.remedies)
+    chosen = (asked | offered if "all" in asked else asked) - {"all"}
+    if left := [remedy for remedy in fitness.remedies if remedy not in chosen]:
+        typer.echo(f"This can be mended: --remedies {','.join([*sorted(asked), *left])}")
+    pairs = apply_remedies(pairs, fitness, chosen)
+    if mended := sorted(chosen & offered):
+        typer.echo(f"Mended before training: {', '.join(mended)}.")
+    if needless := sorted(chosen - offered):
+        typer.echo(f"Asked for, though the check found no need of it: {', '.join(needless)}.")
+    return pairs

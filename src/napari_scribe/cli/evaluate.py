@@ -76,8 +76,8 @@ def evaluate(
 ) -> None:
     """Score labels against the truth, or denoised images against clean ones.
 
-    Labels: precision, recall, F1, AP at IoU .5 to .95, mean IoU. Images: PSNR, SSIM, and PSNR
-    after the best gain and offset. The times of a movie are scored one by one.
+    Labels: precision, recall, F1, AP at IoU .5 to .95, mean IoU. Images: PSNR, SSIM, and SI_PSNR:
+    PSNR after the gain and offset that fit best. The times of a movie are scored one by one.
     """
     from ..io import check_writable
 
@@ -184,9 +184,11 @@ def info(
 ) -> None:
     """Say in words what a model or an image is."""
     from ..describe import describe_image, describe_model
+    from ..io import SUFFIXES
     from ..model import load_model
 
-    is_model = path.endswith(".zip") or not Path(path).exists()
+    suffix = Path(path).suffix.lower()
+    is_model = suffix == ".zip" or not (suffix in SUFFIXES or Path(path).exists())
     typer.echo(
         describe_model(load_model(path))
         if is_model

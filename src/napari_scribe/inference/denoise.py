@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..image import Image
 from ..io import as_image
 from ..model import Model, load_model
+from ..targets.denoised import check_intensities
 from .begin import Settings, begin
 from .run import SegmentJob
 from .source import Source, source_of
@@ -82,8 +83,7 @@ def denoise(
         scheduler=scheduler,
     )
     settings.check(image)
-    if dtype == "source" and image.dtype.kind == "b":
-        raise InputError(f"{image.name} holds true and false only, which no noise is taken off.")
+    check_intensities(image)
     typed = image.dtype if dtype == "source" else np.dtype(np.float32)
     source = source_of(model, image, channels, region, typed)
     job = begin(source, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..errors import InputError
 from ..image import Image
 from .files import SUFFIXES, is_zarr, stem
 
+_STUMBLES = (LookupError, ArithmeticError, AttributeError, TypeError, AssertionError, struct.error)
+"""What readers raise over bytes that they did not expect: the words are Python's, not theirs."""
 _CHECKED_BYTES = 2**28
 _PNG_BIT_DEPTH, _PNG_COLOUR = 24, 25
 """Where the head of a PNG tells them."""
@@ -47,8 +50,13 @@ def read_image(path: str | Path, axes: str = "", level: int = 0) -> Image:
         return _read(path, kind, axes, level).selected(source=path, level=level)
     except (InputError, MemoryError):
         raise
+    except _STUMBLES as error:
+        raise InputError(
+            f"Could not read {path}: it is damaged, or something else than its name says. Copy or "
+            "save it again."
+        ) from error
     except Exception as error:  # every library raises its own for a damaged file
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         raise InputError(
             f"Could not read {path}: {reason}. Is it damaged, or something else than its name says?"
         ) from error
@@ -118,7 +126,7 @@ def read_label_image(path: str | Path, axes: str = "") -> Image:
     is_png = path.suffix.lower() == ".png"
     image = Image(_indices(path), axes, name=stem(path)) if is_png else read_image(path, axes)
     data = image.data
-    if image.axes[-1] == "C" and image.n_channels in (3, 4):
+    if image.is_rgb:
         data = np.asarray(data)
         if not all(np.array_equal(data[..., 0], data[..., i]) for i in (1, 2)):
             raise InputError(f"{path} is a colour picture, not labels: one whole number a pixel.")

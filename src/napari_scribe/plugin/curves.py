@@ -53,6 +53,7 @@ class Curves(FigureCanvasQTAgg):
             for name, look in CURVES.items()
         )
         self._background: Any = None
+        self._text = colors["text"]
         self.mpl_connect("draw_event", self._on_draw)
         self.clear()
         self.wear(colors)
@@ -66,7 +67,8 @@ class Curves(FigureCanvasQTAgg):
         self.axes.tick_params(colors=colors["icon"], labelsize=7, length=2, pad=2)
         for spine in self.axes.spines.values():
             spine.set_color(colors["highlight"])
-        self.axes.legend(loc="upper right", frameon=False, fontsize=8, labelcolor=colors["text"])
+        self._text = colors["text"]
+        self._name_lines()
         self.draw_idle()
 
     def clear(self) -> None:
@@ -77,6 +79,7 @@ class Curves(FigureCanvasQTAgg):
         self._smooth: float | None = None
         self._drawn = 0.0
         self._limits = (0.0, 0.0)
+        self._named = [False, False]
         self.redraw()
 
     def add(self, step: int, loss: float, validation: float | None) -> None:
@@ -99,8 +102,9 @@ class Curves(FigureCanvasQTAgg):
         loss, validation = self._lines
         loss.set_data(self.steps, self.losses)
         validation.set_data([s for s, _ in self.validation], [v for _, v in self.validation])
-        limits = self._fitting_limits()
-        if limits != self._limits or self._background is None:
+        limits, named = self._fitting_limits(), [bool(self.losses), bool(self.validation)]
+        if (limits, named) != (self._limits, self._named) or self._background is None:
+            self._name_lines()
             self._limits = limits
             self.axes.set_xlim(0, limits[0])
             self.axes.set_ylim(0, limits[1])
@@ -109,6 +113,13 @@ class Curves(FigureCanvasQTAgg):
             self.restore_region(self._background)
             self._draw_lines()
             self.update()
+
+    def _name_lines(self) -> None:
+        """A legend of the lines that have a point."""
+        lines = [line for line in self._lines if len(line.get_xdata())]
+        self._named = [line in lines for line in self._lines]
+        look = {"frameon": False, "fontsize": 8, "labelcolor": self._text}
+        self.axes.legend(handles=lines, loc="upper right", **look)
 
     def _fitting_limits(self) -> tuple[float, float]:
         """Limits of both axes that hold all points, and change seldom."""

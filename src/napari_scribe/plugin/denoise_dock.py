@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from ..training.drive import TrainStep
 
 
+CHANGED = (
+    "{} was removed while it was checked, or other pairs were chosen: press Check or Train for "
+    "what is chosen now."
+)
+
+
 class DenoiseDock(Dock):
     """Check noisy pairs, train a denoiser on them, and apply it.
 
@@ -41,7 +47,7 @@ class DenoiseDock(Dock):
         super().__init__(napari_viewer)
         self.trained: Trained | None = None
         self.checked: Checked | None = None
-        self._trains_next = False
+        self._trains_next = self._is_stopped = False
         self._other: Any = None  # what was chosen when a model could not be kept
         self.checking = CheckRun(self.runner)
         self.training = DenoiserRun(self.viewer, self.runner)
@@ -92,6 +98,7 @@ class DenoiseDock(Dock):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._on_form)
+        self.form.image.layer.changed.connect(self._on_other_image)
         self.form.more.reset.clicked.connect(self.form.reset)
         self.checking.ended.connect(self._on_checked)
         self.training.stepped.connect(self._on_step)
@@ -116,8 +123,8 @@ class DenoiseDock(Dock):
         def start() -> None:
             source = self.form.source()
             if self.checked is not None and self.checked.source.is_same(source):
-                if self.checked.hopeless:
-                    raise InputError(self.checked.hopeless)
+                if self.checked.fitness.hopeless:
+                    raise InputError(self.checked.fitness.hopeless)
                 self._start(self.form.for_training(self.checked, self.findings.remedies()))
             else:
                 self.checking.start(source)
@@ -134,7 +141,7 @@ class DenoiseDock(Dock):
 
     def stop(self) -> None:
         """Stop what runs; what is done is kept."""
-        self._trains_next = False
+        self._is_stopped = True
         self.runner.stop()
         self.stop_button.setEnabled(False)
         self.progress.busy("Stopping")
@@ -166,6 +173,7 @@ class DenoiseDock(Dock):
 
     def _begin(self, text: str, start: Callable[[], None]) -> None:
         """Start; what keeps it from starting is said."""
+        self._is_stopped = False
         self.message.clear()
         self.progress.busy(text)
         try:
@@ -193,6 +201,11 @@ class DenoiseDock(Dock):
                 self.findings.clear()
         self._show_state()
 
+    def _on_other_image(self, _layer: Any = None) -> None:
+        """What was said, or asked, was about another one."""
+        if not self.runner.is_running:
+            self.message.clear()
+
     def _on_checked(self, ended: Ended) -> None:
         trains, self._trains_next = self._trains_next, False
         self.progress.rest()
@@ -202,20 +215,26 @@ class DenoiseDock(Dock):
             self.checked = ended.value
             self.findings.show_fitness(ended.value.fitness)
             self._on_form()
-            if trains and self.checked is not None:
+            if self.checked is None:
+                self.message.warn(CHANGED.format(ended.value.source.image.name))
+            elif trains and self._is_stopped:
+                self.message.info("Stopped: the pairs were checked, but nothing was trained.")
+            elif trains:
                 self._train_checked(self.checked)
+        else:
+            self.message.info("Stopped before anything was done.")
         self._show_state()
 
     def _train_checked(self, checked: Checked) -> None:
         """Go on to the training, unless the user should read first what was found."""
         if checked.fitness.is_fit:
             self.train()
-        elif not checked.hopeless:
+        elif not checked.fitness.hopeless:
             has_remedy = " with what is ticked there" if self.findings.boxes else " all the same"
             text = f"The check found something: see step 3. Train{has_remedy}?"
             self.message.ask(text, {"Train": self.train, "Not yet": lambda: None})
         else:
-            self.message.error(checked.hopeless)
+            self.message.error(checked.fitness.hopeless)
 
     def _on_step(self, record: TrainStep) -> None:
         self.progress.advance(record.fraction, record.elapsed, f"step {record.index}")
@@ -223,7 +242,7 @@ class DenoiseDock(Dock):
         self.curves.add(record.index, record.loss, record.validation)
         if record.validation is not None:
             self.status.setText(f"Loss on held-out pairs: {record.validation:.3f}")
-        if not self.stop_button.isEnabled():
+        if self._is_stopped:
             self.progress.busy("Stopping")
 
     def _on_trained(self, ended: Ended) -> None:
@@ -244,7 +263,7 @@ class DenoiseDock(Dock):
         self._show_state()
 
     def _on_tile(self, state: Progressed) -> None:
-        if self.stop_button.isEnabled():
+        if not self._is_stopped:
             self.progress.tell(state.fraction, state.text)
             self.progress.setToolTip(state.detail)
 
@@ -274,7 +293,7 @@ class DenoiseDock(Dock):
         can_go_on = self.trained is not None and self.trained.checkpoint is not None
         self.check_button.setEnabled(has_image and not running)
         self.train_button.setEnabled(has_image and not running)
-        self.stop_button.setEnabled(running)
+        self.stop_button.setEnabled(running and not self._is_stopped)
         self.continue_button.setEnabled(can_go_on and not running)
         has_model = self.form.model.value() is not None or self._unkept() is not None
         self.apply_button.setEnabled(has_image and has_model and not running)

@@ -8,8 +8,9 @@ from magicgui.widgets import CheckBox
 from qtpy.QtCore import QObject, Signal
 
 from ..errors import InputError
+from ..targets.denoised import check_colours
 from .denoise_more import DenoiseSettings
-from .denoise_pairs import LAYER, RGB, PairSource, PairsPicker
+from .denoise_pairs import LAYER, PairSource, PairsPicker
 from .denoise_work import Checked, DenoiseInput, DenoiserInput
 from .kept import dimensions_of, read_description
 from .model_picker import DENOISING, ModelPicker
@@ -101,7 +102,7 @@ class DenoiseForm(QObject):
         """
         image, layer = self.image.image(), self.image.layer.value
         if layer.rgb:
-            raise InputError(RGB.format(layer.name))
+            check_colours(image, range(image.n_channels))
         model = model or self.model.value()
         if model is None:
             raise InputError("There is no denoiser yet: train one, or choose a file.")

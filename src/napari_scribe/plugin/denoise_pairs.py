@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..errors import InputError
 from ..image import Image
+from ..targets.denoised import check_colours
 from .layers import image_of
 from .parts import hint, row
 from .pickers import LayerPicker, is_image, names_of_channels
@@ -59,10 +60,6 @@ WAYS = {
     ),
 }
 """What each way is called, and when to choose it."""
-RGB = (
-    "{} is a colour picture (RGB): its colours were mixed after they were recorded, and their "
-    "noise with them. Split it (Split RGB in the menu of the layer), and choose a channel."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +179,7 @@ class PairsPicker(QWidget):
             If something is missing.
         """
         if self._layer.rgb:
-            raise InputError(RGB.format(self._layer.name))
+            check_colours(image, range(image.n_channels))
         way = str(self.way.value)
         other = None
         if way == LAYER:

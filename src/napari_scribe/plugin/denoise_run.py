@@ -58,7 +58,7 @@ class DenoiserRun(TrainingRun):
     @staticmethod
     def take(job: Any, given: DenoiserInput) -> Any:
         """Keep the model; in its thread."""
-        return finish(job, given)
+        return finish(job, given, given.extended)
 
     def field(self, given: DenoiserInput) -> Any:
         """What is visible, or the right half of it, so that both can be compared."""

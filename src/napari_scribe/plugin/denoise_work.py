@@ -50,13 +50,6 @@ class Checked:
     pairs: Pairs
     fitness: Fitness
 
-    @property
-    def hopeless(self) -> str:
-        """Why no training makes sense; empty where it does."""
-        whole = ("constant", "identical")
-        texts = [f.text for f in self.fitness.findings if f.kind in whole and not f.remedy]
-        return texts[0] if texts else ""
-
 
 def check(source: PairSource) -> Job[Any, Checked]:
     """Make the job that looks at pairs; in its thread."""
@@ -86,8 +79,8 @@ class DenoiserInput:
         None: until it is stopped.
     start
         The file of a denoiser to start from.
-    resume
-        A training to go on with.
+    resume, extended
+        A training to go on with, and the file of its model, which is at best as good.
     has_previews, half
         Whether there are previews, and of the right half of what is visible only.
     """
@@ -102,6 +95,7 @@ class DenoiserInput:
     device: str | None = None
     start: Path | None = None
     resume: Checkpoint | None = None
+    extended: Path | None = None
     has_previews: bool = True
     half: bool = True
 
@@ -128,9 +122,9 @@ class DenoiserInput:
         """A training before this one on its own pairs, at the pace of this one."""
         given = trained.given
         recipe = given.recipe.model_copy(update={"training": self.recipe.training})
-        pace = {name: getattr(self, name) for name in ("seconds", "steps", "device")}
-        shown = {name: getattr(self, name) for name in ("has_previews", "half")}
-        return replace(given, recipe=recipe, resume=trained.checkpoint, **pace, **shown)
+        now = {n: getattr(self, n) for n in ("seconds", "steps", "device", "has_previews", "half")}
+        now["extended"] = None if trained.is_parent else trained.path
+        return replace(given, recipe=recipe, resume=trained.checkpoint, **now)
 
 
 def begin_training(given: DenoiserInput, field: Any) -> TrainingJob:

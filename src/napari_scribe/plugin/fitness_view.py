@@ -71,7 +71,7 @@ class FitnessView(QWidget):
         self.clear()
         self.summary.setText(fitness.in_words() if fitness.is_fit else "")
         for finding in fitness.findings:
-            self._add(finding)
+            self._add(finding, finding.text == fitness.hopeless)
         self.plot.draw_curves(fitness.curves)
         self.fold.show()
 
@@ -91,9 +91,10 @@ class FitnessView(QWidget):
             message.wear(colors)
         self.plot.wear(colors)
 
-    def _add(self, finding: Finding) -> None:
+    def _add(self, finding: Finding, is_hopeless: bool) -> None:
         message = Message(self._colors)
-        message.warn(finding.text)
+        say = message.error if is_hopeless else message.warn
+        say(finding.text)
         self.messages.append(message)
         self._found.addWidget(message)
         if finding.remedy and finding.remedy not in self.boxes:

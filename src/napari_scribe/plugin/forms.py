@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,8 @@ DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Traini
 """The same for a denoiser."""
 ELSEWHERE = {"kind", "dimensions", "loss"}
 """Fields that the docks ask for in another place."""
+OF_PAINT = {"balance"}
+"""Fields that mean nothing to a denoiser."""
 
 
 class RecipeForm:
@@ -46,7 +48,8 @@ class RecipeForm:
     def __init__(self, task: str = "objects", sections: Mapping[str, str] = SECTIONS) -> None:
         self.sections = sections
         self._first = self.default = Recipe(task=task)
-        self.parts = {name: part_widgets(getattr(self.default, name)) for name in sections}
+        hidden = ELSEWHERE | OF_PAINT if task == "denoised" else ELSEWHERE
+        self.parts = {name: part_widgets(getattr(self.default, name), hidden) for name in sections}
 
     def set_dimensions(self, dimensions: int) -> None:
         """Take the defaults of 2D or 3D; what differs from them stays."""
@@ -96,9 +99,9 @@ class RecipeForm:
                         _fill(widget, changes[f"{name}.{field}"])
 
 
-def part_widgets(part: BaseModel) -> dict[str, Widget]:
+def part_widgets(part: BaseModel, hidden: Collection[str] = ELSEWHERE) -> dict[str, Widget]:
     """One widget for each field of a part of a recipe."""
-    fields = {k: f for k, f in type(part).model_fields.items() if k not in ELSEWHERE}
+    fields = {k: f for k, f in type(part).model_fields.items() if k not in hidden}
     return {name: field_widget(name, field, getattr(part, name)) for name, field in fields.items()}
 
 

@@ -13,11 +13,12 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from ..errors import InputError
 from .kept import in_words, kept, task_of
-from .parts import button, hint, row
+from .parts import button, hint, narrow, row
 
 FINDING = frozenset({"objects", "classes"})
 """Tasks of models that find something."""
 DENOISING = frozenset({"denoised"})
+NEWEST_FIRST = "Models that were trained here are kept, the newest first"
 
 
 def _told_apart(files: list[Path]) -> list[str]:
@@ -36,21 +37,21 @@ class ModelPicker(QWidget):
         What the choice of no model is called; empty where a model is needed.
     tasks
         Models for others are not offered. (One that cannot be read is: it says why.)
+    tooltip
+        Beneath the whole name.
     """
 
     changed = Signal()
 
-    def __init__(self, none: str = "", tasks: Collection[str] = FINDING) -> None:
+    def __init__(
+        self, none: str = "", tasks: Collection[str] = FINDING, tooltip: str = NEWEST_FIRST
+    ) -> None:
         super().__init__()
-        self._none, self._tasks = none, {*tasks, ""}
+        self._none, self._tasks, self._tooltip = none, {*tasks, ""}, tooltip
         self._files: list[Path] = []
         self._is_chosen = False
         self.combo = ComboBox(choices=self._choices, nullable=False)
-        self.combo.tooltip = "Models that were trained here are kept, the newest first"
-        self.combo.native.setMinimumContentsLength(8)
-        self.combo.native.setSizeAdjustPolicy(
-            self.combo.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        narrow(self.combo.native)
         self.info = hint()
         file = button("File...", "Choose a model that lies elsewhere", self._choose_file)
         layout = QVBoxLayout(self)
@@ -115,6 +116,8 @@ class ModelPicker(QWidget):
 
     def _describe(self, _value: Any = None) -> None:
         path = self.value()
+        name = f"{self.combo.current_choice}\n" if path is not None else ""
+        self.combo.tooltip = name + self._tooltip
         if path is None:
             self.info.setText("" if self._none else "No model yet: train one, or choose a file.")
         else:

@@ -71,7 +71,7 @@ def put(
     mark = _mark(source, purpose)
     title = f"{source.name} {purpose}"
     seat = _taken_away(viewer, instead_of)
-    own = None if seat is not None and seat.name else own_layer(viewer, source, purpose)
+    own = None if seat is not None and seat.name else own_layer(viewer, source, purpose, kind)
     if own is not None and _holds_alike(own, data):
         _overwrite(own, data, options)
     else:
@@ -130,10 +130,14 @@ def _mark(source: ImageLayer, purpose: str) -> dict[str, str]:
     return {"purpose": purpose, "source": source.name, "source_id": str(source.unique_id)}
 
 
-def own_layer(viewer: Viewer, source: ImageLayer, purpose: str) -> Any:
-    """A layer that was made for an image and a purpose, and that nobody has changed; or None."""
+def own_layer(viewer: Viewer, source: ImageLayer, purpose: str, kind: str = "labels") -> Any:
+    """A layer of labels or an image for an image and a purpose, unchanged by others; or None."""
+    from napari.layers import Image, Labels
+
     mark = _mark(source, purpose)
     for layer in viewer.layers:
+        if not isinstance(layer, Labels if kind == "labels" else Image):
+            continue
         found = note(layer)
         same = all(found.get(key) == mark[key] for key in ("purpose", "source_id"))
         if same and found.get("name") == layer.name and is_untouched(layer):

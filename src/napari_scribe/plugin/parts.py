@@ -16,6 +16,9 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
@@ -132,6 +135,34 @@ def _triangle(is_open: bool) -> QIcon:
     painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in places]))
     painter.end()
     return QIcon(pixmap)
+
+
+class _MiddleElided(QObject):
+    """Draws a combo so that of a long name both ends can be read; Qt would cut off its end."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() != QEvent.Type.Paint or not isinstance(watched, QComboBox):
+            return False
+        option, what = QStyleOptionComboBox(), QStyle.ComplexControl.CC_ComboBox
+        watched.initStyleOption(option)
+        part = QStyle.SubControl.SC_ComboBoxEditField
+        width = watched.style().subControlRect(what, option, part, watched).width() - 2
+        text = option.currentText or watched.placeholderText()
+        middle = Qt.TextElideMode.ElideMiddle
+        option.currentText = watched.fontMetrics().elidedText(text, middle, width)
+        painter = QStylePainter(watched)
+        painter.drawComplexControl(what, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
+        return True
+
+
+def narrow(combo: QComboBox) -> None:
+    """Let a combo be as narrow as its dock, however long its names are."""
+    combo.setMinimumContentsLength(8)
+    combo.setSizeAdjustPolicy(combo.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    combo.installEventFilter(_MiddleElided(combo))
 
 
 class _CalmWheel(QObject):

@@ -20,12 +20,19 @@ from ..errors import InputError
 from ..image import Image
 from .kept import size_in_words
 from .layers import guess_layer_axes, image_of, note
-from .parts import hint, row
+from .parts import hint, narrow, row
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 NO_IMAGE = "Open an image first, or try File > Open Sample > Scribe > {}."
+ONLY_RESULTS = "Only results are open: choose one if you mean it, or open an image."
+ONLY_COMPANIONS = (
+    "What is open belongs to an image, as a preview or the truth does. Open that image, or try "
+    "File > Open Sample > Scribe > {}."
+)
+MADE_BY_USER = (None, "annotations")
+"""Purposes of layers that hold no result."""
 DENOISED = "denoised"
 """Purpose of layers that hold a denoised image."""
 PER_ROW = 4
@@ -48,22 +55,22 @@ class LayerPicker(ComboBox):
 
         self._offered = choices
         super().__init__(choices=choices, tooltip=tooltip, nullable=False)
-        self.native.setMinimumContentsLength(8)
-        self.native.setSizeAdjustPolicy(
-            self.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        self.native.setPlaceholderText("none chosen")
+        narrow(self.native)
 
     def reset_choices(self, *_: Any) -> None:
-        """Follow the viewer's layers: a renamed one stays chosen, results are the last resort."""
+        """Follow the viewer's layers: a renamed one stays, a result is chosen by hand alone."""
         before = self.value
         with self.changed.blocked():
             super().reset_choices()
             offered = [layer for _, layer in self._offered()]
-            if offered and before not in offered:
-                made = (None, "annotations")  # by the user
-                offered.sort(key=lambda layer: note(layer).get("purpose") not in made)
-            if offered:
-                self.value = before if before in offered else offered[0]
+            mine = [layer for layer in offered if note(layer).get("purpose") in MADE_BY_USER]
+            if before in offered:
+                self.value = before
+            elif mine:
+                self.value = mine[0]
+            else:
+                self.native.setCurrentIndex(-1)
         if self.value is not before:
             self.changed.emit(self.value)
 
@@ -97,7 +104,7 @@ class ImagePicker(QWidget):
 
     def __init__(self, viewer: Viewer, sample: str = "Nuclei, 512 x 512") -> None:
         super().__init__()
-        self._sample = sample
+        self._viewer, self._sample = viewer, sample
         self.layer = LayerPicker(viewer, is_image, "The image to work on")
         self.axes = QLineEdit()
         self.axes.setMaximumWidth(70)
@@ -125,12 +132,23 @@ class ImagePicker(QWidget):
             If there is none, or its axes do not fit.
         """
         if self.layer.value is None:
-            raise InputError(NO_IMAGE.format(self._sample))
+            raise InputError(self._missing().format(self._sample))
         return image_of(self.layer.value, self.axes.text())
 
     def reset_choices(self, _event: Any = None) -> None:
         """Follow the viewer's layers."""
         self.layer.reset_choices()
+        if self.layer.value is None:
+            self._describe()
+
+    def _missing(self) -> str:
+        """What to say where no image is chosen."""
+        from napari.layers import Image as ImageLayer
+
+        if self.layer.choices:
+            return ONLY_RESULTS
+        has_images = any(isinstance(layer, ImageLayer) for layer in self._viewer.layers)
+        return ONLY_COMPANIONS if has_images else NO_IMAGE
 
     def _new_layer(self, _value: Any = None) -> None:
         layer = self.layer.value
@@ -179,7 +197,9 @@ class ChannelPicker(QWidget):
             return
         self._names = list(names)
         while self._grid.count():
-            self._grid.takeAt(0).widget().deleteLater()
+            box = self._grid.takeAt(0).widget()
+            box.hide()  # else it is drawn over the new ones until it is gone
+            box.deleteLater()
         self.boxes = [QCheckBox(name) for name in names]
         if names:
             self._grid.addWidget(QLabel("Channels"), 0, 0)

@@ -170,10 +170,26 @@ def show_probability(
 
 def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> None:
     """Show the previews of an image, or hide them once there is something better to see."""
-    for layer in viewer.layers:
+    for layer in list(viewer.layers):
         found = note(layer)
         if found.get("purpose") == "preview" and found.get("source_id") == str(source.unique_id):
             layer.visible = visible
+            if visible:
+                _lift(viewer, layer)
+
+
+def _lift(viewer: Viewer, preview: Any) -> None:
+    """Put an image above the other images that were made of its own: they are opaque."""
+    from napari.layers import Image as ImageLayer
+
+    if isinstance(preview, ImageLayer):
+        made = note(preview)["source_id"]
+        places = [
+            i
+            for i, layer in enumerate(viewer.layers)
+            if isinstance(layer, ImageLayer) and note(layer).get("source_id") == made
+        ]
+        viewer.layers.move(viewer.layers.index(preview), places[-1] + 1)
 
 
 def _place(

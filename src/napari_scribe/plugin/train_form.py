@@ -168,11 +168,11 @@ class MoreSettings(TrainingSettings):
 
     def __init__(self) -> None:
         super().__init__(RecipeForm(), FINDING)
-        self.denoiser = ModelPicker(none="no", tasks=DENOISING)
-        self.denoiser.combo.tooltip = (
+        tip = (
             "A denoiser that the image goes through first, here and wherever the model is used: it "
             "becomes part of the model. Denoisers are trained in the Denoise dock"
         )
+        self.denoiser = ModelPicker(none="no", tasks=DENOISING, tooltip=tip)
         self.previews = CheckBox(value=True, text="Preview the visible field while it trains")
         self.fields["previews"] = (self.previews, True)
         self.lay_out(named("Denoise first", self.denoiser, WIDTH), self.previews.native)

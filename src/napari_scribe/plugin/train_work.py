@@ -159,15 +159,20 @@ def _recipe(given: TrainInput, start: Model | None) -> Recipe:
     return start.recipe.model_copy(update={name: getattr(given.recipe, name) for name in PACE})
 
 
-def finish(job: TrainJob, given: TrainInput) -> Trained:
-    """Keep the model; in the job's thread, so that it is kept even if the viewer is gone."""
+def finish(job: TrainJob, given: TrainInput, path: Path | None = None) -> Trained:
+    """Keep the model; in the job's thread, so that it is kept even if the viewer is gone.
+
+    It takes the place of what lies at `path`; a new one is found where nothing does.
+    """
     given = given.changed(resume=None)  # two checkpoints would be one too many to keep
     from ..model import new_model_path
 
     trained = Trained(job.result, given.start, job.checkpoint, given, job.kept_parent, job.problem)
     if job.kept_parent:
         return trained
+    if path is None or not path.is_file():
+        path = new_model_path(given.image.name)
     try:
-        return replace(trained, path=job.result.save(new_model_path(given.image.name)))
+        return replace(trained, path=job.result.save(path))
     except InputError as error:
         return replace(trained, path=None, problem=f"{job.problem} {error}".strip())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PREVIEW_EVERY = 1.0
 PREVIEW_SHARE = 0.2
 """Previews come every second at most, and take at most about this share of the time."""
+GONE = "{} was removed since this training began: it goes on, without a preview."
 
 
 class TrainingRun(QObject):
@@ -80,6 +81,9 @@ class TrainingRun(QObject):
             If another job runs.
         """
         field, make, take = None, self.make, self.take
+        is_gone = given.image_layer not in self.viewer.layers
+        if is_gone:
+            given = given.changed(has_previews=False)
         if given.has_previews and ("Z" in given.image.axes or given.dimensions == 2):
             field = self.field(given)
         self.runner.start(
@@ -91,8 +95,11 @@ class TrainingRun(QObject):
         self._asked_at: float | None = None
         self._arrived_at: float | None = None
         self._latency = 0.0
-        set_previews_visible(self.viewer, given.image_layer, True)
+        if not is_gone:
+            set_previews_visible(self.viewer, given.image_layer, True)
         self._connect()
+        if is_gone:
+            self.told.emit(GONE.format(given.image_layer.name))
 
     def _connect(self) -> None:
         """The one list of what is listened to while a training runs; `_drop` ends it all."""

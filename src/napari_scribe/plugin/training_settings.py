@@ -38,8 +38,8 @@ class TrainingSettings(Fold):
         self.minutes.native.setSuffix(" min")
         self.minutes.native.setSpecialValueText("until Stop")
         self.minutes.native.setMinimumWidth(100)
-        self.start = ModelPicker(none="nothing", tasks=tasks)
-        self.start.combo.tooltip = "Nothing: a new network. A kept model: go on from what it knows"
+        tip = "Nothing: a new network. A kept model: go on from what it knows"
+        self.start = ModelPicker(none="nothing", tasks=tasks, tooltip=tip)
         self.device = ComboBox(choices=DEVICES, value="")
         self.device.tooltip = "Where the arithmetic happens"
         self.dimensions = ComboBox(

@@ -39,10 +39,13 @@ def for_the_viewer(message: str) -> str:
 
 _IN_THE_VIEWER = (
     (r"In the viewer, New", "New"),
+    (r"\buse segment\b", "use the Segment dock"),
+    (r"\buse denoise\b", "use the Denoise dock"),
     (r"train on single images \(--pairs single\)", "choose The image itself under Pairs"),
     (r"; [^;.]*\(--complete[^)]*\)", ""),
     (r"Name it with --axes \(for example (\w+)\)", r"Write \1 under Axes"),
     (r", say which of them to use \(--channels 0\)", ""),
+    (r"Choose one of its channels \(--channels 1\)", "Split it (Split RGB in its menu) first"),
     (r" \(--[^)]*\)", ""),
     (r"--axes (\w+)", r"\1 under Axes"),
     (r" with --\w+", ""),

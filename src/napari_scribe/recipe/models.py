@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -198,7 +199,7 @@ class Training(_Part):
         description="How much more a rare class may weigh than a frequent one.",
     )
     validate_every: int = Field(
-        50, ge=1, title="Validate every", description="Steps between looks at held-out paint."
+        50, ge=1, title="Validate every", description="Steps between looks at what was held out."
     )
     seed: int = Field(0, ge=0, title="Seed", description="Same seed and steps, same model.")
 
@@ -294,8 +295,11 @@ class Recipe(_Part):
         chosen.setdefault("target", {})["kind"] = self.task
         for name, value in values.items():
             if name not in known:
+                near = get_close_matches(name, known, n=4, cutoff=0.5)
+                nearest = f" Nearest: {', '.join(near)}." if near else ""
                 raise InputError(
-                    f"There is no recipe value '{name}'. The names are: {', '.join(known)}."
+                    f"There is no recipe value '{name}'.{nearest} To see all: python -c "
+                    f"\"import napari_scribe; print(napari_scribe.Recipe(task='{self.task}'))\""
                 )
             part, key = name.split(".")
             chosen.setdefault(part, {})[key] = value

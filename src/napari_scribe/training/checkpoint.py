@@ -54,9 +54,8 @@ class Checkpoint:
             return cls(load_tensors(data), json.loads(header["__metadata__"]["numbers"]))
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"This is no checkpoint of a training, or it is damaged ({type(error).__name__}). "
-                "Train anew."
-            ) from None
+                "This is no checkpoint of a training, or it is damaged. Train anew."
+            ) from error
 
 
 class TrainState:
@@ -75,6 +74,8 @@ class TrainState:
 
     Attributes
     ----------
+    index, seconds
+        Steps done, and how long they took until the last end.
     average
         Polynomial-decay average of the weights (Shamir and Zhang 2013,
         https://arxiv.org/abs/1212.1824): it follows the last tenth of the run, however long that
@@ -102,6 +103,7 @@ class TrainState:
         )
         self.scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
         self.index = 0
+        self.seconds = 0.0
         self.best: Tensors | None = None
         self.best_loss: float | None = None
         self.best_is_parent = False
@@ -151,6 +153,7 @@ class TrainState:
         }
         numbers = {
             "index": self.index,
+            "seconds": self.seconds,
             "best_loss": self.best_loss,
             "best_is_parent": self.best_is_parent,
             "scaler": self.scaler.state_dict(),
@@ -169,6 +172,7 @@ class TrainState:
         best = parts.get("best")
         self.best = {k: v.to(device) for k, v in best.items()} if best else None
         self.index = checkpoint.numbers["index"]
+        self.seconds = checkpoint.numbers.get("seconds", 0.0)
         self.best_loss = checkpoint.numbers["best_loss"]
         self.best_is_parent = checkpoint.numbers["best_is_parent"]
         self._restore_optimizer(parts.get("optimizer", {}))

@@ -206,12 +206,18 @@ class Drive:
 
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
+        self._before = self.state.seconds
         self.history: History = []
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
         return time.perf_counter() - self.began
+
+    @property
+    def seconds(self) -> float:
+        """The same, and those before a Continue."""
+        return self._before + self.elapsed
 
     @property
     def _score(self) -> Loss:
@@ -245,6 +251,7 @@ class Drive:
                 raise
             job.problem = f"The training broke off after step {state.index}: {error}"
         self._ended = time.perf_counter()
+        state.seconds = self.seconds
         job.checkpoint = state.checkpoint()  # before the last look, which going on would not take
         if self.data.version != version:
             rescore_best(state, self.data, self._score, self.dtype)

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..image import Frame, Image
 from ..io import as_image
-from ..model import as_tuple
+from ..model import as_tuple, counted
+from ..targets.denoised import check_colours, check_intensities
 
 Way = Literal["consecutive", "even-odd", "near", "all"]
 REACH = 3
@@ -173,7 +174,7 @@ def frame_pairs(
         third with the fourth; ``near``: each with every one up to three further on; ``all``: each
         with each, of shots that were repeated without a change.
     axis
-        Along which frames follow each other; T where there is one, else Z, when empty.
+        Along which frames follow each other; T where it has some, else Z, when empty.
     channels
         Which channels of the stack are denoised, together; all when None.
     dimensions
@@ -185,14 +186,15 @@ def frame_pairs(
         If there is no such axis, or it has one frame only.
     """
     image = as_image(stack)
+    _chosen(image, channels)
     image.spatial_axes(dimensions)
     iterated = image.iterated_axes(dimensions)
-    axis = axis or ("T" if "T" in iterated else iterated[-1:])
+    axis = axis or next((a for a in iterated if image.length(a) > 1), "")
     if not axis or axis not in iterated or image.length(axis) < 2:
         what = f"has no axis {axis} of" if axis and axis not in iterated else "has no"
         raise InputError(
             f"{image.name} (axes {image.axes}, shape {image.shape}) {what} frames to make pairs "
-            "of. Name the axes (--axes TYX), or train on single images (--pairs single)."
+            f"of. {_instead(image, axis, dimensions)}"
         )
     views = tuple(_views(image, channels, dimensions))
     number = {view.frame: i for i, view in enumerate(views)}
@@ -243,8 +245,8 @@ def file_pairs(
     """
     if len(images) < 2 or len(images) % 2:
         raise InputError(
-            f"{len(images)} images make no pairs: give the first with the second, the third with "
-            "the fourth, and so on."
+            f"{counted(len(images), 'image')} make{'s' * (len(images) == 1)} no pairs: give the "
+            "first with the second, the third with the fourth, and so on."
         )
     parts = [
         layer_pairs(a, b, channels=channels, dimensions=dimensions)
@@ -262,6 +264,9 @@ def channel_pairs(stack: Any, first: int, second: int, *, dimensions: int = 2) -
         If the image lacks one of them, or they are the same.
     """
     image = as_image(stack)
+    if image.n_channels == 1:
+        raise InputError(f"{image.name} has one channel only: two are needed to make pairs of.")
+    _chosen(image, [first, second])
     if first == second:
         raise InputError(f"Channel {first} makes no pair with itself: choose two.")
     views = [
@@ -299,8 +304,28 @@ def joined(parts: Sequence[Pairs]) -> Pairs:
     return replace(parts[0], views=tuple(views), pairs=tuple(pairs))
 
 
-def _views(image: Image, channels: Sequence[int] | None, dimensions: int) -> Iterator[View]:
+def _chosen(image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
+    """Channels as chosen, if there is noise in them that can be taken off."""
     chosen = as_tuple(channels, image)
+    check_intensities(image)
+    check_colours(image, chosen)
+    return chosen
+
+
+def _instead(image: Image, axis: str, dimensions: int) -> str:
+    """What can be done where an image has no frames along an axis."""
+    alone = "train on single images (--pairs single)"
+    if axis == "Z" and image.length("T") > 1:
+        return "Its frames follow each other in time (T): take those (--pairs frames)."
+    if dimensions == 3 and image.length("Z") > 1:
+        return f"It is one volume: take its slices one by one (leave out --volumes), or {alone}."
+    if image.n_channels > 1 and not image.is_rgb:
+        return f"If its channels are frames, name the axes (--axes TYX); if not, {alone}."
+    return f"It is a single one: {alone}."
+
+
+def _views(image: Image, channels: Sequence[int] | None, dimensions: int) -> Iterator[View]:
+    chosen = _chosen(image, channels)
     image.spatial_axes(dimensions)
     for frame in image.frames(dimensions):
         yield View(image, frame, chosen)

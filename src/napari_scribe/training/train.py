@@ -193,7 +193,7 @@ def _run(
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         parameters = {}  # the defaults will do; the trained network must not be lost
         job.problem = job.problem or f"The decoding could not be fitted: {error}"
-    return assemble(setup, network, parameters, state, drive.history, drive.elapsed)
+    return assemble(setup, network, parameters, state, drive.history, drive.seconds)
 
 
 def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:

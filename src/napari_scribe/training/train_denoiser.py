@@ -109,19 +109,38 @@ def train_denoiser(
     -----
     Noise2Noise, Lehtinen et al. 2018, https://arxiv.org/abs/1803.04189.
     """
+    limits = Limits(steps, seconds, FINISH)
     pairs = pairs if isinstance(pairs, Pairs) else frame_pairs(pairs)
     setup = _set_up(pairs, recipe, start, device)
-    limits = Limits(steps, seconds, FINISH)
     return TrainingJob(lambda job: _run(job, setup, limits, start, resume, keep_worse))
 
 
-def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: str | None) -> Setup:
-    recipe = recipe or (start.recipe if start else _recipe(pairs))
+def check_plan(
+    recipe: Recipe, steps: int | None, seconds: float | None, device: str | None
+) -> None:
+    """Make sure that a denoiser can be trained so, as far as that needs no images.
+
+    Raises
+    ------
+    InputError
+        If it cannot.
+    """
+    Limits(steps, seconds, FINISH)
+    pick_device(device)
+    _check_task(recipe)
+
+
+def _check_task(recipe: Recipe) -> None:
     if not isinstance(recipe.target, DenoisedTarget):
         raise InputError(
             f"This is a recipe for {recipe.task}, which are learnt from paint (train): a denoiser "
             "needs the task 'denoised'."
         )
+
+
+def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: str | None) -> Setup:
+    recipe = recipe or (start.recipe if start else _recipe(pairs))
+    _check_task(recipe)
     if recipe.network.dimensions != pairs.dimensions:
         raise InputError(
             f"The recipe is {recipe.network.dimensions}D, the pairs are {pairs.dimensions}D: make "
@@ -170,7 +189,7 @@ def _check_independent(pairs: Pairs) -> None:
         if seen.min() == seen.max():  # nothing is there: look at all
             whole = tuple(slice(0, n) for n in shape)
             seen, beside = one.read(whole), other.read(whole)
-        if np.array_equal(seen, beside):
+        if np.array_equal(seen, beside) and seen.min() < seen.max():
             raise InputError(
                 f"{one.in_words()} and {other.in_words()} are the same, pixel for pixel: their "
                 "noise is not independent, so a network would learn to keep it. Choose other "
@@ -254,7 +273,7 @@ def _run(
         provenance={
             "images": images,
             "pairs": {**pairs, "single": setup.pairs.is_single},
-            **learnt(state, drive.history, setup.device, drive.elapsed),
+            **learnt(state, drive.history, setup.device, drive.seconds),
         },
         thumbnail=_thumbnail(setup),
     )

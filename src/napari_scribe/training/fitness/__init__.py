@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from .check import Curves, Fitness, apply_remedies, check_pairs
+from .check import Curves, Fitness, apply_remedies, check_pairs, check_remedies
 from .looked import Finding
 from .motion import moving
 
-__all__ = ["Curves", "Finding", "Fitness", "apply_remedies", "check_pairs", "moving"]
+__all__ = [
+    "Curves",
+    "Finding",
+    "Fitness",
+    "apply_remedies",
+    "check_pairs",
+    "check_remedies",
+    "moving",
+]

@@ -100,7 +100,8 @@ def off(looked: Looked) -> Iterator[Finding]:
             "flicker",
             100 * len(far) / n,
             "%",
-            f"{len(far)} of {n} frames are far darker or brighter than those around them "
+            f"{len(far)} of {n} frames {'is' if len(far) == 1 else 'are'} far darker or brighter "
+            f"than those around {'it' if len(far) == 1 else 'them'} "
             f"({looked.named(far)}).",
             "drop",
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
+from ...model import counted
 from ..pairs import Pairs
 from .brightness import are_off
 from .drift import moved
@@ -18,7 +19,7 @@ from .findings import BLOCKS, STRIPES, TILT, findings, is_identical, usual_grain
 from .follow import Seen, match
 from .grain import LAGS, grain_of_one, grain_of_pair
 from .levels import clipped
-from .looked import Finding, Looked
+from .looked import Finding, Looked, Remedy
 from .motion import moving
 from .sampled import chosen_of, groups_of, measured, random_window
 
@@ -88,11 +89,19 @@ class Fitness:
         """Those that `apply_remedies` can be asked for, each once."""
         return tuple(dict.fromkeys(f.remedy for f in self.findings if f.remedy))
 
+    @property
+    def hopeless(self) -> str:
+        """Why no training makes sense; empty where it does."""
+        whole = ("constant", "identical")
+        texts = [f.text for f in self.findings if f.kind in whole and not f.remedy]
+        return texts[0] if texts else ""
+
     def in_words(self) -> str:
         """One line a finding."""
         if self.is_fit:
-            what = "pictures" if self.n_pairs == self.n_views else "pairs"
-            return f"{self.n_pairs} {what} were looked at, and nothing speaks against them."
+            looked = counted(self.n_pairs, "picture" if self.n_pairs == self.n_views else "pair")
+            was, them = ("was", "it") if self.n_pairs == 1 else ("were", "them")
+            return f"{looked} {was} looked at, and nothing speaks against {them}."
         return "\n".join(f.text for f in self.findings)
 
 
@@ -149,9 +158,7 @@ def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> P
     InputError
         If there is no such remedy, or no pair is left.
     """
-    unknown = set(chosen) - {"register", "match", "leave_out_motion", "drop"}
-    if unknown:
-        raise InputError(f"There is no remedy '{sorted(unknown)[0]}'.")
+    check_remedies(chosen)
     if pairs.is_single:
         chosen = set(chosen) & {"drop"}
     if {"register", "match", "drop"} & set(chosen):
@@ -171,6 +178,19 @@ def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> P
     if "leave_out_motion" in chosen:
         pairs = replace(pairs, leaves_out_motion=True)
     return pairs
+
+
+def check_remedies(chosen: Collection[str]) -> None:
+    """Make sure that there are such remedies.
+
+    Raises
+    ------
+    InputError
+        If one of them is unknown.
+    """
+    known = [name for name in get_args(Remedy) if name]
+    if unknown := sorted(set(chosen) - set(known)):
+        raise InputError(f"There is no remedy '{unknown[0]}': choose of {', '.join(known)}.")
 
 
 def _registered(pairs: Pairs, seen: dict[int, Seen]) -> Pairs:

@@ -29,12 +29,18 @@ STRIPES = 0.2
 """How strong stripes of a single picture may be, in units of its noise."""
 BLOCKS = 1.2
 """How much steeper edges of blocks may be than other steps."""
+SMALLEST = 32
+"""Pixels along Y and X from which noise can be told from structure."""
 FEW = 4
 """Pairs from which they are enough."""
 
 
 def findings(looked: Looked) -> tuple[Finding, ...]:
     """All that was found, what is worst first."""
+    if len(looked.flat) == len(looked.seen):
+        return tuple(_constant(looked))
+    if small := [*_small(looked)]:  # what else there seems to be is chance
+        return (*_identical(looked), *_constant(looked), *small)
     found = [*_constant(looked), *_correlated(looked), *_clipping(looked)]
     if not looked.pairs.is_single:
         found = [
@@ -57,26 +63,41 @@ def is_identical(one: Seen, other: Seen) -> bool:
 
 def _constant(looked: Looked) -> Iterator[Finding]:
     n, flat = len(looked.seen), len(looked.flat)
+    where = " in one channel or more" * (len(looked.pairs.views[0].channels) > 1)
     if flat == n:
         yield Finding(
             "constant",
             100.0,
             "%",
-            "All pictures are flat: every pixel has the same value. These are not fit, because "
-            "they show nothing. Is it the right layer and channel?",
+            f"All pictures are flat{where}: every pixel has the same value. These are not fit, "
+            "because they show nothing. Is it the right image and channel?",
         )
     elif flat:
         yield Finding(
             "constant",
             100 * flat / n,
             "%",
-            f"{flat} of {n} pictures are flat, every pixel has the same value "
-            f"({looked.named(looked.flat)}): they teach nothing.",
+            f"{flat} of {n} pictures {'is' if flat == 1 else 'are'} flat, every pixel has the same "
+            f"value ({looked.named(looked.flat)}): nothing can be learnt from that.",
             "drop",
         )
 
 
+def _small(looked: Looked) -> Iterator[Finding]:
+    side = min(n for view in looked.seen for n in looked.pairs.shape(view)[-2:])
+    if side < SMALLEST:
+        yield Finding(
+            "small",
+            float(side),
+            "px",
+            f"These pictures are too small to judge, with {side} pixels along Y or X: {SMALLEST} "
+            "are needed to tell noise from structure.",
+        )
+
+
 def _identical(looked: Looked) -> Iterator[Finding]:
+    if looked.pairs.is_single:
+        return
     two = [looked.pairs.pairs[i] for i in looked.chosen]
     n = sum(is_identical(looked.seen[a], looked.seen[b]) for a, b in two)
     if n == 0:

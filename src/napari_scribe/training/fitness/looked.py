@@ -25,6 +25,7 @@ Kind = Literal[
     "identical",
     "constant",
     "few",
+    "small",
 ]
 Remedy = Literal["register", "match", "leave_out_motion", "drop", ""]
 
