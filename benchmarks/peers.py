@@ -25,6 +25,8 @@ from napari_scribe.model import build_network
 from napari_scribe.normalization import Normalization
 from napari_scribe.targets import coder_of
 
+AGAINST = ("monai 0.25", "monai 0.5", "plain")
+
 
 def main() -> None:
     arguments = parser(__doc__ or "")
@@ -33,6 +35,7 @@ def main() -> None:
     arguments.add_argument("--width", type=int, default=16)
     arguments.add_argument("--windows", type=int, nargs="*", default=[256, 512, 1024])
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--against", nargs="*", choices=AGAINST, default=AGAINST)
     arguments.add_argument("--compile", action="store_true", help="ours once more, compiled")
     chosen = arguments.parse_args()
 
@@ -47,32 +50,33 @@ def main() -> None:
     print(f"{machine()}; {dtype}, depth {chosen.depth}, width {chosen.width}, {chosen.side}^2")
 
     ours = _ours(network, coder, device, dtype, pixels)
-    candidates = {f"ours, tile {w}": ours(w) for w in chosen.windows}
+    sides = chosen.windows
+    candidates = {f"ours, {w} px": ours(w) for w in sides}
     if chosen.compile:
         compiled = _ours(network, coder, device, dtype, pixels, is_compiled=True)
-        candidates |= {f"compiled, tile {w}": compiled(w) for w in chosen.windows}
-    for overlap in (0.25, 0.5):
-        for window in chosen.windows:
-            name = f"monai {overlap:g}, window {window}"
-            candidates[name] = _monai(network, coder, device, dtype, pixels, window, overlap)
-    for window in chosen.windows:
-        candidates[f"plain float32, tile {window}"] = _plain(network, device, pixels, window)
+        candidates |= {f"compiled, {w} px": compiled(w) for w in sides}
+    rivals = {
+        "monai 0.25": lambda w: _monai(network, coder, device, dtype, pixels, w, 0.25),
+        "monai 0.5": lambda w: _monai(network, coder, device, dtype, pixels, w, 0.5),
+        "plain": lambda w: _plain(network, device, pixels, w),
+    }
+    candidates |= {f"{name}, {w} px": rivals[name](w) for name in chosen.against for w in sides}
     seconds = compare(chosen.rounds, **candidates)
     speeds = {name: np.prod(shape) / value / 1e6 for name, value in seconds.items()}
     for name, speed in speeds.items():
         print(f"  {name:28s} {speed:6.2f} Mpx/s kept")
     best = {
         kind: max(speed for name, speed in speeds.items() if name.startswith(kind))
-        for kind in ("ours", "monai 0.25", "monai 0.5", "plain")
+        for kind in ("ours", *chosen.against)
     }
-    for kind in ("monai 0.25", "monai 0.5", "plain"):
+    for kind in chosen.against:
         print(f"ours / {kind}: {best['ours'] / best[kind]:.2f}")
     if chosen.compile:
         fastest = max(speed for name, speed in speeds.items() if name.startswith("compiled"))
         print(f"ours compiled / ours: {fastest / best['ours']:.2f}")
-    for window in chosen.windows:
-        tiles = plan_tiles(shape, window, network.geometry)
-        print(f"pixels read per pixel kept, tile {window}: {cost(tiles):.2f}")
+    for side in sides:
+        tiles = plan_tiles(shape, side, network.geometry)
+        print(f"pixels read per pixel kept, tile {side}: {cost(tiles):.2f}")
 
 
 def _ours(network, coder, device, dtype, pixels, is_compiled=False):
