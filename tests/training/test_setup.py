@@ -68,7 +68,7 @@ def check(images: list[Any], paints: list[Any], recipe: Recipe | None = None, **
             "nothing stands out from an even ground, so there is",
         ),
         ([PIXELS > 9999], [PAINT], None, "nothing stands out from an even ground"),
-        ([PIXELS.astype(complex)], [PAINT], None, "it needs numbers"),
+        ([PIXELS.astype(complex)], [PAINT], None, "it needs real numbers"),
         (
             [PIXELS, Image(np.stack([PIXELS] * 2), "CYX", name="two")],
             [PAINT, PAINT],
@@ -107,8 +107,8 @@ def test_bad_input(images: list[Any], paints: list[Any], recipe: Recipe | None, 
         ({"seconds": 0}, "0 seconds train nothing"),
         ({"seconds": float("nan")}, "seconds train nothing"),
         ({"device": "banana"}, "'banana' cannot be used"),
-        ({"channels": [1]}, "has channels 0 to 0"),
-        ({"channels": []}, "has channels 0 to 0"),
+        ({"channels": [1]}, "one channel only"),
+        ({"channels": []}, "one channel only"),
     ],
 )
 def test_bad_options(options: dict[str, Any], said: str):

@@ -86,7 +86,7 @@ def test_a_training_goes_on_where_it_stopped(clean):
     assert all((one.tensors[k] == other.tensors[k]).all() for k in one.tensors if "network" in k)
     other.numbers["seconds"] = 60.0
     third = ns.train_denoiser(pairs, SMALL, steps=1, device="cpu", resume=other)
-    assert ns.run(third).provenance["seconds"] > 60
+    assert 60 <= ns.run(third).provenance["seconds"] < 90  # of both
 
 
 def test_single_images_are_denoised_too():
