@@ -24,10 +24,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--sides", type=int, nargs="*", default=[2048, 4096, 8192])
     arguments.add_argument("--model", type=Path, help="a trained model; else one made in seconds")
+    arguments.add_argument("--tile", default="", help="pixels along a side; else as it is chosen")
     arguments.add_argument("--run", nargs=3, metavar=("MODEL", "IMAGE", "OUT"), help="one run")
     chosen = arguments.parse_args()
     if chosen.run:
-        _run(*chosen.run)
+        _run(*chosen.run, int(chosen.tile) if chosen.tile else None)
         return
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -37,21 +38,24 @@ def main() -> None:
             image = small_image(work / f"{side}.zarr", side)
             out = work / f"{side}_labels.zarr"
             command = [sys.executable, __file__, "--run", str(model), str(image), str(out)]
-            subprocess.run(command, check=True)
+            subprocess.run([*command, "--tile", chosen.tile], check=True)
 
 
-def _run(model: str, image: str, out: str) -> None:
+def _run(model: str, image: str, out: str, tile: int | None) -> None:
     import napari_scribe as ns
 
     loaded, source = ns.load_model(model), ns.read_image(image)
     start = time.perf_counter()
-    labels = ns.run(ns.segment(loaded, source, out))
+    job = ns.segment(loaded, source, out, tile=tile)
+    tiles = {step.tile for step in job}
+    labels = job.result
     seconds = time.perf_counter() - start
     peak = _peak() / 2**30
     pixels = source.length("Y") * source.length("X")
     n = max(int(np.max(labels[y : y + 1024])) for y in range(0, labels.shape[0], 1024))
     print(
         f"{source.length('Y')} x {source.length('X')}: peak {peak:.2f} GB, {n} objects, "
+        f"tiles {tiles}, "
         f"{pixels / seconds / 1e6:.2f} Mpx/s, {seconds:.0f} s",
         flush=True,
     )
