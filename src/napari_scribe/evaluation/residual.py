@@ -209,13 +209,14 @@ def check_removed(noisy: Any, denoised: Any, seed: int = 0) -> Removed:
             "structure."
         )
     pairs = list(_blocks(noisy, denoised, np.random.default_rng(seed)))
-    channels = [[(r[c], d[c]) for r, d in pairs] for c in range(noisy.n_channels)]
-    if all(map(_is_flat, channels)):
+    channels = {c: [(r[c], d[c]) for r, d in pairs] for c in range(noisy.n_channels)}
+    seen = {channel: blocks for channel, blocks in channels.items() if not _is_flat(blocks)}
+    if not seen:
         raise InputError(f"{noisy.name} is the same everywhere: there is no noise in it.")
     found = [
         _measure(blocks, channel if noisy.n_channels > 1 else None)
-        for channel, blocks in enumerate(channels)
-        if any(removed.any() for removed, _ in blocks) and not _is_flat(blocks)
+        for channel, blocks in seen.items()
+        if any(removed.any() for removed, _ in blocks)
     ]
     if not found:
         raise InputError(
