@@ -17,9 +17,10 @@ import pytest
 import torch
 
 from napari_scribe.image import Image
-from napari_scribe.inference import compiled
-from napari_scribe.inference.compiled import CRASHED, MEMORY, Compiled
+from napari_scribe.inference import trial
+from napari_scribe.inference.compiled import Compiled
 from napari_scribe.inference.segment import segment
+from napari_scribe.inference.trial import CRASHED, MEMORY
 from napari_scribe.io import read_labels
 from napari_scribe.model import Model
 from napari_scribe.networks import UNet
@@ -42,8 +43,8 @@ class Branching(UNet):
 def every_job_is_long(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled, "LONG", 0)
-    monkeypatch.setattr(compiled, "WORTH_MEASURING", {2: 0, 3: 0})
+    monkeypatch.setattr(trial, "LONG", 0)
+    monkeypatch.setattr(trial, "WORTH_MEASURING", {2: 0, 3: 0})
     # One for all tests, so that what was compiled in one is found in the next.
     monkeypatch.setenv(
         "TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "torchinductor")
@@ -75,7 +76,7 @@ def remembered() -> dict[str, Any]:
 
 def as_it_is(model: Model, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     with monkeypatch.context() as patch:
-        patch.setattr(compiled, "LONG", math.inf)
+        patch.setattr(trial, "LONG", math.inf)
         return np.asarray(run(begin(model)))
 
 
@@ -84,7 +85,7 @@ def test_a_run_that_is_compiled_is_gone_on_with_compiled(
 ):
     expected = as_it_is(model, monkeypatch)
     assert not REMEMBERED.exists()
-    monkeypatch.setattr(compiled, "FASTER", 0.0)
+    monkeypatch.setattr(trial, "FASTER", 0.0)
     job = begin(model, tmp_path / "a.tif")
     next(job)
     job.stop()
@@ -94,7 +95,7 @@ def test_a_run_that_is_compiled_is_gone_on_with_compiled(
     assert not job.is_complete
 
     # Who goes on does as the first did, whatever this machine would choose by now.
-    monkeypatch.setattr(compiled, "FASTER", math.inf)
+    monkeypatch.setattr(trial, "FASTER", math.inf)
     begun = json.loads((tmp_path / ".a.tif.part" / "run.json").read_text())
     assert begun["settings"]["compiled"] is CAN_COMPILE
     again = begin(model, tmp_path / "a.tif")
@@ -106,7 +107,7 @@ def test_a_run_that_is_compiled_is_gone_on_with_compiled(
 def test_where_it_is_no_faster_it_is_not_used_and_not_asked_again(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(compiled, "FASTER", math.inf)
+    monkeypatch.setattr(trial, "FASTER", math.inf)
     job = begin(model)
     run(job)
     if CAN_COMPILE:
@@ -119,20 +120,45 @@ def test_where_it_is_no_faster_it_is_not_used_and_not_asked_again(
     assert REMEMBERED.read_text() == text
 
 
-def test_a_network_that_cannot_be_compiled_runs_as_it_is(
-    hard: Model, monkeypatch: pytest.MonkeyPatch
+def test_without_a_compiler_the_network_runs_as_it_is(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    expected = as_it_is(hard, monkeypatch)
-    job = begin(hard)
+    expected = as_it_is(model, monkeypatch)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("CXX", str(tmp_path / "absent"))
+    job = begin(model)
     np.testing.assert_array_equal(run(job), expected)
     assert job.note.startswith("The network was not compiled (")
     assert remembered()["gain"] == 0 and remembered()["problem"] in job.note
+    assert CRASHED not in job.note
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its compiler is a shell script")
+def test_what_crashes_while_it_compiles_ends_nothing_and_is_not_tried_again(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    expected = as_it_is(model, monkeypatch)
+    killer = tmp_path / "killer"
+    killer.write_text("#!/bin/sh\nkill -9 $PPID\n")
+    killer.chmod(0o755)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")  # so that its parent is who tries
+    monkeypatch.setenv("CXX", str(killer))
+    job = begin(model)
+    np.testing.assert_array_equal(run(job), expected)
+    assert job.note == f"The network was not compiled ({CRASHED})."
+
+    monkeypatch.setattr(trial, "_tried", None)
+    again = begin(model)
+    run(again)
+    assert again.note == job.note
 
 
 def test_who_goes_on_where_it_cannot_be_compiled_is_told(
     hard: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     expected = as_it_is(hard, monkeypatch)
+    monkeypatch.setattr(trial, "FASTER", math.inf)
     job = begin(hard, tmp_path / "a.tif")
     next(job)
     job.stop()
@@ -159,34 +185,19 @@ def test_a_failure_is_told_once_and_other_shapes_are_left_alone(hard: Model):
 
 
 CHILD = """
-import os, sys
+import sys
 import numpy as np
 import napari_scribe as ns
-from napari_scribe.inference import compiled
 
-if sys.argv[2] == "crash":
-    compiled.LONG, compiled.WORTH_MEASURING = 0, {2: 0}
-    compiled._measured = lambda *_: os._exit(7)
 pixels = np.random.default_rng(0).integers(0, 4000, (2, 64, 96)).astype(np.uint16)
 ns.run(ns.segment(sys.argv[1], ns.Image(pixels, "ZYX"), tile=32, device="cpu"))
 print("torch._dynamo" in sys.modules)
 """
 
 
-def child(model: Model, folder: Path, how: str) -> subprocess.CompletedProcess[str]:
-    model.save(folder / "m.zip")
-    command = [sys.executable, "-c", CHILD, str(folder / "m.zip"), how]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_a_short_job_does_not_even_import_what_compiles(model: Model, tmp_path: Path):
-    done = child(model, tmp_path, "")
+    path = str(model.save(tmp_path / "m.zip"))
+    command = [sys.executable, "-c", CHILD, path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["False"], done.stderr
     assert not REMEMBERED.exists()
-
-
-def test_what_ended_the_program_is_not_tried_again(model: Model, tmp_path: Path):
-    assert child(model, tmp_path, "crash").returncode == 7
-    job = begin(model)
-    run(job)
-    assert job.note == f"The network was not compiled ({CRASHED})."

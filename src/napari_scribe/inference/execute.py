@@ -14,7 +14,7 @@ from ..device import all_like, precision
 from ..errors import InputError
 from ..targets import count_channels
 from .cluster import Cluster, on_workers
-from .compiled import Compiled, pays
+from .compiled import Compiled
 from .engine import Predict, Predictor
 from .frame import Parts
 from .ladder import Ladder
@@ -25,6 +25,7 @@ from .sinks import Folder
 from .source import Source
 from .stitch import MARGIN, SIDE, plan_blocks
 from .tiles import Tile, plan_tiles
+from .trial import pays
 from .tuning import choose_batch, choose_tile, n_descents
 
 
