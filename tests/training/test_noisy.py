@@ -9,7 +9,8 @@ from napari_scribe.normalization import FixedNormalization
 from napari_scribe.recipe import parse_recipe
 from napari_scribe.training import noisy
 from napari_scribe.training.neighbours import neighbours
-from napari_scribe.training.noisy import PairSampler, split
+from napari_scribe.training.noisy import PairSampler
+from napari_scribe.training.shares import split
 
 
 def recipe(**training):

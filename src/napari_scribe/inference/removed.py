@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.residual import Removed, check_removed
+from ..evaluation.removed import Removed
+from ..evaluation.residual import check_removed
 from ..image import AXES, Image
 from ..io import write_tiff
 from .begin import check_apart, check_not_taken

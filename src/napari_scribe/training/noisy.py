@@ -12,7 +12,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..errors import InputError
 from ..inference.tiles import mirrored
 from ..memory import free_bytes
 from ..networks import Geometry
@@ -24,6 +23,7 @@ from .neighbours import neighbours
 from .pairs import Pairs
 from .patches import Batch, patch_shape
 from .regions import VALIDATION_PATCHES
+from .shares import Share, Window, drift_of, fraction_of, inner, split
 
 POOL = 2**29
 """Bytes of pixels that are held in memory at most."""
@@ -33,22 +33,9 @@ RENEW = 4
 """Patches that are cut from the pool for each crop of it that is read anew."""
 REACH = 3
 """Pixels to either side that a shift by a fraction is worked out from."""
-HELD = 10
-"""One in so many views validates."""
-STRIP = 8
-"""Of fewer views, one in so many pixels along the longest axis does."""
 
-Window = tuple[slice, ...]
 Answer = Callable[[Tensor], Tensor]
 """What the network makes of normalized pixels ``(N, C, *spatial)``, without gradients."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """A part of a pair, by its window in the first view; the drift is accounted for."""
-
-    pair: int
-    window: Window
 
 
 @dataclass(frozen=True)
@@ -166,7 +153,7 @@ class PairSampler:
             weights = torch.ones_like(noisy[:1])
         else:
             weights = piece.weights[(slice(None), *at)].to(noisy)
-        fraction = _fraction(self.pairs, piece.pair)
+        fraction = fraction_of(self.pairs, piece.pair)
         a, b = self.pairs.pairs[piece.pair]
         if swapped:
             noisy, target, fraction, a, b = target, noisy, [-f for f in fraction], b, a
@@ -222,14 +209,14 @@ class PairSampler:
         first = self._pixels(a, share.window)
         if a == b:
             return Crop(share.pair, first, first, _inside(share.window, first))
-        steps = [round(d) for d in _drift(self.pairs, share.pair)]
+        steps = [round(d) for d in drift_of(self.pairs, share.pair)]
         window = tuple(
             slice(s.start + d, s.stop + d) for s, d in zip(share.window, steps, strict=True)
         )
         second = self._pixels(b, window)
         weights = _inside(share.window, first)
         if self.pairs.leaves_out_motion:
-            fraction = _fraction(self.pairs, share.pair)
+            fraction = fraction_of(self.pairs, share.pair)
             aligned = self._as_bright(_moved(second, fraction) if any(fraction) else second, b, a)
             still = torch.from_numpy(~moving(first.cpu().numpy(), aligned.cpu().numpy()))
             still = still[None].to(self.device, torch.uint8)
@@ -264,7 +251,7 @@ class PairSampler:
             starts = [
                 range(0, max(1, n - m + 1), m) for n, m in zip(sides, self.shape, strict=True)
             ]
-            places += [_inner(share, start, self.shape) for start in itertools.product(*starts)]
+            places += [inner(share, start, self.shape) for start in itertools.product(*starts)]
         chosen = np.linspace(0, len(places) - 1, min(len(places), VALIDATION_PATCHES)).astype(int)
         n = self.recipe.training.batch
         origin = [0] * len(self.shape)
@@ -290,74 +277,6 @@ def _patch(
         return patch_shape(patch, geometry)
     halves, margin = patch_shape(patch // 2, geometry)
     return (*halves[:-2], 2 * halves[-2], 2 * halves[-1]), margin
-
-
-def split(pairs: Pairs) -> tuple[list[Share], list[Share]]:
-    """What trains, and what is held out: the last views, or of few ones a strip of each."""
-    n_held = len(pairs.views) // HELD
-    held_views = set(range(len(pairs.views) - n_held, len(pairs.views)))
-    trained, held = [], []
-    for number, pair in enumerate(pairs.pairs):
-        if not set(pair) & held_views:
-            trained.append(Share(number, _common(pairs, number)))
-        elif set(pair) <= held_views:
-            held.append(Share(number, _common(pairs, number)))
-    trained, held = _not_empty(trained), _not_empty(held)
-    if trained and held:
-        return trained, held
-    cut = [_strip(_common(pairs, number)) for number in range(len(pairs.pairs))]
-    trained = _not_empty([Share(number, rest) for number, (rest, _) in enumerate(cut)])
-    if not trained:
-        raise InputError(
-            "The pictures have drifted so far that the two of a pair show nothing in common. Take "
-            "pairs that are closer to each other."
-        )
-    return trained, _not_empty([Share(number, strip) for number, (_, strip) in enumerate(cut)])
-
-
-def _not_empty(shares: Sequence[Share]) -> list[Share]:
-    return [share for share in shares if all(s.stop > s.start for s in share.window)]
-
-
-def _inner(share: Share, start: Sequence[int], shape: Sequence[int]) -> Share:
-    """A patch of a share, or as much of it as there is."""
-    window = tuple(
-        slice(s.start + a, min(s.start + a + n, s.stop))
-        for s, a, n in zip(share.window, start, shape, strict=True)
-    )
-    return Share(share.pair, window)
-
-
-def _strip(window: Window) -> tuple[Window, Window]:
-    """A window without the end of its longest axis, and that end."""
-    sides = [s.stop - s.start for s in window]
-    axis = int(np.argmax(sides))
-    edge = window[axis].stop - max(1, sides[axis] // STRIP)
-    rest, strip = list(window), list(window)
-    rest[axis], strip[axis] = slice(window[axis].start, edge), slice(edge, window[axis].stop)
-    return tuple(rest), tuple(strip)
-
-
-def _drift(pairs: Pairs, pair: int) -> list[float]:
-    """How much further on the second's content lies than the first's."""
-    one, other = (pairs.views[i].shift for i in pairs.pairs[pair])
-    n = pairs.dimensions
-    return [b - a for a, b in zip(one or [0.0] * n, other or [0.0] * n, strict=True)]
-
-
-def _fraction(pairs: Pairs, pair: int) -> list[float]:
-    """What is left of the drift after whole pixels; what is too small to matter is none."""
-    left = [d - round(d) for d in _drift(pairs, pair)]
-    return left if max(map(abs, left)) > 0.02 else [0.0] * len(left)
-
-
-def _common(pairs: Pairs, pair: int) -> Window:
-    """What both views show, as a window of the first."""
-    shape = pairs.shape(pairs.pairs[pair][0])
-    return tuple(
-        slice(max(0, -d), min(n, n - d))
-        for n, d in zip(shape, map(round, _drift(pairs, pair)), strict=True)
-    )
 
 
 def _moved(pixels: Tensor, fraction: Sequence[float]) -> Tensor:
