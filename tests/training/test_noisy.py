@@ -209,8 +209,8 @@ def test_single_images_learn_from_neighbours():
     batch = sampler(ns.single_pairs(ns.Image(image, "TYX"))).draw()
 
     assert batch.pixels.shape == (4, 1, 16, 16)
-    # The network gives back what it gets: two thirds of what the two pixels differ by is taken off.
-    assert float(batch.values.std()) == pytest.approx(2**0.5 / 3, rel=0.1)
+    # The network gives back what it gets: one third of what the two pixels differ by is taken off.
+    assert float(batch.values.std()) == pytest.approx(2**0.5 * 2 / 3, rel=0.1)
 
 
 def test_nan_is_refused_with_its_place():
