@@ -54,6 +54,7 @@ class _Batch:
     margin: tuple[int, ...]
 
     def ready(self) -> tuple[Predictor, Tensor]:
+        """The network as a run has it, and pixels ``(N, C, *in)`` for it."""
         heads = self.model.coder.heads
         predictor = Predictor(self.model.network, heads, self.device, self.dtype)
         return predictor, torch.rand(self.shape)
