@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ..device import machine_key
+from ..errors import InputError
 from ..memory import is_out_of_memory
 from ..model import Model, load_model
 from .compiled import Compiled
@@ -79,10 +80,11 @@ def pays(
     if found is None or found["gain"] >= FASTER:
         if _seconds(one) * n_pixels / (batch * math.prod(tile.kept_shape)) < LONG:
             return False, ""
-        found = found or _tried(one)
-        if found is None:  # there is no room for this: the ladder sees to the rest
-            return False, ""
-        remember(MEMORY, key, found)
+        if found is None:
+            found = _tried(one)
+            if found is None:  # there is no room for this: the ladder sees to the rest
+                return False, ""
+            remember(MEMORY, key, found)
     if found["problem"]:
         return False, f"The network was not compiled ({found['problem']})."
     if found["gain"] < FASTER:
@@ -102,18 +104,22 @@ def _seconds(batch: _Batch) -> float:
 
 
 def _tried(batch: _Batch) -> Found | None:
-    """What a process of its own found; None where its memory did not suffice."""
-    with tempfile.TemporaryDirectory(prefix="napari-scribe-") as folder:
-        how = {
-            "model": str(batch.model.save(Path(folder, "model.zip"))),
-            "device": str(batch.device),
-            "dtype": str(batch.dtype).removeprefix("torch."),
-            "shape": batch.shape,
-            "margin": batch.margin,
-            "threads": torch.get_num_threads(),
-        }
-        command = [sys.executable, "-c", f"import {__name__} as it; it.main()", json.dumps(how)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """What a process of its own found; None where memory or disk had no room for it."""
+    how = {
+        "device": str(batch.device),
+        "dtype": str(batch.dtype).removeprefix("torch."),
+        "shape": batch.shape,
+        "margin": batch.margin,
+        "threads": torch.get_num_threads(),
+    }
+    start = f"import {__name__} as it; it.main()"
+    try:
+        with tempfile.TemporaryDirectory(prefix="napari-scribe-") as folder:
+            path = batch.model.save(Path(folder, "model.zip"))
+            command = [sys.executable, "-c", start, str(path), json.dumps(how)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except (OSError, InputError):  # the run does without
+        return None
     if done.returncode:
         return {"gain": 0.0, "problem": CRASHED}
     found: Found | None = json.loads(done.stdout.splitlines()[-1])
@@ -122,10 +128,10 @@ def _tried(batch: _Batch) -> Found | None:
 
 def main() -> None:
     """Of the process that tries: what `_tried` says comes in, what was found goes out."""
-    how = json.loads(sys.argv[1])
+    path, how = sys.argv[1], json.loads(sys.argv[2])
     torch.set_num_threads(how["threads"])
     device, dtype = torch.device(how["device"]), getattr(torch, how["dtype"])
-    batch = _Batch(load_model(how["model"]), device, dtype, tuple(how["shape"]), how["margin"])
+    batch = _Batch(load_model(path), device, dtype, tuple(how["shape"]), tuple(how["margin"]))
     try:
         found = _compared(batch)
     except (RuntimeError, MemoryError) as error:

@@ -126,7 +126,7 @@ class DenoisedTarget(_Part):
         description="Steps in which the exponent of l0 falls from 2; unused by the others.",
     )
     consistency: float = Field(
-        0.5,  # on real nuclei and phase contrast more of it was worse, by 0.2 to 3 dB
+        0.5,  # on real nuclei and phase contrast more of it was worse, by 0.1 to 4 dB
         ge=0,
         le=100,
         title="Consistency",
