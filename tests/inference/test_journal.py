@@ -66,6 +66,21 @@ def test_to_sync_is_to_survive_a_power_cut(tmp_path: Path):
     assert known(tmp_path, "ab") == "a"
 
 
+def test_a_frame_that_another_process_closed_does_not_keep_the_rest_from_the_disk(tmp_path: Path):
+    """Whichever log comes first in a set."""
+    worker, leader = Folder(tmp_path / "run", "me"), Folder(tmp_path / "run", "me")
+    leader.begin(dict)
+    names = [f"frame-{i}/tiles" for i in range(10)]
+    for name in names:
+        worker.record(name, "a")
+    for i in range(9):
+        leader.drop(f"frame-{i}/")
+    worker.journal.sync()
+    (log,) = tmp_path.glob("run/*/tiles.*.log")
+    assert log.read_text().endswith(f"{ON_DISK}\n")
+    worker.journal.sync()
+
+
 @pytest.mark.parametrize("content", ["", "a", "\0\0\0\n"])
 def test_a_damaged_log_counts_for_nothing(tmp_path: Path, content: str):
     written(tmp_path, "a").write_text(content)

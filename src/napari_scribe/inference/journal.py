@@ -77,8 +77,11 @@ class Journal:
         with self._lock:  # what is recorded meanwhile may not be on disk
             if hasattr(os, "sync"):
                 os.sync()
-            for log in self._own:
-                _append(log, f"{ON_DISK}\n")
+            for log in self._own.copy():
+                try:
+                    _append(log, f"{ON_DISK}\n")
+                except FileNotFoundError:  # another process has closed its frame
+                    self._own.remove(log)
             self._synced = time.monotonic()
 
 
