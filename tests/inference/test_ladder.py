@@ -20,6 +20,7 @@ from napari_scribe.inference.segment import segment
 from napari_scribe.inference.tiles import Tile, plan_tiles
 from napari_scribe.io import read_image, read_labels
 from napari_scribe.model import Model
+from napari_scribe.normalization import FixedNormalization
 from napari_scribe.progress import run
 
 Make = Callable[..., Model]
@@ -38,8 +39,11 @@ def model(random_model: Make) -> Model:
 
 @pytest.fixture(scope="module")
 def folder(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepared(tmp_path_factory.mktemp("ladder"), model)
+
+
+def prepared(folder: Path, model: Model) -> Path:
     """A model and an image that a process can open, and what comes out."""
-    folder = tmp_path_factory.mktemp("ladder")
     model.save(folder / "m.zip")
     image = np.random.default_rng(0).integers(0, 4000, SHAPE).astype(np.uint16)
     np.save(folder / "image.npy", image)
@@ -80,12 +84,14 @@ class Tightening:  # once, when pixels are read
         return image.data[index]
 
 pixels = Tightening()
+pixels.is_armed = when == "at first"
 to_memory = out.endswith(".npy")
 job = ns.segment(model, image.selected(data=pixels), None if to_memory else out, tile={TILE},
                  device="cpu")
 if when == "before":
     limit(int(how))
-pixels.is_armed = when == "midway"
+if when == "midway":
+    pixels.is_armed = True
 for step in job:
     if when == "killed" and step.done == 1:
         group = Path(how)
@@ -194,6 +200,27 @@ def test_memory_that_runs_out_midway(folder: Path, tmp_path: Path):
     assert all(word.startswith("Memory ran out: went on with ") for word in words)
     steps = [line for line in done.stdout.splitlines() if line.isdigit()]
     assert [int(step) for step in steps] == [1, 2]
+
+
+@linux
+def test_memory_that_runs_out_while_denoising(random_model: Make, tmp_path: Path):
+    """The network that segments is small; the one before it asks for less by itself."""
+    denoiser = random_model("denoised", width=32)
+    denoiser = denoiser.changed(
+        recipe=denoiser.recipe.changed({"tiling.tile": TILE}),
+        normalization=FixedNormalization((2000.0,), (1000.0,)),
+    )
+    segmenter = random_model("classes", painted=(1, 2, 3), width=2)
+    folder = prepared(tmp_path, segmenter.changed(denoiser=denoiser))
+    for mb in (120, 90, 70, 150, 50, 200):
+        done = child(folder, tmp_path / "a.npy", "at first", mb)
+        words = [line for line in done.stdout.splitlines() if line and not line.isdigit()]
+        if done.returncode == 0 and words:
+            break
+    assert done.returncode == 0, done.stderr
+    assert words, "memory never ran out"
+    assert words[0] == "Denoising: Memory ran out: went on with tiles halved once, on cpu."
+    assert is_right(folder, tmp_path / "a.npy")
 
 
 @linux

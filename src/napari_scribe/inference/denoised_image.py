@@ -7,16 +7,19 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ..device import pick_device, precision
 from ..image import Frame, Image
 from ..model import Model
-from .engine import Predictor, predict_tiles, predict_window
+from .engine import Predictor, Write, into
 from .frame import tile_key
+from .ladder import Ladder
 from .source import Source, source_of
 from .tiles import Tile, plan_tiles
 
@@ -69,6 +72,11 @@ class DenoisedPixels:
         What is denoised.
     device
         As for `denoise`.
+
+    Attributes
+    ----------
+    words
+        Where it is told what was done when memory ran out.
     """
 
     dtype = np.dtype(np.float32)
@@ -79,7 +87,7 @@ class DenoisedPixels:
         self.ndim = len(self.shape)
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[Frame, str], npt.NDArray[np.float32]] = OrderedDict()
-        self._predictor: Predictor | None = None
+        self.words: list[str] = []
 
     def __reduce__(self) -> Any:
         return DenoisedPixels, (self.source, self.device)
@@ -121,10 +129,11 @@ class DenoisedPixels:
         geometry = self.source.model.network.geometry
         first = [s.start // g.stride * g.stride for s, g in zip(window, geometry, strict=True)]
         whole = tuple(slice(a, s.stop) for a, s in zip(first, window, strict=True))
-        side = max(s.stop - s.start for s in whole)
-        answer = predict_window(self._network(), self.source.reader(frame), whole, side)
-        inner = tuple(slice(s.start - a, None) for a, s in zip(first, window, strict=True))
-        return self._finished(answer["denoised"][(slice(None), *inner)])
+        shape = [s.stop - s.start for s in whole]
+        answer = np.empty((len(self.source.channels), *shape), np.float32)
+        tiles = [tile.shifted(first) for tile in plan_tiles(shape, max(shape), geometry)]
+        self._predict(tiles, frame, into(answer, whole))
+        return self._finished(answer[(slice(None), *_within(window, whole))])
 
     def _from_tiles(
         self, frame: Frame, window: tuple[slice, ...], tiles: Sequence[Tile]
@@ -154,8 +163,7 @@ class DenoisedPixels:
             self._kept.move_to_end((frame, tile_key(tile)))
             put(tile, known)
         if missing:
-            for _ in predict_tiles([self._network()], missing, self.source.reader(frame), keep):
-                pass
+            self._predict(missing, frame, keep)
         size = sum(kept.nbytes for kept in self._kept.values())
         while size > CACHE and len(self._kept) > len(tiles):
             size -= self._kept.popitem(last=False)[1].nbytes
@@ -171,12 +179,23 @@ class DenoisedPixels:
         model = self.source.model
         return plan_tiles(self.source.frame_shape, model.recipe.tile, model.network.geometry)
 
-    def _network(self) -> Predictor:
-        if self._predictor is None:
-            device, model = pick_device(self.device), self.source.model
-            heads = model.coder.heads
-            self._predictor = Predictor(model.network, heads, device, precision(device))
-        return self._predictor
+    def _predict(self, tiles: Sequence[Tile], frame: Frame, write: Write) -> None:
+        for _ in self._ladder.predict(tiles, self.source.reader(frame), write):
+            pass
+
+    @cached_property
+    def _ladder(self) -> Ladder:
+        device, model = pick_device(self.device), self.source.model
+        dtype = precision(device)
+
+        def predictors(kind: str) -> list[Predictor]:
+            at = device if kind == device.type else torch.device(kind)
+            return [Predictor(model.network, model.coder.heads, at, dtype)]
+
+        def told(_descended: int, word: str) -> None:
+            self.words.append(f"Denoising: {word}")
+
+        return Ladder(1, device.type, predictors, model.network.geometry, told=told)
 
 
 def _span(index: int | slice, n: int) -> slice:

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..targets import count_channels
 from .cluster import Cluster, on_workers
 from .compiled import Compiled
+from .denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
 from .frame import Parts
 from .ladder import Ladder
@@ -136,6 +137,9 @@ class Execution:
 
     def ladder_for(self, decided: dict[str, Any], words: list[str]) -> Ladder:
         """The network, and how much it is given at once; what that comes to is added to `words`."""
+        if isinstance(pixels := self.source.image.data, DenoisedPixels):
+            words += [word for word in pixels.words if word not in words]
+            pixels.words = words
         dtype = getattr(torch, decided["precision"])
         geometry = self.source.model.network.geometry
         tile = self._tiles(decided)[0]
