@@ -116,6 +116,11 @@ def test_bad_options(options: dict[str, Any], said: str):
         train([PIXELS], [PAINT], **options)
 
 
+def test_a_wrong_limit_is_said_before_images_are_opened():
+    with pytest.raises(InputError, match="0 seconds train nothing"):
+        train(["gone.tif"], ["gone.tif"], seconds=0)
+
+
 def test_what_is_fine():
     for paint, recipe in [
         (PAINT, None),

@@ -157,7 +157,7 @@ class Limits:
 
     steps: int | None
     seconds: float | None
-    finish: float
+    finish: float = 0.01
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:

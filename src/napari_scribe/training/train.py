@@ -117,8 +117,9 @@ def train(
     InputError
         Before any work, if something does not fit.
     """
+    limits = Limits(steps, seconds)
     setup = set_up(images, paints, recipe, channels, start, device, denoiser)
-    limits = Limits(steps, seconds, FINISH[setup.recipe.network.dimensions])
+    limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
     return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse), setup.images)
 
 

@@ -28,8 +28,6 @@ from .noisy import PairSampler
 from .pairs import Pairs, frame_pairs
 from .setup import check_same_network, for_thick_slices
 
-FINISH = 0.01
-"""Share of ``seconds`` kept back for the last look."""
 SAMPLED = 8
 """How many images are measured, and how many pairs are compared, before the start."""
 SHIFT_BATCHES = 8
@@ -109,7 +107,7 @@ def train_denoiser(
     -----
     Noise2Noise, Lehtinen et al. 2018, https://arxiv.org/abs/1803.04189.
     """
-    limits = Limits(steps, seconds, FINISH)
+    limits = Limits(steps, seconds)
     pairs = pairs if isinstance(pairs, Pairs) else frame_pairs(pairs)
     setup = _set_up(pairs, recipe, start, device)
     return TrainingJob(lambda job: _run(job, setup, limits, start, resume, keep_worse))
@@ -125,7 +123,7 @@ def check_plan(
     InputError
         If it cannot.
     """
-    Limits(steps, seconds, FINISH)
+    Limits(steps, seconds)
     pick_device(device)
     _check_task(recipe)
 
