@@ -28,15 +28,18 @@ def main() -> None:
     arguments = noise_parser(__doc__ or "", noises)
     arguments.add_argument("--against", nargs="*", choices=AGAINST, default=["clean"])
     arguments.add_argument("--seconds", type=float, default=600)
+    arguments.add_argument("--images", type=int, default=24, help="of nuclei to learn from")
     arguments.add_argument("--set", action="append", default=[], help="of the recipe, key=value")
     chosen = arguments.parse_args()
-    print(f"{machine()}; {chosen.seconds:g} s of training, {chosen.seeds} seeds", flush=True)
+    said = f"{chosen.seconds:g} s of training, {chosen.seeds} seeds, {chosen.images} nuclei images"
+    print(f"{machine()}; {said}", flush=True)
     scores = Scores(chosen.json)
     for kind in chosen.kind:
         for noise in chosen.noise:
             for seed in range(chosen.seeds):
                 known = {"kind": kind, "noise": noise, "seed": seed}
-                _measure(shots(chosen.data, kind, noise, seed), known, chosen, scores)
+                images = shots(chosen.data, kind, noise, seed, chosen.images)
+                _measure(images, known, chosen, scores)
             _tell(scores, {"kind": kind, "noise": noise}, chosen.against)
 
 

@@ -1,8 +1,8 @@
 """Real images with noise added, and how denoised ones are scored: what these benchmarks share.
 
-Nuclei: dsb2018/train to learn from and dsb2018/val to score on, the middle of each. Phase contrast:
-t98g_phase, parts of six images to learn from, of the other two to score on. Grey levels are those
-between the percentiles 0.1 and 99.9 of each image, as 0 to 255.
+Nuclei: some of dsb2018/train to learn from and dsb2018/val to score on, the middle of each. Phase
+contrast: t98g_phase, parts of six images to learn from, of the other two to score on. Grey levels
+are those between the percentiles 0.1 and 99.9 of each image, as 0 to 255.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from napari_scribe.samples.noise import Camera, Gaussian, Noise, Poisson, Random
 SIDE = 256
 PEAK = 255.0
 CONTRAST = 20  # grey levels between the percentiles, of 8 bit
-N_TRAINED, N_HELD = 24, 8
+N_HELD = 8
 KINDS = ("nuclei", "phase")
 NOISES: dict[str, Callable[[np.ndarray], Noise]] = {
     "gaussian25": lambda clean: Gaussian(25),
@@ -45,8 +45,8 @@ class Shots:
     truth: np.ndarray
 
 
-def shots(data: Path, kind: str, noise: str, seed: int) -> Shots:
-    clean, truth = _nuclei(data) if kind == "nuclei" else _phase(data)
+def shots(data: Path, kind: str, noise: str, seed: int, n_nuclei: int = 24) -> Shots:
+    clean, truth = _nuclei(data, n_nuclei) if kind == "nuclei" else _phase(data)
     model, rng = NOISES[noise](clean), np.random.default_rng(seed)
 
     def noisy(images: np.ndarray) -> np.ndarray:
@@ -105,10 +105,10 @@ def _spread(values: np.ndarray) -> str:
     return text
 
 
-def _nuclei(data: Path) -> tuple[np.ndarray, np.ndarray]:
+def _nuclei(data: Path, n: int) -> tuple[np.ndarray, np.ndarray]:
     return tuple(
-        _evenly([_middle(x) for x in _images(data / "dsb2018" / folder / "images")], n)
-        for folder, n in (("train", N_TRAINED), ("val", N_HELD))
+        _evenly([_middle(x) for x in _images(data / "dsb2018" / folder / "images")], count)
+        for folder, count in (("train", n), ("val", N_HELD))
     )
 
 
