@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.inference.segment import segment
-from napari_scribe.io import read_labels, write_tiff
+from napari_scribe.io import read_image, read_labels, write_tiff
 from napari_scribe.model import Model
 from napari_scribe.progress import run
 
@@ -131,25 +132,34 @@ def test_workers_of_this_machine_of_which_one_is_killed(
     assert len(job.levels) == 3
 
 
+@contextlib.contextmanager
+def dask_worker(address: str, is_elsewhere: bool) -> Iterator[subprocess.Popen[bytes]]:
+    """Of dask; where that can be had, it believes to be on another machine."""
+    dask = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
+    dask += ["--no-dashboard", "--no-nanny"]
+    elsewhere = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$0" "$@"']
+    can_be_had = False
+    with contextlib.suppress(OSError):
+        tried = subprocess.run([*elsewhere, "true"], check=False, capture_output=True)
+        can_be_had = tried.returncode == 0
+    nothing = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = [*elsewhere, *dask] if is_elsewhere and can_be_had else dask
+    with subprocess.Popen(command, **nothing) as worker:
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
+
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """Of two workers that stay; where that can be had, one believes to be on another machine."""
-    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as local:
+    """Of two workers that stay, one of them on another machine."""
+    with distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as local:
         address = local.scheduler_address
-        dask = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
-        dask += ["--no-dashboard", "--no-nanny"]
-        elsewhere = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$0" "$@"']
-        with contextlib.suppress(OSError):
-            if subprocess.run([*elsewhere, "true"], check=False, capture_output=True).returncode:
-                elsewhere = []
-        nothing = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        workers = [subprocess.Popen([*place, *dask], **nothing) for place in (elsewhere, [])]
-        with distributed.Client(address) as client:
-            client.wait_for_workers(2)
-        yield address
-        for worker in workers:
-            worker.kill()
-            worker.wait()
+        with dask_worker(address, True), dask_worker(address, False):
+            with distributed.Client(address) as client:
+                client.wait_for_workers(2)
+            yield address
 
 
 def test_workers_that_stay_take_one_job_after_another(
@@ -179,6 +189,39 @@ def test_a_stop_on_a_cluster_can_be_gone_on_with(
     assert is_right(out, expected)
 
 
+def test_what_a_stopped_job_still_does_stays_out_of_the_next_one(
+    folder: Path, random_model: Callable[..., Model], tmp_path: Path, scheduler: str
+):
+    """A task that runs is not ended by a stop; another model begins in its place."""
+    out = tmp_path / "a.tif"
+    other = random_model().changed(parameters={"min_size": 30.0, "peak": 0.0})
+    with torch.no_grad():
+        other.network.head.bias.add_(1.0)
+    image, options = read_image(folder / "image.tif"), {"tile": 30, "device": "cpu"}
+    whole = np.asarray(run(segment(other, image, **options)))
+    job = begin(folder, out, scheduler=scheduler, tile=30)
+    next(job)
+    job.stop()
+    run(job)
+    run(segment(other, image, out, overwrite=True, **options))
+    assert is_right(out, whole)
+    time.sleep(1)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_worker_that_leaves_takes_nothing_with_it(
+    folder: Path, expected: np.ndarray, tmp_path: Path
+):
+    """What one on another machine has done counts, once its task is done."""
+    with distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as local:
+        with dask_worker(local.scheduler_address, True):
+            job = begin(folder, tmp_path / "a.zarr", scheduler=local.scheduler_address)
+            next(job)
+        with dask_worker(local.scheduler_address, False):
+            run(job)
+    assert is_right(tmp_path / "a.zarr", expected)
+
+
 def test_what_killed_a_worker_for_memory_is_tried_on_a_lower_rung(
     folder: Path, expected: np.ndarray, tmp_path: Path, scheduler: str
 ):
@@ -189,7 +232,7 @@ def test_what_killed_a_worker_for_memory_is_tried_on_a_lower_rung(
     run(job)
     tried = tmp_path / ".a.tif.part" / "tried"
     tried.mkdir()
-    left = {"host": "gone", "process": 1, "started": 0.0, "kills": -1, "rung": 0}
+    left = {"host": "gone", "boot": "gone", "process": 1, "started": 0, "kills": 0, "rung": 0}
     for task in (f"{frame}-{tile}" for frame in range(2) for tile in range(2100 // TILE)):
         (tried / f"{task}.running").write_text(json.dumps(left))
     again = begin(folder, out, scheduler=scheduler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -160,8 +161,10 @@ def test_what_is_left_of_a_folder_is_replaced(tmp_path: Path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("")  # did not reach the disk
     sink = Folder(tmp_path / "run", "me")
-    assert sink.is_new and sink.begin(lambda: {"tile": 3}) == {"tile": 3}
-    assert not Folder(tmp_path / "run", "me").is_new
+    assert sink.begin(lambda: {"tile": 3}) == {"tile": 3}
+    again = Folder(tmp_path / "run", "me")
+    again.begin(dict)
+    assert sink.is_new and not again.is_new
     with pytest.raises(InputError, match="unfinished result of another"):
         Folder(tmp_path / "run", "you")
 
@@ -172,15 +175,17 @@ WORK = """
 import sys
 from pathlib import Path
 from napari_scribe.inference.presence import Presence
-Presence(Path(sys.argv[1]), sys.argv[2]).note(0)
+Presence(Path(sys.argv[1]), sys.argv[2]).note(int(sys.argv[3]))
 print("at work", flush=True)
 input()
 """
 
 
 @contextmanager
-def somebody_at_work(folder: Path, who: str = "run") -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-c", WORK, folder, who]
+def somebody_at_work(
+    folder: Path, who: str = "run", rung: int = 0
+) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-c", WORK, folder, who, str(rung)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         try:
             assert child.stdout is not None and b"at work" in child.stdout.readline()
@@ -196,6 +201,39 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path):
         with pytest.raises(InputError, match="Another program is at work"):
             Presence(tmp_path, "part-2")
     Presence(tmp_path, "run")
+
+
+def test_who_is_slower_to_begin_is_refused(tmp_path: Path):
+    """Both found nobody when they were called."""
+    late = Presence(tmp_path, "run")
+    with somebody_at_work(tmp_path):
+        with pytest.raises(InputError, match="Another program is at work"):
+            late.note(0)
+        late.leave()
+        with pytest.raises(InputError, match="Another program is at work"):
+            Presence(tmp_path, "run")
+
+
+def test_a_clock_that_is_set_hides_nobody(tmp_path: Path):
+    with somebody_at_work(tmp_path):
+        (note,) = tmp_path.glob("*.running")
+        noted = json.loads(note.read_text())
+        note.write_text(json.dumps(noted | {"started": noted["started"] + 1.5}))
+        with pytest.raises(InputError, match="Another program is at work"):
+            Presence(tmp_path, "run")
+
+
+@pytest.mark.parametrize(("change", "killed_on"), [({}, None), ({"boot": "another"}, 2)])
+def test_kills_are_not_compared_with_those_of_another_machine(
+    tmp_path: Path, change: dict[str, str], killed_on: int | None
+):
+    with somebody_at_work(tmp_path, rung=2):
+        (note,) = tmp_path.glob("*.running")
+        noted = json.loads(note.read_text())
+    if noted["kills"] is None:
+        pytest.skip("kills are not counted here")
+    note.write_text(json.dumps(noted | change))
+    assert Presence(tmp_path, "run").killed_on == killed_on
 
 
 def test_parts_run_beside_each_other_and_the_last_run_waits_for_them(tmp_path: Path):

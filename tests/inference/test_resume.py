@@ -136,6 +136,117 @@ def test_a_job_that_is_dropped_may_go_on_one_that_is_closed_is_given_up(
     assert (next(begin(model, stack, tmp_path / "a.tif")).done > 8) == (how == "dropped")
 
 
+def test_a_job_that_another_was_faster_than_takes_nothing_away(
+    model: Model, stack: np.ndarray, tmp_path: Path
+) -> None:
+    early, job = (begin(model, stack, tmp_path / "a.tif") for _ in range(2))
+    for step in job:
+        if step.done == 8:
+            job.stop()
+    next(early)
+    early.close()
+    assert next(begin(model, stack, tmp_path / "a.tif")).done > 8
+
+
+def on_another_machine(folder: Path) -> None:
+    """Let the logs be those of another boot: only what surely reached the disk counts."""
+    for log in folder.rglob("*.log"):
+        log.write_text("\n".join(["another boot", *log.read_text().split("\n")[1:]]))
+
+
+def test_killed_then_stopped_then_gone_on_with_on_another_machine(
+    model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path
+) -> None:
+    """What was trusted on the first machine without a record on disk is not on the second."""
+    zarr.save_array(tmp_path / "stack.zarr", stack, path="")
+    files = model.save(tmp_path / "m.zip"), tmp_path / "stack.zarr", tmp_path / "a.tif"
+    with subprocess.Popen([sys.executable, "-c", CHILD, *files], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if int(line.split()[0]) > PARTS // 2:
+                child.send_signal(signal.SIGKILL)
+                break
+    image = read_image(files[1], "ZYX")
+    job = begin(model, image, files[2], save=("labels", "probability"))
+    next(job)
+    job.stop()
+    run(job)
+    on_another_machine(tmp_path)
+    last = begin(model, image, files[2], save=("labels", "probability"))
+    run(last)
+    np.testing.assert_array_equal(read_labels(files[2]), expected)
+    assert last.n_objects == expected.max()
+
+
+KILLED_IN = """
+import os, shutil, sys
+from pathlib import Path
+import napari_scribe.inference.run as module
+real, write_map = shutil.rmtree, module.write_map
+
+def rmtree(path, *args, **options):
+    if Path(path).name.startswith(sys.argv[4]):
+        for part in Path(path).rglob("c"):  # the chunks are gone, the records are not
+            real(part)
+        os.kill(os.getpid(), 9)
+    real(path, *args, **options)
+
+def kill_after(*args):
+    write_map(*args)
+    os.kill(os.getpid(), 9)
+
+shutil.rmtree = rmtree
+if sys.argv[4] == "map":
+    module.write_map = kill_after
+"""
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".tif"])
+@pytest.mark.parametrize("where", ["frame-0", ".a{}.part", "map"])
+def test_killed_while_something_is_taken_away_or_written(
+    model: Model,
+    stack: np.ndarray,
+    expected: np.ndarray,
+    tmp_path: Path,
+    where: str,
+    suffix: str,
+) -> None:
+    """The same call goes on: from what the output needs, never from half of what was deleted."""
+    zarr.save_array(tmp_path / "stack.zarr", stack, path="")
+    files = model.save(tmp_path / "m.zip"), tmp_path / "stack.zarr", tmp_path / f"a{suffix}"
+    command = [sys.executable, "-c", KILLED_IN + CHILD, *files, where.format(suffix)]
+    done = subprocess.run(command, check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    if where == "frame-0":  # what was written last had not reached the disk
+        for log in tmp_path.glob(".*.part/*.log"):
+            log.unlink()
+    options = {"save": ("labels", "probability")}
+    if where.startswith("."):
+        again = begin(model, read_image(files[1], "ZYX"), files[2], **options)
+        assert "nothing to do" in again.note
+        np.testing.assert_array_equal(read_labels(files[2]), expected)
+        options["overwrite"] = True
+    run(begin(model, read_image(files[1], "ZYX"), files[2], **options))
+    np.testing.assert_array_equal(read_labels(files[2]), expected)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_objects_that_were_damaged_are_found_anew(
+    model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.tif"
+    job = begin(model, stack, out)
+    for step in job:
+        if step.phase == "numbers":
+            job.stop()
+    for kept in tmp_path.glob(".a.tif.part/objects/*.npz"):
+        kept.write_bytes(b"")
+    with pytest.raises(OSError, match=r"damaged on the disk\. The same call begins anew"):
+        run(begin(model, stack, out))
+    run(begin(model, stack, out))
+    np.testing.assert_array_equal(read_labels(out), expected)
+
+
 def test_an_error_midway_loses_nothing(
     model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path
 ) -> None:

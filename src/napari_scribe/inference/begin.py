@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from .execute import Execution
 from .maps import map_path, read_maps
 from .presence import WHOLE, Presence, check_free
 from .run import MADE_BY, SegmentJob, SegmentStep, read_answer
-from .sinks import Folder, Memory
+from .sinks import Folder, Memory, delete
 from .source import Source
 
 
@@ -88,8 +87,10 @@ def begin(source: Source, settings: Settings) -> SegmentJob:
     if path is not None and not settings.overwrite and _was_made_by(path, identity, settings.maps):
         return _done_before(path, source, settings.maps)
     if path is not None:
-        for place in (path, *(map_path(path, name) for name in settings.maps)):
-            check_output(place, source, settings.overwrite)
+        check_output(path, source, settings.overwrite)
+        is_own = settings.overwrite or Folder.is_begun(_hidden(path), identity)
+        for name in settings.maps:  # they are written first
+            check_output(map_path(path, name), source, is_own)
     sink = _sink(path, identity, settings.overwrite)
     who = WHOLE if settings.part is None else f"part-{settings.part[0]}"
     execution = Execution(
@@ -157,11 +158,16 @@ def _sink(path: Path | None, identity: str, overwrite: bool) -> Memory | Folder:
     """Memory for what has no output, else a hidden folder beside it."""
     if path is None:
         return Memory()
-    folder = path.with_name(f".{path.name}.part")
+    folder = _hidden(path)
     if overwrite and not Folder.is_begun(folder, identity):
         check_free(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        delete(folder)
     return Folder(folder, identity)
+
+
+def _hidden(path: Path) -> Path:
+    """Where the work for an output is kept until it is whole."""
+    return path.with_name(f".{path.name}.part")
 
 
 def check_apart(out: Path, image: Path) -> None:

@@ -12,11 +12,12 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
 import torch
 
 from ..device import all_like, pick_device
@@ -25,10 +26,12 @@ from ..image import Image
 from ..io import read_image
 from .denoised_image import DenoisedPixels
 from .frame import FrameWork
+from .journal import boot
 from .ladder import Ladder
 from .presence import Presence
 from .run import Work
 from .sinks import Folder
+from .tiles import Tile
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -101,8 +104,11 @@ class Cluster:
             with client:
                 yield client
             return
-        # dask's own limit of memory would stop workers for what torch holds on to.
-        options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+        options = {
+            "threads_per_worker": 1,
+            "memory_limit": 0,  # it would stop workers for what torch holds on to
+            "dashboard_address": "127.0.0.1:0",  # the usual port may be another cluster's
+        }
         with LocalCluster(n_workers=self.workers, **options) as local, Client(local) as client:
             yield client
 
@@ -132,6 +138,8 @@ class Ticket:
         As the user named it.
     threads
         Of torch.
+    boot
+        Of the machine that leads: what other machines record must have reached the disk.
     """
 
     execution: Execution
@@ -141,6 +149,7 @@ class Ticket:
     decided: dict[str, Any]
     device: str | None
     threads: int | None
+    boot: str
 
 
 def on_workers(
@@ -159,13 +168,14 @@ def on_workers(
         decided,
         execution.device_name,
         cluster.threads,
+        boot(),
     )
 
     def work(frames: Sequence[FrameWork]) -> Generator[tuple[int, int], None, None]:
         from distributed import as_completed
 
         with cluster.client() as client:
-            shared = client.scatter(ticket, broadcast=True)
+            shared = _handed_out(client, ticket)
             known = [0] * len(frames)
             futures = _submitted(client, shared, frames)
             left = Counter(i for i, _ in futures.values())
@@ -174,13 +184,23 @@ def on_workers(
                 ladder.extend(word for word in future.result() if word not in ladder)
                 known[i] += n
                 left[i] -= 1
-                if not left[i]:
-                    client.run(_settle, on_error="ignore")
-                    if _is_seen_whole(frames[i], sink):
-                        frames[i].close()
+                if not left[i] and _is_seen_whole(frames[i], sink):
+                    frames[i].close()
                 yield i, known[i]
 
     return work
+
+
+def _handed_out(client: Client, ticket: Ticket) -> Any:
+    """The ticket, as a task's result: when all workers that hold it have died, it is made again."""
+    import dask
+
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+        return client.submit(_same, ticket, pure=False)
+
+
+def _same(ticket: Ticket) -> Ticket:
+    return ticket
 
 
 def _is_seen_whole(frame: FrameWork, sink: Folder) -> bool:
@@ -228,12 +248,30 @@ class _Hands:
             torch.set_num_threads(ticket.threads)
         self.lock = threading.Lock()
         self.sink = Folder(ticket.folder, ticket.identity)
+        self.check()
+        self._is_elsewhere = ticket.boot != boot()
         self._execution = replace(ticket.execution, sink=self.sink, device=_device(ticket.device))
         self._decided = ticket.decided
         run = self._execution.run_for(ticket.decided)
         self.words: list[str] = []
         self.ladder: Ladder = self._execution.ladder_for(ticket.decided, self.words)
         self.frames = run.frames(*run.arrays())
+
+    def check(self) -> None:
+        """Make sure that the folder is still that of the job: it may have been stopped long ago.
+
+        Raises
+        ------
+        InUseError
+            If another job has begun it anew, or it is gone.
+        """
+        if not Folder.is_begun(self.sink.path, self.sink.identity):
+            raise InUseError(f"{self.sink.path} is no longer of this job.")
+
+    def settle(self) -> None:
+        """Wait for the disk, where the machine that leads asks for that, or all counts as lost."""
+        if self._is_elsewhere:
+            self.sink.journal.sync()
 
     @contextmanager
     def trying(self, task: str) -> Generator[None, None, None]:
@@ -249,7 +287,8 @@ class _Hands:
         killed_on = presence.killed_on
         if killed_on is not None and killed_on >= self.ladder.descended:
             self.ladder = self._execution.ladder_for(self._decided, self.words)
-        presence.note(self.ladder.descended)
+        with suppress(InUseError):
+            presence.note(self.ladder.descended)
         try:
             yield
         finally:
@@ -269,27 +308,35 @@ def _opened(ticket: Ticket) -> _Hands:
         return _hands[ticket.attempt]
 
 
-def _settle() -> None:
-    """Wait for the disk: only then do other machines trust what was recorded; in a worker."""
-    for hands in list(_hands.values()):
-        hands.sink.journal.sync()
+@contextmanager
+def _working(ticket: Ticket) -> Generator[_Hands, None, None]:
+    """One task at a time; what it has recorded counts when it ends."""
+    hands = _opened(ticket)
+    with hands.lock:
+        hands.check()
+        yield hands
+        hands.settle()
 
 
 def _predict(ticket: Ticket, frame: int, tiles: Sequence[int]) -> list[str]:
     """Run the network over tiles; in a worker."""
-    hands = _opened(ticket)
-    with hands.lock, hands.trying(f"{frame}-{tiles[0]}"):
+    with _working(ticket) as hands, hands.trying(f"{frame}-{tiles[0]}"):
         work = hands.frames[frame]
-        chosen = [work.parts.tiles[i] for i in tiles]
-        for _ in hands.ladder.predict(chosen, work.source.reader(work.frame), work.keep_answer):
+        hands.sink.journal.look_again()  # dask runs it again if the worker that did it has died
+        chosen = [t for i in tiles if not work.is_predicted(t := work.parts.tiles[i])]
+
+        def keep(tile: Tile, answer: npt.NDArray[Any]) -> None:
+            hands.check()
+            work.keep_answer(tile, answer)
+
+        for _ in hands.ladder.predict(chosen, work.source.reader(work.frame), keep):
             pass
         return hands.words
 
 
 def _find(ticket: Ticket, frame: int, block: int, _after: Sequence[Any]) -> list[str]:
     """Find the objects of a block; in a worker."""
-    hands = _opened(ticket)
-    with hands.lock:
+    with _working(ticket) as hands:
         work = hands.frames[frame]
         work.find_objects(work.parts.blocks[block])
         return hands.words

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..device import all_like, precision
-from ..errors import InputError
+from ..errors import InputError, InUseError
 from ..targets import count_channels
 from .cluster import Cluster, on_workers
 from .compiled import Compiled
@@ -54,6 +54,8 @@ class Execution:
             decided = self.sink.begin(self._decide)
             job.note = f"{job.note} {decided['note']}".strip()
             return (yield from self.run_for(decided)(job, self._work(job, decided)))
+        except InUseError:
+            raise
         except (GeneratorExit, InputError) as end:
             # Who merely drops a job, as an error in the loop over it does, may want to go on.
             if self._is_alone and (job.is_closed or isinstance(end, InputError)):

@@ -191,18 +191,27 @@ class FrameWork:
 
     def close(self) -> None:
         """Let go of the predictions: every part is done."""
-        self.sink.record(FRAMES, self.name)
+        if not self.sink.is_done(FRAMES, self.name):
+            self.sink.record(FRAMES, self.name)
         self.sink.drop(f"{self.name}/")
 
     def tables(self) -> tuple[dict[Index, npt.NDArray[np.int32]], int]:
-        """From the labels of each block to ids of the frame's objects; how many there are."""
+        """From the labels of each block to ids of the frame's objects; how many there are.
+
+        Raises
+        ------
+        OSError
+            If what was kept of them is damaged: it takes away all, as nobody could go on with it.
+        """
         blocks = {block.index: block for block in self.parts.blocks}
 
         def kept(index: Index, key: str) -> Any:
             found = self.sink.load(f"objects/{self.block_name(blocks[index])}", key)
             if found is None:
+                self.sink.remove()
                 raise OSError(
-                    f"The objects of block {index} are damaged: begin anew (--overwrite)."
+                    f"The objects of block {index} were damaged on the disk. The same call begins "
+                    "anew."
                 )
             return found[key]
 

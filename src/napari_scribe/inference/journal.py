@@ -60,7 +60,7 @@ class Journal:
             if log not in self._own:
                 log.parent.mkdir(parents=True, exist_ok=True)
                 self._own.add(log)
-                _append(log, f"{_boot()}\n")
+                _append(log, f"{boot()}\n")
             _append(log, f"{key}\n")
             if time.monotonic() - self._synced > SYNC_EVERY:
                 self.sync()
@@ -90,7 +90,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PROCESS = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() % 10**9}"
 
 
-def _boot() -> str:
+def boot() -> str:
     """Names this machine since it was switched on."""
     with suppress(OSError):
         return f"{socket.gethostname()} {_BOOT_ID.read_text().strip()}"
@@ -107,8 +107,8 @@ def _read(log: Path) -> list[str]:
     lines: list[str] = []
     with suppress(OSError):
         lines = log.read_text().split("\n")[:-1]  # the last may be torn
-    boot, keys = lines[:1], lines[1:]
-    if boot != [_boot()]:
+    begun, keys = lines[:1], lines[1:]
+    if begun != [boot()]:
         ends = [i for i, key in enumerate(keys) if key == ON_DISK]
         keys = keys[: ends[-1]] if ends else []
     return [key for key in keys if key != ON_DISK]

@@ -259,8 +259,9 @@ class Run:
         blocks, done = self.parts.blocks, len(frames) * self._per_frame
         if not blocks:
             return labels
-        # A run in memory that was stopped has no frames after the one that it was at.
-        found = list(takewhile(lambda frame: frame.is_found(blocks[-1]), frames))
+        found = list(frames)
+        if not job.is_complete:  # stopped, in memory: nothing after the frame that it was at
+            found = list(takewhile(lambda frame: frame.is_found(blocks[-1]), frames))
         tables = [frame.tables() for frame in found]
         in_place = isinstance(self.sink, Memory)
         n_objects = sum(n for _, n in tables)
@@ -306,7 +307,7 @@ class Run:
             zarr.open_group(group, mode="r+").attrs[MADE_BY] = self.made_by
             if self.out.exists():
                 shutil.rmtree(self.out)
-            group.rename(self.out)
+            self.sink.hand_over(self.out.name, self.out)
             return open_levels(self.out)
         is_image = self.source.is_image
         in_memory = isinstance(labels, np.ndarray)

@@ -7,6 +7,7 @@ only when it is whole.
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 import uuid
@@ -54,6 +55,10 @@ class Sink(Protocol):
         """Forget everything under a name, and all names below it."""
         ...
 
+    def remove(self) -> None:
+        """Forget everything."""
+        ...
+
 
 class Memory:
     """For what is soon done, or has no output."""
@@ -93,6 +98,10 @@ class Memory:
         for key in [k for k in self._kept if k.startswith(name)]:
             del self._kept[key]
 
+    def remove(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+
 
 class Folder:
     """A folder that an interrupted run leaves behind, and its next one goes on with.
@@ -107,7 +116,7 @@ class Folder:
     Attributes
     ----------
     is_new
-        Whether this run is the first.
+        Whether this run has begun it.
 
     Raises
     ------
@@ -118,7 +127,7 @@ class Folder:
     def __init__(self, path: Path, identity: str) -> None:
         self.path, self.identity = path, identity
         begun = _begun(path)
-        self.is_new = begun is None
+        self.is_new = False
         if begun is not None and begun["identity"] != identity:
             raise TakenError(
                 f"{path} holds an unfinished result of another model, image or setting. Finish it "
@@ -156,10 +165,12 @@ class Folder:
             )
             try:
                 new.rename(self.path)
+                self.is_new = True
             except OSError:  # something is there
                 if _begun(self.path) is None:
-                    shutil.rmtree(self.path, ignore_errors=True)
+                    delete(self.path)
                     new.rename(self.path)
+                    self.is_new = True
                 else:  # another process was first
                     shutil.rmtree(new)
             begun = _begun(self.path)
@@ -219,11 +230,35 @@ class Folder:
         """Forget everything under a name."""
         self._arrays = {k: v for k, v in self._arrays.items() if not k.startswith(name)}
         self.journal.forget(name)
-        shutil.rmtree(self.path / name, ignore_errors=True)
+        delete(self.path / name)
+
+    def hand_over(self, name: str, to: Path) -> None:
+        """Move something out of the folder to where it belongs, and take the folder away."""
+        aside = _aside(self.path)
+        self.path.rename(aside)  # from now on nobody goes on with what is left
+        try:
+            (aside / name).rename(to)
+        except OSError:
+            aside.rename(self.path)
+            raise
+        delete(self.path)
 
     def remove(self) -> None:
         """Take the folder away."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        delete(self.path)
+
+
+def _aside(path: Path) -> Path:
+    """A place of which nobody takes what lies there for the whole."""
+    return path.with_name(f"{path.name}.gone-{uuid.uuid4().hex}")
+
+
+def delete(path: Path) -> None:
+    """Take something away, and what a killed process has left of it: at once, for who looks on."""
+    with suppress(OSError):  # it is gone already, or held open (Windows)
+        path.rename(_aside(path))
+    for left in (path, *path.parent.glob(f"{glob.escape(path.name)}.gone-*")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _begun(path: Path) -> dict[str, Any] | None:
