@@ -9,5 +9,9 @@ class InUseError(InputError):
     """Another process is at work on the same: wait for it, or stop it."""
 
 
+class DamagedError(OSError):
+    """What was kept on disk is damaged, as after a power cut: it has to be made again."""
+
+
 class TakenError(InputError):
     """Something else lies where a result is to go: choose another place, or replace it."""

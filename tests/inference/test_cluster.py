@@ -242,6 +242,28 @@ def test_what_killed_a_worker_for_memory_is_tried_on_a_lower_rung(
     assert (read_labels(out) != expected).mean() < 1e-3
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".npy"])
+def test_an_image_that_is_read_piece_by_piece(
+    folder: Path,
+    expected: np.ndarray,
+    tmp_path: Path,
+    scheduler: str,
+    monkeypatch: pytest.MonkeyPatch,
+    suffix: str,
+):
+    """Only the workers open it: neither its pixels nor an open file go through the scheduler."""
+    monkeypatch.setattr("napari_scribe.io.tiff._SMALL_BYTES", 0)
+    path = folder / "image.tif"
+    if suffix == ".npy":
+        path = tmp_path / "image.npy"
+        np.save(path, np.asarray(read_image(folder / "image.tif").data))
+    image = read_image(path, "ZYX")
+    assert type(image.data) is not np.ndarray
+    out = tmp_path / "a.tif"
+    run(segment(folder / "m.zip", image, out, tile=TILE, device="cpu", scheduler=scheduler))
+    np.testing.assert_array_equal(read_labels(out), expected)
+
+
 def test_pixels_that_are_on_no_disk(folder: Path, tmp_path: Path, scheduler: str):
     pixels = np.random.default_rng(0).integers(0, 4000, (90, 100)).astype(np.uint16)
     options = {"tile": 32, "device": "cpu"}

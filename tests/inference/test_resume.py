@@ -231,8 +231,9 @@ def test_killed_while_something_is_taken_away_or_written(
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("n_bytes", [0, 300])
 def test_objects_that_were_damaged_are_found_anew(
-    model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path
+    model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path, n_bytes: int
 ) -> None:
     out = tmp_path / "a.tif"
     job = begin(model, stack, out)
@@ -240,9 +241,11 @@ def test_objects_that_were_damaged_are_found_anew(
         if step.phase == "numbers":
             job.stop()
     for kept in tmp_path.glob(".a.tif.part/objects/*.npz"):
-        kept.write_bytes(b"")
+        kept.write_bytes(kept.read_bytes()[:n_bytes])
+    damaged = begin(model, stack, out)
     with pytest.raises(OSError, match=r"damaged on the disk\. The same call begins anew"):
-        run(begin(model, stack, out))
+        run(damaged)
+    assert not damaged.goes_on
     run(begin(model, stack, out))
     np.testing.assert_array_equal(read_labels(out), expected)
 

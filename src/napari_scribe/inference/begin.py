@@ -16,14 +16,14 @@ import zarr
 from ..device import pick_device
 from ..errors import InputError, TakenError
 from ..image import Image
-from ..io import check_writable, open_levels
+from ..io import check_writable, delete, hidden, open_levels, sweep
 from .cluster import Cluster
 from .denoised_image import DenoisedPixels
 from .execute import Execution
 from .maps import map_path, read_maps
 from .presence import WHOLE, Presence, check_free
 from .run import MADE_BY, SegmentJob, SegmentStep, read_answer
-from .sinks import Folder, Memory, delete
+from .sinks import Folder, Memory
 from .source import Source
 
 
@@ -85,10 +85,11 @@ def begin(source: Source, settings: Settings) -> SegmentJob:
     path = settings.out
     identity = f"napari-scribe, run {_fingerprint(source, settings)}"
     if path is not None and not settings.overwrite and _was_made_by(path, identity, settings.maps):
+        sweep(hidden(path))
         return _done_before(path, source, settings.maps)
     if path is not None:
         check_output(path, source, settings.overwrite)
-        is_own = settings.overwrite or Folder.is_begun(_hidden(path), identity)
+        is_own = settings.overwrite or Folder.is_begun(hidden(path), identity)
         for name in settings.maps:  # they are written first
             check_output(map_path(path, name), source, is_own)
     sink = _sink(path, identity, settings.overwrite)
@@ -158,16 +159,11 @@ def _sink(path: Path | None, identity: str, overwrite: bool) -> Memory | Folder:
     """Memory for what has no output, else a hidden folder beside it."""
     if path is None:
         return Memory()
-    folder = _hidden(path)
+    folder = hidden(path)
     if overwrite and not Folder.is_begun(folder, identity):
         check_free(folder)
         delete(folder)
     return Folder(folder, identity)
-
-
-def _hidden(path: Path) -> Path:
-    """Where the work for an output is kept until it is whole."""
-    return path.with_name(f".{path.name}.part")
 
 
 def check_apart(out: Path, image: Path) -> None:

@@ -7,17 +7,17 @@ that all share; nothing large goes through the scheduler. A worker that dies cos
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
 import torch
 
 from ..device import all_like, pick_device
@@ -31,7 +31,6 @@ from .ladder import Ladder
 from .presence import Presence
 from .run import Work
 from .sinks import Folder
-from .tiles import Tile
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -127,7 +126,8 @@ class Ticket:
     Parameters
     ----------
     execution
-        As in the process that leads, without what belongs to that process.
+        As in the process that leads, without what belongs to that process; pickled, so that only
+        workers open the image.
     folder, identity
         Of the sink.
     attempt
@@ -142,7 +142,7 @@ class Ticket:
         Of the machine that leads: what other machines record must have reached the disk.
     """
 
-    execution: Execution
+    execution: bytes
     folder: Path
     identity: str
     attempt: str
@@ -161,7 +161,7 @@ def on_workers(
     plain = replace(execution, source=source, sink=None, presence=None, cluster=None)
     sink = execution.sink
     ticket = Ticket(
-        plain,
+        pickle.dumps(plain),
         sink.path,
         sink.identity,
         uuid.uuid4().hex,
@@ -248,24 +248,26 @@ class _Hands:
             torch.set_num_threads(ticket.threads)
         self.lock = threading.Lock()
         self.sink = Folder(ticket.folder, ticket.identity)
+        self._decided = ticket.decided
         self.check()
         self._is_elsewhere = ticket.boot != boot()
-        self._execution = replace(ticket.execution, sink=self.sink, device=_device(ticket.device))
-        self._decided = ticket.decided
+        execution: Execution = pickle.loads(ticket.execution)
+        self._execution = replace(execution, sink=self.sink, device=_device(ticket.device))
         run = self._execution.run_for(ticket.decided)
         self.words: list[str] = []
         self.ladder: Ladder = self._execution.ladder_for(ticket.decided, self.words)
-        self.frames = run.frames(*run.arrays())
+        frames = run.frames(*run.arrays())
+        self.frames = [replace(frame, check=self.check) for frame in frames]
 
     def check(self) -> None:
-        """Make sure that the folder is still that of the job: it may have been stopped long ago.
+        """Make sure that the folder is still that of the job, which may have been stopped.
 
         Raises
         ------
         InUseError
             If another job has begun it anew, or it is gone.
         """
-        if not Folder.is_begun(self.sink.path, self.sink.identity):
+        if not self.sink.is_own(self._decided):
             raise InUseError(f"{self.sink.path} is no longer of this job.")
 
     def settle(self) -> None:
@@ -280,16 +282,16 @@ class _Hands:
         folder.mkdir(exist_ok=True)
         try:
             presence = Presence(folder, task)
+            presence.note(self.ladder.descended)
         except InUseError:  # a worker that was given up, but lives on
             yield
             return
         self._execution.presence = presence
-        killed_on = presence.killed_on
-        if killed_on is not None and killed_on >= self.ladder.descended:
-            self.ladder = self._execution.ladder_for(self._decided, self.words)
-        with suppress(InUseError):
-            presence.note(self.ladder.descended)
         try:
+            killed_on = presence.killed_on
+            if killed_on is not None and killed_on >= self.ladder.descended:
+                self.ladder = self._execution.ladder_for(self._decided, self.words)
+                presence.note(self.ladder.descended)
             yield
         finally:
             presence.leave()
@@ -314,6 +316,7 @@ def _working(ticket: Ticket) -> Generator[_Hands, None, None]:
     hands = _opened(ticket)
     with hands.lock:
         hands.check()
+        hands.sink.journal.look_again()  # another may have done it meanwhile
         yield hands
         hands.settle()
 
@@ -322,14 +325,8 @@ def _predict(ticket: Ticket, frame: int, tiles: Sequence[int]) -> list[str]:
     """Run the network over tiles; in a worker."""
     with _working(ticket) as hands, hands.trying(f"{frame}-{tiles[0]}"):
         work = hands.frames[frame]
-        hands.sink.journal.look_again()  # dask runs it again if the worker that did it has died
         chosen = [t for i in tiles if not work.is_predicted(t := work.parts.tiles[i])]
-
-        def keep(tile: Tile, answer: npt.NDArray[Any]) -> None:
-            hands.check()
-            work.keep_answer(tile, answer)
-
-        for _ in hands.ladder.predict(chosen, work.source.reader(work.frame), keep):
+        for _ in hands.ladder.predict(chosen, work.source.reader(work.frame), work.keep_answer):
             pass
         return hands.words
 
@@ -338,7 +335,8 @@ def _find(ticket: Ticket, frame: int, block: int, _after: Sequence[Any]) -> list
     """Find the objects of a block; in a worker."""
     with _working(ticket) as hands:
         work = hands.frames[frame]
-        work.find_objects(work.parts.blocks[block])
+        if not (work.is_whole or work.is_found(work.parts.blocks[block])):
+            work.find_objects(work.parts.blocks[block])
         return hands.words
 
 

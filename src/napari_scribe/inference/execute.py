@@ -67,7 +67,9 @@ class Execution:
     @property
     def _is_alone(self) -> bool:
         """Whether nothing in the folder is another run's work."""
-        return isinstance(self.sink, Folder) and self.sink.is_new and self.part is None
+        if not isinstance(self.sink, Folder) or self.part is not None:
+            return False
+        return self.sink.is_new and Folder.is_begun(self.sink.path, self.sink.identity)
 
     @property
     def _is_reduced(self) -> bool:

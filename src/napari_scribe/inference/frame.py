@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..errors import DamagedError
 from ..image import Frame
 from ..targets import count_channels
 from .engine import Write, by_head
@@ -99,6 +100,8 @@ class FrameWork:
         of a denoiser, an image.
     maps
         Head -> array ``(channels, *labels)`` of what the network says, where that is kept.
+    check
+        Called before anything is written: raises where that would go into another run's work.
     """
 
     source: Source
@@ -108,6 +111,7 @@ class FrameWork:
     parts: Parts
     labels: Any
     maps: Mapping[str, Any]
+    check: Callable[[], None] = lambda: None
 
     @property
     def is_whole(self) -> bool:
@@ -169,6 +173,7 @@ class FrameWork:
         """Write what the network says of a tile, ``(channels, *keep)``, then record it."""
         model = self.source.model
         by_name = by_head(answer, model.coder.heads)
+        self.check()
         if self.parts.blocks:
             self._prediction()[(slice(None), *tile.keep)] = answer
         else:
@@ -185,6 +190,7 @@ class FrameWork:
         window = torch.from_numpy(stored).float().numpy()  # numpy is slow with float16
         decoded = model.coder.decode(by_head(window, model.coder.heads), model.parameters)
         core, found = keep_core(decoded, block, self.source.frame_shape)
+        self.check()
         self.labels[self._at(block.core)] = core
         self.sink.save(f"objects/{self.block_name(block)}", n=np.array(found.n), **found.zones)
         self.sink.record("objects", self.block_name(block))
@@ -200,16 +206,15 @@ class FrameWork:
 
         Raises
         ------
-        OSError
-            If what was kept of them is damaged: it takes away all, as nobody could go on with it.
+        DamagedError
+            If what was kept of them is damaged.
         """
         blocks = {block.index: block for block in self.parts.blocks}
 
         def kept(index: Index, key: str) -> Any:
             found = self.sink.load(f"objects/{self.block_name(blocks[index])}", key)
             if found is None:
-                self.sink.remove()
-                raise OSError(
+                raise DamagedError(
                     f"The objects of block {index} were damaged on the disk. The same call begins "
                     "anew."
                 )

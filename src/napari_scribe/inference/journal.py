@@ -7,6 +7,7 @@ cut only that counts: what was written later may be lost.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import threading
@@ -90,6 +91,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PROCESS = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() % 10**9}"
 
 
+@functools.cache
 def boot() -> str:
     """Names this machine since it was switched on."""
     with suppress(OSError):

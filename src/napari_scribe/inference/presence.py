@@ -124,8 +124,10 @@ def _is_spared(before: dict[str, Any]) -> bool:
 
     Where kills are not counted, or on another machine, any kill is taken for such a one.
     """
+    if before["host"] == _HOST and before.get("boot") != boot():  # a power cut
+        return True
     kills = _memory_kills()
-    return kills is not None and before["boot"] == boot() and before["kills"] == kills
+    return kills is not None and before.get("boot") == boot() and before["kills"] == kills
 
 
 def _memory_kills() -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -14,8 +13,9 @@ from typing import Any
 import numpy as np
 import zarr
 
+from ..errors import DamagedError
 from ..image import Frame
-from ..io import add_pyramid, create_zarr, open_levels, read_image, read_labels, write_tiff
+from ..io import add_pyramid, create_zarr, delete, open_levels, read_image, read_labels, write_tiff
 from ..progress import Job
 from ..targets import Head
 from .frame import FrameWork, Parts
@@ -262,7 +262,13 @@ class Run:
         found = list(frames)
         if not job.is_complete:  # stopped, in memory: nothing after the frame that it was at
             found = list(takewhile(lambda frame: frame.is_found(blocks[-1]), frames))
-        tables = [frame.tables() for frame in found]
+        try:
+            tables = [frame.tables() for frame in found]
+        except DamagedError:
+            if isinstance(self.sink, Folder):
+                self.sink.remove()  # nobody could go on with it
+            job.goes_on = False
+            raise
         in_place = isinstance(self.sink, Memory)
         n_objects = sum(n for _, n in tables)
         final = labels if in_place else self._output(smallest_type(n_objects), labels.chunks)
@@ -305,8 +311,7 @@ class Run:
             assert isinstance(self.sink, Folder)
             group = self.sink.path / self.out.name
             zarr.open_group(group, mode="r+").attrs[MADE_BY] = self.made_by
-            if self.out.exists():
-                shutil.rmtree(self.out)
+            delete(self.out)
             self.sink.hand_over(self.out.name, self.out)
             return open_levels(self.out)
         is_image = self.source.is_image

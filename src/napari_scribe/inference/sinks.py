@@ -7,21 +7,22 @@ only when it is whole.
 
 from __future__ import annotations
 
-import glob
 import json
 import shutil
 import uuid
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 import zarr
 
 from ..errors import TakenError
-from ..io import replacing
+from ..io import aside, delete, replacing, sweep
 from .journal import Journal
 
 _IDENTITY = "run.json"
@@ -53,10 +54,6 @@ class Sink(Protocol):
 
     def drop(self, name: str) -> None:
         """Forget everything under a name, and all names below it."""
-        ...
-
-    def remove(self) -> None:
-        """Forget everything."""
         ...
 
 
@@ -98,10 +95,6 @@ class Memory:
         for key in [k for k in self._kept if k.startswith(name)]:
             del self._kept[key]
 
-    def remove(self) -> None:
-        """Forget everything."""
-        self._kept.clear()
-
 
 class Folder:
     """A folder that an interrupted run leaves behind, and its next one goes on with.
@@ -141,6 +134,10 @@ class Folder:
         """Whether a run of this identity has begun a folder."""
         begun = _begun(path)
         return begun is not None and begun["identity"] == identity
+
+    def is_own(self, settings: dict[str, Any]) -> bool:
+        """Whether it is still the folder of a run with these settings: not gone, or begun anew."""
+        return _begun(self.path) == {"identity": self.identity, "settings": settings}
 
     def begin(self, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Make the folder, unless an earlier run has.
@@ -221,8 +218,8 @@ class Folder:
 
     def load(self, name: str, *keys: str) -> Kept | None:
         """What was kept under a name, or some of it; None also where it did not reach the disk."""
-        damage = suppress(OSError, ValueError, EOFError, KeyError)
-        with damage, np.load(self.path / f"{name}.npz") as arrays:
+        lost = FileNotFoundError, EOFError, ValueError, KeyError, BadZipFile, zlib.error
+        with suppress(*lost), np.load(self.path / f"{name}.npz") as arrays:
             return {key: arrays[key] for key in keys or arrays.files}
         return None
 
@@ -234,31 +231,20 @@ class Folder:
 
     def hand_over(self, name: str, to: Path) -> None:
         """Move something out of the folder to where it belongs, and take the folder away."""
-        aside = _aside(self.path)
-        self.path.rename(aside)  # from now on nobody goes on with what is left
+        left = aside(self.path)
+        self.path.rename(left)  # from now on nobody goes on with it
         try:
-            (aside / name).rename(to)
+            (left / name).rename(to)
         except OSError:
-            aside.rename(self.path)
+            left.rename(self.path)
             raise
-        delete(self.path)
+        sweep(self.path)
 
     def remove(self) -> None:
         """Take the folder away."""
+        with suppress(OSError):
+            (self.path / _IDENTITY).unlink()
         delete(self.path)
-
-
-def _aside(path: Path) -> Path:
-    """A place of which nobody takes what lies there for the whole."""
-    return path.with_name(f"{path.name}.gone-{uuid.uuid4().hex}")
-
-
-def delete(path: Path) -> None:
-    """Take something away, and what a killed process has left of it: at once, for who looks on."""
-    with suppress(OSError):  # it is gone already, or held open (Windows)
-        path.rename(_aside(path))
-    for left in (path, *path.parent.glob(f"{glob.escape(path.name)}.gone-*")):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def _begun(path: Path) -> dict[str, Any] | None:

@@ -8,13 +8,13 @@ from .files import (
     left_over,
     list_images,
     match_labels,
-    replacing,
     some,
     stem,
 )
 from .ngff import create_zarr
 from .pyramid import add_pyramid, open_levels
 from .read import as_image, as_labels, read_image, read_label_image, read_labels
+from .replace import aside, delete, hidden, replacing, sweep
 from .tiff_writer import write_tiff
 
 __all__ = [
@@ -22,8 +22,11 @@ __all__ = [
     "add_pyramid",
     "as_image",
     "as_labels",
+    "aside",
     "check_writable",
     "create_zarr",
+    "delete",
+    "hidden",
     "left_over",
     "list_images",
     "match_labels",
@@ -34,5 +37,6 @@ __all__ = [
     "replacing",
     "some",
     "stem",
+    "sweep",
     "write_tiff",
 ]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import InputError
@@ -210,25 +207,3 @@ def check_writable(path: str | Path, n_bytes: int = 0) -> None:
             f"Cannot write {path}: it needs up to {n_bytes / 1e9:.1f} GB, and {folder} has "
             f"{free / 1e9:.1f} GB left. Make room or choose another disk."
         )
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Write a file all or nothing: yields a temporary path beside it, which then takes its place.
-
-    Raises
-    ------
-    OSError
-        If it could not be written; what was at `path` before is still there.
-    """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        os.replace(partial, path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(error.errno, f"Could not write {path}: {reason}") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..image import AXES, Image
 from .files import is_zarr, stem
+from .replace import delete
 
 _TYPES = {"T": "time", "C": "channel"}
 
@@ -188,18 +188,11 @@ def create_zarr(
             dimension_names=list(axes.lower()),
         )
         group.attrs["ome"] = _metadata(path, axes, scale or {}, translate or {}, units or {})
-        _remove(path)
+        delete(path)
         partial.rename(path)
     finally:
-        _remove(partial)
+        delete(partial)
     return zarr.open_array(path / "0", mode="r+")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _metadata(

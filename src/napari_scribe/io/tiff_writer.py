@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..image import AXES, Image
-from .files import replacing, stem
+from .files import stem
+from .replace import replacing
 from .units import in_micrometers, symbol
 
 _TILE = 512

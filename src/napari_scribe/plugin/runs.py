@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..image import Image
+from ..io import hidden
 from .kept import duration
 
 if TYPE_CHECKING:
@@ -160,4 +161,4 @@ class Begun:
         """Whether the next run finds something of it: the hidden folder that it grew in."""
         if not self.goes_on or self.path is None:
             return False
-        return self.path.with_name(f".{self.path.name}.part").exists()
+        return hidden(self.path).exists()
