@@ -95,7 +95,7 @@ class Cluster:
 
         if self.scheduler is not None:
             try:
-                client = Client(self.scheduler, timeout="5s")
+                client = Client(self.scheduler, timeout="15s")  # it may be busy
             except (OSError, ValueError) as error:
                 raise InputError(
                     f"No dask scheduler answers at {self.scheduler}: check the address."
