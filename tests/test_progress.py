@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Generator, Iterator
 
 import pytest
 
-from napari_scribe.progress import Job, run
+from napari_scribe.progress import Abandoned, Job, run
 
 
 def count(job: Job[int, str], n: int = 5) -> Generator[int, None, str]:
@@ -137,3 +138,42 @@ def test_a_body_that_fails_at_once():
     with pytest.raises(ValueError, match="no"):
         next(job)
     assert list(job) == [] and not job.done
+
+
+def test_a_job_that_is_dropped_ends_at_once_in_the_thread_that_drops_it():
+    """Garbage may be collected in any thread, also in one that the work waits for."""
+    ended = []
+
+    def body(job: Job[int, None]) -> Generator[int, None, None]:
+        try:
+            yield 1
+        finally:
+            ended.append(threading.get_ident())
+
+    gc.disable()
+    try:
+        job = Job(body)
+        next(job)
+        del job
+        assert ended == [threading.get_ident()]
+    finally:
+        gc.enable()
+
+
+def test_work_can_tell_whether_it_was_closed_or_dropped():
+    ends = []
+
+    def body(job: Job[int, None]) -> Generator[int, None, None]:
+        try:
+            yield 1
+        except GeneratorExit as end:
+            ends.append(type(end))
+            raise
+
+    job = Job(body)
+    next(job)
+    job.close()
+    dropped = Job(body)
+    next(dropped)
+    del dropped
+    assert ends == [Abandoned, GeneratorExit]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Step = TypeVar("Step")
 Result = TypeVar("Result")
 
 _UNSET = object()
+
+
+class Abandoned(GeneratorExit):
+    """Raised within the work of a job that is closed; of one that is dropped, `GeneratorExit`."""
 
 
 class Job(Generic[Step, Result]):
@@ -37,7 +43,9 @@ class Job(Generic[Step, Result]):
             raise StopIteration
         try:
             if self._generator is None:
-                self._generator = self._body(self)
+                # Without a cycle, a job that is dropped ends at once, in the thread that drops it,
+                # not whenever and wherever garbage is collected.
+                self._generator = self._body(weakref.proxy(self))
             return next(self._generator)
         except StopIteration as end:
             self._result = end.value
@@ -54,12 +62,8 @@ class Job(Generic[Step, Result]):
         """Abandon the work; nothing half written stays behind."""
         self._closed = True
         if self._generator is not None:
-            self._generator.close()
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it was abandoned, or failed."""
-        return self._closed
+            with suppress(Abandoned):
+                self._generator.throw(Abandoned())
 
     @property
     def done(self) -> bool:

@@ -223,7 +223,10 @@ def test_a_clock_that_is_set_hides_nobody(tmp_path: Path):
             Presence(tmp_path, "run")
 
 
-@pytest.mark.parametrize(("change", "killed_on"), [({}, None), ({"boot": "another"}, 2)])
+HERE_BEFORE, ELSEWHERE = {"boot": "another"}, {"host": "another", "boot": "another"}
+
+
+@pytest.mark.parametrize(("change", "killed_on"), [({}, None), (HERE_BEFORE, None), (ELSEWHERE, 2)])
 def test_kills_are_not_compared_with_those_of_another_machine(
     tmp_path: Path, change: dict[str, str], killed_on: int | None
 ):

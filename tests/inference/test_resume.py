@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -185,7 +186,7 @@ import napari_scribe.inference.run as module
 real, write_map = shutil.rmtree, module.write_map
 
 def rmtree(path, *args, **options):
-    if Path(path).name.startswith(sys.argv[4]):
+    if sys.argv[4] in Path(path).name:
         for part in Path(path).rglob("c"):  # the chunks are gone, the records are not
             real(part)
         os.kill(os.getpid(), 9)
@@ -231,9 +232,9 @@ def test_killed_while_something_is_taken_away_or_written(
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("n_bytes", [0, 300])
+@pytest.mark.parametrize("share", [0, 0.5])
 def test_objects_that_were_damaged_are_found_anew(
-    model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path, n_bytes: int
+    model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path, share: float
 ) -> None:
     out = tmp_path / "a.tif"
     job = begin(model, stack, out)
@@ -241,7 +242,7 @@ def test_objects_that_were_damaged_are_found_anew(
         if step.phase == "numbers":
             job.stop()
     for kept in tmp_path.glob(".a.tif.part/objects/*.npz"):
-        kept.write_bytes(kept.read_bytes()[:n_bytes])
+        os.truncate(kept, int(share * kept.stat().st_size))
     damaged = begin(model, stack, out)
     with pytest.raises(OSError, match=r"damaged on the disk\. The same call begins anew"):
         run(damaged)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
@@ -153,7 +155,7 @@ def predict_tiles(
     answering: deque[tuple[list[Tile], Tensor]] = deque()
     writing: deque[tuple[int, Future[None]]] = deque()
     to_read, done = iter(groups), 0
-    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(1) as reader:
+    with _thread() as writer, _thread() as reader:
 
         def finish_one() -> None:
             group, answers = answering.popleft()
@@ -174,6 +176,18 @@ def predict_tiles(
         while writing:
             done = _written(writing, done)
             yield done
+
+
+@contextmanager
+def _thread() -> Iterator[ThreadPoolExecutor]:
+    """One thread, waited for in the end; not where a garbage collector ends what it works for: it
+    may do so in a thread that this one itself waits for.
+    """
+    owner, pool = threading.get_ident(), ThreadPoolExecutor(1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=threading.get_ident() == owner)
 
 
 def _written(writing: deque[tuple[int, Future[None]]], done: int) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..device import all_like, precision
 from ..errors import InputError, InUseError
+from ..progress import Abandoned
 from ..targets import count_channels
 from .cluster import Cluster, on_workers
 from .compiled import Compiled
@@ -56,9 +57,9 @@ class Execution:
             return (yield from self.run_for(decided)(job, self._work(job, decided)))
         except InUseError:
             raise
-        except (GeneratorExit, InputError) as end:
+        except (Abandoned, InputError):
             # Who merely drops a job, as an error in the loop over it does, may want to go on.
-            if self._is_alone and (job.is_closed or isinstance(end, InputError)):
+            if self._is_alone:
                 self.sink.remove()
             raise
         finally:

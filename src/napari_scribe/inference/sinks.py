@@ -219,7 +219,9 @@ class Folder:
     def load(self, name: str, *keys: str) -> Kept | None:
         """What was kept under a name, or some of it; None also where it did not reach the disk."""
         lost = FileNotFoundError, EOFError, ValueError, KeyError, BadZipFile, zlib.error
-        with suppress(*lost), np.load(self.path / f"{name}.npz") as arrays:
+        # numpy would leave a damaged file open.
+        with suppress(*lost), (self.path / f"{name}.npz").open("rb") as file:
+            arrays = np.load(file)
             return {key: arrays[key] for key in keys or arrays.files}
         return None
 
