@@ -60,8 +60,12 @@ class Image:
         One name a channel, where known.
     name
         What messages and results call this image.
-    source, level
-        The file or folder that it was read from, and which level of a pyramid.
+    source, level, series
+        The file or folder that it was read from, which level of a pyramid, and which of several
+        images in the file.
+    notes
+        What reading it has to say: a pixel size that makes no sense, frames that are not there,
+        other images in the file.
 
     Raises
     ------
@@ -78,6 +82,8 @@ class Image:
     name: str = "image"
     source: Path | None = None
     level: int = 0
+    series: int = 0
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(self.data.shape)

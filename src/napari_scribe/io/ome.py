@@ -1,0 +1,86 @@
+"""OME-XML: the images that it tells of, and the files that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import tifffile
+
+from ..errors import InputError
+from .damage import damage_found
+
+
+def images_in(xml: str) -> list[Element]:
+    """Return the images that OME-XML tells of.
+
+    Raises
+    ------
+    ElementTree.ParseError
+        If it is no XML.
+    """
+    return [e for e in ElementTree.fromstring(xml) if tag(e) == "Image"]
+
+
+def image_of(xml: str, series: tifffile.TiffPageSeries, n_series: int, i: int) -> Element | None:
+    """Return what OME-XML tells of one of the `n_series` images in a file, the one at place `i`.
+
+    Images without pixels in the file are none of these: then names tell which is which.
+    """
+    images = images_in(xml)
+    if len(images) == n_series:
+        return images[i]
+    return next((e for e in images if e.get("Name") == series.name), None)
+
+
+def tag(element: Element) -> str:
+    """Return the name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def partners(image: Element) -> set[str]:
+    """Return the names of the files that hold the planes of an image; none where it is one file."""
+    names = {e.get("FileName", "") for e in image.iter() if tag(e) == "UUID"}
+    return names - {""}
+
+
+def partners_of(path: Path) -> set[str]:
+    """Return the names of the files that share an image with a file, its own among them."""
+    try:
+        with damage_found(path), tifffile.TiffFile(path) as file:
+            images = images_in(file.ome_metadata or "<OME/>") if file.is_ome else []
+    except Exception:  # who reads the file will say what is wrong with it
+        return set()
+    return {n for names in map(partners, images) if path.name in names for n in names}
+
+
+def check_partners(file: tifffile.TiffFile, path: Path) -> None:
+    """Make sure that the other files of a set are files: tifffile opens them by itself.
+
+    Raises
+    ------
+    InputError
+        If one is a pipe, a device or a folder.
+    """
+    for name in sorted(_partners_in(file)):
+        partner = path.parent / name
+        if partner.exists() and not partner.is_file():
+            raise InputError(f"{path} has a part in {partner}, which is no file.")
+
+
+def missing_partners(file: tifffile.TiffFile, path: Path) -> list[str]:
+    """Return the names of files of the set that are not there."""
+    return sorted(n for n in _partners_in(file) if not (path.parent / n).exists())
+
+
+def _partners_in(file: tifffile.TiffFile) -> Iterator[str]:
+    """Names of all files that a file speaks of."""
+    if not file.is_ome or not file.ome_metadata:
+        return
+    try:
+        for image in images_in(file.ome_metadata):
+            yield from partners(image)
+    except ElementTree.ParseError:
+        return
