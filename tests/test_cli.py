@@ -478,7 +478,7 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{TRAIN} --start m.zip --set network.depth=3", "another network or task"),
         (f"{TRAIN} --device banana", "'banana' cannot be used"),
         (f"{TRAIN} --axes Q", "use letters of TCZYX"),
-        (f"{TRAIN} --axes ZYX", "names 3"),
+        (f"{TRAIN} --axes ZY", "with Y and X"),
         ("train images --labels paint --model new.zip --steps 0", "0 steps train nothing"),
         ("train images --labels paint --model new.zip --seconds=-1", "seconds train nothing"),
         ("segment images/0.tif --model nowhere --out new.tif", "no model 'nowhere'"),
@@ -494,7 +494,7 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{SEGMENT} --set network.width=3", "new values of tiling only"),
         (f"{SEGMENT} --set tiling.tiles=3", "no recipe value 'tiling.tiles'"),
         (f"{SEGMENT} --channels 0,0", "2 channels of 0 were chosen"),
-        ("evaluate paint/0.tif masks/0_mask.tif --axes ZYX", "names 3"),
+        ("evaluate paint/0.tif masks/0_mask.tif --axes ZY", "with Y and X"),
         (f"{SEGMENT} --device banana", "cannot be used"),
         (f"{SEGMENT} --part third", "--part third: write it as 3/16"),
         (f"{SEGMENT} --part 4/3", "There is no part 4/3"),
@@ -635,3 +635,134 @@ def test_after_ctrl_c_the_same_command_goes_on(folder: Path, saved: bytes):
     assert next(job).done > 1
     job.close()
     assert Path(".a.zarr.part").exists()  # begun by another run, so not this one's to throw away
+
+
+# ---- files of others ----------------------------------------------------------------------------
+
+
+def two_images(path: str) -> None:
+    """A TIFF with two images, of 128 and 96 rows."""
+    import tifffile
+
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for sample, rows in zip(SAMPLES, (128, 96), strict=True):
+            file.write(sample.image[:rows], metadata={"Name": f"{rows} rows"})
+
+
+def test_one_of_several_images_in_a_file(call: Call, folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    two_images("two.tif")
+    said = call("info", "two.tif")
+    assert "Y 128" in said.out and "holds 2 images" in said.out
+    assert "Y 96" in call("info", "two.tif", "--series", 1).out
+    said = call("segment", "two.tif", "--model", "m.zip", "--out", "a.tif", "--device", "cpu")
+    assert said.code == 0, said.err
+    assert said.err.count("holds 2 images, of which the first was taken") == 1
+    again = ["segment", "two.tif", "--model", "m.zip", "--series", 1, "--device", "cpu", "--out"]
+    said = call(*again, "a.tif")
+    assert said.code == 2 and "exists already" in said.err  # it is that of the other image
+    said = call(*again, "b.tif")
+    assert (said.code, said.err) == (0, "")
+    assert (read_image("a.tif").shape, read_image("b.tif").shape) == ((128, 128), (96, 128))
+    assert call("evaluate", "b.tif", "two.tif", "--images", "--series", 1).code == 0
+    assert call("seam-test", "two.tif", "--model", "m.zip", "--series", 2).code == 2
+    said = call("train", "two.tif", "--labels", "paint/0.tif", "--model", "n.zip", "--series", 7)
+    assert said.code == 2 and "There is no image 7 (--series)" in said.err
+    options = ["--pairs", "single", "--model", "d.zip", "--series", 7]
+    assert "There is no image 7" in call("train-denoiser", "two.tif", *options).err
+
+
+def test_a_denoiser_takes_one_of_several_images(call: Call, folder: Path):
+    two_images("two.tif")
+    options = ["--pairs", "single", "--model", "d.zip", "--steps", 2, *TINY]
+    said = call("train-denoiser", "two.tif", *options)
+    assert said.code == 0, said.err
+    assert "two.tif: it holds 2 images" in said.err
+    options = ["--model", "d.zip", "--series", 1, "--out", "c.tif", "--device", "cpu"]
+    assert call("denoise", "two.tif", *options).code == 0
+    assert read_image("c.tif").shape == (96, 128)
+
+
+def test_notes_on_many_files_are_said_once(call: Call, folder: Path, saved: bytes):
+    import tifffile
+
+    Path("m.zip").write_bytes(saved)
+    for i in range(3):
+        options = {"imagej": True, "resolution": (2, 2), "metadata": {"unit": "um", "spacing": "x"}}
+        tifffile.imwrite(folder / "images" / f"{i}.tif", SAMPLES[0].image, **options)
+    said = call("segment", "images", "--model", "m.zip", "--out", "out", "--device", "cpu")
+    assert said.code == 0
+    assert (
+        said.err == "0.tif, 1.tif, 2.tif: its spacing is 'x', which is no size: it was left out.\n"
+    )
+
+
+def test_labels_beside_images_are_no_images(call: Call, folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    for i, sample in enumerate(SAMPLES):
+        write_tiff(folder / "images" / f"{i}_masks.tif", sample.truth)
+    np.save(folder / "images" / "0_seg.npy", {"masks": 1}, allow_pickle=True)  # type: ignore[arg-type]
+    said = call("segment", "images", "--model", "m.zip", "--out", "out", "--device", "cpu")
+    assert said.code == 0, said.err
+    assert "(3): 0_masks.tif, 0_seg.npy, 1_masks.tif" in said.err
+    assert sorted(p.name for p in Path("out").iterdir()) == ["0.tif", "1.tif"]
+    (folder / "images" / "0_seg.npy").unlink()
+    options = ["--labels", "images", "--complete", "--model", "n.zip", "--steps", 1, *TINY]
+    said = call("train", "images", *options)
+    assert said.code == 0, said.err
+
+
+@posix
+def test_names_that_are_no_utf_8_are_printed(folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    name = os.fsdecode(b"x\xff")
+    Path("images").rename(name)
+    write_tiff(f"{name}/{name}.tif", SAMPLES[0].image)
+    command = ["segment", name, "--model", "m.zip", "--out", "out", "--device", "cpu"]
+    code = "import sys; from napari_scribe.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"x\udcff.tif" in done.stdout
+    gone = subprocess.run(
+        [sys.executable, "-c", code, "info", f"{name}.tif"], capture_output=True, check=False
+    )
+    assert (gone.returncode, gone.stderr[:6]) == (2, b"Error:")
+
+
+@posix
+@pytest.mark.parametrize(
+    "command",
+    [
+        "info pipe.tif",
+        "info pipe.zip",
+        "segment pipe.tif --model m.zip --out o.tif",
+        "segment images --model m.zip --out pipe.tif",
+        "segment images/0.tif --model m.zip --out pipe.tif",
+        "segment images/0.tif --model pipe.zip --out o.tif",
+        "train images --labels pipe.tif pipe.tif --model n.zip",
+        "train images/0.tif --labels paint/0.tif --model n.zip --recipe pipe.zip",
+        "evaluate pipe.tif masks/0_mask.tif",
+        "evaluate paint/0.tif pipe.tif",
+        "denoise pipe.tif --model m.zip --out o.tif",
+        "train-denoiser pipe.tif --model n.zip",
+    ],
+)
+def test_pipes_do_not_hang(call: Call, folder: Path, saved: bytes, command: str):
+    Path("m.zip").write_bytes(saved)
+    os.mkfifo("pipe.tif")
+    os.mkfifo("pipe.zip")
+    said = call(*command.split())
+    assert said.code == 2 and "Traceback" not in said.err
+
+
+def test_addresses_and_deep_recipes_are_one_line(call: Call, folder: Path):
+    said = call("info", "https://x.org/a.tif")
+    assert (said.code, said.err[:40]) == (2, "Error: https://x.org/a.tif is a web addr")
+    said = call("segment", "https://x.org/a.tif", "--model", "m.zip", "--out", "o.tif")
+    assert said.code == 2
+    Path("deep.json").write_text("[" * 100_000)
+    options = ["--labels", "paint", "--model", "n.zip", "--recipe", "deep.json"]
+    said = call("train", "images", *options)
+    assert said.code == 2 and "deep.json" in said.err and "recursion" not in said.err

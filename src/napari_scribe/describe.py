@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from .image import Image
 from .io import some
@@ -84,18 +85,35 @@ def axes_of(image: Image) -> str:
     return ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))
 
 
-def describe_inputs(images: Sequence[tuple[str, str]]) -> str:
-    """A line for images that are alike: how they were understood, before long work on them.
+class Understood(NamedTuple):
+    """Name of a file, the axes of its image and their lengths, and what reading it has to say."""
 
-    Parameters
-    ----------
-    images
-        Name of each, and `axes_of` it.
-    """
-    alike: dict[str, list[str]] = {}
-    for name, axes in images:
-        alike.setdefault(axes, []).append(name)
-    return "\n".join(f"{some(names, 3)}: {axes}" for axes, names in alike.items())
+    name: str
+    axes: str
+    notes: tuple[str, ...] = ()
+
+
+def understood(name: str, image: Image) -> Understood:
+    """Return how a file was understood; its pixels are not kept."""
+    return Understood(name, axes_of(image), image.notes)
+
+
+def describe_inputs(images: Sequence[Understood]) -> str:
+    """A line for images that are alike: how they were understood, before long work on them."""
+    return _by_text((image.axes, image.name) for image in images)
+
+
+def describe_notes(images: Sequence[Understood]) -> str:
+    """A line for each thing that reading some images has to say; empty where there is none."""
+    return _by_text((note, image.name) for image in images for note in image.notes)
+
+
+def _by_text(pairs: Iterable[tuple[str, str]]) -> str:
+    """A line for each text, after the names that it is said of."""
+    names: dict[str, list[str]] = {}
+    for text, name in pairs:
+        names.setdefault(text, []).append(name)
+    return "\n".join(f"{some(found, 3)}: {text}" for text, found in names.items())
 
 
 def describe_image(image: Image) -> str:
@@ -109,4 +127,5 @@ def describe_image(image: Image) -> str:
         lines.append(f"  pixel size   {', '.join(sizes)}")
     if image.channel_names:
         lines.append(f"  channels     {', '.join(image.channel_names)}")
+    lines += [f"  note         {note}" for note in image.notes]
     return "\n".join(lines)

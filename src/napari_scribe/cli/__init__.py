@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -40,8 +42,16 @@ def _options(
 ) -> None: ...
 
 
+def _print_any_name() -> None:
+    """Let names of files be printed whatever bytes they hold: they need not be UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run a command; bad input ends with one line and status 2, a failure midway with 1."""
+    _print_any_name()
     try:
         app(standalone_mode=True)
     except InputError as error:

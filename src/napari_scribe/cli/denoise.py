@@ -19,11 +19,13 @@ from .options import (
     Images,
     Level,
     RecipeFile,
+    Series,
     Values,
     changes,
     expand,
     numbers,
     open_image,
+    say_notes,
 )
 from .segment import (
     ModelFile,
@@ -39,6 +41,7 @@ from .segment import (
 from .train import check_new_model, save
 
 if TYPE_CHECKING:
+    from ..describe import Understood
     from ..image import Image
     from ..inference.run import SegmentJob
     from ..model import Model
@@ -92,12 +95,13 @@ def train_denoiser(
     ] = False,
     device: Device = None,
     axes: Axes = "",
+    series: Series = 0,
     channels: Channels = "",
     recipe: RecipeFile = None,
     set_: Values = None,
 ) -> None:
     """Train a denoiser on noisy images alone (Noise2Noise). Ctrl-C stops and keeps the best."""
-    from ..describe import axes_of, describe_inputs
+    from ..describe import describe_inputs, understood
     from ..model import load_model
     from ..training.fitness import check_remedies
     from ..training.train_denoiser import check_plan
@@ -111,8 +115,10 @@ def train_denoiser(
     check_remedies(asked - {"all"})
     seen = numbers(channels)
     paths = expand(images)
-    opened = [open_image(path, axes) for path in paths]
-    typer.echo(describe_inputs([(p.name, axes_of(i)) for p, i in zip(paths, opened, strict=True)]))
+    opened = [open_image(path, axes, series=series) for path in paths]
+    found = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
+    typer.echo(describe_inputs(found))
+    say_notes(found)
     made = _mended(_pairs(opened, pairs, seen, chosen.network.dimensions), asked)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
@@ -159,10 +165,11 @@ def denoise(
     part: Part = "",
     axes: Axes = "",
     level: Level = 0,
+    series: Series = 0,
     channels: Channels = "",
 ) -> None:
     """Take the noise off images of any size. Ctrl-C stops; the same command goes on from there."""
-    from ..describe import axes_of
+    from ..describe import understood
     from ..inference.denoise import denoise as start_denoising
     from ..inference.removed import check_removed_from, check_removed_path, write_removed
     from ..model import load_model
@@ -171,12 +178,12 @@ def denoise(
     paths = expand(images)
     targets = targets_of(paths, out)
     opened: dict[Path, Image] = {}
-    found: list[tuple[str, str]] = []
+    found: list[Understood] = []
 
     def job_for(path: Path, target: Path) -> SegmentJob:
         opened.clear()
-        opened[target] = image = open_image(path, axes, level)
-        found.append((path.name, axes_of(image)))
+        opened[target] = image = open_image(path, axes, level, series)
+        found.append(understood(path.name, image))
         if removed:
             check_removed_path(target, image, overwrite)
         return start_denoising(

@@ -17,13 +17,16 @@ from .options import (
     Device,
     Images,
     Level,
+    Series,
     changes,
     expand,
     numbers,
     open_image,
+    say_notes,
 )
 
 if TYPE_CHECKING:
+    from ..describe import Understood
     from ..inference.run import SegmentJob
 
 ModelFile = Annotated[str, typer.Option("--model", help="A model file, or a kept one's name.")]
@@ -65,6 +68,7 @@ def segment(
     part: Part = "",
     axes: Axes = "",
     level: Level = 0,
+    series: Series = 0,
     channels: Channels = "",
     set_: Annotated[
         list[str] | None,
@@ -72,7 +76,7 @@ def segment(
     ] = None,
 ) -> None:
     """Segment images of any size. Ctrl-C stops; the same command goes on from there."""
-    from ..describe import axes_of
+    from ..describe import understood
     from ..inference.begin import check_apart
     from ..inference.segment import segment as start_segmenting
     from ..model import load_model
@@ -84,12 +88,12 @@ def segment(
         loaded = loaded.changed(recipe=loaded.recipe.changed(changed))
     paths = expand(images)
     targets = targets_of(paths, out)
-    found: list[tuple[str, str]] = []
+    found: list[Understood] = []
 
     def job_for(path: Path, target: Path) -> SegmentJob:
         check_apart(target, path)
-        image = open_image(path, axes, level)
-        found.append((path.name, axes_of(image)))
+        image = open_image(path, axes, level, series)
+        found.append(understood(path.name, image))
         return start_segmenting(
             loaded,
             image,
@@ -119,14 +123,18 @@ def seam_test(
     device: Device = None,
     axes: Axes = "",
     level: Level = 0,
+    series: Series = 0,
     channels: Channels = "",
 ) -> None:
     """Move the tiles, and say by how much the answer changes: by nothing, if it has no seams."""
+    from ..describe import understood
     from ..inference.seams import seam_test as start_seam_test
 
+    opened = open_image(image, axes, level, series)
+    say_notes([understood(opened.name, opened)])
     job = start_seam_test(
         model,
-        open_image(image, axes, level),
+        opened,
         channels=numbers(channels),
         tile=tile,
         halo=halo,
@@ -139,7 +147,7 @@ def each_done(
     paths: Sequence[Path],
     targets: Sequence[Path],
     job_for: Callable[[Path, Path], SegmentJob],
-    found: Sequence[tuple[str, str]],
+    found: Sequence[Understood],
 ) -> Iterator[tuple[Path, SegmentJob]]:
     """Run a job for each image, with a bar; yields where it went, and the job.
 
@@ -159,6 +167,7 @@ def each_done(
     # another program may be at work on it, or have made its labels. So one is open at a time.
     job = [job_for(path, target) for path, target in zip(paths, targets, strict=True)][-1]
     typer.echo(describe_inputs(found))
+    say_notes(found)
     for path, target in zip(paths, targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         job = job if len(paths) == 1 else job_for(path, target)

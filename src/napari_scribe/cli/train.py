@@ -19,11 +19,13 @@ from .options import (
     Device,
     Images,
     RecipeFile,
+    Series,
     Values,
     changes,
     expand,
     numbers,
     open_image,
+    say_notes,
 )
 
 if TYPE_CHECKING:
@@ -60,12 +62,13 @@ def train(
     ] = False,
     device: Device = None,
     axes: Axes = "",
+    series: Series = 0,
     channels: Channels = "",
     recipe: RecipeFile = None,
     set_: Values = None,
 ) -> None:
     """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best."""
-    from ..describe import axes_of, describe_inputs
+    from ..describe import describe_inputs, understood
     from ..io import check_writable, left_over, match_labels, some
     from ..model import load_model
     from ..training.train import train as start_training
@@ -76,10 +79,12 @@ def train(
     if ones and chosen.task != "objects":
         raise InputError("--ones-are-objects is for the task objects, not for classes.")
     paths = expand(images)
-    opened = [open_image(path, axes) for path in paths]
+    opened = [open_image(path, axes, series=series) for path in paths]
     matched = match_labels(paths, labels)
     paints = [_open_paint(path, complete, ones) for path in matched]
-    typer.echo(describe_inputs([(p.name, axes_of(i)) for p, i in zip(paths, opened, strict=True)]))
+    found = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
+    typer.echo(describe_inputs(found))
+    say_notes(found)
     if left := [path.name for path in left_over(labels, matched)]:
         typer.echo(f"Left out, as labels of no image here ({len(left)}): {some(left)}")
     if not (complete or ones):
@@ -158,11 +163,14 @@ def save(trained: Model, path: Path) -> None:
 
 
 def _open_paint(path: Path, complete: bool, ones: bool) -> Paint:
-    from ..io import read_labels
+    from ..describe import understood
+    from ..io import read_label_image
     from ..targets import Paint
     from ..targets.paint import objects_from_ones
 
-    labels = read_labels(path)
+    image = read_label_image(path)
+    say_notes([understood(path.name, image)])
+    labels = image.data
     if ones:
         labels = objects_from_ones(labels)
     return Paint.from_mask(labels) if complete else Paint(labels)

@@ -122,7 +122,7 @@ def _fingerprint(source: Source, settings: Settings) -> str:
     image = seen.image
     region = sorted((a, s.start, s.stop) for a, s in source.region.items())
     what = (image.axes, image.shape, str(image.dtype), seen.channels, seen.statistics.digest)
-    form = (settings.is_quick, sorted(settings.maps), str(source.dtype))
+    form = (settings.is_quick, sorted(settings.maps), str(source.dtype), image.series)
     known = repr((source.model.fingerprint(), *what, region, *form))
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
@@ -130,6 +130,8 @@ def _fingerprint(source: Source, settings: Settings) -> str:
 def _was_made_by(path: Path, made_by: str, maps: Sequence[str]) -> bool:
     """Whether an output is there already, whole, of the same call."""
     if not all(map_path(path, name).exists() for name in maps):
+        return False
+    if path.exists() and not (path.is_file() or path.is_dir()):  # opening a pipe may never end
         return False
     with suppress(Exception):  # something else lies there
         if path.suffix == ".zarr":

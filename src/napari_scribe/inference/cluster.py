@@ -358,15 +358,16 @@ class _OnDisk:
     path: Path
     axes: str
     level: int
+    series: int
     shape: tuple[int, ...]
     dtype: Any
 
     def __reduce__(self) -> Any:
-        return _pixels, (self.path, self.axes, self.level)
+        return _pixels, (self.path, self.axes, self.level, self.series)
 
 
-def _pixels(path: Path, axes: str, level: int) -> Any:
-    return read_image(path, axes, level).data
+def _pixels(path: Path, axes: str, level: int, series: int) -> Any:
+    return read_image(path, axes, level, series).data
 
 
 def _portable(image: Image) -> Image:
@@ -377,5 +378,5 @@ def _portable(image: Image) -> Image:
     if image.source is None:
         return image
     path = image.source.absolute()
-    on_disk = _OnDisk(path, image.axes, image.level, image.shape, image.dtype)
+    on_disk = _OnDisk(path, image.axes, image.level, image.series, image.shape, image.dtype)
     return image.selected(data=on_disk, source=path)

@@ -327,8 +327,12 @@ def read_recipe(path: str | Path) -> Recipe:
     """
     import json
 
+    if Path(path).exists() and not Path(path).is_file():
+        raise InputError(f"Cannot read the recipe {path}: it is no file.")
     try:
         values = json.loads(Path(path).read_text())
+    except RecursionError:
+        raise InputError(f"Cannot read the recipe {path}: it is no recipe.") from None
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot read the recipe {path}: {error}.") from None
     return parse_recipe(values)
