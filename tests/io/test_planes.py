@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_scribe.errors import InputError
-from napari_scribe.io import read_image, tiff
+from napari_scribe.io import as_image, read_image, read_labels, tiff
 
 ARRAY = np.random.default_rng(0).integers(1, 100, (6, 20, 30)).astype(np.uint16)
 
@@ -81,3 +81,13 @@ def test_more_planes_than_the_metadata_tell_of_are_told(tmp_path: Path):
     image = read_image(path)
     np.testing.assert_array_equal(image.data, ARRAY[:4])
     assert "it holds 6 planes, and its metadata tell of 4" in image.notes[0]
+
+
+def test_who_gives_a_path_in_python_is_warned(tmp_path: Path):
+    """They get an array or a job, and no notes."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, ARRAY, ome=True, metadata={"axes": "TYX"})
+    claim(path, ('SizeT="6"', 'SizeT="8"'))
+    for read in (as_image, read_labels):
+        with pytest.warns(UserWarning, match=r"a\.tif: of 8 frames along T"):
+            read(path)
