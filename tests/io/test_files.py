@@ -256,3 +256,10 @@ def test_names_that_are_no_utf_8(tmp_path: Path, suffix: str):
         path.write_bytes(imagecodecs.png_encode(array))
     np.testing.assert_array_equal(read_labels(path), array)
     assert list_images(tmp_path) == [path]
+
+
+def test_names_that_are_too_long_are_one_line(tmp_path: Path):
+    path = tmp_path / f"{'x' * 300}.tif"
+    for read in (read_image, read_labels, list_images, lambda p: match_labels(["i.tif"], [p])):
+        with pytest.raises(InputError, match=r"x\.tif (cannot be read|do not exist)"):
+            read(path)

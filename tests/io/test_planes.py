@@ -91,3 +91,30 @@ def test_who_gives_a_path_in_python_is_warned(tmp_path: Path):
     for read in (as_image, read_labels):
         with pytest.warns(UserWarning, match=r"a\.tif: of 8 frames along T"):
             read(path)
+
+
+def test_pages_that_the_shape_of_a_file_does_not_count_are_not_dropped(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, ARRAY, compression="zlib", photometric="minisblack")
+    claim(path, ('"shape": [6, 20', '"shape": [8, 20'))
+    with pytest.raises(InputError, match=r"a\.tif is incomplete"):
+        read_image(path)
+
+
+def test_more_planes_than_imagej_tells_of_are_told(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, ARRAY, imagej=True, compression="zlib", metadata={"axes": "TYX"})
+    claim(path, ("images=6", "images=4"), ("frames=6", "frames=4"))
+    image = read_image(path)
+    np.testing.assert_array_equal(image.data, ARRAY[:4])
+    assert "it holds 6 planes, and its metadata tell of 4" in image.notes[0]
+
+
+def test_a_number_of_planes_that_no_disk_holds_is_damage(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, ARRAY, ome=True, metadata={"axes": "TYX"})
+    with tifffile.TiffFile(path) as file:
+        xml = file.ome_metadata.replace('SizeT="6"', f'SizeT="{10**12}"')
+    tifffile.imwrite(path, ARRAY, description=xml, metadata=None)
+    with pytest.raises(InputError, match="more planes than a file can hold"):
+        read_image(path)

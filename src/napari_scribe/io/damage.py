@@ -11,6 +11,9 @@ from pathlib import Path
 
 from ..errors import InputError
 
+_SIGNS = "page offset", "value offset", "failed to reshape"
+"""What tifffile says where it gives fewer planes than a file tells of."""
+
 
 class Damage(logging.Filter):
     """Hears what tifffile says of a file in this thread, and keeps it from the terminal."""
@@ -30,11 +33,7 @@ class Damage(logging.Filter):
     def notes(self) -> list[str]:
         """What concerns planes that are left out."""
         found = (re.search(r"expected (\d+) frames, got (\d+)", m) for m in self.messages)
-        return [
-            f"it holds {m[2]} planes, and its metadata tell of {m[1]}: the others were left out."
-            for m in found
-            if m
-        ]
+        return [surplus(int(m[2]), int(m[1])) for m in found if m]
 
 
 @contextmanager
@@ -46,8 +45,13 @@ def damage_found(path: Path) -> Iterator[Damage]:
         yield damage
     finally:
         logger.removeFilter(damage)
-    if any("page offset" in m or "value offset" in m for m in damage.messages):
+    if any(sign in message for sign in _SIGNS for message in damage.messages):
         raise InputError(incomplete(path))
+
+
+def surplus(n_planes: int, n_told: int) -> str:
+    """Return what is said of planes that a file holds and its metadata do not tell of."""
+    return f"it holds {n_planes} planes, and its metadata tell of {n_told}: others were left out."
 
 
 def incomplete(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -29,10 +30,13 @@ def check_file(path: str | Path) -> None:
         If there is none, or it is a web address, a pipe or a device: reading these may never end.
     """
     place = Path(path)
-    if place.is_file() or place.is_dir():
-        return
-    if place.exists():
-        raise InputError(f"{path} is a pipe or a device, not a file. Save it as a file first.")
+    try:
+        if place.is_file() or place.is_dir():
+            return
+        if place.exists():
+            raise InputError(f"{path} is a pipe or a device, not a file. Save it as a file first.")
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise InputError(f"{path} cannot be read: {error.strerror}. Check the path.") from None
     check_no_address(path)
     raise InputError(f"{path} does not exist. Check the path.")
 
@@ -45,7 +49,7 @@ def check_no_address(path: str | Path) -> None:
     InputError
         If it is one.
     """
-    if Path(path).exists():
+    if os.path.exists(path):
         return
     if address := re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", str(path)):
         host = "/" if address[1].lower() == "file" else ""
@@ -104,7 +108,11 @@ def beside_images(path: str | Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if _is_image(p))
+    try:
+        return sorted(p for p in folder.iterdir() if _is_image(p))
+    except OSError as error:
+        reason = error.strerror
+        raise InputError(f"The folder {folder} cannot be read: {reason}. Check it.") from None
 
 
 def _is_image(path: Path) -> bool:
@@ -166,7 +174,7 @@ def match_labels(
     paths = [Path(p) for p in images]
     for path in written:
         check_no_address(path)
-        if not Path(path).exists():
+        if not os.path.exists(path):
             raise InputError(f"The labels {path} do not exist. Check the path.")
         check_file(path)
     given = [Path(p) for p in written]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,6 +12,8 @@ import tifffile
 
 from ..errors import InputError
 from .damage import damage_found
+
+_MOST_PLANES = 10_000_000
 
 
 def images_in(xml: str) -> list[Element]:
@@ -57,13 +60,15 @@ def partners_of(path: Path) -> set[str]:
 
 
 def check_partners(file: tifffile.TiffFile, path: Path) -> None:
-    """Make sure that the other files of a set are files: tifffile opens them by itself.
+    """Make sure that tifffile can follow what a file tells of its images and of other files.
 
     Raises
     ------
     InputError
-        If one is a pipe, a device or a folder.
+        If another file of the set is a pipe, a device or a folder, or no disk holds so many planes.
     """
+    if max(map(_n_planes, _images(file)), default=0) > _MOST_PLANES:
+        raise InputError(f"{path} tells of more planes than a file can hold: it is damaged.")
     for name in sorted(_partners_in(file)):
         partner = path.parent / name
         if partner.exists() and not partner.is_file():
@@ -77,10 +82,20 @@ def missing_partners(file: tifffile.TiffFile, path: Path) -> list[str]:
 
 def _partners_in(file: tifffile.TiffFile) -> Iterator[str]:
     """Names of all files that a file speaks of."""
-    if not file.is_ome or not file.ome_metadata:
-        return
+    for image in _images(file):
+        yield from partners(image)
+
+
+def _images(file: tifffile.TiffFile) -> list[Element]:
+    """Images that a file tells of; none where its OME-XML is damaged."""
     try:
-        for image in images_in(file.ome_metadata):
-            yield from partners(image)
+        return images_in(file.ome_metadata) if file.is_ome and file.ome_metadata else []
     except ElementTree.ParseError:
-        return
+        return []
+
+
+def _n_planes(image: Element) -> int:
+    """How many planes an image has by its sizes; 0 where they are no numbers."""
+    pixels = next((e for e in image if tag(e) == "Pixels"), None)
+    sizes = [pixels.get(f"Size{a}", "1") if pixels is not None else "1" for a in "ZCT"]
+    return math.prod(int(size) if size.isdecimal() else 0 for size in sizes)

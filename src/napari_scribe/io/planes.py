@@ -11,6 +11,7 @@ import numpy.typing as npt
 import tifffile
 
 from ..errors import InputError
+from .damage import surplus
 
 
 def whole_frames(
@@ -24,7 +25,7 @@ def whole_frames(
     Returns
     -------
     length
-        Of the slowest axis longer than 1, in what can be read; None where nothing is missing.
+        Of the slowest axis, in what can be read; None where that is all.
     note
         Empty where nothing is missing.
 
@@ -35,10 +36,11 @@ def whole_frames(
     """
     lead = _leading(series)
     there = _planes(series, math.prod(lead))
-    if there.all():
-        return None, ""
     slow = next((i for i, n in enumerate(lead) if n > 1), 0)
     length = lead[slow] if lead else 1
+    if there.all():
+        is_more = bool(lead) and series.dataoffset is None and len(series) > len(there)
+        return (length, surplus(len(series), len(there))) if is_more else (None, "")
     axes = series.get_axes(squeeze=False)[: len(lead)]
     missing = np.argwhere(~there.reshape(lead))
     files = f" ({', '.join(missing_files[:5])} {_is_are(missing_files)} not there)"
@@ -68,7 +70,7 @@ def cut(series: tifffile.TiffPageSeries, n_frames: int | None) -> tifffile.TiffP
     if n_frames is None:
         return series
     lead, shape = _leading(series), list(series.get_shape(squeeze=False))
-    slow = next(i for i, n in enumerate(lead) if n > 1)
+    slow = next((i for i, n in enumerate(lead) if n > 1), 0)
     shape[slow] = n_frames
     n_planes = math.prod([*lead[:slow], n_frames, *lead[slow + 1 :]])
     pages = [series[i] for i in range(n_planes)]
