@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element, ParseError
-
-import tifffile
 
 from .ome import image_of, tag
 from .units import full_name, in_micrometers, size_of
+
+if TYPE_CHECKING:
+    import tifffile
+
 
 _PRINT_MICROMETERS = 20
 """Plain resolution tags that tell of larger pixels are meant for printers (72 dpi: 353 µm)."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-import tifffile
-
 from ..errors import InputError
 from .damage import damage_found
+
+if TYPE_CHECKING:
+    import tifffile
+
 
 _MOST_PLANES = 10_000_000
 
@@ -51,6 +54,8 @@ def partners(image: Element) -> set[str]:
 
 def partners_of(path: Path) -> set[str]:
     """Return the names of the files that share an image with a file, its own among them."""
+    import tifffile
+
     try:
         with damage_found(path), tifffile.TiffFile(path) as file:
             images = images_in(file.ome_metadata or "<OME/>") if file.is_ome else []

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import tifffile
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    import tifffile
+
 
 _ASIDE = "thumbnail", "label", "macro", "label image", "macro image", "overview"
 """Names that slide scanners give to pictures of the slide that are not its scan."""
