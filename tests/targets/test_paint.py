@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,8 +17,8 @@ from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei, simulate_paint
 from napari_scribe.targets import Paint, coder_of
 from napari_scribe.targets.paint import (
-    check_shape,
     check_values,
+    fitted,
     held_out,
     objects_from_ones,
     question,
@@ -91,7 +92,7 @@ def test_complete_boxes_of_stacks():
 )  # fmt: skip
 def test_boxes_that_do_not_fit_are_refused(boxes: Any):
     with pytest.raises(InputError, match="complete"):
-        check_shape(YX, Paint(PAINT, complete=boxes))
+        fitted(Paint(PAINT, complete=boxes), YX)
 
 
 # ---- masks --------------------------------------------------------------------------------------
@@ -145,9 +146,62 @@ def test_a_snapshot_is_not_changed_by_later_strokes():
 
 def test_paint_of_another_shape():
     image = Image(np.zeros((2, 3, 6, 8)), "CZYX", name="cells")
-    check_shape(image, Paint(np.zeros((3, 6, 8), int)))
+    fitted(Paint(np.zeros((3, 6, 8), int)), image)
     with pytest.raises(InputError, match=r"\(2, 3, 6, 8\) but cells has \(3, 6, 8\) \(axes ZYX\)"):
-        check_shape(image, Paint(np.zeros((2, 3, 6, 8), int)))
+        fitted(Paint(np.zeros((2, 3, 6, 8), int)), image)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "paint"),
+    [
+        ("TCZYX", (1, 2, 1, 6, 8), (6, 8)),
+        ("TCZYX", (1, 2, 1, 6, 8), (1, 1, 1, 6, 8)),
+        ("TCZYX", (4, 2, 1, 6, 8), (4, 6, 8)),
+        ("CZYX", (2, 4, 6, 8), (1, 4, 6, 8, 1)),
+        ("YX", (6, 8), (6, 8, 1)),
+        ("YXC", (6, 8, 1), (1, 6, 8)),
+        ("ZYX", (4, 1, 8), (4, 8)),
+    ],
+)
+def test_axes_of_length_1_do_not_decide_whether_paint_fits(
+    axes: str, shape: tuple[int, ...], paint: tuple[int, ...]
+):
+    image = Image(np.zeros(shape, np.uint8), axes)
+    values = np.arange(np.prod(paint)).reshape(paint)
+    for array in (values, da.from_array(values)):
+        found = fitted(Paint(array), image)
+        assert found.array.shape == image.label_shape()
+        np.testing.assert_array_equal(np.asarray(found.array).ravel(), values.ravel())
+        frames = [found.frame(image, frame) for frame in image.frames(2)]
+        np.testing.assert_array_equal(np.ravel(frames), values.ravel())
+
+
+def test_named_axes_of_paint_decide_how_it_lies():
+    image = Image(np.zeros((6, 6), np.uint8))
+    values = np.arange(36).reshape(6, 6)
+    np.testing.assert_array_equal(fitted(Paint(values), image).array, values)
+    np.testing.assert_array_equal(fitted(Paint(values, axes="XY"), image).array, values.T)
+    turned = Paint(Image(values[:, None], "XZY"), complete=[((1, 2), (0, 1), (3, 5))])
+    expected = values.T.copy()
+    expected[3:5, 1:2] = np.maximum(expected[3:5, 1:2], 1)
+    np.testing.assert_array_equal(fitted(turned, image).array, values.T)
+    assert fitted(turned, image).complete == [((3, 5), (1, 2))]
+    np.testing.assert_array_equal(fitted(turned, image).frame(image, ()), expected)
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (1, 8, 6), (6, 4, 2), (2, 6, 8), (48,)])
+def test_paint_of_other_sizes_is_refused_whatever_its_axes(shape: tuple[int, ...]):
+    image = Image(np.zeros((1, 1, 6, 8), np.uint8), "TZYX")
+    with pytest.raises(InputError, match="The paint has shape"):
+        fitted(Paint(np.zeros(shape, int)), image)
+
+
+def test_paint_is_laid_on_its_image_without_a_copy():
+    image = Image(np.zeros((1, 6, 8), np.uint8), "ZYX")
+    array = PAINT.copy()
+    found = fitted(Paint(array), image)
+    array[0, 0] = 9
+    assert found.array[0, 0, 0] == 9
 
 
 @pytest.mark.parametrize(

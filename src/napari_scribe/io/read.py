@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import as_array
 from ..errors import InputError
 from ..image import Image
 from .files import SUFFIXES, is_zarr, stem
@@ -84,11 +85,25 @@ def as_image(image: Any) -> Image:
     return read_image(image) if isinstance(image, str | Path) else Image(image)
 
 
-def as_labels(labels: Any) -> Any:
-    """An array of labels from one, from an `Image` or from a path."""
+def as_labels(labels: Any, axes: str = "", name: str = "labels") -> tuple[Any, str]:
+    """Return labels as an array, and its axes, which are empty where nobody says.
+
+    Parameters
+    ----------
+    labels
+        An array, an `Image` or a path.
+    axes
+        A letter per axis, where they are known.
+    name
+        What messages call an array.
+    """
     if isinstance(labels, str | Path):
-        return read_labels(labels)
-    return labels.data if isinstance(labels, Image) else labels
+        labels = read_label_image(labels, axes)
+    elif axes and not isinstance(labels, Image):
+        labels = Image(labels, axes, name=name)
+    if isinstance(labels, Image):
+        return labels.data, labels.axes
+    return as_array(labels, name), ""
 
 
 def read_labels(path: str | Path, axes: str = "") -> Any:

@@ -131,6 +131,11 @@ def image_of(layer: ImageLayer, axes: str = "") -> Image:
     axes = axes.strip().upper() or guess_layer_axes(layer)
     # Checked first: the scale below is given per axis.
     image = Image(pixels(layer), axes, name=layer.name)
+    if len(axes) != pixels(layer).ndim:
+        raise InputError(
+            f"{layer.name} has {pixels(layer).ndim} axes but '{axes}' names {len(axes)}: write one "
+            "letter for each."
+        )
     shown = displayed_axes(layer, axes)
     return image.selected(
         scale=_per_axis(shown, [float(v) for v in layer.scale]),

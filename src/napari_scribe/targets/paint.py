@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..arrays import arranged, order_onto
 from ..errors import InputError
 from ..image import Frame, Image
-from ..io import read_labels
+from ..io import as_labels
 
 Box = tuple[tuple[int, int], ...]
 Labels = npt.NDArray[np.int32]
@@ -33,21 +33,26 @@ class Paint:
     Parameters
     ----------
     array
-        Integers, axes TZYX as far as the image has them; or the path of a file of them.
+        Integers, as an array, an `Image` or the path of a file.
     complete
         Where 0 means background instead of unknown: None for nowhere, True for everywhere, or a
         list of boxes, each one ``(start, stop)`` per axis of `array`.
     offset
         What is taken off a painted value in the results of a class model (1 for masks).
+    axes
+        A letter per axis of `array`, in its own order. Empty: those of the file, else TZYX. Axes
+        of length 1 do not count.
     """
 
     array: Any
     complete: bool | Sequence[Box] | None = None
     offset: int = 0
+    axes: str = ""
 
     def __post_init__(self) -> None:
-        if isinstance(self.array, str | Path):
-            object.__setattr__(self, "array", read_labels(self.array))
+        array, axes = as_labels(self.array, self.axes, "The paint")
+        object.__setattr__(self, "array", array)
+        object.__setattr__(self, "axes", axes)
         if np.dtype(self.array.dtype).kind not in "bui":
             raise InputError(
                 f"Paint holds {self.array.dtype} values; it needs whole numbers, as in a labels "
@@ -55,11 +60,19 @@ class Paint:
             )
 
     @classmethod
-    def from_mask(cls, mask: Any) -> Paint:
+    def from_mask(cls, mask: Any, axes: str = "") -> Paint:
         """Paint from an ordinary mask: 0 is background, 1 and up are objects or classes.
 
         Results of class models carry the values of the mask.
+
+        Parameters
+        ----------
+        mask
+            Whole numbers, as an array, an `Image` or the path of a file.
+        axes
+            As of `Paint`.
         """
+        mask, axes = as_labels(mask, axes, "The mask")
         mask = np.asarray(mask)
         if mask.dtype.kind == "f" and (np.isfinite(mask) & (mask == np.round(mask))).all():
             mask = mask.astype(np.int64)
@@ -69,7 +82,7 @@ class Paint:
             raise InputError("A mask needs values of 0 and up, this one has negative ones.")
         if mask.size and mask.max() >= 2**31 - 1:
             raise InputError(f"The value {mask.max()} of a mask is too large: number them anew.")
-        return cls(mask.astype(np.int32) + 1, complete=True, offset=1)
+        return cls(mask.astype(np.int32) + 1, complete=True, offset=1, axes=axes)
 
     def frame(self, image: Image, frame: Frame) -> Labels:
         """The paint of one frame, with ``complete`` regions filled with background."""
@@ -100,8 +113,13 @@ def _box_in_frame(box: Box, index: tuple[int | slice, ...]) -> tuple[slice, ...]
     return tuple(window)
 
 
-def check_shape(image: Image, paint: Paint) -> None:
-    """Check that paint fits its image.
+def as_paint(paint: Any) -> Paint:
+    """Return paint as it is, or that of an array, an `Image` or a path."""
+    return paint if isinstance(paint, Paint) else Paint(paint)
+
+
+def fitted(paint: Paint, image: Image) -> Paint:
+    """Lay paint along the axes that labels of its image have; axes of length 1 do not count.
 
     Raises
     ------
@@ -109,7 +127,8 @@ def check_shape(image: Image, paint: Paint) -> None:
         If the shapes differ, or a ``complete`` box does not lie in the paint.
     """
     shape = tuple(paint.array.shape)
-    if shape != image.label_shape():
+    order = order_onto(paint.axes, shape, image.label_axes(), image.label_shape())
+    if order is None:
         raise InputError(
             f"The paint has shape {shape} but {image.name} has {image.label_shape()} "
             f"(axes {image.label_axes()}). Is it the paint of another image? In the viewer, New "
@@ -122,6 +141,12 @@ def check_shape(image: Image, paint: Paint) -> None:
                 f"The complete box {box} does not lie in the paint of {image.name} {shape}: give "
                 f"(start, stop) for each of {image.label_axes()}."
             )
+    complete = paint.complete
+    if isinstance(complete, Sequence):
+        complete = [tuple((0, 1) if i is None else box[i] for i in order) for box in complete]
+    return replace(
+        paint, array=arranged(paint.array, order), complete=complete, axes=image.label_axes()
+    )
 
 
 def check_values(found: set[int], task: str) -> None:

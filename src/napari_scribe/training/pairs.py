@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..image import Frame, Image
+from ..image import AXES, Frame, Image
 from ..io import as_image
 from ..model import as_tuple, counted
 from ..targets.denoised import check_colours, check_intensities
@@ -223,7 +223,7 @@ def layer_pairs(
         If the images differ in shape.
     """
     one, other = as_image(first), as_image(second)
-    if (one.axes, one.shape) != (other.axes, other.shape):
+    if any(one.length(a) != other.length(a) for a in AXES):
         raise InputError(
             f"{one.name} (axes {one.axes}, shape {one.shape}) and {other.name} (axes {other.axes}, "
             f"shape {other.shape}) make no pairs: they need the same axes and shape."

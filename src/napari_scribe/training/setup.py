@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..model import Model, as_tuple
 from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..targets import Paint, TargetCoder, target_coder_of
-from ..targets.paint import check_shape, check_values
+from ..targets.paint import as_paint, check_values, fitted
 
 NOISE_ALONE = 6.0
 """Contrast of a field without anything in it, in units of its noise, with some room."""
@@ -64,10 +63,10 @@ def set_up(
     InputError
         If something does not fit.
     """
-    if isinstance(images, _SINGLE) or isinstance(paints, _SINGLE):
+    if not (isinstance(images, list | tuple) and isinstance(paints, list | tuple)):
         raise InputError("Give lists, also of one: train([image], [paint]).")
     images = [as_image(image) for image in images]
-    paints = [_as_paint(paint) for paint in paints]
+    paints = [as_paint(paint) for paint in paints]
     if not images or len(images) != len(paints):
         raise InputError(
             f"{len(images)} images and {len(paints)} paints: give one paint for each image."
@@ -79,9 +78,9 @@ def set_up(
     target_coder_of(recipe)
     if start is not None:
         check_same_network(start, recipe)
-    for image, paint in zip(images, paints, strict=True):
+    for image in images:
         image.spatial_axes(recipe.network.dimensions)
-        check_shape(image, paint)
+    paints = [fitted(paint, image) for image, paint in zip(images, paints, strict=True)]
     painted, offset = painted_values(paints, recipe.task)
     if start is not None:
         if new := sorted(set(painted) - set(start.painted)):
@@ -166,15 +165,6 @@ def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
         return recipe
     levels = min(network.depth, max(0, round(math.log2(z / y))))
     return recipe.changed({"network.flat_levels": levels}) if levels else recipe
-
-
-_SINGLE = (str, Path, Image, Paint, np.ndarray)
-
-
-def _as_paint(paint: Any) -> Paint:
-    if isinstance(paint, Paint):
-        return paint
-    return Paint(paint if isinstance(paint, str | Path) else np.asarray(paint))
 
 
 def channels_of(

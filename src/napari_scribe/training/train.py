@@ -15,10 +15,10 @@ from ..errors import InputError
 from ..image import Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
-from ..model import Model
+from ..model import Model, counted
 from ..recipe import Recipe
 from ..targets import Paint
-from ..targets.paint import check_shape, check_values
+from ..targets.paint import as_paint, check_values, fitted
 from .checkpoint import Checkpoint, TrainState
 from .drive import Drive, Limits, Preview, Request, TrainingJob, TrainStep, new_state
 from .finish import assemble, fit_parameters
@@ -45,18 +45,28 @@ class TrainJob(TrainingJob):
         self._images = images
         self._paints: list[Paint] | None = None
 
-    def update_paint(self, paints: Sequence[Paint]) -> None:
-        """Let the next steps learn from newer paint, one per image, which is not changed later.
+    def update_paint(self, paints: Sequence[Any]) -> None:
+        """Let the next steps learn from newer paint, which is not changed later.
+
+        Parameters
+        ----------
+        paints
+            One `Paint` (or array, or path of a file) per image.
 
         Raises
         ------
         InputError
-            If its shape is not that of the image; the training goes on with what it has.
+            If it does not fit the images; the training goes on with what it has.
         """
-        for image, paint in zip(self._images, paints, strict=True):
-            check_shape(image, paint)
+        if not isinstance(paints, list | tuple) or len(paints) != len(self._images):
+            raise InputError(
+                f"Give a list of paint, one for each of {counted(len(self._images), 'image')}: "
+                "update_paint([paint])."
+            )
+        pairs = zip(self._images, paints, strict=True)
+        newer = [fitted(as_paint(paint), image) for image, paint in pairs]
         with self._lock:
-            self._paints = list(paints)
+            self._paints = newer
 
     def take_paint(self) -> list[Paint] | None:
         """The newest paint that was not taken yet."""
