@@ -62,6 +62,9 @@ class Image:
         What messages and results call this image.
     source, level
         The file or folder that it was read from, and which level of a pyramid.
+    nodata
+        The value of pixels that hold no data, where the file declares one, as those of GDAL do.
+        They are left out of all statistics, and taken for background.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class Image:
     name: str = "image"
     source: Path | None = None
     level: int = 0
+    nodata: float | None = None
 
     def __post_init__(self) -> None:
         data = as_array(self.data, self.name)

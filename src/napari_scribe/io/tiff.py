@@ -43,6 +43,7 @@ def read_tiff(path: Path, axes: str = "", level: int = 0) -> Image:
         scale, units, names = read_calibration(file)
         scale |= {a: scale[a] * _shrunk(series, chosen, a) for a in "YX" if a in scale}
         data = _pixels(path, chosen, level, shape)
+        nodata = _nodata(chosen)
     return Image(
         data,
         letters,
@@ -50,6 +51,7 @@ def read_tiff(path: Path, axes: str = "", level: int = 0) -> Image:
         units={a: v for a, v in units.items() if a in letters},
         channel_names=names,
         name=stem(path),
+        nodata=nodata,
     )
 
 
@@ -60,6 +62,15 @@ def _shrunk(full: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries, axis:
         for s in (full, level)
     )
     return longer.get(axis, 1) / shorter.get(axis, 1)
+
+
+def _nodata(series: tifffile.TiffPageSeries) -> float | None:
+    """Read the value of pixels that hold no data, which GDAL writes as text."""
+    tag = series.keyframe.tags.get("GDAL_NODATA")
+    try:
+        return None if tag is None else float(str(tag.value).strip(" \0"))
+    except ValueError:
+        return None
 
 
 def _letters(found: str, shape: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..contrast import NOISE_ALONE
 from ..device import pick_device
 from ..errors import InputError
 from ..image import Image
@@ -21,9 +22,6 @@ from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..targets import Paint, TargetCoder, target_coder_of
 from ..targets.paint import as_paint, check_values, fitted
-
-NOISE_ALONE = 6.0
-"""Contrast of a field without anything in it, in units of its noise, with some room."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +239,7 @@ def _normalization(
         seen = [s for s in statistics if not s.flat.all()]
         lowest = min(float((s.high - s.low)[~s.flat].min()) for s in seen)
         ratio = min(
-            float(((s.high - s.low) / np.maximum(s.noise, 1e-20))[~s.flat].min()) for s in seen
+            float(((s.high - s.low) / np.maximum(s.noise, 1e-37))[~s.flat].min()) for s in seen
         )
         normalization = replace(
             normalization, floor=0.01 * lowest, noise=min(NOISE_ALONE, 0.9 * ratio)
