@@ -147,6 +147,88 @@ def test_objects_painted_with_label_1_are_asked_about(
     assert said.code == (0 if answer == "y" else 2), said
 
 
+TRAIN_BINARY = ["train", "images", "--labels", "binary", "--model", "m.zip", "--steps", 1, *TINY]
+
+
+@pytest.mark.parametrize("how", [(), ("--complete",), ("--ones-are-objects",)])
+def test_one_number_for_all_objects_is_refused(call: Call, folder: Path, how: tuple[str, ...]):
+    said = call(*TRAIN_BINARY, *how)
+    assert said.code == 2 and not Path("m.zip").exists()
+    assert "The paint of 0.tif: Label 255 covers" in said.err
+    assert "use --pieces-are-objects" in said.err and "--numbers-are-objects" in said.err
+    assert ("add --complete" in said.err) == ("--complete" not in how)
+    for answer in ("--pieces-are-objects", "--numbers-are-objects"):
+        said = call(*TRAIN_BINARY, *how, answer)
+        assert said.code == 0, said.err
+        Path("m.zip").unlink()
+
+
+def test_pieces_that_are_all_painted_with_1_may_be_objects(call: Call, ones: Path):
+    said = call(*TRAIN_ONES, "--pieces-are-objects", *TINY)
+    assert (said.code, said.err) == (0, "")
+
+
+def test_one_number_is_a_class(call: Call, folder: Path):
+    said = call(*TRAIN_BINARY, "--complete", "--task", "classes")
+    assert (said.code, said.err) == (0, "")
+    Path("m.zip").unlink()
+    said = call(*TRAIN_BINARY, "--complete", "--task", "classes", "--pieces-are-objects")
+    assert said.code == 2 and "for the task objects" in said.err
+
+
+@posix
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_one_number_for_all_objects_is_asked_about(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+):
+    keyboard, terminal = os.openpty()
+    with open(keyboard, "w") as typed, open(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        typed.write(f"{answer}\n{answer}\n")
+        typed.flush()
+        said = call(*TRAIN_BINARY, "--complete")
+        assert said.code == 0, said
+        assert "Label 255 covers" in said.err and "Take each piece as an object" in said.out
+        said = call("evaluate", "masks", "binary", "--json", "scores.json")
+        assert said.code == 0, said
+    assert "Number 255 of the truth covers" in said.err
+    n_true = json.loads(Path("scores.json").read_text())["pooled"]["n_true"]
+    assert n_true == 2 if answer == "n" else n_true > 6
+
+
+def test_one_number_for_all_objects_is_not_scored_as_one(call: Call, folder: Path):
+    for pair in (("masks", "binary"), ("binary", "masks")):
+        said = call("evaluate", *pair)
+        assert said.code == 2 and "Number 255 of the" in said.err
+        for answer in ("--pieces-are-objects", "--numbers-are-objects"):
+            assert call("evaluate", *pair, answer).code == 0
+    assert call("evaluate", "masks", "binary", "--task", "classes").code == 0
+    said = call("evaluate", "masks", "binary", "--task", "classes", "--pieces-are-objects")
+    assert said.code == 2 and "for labels of objects" in said.err
+
+
+def test_labels_of_an_ome_zarr_may_lack_its_axes_of_length_1(call: Call, folder: Path):
+    """Image TCZYX with one time and slice; labels with all axes, with two, and with a last one."""
+    image, paint = SAMPLES[0].image, SAMPLES[0].paint
+    write_tiff("i.tif", np.stack([image, image])[None, :, None], "TCZYX")
+    np.save("full.npy", paint[None, None, None])
+    np.save("last.npy", paint[..., None])
+    write_tiff("flat.tif", paint)
+    for labels in ("full.npy", "last.npy", "flat.tif"):
+        said = call("train", "i.tif", "--labels", labels, "--model", f"{labels}.zip", "--steps", 1,
+                    *TINY)  # fmt: skip
+        assert (said.code, said.err) == (0, "")
+        if labels != "full.npy":
+            said = call("evaluate", labels, "full.npy")
+            assert said.code == 0, said.err
+
+
+def test_a_movie_of_one_frame_may_be_called_one(call: Call, folder: Path):
+    np.save("one.npy", SAMPLES[0].image)
+    said = call("info", "one.npy", "--axes", "TYX")
+    assert said.code == 0 and "T 1, Y 128, X 128" in said.out
+
+
 def test_recipe_file_then_values_then_seed(call: Call, folder: Path):
     Path("r.json").write_text('{"network": {"depth": 1, "width": 4}, "training": {"seed": 3}}')
     said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 1,
@@ -478,7 +560,7 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{TRAIN} --start m.zip --set network.depth=3", "another network or task"),
         (f"{TRAIN} --device banana", "'banana' cannot be used"),
         (f"{TRAIN} --axes Q", "use letters of TCZYX"),
-        (f"{TRAIN} --axes ZYX", "names 3"),
+        ("train colour.tif --labels paint/0.tif --model new.zip --axes YX", "names 2"),
         ("train images --labels paint --model new.zip --steps 0", "0 steps train nothing"),
         ("train images --labels paint --model new.zip --seconds=-1", "seconds train nothing"),
         ("segment images/0.tif --model nowhere --out new.tif", "no model 'nowhere'"),
@@ -494,7 +576,7 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{SEGMENT} --set network.width=3", "new values of tiling only"),
         (f"{SEGMENT} --set tiling.tiles=3", "no recipe value 'tiling.tiles'"),
         (f"{SEGMENT} --channels 0,0", "2 channels of 0 were chosen"),
-        ("evaluate paint/0.tif masks/0_mask.tif --axes ZYX", "names 3"),
+        ("evaluate colour.tif masks/0_mask.tif --axes YX", "names 2"),
         (f"{SEGMENT} --device banana", "cannot be used"),
         (f"{SEGMENT} --part third", "--part third: write it as 3/16"),
         (f"{SEGMENT} --part 4/3", "There is no part 4/3"),

@@ -5,6 +5,10 @@ class InputError(ValueError):
     """Bad input: the message says what was wrong and what to do about it."""
 
 
+class ManyPiecesError(InputError):
+    """One number covers many separate pieces, of which each may be meant as an object."""
+
+
 class InUseError(InputError):
     """Another process is at work on the same: wait for it, or stop it."""
 

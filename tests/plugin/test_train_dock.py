@@ -440,6 +440,25 @@ def test_nuclei_painted_as_background_are_asked_about(
     assert np.array_equal(paint.data, data)
 
 
+def test_nuclei_painted_with_one_number_are_asked_about(
+    dock: Any, watch: Watch, painted: Any
+) -> None:
+    paint = painted.layers["nuclei annotations"]
+    data = np.where(paint.data > 1, 7, paint.data).astype(np.uint16)
+    for answer in ("Leave it", "They are objects"):
+        paint.data = data.copy()
+        dock.train()
+        watch.until_idle()
+        assert "Label 7 covers" in dock.message.text
+        dock.message.answers[answer].click()
+        watch.until_step(2)
+        dock.stop()
+        watch.until_idle()
+        assert np.array_equal(paint.data == 1, data == 1)
+        assert np.array_equal(paint.data > 1, data > 1)
+        assert (len(np.unique(paint.data)) > 5) == (answer == "They are objects")
+
+
 def test_leave_it_is_an_answer_too(dock: Any, watch: Watch, painted: Any) -> None:
     paint = painted.layers["nuclei annotations"]
     data = np.maximum(paint.data.astype(int) - 1, 0).astype(np.uint16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import dask.array as da
@@ -17,11 +18,13 @@ from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei, simulate_paint
 from napari_scribe.targets import Paint, coder_of
 from napari_scribe.targets.paint import (
+    as_meant,
     check_values,
     fitted,
     held_out,
     objects_from_ones,
     question,
+    separated,
 )
 
 YX = Image(np.zeros((6, 8), np.uint8))
@@ -269,6 +272,40 @@ def test_one_image_in_ten_validates_where_there_are_many():
     whole = [held_out(paint, i, 30, "objects") for i in range(30)]
     assert all(h.all() or not h.any() for h in whole)
     assert sum(bool(h.all()) for h in whole) == 3
+
+
+# ---- one number for many objects ----------------------------------------------------------------
+
+
+def test_one_number_for_many_pieces_is_refused_until_it_is_said_what_they_are():
+    mask = (truth_of(0) > 0) * np.uint8(255)
+    n = ndimage.label(mask, np.ones((3, 3)))[1]
+    image = Image(np.zeros(mask.shape), name="cells")
+    for paint in (Paint(mask), Paint.from_mask(mask), Paint(mask, complete=True)):
+        with pytest.raises(InputError, match=f"of cells: Label 255 covers {n} separate pieces"):
+            separated(fitted(paint, image), 2, image.name)
+        each = separated(replace(paint, pieces=True), 2, "cells").frame(image, ())
+        assert len(np.unique(each[each > 1])) == n
+        kept = replace(paint, pieces=False)
+        assert separated(kept, 2, "cells") is kept
+
+
+def test_pieces_of_label_1_are_objects_where_nothing_else_is_painted():
+    ones = (truth_of(0) > 0).astype(np.uint8)
+    found = separated(Paint(ones, pieces=True), 2, "cells").array
+    np.testing.assert_array_equal(found, objects_from_ones(ones))
+    assert len(np.unique(separated(Paint.from_mask(0 * ones, pieces=True), 2, "").array)) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("number", [2, 255])
+def test_objects_with_one_number_raise_a_question(seed: int, number: int):
+    mask = (truth_of(seed) > 0) * number
+    assert asked(mask).startswith(f"pieces: Label {number} covers ")
+    assert question(mask, "classes") is None
+    assert question(as_meant(mask), "objects") is None
+    strokes = simulate_paint(truth_of(seed), 8, 4, seed)
+    assert asked(np.where(strokes > 1, number, strokes)).startswith("pieces: ")
 
 
 # ---- the two slips ------------------------------------------------------------------------------

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, ManyPiecesError
 from ..terminal import print_scores
-from .options import Axes, Device, Level, open_image
+from .options import Axes, Device, Level, Pieces, open_image
 
 if TYPE_CHECKING:
     from ..image import Image
@@ -70,6 +71,7 @@ def evaluate(
     slices: Annotated[
         bool, typer.Option("--slices", help="Z is a list of slices: score each by itself.")
     ] = False,
+    pieces: Pieces = None,
     axes: Annotated[
         str, typer.Option(help="A letter of TCZYX per axis of the files. Default: as found.")
     ] = "",
@@ -84,13 +86,15 @@ def evaluate(
     images = images or peak is not None
     if images and task is not None:
         raise InputError(f"--task {task} is for labels: leave it out to score images.")
+    if pieces is not None and (images or task == "classes"):
+        raise InputError("--pieces-are-objects is for labels of objects: leave it out.")
     if json_file is not None:
         check_writable(json_file)
     pairs = _matched(predicted, truth)
     if images or (task is None and _are_images(*pairs[0], axes)):
         score, pool = _image_scoring(peak, slices, axes)
     else:
-        score, pool = _label_scoring(task or "objects", slices, axes)
+        score, pool = _label_scoring(task or "objects", slices, axes, pieces)
     scores: dict[str, Any] = {}
     for path, true_path in pairs:
         try:
@@ -138,19 +142,34 @@ def _are_images(path: Path, true_path: Path, axes: str) -> bool:
     return all(fractions)
 
 
-def _label_scoring(task: str, slices: bool, axes: str) -> tuple[Scoring, Pooling]:
+def _label_scoring(
+    task: str, slices: bool, axes: str, pieces: bool | None
+) -> tuple[Scoring, Pooling]:
     from ..evaluation import metrics
     from ..evaluation.frames import frame_pairs
     from ..io import read_label_image
 
-    score: Any = metrics.evaluate if task == "objects" else metrics.evaluate_classes
-    pool: Any = metrics.pool if task == "objects" else metrics.pool_classes
-
-    def score_files(path: Path, true_path: Path) -> Any:
+    def score_classes(path: Path, true_path: Path) -> Any:
         pair = read_label_image(path, axes), read_label_image(true_path, axes)
-        return pool([score(p, t) for p, t in frame_pairs(*pair, slices)])
+        frames = frame_pairs(*pair, slices)
+        return metrics.pool_classes([metrics.evaluate_classes(p, t) for p, t in frames])
 
-    return score_files, pool
+    def score_objects(path: Path, true_path: Path) -> Any:
+        nonlocal pieces
+        pair = read_label_image(path, axes), read_label_image(true_path, axes)
+        try:
+            frames = frame_pairs(*pair, slices)
+            return metrics.pool([metrics.evaluate(p, t, pieces=pieces) for p, t in frames])
+        except ManyPiecesError as error:
+            if not sys.stdin.isatty():
+                raise
+            typer.echo(f"{path.name}: {error}", err=True)
+            pieces = typer.confirm("Take each piece as an object?")
+            return score_objects(path, true_path)
+
+    if task == "classes":
+        return score_classes, metrics.pool_classes
+    return score_objects, metrics.pool
 
 
 def _image_scoring(peak: float | None, slices: bool, axes: str) -> tuple[Scoring, Pooling]:

@@ -27,6 +27,13 @@ Values = Annotated[
     typer.Option("--set", help="A recipe value, such as network.width=32.", metavar="KEY=VALUE"),
 ]
 Level = Annotated[int, typer.Option(help="Level of a pyramid: 0 is the full resolution.", min=0)]
+Pieces = Annotated[
+    bool | None,
+    typer.Option(
+        "--pieces-are-objects/--numbers-are-objects",
+        help="Where one number covers many separate pieces: each is an object, or all are one.",
+    ),
+]
 Channels = Annotated[
     str, typer.Option(help="Channels to use, as 0,2. Default: all, or the model's.", metavar="LIST")
 ]

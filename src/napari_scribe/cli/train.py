@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, ManyPiecesError
 from ..terminal import say_unseen_gpu, train_with_bar
 from .options import (
     INTERRUPTED,
@@ -18,6 +19,7 @@ from .options import (
     Channels,
     Device,
     Images,
+    Pieces,
     RecipeFile,
     Values,
     changes,
@@ -27,6 +29,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from ..image import Image
     from ..model import Model
     from ..recipe import Recipe
     from ..targets import Paint
@@ -49,6 +52,7 @@ def train(
     ones: Annotated[
         bool, typer.Option("--ones-are-objects", help="Each piece of label 1 is an object.")
     ] = False,
+    pieces: Pieces = None,
     start: Annotated[str | None, typer.Option(help="A model to fine-tune.", metavar="M0")] = None,
     steps: Annotated[int | None, typer.Option(help="When to end, in steps.")] = None,
     seconds: Annotated[
@@ -73,17 +77,22 @@ def train(
     parent = load_model(start) if start else None
     check_new_model(model, start)
     chosen, seen = _recipe(recipe, set_, task, seed, parent), numbers(channels)
-    if ones and chosen.task != "objects":
-        raise InputError("--ones-are-objects is for the task objects, not for classes.")
+    if (ones or pieces is not None) and chosen.task != "objects":
+        option = "--ones-are-objects" if ones else "--pieces-are-objects"
+        raise InputError(f"{option} is for the task objects, not for classes.")
     paths = expand(images)
     opened = [open_image(path, axes) for path in paths]
     matched = match_labels(paths, labels)
-    paints = [_open_paint(path, complete, ones) for path in matched]
+    paints = [
+        _open_paint(path, image, complete, ones, pieces)
+        for path, image in zip(matched, opened, strict=True)
+    ]
     typer.echo(describe_inputs([(p.name, axes_of(i)) for p, i in zip(paths, opened, strict=True)]))
     if left := [path.name for path in left_over(labels, matched)]:
         typer.echo(f"Left out, as labels of no image here ({len(left)}): {some(left)}")
-    if not (complete or ones):
-        paints = _asked_about(paints, [path.name for path in matched], chosen.task)
+    if chosen.task == "objects":
+        dimensions = chosen.network.dimensions
+        paints = _asked_about(paints, [path.name for path in matched], complete or ones, dimensions)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -157,15 +166,16 @@ def save(trained: Model, path: Path) -> None:
     raise RuntimeError(problem)
 
 
-def _open_paint(path: Path, complete: bool, ones: bool) -> Paint:
-    from ..io import read_labels
+def _open_paint(path: Path, image: Image, complete: bool, ones: bool, pieces: bool | None) -> Paint:
+    from ..io import read_label_image
     from ..targets import Paint
-    from ..targets.paint import objects_from_ones
+    from ..targets.paint import fitted, objects_from_ones
 
-    labels = read_labels(path)
+    labels = read_label_image(path)
     if ones:
-        labels = objects_from_ones(labels)
-    return Paint.from_mask(labels) if complete else Paint(labels)
+        labels = labels.selected(data=objects_from_ones(labels.data))
+    paint = Paint.from_mask(labels, pieces=pieces) if complete else Paint(labels, pieces=pieces)
+    return fitted(paint, image)
 
 
 def _recipe(
@@ -189,18 +199,27 @@ def _recipe(
     return recipe.changed({**seeded, **changes(values)})
 
 
-def _asked_about(paints: list[Paint], names: Sequence[str], task: str) -> list[Paint]:
-    """Point out paint that looks like a common slip; where somebody can answer, ask and mend it."""
+def _asked_about(
+    paints: list[Paint], names: Sequence[str], is_said: bool, dimensions: int
+) -> list[Paint]:
+    """Point out paint that looks like a common slip; where somebody can answer, ask and mend it.
+
+    Where it is said what 0 or 1 means, only one number for many pieces is left to be asked about.
+    """
     import numpy as np
 
     from ..targets import Paint
     from ..targets.paint import objects_from_ones, question
 
-    asked = zip(names, (question(np.asarray(paint.array), task) for paint in paints), strict=True)
-    name, slip = next(((name, slip) for name, slip in asked if slip), ("", None))
+    paints = _asked_about_pieces(paints, names, dimensions)
+    if is_said:
+        return paints
+    slips = (question(np.asarray(paint.array), "objects", dimensions) for paint in paints)
+    asked = ((n, s) for n, s in zip(names, slips, strict=True) if s and s.kind != "pieces")
+    name, slip = next(asked, ("", None))
     if slip is None:
         return paints
-    option = {"ones": "--ones-are-objects", "mask": "--complete"}[slip.kind]
+    option = "--ones-are-objects" if slip.kind == "ones" else "--complete"
     said = f"{name}: {slip.text} If so, use {option}"
     if not sys.stdin.isatty():
         if all(np.asarray(paint.array).max(initial=0) <= 1 for paint in paints):
@@ -218,3 +237,18 @@ def _asked_about(paints: list[Paint], names: Sequence[str], task: str) -> list[P
         Paint(objects_from_ones(paint.array)) if np.asarray(paint.array).max() == 1 else paint
         for paint in paints
     ]
+
+
+def _asked_about_pieces(paints: list[Paint], names: Sequence[str], dimensions: int) -> list[Paint]:
+    """Ask what many pieces of one number are, if somebody can answer."""
+    from ..targets.paint import separated
+
+    try:
+        return [separated(p, dimensions, name) for p, name in zip(paints, names, strict=True)]
+    except ManyPiecesError as error:
+        if not sys.stdin.isatty():
+            raise
+        typer.echo(str(error), err=True)
+    pieces = typer.confirm("Take each piece as an object?")
+    paints = [replace(paint, pieces=pieces) for paint in paints]
+    return [separated(p, dimensions, name) for p, name in zip(paints, names, strict=True)]

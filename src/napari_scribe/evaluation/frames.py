@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from ..arrays import arranged, order_onto
+from ..errors import ManyPiecesError
 from ..image import Image
 from ..io import as_labels
+from ..pieces import covering, split
 
 
 def aligned(labels: Any, truth: Any) -> tuple[Any, Any]:
@@ -19,6 +23,31 @@ def aligned(labels: Any, truth: Any) -> tuple[Any, Any]:
     truth, true_axes = as_labels(truth, name="truth")
     order = order_onto(axes, labels.shape, true_axes, truth.shape)
     return (labels if order is None else arranged(labels, order)), truth
+
+
+def separated(labels: Any, name: str, pieces: bool | None) -> Any:
+    """Give each piece of a number one of its own, where that is asked for.
+
+    Raises
+    ------
+    ManyPiecesError
+        If one number covers many pieces, and nobody says what they are.
+    """
+    if pieces is False or np.dtype(labels.dtype).kind not in "bui" or labels.ndim < 2:
+        return labels
+    dimensions = min(labels.ndim, 3)
+    if pieces:
+        return split(labels, dimensions, 1)
+    # Of a stack, each plane is asked as well: what moves fast is in pieces along time.
+    found = [covering(labels, d, 1) for d in range(2, dimensions + 1)]
+    if None not in found and found[0] is not None:
+        number, n_pieces = found[0]
+        raise ManyPiecesError(
+            f"Number {number} of the {name} covers {n_pieces} separate pieces, but every number is "
+            "one object. If each piece is an object, use --pieces-are-objects (in Python, "
+            "pieces=True); if each number is one object, --numbers-are-objects (pieces=False)."
+        )
+    return labels
 
 
 def frame_pairs(labels: Image, truth: Image, slices: bool = False) -> Iterator[tuple[Any, Any]]:

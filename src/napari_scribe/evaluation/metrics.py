@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from .frames import aligned
+from .frames import aligned, separated
 from .overlap import Counts, Overlap, count_overlap
 
 Ratios = npt.NDArray[np.float64]
@@ -117,7 +117,7 @@ class Scores:
         }
 
 
-def evaluate(labels: Any, truth: Any) -> Scores:
+def evaluate(labels: Any, truth: Any, *, pieces: bool | None = None) -> Scores:
     """Score predicted objects against true ones.
 
     Objects are matched one to one. From IoU .5 on that needs no optimization: an object can have
@@ -131,13 +131,20 @@ def evaluate(labels: Any, truth: Any) -> Scores:
         is background. Axes of length 1 do not count. Read slab by slab, so they may be lazy. The
         same number in two places is one object: give the frames of a movie one by one, and `pool`
         their scores.
+    pieces
+        Whether each separate piece of a number is an object; both are then held in memory. False:
+        each number is one, in however many pieces. None: refused where one covers many pieces.
 
     Raises
     ------
     InputError
-        If shapes differ, or values are not whole numbers from 0.
+        If shapes differ, values are not whole numbers from 0, or one number covers many pieces
+        and nobody says what they are.
     """
-    overlap = count_overlap(*aligned(labels, truth))
+    labels, truth = aligned(labels, truth)
+    if labels.shape == truth.shape:
+        labels, truth = separated(labels, "labels", pieces), separated(truth, "truth", pieces)
+    overlap = count_overlap(labels, truth)
     iou = _iou(overlap)
     at_least = np.array([np.count_nonzero(iou >= t) for t in THRESHOLDS], dtype=np.int64)
     predicted, true = overlap.predicted > 0, overlap.true > 0

@@ -52,7 +52,9 @@ def lay_over(paint: LabelsLayer, layer: ImageLayer, image: Image) -> None:
 
 
 def convert_to_objects(viewer: Viewer, layer: LabelsLayer) -> LabelsLayer:
-    """Make every painted piece of label 1 an object of its own; undo brings the paint back.
+    """Make every painted piece that was asked about an object of its own.
+
+    Undo brings the paint back.
 
     Where the layer's type cannot hold that many numbers, a new layer is added instead.
 
@@ -61,10 +63,10 @@ def convert_to_objects(viewer: Viewer, layer: LabelsLayer) -> LabelsLayer:
     layer
         The one that holds the objects.
     """
-    from ..targets.paint import objects_from_ones
+    from ..targets.paint import as_meant
 
     before = np.asarray(layer.data)
-    after = objects_from_ones(before)
+    after = as_meant(before)
     if int(after.max(initial=0)) <= np.iinfo(before.dtype).max:
         changed = np.nonzero(after != before)
         layer.data_setitem(changed, after[changed].astype(before.dtype))

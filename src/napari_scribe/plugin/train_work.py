@@ -125,7 +125,7 @@ def begin(given: TrainInput, field: Any) -> TrainJob:
     start = load_model(given.start) if given.start is not None else None
     job = train(
         [given.image],
-        [Paint(given.paint)],
+        [Paint(given.paint, pieces=False)],
         _recipe(given, start),
         channels=None if start is not None else given.channels,
         start=start,
@@ -142,7 +142,7 @@ def begin(given: TrainInput, field: Any) -> TrainJob:
 def _ask(given: TrainInput) -> None:
     from ..targets.paint import question
 
-    slip = question(given.paint, given.recipe.task)
+    slip = question(given.paint, given.recipe.task, given.dimensions)
     if slip is not None:
         raise Question(slip.text, "They are objects", "Leave it")
 

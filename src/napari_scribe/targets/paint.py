@@ -14,9 +14,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ..arrays import arranged, order_onto
-from ..errors import InputError
+from ..errors import InputError, ManyPiecesError
 from ..image import Frame, Image
 from ..io import as_labels
+from ..pieces import Covering, covering, split
 
 Box = tuple[tuple[int, int], ...]
 Labels = npt.NDArray[np.int32]
@@ -42,12 +43,16 @@ class Paint:
     axes
         A letter per axis of `array`, in its own order. Empty: those of the file, else TZYX. Axes
         of length 1 do not count.
+    pieces
+        Whether each separate piece of a number is an object: True or False (each number is one,
+        in however many pieces). None: training refuses where one number covers many pieces.
     """
 
     array: Any
     complete: bool | Sequence[Box] | None = None
     offset: int = 0
     axes: str = ""
+    pieces: bool | None = None
 
     def __post_init__(self) -> None:
         array, axes = as_labels(self.array, self.axes, "The paint")
@@ -60,7 +65,7 @@ class Paint:
             )
 
     @classmethod
-    def from_mask(cls, mask: Any, axes: str = "") -> Paint:
+    def from_mask(cls, mask: Any, axes: str = "", pieces: bool | None = None) -> Paint:
         """Paint from an ordinary mask: 0 is background, 1 and up are objects or classes.
 
         Results of class models carry the values of the mask.
@@ -69,7 +74,7 @@ class Paint:
         ----------
         mask
             Whole numbers, as an array, an `Image` or the path of a file.
-        axes
+        axes, pieces
             As of `Paint`.
         """
         mask, axes = as_labels(mask, axes, "The mask")
@@ -82,7 +87,7 @@ class Paint:
             raise InputError("A mask needs values of 0 and up, this one has negative ones.")
         if mask.size and mask.max() >= 2**31 - 1:
             raise InputError(f"The value {mask.max()} of a mask is too large: number them anew.")
-        return cls(mask.astype(np.int32) + 1, complete=True, offset=1, axes=axes)
+        return cls(mask.astype(np.int32) + 1, True, offset=1, axes=axes, pieces=pieces)
 
     def frame(self, image: Image, frame: Frame) -> Labels:
         """The paint of one frame, with ``complete`` regions filled with background."""
@@ -149,6 +154,50 @@ def fitted(paint: Paint, image: Image) -> Paint:
     )
 
 
+def separated(paint: Paint, dimensions: int, name: str) -> Paint:
+    """Give each piece of paint a number of its own, where that is asked for.
+
+    Parameters
+    ----------
+    paint
+        Of objects, along the axes of its image's labels.
+    dimensions
+        2 or 3: of the network; pieces are separate where they are so in one of its frames.
+    name
+        What messages call the image.
+
+    Raises
+    ------
+    ManyPiecesError
+        If one number covers many pieces, and nobody says what they are.
+    """
+    if paint.pieces:
+        is_all_ones = paint.offset == 0 and np.asarray(paint.array).max(initial=0) == 1
+        array = objects_from_ones(paint.array) if is_all_ones else split(paint.array, dimensions, 2)
+        return replace(paint, array=array, pieces=False)
+    found = covering(paint.array, dimensions, 2) if paint.pieces is None else None
+    if found is not None:
+        raise ManyPiecesError(
+            f"The paint of {name}: {in_words(found, paint.offset)} If each piece is an object, use "
+            "--pieces-are-objects (in Python, Paint with pieces=True); if each number is one "
+            "object, --numbers-are-objects (pieces=False)."
+            + (
+                ""
+                if paint.complete
+                else " Where 0 is background, add --complete (Paint.from_mask)."
+            )
+        )
+    return paint
+
+
+def in_words(found: Covering, offset: int = 0) -> str:
+    """Say that a number covers many pieces; the offset is what paint adds to the user's numbers."""
+    return (
+        f"Label {found.number - offset} covers {found.n_pieces} separate pieces, but every number "
+        "is one object."
+    )
+
+
 def check_values(found: set[int], task: str) -> None:
     """Check the values found in all paint together (0 left out).
 
@@ -184,20 +233,24 @@ class Slip(NamedTuple):
     ----------
     kind
         ``ones``: nuclei painted with napari's default label 1; what is not painted stays unknown.
+        ``pieces``: one number, other than 1, for many objects.
         ``mask``: an ordinary mask (0 is background, 1, 2, 3 ... are objects) taken for paint.
     text
         A question for the user.
     """
 
-    kind: Literal["ones", "mask"]
+    kind: Literal["ones", "pieces", "mask"]
     text: str
 
 
-def question(paint: npt.NDArray[Any], task: str) -> Slip | None:
-    """What to ask the user where paint looks like one of two common slips; else None."""
+def question(paint: npt.NDArray[Any], task: str, dimensions: int = 2) -> Slip | None:
+    """What to ask the user where paint looks like one of three common slips; else None."""
     if task != "objects":
         return None
     paint = np.asarray(paint)
+    found = covering(paint, min(dimensions, paint.ndim), 2)
+    if found is not None:
+        return Slip("pieces", f"{in_words(found)} Is each piece an object?")
     ones = paint == 1
     others, sizes = np.unique(paint[paint > 1], return_counts=True)
     if not ones.any():
@@ -223,8 +276,16 @@ def question(paint: npt.NDArray[Any], task: str) -> Slip | None:
     return None
 
 
+def as_meant(paint: npt.NDArray[Any], dimensions: int = 2) -> npt.NDArray[np.int32]:
+    """Paint in which each piece that `question` asks about is an object (the answer "yes")."""
+    slip = question(paint, "objects", dimensions)
+    if slip is not None and slip.kind == "pieces":
+        return split(paint, min(dimensions, np.ndim(paint)), 2)
+    return objects_from_ones(paint)
+
+
 def objects_from_ones(paint: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    """Paint in which every piece of label 1 is an object of its own (the answer "yes")."""
+    """Paint in which every piece of label 1 is an object of its own."""
     paint = np.asarray(paint).astype(np.int32)
     blobs, n_blobs = ndimage.label(paint == 1, structure=np.ones((3,) * paint.ndim))
     out = np.where(paint > 1, paint + n_blobs, 0)

@@ -21,7 +21,7 @@ from ..model import Model, as_tuple
 from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..targets import Paint, TargetCoder, target_coder_of
-from ..targets.paint import as_paint, check_values, fitted
+from ..targets.paint import as_paint, check_values, fitted, separated
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,9 @@ def set_up(
     for image in images:
         image.spatial_axes(recipe.network.dimensions)
     paints = [fitted(paint, image) for image, paint in zip(images, paints, strict=True)]
+    if recipe.task == "objects":
+        pairs = zip(images, paints, strict=True)
+        paints = [separated(p, recipe.network.dimensions, i.name) for i, p in pairs]
     painted, offset = painted_values(paints, recipe.task)
     if start is not None:
         if new := sorted(set(painted) - set(start.painted)):

@@ -18,7 +18,7 @@ from ..inference.reading import tile_reader
 from ..model import Model, counted
 from ..recipe import Recipe
 from ..targets import Paint
-from ..targets.paint import as_paint, check_values, fitted
+from ..targets.paint import as_paint, check_values, fitted, separated
 from .checkpoint import Checkpoint, TrainState
 from .drive import Drive, Limits, Preview, Request, TrainingJob, TrainStep, new_state
 from .finish import assemble, fit_parameters
@@ -40,9 +40,9 @@ network.
 class TrainJob(TrainingJob):
     """A running training on paint. Everything here may be called from any thread."""
 
-    def __init__(self, body: Any, images: Sequence[Image]) -> None:
+    def __init__(self, body: Any, images: Sequence[Image], recipe: Recipe) -> None:
         super().__init__(body)
-        self._images = images
+        self._images, self._recipe = images, recipe
         self._paints: list[Paint] | None = None
 
     def update_paint(self, paints: Sequence[Any]) -> None:
@@ -65,6 +65,9 @@ class TrainJob(TrainingJob):
             )
         pairs = zip(self._images, paints, strict=True)
         newer = [fitted(as_paint(paint), image) for image, paint in pairs]
+        if self._recipe.task == "objects":
+            dimensions = self._recipe.network.dimensions
+            newer = [separated(replace(p, pieces=bool(p.pieces)), dimensions, "") for p in newer]
         with self._lock:
             self._paints = newer
 
@@ -130,7 +133,11 @@ def train(
     limits = Limits(steps, seconds)
     setup = set_up(images, paints, recipe, channels, start, device, denoiser)
     limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
-    return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse), setup.images)
+    return TrainJob(
+        lambda job: _run(job, setup, limits, start, resume, keep_worse),
+        setup.images,
+        setup.recipe,
+    )
 
 
 class PaintData:
