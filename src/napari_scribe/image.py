@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,11 @@ class Image:
     nodata: float | None = None
 
     def __post_init__(self) -> None:
+        for what in ("scale", "translate", "units"):
+            if not isinstance(getattr(self, what), Mapping):
+                raise InputError(
+                    f"Give the {what} of {self.name} per axis letter, as {{'Y': ...}}."
+                )
         data = as_array(self.data, self.name)
         axes = str(self.axes or guess_axes(data.shape)).upper()
         if set(axes) - set(AXES) or len(set(axes)) < len(axes) or not set("YX") <= set(axes):

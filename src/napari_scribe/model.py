@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from .arguments import checked
 from .device import home
 from .errors import InputError
 from .image import Image
@@ -222,6 +223,24 @@ def find_model(name: str | Path) -> Path:
     raise InputError(f"There is no model '{name}': give a file. Models kept by name: {names}.")
 
 
+def as_model(model: Any) -> Model:
+    """Return a model as it is, and read one that is told by its file or its name.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if isinstance(model, str | Path):
+        return load_model(model)
+    if not isinstance(model, Model):
+        raise InputError(
+            f"A {type(model).__name__} is no model: give a Model, or the name or the path of one."
+        )
+    return model
+
+
+@checked
 def load_model(name: str | Path) -> Model:
     """Read a model. Nothing in the file is run.
 

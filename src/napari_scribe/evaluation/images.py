@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import checked
 from ..arrays import arranged, order_onto
 from ..errors import InputError
 from ..image import AXES, Frame, Image
@@ -58,6 +59,7 @@ class ImageScores:
         return {**means, **spreads, "n_frames": self.n_frames}
 
 
+@checked
 def evaluate_images(
     predicted: Any, reference: Any, *, peak: float | None = None, slices: bool = False
 ) -> ImageScores:

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ..arguments import checked
 from ..errors import InputError
 from ..io import as_image
-from ..model import Model, load_model
+from ..model import Model, as_model
 from .begin import Settings, begin
 from .maps import MAPS
 from .run import SegmentJob
 from .source import Source, source_of
 
 
+@checked
 def segment(
     model: Model | str | Path,
     image: Any,
@@ -37,7 +39,7 @@ def segment(
     Parameters
     ----------
     model
-        A trained model, or its file.
+        A trained model, its file, or the name of one that is kept.
     image
         An `Image`, an array, or the path of one.
     out
@@ -88,7 +90,7 @@ def segment(
         infinite pixels, `out` cannot be written, or another process is at work on it. Midway, if
         there are such pixels elsewhere.
     """
-    model = model if isinstance(model, Model) else load_model(model)
+    model = as_model(model)
     image = as_image(image)
     if halo not in ("exact", "quick"):
         raise InputError(f"A halo is exact or quick, not {halo!r}.")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import checked
 from ..arrays import as_array
 from ..errors import InputError
 from ..image import Image
@@ -21,6 +22,7 @@ _PNG_BIT_DEPTH, _PNG_COLOUR = 24, 25
 """Where the head of a PNG tells them."""
 
 
+@checked
 def read_image(path: str | Path, axes: str = "", level: int = 0) -> Image:
     """Open an image; its pixels stay on disk unless it is small.
 

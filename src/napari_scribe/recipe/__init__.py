@@ -11,6 +11,7 @@ from .models import (
     Tiling,
     Training,
     UNet,
+    as_recipe,
     parse_recipe,
     read_recipe,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Tiling",
     "Training",
     "UNet",
+    "as_recipe",
     "parse_recipe",
     "read_recipe",
 ]

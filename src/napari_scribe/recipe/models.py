@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -245,6 +246,15 @@ class Recipe(_Part):
     augmentation: Augmentation = Augmentation()
     tiling: Tiling = Tiling()
 
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            reasons = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+            )
+            raise InputError(f"The recipe does not fit: {reasons}.") from None
+
     @model_validator(mode="before")
     @classmethod
     def _defaults_follow_what_is_asked(cls, values: Any) -> Any:
@@ -306,15 +316,27 @@ class Recipe(_Part):
         return parse_recipe(chosen)
 
 
-def parse_recipe(values: dict[str, Any]) -> Recipe:
+def as_recipe(recipe: Any) -> Recipe | None:
+    """Return a recipe as it is, and that of plain values or of a JSON file; None stays.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if recipe is None or isinstance(recipe, Recipe):
+        return recipe
+    return read_recipe(recipe) if isinstance(recipe, str | Path) else parse_recipe(recipe)
+
+
+def parse_recipe(values: Any) -> Recipe:
     """Build a recipe from plain values; what is wrong with them is an `InputError`."""
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        reasons = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise InputError(
+            f"The recipe does not fit: it is of type {type(values).__name__}. Give its values by "
+            "name, such as {'task': 'objects', 'network': {'width': 32}}."
         )
-        raise InputError(f"The recipe does not fit: {reasons}.") from None
+    return Recipe(**values)
 
 
 def read_recipe(path: str | Path) -> Recipe:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..arguments import converted
 from ..arrays import arranged, order_onto
 from ..errors import InputError, ManyPiecesError
 from ..image import Frame, Image
@@ -58,6 +59,8 @@ class Paint:
         array, axes = as_labels(self.array, self.axes, "The paint")
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "axes", axes)
+        if self.complete is not None:
+            object.__setattr__(self, "complete", converted("complete", self.complete))
         if np.dtype(self.array.dtype).kind not in "bui":
             raise InputError(
                 f"Paint holds {self.array.dtype} values; it needs whole numbers, as in a labels "

@@ -58,6 +58,21 @@ class Checkpoint:
             ) from error
 
 
+def check_checkpoint(resume: Any) -> None:
+    """Make sure that a training goes on from nothing but a checkpoint.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if resume is not None and not isinstance(resume, Checkpoint):
+        raise InputError(
+            f"resume is of type {type(resume).__name__}: give the checkpoint of a job, such as "
+            "resume=job.checkpoint; to fine-tune a model, use start."
+        )
+
+
 class TrainState:
     """A network while it learns.
 

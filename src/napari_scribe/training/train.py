@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import checked
 from ..device import precision
 from ..errors import InputError
 from ..image import Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
-from ..model import Model, counted
-from ..recipe import Recipe
+from ..model import Model, as_model, counted
+from ..recipe import Recipe, as_recipe
 from ..targets import Paint
 from ..targets.paint import as_paint, check_values, fitted, separated
-from .checkpoint import Checkpoint, TrainState
+from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .drive import Drive, Limits, Preview, Request, TrainingJob, TrainStep, new_state
 from .finish import assemble, fit_parameters
 from .losses import total_loss
@@ -78,35 +80,36 @@ class TrainJob(TrainingJob):
         return taken
 
 
+@checked
 def train(
     images: Sequence[Any],
     paints: Sequence[Any],
-    recipe: Recipe | None = None,
+    recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
     *,
     channels: Sequence[int] | None = None,
-    start: Model | None = None,
+    start: Model | str | Path | None = None,
     resume: Checkpoint | None = None,
     steps: int | None = None,
     seconds: float | None = None,
     device: str | None = None,
     keep_worse: bool = False,
-    denoiser: Model | None = None,
+    denoiser: Model | str | Path | None = None,
 ) -> TrainJob:
     """Train a network on painted images.
 
     Parameters
     ----------
     images
-        `Image` objects, arrays or paths.
+        A list of `Image` objects, arrays or paths.
     paints
-        One `Paint` (or array, or path of a file) per image.
+        A list of one `Paint` (or array, or path of a file) per image.
     recipe
-        How; that of `start` when None, else the default.
+        How, or its values or its file; that of `start` when None, else the default.
     channels
         Which channels of the images the network sees; all when None.
     start
-        A model to fine-tune. If fine-tuning does not lower the loss on held-out paint, it is
-        given back as it is, unless `keep_worse`.
+        A model to fine-tune, its file or its name. If fine-tuning does not lower the loss on
+        held-out paint, it is given back as it is, unless `keep_worse`.
     resume
         A `TrainJob.checkpoint` to go on from, exactly.
     steps, seconds
@@ -117,8 +120,8 @@ def train(
     keep_worse
         See `start`.
     denoiser
-        What the images go through first, here and wherever the model is applied: it becomes part of
-        the model. That of `start` when None.
+        A model, its file or its name, which the images go through first, here and wherever the
+        model is applied: it becomes part of the model. That of `start` when None.
 
     Returns
     -------
@@ -131,10 +134,13 @@ def train(
         Before any work, if something does not fit.
     """
     limits = Limits(steps, seconds)
-    setup = set_up(images, paints, recipe, channels, start, device, denoiser)
+    check_checkpoint(resume)
+    parent = None if start is None else as_model(start)
+    before = None if denoiser is None else as_model(denoiser)
+    setup = set_up(images, paints, as_recipe(recipe), channels, parent, device, before)
     limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
     return TrainJob(
-        lambda job: _run(job, setup, limits, start, resume, keep_worse),
+        lambda job: _run(job, setup, limits, parent, resume, keep_worse),
         setup.images,
         setup.recipe,
     )

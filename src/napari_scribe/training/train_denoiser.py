@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import checked
 from ..device import pick_device, precision
 from ..errors import InputError
 from ..image import Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
-from ..model import Model
+from ..model import Model, as_model
 from ..normalization import FixedNormalization, Statistics, finite_sample
-from ..recipe import DenoisedTarget, Recipe, parse_recipe
+from ..recipe import DenoisedTarget, Recipe, as_recipe, parse_recipe
 from ..targets import Coder, Parameters, coder_of
-from .checkpoint import Checkpoint, TrainState
+from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .drive import DenoisedPreview, Drive, Limits, Request, TrainingJob, TrainStep, new_state
 from .finish import learnt, origin, thumbnail_of
 from .loop import forward
 from .losses import SCORED, annealed, image_loss
 from .noisy import PairSampler
-from .pairs import Pairs, frame_pairs
+from .pairs import Pairs, as_pairs
 from .setup import check_same_network, for_thick_slices
 
 SAMPLED = 8
@@ -62,11 +64,12 @@ class Setup:
         return self.normalization.numbers
 
 
+@checked
 def train_denoiser(
     pairs: Pairs | Any,
-    recipe: Recipe | None = None,
+    recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
     *,
-    start: Model | None = None,
+    start: Model | str | Path | None = None,
     resume: Checkpoint | None = None,
     steps: int | None = None,
     seconds: float | None = None,
@@ -80,10 +83,11 @@ def train_denoiser(
     pairs
         `Pairs`, of `frame_pairs` and its siblings; or a stack, whose neighbouring frames are taken.
     recipe
-        How; that of `start` when None, else the default of the task ``denoised``.
+        How, or its values or its file; that of `start` when None, else the default of the task
+        ``denoised``.
     start
-        A denoiser to fine-tune. If that does not lower the loss on held-out pairs, it is given
-        back as it is, unless `keep_worse`.
+        A denoiser to fine-tune, its file or its name. If that does not lower the loss on held-out
+        pairs, it is given back as it is, unless `keep_worse`.
     resume
         A `TrainingJob.checkpoint` to go on from: exactly, where the pairs are held in memory.
     steps, seconds
@@ -108,9 +112,10 @@ def train_denoiser(
     Noise2Noise, Lehtinen et al. 2018, https://arxiv.org/abs/1803.04189.
     """
     limits = Limits(steps, seconds)
-    pairs = pairs if isinstance(pairs, Pairs) else frame_pairs(pairs)
-    setup = _set_up(pairs, recipe, start, device)
-    return TrainingJob(lambda job: _run(job, setup, limits, start, resume, keep_worse))
+    check_checkpoint(resume)
+    parent = None if start is None else as_model(start)
+    setup = _set_up(as_pairs(pairs), as_recipe(recipe), parent, device)
+    return TrainingJob(lambda job: _run(job, setup, limits, parent, resume, keep_worse))
 
 
 def check_plan(
