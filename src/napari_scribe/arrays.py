@@ -37,8 +37,8 @@ def as_array(data: Any, name: str) -> Any:
         return _numbers_of(data, name)
     if any(n != n for n in shape):
         raise InputError(
-            f"The shape of {name} is not known, as of a dask array that was made by a choice of "
-            "pixels. Call its compute_chunk_sizes() first."
+            f"{name} has a shape that is not known yet, as a dask array made by a choice of pixels "
+            "has. Call its compute_chunk_sizes() first."
         )
     return data
 

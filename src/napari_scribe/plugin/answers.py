@@ -51,12 +51,17 @@ def lay_over(paint: LabelsLayer, layer: ImageLayer, image: Image) -> None:
         setattr(paint, name, value)
 
 
-def convert_to_objects(viewer: Viewer, layer: LabelsLayer) -> LabelsLayer:
+def convert_to_objects(viewer: Viewer, layer: LabelsLayer, dimensions: int = 2) -> LabelsLayer:
     """Make every painted piece that was asked about an object of its own.
 
     Undo brings the paint back.
 
     Where the layer's type cannot hold that many numbers, a new layer is added instead.
+
+    Parameters
+    ----------
+    dimensions
+        2 or 3: of the network, in whose frames pieces are separate.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def convert_to_objects(viewer: Viewer, layer: LabelsLayer) -> LabelsLayer:
     from ..targets.paint import as_meant
 
     before = np.asarray(layer.data)
-    after = as_meant(before)
+    after = as_meant(before, dimensions)
     if int(after.max(initial=0)) <= np.iinfo(before.dtype).max:
         changed = np.nonzero(after != before)
         layer.data_setitem(changed, after[changed].astype(before.dtype))

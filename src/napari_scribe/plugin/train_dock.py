@@ -211,7 +211,7 @@ class TrainDock(Dock):
 
     def _ask_about_paint(self, question: Question, given: TrainInput) -> None:
         def yes() -> None:
-            layer = convert_to_objects(self.viewer, given.paint_layer)
+            layer = convert_to_objects(self.viewer, given.paint_layer, given.dimensions)
             self.form.paint.reset_choices()
             self.form.paint.value = layer
             self._answered(given, layer)

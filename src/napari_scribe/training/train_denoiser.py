@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,9 @@ class Setup:
 
     @property
     def statistics(self) -> Statistics:
-        """The numbers of the normalization."""
-        return self.normalization.numbers
+        """The numbers of the normalization, and what the first image declares as no data."""
+        nodata = (self.pairs.images[0].nodata,) * len(self.channels)
+        return replace(self.normalization.numbers, nodata=nodata)
 
 
 @checked
