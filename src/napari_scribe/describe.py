@@ -21,7 +21,7 @@ def describe_model(model: Model) -> str:
         f"padding {network.padding}; "
         f"{sum(p.numel() for p in model.network.parameters()):,} weights",
         f"  channels     {_channels(model)}",
-        f"  trained on   {counted(len(made.get('images', [])), 'image')}, "
+        f"  trained on   {counted(made.get('n_images') or len(made.get('images', [])), 'image')}, "
         f"{counted(made.get('steps', '?'), 'step')}, "
         f"{made.get('seconds', '?')} s on {made.get('device', '?')}",
         *(_of_denoiser(model) if is_denoiser else _of_labels(model)),
