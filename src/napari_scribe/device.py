@@ -41,7 +41,7 @@ def pick_device(name: str | None = None) -> torch.device:
     try:
         device = torch.device(str(name))
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"The device '{name}' cannot be used ({reason}). Leave it out to let one be chosen."

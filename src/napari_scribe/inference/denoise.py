@@ -101,7 +101,7 @@ def check_denoiser(model: Model) -> None:
     """
     if model.recipe.task != "denoised":
         raise InputError(
-            f"This model finds {model.recipe.task} and takes no noise off: choose a denoiser, or "
+            f"{model.name} finds {model.recipe.task} and takes no noise off: choose a denoiser, or "
             "use segment."
         )
 

@@ -97,7 +97,7 @@ def segment(
             f"Cannot save {sorted(unknown)}: choose from labels, probability, distance."
         )
     if model.recipe.task == "denoised":
-        raise InputError("This model is a denoiser: use denoise, or choose a model of labels.")
+        raise InputError(f"{model.name} is a denoiser: use denoise, or choose a model of labels.")
     if "distance" in save and model.recipe.task != "objects":
         raise InputError("A model of classes has no distance to save: choose labels, probability.")
     settings = Settings(

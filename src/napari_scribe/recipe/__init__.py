@@ -1,6 +1,7 @@
 """Every knob, once: small models that drive the forms, the command line and the model file."""
 
 from .models import (
+    LARGEST,
     Augmentation,
     ClassesTarget,
     DenoisedTarget,
@@ -16,6 +17,7 @@ from .models import (
 )
 
 __all__ = [
+    "LARGEST",
     "Augmentation",
     "ClassesTarget",
     "DenoisedTarget",

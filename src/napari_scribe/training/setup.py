@@ -72,6 +72,11 @@ def set_up(
         raise InputError(
             f"{len(images)} images and {len(paints)} paints: give one paint for each image."
         )
+    if start is not None and start.recipe.task == "denoised":
+        raise InputError(
+            f"{start.name} is a denoiser, which learns from noisy pairs and not from paint: start "
+            "from a model of labels, or train it on as a denoiser (train_denoiser)."
+        )
     images, denoiser = _seen_through(denoiser, start, images, channels, device)
     channels = None if denoiser is not None else channels
     recipe = recipe or (start.recipe if start else Recipe())
@@ -141,6 +146,8 @@ def _seen_through(
     device: str | None,
 ) -> tuple[list[Image], Model | None]:
     """Images as a network will see them: through the denoiser, where there is one."""
+    if denoiser is not None:
+        check_denoiser(denoiser)
     if start is not None:
         if denoiser is not None and (
             start.denoiser is None or start.denoiser.fingerprint() != denoiser.fingerprint()
@@ -152,7 +159,6 @@ def _seen_through(
         denoiser = start.denoiser
     if denoiser is None:
         return images, None
-    check_denoiser(denoiser)
     return [denoised_image(denoiser, image, channels, device) for image in images], denoiser
 
 
