@@ -144,7 +144,7 @@ class Model:
             If the file cannot be written, or the weights are no numbers.
         """
         path = Path(path)
-        check_weights(self.network.state_dict())
+        _check_weights(self.network.state_dict())
         check_writable(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -289,7 +289,7 @@ def _read_weights(
         k: (t.shape, t.dtype) for k, t in expected.items()
     }:
         raise ValueError("weights of another network")
-    check_weights(weights)
+    _check_weights(weights)
     return weights
 
 
@@ -315,21 +315,22 @@ def _normalization(described: Description, recipe: Recipe) -> Normalization | Fi
     return FixedNormalization(numbers.means, numbers.deviations)
 
 
-def check_weights(weights: Mapping[str, torch.Tensor]) -> None:
-    """Make sure that weights are numbers, as those of a training that diverged are not.
+def are_numbers(weights: Mapping[str, torch.Tensor]) -> bool:
+    """Whether weights can answer with numbers: they are finite, and no variance is negative."""
+    return all(
+        bool(tensor.isfinite().all())
+        and not (name.endswith("running_var") and bool((tensor < 0).any()))
+        for name, tensor in weights.items()
+    )
 
-    Raises
-    ------
-    InputError
-        If some are NaN or infinite, or a variance is negative: the answers would be NaN.
-    """
-    for name, tensor in weights.items():
-        if not tensor.isfinite().all() or (name.endswith("running_var") and (tensor < 0).any()):
-            raise InputError(
-                "The weights are NaN or infinite, as after a training that diverged: nothing "
-                "would be found with them. Choose another model, or train anew with a lower "
-                "learning rate (training.learning_rate)."
-            )
+
+def _check_weights(weights: Mapping[str, torch.Tensor]) -> None:
+    if not are_numbers(weights):
+        raise InputError(
+            "The weights are NaN or infinite, as after a training that diverged: nothing would be "
+            "found with them. Choose another model, or train anew with a lower learning rate "
+            "(training.learning_rate)."
+        )
 
 
 def counted(n: int, noun: str) -> str:

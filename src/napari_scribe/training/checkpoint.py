@@ -52,7 +52,7 @@ class Checkpoint:
         try:
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
             return cls(load_tensors(data), json.loads(header["__metadata__"]["numbers"]))
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 "This is no checkpoint of a training, or it is damaged. Train anew."
             ) from error
@@ -119,7 +119,7 @@ class TrainState:
 
     def keep_if_best(self, loss: float) -> bool:
         """Keep the average as the best one if its validation loss is the lowest so far."""
-        if math.isnan(loss) or (self.best_loss is not None and loss >= self.best_loss):
+        if not math.isfinite(loss) or (self.best_loss is not None and loss >= self.best_loss):
             return False
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         self.best_loss = loss

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..device import precision
-from ..errors import InputError
+from ..errors import InputError, in_words
 from ..image import Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
@@ -97,8 +97,8 @@ def train(
     resume
         A `TrainJob.checkpoint` to go on from, exactly.
     steps, seconds
-        When to end; without either, when `Job.stop` is called. `seconds` count from the first
-        step that is asked for.
+        When to end; without either, when `Job.stop` is called. `seconds` count from the
+        first step: what is opened, read, measured and loaded for it comes before.
     device
         ``cuda``, ``mps`` or ``cpu``; the best there is when None.
     keep_worse
@@ -193,7 +193,7 @@ def _run(
         parameters = fit_parameters(setup, network, data.regions, dtype, drive.seconds_left)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         parameters = {}  # the defaults will do; the trained network must not be lost
-        job.problem = job.problem or f"The decoding could not be fitted: {error}"
+        job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
     return assemble(setup, network, parameters, state, drive.history, drive.seconds)
 
 
@@ -227,7 +227,7 @@ def _preview(
     try:
         return _predict(request, setup, state, dtype), ""
     except Exception as error:
-        return None, f"No preview: {error}"
+        return None, f"No preview: {in_words(error)}"
 
 
 def _predict(

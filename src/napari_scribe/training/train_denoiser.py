@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ..device import pick_device, precision
-from ..errors import InputError
+from ..errors import InputError, in_words
 from ..image import Image
+from ..inference.denoise import check_denoiser
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
 from ..model import Model
@@ -87,7 +88,8 @@ def train_denoiser(
     resume
         A `TrainingJob.checkpoint` to go on from: exactly, where the pairs are held in memory.
     steps, seconds
-        When to end; without either, when `Job.stop` is called.
+        When to end; without either, when `Job.stop` is called. `seconds` count from the
+        first step: what is opened, read, measured and loaded for it comes before.
     device
         ``cuda``, ``mps`` or ``cpu``; the best there is when None.
     keep_worse
@@ -137,6 +139,8 @@ def _check_task(recipe: Recipe) -> None:
 
 
 def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: str | None) -> Setup:
+    if start is not None:
+        check_denoiser(start)
     recipe = recipe or (start.recipe if start else _recipe(pairs))
     _check_task(recipe)
     if recipe.network.dimensions != pairs.dimensions:
@@ -245,7 +249,7 @@ def _run(
         try:
             return _preview(request, setup, state, dtype), ""
         except Exception as error:  # a preview must not end the training
-            return None, f"No preview: {error}"
+            return None, f"No preview: {in_words(error)}"
 
     drive = Drive(job, state, data, loss, dtype, limits, score)
     yield from drive.steps(between)
@@ -257,7 +261,9 @@ def _run(
     try:
         parameters = _mean_kept(data, state, dtype) if kind == "l2" else {}
     except Exception as error:  # the trained network must not be lost
-        job.problem = job.problem or f"Whether the mean is kept could not be measured: {error}"
+        job.problem = job.problem or (
+            f"Whether the mean is kept could not be measured: {in_words(error)}"
+        )
     views = {id(view.image): view for view in setup.pairs.views}
     images = [origin(view.image, view.channels) for view in list(views.values())[:SAMPLED]]
     pairs = {"views": len(setup.pairs.views), "pairs": len(setup.pairs.pairs)}
@@ -300,7 +306,10 @@ def _mean_kept(data: PairSampler, state: TrainState, dtype: torch.dtype) -> Para
             forward(state.average, data.draw().pixels, dtype).mean(dim=(0, *range(2, _rank(data))))
             for _ in range(SHIFT_BATCHES)
         ]
-    return {f"shift {c}": -v for c, v in enumerate(torch.stack(added).mean(dim=0).tolist())}
+    shift = torch.stack(added).mean(dim=0)
+    if not shift.isfinite().all():
+        raise ValueError("what is added is no number.")
+    return {f"shift {c}": -v for c, v in enumerate(shift.tolist())}
 
 
 def _rank(data: PairSampler) -> int:
