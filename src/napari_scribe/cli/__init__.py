@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import BUGS, InputError, in_words
 from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
-from .options import INTERRUPTED
 from .segment import seam_test, segment
 from .train import train
 
@@ -41,15 +42,21 @@ def _options(
 
 
 def main() -> None:
-    """Run a command; bad input ends with one line and status 2, a failure midway with 1."""
+    """Run a command; bad input ends with one line and status 2, a failure midway with 1.
+
+    What is foreseen are bad input, a machine that fails (disks, memory, devices) and names that
+    are no text. Everything else is a bug and shows its traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # any name can be printed
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except InputError as error:
         typer.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
-        raise SystemExit(INTERRUPTED) from None
-    except (OSError, MemoryError, RuntimeError) as error:
-        typer.echo(f"Failed midway: {error}", err=True)
+    except BUGS:
+        raise
+    except (OSError, MemoryError, RuntimeError, UnicodeEncodeError) as error:
+        typer.echo(f"Failed midway: {in_words(error)}", err=True)
         raise SystemExit(1) from None

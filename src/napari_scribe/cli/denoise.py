@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import InputError
-from ..terminal import say_unseen_gpu, train_with_bar
+from ..terminal import say_unseen_gpu
 from .options import (
-    INTERRUPTED,
     Axes,
     Channels,
     Device,
@@ -36,7 +35,7 @@ from .segment import (
     say_end,
     targets_of,
 )
-from .train import check_new_model, save
+from .train import check_new_model, train_and_save
 
 if TYPE_CHECKING:
     from ..image import Image
@@ -98,12 +97,15 @@ def train_denoiser(
 ) -> None:
     """Train a denoiser on noisy images alone (Noise2Noise). Ctrl-C stops and keeps the best."""
     from ..describe import axes_of, describe_inputs
+    from ..inference.denoise import check_denoiser
     from ..model import load_model
     from ..training.fitness import check_remedies
     from ..training.train_denoiser import check_plan
     from ..training.train_denoiser import train_denoiser as start_training
 
     parent = load_model(start) if start else None
+    if parent is not None:
+        check_denoiser(parent)
     check_new_model(model, start)
     chosen = _recipe(recipe, set_, loss, seed, parent, volumes)
     check_plan(chosen, steps, seconds, device)
@@ -126,17 +128,12 @@ def train_denoiser(
         device=device,
         keep_worse=keep_worse,
     )
-    trained = train_with_bar(job)
-    if job.kept_parent:
-        typer.echo(
-            "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
-            "is kept. Force it with --keep-worse."
-        )
-    save(trained, model)
-    if job.problem:
-        raise RuntimeError(f"{job.problem} The best model until then is kept.")
-    if job.stop_requested:
-        raise typer.Exit(INTERRUPTED)
+    train_and_save(
+        job,
+        model,
+        "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
+        "is kept. Force it with --keep-worse.",
+    )
 
 
 def denoise(

@@ -13,7 +13,6 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..image import Image
 
-INTERRUPTED = 130
 Images = Annotated[list[Path], typer.Argument(help="Images (TIFF, zarr, PNG, NPY) or a folder.")]
 Device = Annotated[
     str | None, typer.Option(help="cuda, mps or cpu. Default: the best there is.", metavar="NAME")

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import InputError
-from ..terminal import seams_with_bar, segment_with_bar
+from ..terminal import exit_status, seams_with_bar, segment_with_bar
 from .options import (
-    INTERRUPTED,
     Axes,
     Channels,
     Device,
@@ -29,10 +28,12 @@ if TYPE_CHECKING:
 ModelFile = Annotated[str, typer.Option("--model", help="A model file, or a kept one's name.")]
 Tile = Annotated[
     int | None,
-    typer.Option(help="Side of what a tile keeps, in pixels. Default: the fastest.", min=1),
+    typer.Option(
+        help="Side of what a tile keeps, in pixels. Default: the fastest.", min=1, max=2**31 - 1
+    ),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Processes on this machine that share the work.", min=1)
+    int | None, typer.Option(help="Processes on this machine that share the work.", min=1, max=1024)
 ]
 Scheduler = Annotated[
     str | None, typer.Option(help="A dask scheduler to give it to.", metavar="TCP://HOST:PORT")
@@ -56,7 +57,8 @@ def segment(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     tile: Tile = None,
     batch: Annotated[
-        int | None, typer.Option(help="Tiles per forward pass. Default: what fits.", min=1)
+        int | None,
+        typer.Option(help="Tiles per forward pass. Default: what fits.", min=1, max=65_536),
     ] = None,
     halo: Halo = "exact",
     device: Device = None,
@@ -165,7 +167,7 @@ def each_done(
         segment_with_bar(job, path.name)
         if job.stop_requested and not job.is_complete:
             typer.echo(f"Stopped before {target} was whole. The same command goes on from here.")
-            raise typer.Exit(INTERRUPTED)
+            raise typer.Exit(exit_status())
         yield target, job
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import InputError
-from ..terminal import say_unseen_gpu, train_with_bar
+from ..terminal import exit_status, say_unseen_gpu, train_with_bar
 from .options import (
-    INTERRUPTED,
     Axes,
     Channels,
     Device,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from ..model import Model
     from ..recipe import Recipe
     from ..targets import Paint
+    from ..training.drive import TrainingJob
 
 DEFAULT_SECONDS = 300.0
 
@@ -99,17 +99,36 @@ def train(
         keep_worse=keep_worse,
     )
     check_writable(model, _n_bytes(chosen, len(seen or range(opened[0].n_channels))))
-    trained = train_with_bar(job)
+    train_and_save(
+        job,
+        model,
+        "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
+        "is kept. Paint more, or force it with --keep-worse.",
+    )
+
+
+def train_and_save(job: TrainingJob, path: Path, unchanged: str) -> None:
+    """Train, save the best model however the training ends, and end with the status that tells.
+
+    Parameters
+    ----------
+    unchanged
+        What is said where a fine-tuning did not help.
+
+    Raises
+    ------
+    RuntimeError
+        If the training broke off.
+    typer.Exit
+        If it was stopped.
+    """
+    train_with_bar(job, lambda trained: save(trained, path))
     if job.kept_parent:
-        typer.echo(
-            "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
-            "is kept. Paint more, or force it with --keep-worse."
-        )
-    save(trained, model)
+        typer.echo(unchanged)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(exit_status())
 
 
 def check_new_model(model: Path, start: str | None) -> None:
