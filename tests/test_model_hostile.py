@@ -196,6 +196,7 @@ def test_versions_that_there_are_not(tmp_path: Path, version: str) -> None:
         {"normalization": {"means": [0], "deviations": [1]}},
         {"provenance": {"images": 5}},
         {"provenance": {"pairs": 5}},
+        {"provenance": {"pairs": {"views": 1}}},
         {"provenance": {"best_validation": "low"}},
     ],
     ids=str,

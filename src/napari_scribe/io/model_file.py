@@ -85,12 +85,19 @@ class FixedNumbers(BaseModel):
     deviations: Annotated[tuple[Annotated[_Number, Field(gt=0)], ...], _Short]
 
 
+class LearntPairs(BaseModel):
+    """What a denoiser learnt from."""
+
+    views: _Count
+    pairs: _Count
+
+
 class Provenance(BaseModel):
     """What a model was trained on and how, as far as anything is made of it."""
 
     images: Annotated[Any, BeforeValidator(_all_described)] = []
     n_images: _Count | None = None
-    pairs: dict[str, Any] = {}
+    pairs: LearntPairs | None = None
     steps: _Count | None = None
     seconds: _Number | None = None
     best_validation: float | None = None
