@@ -1,9 +1,7 @@
-"""Paths: which files are images, which labels belong to which, where a result can go."""
+"""Paths: which files are images, and which labels belong to which."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -172,38 +170,3 @@ def some(names: Sequence[str], n: int = 5) -> str:
     """The first few of some names, and how many more there are."""
     more = f" and {len(names) - n} more" if len(names) > n else ""
     return ", ".join(names[:n]) + more
-
-
-def check_writable(path: str | Path, n_bytes: int = 0) -> None:
-    """Make sure that a result can be written, before the work for it starts.
-
-    Parameters
-    ----------
-    path
-        File or folder to write; folders above it need not exist yet. Nothing is left behind.
-    n_bytes
-        Room that it will need.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written there, or there is too little room.
-    """
-    path = Path(path)
-    if path.is_dir() and path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".zarr":
-        raise InputError(f"Cannot write {path}: it is a folder. Choose another name.")
-    try:
-        folder = next(p for p in path.absolute().parents if p.exists())
-        if not folder.is_dir():
-            raise InputError(f"Cannot write {path}: {folder} is not a folder. Choose another path.")
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"Cannot write {path}: {reason}. Choose another folder.") from error
-    if free < n_bytes:
-        raise InputError(
-            f"Cannot write {path}: it needs up to {n_bytes / 1e9:.1f} GB, and {folder} has "
-            f"{free / 1e9:.1f} GB left. Make room or choose another disk."
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from ..errors import InputError
 from ..image import AXES, Image
 from .files import is_zarr, stem
-from .replace import delete
+from .replace import replacing_folder
 
 _TYPES = {"T": "time", "C": "channel"}
 
@@ -176,8 +175,7 @@ def create_zarr(
         raise InputError(f"{path} exists already. Choose another name, or say --overwrite.")
     if chunks is None:
         chunks = [512 if a in "YX" else 1 for a in axes]
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    with replacing_folder(path, overwrite) as partial:
         group = zarr.open_group(partial, mode="w", zarr_format=3)
         group.create_array(
             "0",
@@ -188,10 +186,6 @@ def create_zarr(
             dimension_names=list(axes.lower()),
         )
         group.attrs["ome"] = _metadata(path, axes, scale or {}, translate or {}, units or {})
-        delete(path)
-        partial.rename(path)
-    finally:
-        delete(partial)
     return zarr.open_array(path / "0", mode="r+")
 
 

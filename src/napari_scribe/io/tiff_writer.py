@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..image import AXES, Image
 from .files import stem
-from .replace import replacing
+from .replace import followed, replacing, tidy
 from .units import in_micrometers, symbol
 
 _TILE = 512
 _TILED_FROM = 2048
 _SMALL_BYTES = 2**28
 _READ_BYTES = 2**25
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_tiff(
@@ -32,6 +34,7 @@ def write_tiff(
     *,
     channel_names: Sequence[str] = (),
     software: str = "napari-scribe",
+    overwrite: bool = True,
 ) -> None:
     """Write an OME-TIFF, zlib compressed. An old file stays as it is until the new one is whole.
 
@@ -51,11 +54,15 @@ def write_tiff(
         One a channel, or none.
     software
         What is said to have made it.
+    overwrite
+        Whether to replace a file that is there by then.
 
     Raises
     ------
     InputError
         If the axes do not fit, or the values do not fit into 32 bits.
+    TakenError
+        If there is a file that may not be replaced.
     OSError
         If it could not be written, such as on a full disk.
     """
@@ -74,7 +81,8 @@ def write_tiff(
         data = data.astype(dtype, copy=False)
     else:
         data, is_tiled = (b.astype(dtype, copy=False) for b in _blocks(image, order)), True
-    with replacing(path) as partial:
+    tidy(followed(path))
+    with replacing(path, overwrite) as partial:
         tifffile.imwrite(
             partial,
             data,
@@ -146,7 +154,7 @@ def _read_at_once(image: Image, page: Sequence[str]) -> tuple[int, int]:
 def _metadata(image: Image, order: str, is_rgb: bool, names: Sequence[str]) -> dict[str, Any]:
     """OME attributes, in the words of tifffile."""
     metadata: dict[str, Any] = {"axes": order.replace("C", "S") if is_rgb else order}
-    metadata["Name"] = image.name
+    metadata["Name"] = _in_xml(image.name)
     for axis, name in {a: f"PhysicalSize{a}" for a in "ZYX"}.items() | {("T", "TimeIncrement")}:
         size = image.scale.get(axis, 0)
         if axis in order and size > 0:
@@ -154,8 +162,13 @@ def _metadata(image: Image, order: str, is_rgb: bool, names: Sequence[str]) -> d
             unknown = "s" if axis == "T" else "pixel"
             metadata[f"{name}Unit"] = symbol(image.units.get(axis, "")) or unknown
     if len(names) == image.n_channels and not is_rgb:
-        metadata["Channel"] = {"Name": list(names)}
+        metadata["Channel"] = {"Name": [_in_xml(name) for name in names]}
     return metadata
+
+
+def _in_xml(text: str) -> str:
+    """A text without what XML has no place for, such as control characters."""
+    return _NOT_IN_XML.sub("", text)
 
 
 def _resolution(image: Image) -> dict[str, Any]:
