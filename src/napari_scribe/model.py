@@ -123,11 +123,20 @@ class Model:
         weights = save_tensors({k: v.contiguous() for k, v in self.network.state_dict().items()})
         return hashlib.sha256(known.encode() + weights).hexdigest()[:16]
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, overwrite: bool = True) -> Path:
         """Write the model to one zip file, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Folders above it are created.
+        overwrite
+            Whether to replace a file that is there by then.
 
         Raises
         ------
+        TakenError
+            If there is a file that may not be replaced.
         InputError
             If the file cannot be written.
         """
@@ -135,7 +144,7 @@ class Model:
         check_writable(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+            with replacing(path, overwrite) as partial, zipfile.ZipFile(partial, "w") as archive:
                 self._write(archive)
         except OSError as error:
             raise InputError(f"{error} Choose another place or make room.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, TakenError
 from ..terminal import say_unseen_gpu, train_with_bar
 from .options import (
     INTERRUPTED,
@@ -71,7 +72,7 @@ def train(
     from ..training.train import train as start_training
 
     parent = load_model(start) if start else None
-    check_new_model(model, start)
+    seen_model = check_new_model(model, start)
     chosen, seen = _recipe(recipe, set_, task, seed, parent), numbers(channels)
     if ones and chosen.task != "objects":
         raise InputError("--ones-are-objects is for the task objects, not for classes.")
@@ -105,25 +106,34 @@ def train(
             "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
             "is kept. Paint more, or force it with --keep-worse."
         )
-    save(trained, model)
+    save(trained, model, seen_model)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
         raise typer.Exit(INTERRUPTED)
 
 
-def check_new_model(model: Path, start: str | None) -> None:
-    """A new model replaces none but the one that it was fine-tuned from."""
-    from ..io import check_writable
+def check_new_model(model: Path, start: str | None) -> str:
+    """A new model replaces none but the one that it was fine-tuned from.
+
+    Returns
+    -------
+    seen
+        Tells whether that is changed meanwhile; empty where there is none.
+    """
+    from ..io import check_writable, stamp
     from ..model import find_model
 
-    if model.suffix != ".zip":
+    check_writable(model)
+    if model.suffix.lower() != ".zip":
         raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")
-    if model.exists() and (start is None or not model.samefile(find_model(start))):
+    if not model.exists():
+        return ""
+    if start is None or not model.samefile(find_model(start)):
         raise InputError(
             f"{model} exists already. Choose another name, or fine-tune it with --start {model}."
         )
-    check_writable(model)
+    return stamp(model, None)
 
 
 def _n_bytes(recipe: Recipe, n_channels: int) -> int:
@@ -138,23 +148,41 @@ def _n_bytes(recipe: Recipe, n_channels: int) -> int:
     return sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
 
-def save(trained: Model, path: Path) -> None:
-    """Save a model; where it cannot be written, keep it elsewhere rather than lose it."""
+def save(trained: Model, path: Path, seen: str) -> None:
+    """Save a model; where it cannot be written, keep it elsewhere rather than lose it.
+
+    Parameters
+    ----------
+    seen
+        What `check_new_model` saw there: only that is replaced.
+    """
     import tempfile
 
+    from ..io import stamp
     from ..model import model_folder, new_model_path
 
+    is_as_seen = bool(seen) and path.exists() and stamp(path, None) == seen
     try:
-        typer.echo(f"Model: {trained.save(path)}")
+        typer.echo(f"Model: {trained.save(path, overwrite=is_as_seen)}")
         return
+    except TakenError:
+        problem = f"{path} was written by another program meanwhile, and is not replaced."
+        names = [_free_name(path)]
     except InputError as error:
-        problem = str(error)
+        problem, names = str(error), []
     name = new_model_path(path.stem).name
-    for folder in (model_folder, tempfile.gettempdir):
+    names += [model_folder() / name, Path(tempfile.gettempdir(), name)]
+    for other in names:
         with contextlib.suppress(InputError, OSError):
-            problem += f" The model is kept in {trained.save(Path(folder(), name))} instead."
+            problem += f" The model is kept in {trained.save(other, overwrite=False)} instead."
             break
     raise RuntimeError(problem)
+
+
+def _free_name(path: Path) -> Path:
+    """The first of ``NAME-2.zip``, ``NAME-3.zip`` ... that is not there."""
+    names = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in itertools.count(2))
+    return next(name for name in names if not name.exists())
 
 
 def _open_paint(path: Path, complete: bool, ones: bool) -> Paint:
