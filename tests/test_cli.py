@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ import torch
 import zarr
 
 import napari_scribe as ns
-from napari_scribe.cli.train import _n_bytes
+from napari_scribe.cli.segment import targets_of
+from napari_scribe.cli.train import _n_bytes, check_new_model, save
+from napari_scribe.errors import InputError, InUseError
 from napari_scribe.io import add_pyramid, create_zarr, read_image, read_labels, write_tiff
 from napari_scribe.model import load_model, model_folder
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei, simulate_paint
+from napari_scribe.terminal import segment_with_bar
 from napari_scribe.training.train import train
 
 SAMPLES = [nuclei((128, 128), seed=seed) for seed in range(2)]
@@ -287,17 +291,49 @@ def test_the_room_for_a_model_is_known_before_it_is_trained(trained: Path):
 
 
 @posix
-def test_a_model_that_cannot_be_written_is_kept_elsewhere(call: Call, folder: Path):
-    """A name that is as long as a name can be leaves no room for the partial file beside it."""
-    said = call("train", "images", "--labels", "paint", "--model", f"{'m' * 250}.zip", "--steps", 2,
-                *TINY)  # fmt: skip
-    assert said.code == 1 and "Traceback" not in said.err
-    found = re.search(r"The model is kept in (.*\.zip) instead", said.err)
-    assert found, said.err
-    kept = Path(found[1])
+def test_a_model_that_cannot_be_written_is_kept_elsewhere(call: Call, folder: Path, saved: bytes):
+    """Where the folder that it was to go to is a file by now."""
+    Path("m.zip").write_bytes(saved)
+    Path("models").write_text("no folder")
+    with pytest.raises(RuntimeError, match=r"The model is kept in .*\.zip instead") as error:
+        save(load_model("m.zip"), Path("models/m.zip"), "")
+    kept = Path(re.search(r"kept in (.*\.zip) instead", str(error.value))[1])
     assert kept.parent == model_folder()
     assert load_model(kept).provenance["steps"] == 2
     kept.unlink()
+
+
+@posix
+def test_a_name_that_is_too_long_is_said_before_the_training(call: Call, folder: Path):
+    said = call("train", "images", "--labels", "paint", "--model", f"{'m' * 250}.zip", "--steps", 2,
+                *TINY)  # fmt: skip
+    assert said.code == 2 and "a name in it is too long" in said.err
+
+
+@pytest.mark.parametrize("is_fine_tuned", [False, True])
+def test_of_two_that_train_into_one_model_both_are_kept(
+    call: Call, folder: Path, saved: bytes, is_fine_tuned: bool
+):
+    path = Path("m.zip")
+    if is_fine_tuned:
+        path.write_bytes(saved)
+    seen = check_new_model(path, "m.zip" if is_fine_tuned else None)
+    time.sleep(0.01)
+    path.write_bytes(saved)  # the other is faster
+    before = path.read_bytes()
+    trained = load_model(path)
+    with pytest.raises(RuntimeError, match=r"m\.zip was written by another.*kept in m-2\.zip"):
+        save(trained, path, seen)
+    assert path.read_bytes() == before
+    assert load_model("m-2.zip").fingerprint() == trained.fingerprint()
+
+
+def test_a_model_goes_to_where_a_link_points(call: Call, folder: Path, saved: bytes):
+    Path("disk").mkdir()
+    Path("m.zip").symlink_to("disk/real.zip")
+    Path("n.zip").write_bytes(saved)
+    save(load_model("n.zip"), Path("m.zip"), "")
+    assert Path("m.zip").is_symlink() and load_model("disk/real.zip")
 
 
 def test_notes_of_a_training_are_shown(call: Call, trained: Path):
@@ -499,6 +535,9 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{SEGMENT} --part third", "--part third: write it as 3/16"),
         (f"{SEGMENT} --part 4/3", "There is no part 4/3"),
         (f"{SEGMENT} --part 0/3", "There is no part 0/3"),
+        (f"{SEGMENT} --part 1/99999999999", "cannot be shared among 99999999999"),
+        (f"segment images/0.tif --model m.zip --out {'n' * 240}.tif", "name in it is too long"),
+        (f"segment images/0.tif --model m.zip --out {'n' * 300}", "name in it is too long"),
         (f"{SEGMENT} --batch 0", ""),
         (f"{SEGMENT} --halo none", ""),
         (f"{SEGMENT} --workers 0", ""),
@@ -568,6 +607,58 @@ def test_a_failure_midway_keeps_what_was_done(call: Call, folder: Path, saved: b
     assert said.code == 1
     assert said.err.startswith("Failed midway: ") and "NaN" in said.err
     assert sorted(p.name for p in Path("found").iterdir()) == ["0.tif", "1.tif"]
+
+
+@pytest.mark.parametrize(
+    ("out", "is_there", "expected"),
+    [
+        ("2026.11.28", False, "2026.11.28/0.tif"),
+        ("results.v2", False, "results.v2/0.tif"),
+        ("day.png", True, "day.png/0.tif"),
+        ("day.png/", False, "day.png/0.tif"),
+        ("old.tif/", False, "old.tif/0.tif"),
+        ("old.tif", True, "old.tif/0.tif"),
+        ("new.zarr/", False, "new.zarr/0.tif"),
+        ("new.zarr/", True, "new.zarr"),
+        ("O.TIF", False, "O.TIF"),
+        ("O.Zarr", False, "O.Zarr"),
+    ],
+)
+def test_where_results_go(folder: Path, out: str, is_there: bool, expected: str):
+    if is_there:
+        Path(out).mkdir()
+    assert targets_of([Path("images/0.tif")], out) == [Path(expected)]
+
+
+@pytest.mark.parametrize("out", ["a.png", "a.JPG", "a.npy", "a.h5"])
+def test_kinds_that_are_not_written(folder: Path, out: str):
+    with pytest.raises(InputError, match=r"Results go to \.tif.* or a folder, not to"):
+        targets_of([Path("images/0.tif")], out)
+
+
+def test_a_folder_with_dots_and_one_behind_a_link(call: Call, folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    Path("linked").symlink_to("disk/far")
+    for out in ("2026.11.28", "linked"):
+        said = call("segment", "images", "--model", "m.zip", "--out", out, "--device", "cpu")
+        assert said.code == 0, said.err
+        assert sorted(p.name for p in Path(out).iterdir()) == ["0.tif", "1.tif"]
+    assert Path("linked").is_symlink()
+
+
+def test_who_is_slower_of_two_same_commands_is_told_so(call: Call, folder: Path, saved: bytes):
+    """By status 2: there was nothing to be kept."""
+    Path("m.zip").write_bytes(saved)
+    job = ns.segment(load_model("m.zip"), "images/0.tif", "a.tif", tile=32, device="cpu")
+    late = ns.segment(load_model("m.zip"), "images/0.tif", "a.tif", tile=32, device="cpu")
+    next(job)
+    with pytest.raises(InUseError):
+        segment_with_bar(late, "0.tif")
+    other = ns.segment(load_model("m.zip"), "images/1.tif", "b.tif", tile=32, device="cpu")
+    next(other)
+    Path("b.tif").write_bytes(b"x")
+    with pytest.raises(RuntimeError, match=r"appeared .* is kept in .*b-2\.tif instead"):
+        segment_with_bar(other, "1.tif")
 
 
 def test_an_image_is_not_replaced_by_its_labels(call: Call, folder: Path, saved: bytes):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError
+from .errors import InputError, InUseError, TakenError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -53,11 +53,15 @@ def segment_with_bar(job: Any, name: str) -> Any:
     """Drive a `segment` job; its result."""
     with stops_on_interrupt(job), _tiles_bar() as bar:
         shown = bar.add_task(name, total=None, s="")
+        has_begun = False
         try:
             for step in job:
+                has_begun = True
                 text = "tiles of " + " x ".join(map(str, step.tile)) + " px"
                 bar.update(shown, completed=step.done, total=step.total, s=text)
         except (InputError, OSError, RuntimeError, MemoryError) as error:
+            if isinstance(error, InUseError | TakenError) and not has_begun:
+                raise  # nothing was done here
             kept = " What was done is kept: the same command goes on from there."
             raise RuntimeError(f"{error}{kept if job.goes_on else ''}") from error
         if job.is_complete:

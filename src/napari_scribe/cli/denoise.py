@@ -27,6 +27,7 @@ from .options import (
 )
 from .segment import (
     ModelFile,
+    Out,
     Part,
     Scheduler,
     Tile,
@@ -104,7 +105,7 @@ def train_denoiser(
     from ..training.train_denoiser import train_denoiser as start_training
 
     parent = load_model(start) if start else None
-    check_new_model(model, start)
+    seen_model = check_new_model(model, start)
     chosen = _recipe(recipe, set_, loss, seed, parent, volumes)
     check_plan(chosen, steps, seconds, device)
     asked = {word.strip() for word in remedies.split(",") if word.strip()}
@@ -132,7 +133,7 @@ def train_denoiser(
             "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
             "is kept. Force it with --keep-worse."
         )
-    save(trained, model)
+    save(trained, model, seen_model)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
@@ -142,7 +143,7 @@ def train_denoiser(
 def denoise(
     images: Images,
     model: ModelFile,
-    out: Annotated[Path, typer.Option(help=".tif, .zarr, or a folder (one .tif an image).")],
+    out: Out,
     type_: Annotated[
         Literal["float32", "source"],
         typer.Option("--type", help="Of the pixels; source: rounded, within its limits."),
@@ -203,7 +204,7 @@ def denoise(
         except InputError as error:  # too small or too flat to tell, or nothing was removed
             typer.echo(f"What was removed was not judged. {error}")
         if removed:
-            typer.echo(f"Removed: {write_removed(target, image, job.result, used)}")
+            typer.echo(f"Removed: {write_removed(target, image, job.result, used, overwrite)}")
     say_end("Denoised", out, part)
 
 

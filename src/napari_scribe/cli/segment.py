@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,6 +24,15 @@ from .options import (
     open_image,
 )
 
+WRITTEN = (".tif", ".tiff", ".zarr")
+"""Ends of the names of what results are written to."""
+OTHER_KINDS = (
+    ".png", ".jpg", ".jpeg", ".jp2", ".jxl", ".gif", ".bmp", ".webp", ".npy", ".npz", ".h5",
+    ".hdf5", ".ims", ".nd2", ".czi", ".lif", ".lsm", ".mrc", ".nii", ".dcm", ".svs", ".vsi", ".btf",
+    ".mat", ".csv", ".zip", ".gz", ".avi", ".mp4",
+)  # fmt: skip
+"""Ends of the names of other kinds of files; what ends in none of them is a folder."""
+
 if TYPE_CHECKING:
     from ..inference.run import SegmentJob
 
@@ -40,6 +50,11 @@ Scheduler = Annotated[
 Part = Annotated[
     str, typer.Option(help="Do a share only, as 3/16; in the end run without.", metavar="I/N")
 ]
+Out = Annotated[
+    str,
+    typer.Option(help=".tif, .zarr, or a folder (one .tif an image).", metavar="PATH"),
+]
+"""As it was written: a slash at the end says that it is a folder."""
 Halo = Annotated[
     Literal["exact", "quick"],
     typer.Option(help="Around tiles. quick: the smallest that changes next to nothing; says what."),
@@ -49,7 +64,7 @@ Halo = Annotated[
 def segment(
     images: Images,
     model: ModelFile,
-    out: Annotated[Path, typer.Option(help=".tif, .zarr, or a folder (one .tif an image).")],
+    out: Out,
     save: Annotated[
         str, typer.Option(help="labels, or also probability, distance: a,b.")
     ] = "labels",
@@ -154,13 +169,14 @@ def each_done(
         If it is stopped.
     """
     from ..describe import describe_inputs
+    from ..io import followed
 
     # All are checked before any is begun. When its turn comes each is checked again: hours later,
     # another program may be at work on it, or have made its labels. So one is open at a time.
     job = [job_for(path, target) for path, target in zip(paths, targets, strict=True)][-1]
     typer.echo(describe_inputs(found))
     for path, target in zip(paths, targets, strict=True):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        followed(target.parent).mkdir(parents=True, exist_ok=True)
         job = job if len(paths) == 1 else job_for(path, target)
         segment_with_bar(job, path.name)
         if job.stop_requested and not job.is_complete:
@@ -169,7 +185,7 @@ def each_done(
         yield target, job
 
 
-def say_end(what: str, out: Path, part: str) -> None:
+def say_end(what: str, out: str, part: str) -> None:
     """Where the results are, or what is to be done with this part of them."""
     if part:
         typer.echo(f"Part {part} is done. After all parts, run the same command without --part.")
@@ -188,22 +204,47 @@ def part_of(text: str) -> tuple[int, int] | None:
     return i, n
 
 
-def targets_of(paths: Sequence[Path], out: Path) -> list[Path]:
-    """Where each image's labels go."""
+def targets_of(paths: Sequence[Path], out: str) -> list[Path]:
+    """Where each image's labels go.
+
+    A folder is what exists as one, what ends in a slash, and any name that is not of an image.
+    """
     from ..io import stem
 
-    if out.suffix in (".tif", ".tiff", ".zarr"):
-        if len(paths) > 1:
-            raise InputError(
-                f"{len(paths)} images cannot go into one file: give a folder, such as "
-                f"--out {out.with_suffix('')}."
-            )
-        return [out]
-    if out.suffix:
-        raise InputError(f"Results go to .tif, .zarr or a folder, not to {out.suffix}.")
-    names = [f"{stem(path)}.tif" for path in paths]
-    if double := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"More than one image would become {double.pop()}: use other folders.")
-    if out.is_file():
+    path = Path(out)
+    if is_folder(out):
+        names = [f"{stem(path)}.tif" for path in paths]
+        if double := {name for name in names if names.count(name) > 1}:
+            raise InputError(f"More than one image would become {double.pop()}: use other folders.")
+        return [path / name for name in names]
+    if len(paths) > 1:
+        raise InputError(
+            f"{len(paths)} images cannot go into one file: give a folder, such as "
+            f"--out {path.with_suffix('')}."
+        )
+    return [path]
+
+
+def is_folder(out: str) -> bool:
+    """Whether an output is a folder, to which files are written; else it is a file or a zarr.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    path = Path(out)
+    suffix, is_there = path.suffix.lower(), os.path.isdir(path)
+    is_marked = out.endswith(("/", os.sep))
+    if suffix == ".zarr":  # the shell adds a slash to one that is there
+        return is_marked and not is_there
+    if is_there or is_marked:
+        return True
+    if suffix in OTHER_KINDS:
+        raise InputError(
+            f"Results go to .tif, .tiff, .zarr or a folder, not to {path.suffix}. (A folder whose "
+            f"name ends so is written with a slash: {out}/)"
+        )
+    if os.path.isfile(path) and suffix not in WRITTEN:
         raise InputError(f"{out} is a file: give a folder, .tif or .zarr.")
-    return [out / name for name in names]
+    return suffix not in WRITTEN
