@@ -61,7 +61,7 @@ def check_removed_path(out: Path, image: Image, overwrite: bool) -> None:
 
 
 def write_removed(
-    out: Path, image: Image, denoised: Any, channels: Sequence[int], overwrite: bool
+    out: Path, image: Image, denoised: Any, channels: Sequence[int], overwrite: bool = True
 ) -> Path:
     """Write what was removed beside the result, and of its kind, as ``NAME.removed.tif``.
 

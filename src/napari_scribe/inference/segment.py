@@ -79,7 +79,8 @@ def segment(
         `out` appears once it is whole. Until then it grows in a hidden folder beside it: after a
         stop, an error or a crash, the same call goes on from there. Where the same call has been
         done before, there is nothing to do. (Of an image, shape, type and a sample of its pixels
-        are compared.)
+        are compared, and of one on disk size and time of change of its files.) What others delete
+        of it meanwhile is done again.
 
     Raises
     ------
@@ -87,6 +88,12 @@ def segment(
         Before any work: if the model does not fit the image, a sample of the image has NaN or
         infinite pixels, `out` cannot be written, or another process is at work on it. Midway, if
         there are such pixels elsewhere.
+    TakenError
+        Before any work: if something else is at `out`, or an unfinished result of another model,
+        image or setting. In the end: if something has appeared there meanwhile; the result is then
+        kept beside it.
+    InUseError
+        At the first step: if another job is at work on `out`.
     """
     model = model if isinstance(model, Model) else load_model(model)
     image = as_image(image)
