@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .alignment import is_aligned, is_unplaced
 from .layers import MARK, labels_for_display, note, placement
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from napari.layers import Labels as LabelsLayer
 
     from ..image import Image
-
-PLACE = "scale", "translate", "rotate"
 
 
 def made_for_another(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> str:
@@ -34,10 +33,7 @@ def lies_nowhere(paint: LabelsLayer | None, layer: ImageLayer, image: Image) -> 
     fitting = labels_for_display(np.broadcast_to(0, image.label_shape()), layer, image.axes)
     if paint is None or paint.data.shape != fitting.shape:
         return ""
-    place = placement(layer, image.axes)
-    is_lost = np.allclose(paint.scale, 1) and np.allclose(paint.translate, 0)
-    lies_there = all(np.allclose(getattr(paint, what), place[what]) for what in PLACE)
-    if lies_there or not is_lost:
+    if is_aligned(paint, layer) or not is_unplaced(paint):
         return ""
     return (
         f"{paint.name} has no pixel size of its own, but as many pixels as {layer.name}. Lay it "

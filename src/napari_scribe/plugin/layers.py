@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..image import AXES, Image, guess_axes
+from .alignment import farthest_corner, is_aligned, to_world
 from .lazy import Lazy
 
 if TYPE_CHECKING:
@@ -159,18 +160,23 @@ def placement(layer: ImageLayer, axes: str, *, has_channels: bool = False) -> di
     """Scale, translate and the like for labels, or an image with channels, that lie on an image."""
     kept, place = _label_dims(layer, axes)
     n = layer.ndim if has_channels else len(kept) + (place is not None)
-    affine = np.eye(n + 1)
-    affine[:n, :n] = layer.affine.affine_matrix[-n - 1 : -1, -n - 1 : -1]
-    affine[:n, n] = layer.affine.affine_matrix[-n - 1 : -1, -1]
-    rotate = np.asarray(layer.rotate)[-n:, -n:]
+    scale, translate = np.asarray(layer.scale)[-n:], np.asarray(layer.translate)[-n:]
+    rotate, shear, affine = layer.rotate, layer.shear, layer.affine.affine_matrix
+    if n < layer.ndim:
+        rotate, shear = np.asarray(rotate)[-n:, -n:], np.eye(n)
+        if not np.allclose(rotate @ rotate.T, np.eye(n)):  # it turns into axes that are left out
+            rotate = np.eye(n)
+        before = np.eye(n + 1)
+        before[:n, :n], before[:n, n] = rotate @ np.diag(scale), translate
+        affine = to_world(layer, n) @ np.linalg.inv(before)  # and the shear with it
     return {
-        "scale": np.asarray(layer.scale)[-n:],
-        "translate": np.asarray(layer.translate)[-n:],
+        "scale": scale,
+        "translate": translate,
         "rotate": rotate,
+        "shear": shear,
         "affine": affine,
         "units": layer.units[-n:],
         "axis_labels": layer.axis_labels[-n:],
-        **({"shear": layer.shear} if n == layer.ndim else {}),
     }
 
 
@@ -239,15 +245,14 @@ def _over_channels(array: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
 
 
 def _check_place(layer: LabelsLayer, image: ImageLayer) -> None:
-    n = min(layer.ndim, image.ndim)
-    for what in ("scale", "translate", "rotate"):
-        own, other = (np.asarray(getattr(of, what))[..., -n:][-n:] for of in (layer, image))
-        if not np.allclose(own, other):
-            raise InputError(
-                f"{layer.name} does not lie on {image.name}: its {what} is {_numbers(own)}, the "
-                f"image's {_numbers(other)}. Choose the annotations of this image, or press New."
-            )
+    if not is_aligned(layer, image):
+        corner, there = farthest_corner(layer, image)
+        raise InputError(
+            f"{layer.name} does not lie on {image.name}: its pixel {_numbers(corner)} lies where "
+            f"the image has pixel {_numbers(there)}. Choose the annotations of this image, or "
+            "press New."
+        )
 
 
 def _numbers(values: npt.NDArray[Any]) -> str:
-    return " x ".join(f"{v:g}" for v in values.ravel())
+    return ", ".join(f"{round(float(v), 1):g}" for v in values)

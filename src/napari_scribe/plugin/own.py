@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image as ImageLayer
 
-PLACE = ("scale", "translate", "rotate", "affine")
+PLACE = ("scale", "translate", "rotate", "shear", "affine")
 LOOK = ("visible", "opacity", "blending", "contour")
 """What a user chooses for a layer, and what its successor takes over."""
 
