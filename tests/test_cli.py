@@ -166,6 +166,14 @@ def test_the_same_seed_and_steps_give_the_same_model(call: Call, folder: Path):
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
+def test_a_model_that_has_learnt_too_little_says_so(call: Call, folder: Path):
+    said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 3, *TINY)
+    assert "trained for 3 steps only, too few to judge" in said.out
+    assert "(--start m.zip)" in said.out
+    said = call("segment", "images", "--model", "m.zip", "--out", "found", "--device", "cpu")
+    assert said.out.count("trained for 3 steps only") == 1  # not for each image
+
+
 def test_labels_one_by_one_and_seconds(call: Call, folder: Path):
     said = call("train", "images/1.tif", "images/0.tif", "--labels", "paint/1.tif", "--labels",
                 "paint/0.tif", "--model", "m.zip", "--seconds", 1, *TINY)  # fmt: skip

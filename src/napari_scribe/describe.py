@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from .image import Image
 from .io import some
 from .model import Model, counted
+
+ENOUGH_STEPS = 50
+"""Below this, before the first regular look at held-out paint, results say next to nothing."""
+NOTHING_FOUND = (
+    "The model finds nothing here: paint some of the objects of this image, and train on."
+)
+HARDLY_LOWER = 0.75
+"""Share of the first loss that the best one has to be below."""
 
 
 def describe_model(model: Model) -> str:
@@ -63,6 +72,38 @@ def _of_denoiser(model: Model) -> Iterator[str]:
     if model.parameters:
         most = 100 * max(map(abs, model.parameters.values()))
         yield f"  brightness   kept on average (it was off by {most:.2g} % of the contrast)"
+
+
+def steps_learnt(model: Model) -> int:
+    """Return for how many steps a network has learnt, those of the model it began with included."""
+    made = model.provenance
+    return sum(int(_number(made.get(key)) or 0) for key in ("steps", "steps_before"))
+
+
+def too_little_learnt(model: Model) -> str:
+    """Return why a model cannot be judged by its results yet; empty where it can.
+
+    The steps count, and the loss on held-out paint against that of the first step. Nothing is said
+    of a model that does not tell how it was trained.
+    """
+    made, steps = model.provenance, steps_learnt(model)
+    if 0 < steps < ENOUGH_STEPS:
+        return f"The network has trained for {counted(steps, 'step')} only, too few to judge"
+    first, best = _number(made.get("first_loss")), _number(made.get("best_validation"))
+    is_noise = model.recipe.task == "denoised"  # which most of the loss on noisy pairs is
+    if first is None or best is None or is_noise or best < HARDLY_LOWER * first:
+        return ""
+    return (
+        f"The network has hardly learnt yet: its loss on held-out paint is {best:.2f}, and was "
+        f"{first:.2f} at the start"
+    )
+
+
+def _number(value: object) -> float | None:
+    """Return a number that a model file tells; None where it tells something else."""
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    return None
 
 
 def _channels(model: Model) -> str:

@@ -49,8 +49,15 @@ def train_with_bar(job: Any) -> Any:
     return job.result
 
 
-def segment_with_bar(job: Any, name: str) -> Any:
-    """Drive a `segment` job; its result."""
+def segment_with_bar(job: Any, name: str, said: set[str] | None = None) -> Any:
+    """Drive a `segment` job; its result.
+
+    Parameters
+    ----------
+    said
+        Words of the jobs before it, which are not said again; its own are added.
+    """
+    said = set() if said is None else said
     with stops_on_interrupt(job), _tiles_bar() as bar:
         shown = bar.add_task(name, total=None, s="")
         try:
@@ -62,7 +69,10 @@ def segment_with_bar(job: Any, name: str) -> Any:
             raise RuntimeError(f"{error}{kept if job.goes_on else ''}") from error
         if job.is_complete:
             bar.update(shown, completed=1, total=1)
-        for word in [*job.ladder, *([job.note] if job.note else [])]:
+        for word in filter(None, [*job.ladder, job.note]):
+            if word in said:
+                continue
+            said.add(word)
             bar.console.print(word, markup=False, highlight=False, soft_wrap=True)
     return job.result
 

@@ -159,10 +159,11 @@ def each_done(
     # another program may be at work on it, or have made its labels. So one is open at a time.
     job = [job_for(path, target) for path, target in zip(paths, targets, strict=True)][-1]
     typer.echo(describe_inputs(found))
+    said: set[str] = set()
     for path, target in zip(paths, targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         job = job if len(paths) == 1 else job_for(path, target)
-        segment_with_bar(job, path.name)
+        segment_with_bar(job, path.name, said)
         if job.stop_requested and not job.is_complete:
             typer.echo(f"Stopped before {target} was whole. The same command goes on from here.")
             raise typer.Exit(INTERRUPTED)

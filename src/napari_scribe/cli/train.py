@@ -142,10 +142,13 @@ def save(trained: Model, path: Path) -> None:
     """Save a model; where it cannot be written, keep it elsewhere rather than lose it."""
     import tempfile
 
+    from ..describe import too_little_learnt
     from ..model import model_folder, new_model_path
 
     try:
         typer.echo(f"Model: {trained.save(path)}")
+        if word := too_little_learnt(trained):
+            typer.echo(f"{word}: train for longer (--seconds), or go on from it (--start {path}).")
         return
     except InputError as error:
         problem = str(error)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from ..describe import NOTHING_FOUND
 from ..errors import DamagedError
 from ..image import Frame
 from ..io import add_pyramid, create_zarr, delete, open_levels, read_image, read_labels, write_tiff
@@ -288,6 +289,8 @@ class Run:
                     return final
             n_before += n_objects
         job.n_objects = n_before
+        if job.is_complete and not n_before:
+            job.note = job.note or NOTHING_FOUND
         return final
 
     def _pyramid(self, job: SegmentJob) -> Generator[SegmentStep, None, None]:

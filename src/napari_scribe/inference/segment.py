@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ..describe import too_little_learnt
 from ..errors import InputError
 from ..io import as_image
 from ..model import Model, load_model
@@ -116,6 +117,8 @@ def segment(
     source = source_of(model, image, channels, region, device=device)
     job = begin(source, settings)
     job.note = job.note or _note_on(source)
+    if word := too_little_learnt(model):
+        job.note = f"{job.note} {word}: train it for some minutes.".strip()
     return job
 
 

@@ -239,10 +239,21 @@ class TrainDock(Dock):
         if ended.error:
             self.message.error(ended.error)
         elif isinstance(ended.value, Segmented):
-            self.message.info(ended.value.in_words(save_to=SAVE_TO))
+            self._tell_found(ended.value)
         else:
             self.message.info("Stopped before anything was done.")
         self._show_state()
+
+    def _tell_found(self, done: Segmented) -> None:
+        """Say what was found, and what to do where the network knows too little for that."""
+        from ..describe import too_little_learnt
+
+        text = done.in_words(save_to=SAVE_TO)
+        if self.trained is not None and too_little_learnt(self.trained.model):
+            go_on = " Continue goes on where it stopped." if self.trained.checkpoint else ""
+            self.message.warn(f"{text}{go_on}")
+        else:
+            self.message.info(text)
 
     def _show_state(self) -> None:
         """Which buttons make sense now."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..describe import steps_learnt
 from ..errors import InputError
 from ..image import Frame
 from ..model import Model, build_network
@@ -312,7 +313,7 @@ def new_state(
     state = TrainState(network, training, training.seed, dtype)
     if resume is None:
         if start is not None:
-            state.keep_parent()
+            state.keep_parent(steps_learnt(start))
         return state
     try:
         state.restore(resume)

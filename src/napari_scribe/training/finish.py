@@ -166,6 +166,8 @@ def learnt(
 
     return {
         "steps": state.index,
+        "steps_before": state.steps_before,
+        "first_loss": state.first_loss,
         "seconds": round(seconds, 1),
         "validation": [list(pair) for pair in history[-200:]],
         "best_validation": state.best_loss,

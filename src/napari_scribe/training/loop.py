@@ -91,6 +91,8 @@ def _step(state: TrainState, batch: Batch, loss: Loss, dtype: torch.dtype) -> fl
             "the loss is no longer a number. A lower learning rate may help "
             "(training.learning_rate)."
         )
+    if state.index == 0 and not state.best_is_parent:
+        state.first_loss = number
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(value).backward()
     state.scaler.step(state.optimizer)
