@@ -8,6 +8,7 @@ import numpy as np
 from qtpy.QtCore import QTimer
 
 from ..errors import InputError
+from .colors import preview_look
 from .jobs import Runner
 from .layers import paint_of
 from .results import show_window
@@ -92,13 +93,6 @@ class TrainRun(TrainingRun):
 
     def show(self, given: TrainInput, preview: Preview) -> None:
         """Show what the network finds, by now."""
-        from .colors import paint_colormap, preview_colormap
-
-        look: dict[str, Any] = (
-            {"colormap": preview_colormap(), "opacity": 0.9, "contour": 2}
-            if given.recipe.task == "objects"
-            else {"colormap": paint_colormap(hide_background=True), "opacity": 0.35}
-        )
         show_window(
             self.viewer,
             given.image_layer,
@@ -107,5 +101,5 @@ class TrainRun(TrainingRun):
             preview.window,
             preview.labels,
             "preview",
-            **look,
+            **preview_look(given.recipe.task),
         )
