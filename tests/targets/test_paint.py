@@ -19,6 +19,7 @@ from napari_scribe.targets.paint import (
     check_shape,
     check_values,
     held_out,
+    like_objects,
     objects_from_ones,
     question,
 )
@@ -319,3 +320,41 @@ def test_one_object_a_piece_is_the_answer_yes():
 def test_objects_from_ones_answers_the_question(seed: int):
     ones = (some_objects(truth_of(seed), 8, seed) > 0).astype(np.uint8)
     assert question(objects_from_ones(ones), "objects") is None
+
+
+def blobs(values: list[int], side: int = 96) -> np.ndarray:
+    """Squares of these values, side by side."""
+    paint = np.zeros((side, side), np.uint16)
+    for i, value in enumerate(values):
+        y, x = divmod(i, side // 16)
+        paint[16 * y + 2 : 16 * y + 14, 16 * x + 2 : 16 * x + 14] = value
+    return paint
+
+
+@pytest.mark.parametrize(
+    ("values", "is_asked"),
+    [
+        (list(range(2, 10)), True),  # eight cells, no background
+        ([2, 7, 90], True),  # whatever the numbers
+        ([2, 3, 4, 1, 1], True),  # with strokes of background
+        ([2, 3, 2, 3], False),  # classes: each in more than one place
+        ([1, 2], False),
+        ([2], False),
+        ([], False),
+    ],
+)
+@pytest.mark.parametrize("is_3d", [False, True])
+def test_classes_painted_as_objects_are_asked_about(
+    values: list[int], is_asked: bool, is_3d: bool
+) -> None:
+    paint = blobs(values)
+    if is_3d:
+        paint = np.stack([np.zeros_like(paint), *[paint] * 12])
+    assert ("Are these objects?" in like_objects(paint)) == is_asked
+
+
+def test_one_stroke_a_class_is_no_object() -> None:
+    paint = np.zeros((90, 90), np.uint8)
+    for value in (1, 2, 3, 4):
+        paint[np.arange(60), np.arange(60) + 5 * value] = value
+    assert like_objects(paint) == ""

@@ -17,12 +17,13 @@ from ..device import pick_device
 from ..errors import InputError, TakenError
 from ..image import Image
 from ..io import check_writable, delete, hidden, open_levels, sweep
+from ..io.origin import MADE_BY, RUN
 from .cluster import Cluster
 from .denoised_image import DenoisedPixels
 from .execute import Execution
 from .maps import map_path, read_maps
 from .presence import WHOLE, Presence, check_free
-from .run import MADE_BY, SegmentJob, SegmentStep, read_answer
+from .run import SegmentJob, SegmentStep, read_answer
 from .sinks import Folder, Memory
 from .source import Source
 
@@ -83,7 +84,7 @@ def begin(source: Source, settings: Settings) -> SegmentJob:
         If something else is there already.
     """
     path = settings.out
-    identity = f"napari-scribe, run {_fingerprint(source, settings)}"
+    identity = f"{RUN}{_fingerprint(source, settings)}"
     if path is not None and not settings.overwrite and _was_made_by(path, identity, settings.maps):
         sweep(hidden(path))
         return _done_before(path, source, settings.maps)

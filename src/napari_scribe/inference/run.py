@@ -17,6 +17,7 @@ from ..describe import NOTHING_FOUND
 from ..errors import DamagedError
 from ..image import Frame
 from ..io import add_pyramid, create_zarr, delete, open_levels, read_image, read_labels, write_tiff
+from ..io.origin import MADE_BY
 from ..progress import Job
 from ..targets import Head
 from .frame import FrameWork, Parts
@@ -29,8 +30,6 @@ Work = Callable[[Sequence[FrameWork]], Generator[tuple[int, int], None, None]]
 """Does the parts of frames; yields which frame, and how many of its parts were done here."""
 CHUNK = {2: (1, 1, 512, 512), 3: (1, 16, 128, 128)}
 """Of labels, in TZYX, for 2D and 3D networks; blocks are multiples of it."""
-MADE_BY = "napari-scribe"
-"""Attribute of a zarr that says what it was made by."""
 
 
 @dataclass(frozen=True)

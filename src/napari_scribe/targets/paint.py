@@ -219,6 +219,30 @@ def _mean_solidity(blobs: npt.NDArray[Any], n: int, most: int = 50) -> float:
     return float(np.mean(filled)) if filled else 0.0
 
 
+def like_objects(paint: npt.NDArray[Any]) -> str:
+    """Return a question where classes are painted as objects are, one piece a number; else nothing.
+
+    Without class 1 that is enough; with it the pieces have to be many, and whole as objects are.
+    """
+    paint = np.asarray(paint)
+    values, places = np.unique(paint, return_inverse=True)
+    boxes = ndimage.find_objects(places.reshape(paint.shape) + 1)
+    solid = []
+    for value, box in zip(values, boxes, strict=True):
+        if value > 1:
+            piece, n_pieces = ndimage.label(paint[box] == value, np.ones((3,) * paint.ndim))
+            if n_pieces > 1:
+                return ""
+            solid.append(_mean_solidity(piece, 1))
+    has_first = 1 in values
+    if len(solid) < (3 if has_first else 2) or (has_first and np.mean(solid) <= 0.8):
+        return ""
+    return (
+        f"{len(solid)} numbers are painted, each in one piece only, as objects are; but the task "
+        "is classes, where a number is a kind of thing. Are these objects?"
+    )
+
+
 def held_out(
     labels: Labels, image_index: int, n_images: int, task: str, origin: Sequence[int] | None = None
 ) -> npt.NDArray[np.bool_]:
