@@ -181,6 +181,7 @@ class DenoiseDock(Dock):
         except InputError as error:
             self.progress.rest()
             self.message.error(str(error))
+            self.until_changed()
         self._show_state()
 
     def _start(self, given: DenoiserInput) -> None:
@@ -190,7 +191,8 @@ class DenoiseDock(Dock):
         self.status.setText("")
 
     def _on_form(self) -> None:
-        """What was checked may be something else by now."""
+        """What was checked may be something else by now, what was wrong may be mended."""
+        self.settle()
         if self.checked is not None:
             try:
                 is_same = self.checked.source.is_same(self.form.source())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
@@ -14,6 +16,7 @@ from .feedback import Message, Progress
 from .jobs import Runner
 from .layers import real_viewer
 from .parts import scrolled, theme_colors
+from .pickers import is_users
 from .ready import warm_up
 
 WIDTH = 380
@@ -27,7 +30,9 @@ class Dock(QWidget):
     Closing it, its viewer or the application stops its job and keeps what the job has.
     """
 
+    form: Any
     _gpu_told = Signal(str)
+    _about_form = ""
     _is_docked = False
 
     def __init__(self, viewer: Any) -> None:
@@ -42,6 +47,8 @@ class Dock(QWidget):
         self.viewer.events.theme.connect(self._follow_theme)
         # A slot of the dying widget itself would not be called any more.
         self.destroyed.connect(partial(Runner.close, self.runner))
+        self._selected: Callable[[], Any] = lambda: None
+        self.viewer.layers.selection.events.active.connect(self._on_selected)
         QApplication.instance().aboutToQuit.connect(self.runner.close)
         self._gpu_told.connect(self._tell_gpu)
         QTimer.singleShot(WARM_UP_AFTER, self._warm_up)
@@ -82,8 +89,30 @@ class Dock(QWidget):
             '*[scribe="main"] { font-weight: bold; }'
         )
 
+    def until_changed(self) -> None:
+        """Let the message go as soon as the form, which it is about, is changed (see `settle`)."""
+        self._about_form = self.message.text
+
+    def settle(self) -> None:
+        """Take away a message about the form, which may be mended by now."""
+        if self._about_form and self._about_form == self.message.text:
+            self.message.clear()
+        self._about_form = ""
+
+    def follow(self, layer: Any) -> None:
+        """Go to the image that the user has selected, unless a job of this dock runs."""
+        self.form.image.follow(layer, only_see=self.runner.is_running)
+
+    def _on_selected(self, _event: Any = None) -> None:
+        """Hear what the user selects; results come and go, and leave what was selected before."""
+        layer = self.viewer.layers.selection.active
+        if is_users(layer) and layer is not self._selected():
+            self._selected = ref(layer)
+            self.follow(layer)
+
     def close_down(self) -> None:
         """End the job, keep what it has, and let go of everything outside."""
+        self.viewer.layers.selection.events.active.disconnect(self._on_selected)
         self.viewer.events.theme.disconnect(self._follow_theme)
         self.runner.close()
 

@@ -40,7 +40,6 @@ class SegmentDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._is_complaint = False
         self.segmenting = SegmentRun(self.viewer, self.runner)
         self.queue = SegmentQueue(self.segmenting)
         self.folder = FolderRun(self.runner)
@@ -142,14 +141,11 @@ class SegmentDock(Dock):
 
     def _on_form(self) -> None:
         """What was wrong with the form may be mended by now."""
-        if self._is_complaint:
-            self._is_complaint = False
-            self.message.clear()
+        self.settle()
         self._show_state()
 
     def _begin(self, text: str, start: Callable[[], None]) -> None:
         """Start; what keeps it from starting is said."""
-        self._is_complaint = False
         self.message.clear()
         self.progress.busy(text)
         try:
@@ -157,7 +153,7 @@ class SegmentDock(Dock):
         except InputError as error:
             self.progress.rest()
             self.message.error(str(error))
-            self._is_complaint = True
+            self.until_changed()
         self._show_state()
 
     def _on_step(self, step: Progressed) -> None:
