@@ -47,23 +47,34 @@ def new_annotations(viewer: Any = None, image: Any = None) -> None:
     add_annotations(viewer, image)
 
 
-def add_annotations(viewer: Viewer, image: ImageLayer, axes: str = "") -> LabelsLayer:
-    """Add an empty labels layer for an image, with the brush ready for the first object."""
+def add_annotations(
+    viewer: Viewer, image: ImageLayer, axes: str = "", paint: Any = None, **noted: Any
+) -> LabelsLayer:
+    """Add a labels layer for an image, with the brush ready for the next object.
+
+    Parameters
+    ----------
+    paint
+        Along TZYX as far as the image has them; none yet when None.
+    **noted
+        What is noted on the layer besides (see `note`).
+    """
     from .colors import paint_colormap
 
     description = image_of(image, axes)
-    paint = np.zeros(description.label_shape(), ANNOTATION_DTYPE)
+    if paint is None:
+        paint = np.zeros(description.label_shape(), ANNOTATION_DTYPE)
     layer = viewer.add_labels(
         labels_for_display(paint, image, description.axes),
         **placement(image, description.axes),
         name=f"{image.name} annotations",
         colormap=paint_colormap(),
         opacity=0.6,
-        metadata={MARK: {"purpose": "annotations", "source": image.name}},
+        metadata={MARK: {"purpose": "annotations", "source": image.name, **noted}},
     )
     layer.n_edit_dimensions = 2
     layer.brush_size = 8
-    layer.selected_label = 2
+    layer.selected_label = max(2, int(paint.max(initial=0)) + 1)
     layer.mode = "paint"
     viewer.layers.selection.active = layer
     return layer
@@ -91,6 +102,16 @@ def note(layer: Any) -> dict[str, Any]:
     """What the plugin noted on a layer; empty for layers that it did not make."""
     found = layer.metadata.get(MARK)
     return found if isinstance(found, dict) else {}
+
+
+def add_note(layer: Any, **entries: Any) -> None:
+    """Note more on a layer, or something else than before."""
+    layer.metadata[MARK] = {**note(layer), **entries}
+
+
+def paint_events(layer: LabelsLayer) -> list[Any]:
+    """What tells of new paint; undo does by ``set_data`` alone, as do other things."""
+    return [layer.events.paint, layer.events.labels_update, layer.events.data]
 
 
 def guess_layer_axes(layer: ImageLayer) -> str:
@@ -210,6 +231,12 @@ def image_for_display(pixels: Any, axes: str, layer: ImageLayer, layer_axes: str
         return labels_for_display(pixels, layer, layer_axes)
     order = [axes.index(a) for a in displayed_axes(layer, layer_axes)]
     return pixels.transpose(order) if isinstance(pixels, np.ndarray) else Lazy(pixels, order=order)
+
+
+def has_pixels_of(paint: LabelsLayer, layer: ImageLayer, image: Image) -> bool:
+    """Whether labels have as many pixels along each axis as annotations of an image."""
+    fitting = labels_for_display(np.broadcast_to(0, image.label_shape()), layer, image.axes)
+    return bool(paint.data.shape == fitting.shape)
 
 
 def paint_of(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> npt.NDArray[Any]:

@@ -8,18 +8,26 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QLabel
 
 from ..errors import InputError
-from .answers import convert_to_objects, lay_over, lies_nowhere, made_for_another
+from .annotations import note_settings
+from .answers import (
+    annotations_from,
+    convert_to_objects,
+    is_a_result,
+    lay_over,
+    lies_nowhere,
+    made_for_another,
+)
 from .curves import Curves
 from .dock import Dock
 from .jobs import Ended, Question
-from .layers import paint_of
+from .layers import add_note, paint_of
 from .pace import Progressed
 from .parts import button, hint, row, stack, step
 from .segment_run import SegmentRun
 from .segment_work import Segmented, SegmentInput
 from .train_form import TrainForm
 from .train_run import TrainRun
-from .train_work import Trained, TrainInput
+from .train_work import PaintQuestion, Trained, TrainInput
 from .training_run import tell_kept
 
 if TYPE_CHECKING:
@@ -43,6 +51,7 @@ class TrainDock(Dock):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.trained: Trained | None = None
+        self._has_stepped = False
         self.training = TrainRun(self.viewer, self.runner)
         self.segmenting = SegmentRun(self.viewer, self.runner)
         self.form = TrainForm(self.viewer)
@@ -79,7 +88,8 @@ class TrainDock(Dock):
         )
 
     def _connect(self) -> None:
-        self.form.changed.connect(self._show_state)
+        self.form.changed.connect(self._on_form)
+        self.form.painted.connect(self.settle)
         self.form.more.reset.clicked.connect(self.form.reset)
         self.training.stepped.connect(self._on_step)
         self.training.told.connect(self.message.warn)
@@ -116,9 +126,12 @@ class TrainDock(Dock):
             if doubt := lies_nowhere(paint, layer, image):
                 self._ask(doubt, "Lay it over", lambda: self._lay_over(adapted))
                 return
+            if doubt := is_a_result(paint):
+                self._ask_about_result(doubt, adapted)
+                return
             given = adapted(self.form.value())
         except InputError as error:
-            self.message.error(str(error))
+            self._complain(error)
             return
         if doubt := made_for_another(self.viewer, given.paint_layer, given.image_layer):
             self._ask(doubt, "Use them", lambda: self._start(given))
@@ -141,7 +154,7 @@ class TrainDock(Dock):
             layer = self.form.image.layer.value
             self.segmenting.start(SegmentInput(layer, image, self.trained.model, device=device))
         except InputError as error:
-            self.message.error(str(error))
+            self._complain(error)
         else:
             self.message.clear()
             self.progress.busy("Segmenting")
@@ -154,18 +167,52 @@ class TrainDock(Dock):
 
     def close_down(self) -> None:
         """End what runs, keep what it has, and let go of the viewer."""
+        self.form.close_down()
         self.training.close()
         self.segmenting.close()
         super().close_down()
 
+    def follow(self, layer: Any) -> None:
+        """Go to the image, or the annotations, that the user has selected."""
+        self.form.follow(layer, only_see=self.runner.is_running)
+
+    def _on_form(self) -> None:
+        """What was wrong with the form, or asked about it, may be something else by now."""
+        self.settle()
+        self._show_state()
+
+    def _complain(self, error: InputError) -> None:
+        self.message.error(str(error))
+        self.until_changed()
+
     def _ask(self, doubt: str, yes: str, then: Callable[[], None]) -> None:
         self.message.ask(doubt, {yes: then, "Choose others": lambda: None})
+        self.until_changed()
+
+    def _ask_about_result(self, doubt: str, adapted: Callable[[TrainInput], TrainInput]) -> None:
+        paint, layer = self.form.paint.value, self.form.image.layer.value
+
+        def yes() -> None:
+            try:
+                image, settings = self.form.image.image(), self.form.settings()
+                self.form.choose(annotations_from(self.viewer, paint, layer, image, **settings))
+            except InputError as error:
+                self._complain(error)
+            else:
+                self.begin(adapted)
+
+        def no() -> None:
+            add_note(paint, purpose="annotations", source=layer.name)
+            self.begin(lambda given: adapted(given).changed(is_asked=True))
+
+        self.message.ask(doubt, {"Make annotations of it": yes, "No, it is paint": no})
+        self.until_changed()
 
     def _lay_over(self, adapted: Callable[[TrainInput], TrainInput]) -> None:
         try:
             lay_over(self.form.paint.value, self.form.image.layer.value, self.form.image.image())
         except InputError as error:
-            self.message.error(str(error))
+            self._complain(error)
         else:
             self.begin(adapted)
 
@@ -175,6 +222,10 @@ class TrainDock(Dock):
         except InputError as error:
             self.message.error(str(error))
             return
+        self._has_stepped = False
+        recipe = given.recipe
+        settings = {"task": recipe.task, "dimensions": recipe.network.dimensions}
+        note_settings(given.paint_layer, given.image_layer, **settings)
         self.message.clear()
         if given.resume is None:
             self.curves.clear()
@@ -183,6 +234,7 @@ class TrainDock(Dock):
         self._show_state()
 
     def _on_step(self, record: TrainStep) -> None:
+        self._has_stepped = True
         self.progress.advance(record.fraction, record.elapsed, f"step {record.index}")
         self.curves.show()
         self.curves.add(record.index, record.loss, record.validation)
@@ -198,6 +250,8 @@ class TrainDock(Dock):
             self._ask_about_paint(ended.question, self.training.given)
         elif ended.error:
             self.message.error(ended.error)
+            if not self._has_stepped:
+                self.until_changed()
         elif isinstance(ended.value, Trained):
             self._keep(ended.value)
         else:
@@ -211,22 +265,44 @@ class TrainDock(Dock):
 
     def _ask_about_paint(self, question: Question, given: TrainInput) -> None:
         def yes() -> None:
-            layer = convert_to_objects(self.viewer, given.paint_layer)
-            self.form.paint.reset_choices()
-            self.form.paint.value = layer
-            self._answered(given, layer)
+            kind = question.kind if isinstance(question, PaintQuestion) else ""
+            try:
+                if kind == "classes":
+                    self._start(self._as_objects(given))
+                else:
+                    self._answered(given, self._mended(kind, given))
+            except InputError as error:
+                self._complain(error)
 
         def no() -> None:
             self._answered(given, given.paint_layer)
 
         self.message.ask(question.text, {question.yes: yes, question.no: no})
 
+    def _as_objects(self, given: TrainInput) -> TrainInput:
+        """The same anew, for objects: about which there may be more to ask."""
+        self.form.task.value = "objects"
+        recipe = self.form.more.recipe.value("objects")
+        paint = paint_of(given.paint_layer, given.image_layer, given.image)
+        return given.changed(recipe=recipe, paint=paint, resume=None)
+
+    def _mended(self, kind: str, given: TrainInput) -> LabelsLayer:
+        """Annotations that say what was meant."""
+        paint, task = given.paint_layer, given.recipe.task
+        if kind == "mask":
+            where = given.image_layer, given.image
+            layer = annotations_from(self.viewer, paint, *where, task=task)
+        else:
+            layer = convert_to_objects(self.viewer, paint)
+        self.form.choose(layer)
+        return layer
+
     def _answered(self, given: TrainInput, layer: LabelsLayer) -> None:
         """Begin what was asked about, with the paint as the layer now holds it."""
         try:
             paint = paint_of(layer, given.image_layer, given.image)
         except InputError as error:
-            self.message.error(str(error))
+            self._complain(error)
         else:
             self._start(given.changed(paint_layer=layer, paint=paint, is_asked=True))
 

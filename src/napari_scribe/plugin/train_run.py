@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 from ..errors import InputError
 from .colors import preview_look
 from .jobs import Runner
-from .layers import paint_of
+from .layers import paint_events, paint_of
 from .results import show_window
 from .train_work import TrainInput, begin, finish
 from .training_run import TrainingRun
@@ -53,13 +53,8 @@ class TrainRun(TrainingRun):
 
     def listened(self, given: TrainInput) -> list[tuple[Any, Any]]:
         """Everything that tells of new paint."""
-        events = given.paint_layer.events
-        return [
-            (events.paint, self._on_paint),
-            (events.labels_update, self._on_paint),
-            (events.data, self._on_paint),
-            (events.set_data, self._on_paint),  # undo tells by nothing else
-        ]
+        events = [*paint_events(given.paint_layer), given.paint_layer.events.set_data]
+        return [(event, self._on_paint) for event in events]
 
     def _drop(self) -> None:
         super()._drop()

@@ -83,8 +83,9 @@ class TrainingSettings(Fold):
         self.recipe.set_dimensions(int(self.dimensions.value) if self._has_z else 2)
 
     def values(self) -> dict[str, Any]:
-        """All values but the models that are chosen, for `set_values`."""
-        values = {name: widget.value for name, (widget, _) in self.fields.items()}
+        """All values that are kept for another day, for `set_values`."""
+        kept = [name for name in self.fields if name != "dimensions"]  # they belong to the image
+        values = {name: self.fields[name][0].value for name in kept}
         return {**values, "recipe": self.recipe.changes()}
 
     def set_values(self, values: dict[str, Any]) -> None:
