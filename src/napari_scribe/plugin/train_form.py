@@ -129,9 +129,7 @@ class TrainForm(QWidget):
         self.image.follow(selected, only_see=only_see)
         image = self.image.layer.value
         if image is not before and is_made_on(paint, before):
-            note_settings(
-                paint, before
-            )  # so that paint of unknown origin is not taken for another's
+            note_settings(paint, before)  # so that it is not taken for paint of another
         if not only_see and image is not None and is_annotations_of(selected, image):
             self.choose(selected)
 
@@ -221,8 +219,9 @@ class TrainForm(QWidget):
         self._listened = events
 
     def _on_paint(self, event: Any) -> None:
-        if event.type == "paint":  # by the user
-            note_settings(self.paint.value, self.image.layer.value, **self.settings())
+        image = self.image.layer.value
+        if event.type == "paint" and image is not None:  # by the user
+            note_settings(self.paint.value, image, **self.settings())
         self.painted.emit()
 
     def _show_task(self, _value: Any = None) -> None:
