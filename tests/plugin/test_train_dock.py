@@ -186,6 +186,7 @@ def test_a_volume_in_3d(dock: Any, watch: Watch, painted: Any, qtbot: Any) -> No
     dock.form.image.layer.value = layer
     dock.form.new.click()
     painted.layers["volume annotations"].data[:] = volume.paint
+    dock.form.more.expand()
     assert dock.form.more.dimensions.native.isVisibleTo(dock.form.more)
     dock.form.more.dimensions.value = 3
     dock.form.more.recipe.set_changes({**SMALL, "network.depth": 1, "training.patch": 16})

@@ -73,7 +73,7 @@ class DenoiseDock(Dock):
         for main in (self.train_button, self.apply_button):
             main.setProperty("scribe", "main")
         minutes = self.form.more.minutes.native
-        buttons = row(self.train_button, self.stop_button, self.continue_button)
+        buttons = row(self.train_button, self.continue_button)
         self.curves.hide()
         self.status.setText("")
         self.lay_out(
@@ -82,7 +82,6 @@ class DenoiseDock(Dock):
             step("3", "Check", self.check_button),
             self.findings,
             step("4", "Train", stack(row(QLabel("for"), minutes, 1), buttons)),
-            self.progress,
             self.curves,
             self.status,
             step(
@@ -92,8 +91,8 @@ class DenoiseDock(Dock):
                     self.form.model, self.form.where, self.form.removed.native, self.apply_button
                 ),
             ),
-            self.message,
             self.form.more,
+            ends=[self.stop_button],
         )
 
     def _connect(self) -> None:
@@ -214,6 +213,7 @@ class DenoiseDock(Dock):
         elif isinstance(ended.value, Checked):
             self.checked = ended.value
             self.findings.show_fitness(ended.value.fitness)
+            self.scroll_to(self.findings)
             self._on_form()
             if self.checked is None:
                 self.message.warn(CHANGED.format(ended.value.source.image.name))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QEvent, QSize, QTimer, Signal
-from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
-from .feedback import Message, Progress
+from .feedback import Footer, Message, Progress
 from .jobs import Runner
 from .layers import real_viewer
-from .parts import scrolled, theme_colors
+from .parts import LINE, chain, scrolled, theme_colors
 from .ready import warm_up
 
 WIDTH = 380
@@ -22,7 +24,7 @@ WARM_UP_AFTER = 300
 
 
 class Dock(QWidget):
-    """A dock with a scrolling column of widgets.
+    """A dock with a scrolling column of widgets, and below it a foot that stays in sight.
 
     Closing it, its viewer or the application stops its job and keeps what the job has.
     """
@@ -46,8 +48,8 @@ class Dock(QWidget):
         self._gpu_told.connect(self._tell_gpu)
         QTimer.singleShot(WARM_UP_AFTER, self._warm_up)
 
-    def lay_out(self, *parts: QWidget) -> None:
-        """Put widgets one under the other."""
+    def lay_out(self, *parts: QWidget, ends: Sequence[QPushButton]) -> None:
+        """Put widgets one under the other; below them message, progress, and what ends a job."""
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(8, 8, 8, 8)
@@ -57,21 +59,37 @@ class Dock(QWidget):
         column.addStretch(1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
         self._area = scrolled(content)
-        outer.addWidget(self._area)
+        self._footer = Footer(self.message, self.progress, ends)
+        outer.addWidget(self._area, 1)
+        outer.addWidget(self._footer)
         self._content = content
+        self._wanted = content
         self._soon = QTimer(self, interval=0, singleShot=True)  # ends with the dock
-        self._soon.timeout.connect(self._bring_message)
-        self.message.shown.connect(self._soon.start)
+        self._soon.timeout.connect(self._scroll_to_wanted)
 
-    def _bring_message(self) -> None:
-        """Scroll to the message, now that it has its height."""
-        if self.message.isVisible():
-            self._area.ensureWidgetVisible(self.message)
+    def scroll_to(self, part: QWidget) -> None:
+        """Bring a part into view, once it has its height."""
+        self._wanted = part
+        self._soon.start()
+
+    def _scroll_to_wanted(self) -> None:
+        self._area.ensureWidgetVisible(self._wanted)
 
     def sizeHint(self) -> QSize:
         """As high as what is in it: a scrolling area alone would ask for next to nothing."""
         return QSize(WIDTH, self._content.sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave most of a low dock to what can be filled in, however long a message is."""
+        super().resizeEvent(event)
+        self.message.limit(max(LINE, self.height() // 3))
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        """Let Tab follow the eye, whenever the parts of the dock were made."""
+        chain(self)
+        return super().focusNextPrevChild(is_next)
 
     def wear(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""

@@ -14,7 +14,7 @@ from ..errors import InputError
 from .dock import Dock
 from .jobs import Ended, Question
 from .pace import Progressed
-from .parts import button, row, stack, step
+from .parts import button, stack, step
 from .seam_run import SeamRun
 from .segment_folder import FolderRun, Taken
 from .segment_form import SegmentForm
@@ -59,16 +59,13 @@ class SegmentDock(Dock):
 
     def _arrange(self) -> None:
         self.segment_button.setProperty("scribe", "main")
-        buttons = row(self.segment_button, self.pause_button, self.stop_button)
-        for i in range(3):
-            buttons.layout().setStretch(i, 1)
+        where = self.form.where, self.form.folder_channels, self.segment_button
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
             step("2", "Model", self.form.model),
-            step("3", "Segment", stack(self.form.where, self.form.folder_channels, buttons)),
-            self.progress,
-            self.message,
+            step("3", "Segment", stack(*where)),
             self.form.more,
+            ends=[self.pause_button, self.stop_button],
         )
 
     def reset_choices(self, event: Any = None) -> None:

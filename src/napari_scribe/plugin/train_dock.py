@@ -64,18 +64,17 @@ class TrainDock(Dock):
         for main in (self.train_button, self.segment_button):
             main.setProperty("scribe", "main")
         minutes = self.form.more.minutes.native
-        buttons = row(self.train_button, self.stop_button, self.continue_button)
+        buttons = row(self.train_button, self.continue_button)
         self.curves.hide()
         self.status.setText("")
         self.lay_out(
             self.form,
             step("4", "Train", stack(row(QLabel("for"), minutes, 1), buttons)),
-            self.progress,
             self.curves,
             self.status,
             step("5", "Segment", self.segment_button),
-            self.message,
             self.form.more,
+            ends=[self.stop_button],
         )
 
     def _connect(self) -> None:
@@ -111,6 +110,7 @@ class TrainDock(Dock):
             Makes of what the form holds what is trained.
         """
         layer, paint = self.form.image.layer.value, self.form.paint.value
+        self.progress.busy("Preparing")
         try:
             image = self.form.image.image()
             if doubt := lies_nowhere(paint, layer, image):
@@ -118,7 +118,7 @@ class TrainDock(Dock):
                 return
             given = adapted(self.form.value())
         except InputError as error:
-            self.message.error(str(error))
+            self._refuse(error)
             return
         if doubt := made_for_another(self.viewer, given.paint_layer, given.image_layer):
             self._ask(doubt, "Use them", lambda: self._start(given))
@@ -135,17 +135,16 @@ class TrainDock(Dock):
         """Segment the chosen image with the model that was trained last."""
         if self.trained is None:
             return
+        self.message.clear()
+        self.progress.busy("Segmenting")
         try:
             image = self.form.image.image()
             device = device or str(self.form.more.device.value) or None
             layer = self.form.image.layer.value
             self.segmenting.start(SegmentInput(layer, image, self.trained.model, device=device))
         except InputError as error:
-            self.message.error(str(error))
-        else:
-            self.message.clear()
-            self.progress.busy("Segmenting")
-            self._show_state()
+            self._refuse(error)
+        self._show_state()
 
     def wear(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
@@ -158,7 +157,13 @@ class TrainDock(Dock):
         self.segmenting.close()
         super().close_down()
 
+    def _refuse(self, error: InputError) -> None:
+        """Say what keeps it from starting."""
+        self.progress.rest()
+        self.message.error(str(error))
+
     def _ask(self, doubt: str, yes: str, then: Callable[[], None]) -> None:
+        self.progress.rest()
         self.message.ask(doubt, {yes: then, "Choose others": lambda: None})
 
     def _lay_over(self, adapted: Callable[[TrainInput], TrainInput]) -> None:
@@ -170,15 +175,15 @@ class TrainDock(Dock):
             self.begin(adapted)
 
     def _start(self, given: TrainInput) -> None:
+        self.message.clear()
+        self.progress.busy("Preparing")
         try:
             self.training.start(given)
         except InputError as error:
-            self.message.error(str(error))
+            self._refuse(error)
             return
-        self.message.clear()
         if given.resume is None:
             self.curves.clear()
-        self.progress.busy("Preparing")
         self.status.setText("")
         self._show_state()
 
