@@ -12,11 +12,12 @@ from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
+from .devices import DevicePicker
 from .feedback import Footer, Message, Progress
 from .jobs import Runner
 from .layers import real_viewer
 from .parts import LINE, chain, scrolled, theme_colors
-from .ready import warm_up
+from .ready import found_devices, warm_up
 
 WIDTH = 380
 WARM_UP_AFTER = 300
@@ -29,7 +30,7 @@ class Dock(QWidget):
     Closing it, its viewer or the application stops its job and keeps what the job has.
     """
 
-    _gpu_told = Signal(str)
+    _torch_loaded = Signal(str)
     _is_docked = False
 
     def __init__(self, viewer: Any) -> None:
@@ -45,7 +46,7 @@ class Dock(QWidget):
         # A slot of the dying widget itself would not be called any more.
         self.destroyed.connect(partial(Runner.close, self.runner))
         QApplication.instance().aboutToQuit.connect(self.runner.close)
-        self._gpu_told.connect(self._tell_gpu)
+        self._torch_loaded.connect(self._on_torch)
         QTimer.singleShot(WARM_UP_AFTER, self._warm_up)
 
     def lay_out(self, *parts: QWidget, ends: Sequence[QPushButton]) -> None:
@@ -125,26 +126,28 @@ class Dock(QWidget):
 
     def _warm_up(self) -> None:
         """Get torch ready before it is needed; what fails here is told when a job begins."""
-        if not _warmed:
-            _warmed.append(True)
-            threading.Thread(target=_warm_up, args=(self._gpu_told,)).start()
+        if not found_devices():
+            threading.Thread(target=_warm_up, args=(self._torch_loaded,)).start()
 
-    def _tell_gpu(self, text: str) -> None:
-        if not self.message.text:
-            self.message.warn(text)
+    def _on_torch(self, gpu: str) -> None:
+        """Offer the devices that there are; a word about a GPU that is not used."""
+        for picker in self.findChildren(DevicePicker):
+            picker.refresh()
+        if gpu and not self.message.text:
+            self.message.warn(gpu)
 
 
-_warmed: list[bool] = []
+_warming = threading.Lock()
 
 
-def _warm_up(told: Any) -> None:
+def _warm_up(loaded: Any) -> None:
     try:
-        text = warm_up()
+        with _warming:  # another dock has done it by then
+            text = "" if found_devices() else warm_up()
     except (ImportError, OSError, RuntimeError):
         return
-    if text:
-        with suppress(RuntimeError):  # the dock is gone
-            told.emit(text)
+    with suppress(RuntimeError):  # the dock is gone
+        loaded.emit(text)
 
 
 def _mixed(colors: dict[str, str]) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 from magicgui.widgets import ComboBox, FloatSpinBox
 from qtpy.QtWidgets import QWidget
 
+from .devices import DevicePicker
 from .forms import RecipeForm
 from .model_picker import ModelPicker
 from .parts import Fold, button, named, row
 
-DEVICES = [("chosen for me", ""), ("cpu", "cpu"), ("cuda", "cuda"), ("mps", "mps")]
 MINUTES = 2.0
 WIDTH = 90
 """Of the names, in pixels."""
@@ -40,8 +40,7 @@ class TrainingSettings(Fold):
         self.minutes.native.setMinimumWidth(100)
         tip = "Nothing: a new network. A kept model: go on from what it knows"
         self.start = ModelPicker(none="nothing", tasks=tasks, tooltip=tip)
-        self.device = ComboBox(choices=DEVICES, value="")
-        self.device.tooltip = "Where the arithmetic happens"
+        self.device = DevicePicker()
         self.dimensions = ComboBox(
             choices=[("a list of slices", 2), ("depth: a 3D network", 3)], value=2
         )
@@ -63,7 +62,7 @@ class TrainingSettings(Fold):
             named("Start from", self.start, WIDTH),
             self._depth,
             *lines,
-            named("Device", self.device.native, WIDTH),
+            named("Device", self.device, WIDTH),
         ):
             self.addWidget(line)
         for name, fold in self.folds.items():
