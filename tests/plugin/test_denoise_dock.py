@@ -330,9 +330,8 @@ def test_stop_and_continue(dock: Any, viewer: Any, idle: Callable[[], None], qtb
     assert learnt["steps"] > first
     assert f", {learnt['steps']} steps in " in dock.form.model.info.text()
     renamed = path.rename(path.with_name("mine.zip"))
-    viewer.layers.remove("film")
     go_on()
-    assert told[0].startswith("film was removed since this training began")
+    assert not told
     assert set(kept_models()) == {renamed, dock.trained.path}
     assert load_model(renamed).provenance == learnt
 

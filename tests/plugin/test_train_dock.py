@@ -488,6 +488,7 @@ def test_a_failed_training_leaves_the_last_one_to_continue(
     dock.form.more.device.value = "cpu"
     dock.form.more.recipe.set_changes({"network.width": 16, "training.batch": 1})
     click(dock.continue_button)
+    dock.message.answers["Go on as it was"].click()
     assert stop_soon(dock, watch) > stopped_at
     recipe, given = dock.trained.model.recipe, dock.trained.given
     assert (recipe.task, recipe.network.width) == ("objects", 4)

@@ -85,7 +85,7 @@ class Dock(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave most of a low dock to what can be filled in, however long a message is."""
         super().resizeEvent(event)
-        self.message.limit(max(LINE, self.height() // 3))
+        self.message.limit(max(LINE, 2 * self.height() // 5))
 
     def focusNextPrevChild(self, is_next: bool) -> bool:
         """Let Tab follow the eye, whenever the parts of the dock were made."""

@@ -140,6 +140,19 @@ def in_words(path: Path) -> str:
         return f"{answer}, {dimensions}D, {seen}. Trained on {trained}; {when}."
 
 
+def trained_on(path: Path) -> list[str]:
+    """Names of the images that a model was trained on, as far as it knows them.
+
+    Raises
+    ------
+    InputError
+        If it is not a model.
+    """
+    values = read_description(path)
+    with _refusing(path):
+        return [str(image["name"]) for image in values["provenance"].get("images") or []]
+
+
 def _names(images: Sequence[dict[str, Any]]) -> str:
     if not images:
         return "unknown images"

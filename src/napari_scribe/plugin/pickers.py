@@ -210,6 +210,11 @@ class ChannelPicker(QWidget):
         self._grid.setColumnStretch(PER_ROW + 1, 1)
         self.setVisible(bool(names))
 
+    def set_value(self, channels: list[int] | None) -> None:
+        """Tick these channels; all of them for None."""
+        for i, box in enumerate(self.boxes):
+            box.setChecked(channels is None or i in channels)
+
     def value(self) -> list[int] | None:
         """The ticked channels; None for all of them.
 

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QLabel
 
 from ..errors import InputError
 from .answers import convert_to_objects, lay_over, lies_nowhere, made_for_another
+from .continuing import ask_to_go_on, changes_of_paint, show_curve, why_not
 from .curves import Curves
 from .dock import Dock
 from .jobs import Ended, Question
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..training.train import TrainStep
 
+GO_ON = "Go on where the training stopped, with the paint as it is now"
 SAVE_TO = "in the Segment dock, under More settings, Save to"
 
 
@@ -50,12 +52,11 @@ class TrainDock(Dock):
         self.status = hint()
         self.train_button = button("Train", "Train a network on the paint", self.train)
         self.stop_button = button("Stop", "Stop, and keep the best model so far", self.stop)
-        self.continue_button = button(
-            "Continue", "Go on where the training stopped, with the paint as it is now", self.go_on
-        )
+        self.continue_button = button("Continue", GO_ON, self.go_on)
         self.segment_button = button(
             "Segment", "Segment the image with the model that was trained", self.segment
         )
+        self.model_hint = hint()
         self._arrange()
         self._connect()
         self._show_state()
@@ -72,7 +73,7 @@ class TrainDock(Dock):
             step("4", "Train", stack(row(QLabel("for"), minutes, 1), buttons)),
             self.curves,
             self.status,
-            step("5", "Segment", self.segment_button),
+            step("5", "Segment", stack(self.segment_button, self.model_hint)),
             self.form.more,
             ends=[self.stop_button],
         )
@@ -98,32 +99,39 @@ class TrainDock(Dock):
 
     def go_on(self) -> None:
         """Continue the last training with the paint as it is now."""
-        if self.trained is not None and self.trained.checkpoint is not None:
-            self.begin(self.trained.gone_on)
+        if not why_not(self.trained, self.viewer):
+            self.begin(lambda given: given, self._go_on_with)
 
-    def begin(self, adapted: Callable[[TrainInput], TrainInput]) -> None:
+    def begin(
+        self,
+        adapted: Callable[[TrainInput], TrainInput],
+        start: Callable[[TrainInput], None] | None = None,
+    ) -> None:
         """Train on what the form holds, once nothing about the annotations is doubtful.
 
         Parameters
         ----------
         adapted
             Makes of what the form holds what is trained.
+        start
+            Begins with it, if not as a new training.
         """
+        start = start or self._start
         layer, paint = self.form.image.layer.value, self.form.paint.value
         self.progress.busy("Preparing")
         try:
             image = self.form.image.image()
             if doubt := lies_nowhere(paint, layer, image):
-                self._ask(doubt, "Lay it over", lambda: self._lay_over(adapted))
+                self._ask(doubt, "Lay it over", lambda: self._lay_over(adapted, start))
                 return
             given = adapted(self.form.value())
         except InputError as error:
             self._refuse(error)
             return
         if doubt := made_for_another(self.viewer, given.paint_layer, given.image_layer):
-            self._ask(doubt, "Use them", lambda: self._start(given))
+            self._ask(doubt, "Use them", lambda: start(given))
         else:
-            self._start(given)
+            start(given)
 
     def stop(self) -> None:
         """Stop what runs; what is done is kept."""
@@ -139,7 +147,7 @@ class TrainDock(Dock):
         self.progress.busy("Segmenting")
         try:
             image = self.form.image.image()
-            device = device or str(self.form.more.device.value) or None
+            device = device or self.form.more.device.value or None
             layer = self.form.image.layer.value
             self.segmenting.start(SegmentInput(layer, image, self.trained.model, device=device))
         except InputError as error:
@@ -166,13 +174,36 @@ class TrainDock(Dock):
         self.progress.rest()
         self.message.ask(doubt, {yes: then, "Choose others": lambda: None})
 
-    def _lay_over(self, adapted: Callable[[TrainInput], TrainInput]) -> None:
+    def _lay_over(
+        self,
+        adapted: Callable[[TrainInput], TrainInput],
+        start: Callable[[TrainInput], None],
+    ) -> None:
         try:
             lay_over(self.form.paint.value, self.form.image.layer.value, self.form.image.image())
         except InputError as error:
             self.message.error(str(error))
         else:
-            self.begin(adapted)
+            self.begin(adapted, start)
+
+    def _go_on_with(self, now: TrainInput) -> None:
+        """Go on with the last training on this paint, unless the form asks for another one."""
+        trained = self.trained
+        assert trained is not None
+        given = trained.gone_on(now)
+
+        def as_it_was() -> None:
+            if reason := why_not(trained, self.viewer):
+                self.message.error(f"{reason}.")
+            else:
+                self.form.fill_in(given)
+                self.begin(trained.gone_on)
+
+        if changes := list(changes_of_paint(trained.given, now)):
+            self.progress.rest()
+            ask_to_go_on(self.message, changes, as_it_was, self.train)
+        else:
+            self._start(given)
 
     def _start(self, given: TrainInput) -> None:
         self.message.clear()
@@ -249,6 +280,13 @@ class TrainDock(Dock):
             self.message.info("Stopped before anything was done.")
         self._show_state()
 
+    def _of_model(self) -> str:
+        """What the model was trained on, where that is not the chosen image."""
+        layer = self.form.image.layer.value
+        if self.trained is None or layer in (None, self.trained.given.image_layer):
+            return ""
+        return f"The model was trained on {self.trained.given.image.name}."
+
     def _show_state(self) -> None:
         """Which buttons make sense now."""
         running = self.runner.is_running
@@ -256,6 +294,9 @@ class TrainDock(Dock):
         has_paint = self.form.paint.value is not None
         self.train_button.setEnabled(has_image and not running)
         self.stop_button.setEnabled(running)
-        can_go_on = self.trained is not None and self.trained.checkpoint is not None
-        self.continue_button.setEnabled(can_go_on and has_paint and not running)
+        reason = why_not(self.trained, self.viewer)
+        self.continue_button.setEnabled(not reason and has_paint and not running)
+        self.continue_button.setToolTip(reason or GO_ON)
+        show_curve(self.curves, self.status, running or self.training.has_image)
+        self.model_hint.setText(self._of_model())
         self.segment_button.setEnabled(self.trained is not None and has_image and not running)

@@ -97,7 +97,7 @@ class TrainForm(QWidget):
             recipe=recipe,
             seconds=60 * self.more.minutes.value or None,
             channels=self.image.channels.value(),
-            device=str(self.more.device.value) or None,
+            device=self.more.device.value or None,
             start=start,
             has_previews=bool(self.more.previews.value),
             denoiser=self.more.denoiser.value(),
@@ -110,6 +110,15 @@ class TrainForm(QWidget):
         self.paint.reset_choices()
         if self.paint.value is not before:
             self._follow_image()
+
+    def fill_in(self, given: TrainInput) -> None:
+        """Show what a training was, where that stays as long as it goes on."""
+        self.task.value = given.recipe.task
+        self.image.channels.set_value(given.channels)
+        self.more.start.set_value(given.start)
+        self.more.denoiser.set_value(given.denoiser)
+        self.more.dimensions.value = given.dimensions
+        self.more.recipe.set_value(given.recipe)
 
     def fill_defaults(self) -> None:
         """Fill in the defaults."""
