@@ -100,7 +100,7 @@ def test_tab_reaches_what_is_seen_in_its_order(
     box = dock.form.image.channels.boxes[0]
     assert (box in passed) == box.isVisible()
     assert dock.form.more.toggleButton() in passed
-    assert (dock.form.more.device.native in passed) == is_open
+    assert (dock.form.more.device.combo.native in passed) == is_open
 
 
 @pytest.mark.parametrize("kind", DOCKS)
@@ -124,7 +124,7 @@ def test_no_key_changes_what_is_folded_away(
 @pytest.mark.parametrize("key", [Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter])
 def test_a_fold_opens_by_key(open_dock: Callable[[type], Any], qtbot: Any, key: Any) -> None:
     fold = open_dock(TrainDock).form.more
-    inner = fold.device.native
+    inner = fold.device.combo.native
     fold.toggleButton().setFocus()
     QTest.keyClick(fold.toggleButton(), key)
     assert fold.isExpanded() and inner.isVisible()
