@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ import torch
 import zarr
 
 import napari_scribe as ns
-from napari_scribe.cli.train import _n_bytes
+from napari_scribe.cli.segment import targets_of
+from napari_scribe.cli.train import _n_bytes, check_new_model, save
+from napari_scribe.errors import InputError, InUseError
 from napari_scribe.io import add_pyramid, create_zarr, read_image, read_labels, write_tiff
 from napari_scribe.model import load_model, model_folder
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei, simulate_paint
+from napari_scribe.terminal import segment_with_bar
 from napari_scribe.training.train import train
 
 SAMPLES = [nuclei((128, 128), seed=seed) for seed in range(2)]
@@ -147,6 +151,88 @@ def test_objects_painted_with_label_1_are_asked_about(
     assert said.code == (0 if answer == "y" else 2), said
 
 
+TRAIN_BINARY = ["train", "images", "--labels", "binary", "--model", "m.zip", "--steps", 1, *TINY]
+
+
+@pytest.mark.parametrize("how", [(), ("--complete",), ("--ones-are-objects",)])
+def test_one_number_for_all_objects_is_refused(call: Call, folder: Path, how: tuple[str, ...]):
+    said = call(*TRAIN_BINARY, *how)
+    assert said.code == 2 and not Path("m.zip").exists()
+    assert "The paint of 0.tif: Label 255 covers" in said.err
+    assert "use --pieces-are-objects" in said.err and "--numbers-are-objects" in said.err
+    assert ("add --complete" in said.err) == ("--complete" not in how)
+    for answer in ("--pieces-are-objects", "--numbers-are-objects"):
+        said = call(*TRAIN_BINARY, *how, answer)
+        assert said.code == 0, said.err
+        Path("m.zip").unlink()
+
+
+def test_pieces_that_are_all_painted_with_1_may_be_objects(call: Call, ones: Path):
+    said = call(*TRAIN_ONES, "--pieces-are-objects", *TINY)
+    assert (said.code, said.err) == (0, "")
+
+
+def test_one_number_is_a_class(call: Call, folder: Path):
+    said = call(*TRAIN_BINARY, "--complete", "--task", "classes")
+    assert (said.code, said.err) == (0, "")
+    Path("m.zip").unlink()
+    said = call(*TRAIN_BINARY, "--complete", "--task", "classes", "--pieces-are-objects")
+    assert said.code == 2 and "for the task objects" in said.err
+
+
+@posix
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_one_number_for_all_objects_is_asked_about(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+):
+    keyboard, terminal = os.openpty()
+    with open(keyboard, "w") as typed, open(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        typed.write(f"{answer}\n{answer}\n")
+        typed.flush()
+        said = call(*TRAIN_BINARY, "--complete")
+        assert said.code == 0, said
+        assert "Label 255 covers" in said.err and "Take each piece as an object" in said.out
+        said = call("evaluate", "masks", "binary", "--json", "scores.json")
+        assert said.code == 0, said
+    assert "Number 255 of the truth covers" in said.err
+    n_true = json.loads(Path("scores.json").read_text())["pooled"]["n_true"]
+    assert n_true == 2 if answer == "n" else n_true > 6
+
+
+def test_one_number_for_all_objects_is_not_scored_as_one(call: Call, folder: Path):
+    for pair in (("masks", "binary"), ("binary", "masks")):
+        said = call("evaluate", *pair)
+        assert said.code == 2 and "Number 255 of the" in said.err
+        for answer in ("--pieces-are-objects", "--numbers-are-objects"):
+            assert call("evaluate", *pair, answer).code == 0
+    assert call("evaluate", "masks", "binary", "--task", "classes").code == 0
+    said = call("evaluate", "masks", "binary", "--task", "classes", "--pieces-are-objects")
+    assert said.code == 2 and "for labels of objects" in said.err
+
+
+def test_labels_of_an_ome_zarr_may_lack_its_axes_of_length_1(call: Call, folder: Path):
+    """Image TCZYX with one time and slice; labels with all axes, with two, and with a last one."""
+    image, paint = SAMPLES[0].image, SAMPLES[0].paint
+    write_tiff("i.tif", np.stack([image, image])[None, :, None], "TCZYX")
+    np.save("full.npy", paint[None, None, None])
+    np.save("last.npy", paint[..., None])
+    write_tiff("flat.tif", paint)
+    for labels in ("full.npy", "last.npy", "flat.tif"):
+        said = call("train", "i.tif", "--labels", labels, "--model", f"{labels}.zip", "--steps", 1,
+                    *TINY)  # fmt: skip
+        assert (said.code, said.err) == (0, "")
+        if labels != "full.npy":
+            said = call("evaluate", labels, "full.npy")
+            assert said.code == 0, said.err
+
+
+def test_a_movie_of_one_frame_may_be_called_one(call: Call, folder: Path):
+    np.save("one.npy", SAMPLES[0].image)
+    said = call("info", "one.npy", "--axes", "TYX")
+    assert said.code == 0 and "T 1, Y 128, X 128" in said.out
+
+
 def test_recipe_file_then_values_then_seed(call: Call, folder: Path):
     Path("r.json").write_text('{"network": {"depth": 1, "width": 4}, "training": {"seed": 3}}')
     said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 1,
@@ -164,6 +250,14 @@ def test_the_same_seed_and_steps_give_the_same_model(call: Call, folder: Path):
         assert said.code == 0, said.err
     a, b = (load_model(name).network.state_dict() for name in ("a.zip", "b.zip"))
     assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_model_that_has_learnt_too_little_says_so(call: Call, folder: Path):
+    said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 3, *TINY)
+    assert "trained for 3 steps only, too few to judge" in said.out
+    assert "(--start m.zip)" in said.out
+    said = call("segment", "images", "--model", "m.zip", "--out", "found", "--device", "cpu")
+    assert said.out.count("trained for 3 steps only") == 1  # not for each image
 
 
 def test_labels_one_by_one_and_seconds(call: Call, folder: Path):
@@ -287,17 +381,49 @@ def test_the_room_for_a_model_is_known_before_it_is_trained(trained: Path):
 
 
 @posix
-def test_a_model_that_cannot_be_written_is_kept_elsewhere(call: Call, folder: Path):
-    """A name that is as long as a name can be leaves no room for the partial file beside it."""
-    said = call("train", "images", "--labels", "paint", "--model", f"{'m' * 250}.zip", "--steps", 2,
-                *TINY)  # fmt: skip
-    assert said.code == 1 and "Traceback" not in said.err
-    found = re.search(r"The model is kept in (.*\.zip) instead", said.err)
-    assert found, said.err
-    kept = Path(found[1])
+def test_a_model_that_cannot_be_written_is_kept_elsewhere(call: Call, folder: Path, saved: bytes):
+    """Where the folder that it was to go to is a file by now."""
+    Path("m.zip").write_bytes(saved)
+    Path("models").write_text("no folder")
+    with pytest.raises(RuntimeError, match=r"The model is kept in .*\.zip instead") as error:
+        save(load_model("m.zip"), Path("models/m.zip"), "")
+    kept = Path(re.search(r"kept in (.*\.zip) instead", str(error.value))[1])
     assert kept.parent == model_folder()
     assert load_model(kept).provenance["steps"] == 2
     kept.unlink()
+
+
+@posix
+def test_a_name_that_is_too_long_is_said_before_the_training(call: Call, folder: Path):
+    said = call("train", "images", "--labels", "paint", "--model", f"{'m' * 250}.zip", "--steps", 2,
+                *TINY)  # fmt: skip
+    assert said.code == 2 and "a name in it is too long" in said.err
+
+
+@pytest.mark.parametrize("is_fine_tuned", [False, True])
+def test_of_two_that_train_into_one_model_both_are_kept(
+    call: Call, folder: Path, saved: bytes, is_fine_tuned: bool
+):
+    path = Path("m.zip")
+    if is_fine_tuned:
+        path.write_bytes(saved)
+    seen = check_new_model(path, "m.zip" if is_fine_tuned else None)
+    time.sleep(0.01)
+    path.write_bytes(saved)  # the other is faster
+    before = path.read_bytes()
+    trained = load_model(path)
+    with pytest.raises(RuntimeError, match=r"m\.zip was written by another.*kept in m-2\.zip"):
+        save(trained, path, seen)
+    assert path.read_bytes() == before
+    assert load_model("m-2.zip").fingerprint() == trained.fingerprint()
+
+
+def test_a_model_goes_to_where_a_link_points(call: Call, folder: Path, saved: bytes):
+    Path("disk").mkdir()
+    Path("m.zip").symlink_to("disk/real.zip")
+    Path("n.zip").write_bytes(saved)
+    save(load_model("n.zip"), Path("m.zip"), "")
+    assert Path("m.zip").is_symlink() and load_model("disk/real.zip")
 
 
 def test_notes_of_a_training_are_shown(call: Call, trained: Path):
@@ -478,7 +604,8 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{TRAIN} --start m.zip --set network.depth=3", "another network or task"),
         (f"{TRAIN} --device banana", "'banana' cannot be used"),
         (f"{TRAIN} --axes Q", "use letters of TCZYX"),
-        (f"{TRAIN} --axes ZYX", "names 3"),
+        (f"{TRAIN} --axes ZY", "with Y and X"),
+        ("train colour.tif --labels paint/0.tif --model new.zip --axes YX", "names 2"),
         ("train images --labels paint --model new.zip --steps 0", "0 steps train nothing"),
         ("train images --labels paint --model new.zip --seconds=-1", "seconds train nothing"),
         ("segment images/0.tif --model nowhere --out new.tif", "no model 'nowhere'"),
@@ -494,11 +621,15 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{SEGMENT} --set network.width=3", "new values of tiling only"),
         (f"{SEGMENT} --set tiling.tiles=3", "no recipe value 'tiling.tiles'"),
         (f"{SEGMENT} --channels 0,0", "2 channels of 0 were chosen"),
-        ("evaluate paint/0.tif masks/0_mask.tif --axes ZYX", "names 3"),
+        ("evaluate paint/0.tif masks/0_mask.tif --axes ZY", "with Y and X"),
+        ("evaluate colour.tif masks/0_mask.tif --axes YX", "names 2"),
         (f"{SEGMENT} --device banana", "cannot be used"),
         (f"{SEGMENT} --part third", "--part third: write it as 3/16"),
         (f"{SEGMENT} --part 4/3", "There is no part 4/3"),
         (f"{SEGMENT} --part 0/3", "There is no part 0/3"),
+        (f"{SEGMENT} --part 1/99999999999", "cannot be shared among 99999999999"),
+        (f"segment images/0.tif --model m.zip --out {'n' * 240}.tif", "name in it is too long"),
+        (f"segment images/0.tif --model m.zip --out {'n' * 300}", "name in it is too long"),
         (f"{SEGMENT} --batch 0", ""),
         (f"{SEGMENT} --halo none", ""),
         (f"{SEGMENT} --workers 0", ""),
@@ -570,6 +701,58 @@ def test_a_failure_midway_keeps_what_was_done(call: Call, folder: Path, saved: b
     assert sorted(p.name for p in Path("found").iterdir()) == ["0.tif", "1.tif"]
 
 
+@pytest.mark.parametrize(
+    ("out", "is_there", "expected"),
+    [
+        ("2026.11.28", False, "2026.11.28/0.tif"),
+        ("results.v2", False, "results.v2/0.tif"),
+        ("day.png", True, "day.png/0.tif"),
+        ("day.png/", False, "day.png/0.tif"),
+        ("old.tif/", False, "old.tif/0.tif"),
+        ("old.tif", True, "old.tif/0.tif"),
+        ("new.zarr/", False, "new.zarr/0.tif"),
+        ("new.zarr/", True, "new.zarr"),
+        ("O.TIF", False, "O.TIF"),
+        ("O.Zarr", False, "O.Zarr"),
+    ],
+)
+def test_where_results_go(folder: Path, out: str, is_there: bool, expected: str):
+    if is_there:
+        Path(out).mkdir()
+    assert targets_of([Path("images/0.tif")], out) == [Path(expected)]
+
+
+@pytest.mark.parametrize("out", ["a.png", "a.JPG", "a.npy", "a.h5"])
+def test_kinds_that_are_not_written(folder: Path, out: str):
+    with pytest.raises(InputError, match=r"Results go to \.tif.* or a folder, not to"):
+        targets_of([Path("images/0.tif")], out)
+
+
+def test_a_folder_with_dots_and_one_behind_a_link(call: Call, folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    Path("linked").symlink_to("disk/far")
+    for out in ("2026.11.28", "linked"):
+        said = call("segment", "images", "--model", "m.zip", "--out", out, "--device", "cpu")
+        assert said.code == 0, said.err
+        assert sorted(p.name for p in Path(out).iterdir()) == ["0.tif", "1.tif"]
+    assert Path("linked").is_symlink()
+
+
+def test_who_is_slower_of_two_same_commands_is_told_so(call: Call, folder: Path, saved: bytes):
+    """By status 2: there was nothing to be kept."""
+    Path("m.zip").write_bytes(saved)
+    job = ns.segment(load_model("m.zip"), "images/0.tif", "a.tif", tile=32, device="cpu")
+    late = ns.segment(load_model("m.zip"), "images/0.tif", "a.tif", tile=32, device="cpu")
+    next(job)
+    with pytest.raises(InUseError):
+        segment_with_bar(late, "0.tif")
+    other = ns.segment(load_model("m.zip"), "images/1.tif", "b.tif", tile=32, device="cpu")
+    next(other)
+    Path("b.tif").write_bytes(b"x")
+    with pytest.raises(RuntimeError, match=r"appeared .* is kept in .*b-2\.tif instead"):
+        segment_with_bar(other, "1.tif")
+
+
 def test_an_image_is_not_replaced_by_its_labels(call: Call, folder: Path, saved: bytes):
     Path("m.zip").write_bytes(saved)
     before = everything(folder)
@@ -635,3 +818,134 @@ def test_after_ctrl_c_the_same_command_goes_on(folder: Path, saved: bytes):
     assert next(job).done > 1
     job.close()
     assert Path(".a.zarr.part").exists()  # begun by another run, so not this one's to throw away
+
+
+# ---- files of others ----------------------------------------------------------------------------
+
+
+def two_images(path: str) -> None:
+    """A TIFF with two images, of 128 and 96 rows."""
+    import tifffile
+
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for sample, rows in zip(SAMPLES, (128, 96), strict=True):
+            file.write(sample.image[:rows], metadata={"Name": f"{rows} rows"})
+
+
+def test_one_of_several_images_in_a_file(call: Call, folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    two_images("two.tif")
+    said = call("info", "two.tif")
+    assert "Y 128" in said.out and "holds 2 images" in said.out
+    assert "Y 96" in call("info", "two.tif", "--series", 1).out
+    said = call("segment", "two.tif", "--model", "m.zip", "--out", "a.tif", "--device", "cpu")
+    assert said.code == 0, said.err
+    assert said.err.count("holds 2 images, of which the first was taken") == 1
+    again = ["segment", "two.tif", "--model", "m.zip", "--series", 1, "--device", "cpu", "--out"]
+    said = call(*again, "a.tif")
+    assert said.code == 2 and "exists already" in said.err  # it is that of the other image
+    said = call(*again, "b.tif")
+    assert (said.code, said.err) == (0, "")
+    assert (read_image("a.tif").shape, read_image("b.tif").shape) == ((128, 128), (96, 128))
+    assert call("evaluate", "b.tif", "two.tif", "--images", "--series", 1).code == 0
+    assert call("seam-test", "two.tif", "--model", "m.zip", "--series", 2).code == 2
+    said = call("train", "two.tif", "--labels", "paint/0.tif", "--model", "n.zip", "--series", 7)
+    assert said.code == 2 and "There is no image 7 (--series)" in said.err
+    options = ["--pairs", "single", "--model", "d.zip", "--series", 7]
+    assert "There is no image 7" in call("train-denoiser", "two.tif", *options).err
+
+
+def test_a_denoiser_takes_one_of_several_images(call: Call, folder: Path):
+    two_images("two.tif")
+    options = ["--pairs", "single", "--model", "d.zip", "--steps", 2, *TINY]
+    said = call("train-denoiser", "two.tif", *options)
+    assert said.code == 0, said.err
+    assert "two.tif: it holds 2 images" in said.err
+    options = ["--model", "d.zip", "--series", 1, "--out", "c.tif", "--device", "cpu"]
+    assert call("denoise", "two.tif", *options).code == 0
+    assert read_image("c.tif").shape == (96, 128)
+
+
+def test_notes_on_many_files_are_said_once(call: Call, folder: Path, saved: bytes):
+    import tifffile
+
+    Path("m.zip").write_bytes(saved)
+    for i in range(3):
+        options = {"imagej": True, "resolution": (2, 2), "metadata": {"unit": "um", "spacing": "x"}}
+        tifffile.imwrite(folder / "images" / f"{i}.tif", SAMPLES[0].image, **options)
+    said = call("segment", "images", "--model", "m.zip", "--out", "out", "--device", "cpu")
+    assert said.code == 0
+    assert (
+        said.err == "0.tif, 1.tif, 2.tif: its spacing is 'x', which is no size: it was left out.\n"
+    )
+
+
+def test_labels_beside_images_are_no_images(call: Call, folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    for i, sample in enumerate(SAMPLES):
+        write_tiff(folder / "images" / f"{i}_masks.tif", sample.truth)
+    np.save(folder / "images" / "0_seg.npy", {"masks": 1}, allow_pickle=True)  # type: ignore[arg-type]
+    said = call("segment", "images", "--model", "m.zip", "--out", "out", "--device", "cpu")
+    assert said.code == 0, said.err
+    assert "(3): 0_masks.tif, 0_seg.npy, 1_masks.tif" in said.err
+    assert sorted(p.name for p in Path("out").iterdir()) == ["0.tif", "1.tif"]
+    (folder / "images" / "0_seg.npy").unlink()
+    options = ["--labels", "images", "--complete", "--model", "n.zip", "--steps", 1, *TINY]
+    said = call("train", "images", *options)
+    assert said.code == 0, said.err
+
+
+@posix
+def test_names_that_are_no_utf_8_are_printed(folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    name = os.fsdecode(b"x\xff")
+    Path("images").rename(name)
+    write_tiff(f"{name}/{name}.tif", SAMPLES[0].image)
+    command = ["segment", name, "--model", "m.zip", "--out", "out", "--device", "cpu"]
+    code = "import sys; from napari_scribe.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"x\udcff.tif" in done.stdout
+    gone = subprocess.run(
+        [sys.executable, "-c", code, "info", f"{name}.tif"], capture_output=True, check=False
+    )
+    assert (gone.returncode, gone.stderr[:6]) == (2, b"Error:")
+
+
+@posix
+@pytest.mark.parametrize(
+    "command",
+    [
+        "info pipe.tif",
+        "info pipe.zip",
+        "segment pipe.tif --model m.zip --out o.tif",
+        "segment images --model m.zip --out pipe.tif",
+        "segment images/0.tif --model m.zip --out pipe.tif",
+        "segment images/0.tif --model pipe.zip --out o.tif",
+        "train images --labels pipe.tif pipe.tif --model n.zip",
+        "train images/0.tif --labels paint/0.tif --model n.zip --recipe pipe.zip",
+        "evaluate pipe.tif masks/0_mask.tif",
+        "evaluate paint/0.tif pipe.tif",
+        "denoise pipe.tif --model m.zip --out o.tif",
+        "train-denoiser pipe.tif --model n.zip",
+    ],
+)
+def test_pipes_do_not_hang(call: Call, folder: Path, saved: bytes, command: str):
+    Path("m.zip").write_bytes(saved)
+    os.mkfifo("pipe.tif")
+    os.mkfifo("pipe.zip")
+    said = call(*command.split())
+    assert said.code == 2 and "Traceback" not in said.err
+
+
+def test_addresses_and_deep_recipes_are_one_line(call: Call, folder: Path):
+    said = call("info", "https://x.org/a.tif")
+    assert (said.code, said.err[:40]) == (2, "Error: https://x.org/a.tif is a web addr")
+    said = call("segment", "https://x.org/a.tif", "--model", "m.zip", "--out", "o.tif")
+    assert said.code == 2
+    Path("deep.json").write_text("[" * 100_000)
+    options = ["--labels", "paint", "--model", "n.zip", "--recipe", "deep.json"]
+    said = call("train", "images", *options)
+    assert said.code == 2 and "deep.json" in said.err and "recursion" not in said.err

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from napari_scribe.describe import describe_model
+from napari_scribe.describe import describe_model, too_little_learnt
 from napari_scribe.model import Model, build_network
 from napari_scribe.normalization import Normalization
 from napari_scribe.recipe import Recipe
@@ -38,3 +38,37 @@ def test_how_far_a_model_sees(network: dict[str, Any], depth: str, sees: str):
     )
     said = describe_model(model)
     assert depth in said and f"  sees         {sees}" in said
+
+
+def made(task: str = "objects", **provenance: Any) -> Model:
+    recipe = Recipe(task=task, network={"depth": 2, "width": 2})
+    return Model(
+        network=build_network(recipe, 1, coder_of(recipe, painted=(1, 2))),
+        recipe=recipe,
+        channels=(0,),
+        image_channels=1,
+        normalization=Normalization(),
+        painted=(1, 2) if task == "classes" else (),
+        provenance=provenance,
+    )
+
+
+@pytest.mark.parametrize("task", ["objects", "classes"])
+@pytest.mark.parametrize(
+    ("provenance", "said"),
+    [
+        ({"steps": 12}, "trained for 12 steps only, too few to judge"),
+        ({"steps": 1, "first_loss": 1.2, "best_validation": 0.1}, "1 step only"),
+        ({"steps": 30, "steps_before": 10}, "40 steps only"),
+        ({"steps": 30, "steps_before": 400}, ""),
+        ({"steps": 900, "first_loss": 1.2, "best_validation": 1.1}, "hardly learnt yet"),
+        ({"steps": 900, "first_loss": 1.2, "best_validation": 0.5}, ""),
+        ({"steps": 900, "first_loss": 1.2, "best_validation": None}, ""),
+        ({"steps": 900, "best_validation": 1.1}, ""),
+        ({}, ""),
+        ({"steps": "many", "first_loss": [], "best_validation": float("nan")}, ""),
+    ],
+)
+def test_what_has_learnt_too_little_says_so(task: str, provenance: dict[str, Any], said: str):
+    word = too_little_learnt(made(task, **provenance))
+    assert said in word and bool(said) == bool(word)

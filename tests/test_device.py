@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_scribe import device as house
-from napari_scribe.device import pick_device, precision, repeatable, unseen_gpu
+from napari_scribe.device import devices, pick_device, precision, repeatable, unseen_gpu
 from napari_scribe.errors import InputError
 
 CPU = torch.device("cpu")
@@ -31,11 +31,20 @@ def test_a_named_device_is_taken():
     assert pick_device("cpu") == CPU
 
 
-@pytest.mark.parametrize("name", ["banana", "cuda:99", "gpu", "cpu:x", "meta"])
+@pytest.mark.parametrize("name", ["banana", "cuda:99", "gpu", "cpu:x", "meta", "hpu"])
 def test_a_device_that_is_not_there(name: str):
     with pytest.raises(InputError, match=f"'{name}' cannot be used .* Leave it out") as caught:
         pick_device(name)
     assert "\n" not in str(caught.value)
+    assert f"There is {' and '.join(devices())}." in str(caught.value)
+
+
+def test_the_devices_that_are_listed_can_be_used():
+    names = devices()
+    assert names[-1] == "cpu" and len(set(names)) == len(names)
+    assert [pick_device(name).type for name in names] == [name.split(":")[0] for name in names]
+    assert pick_device().type == names[0]
+    assert ("cuda" in names) == torch.cuda.is_available()
 
 
 def test_precision_is_measured_once_and_remembered(home: Path):
@@ -87,6 +96,7 @@ def test_a_gpu_that_torch_cannot_use_is_mentioned():
 def test_a_gpu_that_is_listed_but_cannot_compute_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert pick_device().type != "cuda"
+    assert "cuda" not in devices()
     if not torch.backends.mps.is_available():
         assert "There is a GPU, but torch" in unseen_gpu() and "the CPU" in unseen_gpu()
     with pytest.raises(InputError, match="'cuda' cannot be used"):

@@ -14,8 +14,17 @@ import napari_scribe
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "napari_scribe"
 FLOORS = {
-    1: {"errors", "recipe", "image", "device", "memory", "progress"},
-    2: {"networks", "targets", "normalization", "evaluation", "io", "samples"},
+    1: {"errors", "recipe", "arrays", "arguments", "image", "device", "memory", "progress"},
+    2: {
+        "networks",
+        "targets",
+        "contrast",
+        "pieces",
+        "normalization",
+        "evaluation",
+        "io",
+        "samples",
+    },
     3: {"model"},
     4: {"inference", "describe"},
     5: {"training"},

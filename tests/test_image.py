@@ -44,6 +44,10 @@ def pixels(axes: str) -> np.ndarray:
         ((3, 10, 60, 70), "CZYX"),
         ((10, 60, 70, 3), "ZYXC"),
         ((2, 2, 2, 60, 70), "TCZYX"),
+        ((60, 70, 1), "YXC"),
+        ((9, 60, 70, 1), "ZYXC"),
+        ((5, 9, 60, 70, 3), "TZYXC"),
+        ((1, 1, 1, 60, 70), "TCZYX"),
     ],
 )
 def test_axes_are_guessed(shape: tuple[int, ...], axes: str):
@@ -55,6 +59,27 @@ def test_axes_are_guessed(shape: tuple[int, ...], axes: str):
 def test_too_few_and_too_many_axes(shape: tuple[int, ...]):
     with pytest.raises(InputError, match="2 to 5 axes"):
         Image(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "full"),
+    [
+        ((6, 7), "TYX", (1, 6, 7)),
+        ((6, 7), "YXC", (6, 7, 1)),
+        ((6, 7), "TCZYX", (1, 1, 1, 6, 7)),
+        ((1, 1, 6, 7), "TYX", (1, 6, 7)),
+        ((1, 4, 6, 7), "TYX", (4, 6, 7)),
+        ((4, 1, 6, 7, 1), "ZYX", (4, 6, 7)),
+    ],
+)
+def test_axes_of_length_1_may_be_named_or_left_out(
+    shape: tuple[int, ...], axes: str, full: tuple[int, ...]
+):
+    values = np.arange(np.prod(shape)).reshape(shape)
+    for array in (values, da.from_array(values)):
+        image = Image(array, axes)
+        assert (image.axes, image.shape) == (axes, full)
+        np.testing.assert_array_equal(np.asarray(image.data).ravel(), values.ravel())
 
 
 @pytest.mark.parametrize("axes", ["YY", "QYX", "ZY", "CX", "ZYXS"])

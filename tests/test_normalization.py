@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
-from napari_scribe.normalization import SAMPLE, Normalization, sample_pixels
+from napari_scribe.io import read_image
+from napari_scribe.normalization import (
+    SAMPLE,
+    FixedNormalization,
+    Normalization,
+    sample_pixels,
+)
 
 
 def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -195,3 +203,202 @@ def test_all_frames_of_a_stack_share_their_numbers(axes: str):
     stack = np.stack([noise((30, 30)), 3 * noise((30, 30), 1)])
     statistics = Normalization().measure(Image(stack, axes))
     assert statistics.high[0] == pytest.approx(np.percentile(stack, 99.8), rel=1e-5)
+
+
+# ---- sparse objects -----------------------------------------------------------------------------
+
+
+def discs(shape: tuple[int, int], radius: int, level: float, seed: int = 0) -> np.ndarray:
+    """Three discs on noise, as many times its standard deviation away as `level` says."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(1000, 5, shape)
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    for fraction in (0.2, 0.5, 0.9):
+        away = (y - fraction * shape[0]) ** 2 + (x - (1 - fraction) * shape[1]) ** 2
+        pixels[away <= radius**2] += 5 * level
+    return pixels
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("level", [10, 100, -20])
+@pytest.mark.parametrize("radius", [1, 6])
+def test_sparse_objects_are_no_empty_image(dtype: str, level: float, radius: int):
+    pixels = discs((700, 900), radius, level).astype(dtype)
+    statistics = Normalization(noise=6.0).measure(Image(pixels))
+    assert not statistics.flat.any()
+    middle = statistics.apply(pixels[np.newaxis])[0, 350, 450]
+    assert middle == pytest.approx(1 if level > 0 else 0, abs=0.3)
+
+
+def test_sparse_objects_are_found_beside_the_sample():
+    pixels = np.random.default_rng(0).normal(1000, 5, (2600, 2600)).astype(np.uint16)
+    seen = np.zeros(pixels.shape, bool)
+    seen.ravel()[sample_pixels(Image(np.arange(pixels.size).reshape(pixels.shape)))] = True
+    y, x = next(yx for yx in np.argwhere(~seen) if not seen[yx[0] :, yx[1] :][:12, :12].any())
+    pixels[y : y + 12, x : x + 12] += 500
+    assert sample_pixels(Image(pixels)).max() < 1200
+    assert not Normalization(noise=6.0).measure(Image(pixels)).flat.any()
+
+
+def test_sparse_objects_in_one_channel_or_frame_count():
+    empty = np.random.default_rng(1).normal(1000, 5, (600, 700))
+    both = np.stack([empty, discs((600, 700), 6, 100)])
+    assert Normalization(noise=6.0).measure(Image(both, "CYX")).flat.tolist() == [True, False]
+    assert Normalization(noise=6.0).measure(Image(both, "TYX")).flat.tolist() == [False]
+
+
+def test_hot_pixels_and_cosmic_rays_are_no_objects():
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(1000, 5, (1500, 1500)).astype(np.uint16)
+    pixels[rng.random(pixels.shape) < 0.0005] = 65535
+    pixels[100, 50:100] = 30000
+    pixels[700:702, 700:702] = 65535
+    assert Normalization(noise=6.0).measure(Image(pixels)).flat.all()
+
+
+@pytest.mark.parametrize("photons", [0.5, 1, 3, 30])
+def test_few_photons_are_no_objects(photons: float):
+    pixels = np.random.default_rng(0).poisson(photons, (1500, 1500)).astype(np.uint16)
+    assert Normalization(noise=6.0).measure(Image(pixels)).flat.all()
+
+
+def test_the_floor_holds_for_sparse_objects():
+    image = Image(discs((700, 900), 6, 20).astype(np.uint16))
+    assert Normalization(noise=6.0, floor=300, dtype="uint16").measure(image).flat.all()
+    assert not Normalization(noise=6.0, floor=50, dtype="uint16").measure(image).flat.any()
+
+
+# ---- large offsets ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset"),
+    [("uint32", 2**31), ("int32", -(2**31)), ("int64", 2**60), ("uint64", 2**63 + 9),
+     ("int64", -(2**62)), ("float64", 1e12), ("float64", -3e9)],
+)  # fmt: skip
+@pytest.mark.parametrize("contrast", [200, 60_000])
+def test_an_offset_takes_no_contrast_away(dtype: str, offset: float, contrast: int):
+    ramp = np.arange(contrast).repeat(2)[:: max(1, contrast // 2000)].reshape(2, -1)
+    pixels = ramp.astype(dtype) + np.dtype(dtype).type(offset)
+    statistics = Normalization().measure(Image(pixels))
+    plain = Normalization().measure(Image(ramp.astype(np.uint16)))
+    expected = plain.apply(ramp[np.newaxis].astype(np.uint16))
+    np.testing.assert_allclose(statistics.apply(pixels[np.newaxis]), expected, atol=1e-4)
+    assert statistics.noise == pytest.approx(plain.noise)
+    assert statistics.digest != Normalization().measure(Image(pixels + pixels.dtype.type(1))).digest
+
+
+def test_offsets_of_channels_are_their_own():
+    ramp = np.arange(400, dtype=np.uint32).reshape(20, 20)
+    pixels = np.stack([ramp + 2**31, ramp, ramp + 3 * 2**30]).astype(np.uint32)
+    out = Normalization().measure(Image(pixels, "CYX")).apply(pixels)
+    np.testing.assert_allclose(out, np.stack([out[1]] * 3), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "int32", "float64"])
+def test_ordinary_images_have_no_origin(dtype: str):
+    statistics = Normalization().measure(Image(noise((40, 40)).astype(dtype)))
+    assert not statistics.origins.any()
+    assert statistics.low.dtype == statistics.high.dtype == np.float32
+
+
+def test_values_beyond_single_precision_are_said_to_be_that():
+    pixels = noise((40, 40)).astype(np.float64) * 1e36
+    with pytest.raises(InputError, match=r"pixels such as 9.99e\+38.* Divide them by a constant"):
+        Normalization().measure(Image(pixels))
+    tiny = Normalization().measure(Image(pixels * 1e-66))
+    out = tiny.apply(pixels[np.newaxis] * 1e-66)
+    np.testing.assert_allclose([out.min(), out.max()], [0, 1], atol=0.02)
+
+
+# ---- no data ------------------------------------------------------------------------------------
+
+
+def bordered(border: float, dtype: str = "float32") -> np.ndarray:
+    pixels = np.random.default_rng(0).normal(1000, 20, (200, 220))
+    pixels[100:130, 100:130] += 800
+    pixels[:50] = border
+    return pixels.astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("border", "dtype"),
+    [(-9999, "float32"), (-32768, "int16"), (-3.4028234663852886e38, "float32"), (1e20, "float64"),
+     (-9999, "float64")],
+)  # fmt: skip
+def test_a_border_without_data_hides_nothing(border: float, dtype: str):
+    pixels = bordered(border, dtype)
+    inside = Normalization().measure(Image(pixels[50:]))
+    for nodata in (None, border):
+        statistics = Normalization().measure(Image(pixels, nodata=nodata))
+        out = statistics.apply(pixels[np.newaxis])[0]
+        assert statistics.high - statistics.low == pytest.approx(inside.high - inside.low)
+        assert not out[:50].any() and out[115, 115] > 0.7 and abs(np.median(out[50:])) < 0.2
+
+
+@pytest.mark.parametrize("border", [0, 65535, 1234])
+def test_what_a_file_declares_as_no_data_is_none(border: int):
+    pixels = bordered(border, "uint16")
+    statistics = Normalization().measure(Image(pixels, nodata=float(border)))
+    out = statistics.apply(pixels[np.newaxis])[0]
+    assert statistics.high < 2000 and statistics.low > 900
+    assert not out[:50].any() and out[115, 115] > 0.7
+
+
+def test_nan_may_stand_for_no_data_where_it_is_declared():
+    pixels = bordered(np.nan)
+    statistics = Normalization().measure(Image(pixels, nodata=np.nan))
+    assert np.isfinite(statistics.apply(pixels[np.newaxis])).all()
+    pixels[0, 0] = np.inf
+    with pytest.raises(InputError, match="NaN or infinite"):
+        Normalization().measure(Image(pixels, nodata=np.nan))
+
+
+def test_an_image_without_any_data_is_flat():
+    for value in (-9999.0, np.nan):
+        image = Image(np.full((20, 20), value, np.float32), nodata=value)
+        assert Normalization().measure(image).flat.all()
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.where(discs((300, 300), 20, 100) > 1200, discs((300, 300), 20, 100), 0),  # dark ground
+        np.minimum(discs((300, 300), 60, 100), 1100),  # saturated
+        bordered(900),
+    ],
+)
+def test_grounds_and_saturated_objects_are_no_border(pixels: np.ndarray):
+    statistics = Normalization().measure(Image(pixels.astype(np.float32)))
+    low, high = np.percentile(pixels.astype(np.float32), [1, 99.8])
+    assert (statistics.low, statistics.high) == (np.float32(low), np.float32(high))
+
+
+def test_gdal_says_what_holds_no_data(tmp_path: Path):
+    path = tmp_path / "map.tif"
+    tifffile.imwrite(path, bordered(-9999), extratags=[(42113, "s", 0, "-9999", True)])
+    assert read_image(path).nodata == -9999
+    tifffile.imwrite(path, bordered(-9999))
+    assert read_image(path).nodata is None
+
+
+# ---- bounds -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"low": -1}, {"high": 101}, {"low": 60, "high": 40}, {"low": np.nan}, {"high": np.inf},
+     {"floor": np.inf}, {"floor": -1}, {"noise": np.nan}],
+)  # fmt: skip
+def test_a_normalization_out_of_bounds_is_refused(values: dict[str, float]):
+    with pytest.raises(InputError, match="makes no sense"):
+        Normalization(**values)
+
+
+@pytest.mark.parametrize(
+    ("means", "deviations"),
+    [((1.0,), (0.0,)), ((np.inf,), (1.0,)), ((1.0,), (np.nan,)), ((1.0,), (1.0, 2.0)), ((), ())],
+)
+def test_fixed_numbers_out_of_bounds_are_refused(means: Any, deviations: Any):
+    with pytest.raises(InputError, match="makes no sense"):
+        FixedNormalization(means, deviations)

@@ -39,7 +39,7 @@ def test_a_task_names_the_target():
     assert Recipe(task="objects") == Recipe(target=ObjectsTarget())
     assert Recipe(task="classes") == Recipe(target=ClassesTarget())
     assert Recipe(task="objects", target={"ring": 7}).target == ObjectsTarget(ring=7)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError, match="does not fit"):
         Recipe(task="colours")
 
 

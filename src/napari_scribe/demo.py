@@ -14,7 +14,7 @@ from .image import Image
 from .inference.segment import segment
 from .io import check_writable, write_tiff
 from .samples import Sample, nuclei
-from .terminal import print_scores, say_unseen_gpu, segment_with_bar, train_with_bar
+from .terminal import exit_status, print_scores, say_unseen_gpu, segment_with_bar, train_with_bar
 from .training.train import train
 
 if TYPE_CHECKING:
@@ -32,7 +32,11 @@ def run_headless(out: Path, seconds: float, device: str | None) -> None:
     sample = nuclei()
     image = Image(sample.image, "YX", dict.fromkeys("YX", PIXEL), name="nuclei")
     say_unseen_gpu()
-    model = train_with_bar(train([image], [sample.paint], seconds=seconds, device=device))
+    job = train([image], [sample.paint], seconds=seconds, device=device)
+    train_with_bar(job, lambda model: model.save(out / "model.zip"))
+    if job.stop_requested:
+        raise SystemExit(exit_status())
+    model = job.result
     labels = segment_with_bar(segment(model, image, device=device), "Segmenting")
     print_scores({"nuclei": save_results(out, sample, model, labels)})
     print(f"Model, labels, picture and scores are in {out.resolve()}")

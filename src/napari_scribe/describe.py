@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from .image import Image
 from .io import some
 from .model import Model, counted
+
+ENOUGH_STEPS = 50
+"""Below this, before the first regular look at held-out paint, results say next to nothing."""
+NOTHING_FOUND = (
+    "The model finds nothing here: paint some of the objects of this image, and train on."
+)
+HARDLY_LOWER = 0.75
+"""Share of the first loss that the best one has to be below."""
 
 
 def describe_model(model: Model) -> str:
@@ -21,7 +31,7 @@ def describe_model(model: Model) -> str:
         f"padding {network.padding}; "
         f"{sum(p.numel() for p in model.network.parameters()):,} weights",
         f"  channels     {_channels(model)}",
-        f"  trained on   {counted(len(made.get('images', [])), 'image')}, "
+        f"  trained on   {counted(made.get('n_images') or len(made.get('images', [])), 'image')}, "
         f"{counted(made.get('steps', '?'), 'step')}, "
         f"{made.get('seconds', '?')} s on {made.get('device', '?')}",
         *(_of_denoiser(model) if is_denoiser else _of_labels(model)),
@@ -65,6 +75,38 @@ def _of_denoiser(model: Model) -> Iterator[str]:
         yield f"  brightness   kept on average (it was off by {most:.2g} % of the contrast)"
 
 
+def steps_learnt(model: Model) -> int:
+    """Return for how many steps a network has learnt, those of the model it began with included."""
+    made = model.provenance
+    return sum(int(_number(made.get(key)) or 0) for key in ("steps", "steps_before"))
+
+
+def too_little_learnt(model: Model) -> str:
+    """Return why a model cannot be judged by its results yet; empty where it can.
+
+    The steps count, and the loss on held-out paint against that of the first step. Nothing is said
+    of a model that does not tell how it was trained.
+    """
+    made, steps = model.provenance, steps_learnt(model)
+    if 0 < steps < ENOUGH_STEPS:
+        return f"The network has trained for {counted(steps, 'step')} only, too few to judge"
+    first, best = _number(made.get("first_loss")), _number(made.get("best_validation"))
+    is_noise = model.recipe.task == "denoised"  # which most of the loss on noisy pairs is
+    if first is None or best is None or is_noise or best < HARDLY_LOWER * first:
+        return ""
+    return (
+        f"The network has hardly learnt yet: its loss on held-out paint is {best:.2f}, and was "
+        f"{first:.2f} at the start"
+    )
+
+
+def _number(value: object) -> float | None:
+    """Return a number that a model file tells; None where it tells something else."""
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    return None
+
+
 def _channels(model: Model) -> str:
     if model.image_channels == 1:
         return "one"
@@ -84,18 +126,35 @@ def axes_of(image: Image) -> str:
     return ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))
 
 
-def describe_inputs(images: Sequence[tuple[str, str]]) -> str:
-    """A line for images that are alike: how they were understood, before long work on them.
+class Understood(NamedTuple):
+    """Name of a file, the axes of its image and their lengths, and what reading it has to say."""
 
-    Parameters
-    ----------
-    images
-        Name of each, and `axes_of` it.
-    """
-    alike: dict[str, list[str]] = {}
-    for name, axes in images:
-        alike.setdefault(axes, []).append(name)
-    return "\n".join(f"{some(names, 3)}: {axes}" for axes, names in alike.items())
+    name: str
+    axes: str
+    notes: tuple[str, ...] = ()
+
+
+def understood(name: str, image: Image) -> Understood:
+    """Return how a file was understood; its pixels are not kept."""
+    return Understood(name, axes_of(image), image.notes)
+
+
+def describe_inputs(images: Sequence[Understood]) -> str:
+    """A line for images that are alike: how they were understood, before long work on them."""
+    return _by_text((image.axes, image.name) for image in images)
+
+
+def describe_notes(images: Sequence[Understood]) -> str:
+    """A line for each thing that reading some images has to say; empty where there is none."""
+    return _by_text((note, image.name) for image in images for note in image.notes)
+
+
+def _by_text(pairs: Iterable[tuple[str, str]]) -> str:
+    """A line for each text, after the names that it is said of."""
+    names: dict[str, list[str]] = {}
+    for text, name in pairs:
+        names.setdefault(text, []).append(name)
+    return "\n".join(f"{some(found, 3)}: {text}" for text, found in names.items())
 
 
 def describe_image(image: Image) -> str:
@@ -109,4 +168,5 @@ def describe_image(image: Image) -> str:
         lines.append(f"  pixel size   {', '.join(sizes)}")
     if image.channel_names:
         lines.append(f"  channels     {', '.join(image.channel_names)}")
+    lines += [f"  note         {note}" for note in image.notes]
     return "\n".join(lines)

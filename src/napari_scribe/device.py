@@ -41,12 +41,23 @@ def pick_device(name: str | None = None) -> torch.device:
     try:
         device = torch.device(str(name))
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, ImportError, ValueError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0]
         raise InputError(
-            f"The device '{name}' cannot be used ({reason}). Leave it out to let one be chosen."
+            f"The device '{name}' cannot be used ({reason}). There is {' and '.join(devices())}. "
+            "Leave it out to let one be chosen."
         ) from None
     return device
+
+
+def devices() -> list[str]:
+    """Names of the devices that can be used, the best first: ``cuda`` if there is one, ``cpu``."""
+    import torch
+
+    n = torch.cuda.device_count() if torch.cuda.is_available() and not _cuda_problem() else 0
+    cards = [f"cuda:{i}" for i in range(n)] if n > 1 else []
+    names = ["cuda", *cards] if n else []
+    return [*names, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
 
 
 def all_like(device: torch.device) -> list[torch.device]:

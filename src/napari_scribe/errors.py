@@ -1,8 +1,16 @@
-"""The one kind of error that a user can mend."""
+"""The one kind of error that a user can mend, and what others say in words."""
+
+from __future__ import annotations
+
+from .memory import is_out_of_memory
 
 
 class InputError(ValueError):
     """Bad input: the message says what was wrong and what to do about it."""
+
+
+class ManyPiecesError(InputError):
+    """One number covers many separate pieces, of which each may be meant as an object."""
 
 
 class InUseError(InputError):
@@ -15,3 +23,32 @@ class DamagedError(OSError):
 
 class TakenError(InputError):
     """Something else lies where a result is to go: choose another place, or replace it."""
+
+
+BUGS = RecursionError, NotImplementedError
+"""Errors of this program, though they are a `RuntimeError`."""
+NO_MEMORY = (
+    "There was not enough memory. Close other programs, or ask for less at once: a smaller tile "
+    "(--tile) to segment or denoise, a smaller training.patch or training.batch to train."
+)
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error says, in one line of whole sentences; never nothing."""
+    text = _text(error)
+    is_explained = isinstance(error, MemoryError) and ". " in text  # by this package
+    if is_out_of_memory(error) and not is_explained:
+        return NO_MEMORY
+    text = text or f"{type(error).__name__}, without further words"
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _text(error: BaseException) -> str:
+    """The first line of what it says; of the system's errors the file, too."""
+    if isinstance(error, UnicodeEncodeError):
+        near = error.object[max(0, error.start - 40) : error.end + 40]
+        return f"The name {near!r} cannot be written as text: rename the file or folder"
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror}"
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")

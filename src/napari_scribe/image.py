@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import as_array, with_axes
 from .errors import InputError
 
 AXES = "TCZYX"
@@ -21,21 +22,19 @@ Frame = tuple[tuple[str, int], ...]
 def guess_axes(shape: Sequence[int]) -> str:
     """Guess the axes of an array from its shape.
 
-    A last or first axis of 3 or 4 beside larger ones is taken for channels; a third axis for Z
-    when it is left over, and a fourth for T.
+    A last axis of 1, 3 or 4 or a first one of 2 to 4 beside larger ones is taken for channels; a
+    third axis for Z when it is left over, and a fourth for T.
     """
     n = len(shape)
     if n < 2 or n > 5:
         raise InputError(f"An image needs 2 to 5 axes, this array has {n} (shape {tuple(shape)}).")
     if n == 2:
         return "YX"
+    if shape[-1] in (1, 3, 4) and min(shape[-3:-1]) > 4:
+        return "TZ"[5 - n :] + "YXC"
     if n == 3:
-        if shape[-1] in (3, 4) and min(shape[:-1]) > 4:
-            return "YXC"
         return "CYX" if shape[0] in (2, 3, 4) and min(shape[1:]) > 4 else "ZYX"
     if n == 4:
-        if shape[-1] in (3, 4) and min(shape[1:-1]) > 4:
-            return "ZYXC"
         return "CZYX" if shape[0] in (2, 3, 4) else "TZYX"
     return AXES
 
@@ -47,11 +46,12 @@ class Image:
     Parameters
     ----------
     data
-        Array of any library that indexes like numpy (numpy, zarr, dask, memory map). It is never
-        read whole here.
+        Array of any library that indexes like numpy (numpy, zarr, dask, memory map), or a list or
+        a tensor of numbers. It is never read whole here.
     axes
         A subset of ``TCZYX`` with ``Y`` and ``X``, one letter per axis of `data` in that array's
-        own order (``YXC`` for an RGB picture). Guessed from the shape when None.
+        own order (``YXC`` for an RGB picture). Guessed from the shape when empty. An axis of
+        length 1 may be named that `data` lacks, or lack a name: of a movie of one frame, say.
     scale, translate
         Size of a pixel and place of the first one, per axis letter; 1 and 0 where left out.
     units
@@ -60,13 +60,20 @@ class Image:
         One name a channel, where known.
     name
         What messages and results call this image.
-    source, level
-        The file or folder that it was read from, and which level of a pyramid.
+    source, level, series
+        The file or folder that it was read from, which level of a pyramid, and which of several
+        images in the file.
+    notes
+        What reading it has to say: a pixel size that makes no sense, frames that are not there,
+        other images in the file.
+    nodata
+        The value of pixels that hold no data, where the file declares one, as those of GDAL do.
+        They are left out of all statistics, and taken for background.
 
     Raises
     ------
     InputError
-        If the axes do not fit the array.
+        If the axes do not fit the array, or it is none of real numbers.
     """
 
     data: Any
@@ -78,15 +85,26 @@ class Image:
     name: str = "image"
     source: Path | None = None
     level: int = 0
+    series: int = 0
+    notes: tuple[str, ...] = ()
+    nodata: float | None = None
 
     def __post_init__(self) -> None:
-        shape = tuple(self.data.shape)
-        axes = self.axes.upper() or guess_axes(shape)
-        object.__setattr__(self, "axes", axes)
+        for what in ("scale", "translate", "units"):
+            if not isinstance(getattr(self, what), Mapping):
+                raise InputError(
+                    f"Give the {what} of {self.name} per axis letter, as {{'Y': ...}}."
+                )
+        data = as_array(self.data, self.name)
+        axes = str(self.axes or guess_axes(data.shape)).upper()
         if set(axes) - set(AXES) or len(set(axes)) < len(axes) or not set("YX") <= set(axes):
             raise InputError(
                 f"Axes '{axes}' of {self.name}: use letters of {AXES}, each once, with Y and X."
             )
+        data = with_axes(data, axes)
+        object.__setattr__(self, "axes", axes)
+        object.__setattr__(self, "data", data)
+        shape = tuple(data.shape)
         if len(axes) != len(shape):
             raise InputError(
                 f"{self.name} has {len(shape)} axes (shape {shape}) but '{axes}' names "
@@ -95,9 +113,8 @@ class Image:
             )
         if 0 in shape:
             raise InputError(f"{self.name} is empty (shape {shape}).")
-        kind = np.dtype(self.data.dtype).kind
-        if kind not in "buif":
-            raise InputError(f"{self.name} holds {self.data.dtype} values; it needs real numbers.")
+        if np.dtype(data.dtype).kind not in "buif":
+            raise InputError(f"{self.name} holds {data.dtype} values; it needs real numbers.")
 
     @property
     def shape(self) -> tuple[int, ...]:

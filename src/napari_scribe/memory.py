@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     import torch
 
 
+def size_in_words(n_bytes: float) -> str:
+    """A size in a unit that fits: ``800 bytes``, ``12 MB``, ``3.5 GB``."""
+    size, units = float(n_bytes), ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
+    while size >= 999.5 and len(units) > 1:
+        size, _ = size / 1000, units.pop(0)
+    return f"{size:.3g} {units[0]}"
+
+
 def free_bytes(device: torch.device | str) -> int:
     """How much more memory this process can have on a device.
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import time
 import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,23 +15,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from .arguments import checked
 from .device import home
 from .errors import InputError
 from .image import Image
 from .io import SUFFIXES, check_writable, replacing
+from .io.archive import Archive
+from .io.model_file import (
+    DENOISER,
+    DESCRIPTION,
+    FORMAT,
+    LONGEST,
+    VERSION,
+    Description,
+    FixedNumbers,
+    parse_values,
+    refusing_damage,
+)
+from .io.thumbnails import from_png, to_png
 from .networks import UNet
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Coder, Parameters, coder_of, count_channels
 
-FORMAT = "napari-scribe model"
-VERSION = 1
-DENOISER = "denoiser/"
-"""Folder in the file, of a model that images go through first."""
+WEIGHTS, PICTURE = "weights.safetensors", "thumbnail.png"
+_HEADER = 2**20
+"""Bytes of names and shapes before the weights, and of a picture."""
 _NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
 
@@ -61,6 +71,8 @@ class Model:
         ``(h, w, 3)`` uint8 picture of a training image, or None.
     denoiser
         What images go through first, or None.
+    name
+        What messages call it: that of its file, where it was read from one.
     """
 
     network: UNet = field(repr=False)
@@ -74,6 +86,7 @@ class Model:
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     thumbnail: npt.NDArray[np.uint8] | None = None
     denoiser: Model | None = None
+    name: str = "This model"
 
     @property
     def dimensions(self) -> int:
@@ -123,19 +136,29 @@ class Model:
         weights = save_tensors({k: v.contiguous() for k, v in self.network.state_dict().items()})
         return hashlib.sha256(known.encode() + weights).hexdigest()[:16]
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, overwrite: bool = True) -> Path:
         """Write the model to one zip file, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Folders above it are created.
+        overwrite
+            Whether to replace a file that is there by then.
 
         Raises
         ------
+        TakenError
+            If there is a file that may not be replaced.
         InputError
-            If the file cannot be written.
+            If the file cannot be written, or the weights are no numbers.
         """
         path = Path(path)
+        _check_weights(self.network.state_dict())
         check_writable(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+            with replacing(path, overwrite) as partial, zipfile.ZipFile(partial, "w") as archive:
                 self._write(archive)
         except OSError as error:
             raise InputError(f"{error} Choose another place or make room.") from error
@@ -143,10 +166,10 @@ class Model:
 
     def _write(self, archive: zipfile.ZipFile, folder: str = "") -> None:
         described = json.dumps(self.description(), indent=1)
-        archive.writestr(f"{folder}model.json", described)
-        archive.writestr(f"{folder}weights.safetensors", save_tensors(self.network.state_dict()))
+        archive.writestr(f"{folder}{DESCRIPTION}", described)
+        archive.writestr(f"{folder}{WEIGHTS}", save_tensors(self.network.state_dict()))
         if self.thumbnail is not None:
-            archive.writestr(f"{folder}thumbnail.png", _png(self.thumbnail))
+            archive.writestr(f"{folder}{PICTURE}", to_png(self.thumbnail))
         if self.denoiser is not None:
             self.denoiser._write(archive, f"{folder}{DENOISER}")
 
@@ -216,112 +239,126 @@ def find_model(name: str | Path) -> Path:
     if path.name == str(name) and kept.is_file():
         return kept
     if path.name != str(name) or path.suffix.lower() in (".zip", *SUFFIXES):
-        what = "it is a folder" if path.is_dir() else "that file does not exist"
+        what = "that file does not exist"
+        if path.exists():
+            what = "it is a folder" if path.is_dir() else "it is no ordinary file"
         raise InputError(f"There is no model '{name}': {what}. Check the path.")
     names = ", ".join(p.stem for p in kept_models()[:10]) or "none"
     raise InputError(f"There is no model '{name}': give a file. Models kept by name: {names}.")
 
 
+def as_model(model: Any) -> Model:
+    """Return a model as it is, and read one that is told by its file or its name.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if isinstance(model, str | Path):
+        return load_model(model)
+    if not isinstance(model, Model):
+        raise InputError(
+            f"{type(model).__name__} is no model: give a Model, or the name or the path of one."
+        )
+    return model
+
+
+@checked
 def load_model(name: str | Path) -> Model:
     """Read a model. Nothing in the file is run.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is not a model, is damaged, or was written by a newer
-        version.
+        If there is no such file, or it is not a model, is damaged, was written by a newer
+        version, or its weights are no numbers.
     """
     path = find_model(name)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive, path)
-    except InputError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        SafetensorError,
-        OSError,
-        EOFError,
-        KeyError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        SyntaxError,
-        zlib.error,
-    ) as error:
-        raise InputError(
-            f"{path} is not a model of napari-scribe, or it is damaged. Choose a file that "
-            "napari-scribe saved."
-        ) from error
+    with refusing_damage(path), Archive(path) as archive:
+        return _read(archive).changed(name=path.name)
 
 
-def _read(archive: zipfile.ZipFile, path: Path, folder: str = "") -> Model:
-    values = json.loads(archive.read(f"{folder}model.json"))
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise KeyError("format")
-    if values["version"] > VERSION:
-        raise InputError(
-            f"{path.name} was written by a newer napari-scribe (file version "
-            f"{values['version']}, this one reads up to {VERSION}). Upgrade to open it."
-        )
-    weights = load_tensors(archive.read(f"{folder}weights.safetensors"))
-    names = archive.namelist()
-    picture = f"{folder}thumbnail.png"
-    thumbnail = _from_png(archive.read(picture)) if picture in names else None
-    model = _assemble(values, weights, thumbnail)
-    if folder == "" and f"{DENOISER}model.json" in names:
-        return model.changed(denoiser=_read(archive, path, DENOISER))
-    return model
-
-
-def _assemble(
-    values: dict[str, Any], weights: dict[str, Any], thumbnail: npt.NDArray[np.uint8] | None
-) -> Model:
-    recipe = parse_recipe(values["recipe"])
-    painted, offset = tuple(int(v) for v in values["painted"]), int(values["offset"])
-    channels = tuple(int(c) for c in values["channels"])
-    image_channels = int(values["image_channels"])
-    if not channels or not all(0 <= c < image_channels for c in channels):
+def _read(archive: Archive, folder: str = "") -> Model:
+    data = archive.read(f"{folder}{DESCRIPTION}", LONGEST)
+    described = Description.model_validate(parse_values(data))
+    recipe, channels = parse_recipe(described.recipe), described.channels
+    if max(channels) >= described.image_channels:
         raise ValueError("channels")
-    network = build_network(recipe, len(channels), coder_of(recipe, painted, offset, len(channels)))
+    coder = coder_of(recipe, described.painted, described.offset, len(channels))
+    weights = _read_weights(archive, folder, recipe, len(channels), coder)
+    network = build_network(recipe, len(channels), coder)
     network.load_state_dict(weights)
-    return Model(
+    picture = f"{folder}{PICTURE}"
+    model = Model(
         network=network.eval(),
         recipe=recipe,
         channels=channels,
-        image_channels=image_channels,
-        normalization=_normalization(values["normalization"]),
-        painted=painted,
-        offset=offset,
-        parameters={str(name): float(v) for name, v in values["parameters"].items()},
-        provenance=dict(values["provenance"]),
-        thumbnail=thumbnail,
+        image_channels=described.image_channels,
+        normalization=_normalization(described, recipe),
+        painted=described.painted,
+        offset=described.offset,
+        parameters=described.parameters,
+        provenance=described.provenance,
+        thumbnail=from_png(archive.read(picture, _HEADER)) if picture in archive.names else None,
+    )
+    return model if folder else _with_denoiser(model, archive)
+
+
+def _read_weights(
+    archive: Archive, folder: str, recipe: Recipe, n_channels: int, coder: Coder
+) -> dict[str, torch.Tensor]:
+    """Weights that fit the network of a recipe, which is not built if they do not."""
+    with torch.device("meta"):  # shapes without numbers
+        expected = build_network(recipe, n_channels, coder).state_dict()
+    room = _HEADER + sum(t.nbytes for t in expected.values())
+    weights = load_tensors(archive.read(f"{folder}{WEIGHTS}", room))
+    if {k: (t.shape, t.dtype) for k, t in weights.items()} != {
+        k: (t.shape, t.dtype) for k, t in expected.items()
+    }:
+        raise ValueError("weights of another network")
+    _check_weights(weights)
+    return weights
+
+
+def _with_denoiser(model: Model, archive: Archive) -> Model:
+    """The model, with the denoiser that the file holds beside it, if it does."""
+    if f"{DENOISER}{DESCRIPTION}" not in archive.names:
+        return model
+    denoiser = _read(archive, DENOISER)
+    is_one = (model.recipe.task == "denoised", denoiser.recipe.task == "denoised") == (False, True)
+    if not is_one or len(denoiser.channels) != model.image_channels:
+        raise ValueError("denoiser")
+    return model.changed(denoiser=denoiser)
+
+
+def _normalization(described: Description, recipe: Recipe) -> Normalization | FixedNormalization:
+    numbers, n_channels = described.normalization, len(described.channels)
+    if isinstance(numbers, FixedNumbers) != (recipe.task == "denoised"):
+        raise ValueError("normalization")
+    if not isinstance(numbers, FixedNumbers):
+        return Normalization(**numbers.model_dump())
+    if not len(numbers.means) == len(numbers.deviations) == n_channels:
+        raise ValueError("normalization")
+    return FixedNormalization(numbers.means, numbers.deviations)
+
+
+def are_numbers(weights: Mapping[str, torch.Tensor]) -> bool:
+    """Whether weights can answer with numbers: they are finite, and no variance is negative."""
+    return all(
+        bool(tensor.isfinite().all())
+        and not (name.endswith("running_var") and bool((tensor < 0).any()))
+        for name, tensor in weights.items()
     )
 
 
-def _normalization(values: dict[str, Any]) -> Normalization | FixedNormalization:
-    if "means" in values:
-        means, deviations = (tuple(map(float, values[n])) for n in ("means", "deviations"))
-        return FixedNormalization(means, deviations)
-    low, high, floor = (float(values[name]) for name in ("low", "high", "floor"))
-    noise = float(values.get("noise", 0.0))
-    is_absolute = bool(values.get("is_absolute", False))
-    return Normalization(low, high, floor, noise, str(np.dtype(values["dtype"])), is_absolute)
-
-
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    from imageio.v3 import imwrite
-
-    buffer = io.BytesIO()
-    imwrite(buffer, pixels, extension=".png", plugin="pillow")
-    return buffer.getvalue()
-
-
-def _from_png(data: bytes) -> npt.NDArray[np.uint8]:
-    from imageio.v3 import imread
-
-    return np.asarray(imread(data, extension=".png", plugin="pillow"), dtype=np.uint8)
+def _check_weights(weights: Mapping[str, torch.Tensor]) -> None:
+    if not are_numbers(weights):
+        raise InputError(
+            "The weights are NaN or infinite, as after a training that diverged: nothing would be "
+            "found with them. Choose another model, or train anew with a lower learning rate "
+            "(training.learning_rate)."
+        )
 
 
 def counted(n: int, noun: str) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .contrast import Nodata, border_of, missing_in, noise_of, origin_of, shifted, standing_out
 from .errors import InputError
-from .image import Image
+from .image import Frame, Image
 
 SAMPLE = 2_000_000
 """How many pixels of a channel are looked at."""
-_MEAN_TO_SIGMA = math.sqrt(math.pi) / 2
-"""From the mean difference of two pixels to the standard deviation of Gaussian noise."""
+SEARCHED = 2**26
+"""How many, where these are like noise alone, are searched for sparse objects."""
+_BAND = 2**22
+"""How many of those are searched at a time."""
+_SMALLEST = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -47,23 +51,50 @@ class Normalization:
     dtype: str = "float32"
     is_absolute: bool = False
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= 100:
+            raise InputError(
+                f"A normalization from percentile {self.low:g} to {self.high:g} makes no sense: "
+                "they lie between 0 and 100, the lower one first."
+            )
+        if not (0 <= self.floor < math.inf and 0 <= self.noise < math.inf):
+            raise InputError(
+                f"A contrast floor of {self.floor:g} and {self.noise:g} times the noise makes no "
+                "sense: both are finite and not negative."
+            )
+
     def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
         """Measure an image.
+
+        Where the sample is like noise alone, more of the image is searched for sparse objects.
 
         Raises
         ------
         InputError
             If it holds NaN or infinite pixels (in the sample that is looked at).
         """
-        sample = finite_sample(image, channels)
-        low, high = np.percentile(sample, [self.low, self.high], axis=1)
+        raw = sample_pixels(image, channels)
+        ends = self.low, self.high
+        nodata: Nodata = (image.nodata,) * len(raw)
+        if image.nodata is None:
+            nodata = tuple(border_of(row, ends) for row in raw)
+        sample = _sampled(image, raw, nodata, ends)
+        levels = np.array([self._levels(row) for row in sample.rows], np.float32)
+        noise = np.array([noise_of(row) for row in sample.rows], np.float32)
+        floor = self._floor_for(image.dtype)
+        flat = levels[:, 1] - levels[:, 0] <= np.maximum(floor, self.noise * noise)
+        for c in np.flatnonzero(flat).tolist():
+            channel = c if channels is None else channels[c]
+            blocks = _searched(image, channel, sample.origins[c], nodata[c], levels[c, 0])
+            levels[c] = wider = standing_out(blocks, *levels[c])
+            flat[c] = wider[1] - wider[0] <= max(floor, self.noise * noise[c])
+        low, high = levels.T.copy()
+        return Statistics(low, high, flat, noise, sample.digest, sample.origins, nodata)
+
+    def _levels(self, row: npt.NDArray[np.float32]) -> tuple[float, float]:
+        low, high = np.percentile(row, [self.low, self.high])
         # Few bright pixels on an even ground: the percentiles fall together, the extremes do not.
-        narrow = high <= low
-        low = np.where(narrow, sample.min(axis=1), low).astype(np.float32)
-        high = np.where(narrow, sample.max(axis=1), high).astype(np.float32)
-        noise = _noise_of(sample)
-        flat = high - low <= np.maximum(self._floor_for(image.dtype), self.noise * noise)
-        return Statistics(low, high, flat, noise, _digest(sample))
+        return (low, high) if high > low else (row.min(), row.max())
 
     def _floor_for(self, dtype: np.dtype[Any]) -> float:
         """The floor in the units of another type of integers; floats may be on any scale."""
@@ -88,6 +119,19 @@ class FixedNormalization:
     means: tuple[float, ...]
     deviations: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        are_finite = all(math.isfinite(v) for v in (*self.means, *self.deviations))
+        if (
+            len(self.means) != len(self.deviations)
+            or not are_finite
+            or min(self.deviations, default=0) <= 0
+        ):
+            raise InputError(
+                f"A normalization by the means {self.means} and the standard deviations "
+                f"{self.deviations} makes no sense: one of each a channel, finite, and the second "
+                "above 0."
+            )
+
     def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
         """These numbers, whatever the image is.
 
@@ -96,8 +140,11 @@ class FixedNormalization:
         InputError
             If it holds NaN or infinite pixels (in the sample that is looked at).
         """
-        sample = finite_sample(image, channels)
-        return replace(self.numbers, noise=_noise_of(sample), digest=_digest(sample))
+        raw = sample_pixels(image, channels)
+        nodata = (image.nodata,) * len(raw)
+        sample = _sampled(image, raw, nodata)
+        noise = np.array([noise_of(row) for row in sample.rows], np.float32)
+        return replace(self.numbers, noise=noise, digest=sample.digest, nodata=nodata)
 
     @property
     def numbers(self) -> Statistics:
@@ -111,7 +158,20 @@ class FixedNormalization:
 class Statistics:
     """The numbers of one image: arrays with one value a channel; noise as a standard deviation.
 
-    `digest` tells samples of different images apart.
+    Parameters
+    ----------
+    low, high
+        Become 0 and 1; counted from `origins`.
+    flat
+        Whether nothing stands out.
+    noise
+        Standard deviation.
+    digest
+        Tells samples of different images apart.
+    origins
+        What is taken off before pixels become single precision, in the type of the image.
+    nodata
+        Values that become 0, as there is no data.
     """
 
     low: npt.NDArray[np.float32]
@@ -119,18 +179,30 @@ class Statistics:
     flat: npt.NDArray[np.bool_]
     noise: npt.NDArray[np.float32]
     digest: str = ""
+    origins: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    nodata: Nodata = ()
 
     def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Normalize ``(C, *spatial)``; flat channels become 0."""
+        """Normalize ``(C, *spatial)``; flat channels become 0.
+
+        What is too large for single precision becomes infinite.
+        """
         shape = (-1,) + (1,) * (pixels.ndim - 1)
-        gain = np.where(self.flat, 0, 1 / np.maximum(self.high - self.low, 1e-20))
-        out = pixels.astype(np.float32)
-        out -= self.low.reshape(shape)
-        out *= gain.astype(np.float32).reshape(shape)
+        gain = np.where(self.flat, 0, 1 / np.maximum(self.high - self.low, _SMALLEST))
+        moved = shifted(pixels, self.origins.reshape(shape)) if self.origins.any() else pixels
+        with np.errstate(over="ignore", invalid="ignore"):
+            out = moved.astype(np.float32)
+            out -= self.low.reshape(shape)
+            out *= gain.astype(np.float32).reshape(shape)
+        if any(value is not None for value in self.nodata):
+            out[missing_in(pixels, self.nodata)] = 0
         return out
 
     def undo(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """From normalized pixels ``(C, *spatial)`` back to the units of the image."""
+        """From normalized pixels ``(C, *spatial)`` back to the units of the image.
+
+        Only of numbers without origins, as those of denoisers are.
+        """
         shape = (-1,) + (1,) * (pixels.ndim - 1)
         out = pixels.astype(np.float32)
         out *= (self.high - self.low).reshape(shape)
@@ -138,34 +210,72 @@ class Statistics:
         return out
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """Pixels of each channel in single precision, without those that hold no data.
+
+    What was taken off them before is in `origins`.
+    """
+
+    rows: list[npt.NDArray[np.float32]]
+    origins: npt.NDArray[Any]
+
+    @property
+    def digest(self) -> str:
+        """Tells samples of different images apart."""
+        found = hashlib.sha256()
+        for part in (*self.rows, *([self.origins] if self.origins.any() else [])):
+            found.update(np.ascontiguousarray(part).tobytes())
+        return found.hexdigest()[:16]
+
+
+def _sampled(
+    image: Image, raw: npt.NDArray[Any], nodata: Nodata, ends: Sequence[float] | None = None
+) -> _Sample:
+    """Bring a sample ``(C, n)`` to single precision.
+
+    Raises
+    ------
+    InputError
+        If it has NaN or infinite pixels, or larger ones than single precision knows.
+    """
+    rows = list(raw)
+    if any(value is not None for value in nodata):
+        missing = missing_in(raw, nodata)
+        nothing = np.zeros(1, raw.dtype)
+        rows = [nothing if m.all() else r[~m] for r, m in zip(raw, missing, strict=True)]
+    if raw.dtype.kind == "f" and not all(np.isfinite(row).all() for row in rows):
+        raise InputError(
+            f"{image.name} has NaN or infinite pixels. Replace them first, for example with "
+            "numpy.nan_to_num."
+        )
+    found = [origin_of(row, ends) if ends else row.dtype.type(0) for row in rows]
+    origins = np.array(found, raw.dtype)
+    with np.errstate(over="ignore"):
+        moved = [shifted(r, o) if o else r for r, o in zip(rows, origins, strict=True)]
+        single = [row.astype(np.float32) for row in moved]
+    if raw.dtype.kind == "f" and not all(np.isfinite(row).all() for row in single):
+        largest = max(float(np.abs(row).max()) for row in rows)
+        raise InputError(
+            f"{image.name} has pixels such as {largest:.3g}, which single precision "
+            "(up to 3.4e38) takes for infinite. Divide them by a constant first."
+        )
+    return _Sample(single, origins)
+
+
 def finite_sample(image: Image, channels: Sequence[int] | None = None) -> npt.NDArray[np.float32]:
-    """A sample as of `sample_pixels`, in float32.
+    """Return a sample as of `sample_pixels`, in float32, without places that hold no data.
 
     Raises
     ------
     InputError
         If NaN or infinite pixels are in it.
     """
-    sample = sample_pixels(image, channels)
-    is_float = sample.dtype.kind == "f"
-    with np.errstate(over="ignore"):
-        sample = sample.astype(np.float32)
-    if is_float and not np.isfinite(sample).all():
-        raise InputError(
-            f"{image.name} has NaN or infinite pixels. Replace them first, for example with "
-            "numpy.nan_to_num."
-        )
-    return np.asarray(sample)
-
-
-def _digest(sample: npt.NDArray[np.float32]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(sample).tobytes()).hexdigest()[:16]
-
-
-def _noise_of(sample: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Standard deviation per channel, from what neighbouring pixels differ by."""
-    steps = np.abs(np.diff(sample, axis=1, prepend=sample[:, :1]))
-    return np.asarray(_MEAN_TO_SIGMA * steps.mean(axis=1), dtype=np.float32)
+    raw = sample_pixels(image, channels)
+    if image.nodata is not None:
+        missing = missing_in(raw, (image.nodata,) * len(raw)).any(axis=0)
+        raw = np.zeros((len(raw), 1), raw.dtype) if missing.all() else raw[:, ~missing]
+    return np.stack(_sampled(image, raw, (None,) * len(raw)).rows)
 
 
 def sample_pixels(
@@ -175,24 +285,47 @@ def sample_pixels(
 
     Small images are taken whole; of large ones, blocks of 128 px at seeded places.
     """
-    dimensions = 2
-    frames = list(image.frames(dimensions))
-    shape = image.frame_shape(dimensions)
-    rng = np.random.default_rng(seed)
-    per_frame = max(SAMPLE // len(frames), 128 * 128)
-    if len(frames) * min(per_frame, int(np.prod(shape))) > SAMPLE:
-        chosen = np.sort(rng.choice(len(frames), SAMPLE // per_frame, replace=False))
-        frames = [frames[i] for i in chosen]
     parts = []
-    for frame in frames:
-        for window in _blocks(shape, per_frame, rng):
-            block = image.read(frame, window, channels)
-            parts.append(block.reshape(len(block), -1))
+    for frame, window in _windows(image, SAMPLE, 128, seed):
+        block = image.read(frame, window, channels)
+        parts.append(block.reshape(len(block), -1))
     return np.concatenate(parts, axis=1)
 
 
+def _windows(
+    image: Image, n_pixels: int, side: int, seed: int
+) -> Iterator[tuple[Frame, tuple[slice, ...]]]:
+    """Where to look at about so many pixels: in whole frames, or in blocks at seeded places."""
+    frames = list(image.frames(2))
+    shape = image.frame_shape(2)
+    rng = np.random.default_rng(seed)
+    per_frame = max(n_pixels // len(frames), side * side)
+    if len(frames) * min(per_frame, int(np.prod(shape))) > n_pixels:
+        chosen = np.sort(rng.choice(len(frames), n_pixels // per_frame, replace=False))
+        frames = [frames[i] for i in chosen]
+    for frame in frames:
+        for window in _blocks(shape, per_frame, rng, side):
+            yield frame, window
+
+
+def _searched(
+    image: Image, channel: int, origin: Any, nodata: float | None, filling: np.float32
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Read one channel of an image, as far as it is searched for objects, band by band."""
+    for frame, (rows, columns) in _windows(image, SEARCHED, 1024, 0):
+        height = max(1, _BAND // (columns.stop - columns.start))
+        for start in range(rows.start, rows.stop, height):
+            window = slice(start, min(start + height, rows.stop)), columns
+            pixels = image.read(frame, window, [channel])
+            with np.errstate(over="ignore"):
+                moved = shifted(pixels, origin) if origin else pixels
+                block = moved.astype(np.float32)
+            block[missing_in(pixels, (nodata,)) | ~np.isfinite(block)] = filling
+            yield block[0]
+
+
 def _blocks(
-    shape: tuple[int, ...], n_pixels: int, rng: np.random.Generator, side: int = 128
+    shape: tuple[int, ...], n_pixels: int, rng: np.random.Generator, side: int
 ) -> list[tuple[slice, ...]]:
     if np.prod(shape) <= n_pixels:
         return [tuple(slice(0, n) for n in shape)]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
+from .errors import InputError
+
 Step = TypeVar("Step")
 Result = TypeVar("Result")
 
@@ -85,7 +87,18 @@ class Job(Generic[Step, Result]):
 
 
 def run(job: Job[Step, Result]) -> Result:
-    """Drive a job to its end and return its result."""
+    """Drive a job to its end and return its result.
+
+    Raises
+    ------
+    InputError
+        If it is no job.
+    """
+    if not isinstance(job, Job):
+        raise InputError(
+            f"{type(job).__name__} is no job to run: give what train, segment, denoise or "
+            "train_denoiser returns."
+        )
     for _ in job:
         pass
     return job.result

@@ -1,20 +1,22 @@
-"""What commands show in a terminal: progress bars, tables, and what Ctrl-C does."""
+"""What commands show in a terminal: progress bars, tables, and what Ctrl-C and other signals do."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError
+from .errors import BUGS, InputError, InUseError, TakenError, in_words
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from .evaluation.metrics import ClassScores, Scores
     from .progress import Job
+    from .training.drive import TrainingJob
 
 
 def say_unseen_gpu() -> None:
@@ -25,8 +27,12 @@ def say_unseen_gpu() -> None:
         print(word, file=sys.stderr)
 
 
-def train_with_bar(job: Any) -> Any:
-    """Drive a `train` job; its result."""
+def train_with_bar(job: TrainingJob, keep: Callable[[Any], Any]) -> None:
+    """Drive a training and keep its result, also where signals, or a lost terminal, end it early.
+
+    The first signal stops the training. A second one cuts short what comes after its last step;
+    before the first step there is nothing to keep, and it ends at once.
+    """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -35,41 +41,74 @@ def train_with_bar(job: Any) -> Any:
         TimeElapsedColumn(),
         TextColumn("{task.fields[s]}"),
     )
-    with stops_on_interrupt(job), Progress(*columns) as bar:
+    is_learning = False
+
+    def again(number: int) -> None:
+        if not is_learning:
+            _end_at_once(number)
+        job.hurry()
+
+    with stops_on_signals(job, again), Progress(*columns) as bar:
         shown = bar.add_task("", total=1.0, s="")
         validation = ""
         for step in job:
+            is_learning = True
             if step.validation is not None:
                 validation = f", validation {step.validation:.3f}"
             text = f"step {step.index}, loss {step.loss:.3f}{validation}"
             bar.update(shown, completed=step.fraction or 0.0, s=text)
-            if step.note:
-                bar.console.print(step.note, markup=False, highlight=False, soft_wrap=True)
+            _say(bar, step.note)
+            if job.stop_requested:
+                _say(bar, "Stopping: the best model so far is kept.")
+        keep(job.result)
         bar.update(shown, completed=1.0)
-    return job.result
 
 
-def segment_with_bar(job: Any, name: str) -> Any:
-    """Drive a `segment` job; its result."""
-    with stops_on_interrupt(job), _tiles_bar() as bar:
+def _say(bar: Progress, text: str) -> None:
+    """Print a line above a bar, if anybody is there to read it."""
+    if text:
+        with contextlib.suppress(OSError):
+            bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def segment_with_bar(job: Any, name: str, said: set[str] | None = None) -> Any:
+    """Drive a `segment` job; its result.
+
+    Parameters
+    ----------
+    said
+        Words of the jobs before it, which are not said again; its own are added.
+    """
+    said = set() if said is None else said
+    with stops_on_signals(job), _tiles_bar() as bar:
         shown = bar.add_task(name, total=None, s="")
+        has_begun = False
         try:
             for step in job:
+                has_begun = True
                 text = "tiles of " + " x ".join(map(str, step.tile)) + " px"
                 bar.update(shown, completed=step.done, total=step.total, s=text)
+        except (InUseError, *BUGS):
+            raise
         except (InputError, OSError, RuntimeError, MemoryError) as error:
+            if isinstance(error, TakenError) and not has_begun:
+                raise  # nothing was done here
             kept = " What was done is kept: the same command goes on from there."
-            raise RuntimeError(f"{error}{kept if job.goes_on else ''}") from error
+            reason = in_words(error)
+            where = "" if Path(name).stem in reason else f"{name}: "
+            raise RuntimeError(f"{where}{reason}{kept if job.goes_on else ''}") from error
         if job.is_complete:
             bar.update(shown, completed=1, total=1)
-        for word in [*job.ladder, *([job.note] if job.note else [])]:
-            bar.console.print(word, markup=False, highlight=False, soft_wrap=True)
+        for word in [*job.ladder, job.note]:
+            if word not in said:
+                said.add(word)
+                _say(bar, word)
     return job.result
 
 
 def seams_with_bar(job: Any) -> Any:
     """Drive a `seam_test` job; its result."""
-    with stops_on_interrupt(job), _tiles_bar() as bar:
+    with stops_on_signals(job), _tiles_bar() as bar:
         shown = bar.add_task("Seam test", total=None, s="")
         for step in job:
             bar.update(shown, completed=step.done, total=step.total)
@@ -94,20 +133,48 @@ def _tiles_bar() -> Progress:
     )
 
 
-@contextlib.contextmanager
-def stops_on_interrupt(job: Job[Any, Any]) -> Iterator[None]:
-    """Ctrl-C stops a job early and keeps what it has; a second one ends at once."""
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Ctrl-C, what clusters and containers send before they kill, and a terminal that is closed; as far
+as this system has them."""
+_received: list[int] = []
+"""Signals that asked this process to end, in their order."""
 
-    def stop(*_: object) -> None:
+
+def exit_status() -> int:
+    """Return the status of a process that was asked to end: 130 after Ctrl-C, 143 after SIGTERM."""
+    return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+def _end_at_once(number: int) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+@contextlib.contextmanager
+def stops_on_signals(
+    job: Job[Any, Any], again: Callable[[int], None] = _end_at_once
+) -> Iterator[None]:
+    """Let a signal stop a job early, which keeps what it has; `again` answers those that follow."""
+
+    def stop(number: int, _frame: object) -> None:
+        _received.append(number)
         if job.stop_requested:
-            raise KeyboardInterrupt
+            again(number)
         job.stop()
 
-    before = signal.signal(signal.SIGINT, stop)
+    found = (getattr(signal, name) for name in SIGNALS if hasattr(signal, name))
+    _received.clear()
+    before = {number: signal.getsignal(number) for number in found}
+    if before.get(SIGHUP := getattr(signal, "SIGHUP", None)) is signal.SIG_IGN:
+        del before[SIGHUP]  # under nohup
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def print_scores(scores: dict[str, Scores] | dict[str, ClassScores]) -> None:

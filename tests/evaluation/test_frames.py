@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_scribe.evaluation.frames import frame_pairs
-from napari_scribe.evaluation.metrics import evaluate, pool
+from napari_scribe.evaluation.metrics import evaluate, evaluate_classes, pool
 from napari_scribe.image import Image
 
 SIZES = {"T": 2, "Z": 3, "Y": 8, "X": 9}
@@ -47,3 +47,30 @@ def test_a_movie_is_one_where_either_says_so(known: str):
 def test_other_shapes_are_one_pair():
     labels, truth = Image(stack("TYX"), "TYX"), Image(stack("YX"), "YX")
     assert [(p.shape, t.shape) for p, t in frame_pairs(labels, truth)] == [((2, 8, 9), (8, 9))]
+
+
+@pytest.mark.parametrize("axes", ["YX", "YXC", "TCZYX", "ZYX"])
+@pytest.mark.parametrize("task", ["objects", "classes"])
+def test_axes_of_length_1_do_not_count(axes: str, task: str):
+    score = evaluate if task == "objects" else evaluate_classes
+    flat = np.arange(48).reshape(6, 8) // 5
+    long = flat.reshape([{"Y": 6, "X": 8}.get(a, 1) for a in axes])
+    for pair in ((flat, long), (long, flat), (Image(long, axes), Image(flat))):
+        assert score(*pair).mean_iou == 1
+    for pair in ((Image(flat), Image(long, axes)), (Image(long, axes), Image(flat))):
+        assert [np.array_equal(p, t) for p, t in frame_pairs(*pair)] == [True]
+
+
+def test_a_movie_of_one_slice_is_scored_frame_by_frame():
+    movie = stack("TYX")
+    for other in (Image(movie[:, None], "TZYX"), Image(movie, "ZYX")):
+        assert len(list(frame_pairs(Image(movie, "TYX"), other))) == 2
+        assert len(list(frame_pairs(other, Image(movie, "TYX")))) == 2
+
+
+def test_named_axes_decide_how_two_lie_on_each_other():
+    labels = np.arange(36).reshape(6, 6) // 5
+    turned = Image(labels.T, "XY")
+    for pair in ((turned, labels), (labels, turned), (turned, Image(labels))):
+        assert evaluate(*pair).ap.min() == 1
+    assert evaluate(labels.T, labels).ap[0] < 1

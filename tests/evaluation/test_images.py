@@ -176,3 +176,11 @@ def test_a_constant_frame_is_named() -> None:
 def test_a_peak_that_is_none(peak: float) -> None:
     with pytest.raises(InputError, match="no range"):
         evaluate_images(NOISY[0, 0], CLEAN[0, 0], peak=peak)
+
+
+def test_axes_of_length_1_do_not_count() -> None:
+    movie = np.random.default_rng(0).random((3, 20, 21))
+    for other in (Image(movie[:, None, None], "TCZYX"), Image(movie[:, None], "TZYX")):
+        for pair in ((movie, other), (other, movie), (Image(movie, "TYX"), other)):
+            scores = evaluate_images(*pair)
+            assert scores.n_frames == 3 and np.isinf(scores.psnr).all()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from napari_scribe.errors import InputError
@@ -25,6 +26,7 @@ from napari_scribe.evaluation.metrics import (
 )
 from napari_scribe.image import Image
 from napari_scribe.io import write_tiff
+from napari_scribe.samples import nuclei
 
 Labels = npt.NDArray[np.int64]
 
@@ -187,6 +189,19 @@ def test_bad_input_is_refused(labels: Labels, truth: Labels, message: str):
     for score in (evaluate, evaluate_classes):
         with pytest.raises(InputError, match=message):
             score(labels, truth)
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (20, 96, 96)])
+def test_one_number_for_many_pieces_is_not_scored_as_one(shape: tuple[int, ...]):
+    truth = nuclei(shape, seed=1).truth
+    mask = (truth > 0) * 255
+    for pair in ((truth, mask), (mask, truth), (mask > 0, mask)):
+        with pytest.raises(InputError, match=r"covers \d+ separate pieces, but every number"):
+            evaluate(*pair)
+    n = ndimage.label(mask, np.ones((3,) * mask.ndim))[1]
+    assert evaluate(truth, mask, pieces=True).n_true == n
+    assert evaluate(truth, mask, pieces=False).n_true == 1
+    assert evaluate(truth, truth).ap.min() == 1
 
 
 def test_nothing_to_pool():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import dask.array as da
@@ -86,6 +87,27 @@ def test_a_network_that_has_hardly_learnt() -> None:
     assert said.is_alike and said.direction == "rows"
     assert "Train longer" in said.in_words() and "camera" not in said.in_words()
     assert not check_removed(noisy, TRUTH + 0.5 * NOISE).is_little
+
+
+@pytest.mark.parametrize("strength", [1.02, 1.79, 40.0])
+def test_a_network_that_adds_noise(strength: float) -> None:
+    """More than all of it cannot be left: it is said that something was added."""
+    removed = check_removed(TRUTH + NOISE, TRUTH + strength * NOISE)
+    said = removed.in_words()
+    assert removed.left > 1 and not removed.is_clean
+    assert said.startswith("No noise was removed: pixels of the result differ ")
+    assert "%" not in said and "denoiser added" in said
+
+
+@pytest.mark.parametrize("contrast", [0.02, 0.3, 0.9, 1.1, 1.9, 2.5, -1.0])
+def test_no_more_contrast_is_lost_than_there_is(contrast: float) -> None:
+    said = check_removed(TRUTH + NOISE, contrast * TRUTH).in_words()
+    assert "light (correlation" in said
+    percents = [float(number) for number in re.findall(r"([\d.]+)%", said)]
+    if 0 < contrast < 2:
+        assert percents == [pytest.approx(100 * abs(1 - contrast), abs=3)]
+    else:
+        assert not percents
 
 
 def test_a_flat_image_holds_no_noise() -> None:

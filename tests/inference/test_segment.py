@@ -9,6 +9,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 import zarr
 
 from napari_scribe.errors import InputError
@@ -410,6 +411,24 @@ def test_nan_that_the_sample_missed_ends_the_job_with_a_message(model: Model, tm
     with pytest.raises(InputError, match="cells has NaN or infinite pixels near"):
         run(job)
     assert not list(tmp_path.iterdir())
+
+
+def test_pixels_that_are_infinite_once_normalized_end_the_job(model: Model):
+    image = np.zeros((3000, 1000), np.float64)
+    image[:, ::2] = 1
+    image[-1, -1] = 1e300
+    with pytest.raises(InputError, match="or such that are far beyond all others"):
+        run(segment(model, Image(image, name="cells"), tile=3000))
+
+
+def test_answers_that_are_no_numbers_end_the_job_with_a_message(
+    random_model: Callable[..., Model],
+):
+    model = random_model()
+    with torch.no_grad():
+        model.network.head.weight.fill_(float("nan"))
+    with pytest.raises(InputError, match="answers with NaN or infinite values near"):
+        run(segment(model, pixels(40, 50)))
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
 import pytest
 
 from napari_scribe.errors import InputError
 from napari_scribe.io import (
+    beside_images,
     check_writable,
     create_zarr,
     left_over,
     list_images,
     match_labels,
+    read_image,
+    read_labels,
     replacing,
     stem,
+    write_tiff,
 )
 from napari_scribe.io.units import full_name, in_micrometers, symbol
 
@@ -125,7 +132,7 @@ def test_what_cannot_be_written(tmp_path: Path):
         check_writable(tmp_path / "file" / "a.tif")
     with pytest.raises(InputError, match="it is a folder"):
         check_writable(tmp_path / "folder.tif")
-    with pytest.raises(InputError, match=r"needs up to 1000000000\.0 GB, and .* left"):
+    with pytest.raises(InputError, match=r"needs up to 1 EB, and .* left"):
         check_writable(tmp_path / "a.tif", 10**18)
 
 
@@ -160,3 +167,99 @@ def test_units():
     assert symbol("parsec") == ""
     assert in_micrometers("mm") == 1000
     assert in_micrometers("second") is None
+
+
+# ---- what a folder of images holds beside them ---------------------------------------------------
+
+BESIDE = [
+    *("a_masks.tif", "a_seg.npy", "a_cp_masks.png", "a_flows.tif", "a_cp_output.png"),
+    *("a_labels.zarr", "b_GT.png", "b.probability.tif", "b.distance.tif", "b.removed.tif"),
+]
+
+
+def test_labels_and_maps_beside_images_are_left_out_and_named(tmp_path: Path):
+    images = touch(tmp_path, "a.tif", "b_img.tif", "c_mask.tif")
+    touch(tmp_path, *(name for name in BESIDE if name != "a_labels.zarr"))
+    create_zarr(tmp_path / "a_labels.zarr", (4, 4), "u1", "YX")
+    assert list_images(tmp_path) == images  # no image is named c
+    left = [p.name for p in beside_images(tmp_path)]
+    assert left == sorted(name for name in BESIDE if not name.startswith("b."))
+    assert beside_images(images[0]) == []
+
+
+def test_a_folder_of_labels_has_them_all(tmp_path: Path):
+    touch(tmp_path / "labels", "a_masks.tif", "b_masks.tif")
+    assert len(list_images(tmp_path / "labels")) == 2  # without images, nothing lies beside them
+    both = touch(tmp_path / "both", "a.tif", "a_masks.tif")
+    assert list_images(tmp_path / "both", labels=True) == both
+
+
+def test_labels_may_lie_beside_their_images(tmp_path: Path):
+    images = touch(tmp_path, "a.tif", "b.tif")
+    labels = touch(tmp_path, "a_masks.tif", "b_masks.png")
+    assert match_labels(list_images(tmp_path), [tmp_path]) == labels
+    assert left_over([tmp_path], [*images, *labels]) == []
+
+
+# ---- what is no file -----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that have names")
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".npy", ".zarr"])
+def test_pipes_devices_and_sockets_are_no_images(tmp_path: Path, suffix: str):
+    pipe, device, listener = (tmp_path / f"{name}{suffix}" for name in ("pipe", "device", "socket"))
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(listener))
+    for path in (pipe, device, listener):
+        for read in (read_image, read_labels, list_images, lambda p: match_labels([pipe], [p])):
+            with pytest.raises(InputError, match="is a pipe or a device, not a file"):
+                read(path)
+    touch(tmp_path, "a.tif")
+    assert list_images(tmp_path) == [tmp_path / "a.tif"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that have names")
+def test_a_zarr_whose_metadata_are_a_pipe_is_no_zarr(tmp_path: Path):
+    (tmp_path / "a.zarr").mkdir()
+    os.mkfifo(tmp_path / "a.zarr" / "zarr.json")
+    with pytest.raises(InputError, match="folder without zarr data"):
+        read_image(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize(
+    "address", ["https://x.org/a.tif", "s3://b/a.zarr", "file:///a.tif", "HTTP://x.org//a.npy"]
+)
+def test_web_addresses_are_named_as_they_were_typed(address: str):
+    for read in (read_image, read_labels, list_images, lambda a: match_labels(["i.tif"], a)):
+        with pytest.raises(InputError) as said:
+            read(address)
+        assert f"{address} is a web address: download it" in str(said.value)
+    with pytest.raises(InputError) as said:  # a Path has lost slashes
+        read_image(Path(address))
+    assert str(said.value).startswith(address.replace("org//", "org/"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes")
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".npy", ".zarr"])
+def test_names_that_are_no_utf_8(tmp_path: Path, suffix: str):
+    path = tmp_path / os.fsdecode(b"x\xff" + suffix.encode())
+    array = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    if suffix == ".tif":
+        write_tiff(path, array)
+    elif suffix == ".zarr":
+        create_zarr(path, (4, 5), "u1", "YX")[...] = array
+    elif suffix == ".npy":
+        np.save(path, array)
+    else:
+        path.write_bytes(imagecodecs.png_encode(array))
+    np.testing.assert_array_equal(read_labels(path), array)
+    assert list_images(tmp_path) == [path]
+
+
+def test_names_that_are_too_long_are_one_line(tmp_path: Path):
+    path = tmp_path / f"{'x' * 300}.tif"
+    for read in (read_image, read_labels, list_images, lambda p: match_labels(["i.tif"], [p])):
+        with pytest.raises(InputError, match=r"x\.tif (cannot be read|do not exist)"):
+            read(path)

@@ -100,6 +100,17 @@ def test_paths_that_are_no_image(tmp_path: Path):
             read_labels(tmp_path / name)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_pictures_may_be_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str):
+    monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 100)  # as 14 000 x 14 000 is to the default
+    iio.imwrite(tmp_path / f"a{suffix}", GREY)
+    monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 9)
+    assert read_image(tmp_path / f"a{suffix}").shape == GREY.shape
+    if suffix == ".png":
+        np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), GREY)
+    assert Pillow.MAX_IMAGE_PIXELS == 9
+
+
 def test_only_pyramids_have_levels(tmp_path: Path):
     iio.imwrite(tmp_path / "a.png", GREY)
     with pytest.raises(InputError, match="only level 0"):

@@ -250,7 +250,7 @@ def test_axes_can_be_given(tmp_path: Path, axes: str, shape: tuple[int, ...]):
 
 def test_axes_that_do_not_fit_are_refused(tmp_path: Path):
     write_tiff(tmp_path / "a.tif", pixels("ZYX"), "ZYX")
-    for axes in ("YX", "TCZYX", "QYX", "YYX", "ZTC"):
+    for axes in ("YX", "QYX", "YYX", "ZTC", "TCZ"):
         with pytest.raises(InputError, match=r"[Aa]xes"):
             read_image(tmp_path / "a.tif", axes)
 

@@ -163,8 +163,11 @@ def test_the_axes_decide_and_the_choice_stays(dock: Any, film: Any, viewer: Any)
     dock.form.image.axes.editingFinished.emit()
     assert picker.way.value == SLICES
     picker.way.value = REPEATS
-    viewer.add_image(film.data, name="other")
+    viewer.add_labels(np.zeros(film.data.shape, int), name="labels")
     assert (dock.form.image.layer.value, picker.way.value) == (film, REPEATS)
+    viewer.add_image(film.data, name="other")
+    viewer.layers.selection.active = film
+    assert dock.form.image.layer.value is film
     picker.way.value = LAYER
     assert picker.other.native.isVisibleTo(dock)
     assert picker.other.value is viewer.layers["other"]
@@ -208,9 +211,10 @@ def test_a_clean_case(dock: Any, idle: Callable[[], None], viewer: Any) -> None:
     assert "nothing speaks against them" in dock.findings.summary.text()
     assert not dock.findings.texts and not dock.findings.boxes
     assert dock.findings.fold.isVisibleTo(dock)
-    viewer.add_image(np.zeros((20, 20)), name="small")
+    viewer.add_labels(np.zeros((20, 20), int), name="labels")
     assert dock.checked is not None
-    dock.form.image.layer.value = viewer.layers["small"]
+    viewer.add_image(np.zeros((20, 20)), name="small")
+    assert dock.form.image.layer.value is viewer.layers["small"]
     assert dock.checked is None
     assert "Not checked yet" in dock.findings.summary.text()
 
@@ -330,9 +334,8 @@ def test_stop_and_continue(dock: Any, viewer: Any, idle: Callable[[], None], qtb
     assert learnt["steps"] > first
     assert f", {learnt['steps']} steps in " in dock.form.model.info.text()
     renamed = path.rename(path.with_name("mine.zip"))
-    viewer.layers.remove("film")
     go_on()
-    assert told[0].startswith("film was removed since this training began")
+    assert not told
     assert set(kept_models()) == {renamed, dock.trained.path}
     assert load_model(renamed).provenance == learnt
 

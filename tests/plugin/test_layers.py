@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
 
 from napari_scribe.errors import InputError
+from napari_scribe.plugin.alignment import to_world
 from napari_scribe.plugin.layers import (
+    add_annotations,
     guess_layer_axes,
     image_of,
     labels_for_display,
@@ -17,6 +21,7 @@ from napari_scribe.plugin.layers import (
     paint_of,
     placement,
 )
+from napari_scribe.plugin.results import show_labels
 
 
 @pytest.mark.parametrize(
@@ -177,3 +182,109 @@ def test_a_rotated_image_has_rotated_labels(viewer: Any) -> None:
     image = viewer.add_image(np.zeros((2, 40, 50)), rotate=(0, 0, 30))
     new_annotations(viewer, image)
     assert np.allclose(viewer.layers[-1].rotate, image.rotate[1:, 1:])
+
+
+PLACES: dict[str, dict[str, Any]] = {
+    "scale": {"scale": (2, 0.5)},
+    "translate": {"translate": (7, -3)},
+    "rotate": {"rotate": 30},
+    "shear": {"shear": (0.3,)},
+    "affine": {"affine": [[1.1, 0.2, 5], [0, 0.9, 3], [0, 0, 1]]},
+    "all of them": {
+        "scale": (2, 0.5),
+        "translate": (7, -3),
+        "rotate": 30,
+        "shear": (0.3,),
+        "affine": [[1.1, 0.2, 5], [0, 0.9, 3], [0, 0, 1]],
+    },
+}
+
+
+def at_front(place: dict[str, Any], n: int) -> dict[str, Any]:
+    """The same place for an image with more axes before Y and X."""
+    out: dict[str, Any] = {}
+    for name, value in place.items():
+        if name in ("scale", "translate"):
+            out[name] = (float(name == "scale"),) * n + tuple(value)
+        elif name == "rotate":
+            angle = np.deg2rad(value)
+            turned = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+            out[name] = block(n, np.array(turned))
+        elif name == "shear":
+            out[name] = block(n, np.array([[1, value[0]], [0, 1]]))
+        else:
+            out[name] = block(n, np.array(value))
+    return out
+
+
+def block(n: int, matrix: Any) -> Any:
+    whole = np.eye(n + len(matrix))
+    whole[n:, n:] = matrix
+    return whole
+
+
+def lie_alike(layer: Any, image: Any) -> bool:
+    """Whether the corners of labels lie in the world where those of the image do."""
+    y, x = np.asarray(image.data.shape[:2] if image.rgb else image.data.shape[-2:]) - 1
+    front = (0,) * (image.ndim - 2)
+    return all(
+        np.allclose(layer.data_to_world(c)[-2:], image.data_to_world((*front, *c))[-2:])
+        for c in ((0, 0), (0, x), (y, 0), (y, x))
+    )
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((40, 50), "YX"), ((2, 40, 50), "CYX"), ((3, 2, 40, 50), "TCYX")]
+)
+def test_annotations_lie_on_their_image(
+    place: dict[str, Any], shape: tuple[int, ...], axes: str
+) -> None:
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros(shape), **at_front(place, len(shape) - 2))
+    layer = add_annotations(viewer, image, axes)
+    assert lie_alike(layer, image)
+    layer.data[..., 20, 20] = 2
+    assert paint_of(layer, image, image_of(image, axes)).max() == 2
+    region = {"Y": slice(10, 20), "X": slice(30, 50)}
+    part = np.ones([10 if a == "Y" else 20 if a == "X" else 3 for a in axes if a != "C"], int)
+    shown = show_labels(viewer, image, image_of(image, axes), part, "labels", region=region)
+    front = (0,) * (len(shape) - 2)
+    there = image.data_to_world((*front, 10, 30))[-2:]
+    assert np.allclose(shown.data_to_world((0,) * shown.ndim)[-2:], there)
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("shape", [(40, 50), (2, 40, 50)], ids=["YX", "CYX"])
+@pytest.mark.parametrize("is_of_image", [True, False], ids=["the image's", "the paint's"])
+def test_paint_that_lies_elsewhere_in_any_way_is_refused(
+    place: dict[str, Any], shape: tuple[int, ...], is_of_image: bool
+) -> None:
+    """The world counts, not one property; the same world by other properties is the same place."""
+    of_image = at_front(place, len(shape) - 2) if is_of_image else {}
+    image = Image(np.zeros(shape), **of_image)
+    layer = Labels(np.ones((40, 50), int), **({} if is_of_image else place))
+    with pytest.raises(InputError, match=r"does not lie on .* its pixel .* where the image has"):
+        paint_of(layer, image, image_of(image))
+    whole = to_world(image, 2)
+    layer.scale, layer.translate, layer.rotate, layer.shear = (1, 1), (0, 0), 0, (0,)
+    layer.affine = whole
+    assert paint_of(layer, image, image_of(image)).all()
+
+
+def test_units_that_compare_are_compared() -> None:
+    image = Image(np.zeros((40, 50)), scale=(0.5, 0.5), units=("um", "um"))
+    layer = Labels(np.ones((40, 50), int), scale=(500, 500), units=("nm", "nm"))
+    assert paint_of(layer, image, image_of(image)).all()
+    layer.units = ("um", "um")
+    with pytest.raises(InputError, match="does not lie on"):
+        paint_of(layer, image, image_of(image))
+
+
+def test_a_rounded_pixel_size_is_the_same() -> None:
+    """Files keep pixel sizes as fractions, and stages count from far away."""
+    place = {"scale": (0.325, 0.325), "translate": (123_456.789, 98_765.4)}
+    image = Image(np.zeros((400, 500)), **place)
+    rounded = {"scale": (0.3250001, 0.325), "translate": (123_456.79, 98_765.4)}
+    layer = Labels(np.ones((400, 500), int), **rounded)
+    assert paint_of(layer, image, image_of(image)).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import zarr
 
 from napari_scribe.plugin import results
+from napari_scribe.plugin.colors import labels_look, preview_look
 from napari_scribe.plugin.layers import image_of, new_annotations, note
 from napari_scribe.plugin.results import (
     set_previews_visible,
@@ -258,3 +260,33 @@ def test_an_image_on_disk_stays_there(viewer: Any, image: Any) -> None:
     layer = show_image(viewer, image, image_of(image), [on_disk], "denoised")
     assert layer.data is on_disk
     assert np.allclose(layer.contrast_limits, (2, 7))
+
+
+@pytest.mark.parametrize("look", [preview_look, labels_look])
+def test_labels_of_another_kind_look_like_it(
+    viewer: Any, image: Any, look: Callable[[str], dict[str, Any]]
+) -> None:
+    """Areas or outlines, colours of classes or of objects; what the user has chosen stays."""
+
+    def shown(task: str) -> Any:
+        return show_labels(viewer, image, image_of(image), ones(), "labels", **look(task))
+
+    def looks_as(layer: Any, task: str, *but: str) -> bool:
+        wanted = look(task)
+        return layer.colormap.name == wanted["colormap"].name and all(
+            getattr(layer, name) == wanted[name]
+            for name in ("opacity", "contour")
+            if name in wanted and name not in but
+        )
+
+    layer = shown("classes")
+    assert looks_as(layer, "classes")
+    assert shown("objects") is layer and looks_as(layer, "objects")
+    layer.opacity = 0.15
+    assert shown("classes") is layer and looks_as(layer, "classes", "opacity")
+    assert layer.opacity == 0.15
+    stack = [ones()]  # nothing that can be painted on: a new layer takes the place
+    stack[0].flags.writeable = False
+    new = show_labels(viewer, image, image_of(image), stack, "labels", **look("objects"))
+    assert new is not layer and looks_as(new, "objects", "opacity")
+    assert new.opacity == 0.15

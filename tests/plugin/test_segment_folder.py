@@ -84,7 +84,7 @@ def test_two_images_of_one_name(dock: Any, folder: Path) -> None:
     dock.form.where.combo.value = FOLDER
     dock.form.where.images.line.setText(str(folder))
     dock.segment()
-    assert "More than one image in plate would become a.tif" in dock.message.text
+    assert "More than one image would become a.tif" in dock.message.text
 
 
 @pytest.fixture
@@ -221,3 +221,40 @@ def test_a_place_where_nothing_can_be_written(
     dock.segment()
     idle()
     assert "is not a folder" in dock.message.text
+
+
+def test_one_of_several_images_in_the_files_of_a_folder(
+    dock: Any, idle: Callable[[], None], tmp_path: Path, sample: Sample
+) -> None:
+    """The choice is hidden where files hold one image; what is left out and unclear is told."""
+    images = tmp_path / "several"
+    images.mkdir()
+    for name in ("a", "b"):
+        with tifffile.TiffWriter(images / f"{name}.tif", ome=True) as file:
+            for rows in (64, 96):
+                file.write(sample.image[:rows, :96], metadata={"Name": f"{rows} rows"})
+    tifffile.imwrite(images / "a_masks.tif", sample.truth)
+    picker = dock.form.folder_channels.series
+    dock.form.where.combo.value = FOLDER
+    assert picker.isHidden()
+    dock.form.where.images.line.setText(str(images))
+    assert not picker.isHidden() and not dock.form.folder_channels.isHidden()
+    assert [picker.combo.itemText(i)[:10] for i in range(picker.combo.count())] == [
+        "0: 64 rows",
+        "1: 96 rows",
+    ]
+    dock.segment()
+    idle()
+    assert tifffile.imread(images / "labels" / "a.tif").shape == (64, 96)
+    assert "a_masks.tif (left out, as labels of an image here)" in dock.message.text
+    assert "it holds 2 images, of which the first was taken: 0: 64 rows" in dock.message.text
+    picker.combo.setCurrentIndex(1)
+    dock.segment()
+    idle()
+    assert "other results already" in dock.message.text  # they are of the other images
+    dock.form.where.out.line.setText(str(tmp_path / "second"))
+    dock.segment()
+    idle()
+    assert tifffile.imread(tmp_path / "second" / "b.tif").shape == (96, 96)
+    dock.form.where.images.line.setText(str(tmp_path))
+    assert picker.isHidden() and picker.value() == 0

@@ -186,6 +186,7 @@ def test_a_volume_in_3d(dock: Any, watch: Watch, painted: Any, qtbot: Any) -> No
     dock.form.image.layer.value = layer
     dock.form.new.click()
     painted.layers["volume annotations"].data[:] = volume.paint
+    dock.form.more.expand()
     assert dock.form.more.dimensions.native.isVisibleTo(dock.form.more)
     dock.form.more.dimensions.value = 3
     dock.form.more.recipe.set_changes({**SMALL, "network.depth": 1, "training.patch": 16})
@@ -440,6 +441,25 @@ def test_nuclei_painted_as_background_are_asked_about(
     assert np.array_equal(paint.data, data)
 
 
+def test_nuclei_painted_with_one_number_are_asked_about(
+    dock: Any, watch: Watch, painted: Any
+) -> None:
+    paint = painted.layers["nuclei annotations"]
+    data = np.where(paint.data > 1, 7, paint.data).astype(np.uint16)
+    for answer in ("Leave it", "They are objects"):
+        paint.data = data.copy()
+        dock.train()
+        watch.until_idle()
+        assert "Label 7 covers" in dock.message.text
+        dock.message.answers[answer].click()
+        watch.until_step(2)
+        dock.stop()
+        watch.until_idle()
+        assert np.array_equal(paint.data == 1, data == 1)
+        assert np.array_equal(paint.data > 1, data > 1)
+        assert (len(np.unique(paint.data)) > 5) == (answer == "They are objects")
+
+
 def test_leave_it_is_an_answer_too(dock: Any, watch: Watch, painted: Any) -> None:
     paint = painted.layers["nuclei annotations"]
     data = np.maximum(paint.data.astype(int) - 1, 0).astype(np.uint16)
@@ -487,6 +507,7 @@ def test_a_failed_training_leaves_the_last_one_to_continue(
     dock.form.more.device.value = "cpu"
     dock.form.more.recipe.set_changes({"network.width": 16, "training.batch": 1})
     click(dock.continue_button)
+    dock.message.answers["Go on as it was"].click()
     assert stop_soon(dock, watch) > stopped_at
     recipe, given = dock.trained.model.recipe, dock.trained.given
     assert (recipe.task, recipe.network.width) == ("objects", 4)

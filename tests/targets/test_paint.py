@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,11 +18,14 @@ from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei, simulate_paint
 from napari_scribe.targets import Paint, coder_of
 from napari_scribe.targets.paint import (
-    check_shape,
+    as_meant,
     check_values,
+    fitted,
     held_out,
+    like_objects,
     objects_from_ones,
     question,
+    separated,
 )
 
 YX = Image(np.zeros((6, 8), np.uint8))
@@ -91,7 +96,7 @@ def test_complete_boxes_of_stacks():
 )  # fmt: skip
 def test_boxes_that_do_not_fit_are_refused(boxes: Any):
     with pytest.raises(InputError, match="complete"):
-        check_shape(YX, Paint(PAINT, complete=boxes))
+        fitted(Paint(PAINT, complete=boxes), YX)
 
 
 # ---- masks --------------------------------------------------------------------------------------
@@ -145,9 +150,62 @@ def test_a_snapshot_is_not_changed_by_later_strokes():
 
 def test_paint_of_another_shape():
     image = Image(np.zeros((2, 3, 6, 8)), "CZYX", name="cells")
-    check_shape(image, Paint(np.zeros((3, 6, 8), int)))
+    fitted(Paint(np.zeros((3, 6, 8), int)), image)
     with pytest.raises(InputError, match=r"\(2, 3, 6, 8\) but cells has \(3, 6, 8\) \(axes ZYX\)"):
-        check_shape(image, Paint(np.zeros((2, 3, 6, 8), int)))
+        fitted(Paint(np.zeros((2, 3, 6, 8), int)), image)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "paint"),
+    [
+        ("TCZYX", (1, 2, 1, 6, 8), (6, 8)),
+        ("TCZYX", (1, 2, 1, 6, 8), (1, 1, 1, 6, 8)),
+        ("TCZYX", (4, 2, 1, 6, 8), (4, 6, 8)),
+        ("CZYX", (2, 4, 6, 8), (1, 4, 6, 8, 1)),
+        ("YX", (6, 8), (6, 8, 1)),
+        ("YXC", (6, 8, 1), (1, 6, 8)),
+        ("ZYX", (4, 1, 8), (4, 8)),
+    ],
+)
+def test_axes_of_length_1_do_not_decide_whether_paint_fits(
+    axes: str, shape: tuple[int, ...], paint: tuple[int, ...]
+):
+    image = Image(np.zeros(shape, np.uint8), axes)
+    values = np.arange(np.prod(paint)).reshape(paint)
+    for array in (values, da.from_array(values)):
+        found = fitted(Paint(array), image)
+        assert found.array.shape == image.label_shape()
+        np.testing.assert_array_equal(np.asarray(found.array).ravel(), values.ravel())
+        frames = [found.frame(image, frame) for frame in image.frames(2)]
+        np.testing.assert_array_equal(np.ravel(frames), values.ravel())
+
+
+def test_named_axes_of_paint_decide_how_it_lies():
+    image = Image(np.zeros((6, 6), np.uint8))
+    values = np.arange(36).reshape(6, 6)
+    np.testing.assert_array_equal(fitted(Paint(values), image).array, values)
+    np.testing.assert_array_equal(fitted(Paint(values, axes="XY"), image).array, values.T)
+    turned = Paint(Image(values[:, None], "XZY"), complete=[((1, 2), (0, 1), (3, 5))])
+    expected = values.T.copy()
+    expected[3:5, 1:2] = np.maximum(expected[3:5, 1:2], 1)
+    np.testing.assert_array_equal(fitted(turned, image).array, values.T)
+    assert fitted(turned, image).complete == [((3, 5), (1, 2))]
+    np.testing.assert_array_equal(fitted(turned, image).frame(image, ()), expected)
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (1, 8, 6), (6, 4, 2), (2, 6, 8), (48,)])
+def test_paint_of_other_sizes_is_refused_whatever_its_axes(shape: tuple[int, ...]):
+    image = Image(np.zeros((1, 1, 6, 8), np.uint8), "TZYX")
+    with pytest.raises(InputError, match="The paint has shape"):
+        fitted(Paint(np.zeros(shape, int)), image)
+
+
+def test_paint_is_laid_on_its_image_without_a_copy():
+    image = Image(np.zeros((1, 6, 8), np.uint8), "ZYX")
+    array = PAINT.copy()
+    found = fitted(Paint(array), image)
+    array[0, 0] = 9
+    assert found.array[0, 0, 0] == 9
 
 
 @pytest.mark.parametrize(
@@ -215,6 +273,40 @@ def test_one_image_in_ten_validates_where_there_are_many():
     whole = [held_out(paint, i, 30, "objects") for i in range(30)]
     assert all(h.all() or not h.any() for h in whole)
     assert sum(bool(h.all()) for h in whole) == 3
+
+
+# ---- one number for many objects ----------------------------------------------------------------
+
+
+def test_one_number_for_many_pieces_is_refused_until_it_is_said_what_they_are():
+    mask = (truth_of(0) > 0) * np.uint8(255)
+    n = ndimage.label(mask, np.ones((3, 3)))[1]
+    image = Image(np.zeros(mask.shape), name="cells")
+    for paint in (Paint(mask), Paint.from_mask(mask), Paint(mask, complete=True)):
+        with pytest.raises(InputError, match=f"of cells: Label 255 covers {n} separate pieces"):
+            separated(fitted(paint, image), 2, image.name)
+        each = separated(replace(paint, pieces=True), 2, "cells").frame(image, ())
+        assert len(np.unique(each[each > 1])) == n
+        kept = replace(paint, pieces=False)
+        assert separated(kept, 2, "cells") is kept
+
+
+def test_pieces_of_label_1_are_objects_where_nothing_else_is_painted():
+    ones = (truth_of(0) > 0).astype(np.uint8)
+    found = separated(Paint(ones, pieces=True), 2, "cells").array
+    np.testing.assert_array_equal(found, objects_from_ones(ones))
+    assert len(np.unique(separated(Paint.from_mask(0 * ones, pieces=True), 2, "").array)) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("number", [2, 255])
+def test_objects_with_one_number_raise_a_question(seed: int, number: int):
+    mask = (truth_of(seed) > 0) * number
+    assert asked(mask).startswith(f"pieces: Label {number} covers ")
+    assert question(mask, "classes") is None
+    assert question(as_meant(mask), "objects") is None
+    strokes = simulate_paint(truth_of(seed), 8, 4, seed)
+    assert asked(np.where(strokes > 1, number, strokes)).startswith("pieces: ")
 
 
 # ---- the two slips ------------------------------------------------------------------------------
@@ -319,3 +411,41 @@ def test_one_object_a_piece_is_the_answer_yes():
 def test_objects_from_ones_answers_the_question(seed: int):
     ones = (some_objects(truth_of(seed), 8, seed) > 0).astype(np.uint8)
     assert question(objects_from_ones(ones), "objects") is None
+
+
+def blobs(values: list[int], side: int = 96) -> np.ndarray:
+    """Squares of these values, side by side."""
+    paint = np.zeros((side, side), np.uint16)
+    for i, value in enumerate(values):
+        y, x = divmod(i, side // 16)
+        paint[16 * y + 2 : 16 * y + 14, 16 * x + 2 : 16 * x + 14] = value
+    return paint
+
+
+@pytest.mark.parametrize(
+    ("values", "is_asked"),
+    [
+        (list(range(2, 10)), True),  # eight cells, no background
+        ([2, 7, 90], True),  # whatever the numbers
+        ([2, 3, 4, 1, 1], True),  # with strokes of background
+        ([2, 3, 2, 3], False),  # classes: each in more than one place
+        ([1, 2], False),
+        ([2], False),
+        ([], False),
+    ],
+)
+@pytest.mark.parametrize("is_3d", [False, True])
+def test_classes_painted_as_objects_are_asked_about(
+    values: list[int], is_asked: bool, is_3d: bool
+) -> None:
+    paint = blobs(values)
+    if is_3d:
+        paint = np.stack([np.zeros_like(paint), *[paint] * 12])
+    assert ("Are these objects?" in like_objects(paint)) == is_asked
+
+
+def test_one_stroke_a_class_is_no_object() -> None:
+    paint = np.zeros((90, 90), np.uint8)
+    for value in (1, 2, 3, 4):
+        paint[np.arange(60), np.arange(60) + 5 * value] = value
+    assert like_objects(paint) == ""

@@ -139,3 +139,9 @@ def test_an_odd_number_of_files_is_refused():
 def test_a_channel_makes_no_pair_with_itself():
     with pytest.raises(ns.InputError, match="choose two"):
         ns.channel_pairs(numbered(2, 4, 4, axes="CYX"), 1, 1)
+
+
+def test_axes_of_length_1_make_no_difference():
+    first = numbered(2, 8, 9, axes="TYX")
+    second = ns.Image(first.data[:, None, None], "TCZYX")
+    assert shown(ns.layer_pairs(first, second)) == shown(ns.layer_pairs(first, first))

@@ -57,7 +57,7 @@ def check(images: list[Any], paints: list[Any], recipe: Recipe | None = None, **
         ([PIXELS], [ONES], CLASSES, "Only class 1 is painted"),
         ([PIXELS], [Paint.from_mask(0 * PAINT)], CLASSES, "Only class"),
         ([PIXELS], [PAINT[:, 1:]], None, r"The paint has shape \(40, 49\) but image has"),
-        ([PIXELS], [PAINT[None]], None, "The paint has shape"),
+        ([PIXELS], [np.stack([PAINT, PAINT])], None, "The paint has shape"),
         ([PIXELS], [PAINT.astype(float)], None, "needs whole numbers"),
         ([PIXELS], [PAINT.astype(int) - 1], None, "values of 0 and up, this one has negative"),
         ([with_nan()], [PAINT], None, "has NaN or infinite pixels"),

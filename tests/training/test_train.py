@@ -81,6 +81,29 @@ def test_a_model_says_where_it_comes_from(sample: Sample, small: Recipe):
     assert set(model.parameters) == {"foreground", "merge", "peak", "min_size"}
 
 
+def test_a_model_says_how_far_it_came(sample: Sample, small: Recipe):
+    """From the first loss, over Continue, and with the steps of the model it began with."""
+    first = start(sample, small, steps=2)
+    steps = list(first)
+    made = first.result.provenance
+    assert (made["first_loss"], made["steps_before"]) == (steps[0].loss, 0)
+    again = run(start(sample, small, steps=2, resume=first.checkpoint)).provenance
+    assert (again["steps"], again["first_loss"]) == (4, steps[0].loss)
+    tuned = run(start(sample, small, steps=3, start=first.result, keep_worse=True)).provenance
+    assert (tuned["steps"], tuned["steps_before"], tuned["first_loss"]) == (3, 2, None)
+
+
+def test_what_finds_nothing_says_so(sample: Sample, small: Recipe):
+    model = run(start(sample, small, steps=1))
+    nothing = segment(model.changed(parameters={"foreground": 1.0}), sample.image, device="cpu")
+    assert not run(nothing).any()
+    assert "trained for 1 step only, too few to judge" in nothing.note
+    old = model.changed(parameters={"foreground": 1.0}, provenance={})
+    nothing = segment(old, sample.image, device="cpu")
+    assert nothing.note == "" and not run(nothing).any()
+    assert nothing.note.startswith("The model finds nothing here: paint some")
+
+
 @pytest.mark.parametrize("task", ["objects", "classes"])
 def test_the_same_seed_gives_the_same_model_bit_for_bit(sample: Sample, small: Recipe, task: str):
     recipe = Recipe(**{**small.model_dump(exclude={"target"}), "task": task})

@@ -242,3 +242,14 @@ def test_other_recipes_and_models_are_refused(model, clean):
         ns.train([clean[0]], [np.ones(clean[0].shape, np.int32)], SMALL)
     with pytest.raises(ns.InputError, match="another network"):
         ns.train_denoiser(pairs, SMALL.changed({"network.width": 4}), start=model)
+
+
+def test_places_without_data_teach_nothing():
+    stack = np.random.default_rng(0).normal(100, 9, (6, 64, 64)).astype(np.float32)
+    stack[:, :20] = -9999
+    image = ns.Image(stack, "TYX", nodata=-9999)
+    recipe = ns.Recipe(task="denoised", network={"width": 2, "depth": 1})
+    model = ns.run(ns.train_denoiser(ns.frame_pairs(image), recipe, steps=1, device="cpu"))
+    assert model.normalization.means == pytest.approx((100,), abs=1)
+    assert model.normalization.deviations == pytest.approx((9,), abs=1)
+    assert abs(ns.run(ns.denoise(model, image, device="cpu")) - 100).max() < 200

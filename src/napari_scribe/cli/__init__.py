@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import BUGS, InputError, in_words
 from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
-from .options import INTERRUPTED
 from .segment import seam_test, segment
 from .train import train
 
@@ -40,16 +41,27 @@ def _options(
 ) -> None: ...
 
 
+def _print_any_name() -> None:
+    """Let names of files be printed whatever bytes they hold: they need not be UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
-    """Run a command; bad input ends with one line and status 2, a failure midway with 1."""
+    """Run a command; bad input ends with one line and status 2, a failure midway with 1.
+
+    What is foreseen are bad input, a machine that fails (disks, memory, devices) and names that
+    are no text. Everything else is a bug and shows its traceback.
+    """
+    _print_any_name()
     try:
         app(standalone_mode=True)
     except InputError as error:
         typer.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
-        raise SystemExit(INTERRUPTED) from None
-    except (OSError, MemoryError, RuntimeError) as error:
-        typer.echo(f"Failed midway: {error}", err=True)
+    except BUGS:
+        raise
+    except (OSError, MemoryError, RuntimeError, UnicodeEncodeError) as error:
+        typer.echo(f"Failed midway: {in_words(error)}", err=True)
         raise SystemExit(1) from None

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import InputError
-from ..terminal import say_unseen_gpu, train_with_bar
+from ..terminal import say_unseen_gpu
 from .options import (
-    INTERRUPTED,
     Axes,
     Channels,
     Device,
     Images,
     Level,
     RecipeFile,
+    Series,
     Values,
     changes,
     expand,
     numbers,
     open_image,
+    say_notes,
 )
 from .segment import (
     ModelFile,
+    Out,
     Part,
     Scheduler,
     Tile,
@@ -36,9 +38,10 @@ from .segment import (
     say_end,
     targets_of,
 )
-from .train import check_new_model, save
+from .train import check_new_model, train_and_save
 
 if TYPE_CHECKING:
+    from ..describe import Understood
     from ..image import Image
     from ..inference.run import SegmentJob
     from ..model import Model
@@ -92,27 +95,33 @@ def train_denoiser(
     ] = False,
     device: Device = None,
     axes: Axes = "",
+    series: Series = 0,
     channels: Channels = "",
     recipe: RecipeFile = None,
     set_: Values = None,
 ) -> None:
     """Train a denoiser on noisy images alone (Noise2Noise). Ctrl-C stops and keeps the best."""
-    from ..describe import axes_of, describe_inputs
+    from ..describe import describe_inputs, understood
+    from ..inference.denoise import check_denoiser
     from ..model import load_model
     from ..training.fitness import check_remedies
     from ..training.train_denoiser import check_plan
     from ..training.train_denoiser import train_denoiser as start_training
 
     parent = load_model(start) if start else None
-    check_new_model(model, start)
+    if parent is not None:
+        check_denoiser(parent)
+    seen_model = check_new_model(model, start)
     chosen = _recipe(recipe, set_, loss, seed, parent, volumes)
     check_plan(chosen, steps, seconds, device)
     asked = {word.strip() for word in remedies.split(",") if word.strip()}
     check_remedies(asked - {"all"})
     seen = numbers(channels)
     paths = expand(images)
-    opened = [open_image(path, axes) for path in paths]
-    typer.echo(describe_inputs([(p.name, axes_of(i)) for p, i in zip(paths, opened, strict=True)]))
+    opened = [open_image(path, axes, series=series) for path in paths]
+    found = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
+    typer.echo(describe_inputs(found))
+    say_notes(found)
     made = _mended(_pairs(opened, pairs, seen, chosen.network.dimensions), asked)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
@@ -126,23 +135,19 @@ def train_denoiser(
         device=device,
         keep_worse=keep_worse,
     )
-    trained = train_with_bar(job)
-    if job.kept_parent:
-        typer.echo(
-            "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
-            "is kept. Force it with --keep-worse."
-        )
-    save(trained, model)
-    if job.problem:
-        raise RuntimeError(f"{job.problem} The best model until then is kept.")
-    if job.stop_requested:
-        raise typer.Exit(INTERRUPTED)
+    train_and_save(
+        job,
+        model,
+        seen_model,
+        "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
+        "is kept. Force it with --keep-worse.",
+    )
 
 
 def denoise(
     images: Images,
     model: ModelFile,
-    out: Annotated[Path, typer.Option(help=".tif, .zarr, or a folder (one .tif an image).")],
+    out: Out,
     type_: Annotated[
         Literal["float32", "source"],
         typer.Option("--type", help="Of the pixels; source: rounded, within its limits."),
@@ -159,10 +164,11 @@ def denoise(
     part: Part = "",
     axes: Axes = "",
     level: Level = 0,
+    series: Series = 0,
     channels: Channels = "",
 ) -> None:
     """Take the noise off images of any size. Ctrl-C stops; the same command goes on from there."""
-    from ..describe import axes_of
+    from ..describe import understood
     from ..inference.denoise import denoise as start_denoising
     from ..inference.removed import check_removed_from, check_removed_path, write_removed
     from ..model import load_model
@@ -171,12 +177,12 @@ def denoise(
     paths = expand(images)
     targets = targets_of(paths, out)
     opened: dict[Path, Image] = {}
-    found: list[tuple[str, str]] = []
+    found: list[Understood] = []
 
     def job_for(path: Path, target: Path) -> SegmentJob:
         opened.clear()
-        opened[target] = image = open_image(path, axes, level)
-        found.append((path.name, axes_of(image)))
+        opened[target] = image = open_image(path, axes, level, series)
+        found.append(understood(path.name, image))
         if removed:
             check_removed_path(target, image, overwrite)
         return start_denoising(
@@ -203,7 +209,7 @@ def denoise(
         except InputError as error:  # too small or too flat to tell, or nothing was removed
             typer.echo(f"What was removed was not judged. {error}")
         if removed:
-            typer.echo(f"Removed: {write_removed(target, image, job.result, used)}")
+            typer.echo(f"Removed: {write_removed(target, image, job.result, used, overwrite)}")
     say_end("Denoised", out, part)
 
 

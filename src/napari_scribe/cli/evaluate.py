@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, ManyPiecesError
 from ..terminal import print_scores
-from .options import Axes, Device, Level, open_image
+from .options import Axes, Device, Level, Pieces, Series, open_image, say_notes
 
 if TYPE_CHECKING:
     from ..image import Image
@@ -70,9 +71,13 @@ def evaluate(
     slices: Annotated[
         bool, typer.Option("--slices", help="Z is a list of slices: score each by itself.")
     ] = False,
+    pieces: Pieces = None,
     axes: Annotated[
         str, typer.Option(help="A letter of TCZYX per axis of the files. Default: as found.")
     ] = "",
+    series: Annotated[
+        int, typer.Option(help="Which image of true files that hold several, from 0.", min=0)
+    ] = 0,
 ) -> None:
     """Score labels against the truth, or denoised images against clean ones.
 
@@ -84,13 +89,15 @@ def evaluate(
     images = images or peak is not None
     if images and task is not None:
         raise InputError(f"--task {task} is for labels: leave it out to score images.")
+    if pieces is not None and (images or task == "classes"):
+        raise InputError("--pieces-are-objects is for labels of objects: leave it out.")
     if json_file is not None:
         check_writable(json_file)
     pairs = _matched(predicted, truth)
-    if images or (task is None and _are_images(*pairs[0], axes)):
-        score, pool = _image_scoring(peak, slices, axes)
+    if images or (task is None and _are_images(*pairs[0], axes, series)):
+        score, pool = _image_scoring(peak, slices, axes, series)
     else:
-        score, pool = _label_scoring(task or "objects", slices, axes)
+        score, pool = _label_scoring(task or "objects", slices, axes, series, pieces)
     scores: dict[str, Any] = {}
     for path, true_path in pairs:
         try:
@@ -107,14 +114,14 @@ def _matched(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     """Each file that was made, with the true one."""
     from ..io import left_over, list_images, match_labels, some
 
-    found = list_images(predicted)
+    found = list_images(predicted, labels=True)
     matched = match_labels(found, truth)
     if found != [predicted] and (left := left_over(truth, matched)):
         raise InputError(f"Nothing was predicted for {some([p.name for p in left])} in {truth}.")
     return list(zip(found, matched, strict=True))
 
 
-def _are_images(path: Path, true_path: Path, axes: str) -> bool:
+def _are_images(path: Path, true_path: Path, axes: str, series: int) -> bool:
     """Whether two files are images for sure: labels may be floats, but are whole numbers.
 
     Raises
@@ -129,7 +136,8 @@ def _are_images(path: Path, true_path: Path, axes: str) -> bool:
         sample = sample_pixels(image)
         return sample.dtype.kind == "f" and bool((sample != sample.round()).any())
 
-    fractions = [holds_fractions(read_image(p, axes)) for p in (path, true_path)]
+    pair = read_image(path, axes), read_image(true_path, axes, series=series)
+    fractions = [holds_fractions(image) for image in pair]
     if any(fractions) and not all(fractions):
         raise InputError(
             f"{(path if fractions[0] else true_path).name} holds fractions: it is no image of "
@@ -138,30 +146,58 @@ def _are_images(path: Path, true_path: Path, axes: str) -> bool:
     return all(fractions)
 
 
-def _label_scoring(task: str, slices: bool, axes: str) -> tuple[Scoring, Pooling]:
+def _label_scoring(
+    task: str, slices: bool, axes: str, series: int, pieces: bool | None
+) -> tuple[Scoring, Pooling]:
     from ..evaluation import metrics
     from ..evaluation.frames import frame_pairs
     from ..io import read_label_image
 
-    score: Any = metrics.evaluate if task == "objects" else metrics.evaluate_classes
-    pool: Any = metrics.pool if task == "objects" else metrics.pool_classes
+    def read_pair(path: Path, true_path: Path) -> tuple[Image, Image]:
+        pair = read_label_image(path, axes), read_label_image(true_path, axes, series)
+        _say_notes((path, true_path), pair)
+        return pair
 
-    def score_files(path: Path, true_path: Path) -> Any:
-        pair = read_label_image(path, axes), read_label_image(true_path, axes)
-        return pool([score(p, t) for p, t in frame_pairs(*pair, slices)])
+    def score_classes(path: Path, true_path: Path) -> Any:
+        frames = frame_pairs(*read_pair(path, true_path), slices)
+        return metrics.pool_classes([metrics.evaluate_classes(p, t) for p, t in frames])
 
-    return score_files, pool
+    def score_objects(path: Path, true_path: Path) -> Any:
+        nonlocal pieces
+        pair = read_pair(path, true_path)
+        try:
+            frames = frame_pairs(*pair, slices)
+            return metrics.pool([metrics.evaluate(p, t, pieces=pieces) for p, t in frames])
+        except ManyPiecesError as error:
+            if not sys.stdin.isatty():
+                raise
+            typer.echo(f"{path.name}: {error}", err=True)
+            pieces = typer.confirm("Take each piece as an object?")
+            return score_objects(path, true_path)
+
+    if task == "classes":
+        return score_classes, metrics.pool_classes
+    return score_objects, metrics.pool
 
 
-def _image_scoring(peak: float | None, slices: bool, axes: str) -> tuple[Scoring, Pooling]:
+def _image_scoring(
+    peak: float | None, slices: bool, axes: str, series: int
+) -> tuple[Scoring, Pooling]:
     from ..evaluation.images import evaluate_images, pool_images
     from ..io import read_image
 
     def score_files(path: Path, true_path: Path) -> Any:
-        pair = read_image(path, axes), read_image(true_path, axes)
+        pair = read_image(path, axes), read_image(true_path, axes, series=series)
+        _say_notes((path, true_path), pair)
         return evaluate_images(*pair, peak=peak, slices=slices)
 
     return score_files, pool_images
+
+
+def _say_notes(paths: Sequence[Path], images: Sequence[Image]) -> None:
+    from ..describe import understood
+
+    say_notes([understood(str(p), image) for p, image in zip(paths, images, strict=True)])
 
 
 def _write_json(path: Path, scores: dict[str, Any], pooled: Any) -> None:
@@ -181,6 +217,7 @@ def info(
     path: Annotated[str, typer.Argument(help="A model, or an image.")],
     axes: Axes = "",
     level: Level = 0,
+    series: Series = 0,
 ) -> None:
     """Say in words what a model or an image is."""
     from ..describe import describe_image, describe_model
@@ -192,5 +229,5 @@ def info(
     typer.echo(
         describe_model(load_model(path))
         if is_model
-        else describe_image(open_image(path, axes, level))
+        else describe_image(open_image(path, axes, level, series))
     )

@@ -11,9 +11,9 @@ import typer
 from ..errors import InputError
 
 if TYPE_CHECKING:
+    from ..describe import Understood
     from ..image import Image
 
-INTERRUPTED = 130
 Images = Annotated[list[Path], typer.Argument(help="Images (TIFF, zarr, PNG, NPY) or a folder.")]
 Device = Annotated[
     str | None, typer.Option(help="cuda, mps or cpu. Default: the best there is.", metavar="NAME")
@@ -27,6 +27,16 @@ Values = Annotated[
     typer.Option("--set", help="A recipe value, such as network.width=32.", metavar="KEY=VALUE"),
 ]
 Level = Annotated[int, typer.Option(help="Level of a pyramid: 0 is the full resolution.", min=0)]
+Series = Annotated[
+    int, typer.Option(help="Which image of files that hold several, from 0.", min=0, metavar="N")
+]
+Pieces = Annotated[
+    bool | None,
+    typer.Option(
+        "--pieces-are-objects/--numbers-are-objects",
+        help="Where one number covers many separate pieces: each is an object, or all are one.",
+    ),
+]
 Channels = Annotated[
     str, typer.Option(help="Channels to use, as 0,2. Default: all, or the model's.", metavar="LIST")
 ]
@@ -41,17 +51,30 @@ def numbers(channels: str) -> list[int] | None:
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
-    """Images, and all that folders hold."""
-    from ..io import list_images
+    """Images, and all that folders hold; says which files of folders are taken for labels."""
+    from ..io import beside_images, list_images, some
 
-    return [image for path in paths for image in list_images(path)]
+    images = [image for path in paths for image in list_images(path)]
+    if left := [beside.name for path in paths for beside in beside_images(path)]:
+        typer.echo(
+            f"Left out, as labels or maps of images here ({len(left)}): {some(left)}", err=True
+        )
+    return images
 
 
-def open_image(path: str | Path, axes: str, level: int = 0) -> Image:
+def open_image(path: str | Path, axes: str, level: int = 0, series: int = 0) -> Image:
     """An image with the axes that were named."""
     from ..io import read_image
 
-    return read_image(path, axes, level)
+    return read_image(path, axes, level, series)
+
+
+def say_notes(images: Sequence[Understood]) -> None:
+    """Say what reading images has to say, once for those of which it is the same."""
+    from ..describe import describe_notes
+
+    if notes := describe_notes(images):
+        typer.echo(notes, err=True)
 
 
 def changes(values: list[str] | None) -> dict[str, Any]:

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..errors import InputError
-from ..terminal import say_unseen_gpu, train_with_bar
+from ..errors import InputError, ManyPiecesError, TakenError
+from ..terminal import exit_status, say_unseen_gpu, train_with_bar
 from .options import (
-    INTERRUPTED,
     Axes,
     Channels,
     Device,
     Images,
+    Pieces,
     RecipeFile,
+    Series,
     Values,
     changes,
     expand,
     numbers,
     open_image,
+    say_notes,
 )
 
 if TYPE_CHECKING:
+    from ..image import Image
     from ..model import Model
     from ..recipe import Recipe
     from ..targets import Paint
+    from ..training.drive import TrainingJob
 
 DEFAULT_SECONDS = 300.0
 
@@ -49,6 +55,7 @@ def train(
     ones: Annotated[
         bool, typer.Option("--ones-are-objects", help="Each piece of label 1 is an object.")
     ] = False,
+    pieces: Pieces = None,
     start: Annotated[str | None, typer.Option(help="A model to fine-tune.", metavar="M0")] = None,
     steps: Annotated[int | None, typer.Option(help="When to end, in steps.")] = None,
     seconds: Annotated[
@@ -60,30 +67,38 @@ def train(
     ] = False,
     device: Device = None,
     axes: Axes = "",
+    series: Series = 0,
     channels: Channels = "",
     recipe: RecipeFile = None,
     set_: Values = None,
 ) -> None:
     """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best."""
-    from ..describe import axes_of, describe_inputs
+    from ..describe import describe_inputs, understood
     from ..io import check_writable, left_over, match_labels, some
     from ..model import load_model
     from ..training.train import train as start_training
 
     parent = load_model(start) if start else None
-    check_new_model(model, start)
+    seen_model = check_new_model(model, start)
     chosen, seen = _recipe(recipe, set_, task, seed, parent), numbers(channels)
-    if ones and chosen.task != "objects":
-        raise InputError("--ones-are-objects is for the task objects, not for classes.")
+    if (ones or pieces is not None) and chosen.task != "objects":
+        option = "--ones-are-objects" if ones else "--pieces-are-objects"
+        raise InputError(f"{option} is for the task objects, not for classes.")
     paths = expand(images)
-    opened = [open_image(path, axes) for path in paths]
+    opened = [open_image(path, axes, series=series) for path in paths]
     matched = match_labels(paths, labels)
-    paints = [_open_paint(path, complete, ones) for path in matched]
-    typer.echo(describe_inputs([(p.name, axes_of(i)) for p, i in zip(paths, opened, strict=True)]))
+    paints = [
+        _open_paint(path, image, complete, ones, pieces)
+        for path, image in zip(matched, opened, strict=True)
+    ]
+    found = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
+    typer.echo(describe_inputs(found))
+    say_notes(found)
     if left := [path.name for path in left_over(labels, matched)]:
         typer.echo(f"Left out, as labels of no image here ({len(left)}): {some(left)}")
-    if not (complete or ones):
-        paints = _asked_about(paints, [path.name for path in matched], chosen.task)
+    if chosen.task == "objects":
+        dimensions = chosen.network.dimensions
+        paints = _asked_about(paints, [path.name for path in matched], complete or ones, dimensions)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -99,31 +114,62 @@ def train(
         keep_worse=keep_worse,
     )
     check_writable(model, _n_bytes(chosen, len(seen or range(opened[0].n_channels))))
-    trained = train_with_bar(job)
+    train_and_save(
+        job,
+        model,
+        seen_model,
+        "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
+        "is kept. Paint more, or force it with --keep-worse.",
+    )
+
+
+def train_and_save(job: TrainingJob, path: Path, seen: str, unchanged: str) -> None:
+    """Train, save the best model however the training ends, and end with the status that tells.
+
+    Parameters
+    ----------
+    seen
+        What `check_new_model` saw at the path: only that is replaced.
+    unchanged
+        What is said where a fine-tuning did not help.
+
+    Raises
+    ------
+    RuntimeError
+        If the training broke off.
+    typer.Exit
+        If it was stopped.
+    """
+    train_with_bar(job, lambda trained: save(trained, path, seen))
     if job.kept_parent:
-        typer.echo(
-            "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
-            "is kept. Paint more, or force it with --keep-worse."
-        )
-    save(trained, model)
+        typer.echo(unchanged)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(exit_status())
 
 
-def check_new_model(model: Path, start: str | None) -> None:
-    """A new model replaces none but the one that it was fine-tuned from."""
-    from ..io import check_writable
+def check_new_model(model: Path, start: str | None) -> str:
+    """A new model replaces none but the one that it was fine-tuned from.
+
+    Returns
+    -------
+    seen
+        Tells whether that is changed meanwhile; empty where there is none.
+    """
+    from ..io import check_writable, stamp
     from ..model import find_model
 
-    if model.suffix != ".zip":
+    check_writable(model)
+    if model.suffix.lower() != ".zip":
         raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")
-    if model.exists() and (start is None or not model.samefile(find_model(start))):
+    if not model.exists():
+        return ""
+    if start is None or not model.samefile(find_model(start)):
         raise InputError(
             f"{model} exists already. Choose another name, or fine-tune it with --start {model}."
         )
-    check_writable(model)
+    return stamp(model, None)
 
 
 def _n_bytes(recipe: Recipe, n_channels: int) -> int:
@@ -138,34 +184,58 @@ def _n_bytes(recipe: Recipe, n_channels: int) -> int:
     return sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
 
-def save(trained: Model, path: Path) -> None:
-    """Save a model; where it cannot be written, keep it elsewhere rather than lose it."""
+def save(trained: Model, path: Path, seen: str) -> None:
+    """Save a model; where it cannot be written, keep it elsewhere rather than lose it.
+
+    Parameters
+    ----------
+    seen
+        What `check_new_model` saw there: only that is replaced.
+    """
     import tempfile
 
+    from ..describe import too_little_learnt
+    from ..io import stamp
     from ..model import model_folder, new_model_path
 
+    is_as_seen = bool(seen) and path.exists() and stamp(path, None) == seen
     try:
-        typer.echo(f"Model: {trained.save(path)}")
+        typer.echo(f"Model: {trained.save(path, overwrite=is_as_seen)}")
+        if word := too_little_learnt(trained):
+            typer.echo(f"{word}: train for longer (--seconds), or go on from it (--start {path}).")
         return
+    except TakenError:
+        problem = f"{path} was written by another program meanwhile, and is not replaced."
+        names = [_free_name(path)]
     except InputError as error:
-        problem = str(error)
+        problem, names = str(error), []
     name = new_model_path(path.stem).name
-    for folder in (model_folder, tempfile.gettempdir):
+    names += [model_folder() / name, Path(tempfile.gettempdir(), name)]
+    for other in names:
         with contextlib.suppress(InputError, OSError):
-            problem += f" The model is kept in {trained.save(Path(folder(), name))} instead."
+            problem += f" The model is kept in {trained.save(other, overwrite=False)} instead."
             break
     raise RuntimeError(problem)
 
 
-def _open_paint(path: Path, complete: bool, ones: bool) -> Paint:
-    from ..io import read_labels
-    from ..targets import Paint
-    from ..targets.paint import objects_from_ones
+def _free_name(path: Path) -> Path:
+    """The first of ``NAME-2.zip``, ``NAME-3.zip`` ... that is not there."""
+    names = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in itertools.count(2))
+    return next(name for name in names if not name.exists())
 
-    labels = read_labels(path)
+
+def _open_paint(path: Path, image: Image, complete: bool, ones: bool, pieces: bool | None) -> Paint:
+    from ..describe import understood
+    from ..io import read_label_image
+    from ..targets import Paint
+    from ..targets.paint import fitted, objects_from_ones
+
+    labels = read_label_image(path)
+    say_notes([understood(path.name, labels)])
     if ones:
-        labels = objects_from_ones(labels)
-    return Paint.from_mask(labels) if complete else Paint(labels)
+        labels = labels.selected(data=objects_from_ones(labels.data))
+    paint = Paint.from_mask(labels, pieces=pieces) if complete else Paint(labels, pieces=pieces)
+    return fitted(paint, image)
 
 
 def _recipe(
@@ -189,18 +259,27 @@ def _recipe(
     return recipe.changed({**seeded, **changes(values)})
 
 
-def _asked_about(paints: list[Paint], names: Sequence[str], task: str) -> list[Paint]:
-    """Point out paint that looks like a common slip; where somebody can answer, ask and mend it."""
+def _asked_about(
+    paints: list[Paint], names: Sequence[str], is_said: bool, dimensions: int
+) -> list[Paint]:
+    """Point out paint that looks like a common slip; where somebody can answer, ask and mend it.
+
+    Where it is said what 0 or 1 means, only one number for many pieces is left to be asked about.
+    """
     import numpy as np
 
     from ..targets import Paint
     from ..targets.paint import objects_from_ones, question
 
-    asked = zip(names, (question(np.asarray(paint.array), task) for paint in paints), strict=True)
-    name, slip = next(((name, slip) for name, slip in asked if slip), ("", None))
+    paints = _asked_about_pieces(paints, names, dimensions)
+    if is_said:
+        return paints
+    slips = (question(np.asarray(paint.array), "objects", dimensions) for paint in paints)
+    asked = ((n, s) for n, s in zip(names, slips, strict=True) if s and s.kind != "pieces")
+    name, slip = next(asked, ("", None))
     if slip is None:
         return paints
-    option = {"ones": "--ones-are-objects", "mask": "--complete"}[slip.kind]
+    option = "--ones-are-objects" if slip.kind == "ones" else "--complete"
     said = f"{name}: {slip.text} If so, use {option}"
     if not sys.stdin.isatty():
         if all(np.asarray(paint.array).max(initial=0) <= 1 for paint in paints):
@@ -218,3 +297,18 @@ def _asked_about(paints: list[Paint], names: Sequence[str], task: str) -> list[P
         Paint(objects_from_ones(paint.array)) if np.asarray(paint.array).max() == 1 else paint
         for paint in paints
     ]
+
+
+def _asked_about_pieces(paints: list[Paint], names: Sequence[str], dimensions: int) -> list[Paint]:
+    """Ask what many pieces of one number are, if somebody can answer."""
+    from ..targets.paint import separated
+
+    try:
+        return [separated(p, dimensions, name) for p, name in zip(paints, names, strict=True)]
+    except ManyPiecesError as error:
+        if not sys.stdin.isatty():
+            raise
+        typer.echo(str(error), err=True)
+    pieces = typer.confirm("Take each piece as an object?")
+    paints = [replace(paint, pieces=pieces) for paint in paints]
+    return [separated(p, dimensions, name) for p, name in zip(paints, names, strict=True)]

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import checked
+from ..arrays import arranged, order_onto
 from ..errors import InputError
 from ..image import AXES, Frame, Image
 from ..io import as_image
@@ -57,6 +59,7 @@ class ImageScores:
         return {**means, **spreads, "n_frames": self.n_frames}
 
 
+@checked
 def evaluate_images(
     predicted: Any, reference: Any, *, peak: float | None = None, slices: bool = False
 ) -> ImageScores:
@@ -119,20 +122,31 @@ def same_size(first: Any, second: Any) -> tuple[Image, Image]:
         If they differ in size, or hold no intensities.
     """
     first, second = as_image(first), as_image(second)
-    if first.shape == second.shape and set(first.axes) != set(second.axes):
-        # An array tells no T from Z: the one that has times is believed.
-        axes = first.axes if "T" in first.axes else second.axes
-        first, second = first.selected(axes=axes), second.selected(axes=axes)
+    if _sizes(first) != _sizes(second):
+        first, second = _named_alike(first, second)
     for image in (first, second):
         if image.dtype.kind == "b":
             raise InputError(f"{image.name} holds yes and no, not intensities: give an image.")
-    sizes = [{a: image.length(a) for a in AXES} for image in (first, second)]
-    if sizes[0] != sizes[1]:
+    if _sizes(first) != _sizes(second):
         raise InputError(
             f"{first.name} and {second.name} differ in size: {_in_words(first)} and "
             f"{_in_words(second)}. Give two images of the same field."
         )
     return first, second
+
+
+def _sizes(image: Image) -> list[int]:
+    return [image.length(a) for a in AXES]
+
+
+def _named_alike(first: Image, second: Image) -> tuple[Image, Image]:
+    """Give both the axes of one: an array tells no T from Z, and the one with times is believed."""
+    timed, other = (first, second) if first.length("T") > 1 else (second, first)
+    order = order_onto("", other.shape, "", timed.shape)
+    if order is None:
+        return first, second
+    renamed = timed.selected(data=arranged(other.data, order), name=other.name)
+    return (first, renamed) if timed is first else (renamed, second)
 
 
 def read_plane(image: Image, frame: Frame, channel: int) -> Floats:

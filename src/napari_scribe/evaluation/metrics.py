@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..io import as_labels
+from .frames import aligned, separated
 from .overlap import Counts, Overlap, count_overlap
 
 Ratios = npt.NDArray[np.float64]
@@ -117,7 +117,7 @@ class Scores:
         }
 
 
-def evaluate(labels: Any, truth: Any) -> Scores:
+def evaluate(labels: Any, truth: Any, *, pieces: bool | None = None) -> Scores:
     """Score predicted objects against true ones.
 
     Objects are matched one to one. From IoU .5 on that needs no optimization: an object can have
@@ -128,15 +128,23 @@ def evaluate(labels: Any, truth: Any) -> Scores:
     ----------
     labels, truth
         Label images of one shape, 2D or 3D, integer or bool (taken as 0 and 1), or their files; 0
-        is background. Read slab by slab, so they may be lazy. The same number in two places is one
-        object: give the frames of a movie one by one, and `pool` their scores.
+        is background. Axes of length 1 do not count. Read slab by slab, so they may be lazy. The
+        same number in two places is one object: give the frames of a movie one by one, and `pool`
+        their scores.
+    pieces
+        Whether each separate piece of a number is an object; both are then held in memory. False:
+        each number is one, in however many pieces. None: refused where one covers many pieces.
 
     Raises
     ------
     InputError
-        If shapes differ, or values are not whole numbers from 0.
+        If shapes differ, values are not whole numbers from 0, or one number covers many pieces
+        and nobody says what they are.
     """
-    overlap = count_overlap(as_labels(labels), as_labels(truth))
+    labels, truth = aligned(labels, truth)
+    if labels.shape == truth.shape:
+        labels, truth = separated(labels, "labels", pieces), separated(truth, "truth", pieces)
+    overlap = count_overlap(labels, truth)
     iou = _iou(overlap)
     at_least = np.array([np.count_nonzero(iou >= t) for t in THRESHOLDS], dtype=np.int64)
     predicted, true = overlap.predicted > 0, overlap.true > 0
@@ -234,7 +242,7 @@ def evaluate_classes(labels: Any, truth: Any, ignore: Any = None) -> ClassScores
     Parameters
     ----------
     labels, truth
-        Class images of one shape, integer or bool.
+        Class images of one shape, integer or bool, or their files. Axes of length 1 do not count.
     ignore
         Mask of the same shape: where it is not 0, nothing is scored (``truth == 0`` for sparse
         truth, the outside of a field of view).
@@ -244,6 +252,9 @@ def evaluate_classes(labels: Any, truth: Any, ignore: Any = None) -> ClassScores
     InputError
         If shapes differ, or values are not whole numbers from 0.
     """
+    labels, truth = aligned(labels, truth)
+    if ignore is not None:
+        ignore, truth = aligned(ignore, truth)
     overlap = count_overlap(labels, truth, ignore)
     same = overlap.predicted == overlap.true
     classes = np.unique(np.concatenate([overlap.predicted, overlap.true])).astype(np.int64)

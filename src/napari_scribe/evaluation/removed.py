@@ -38,9 +38,11 @@ class Removed:
         Correlation with the edges of the result (its negative Laplacian of Gaussian): above 0
         where peaks and rims were flattened, below where they were sharpened.
     share
-        How much of the contrast of the image went with the noise: 0.02 is two per cent.
+        How much contrast went with the noise, as a part of that of the result: 0.02 is two per
+        cent.
     left
-        How much of what differs from pixel to pixel is still in the result: 1 is all of it.
+        How much of what differs from pixel to pixel is still in the result: 1 is all of it, above
+        1 the result differs more from pixel to pixel than the image does.
     chance_autocorrelation, chance_brightness, chance_edges
         What independent noise of this strength gives by chance, for this many pixels.
     n_pixels
@@ -96,12 +98,28 @@ class Removed:
                 f"({_short(self.edges)}) nor brightness ({_short(self.brightness)}) of the image."
             )
         if self.is_little:  # what else there is says more about the network than about the image
-            return (
-                f"Little noise was removed{where}: {self.left:.0%} of what differs from pixel to "
-                "pixel is still there. Train longer, or on more frames. (An image of fine texture "
-                "under little noise looks like this, too.)"
-            )
+            return self._of_little(where)
         return f"What was removed{where} is not only noise: {'; '.join(self._findings())}."
+
+    def _of_little(self, where: str) -> str:
+        """Where hardly any noise was removed, or none."""
+        if round(self.left, 2) > 1:
+            return (
+                f"No noise was removed{where}: pixels of the result differ {self.left:.3g} times "
+                "as much from their neighbours as those of the image, so the denoiser added to it. "
+                "Train longer, or on images like this one."
+            )
+        return (
+            f"Little noise was removed{where}: {self.left:.0%} of what differs from pixel to pixel "
+            "is still there. Train longer, or on more frames. (An image of fine texture under "
+            "little noise looks like this, too.)"
+        )
+
+    def _contrast(self) -> str:
+        """How much of the contrast of the image was lost or gained."""
+        if self.share <= -0.5:  # the result has twice the contrast, or another one
+            return "more than all of the contrast"
+        return f"{abs(self.share / (1 + self.share)):.1%} of the contrast"
 
     def _findings(self) -> Iterator[str]:
         # A change of gain shows at edges as well, but more in brightness.
@@ -120,7 +138,7 @@ class Removed:
             change = "lost" if self.brightness > 0 else "gained"
             yield (
                 f"bright structures {change} light (correlation {_short(self.brightness)}, "
-                f"{abs(self.share):.1%} of the contrast): do not measure intensities in the result"
+                f"{self._contrast()}): do not measure intensities in the result"
             )
         # Structure is alike all round by itself: no reason to blame the camera for it.
         if self.is_alike and (self.direction != "all round" or not self._has_structure):

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
+import os
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tifffile
-import zarr
-
 from ..device import pick_device
 from ..errors import InputError, TakenError
 from ..image import Image
-from ..io import check_writable, delete, hidden, open_levels, sweep
+from ..io import (
+    check_text,
+    check_writable,
+    followed,
+    hidden,
+    is_zarr_name,
+    open_levels,
+    tidy,
+)
+from ..io.origin import maker_of
 from .cluster import Cluster
-from .denoised_image import DenoisedPixels
 from .execute import Execution
+from .identity import compared, identity_of, made_from_changed
+from .in_memory import Memory
 from .maps import map_path, read_maps
-from .presence import WHOLE, Presence, check_free
-from .run import MADE_BY, SegmentJob, SegmentStep, read_answer
-from .sinks import Folder, Memory
+from .presence import WHOLE, Presence
+from .results import read_answer
+from .run import SegmentJob, SegmentStep
+from .sinks import Folder
 from .source import Source
+
+WRITTEN = (".tif", ".tiff", ".zarr")
+"""Ends of the names of what results are written to."""
+MOST_PARTS = 100_000
+"""Into which the work is divided."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,10 @@ class Settings:
             raise InputError(f"A tile of {self.tile} px keeps nothing: use 1 or more.")
         if self.batch is not None and self.batch < 1:
             raise InputError(f"A batch of {self.batch} has no tile: use 1 or more.")
+        if self.part is not None and self.part[1] > MOST_PARTS:
+            raise InputError(
+                f"The work cannot be shared among {self.part[1]}: use at most {MOST_PARTS} parts."
+            )
         if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
             raise InputError(
                 f"There is no part {self.part[0]}/{self.part[1]}: the first is 1/{self.part[1]}."
@@ -83,22 +99,25 @@ def begin(source: Source, settings: Settings) -> SegmentJob:
         If something else is there already.
     """
     path = settings.out
-    identity = f"napari-scribe, run {_fingerprint(source, settings)}"
-    if path is not None and not settings.overwrite and _was_made_by(path, identity, settings.maps):
-        sweep(hidden(path))
-        return _done_before(path, source, settings.maps)
     if path is not None:
-        check_output(path, source, settings.overwrite)
-        is_own = settings.overwrite or Folder.is_begun(hidden(path), identity)
-        for name in settings.maps:  # they are written first
-            check_output(map_path(path, name), source, is_own)
-    sink = _sink(path, identity, settings.overwrite)
+        check_text(path)
+        path = followed(path) if os.path.islink(path) else path
+    identity = identity_of(source, settings.maps, settings.is_quick)
+    if path is not None:
+        outputs = [path, *(map_path(path, name) for name in settings.maps)]
+        for output in [*outputs, hidden(path)]:
+            tidy(output)
+        if not settings.overwrite and all(maker_of(output) == identity for output in outputs):
+            Folder.remove_left(hidden(path), identity)
+            return _done_before(path, source, settings.maps)
+        _check_outputs(outputs, source, settings, identity)
+    sink = Memory() if path is None else Folder(hidden(path), identity, settings.overwrite)
     who = WHOLE if settings.part is None else f"part-{settings.part[0]}"
     execution = Execution(
         source=source,
         sink=sink,
         out=path,
-        made_by=identity,
+        overwrite=settings.overwrite,
         device=pick_device(settings.device),
         device_name=settings.device,
         presence=Presence(sink.path, who) if isinstance(sink, Folder) else None,
@@ -115,28 +134,39 @@ def begin(source: Source, settings: Settings) -> SegmentJob:
     return job
 
 
-def _fingerprint(source: Source, settings: Settings) -> str:
-    """What two calls have in common that give the same result; of the image, its sample."""
-    pixels = source.image.data
-    seen = pixels.source if isinstance(pixels, DenoisedPixels) else source  # before any denoiser
-    image = seen.image
-    region = sorted((a, s.start, s.stop) for a, s in source.region.items())
-    what = (image.axes, image.shape, str(image.dtype), seen.channels, seen.statistics.digest)
-    form = (settings.is_quick, sorted(settings.maps), str(source.dtype))
-    known = repr((source.model.fingerprint(), *what, region, *form))
-    return hashlib.sha256(known.encode()).hexdigest()[:16]
+def _check_outputs(
+    outputs: Sequence[Path], source: Source, settings: Settings, identity: str
+) -> None:
+    """Make sure that labels, and then maps, can be written; maps may be left by the same call."""
+    for output in outputs:
+        is_first, maker = output == outputs[0], maker_of(output)
+        if made_from_changed(maker, identity) and not settings.overwrite:
+            raise TakenError(
+                f"{output} was made from the same image before its file changed (size or time of "
+                "change). Replace it with --overwrite, or choose another name."
+            )
+        may_replace = settings.overwrite or (maker == identity and not is_first)
+        check_output(output, may_replace, room_for(source, settings) if is_first else 0)
 
 
-def _was_made_by(path: Path, made_by: str, maps: Sequence[str]) -> bool:
-    """Whether an output is there already, whole, of the same call."""
-    if not all(map_path(path, name).exists() for name in maps):
-        return False
-    with suppress(Exception):  # something else lies there
-        if path.suffix == ".zarr":
-            return bool(zarr.open_group(path, mode="r").attrs.get(MADE_BY) == made_by)
-        with tifffile.TiffFile(path) as file:
-            return bool(file.pages.first.tags["Software"].value == made_by)
-    return False
+def room_for(source: Source, settings: Settings) -> int:
+    """Bytes that results and the work for them take at most, all together."""
+    n_pixels, model = math.prod(source.shape), source.model
+    n_labels = math.prod(source.label_shape)
+    if source.is_image:
+        return 2 * n_pixels * source.dtype.itemsize
+    heads = {head.name: head.channels for head in model.coder.heads}
+    of_maps = [
+        next(iter(heads.values())) if n == "probability" else heads[n] for n in settings.maps
+    ]
+    n_bytes = 8 * n_pixels + sum(6 * n * n_labels for n in of_maps)
+    if model.coder.is_pixelwise:
+        return n_bytes
+    # Numbers that each block counts, and predictions: of one frame after the other, if alone.
+    n_frames = len(source.frames()) if settings.part or settings.cluster else 1
+    return (
+        n_bytes + 4 * n_pixels + 2 * sum(heads.values()) * n_frames * math.prod(source.frame_shape)
+    )
 
 
 def _done_before(path: Path, source: Source, maps: Sequence[str]) -> SegmentJob:
@@ -144,26 +174,17 @@ def _done_before(path: Path, source: Source, maps: Sequence[str]) -> SegmentJob:
 
     def nothing(job: SegmentJob) -> Generator[SegmentStep, None, Any]:
         yield from ()
-        is_zarr = path.suffix == ".zarr"
-        job.levels = open_levels(path) if is_zarr else [read_answer(path, source)]
+        job.levels = open_levels(path) if is_zarr_name(path) else [read_answer(path, source)]
         job.maps = read_maps(path, maps, source.image.label_axes())
         return job.levels[0]
 
     job = SegmentJob(nothing)
     job.region = source.region
-    job.note = f"{path} was made before by the same model from the same image: nothing to do."
+    job.note = (
+        f"{path} was made before by the same model from the same image ({compared(source)}): "
+        "nothing to do."
+    )
     return job
-
-
-def _sink(path: Path | None, identity: str, overwrite: bool) -> Memory | Folder:
-    """Memory for what has no output, else a hidden folder beside it."""
-    if path is None:
-        return Memory()
-    folder = hidden(path)
-    if overwrite and not Folder.is_begun(folder, identity):
-        check_free(folder)
-        delete(folder)
-    return Folder(folder, identity)
 
 
 def check_apart(out: Path, image: Path) -> None:
@@ -178,8 +199,13 @@ def check_apart(out: Path, image: Path) -> None:
         raise InputError(f"{out} is the image itself: choose another name for the result.")
 
 
-def check_output(path: Path, source: Source, overwrite: bool) -> None:
+def check_output(path: Path, overwrite: bool, n_bytes: int) -> None:
     """Make sure that a result can be written, before any work.
+
+    Parameters
+    ----------
+    n_bytes
+        Room that it and the work for it need.
 
     Raises
     ------
@@ -188,10 +214,10 @@ def check_output(path: Path, source: Source, overwrite: bool) -> None:
     TakenError
         If something is there already.
     """
-    if path.suffix not in (".tif", ".tiff", ".zarr"):
+    if path.suffix.lower() not in WRITTEN:
         raise InputError(f"Cannot write {path.name}: results go to .tif or .zarr.")
     check_not_taken(path, overwrite)
-    check_writable(path, n_bytes=4 * math.prod(source.shape))
+    check_writable(path, n_bytes)
 
 
 def check_not_taken(path: Path, overwrite: bool) -> None:
@@ -202,7 +228,7 @@ def check_not_taken(path: Path, overwrite: bool) -> None:
     TakenError
         If something is there already.
     """
-    if path.exists() and not overwrite:
+    if os.path.exists(path) and not overwrite:
         raise TakenError(
             f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
         )

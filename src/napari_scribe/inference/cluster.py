@@ -249,26 +249,15 @@ class _Hands:
         self.lock = threading.Lock()
         self.sink = Folder(ticket.folder, ticket.identity)
         self._decided = ticket.decided
-        self.check()
+        if self.sink.join() != ticket.decided:
+            raise InUseError(f"{self.sink.path} is no longer of this job.")
         self._is_elsewhere = ticket.boot != boot()
         execution: Execution = pickle.loads(ticket.execution)
         self._execution = replace(execution, sink=self.sink, device=_device(ticket.device))
         run = self._execution.run_for(ticket.decided)
         self.words: list[str] = []
         self.ladder: Ladder = self._execution.ladder_for(ticket.decided, self.words)
-        frames = run.frames(*run.arrays())
-        self.frames = [replace(frame, check=self.check) for frame in frames]
-
-    def check(self) -> None:
-        """Make sure that the folder is still that of the job, which may have been stopped.
-
-        Raises
-        ------
-        InUseError
-            If another job has begun it anew, or it is gone.
-        """
-        if not self.sink.is_own(self._decided):
-            raise InUseError(f"{self.sink.path} is no longer of this job.")
+        self.frames = run.frames(*run.arrays())
 
     def settle(self) -> None:
         """Wait for the disk, where the machine that leads asks for that, or all counts as lost."""
@@ -315,7 +304,7 @@ def _working(ticket: Ticket) -> Generator[_Hands, None, None]:
     """One task at a time; what it has recorded counts when it ends."""
     hands = _opened(ticket)
     with hands.lock:
-        hands.check()
+        hands.sink.check()  # the job may have been stopped
         hands.sink.journal.look_again()  # another may have done it meanwhile
         yield hands
         hands.settle()
@@ -358,15 +347,16 @@ class _OnDisk:
     path: Path
     axes: str
     level: int
+    series: int
     shape: tuple[int, ...]
     dtype: Any
 
     def __reduce__(self) -> Any:
-        return _pixels, (self.path, self.axes, self.level)
+        return _pixels, (self.path, self.axes, self.level, self.series)
 
 
-def _pixels(path: Path, axes: str, level: int) -> Any:
-    return read_image(path, axes, level).data
+def _pixels(path: Path, axes: str, level: int, series: int) -> Any:
+    return read_image(path, axes, level, series).data
 
 
 def _portable(image: Image) -> Image:
@@ -377,5 +367,5 @@ def _portable(image: Image) -> Image:
     if image.source is None:
         return image
     path = image.source.absolute()
-    on_disk = _OnDisk(path, image.axes, image.level, image.shape, image.dtype)
+    on_disk = _OnDisk(path, image.axes, image.level, image.series, image.shape, image.dtype)
     return image.selected(data=on_disk, source=path)

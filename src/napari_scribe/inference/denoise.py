@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import InputError
 from ..image import Image
 from ..io import as_image
-from ..model import Model, load_model
+from ..model import Model, as_model
 from ..targets.denoised import check_intensities
 from .begin import Settings, begin
 from .run import SegmentJob
@@ -21,6 +22,7 @@ FAR = 4.0
 """How far an image's mean may lie from the training images', in their standard deviations."""
 
 
+@checked
 def denoise(
     model: Model | str | Path,
     image: Any,
@@ -42,7 +44,7 @@ def denoise(
     Parameters
     ----------
     model
-        A denoiser, as `train_denoiser` gives it, or its file.
+        A denoiser, as `train_denoiser` gives it, its file, or the name of one that is kept.
     image
         An `Image`, an array, or the path of one.
     out
@@ -67,7 +69,7 @@ def denoise(
     InputError
         As for `segment`; and if the model is none for denoising.
     """
-    model = model if isinstance(model, Model) else load_model(model)
+    model = as_model(model)
     image = as_image(image)
     check_denoiser(model)
     if dtype not in ("float32", "source"):
@@ -101,7 +103,7 @@ def check_denoiser(model: Model) -> None:
     """
     if model.recipe.task != "denoised":
         raise InputError(
-            f"This model finds {model.recipe.task} and takes no noise off: choose a denoiser, or "
+            f"{model.name} finds {model.recipe.task} and takes no noise off: choose a denoiser, or "
             "use segment."
         )
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..errors import InputError
 from ..networks import UNet
 from ..networks.blocks import crop_center, memory_format, placed
 from ..targets import Head, count_channels
@@ -201,6 +202,12 @@ def _read_all(read: Read, group: Sequence[Tile]) -> Tensor:
 
 
 def _write_all(write: Write, group: Sequence[Tile], answers: Tensor) -> None:
+    if answers.is_floating_point() and not all(v.isfinite() for v in torch.aminmax(answers)):
+        raise InputError(
+            f"The model answers with NaN or infinite values near {[s.start for s in group[0].keep]}"
+            ": its weights are damaged, or pixels there are far beyond those it was trained on. "
+            "Choose another model, or replace such pixels."
+        )
     for tile, answer in zip(group, answers.numpy(), strict=True):
         write(tile, answer[(slice(None), *tile.crop)])
 

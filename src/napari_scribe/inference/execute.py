@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from ..device import all_like, precision
-from ..errors import InputError, InUseError
+from ..errors import DamagedError, InputError, InUseError
 from ..progress import Abandoned
 from ..targets import count_channels
-from .cluster import Cluster, on_workers
+from .cluster import PATIENCE, Cluster, on_workers
 from .compiled import Compiled
 from .denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
@@ -30,6 +30,9 @@ from .tiles import Tile, plan_tiles
 from .trial import pays
 from .tuning import choose_batch, choose_tile, n_descents
 
+ATTEMPTS = 3
+"""To do what was deleted or damaged again, before the user is asked to see to it."""
+
 
 @dataclass
 class Execution:
@@ -38,7 +41,7 @@ class Execution:
     source: Source
     sink: Any  # Memory or Folder
     out: Path | None
-    made_by: str
+    overwrite: bool
     device: torch.device
     device_name: str | None
     presence: Presence | None
@@ -50,11 +53,21 @@ class Execution:
     cluster: Cluster | None
 
     def __call__(self, job: SegmentJob) -> Generator[SegmentStep, None, Any]:
-        """Decide, then run; the result is the labels."""
+        """Decide, then run; the result is the labels.
+
+        What was deleted or damaged meanwhile is done again.
+        """
         try:
-            decided = self.sink.begin(self._decide)
-            job.note = f"{job.note} {decided['note']}".strip()
-            return (yield from self.run_for(decided)(job, self._work(job, decided)))
+            for n in range(ATTEMPTS):
+                try:
+                    return (yield from self._attempt(job, n))
+                except DamagedError as error:
+                    reason = error
+                    self._leave()
+            raise DamagedError(
+                f"{reason} It was done again and lost again: keep programs that clean up or "
+                f"synchronize away from {self.sink.path}, or choose another folder."
+            )
         except InUseError:
             raise
         except (Abandoned, InputError):
@@ -64,6 +77,12 @@ class Execution:
             raise
         finally:
             self._leave()
+
+    def _attempt(self, job: SegmentJob, n: int) -> Generator[SegmentStep, None, Any]:
+        decided = self.sink.begin(self._decide)
+        if n == 0:
+            job.note = f"{job.note} {decided['note']}".strip()
+        return (yield from self.run_for(decided)(job, self._work(job, decided), is_again=n > 0))
 
     @property
     def _is_alone(self) -> bool:
@@ -127,8 +146,9 @@ class Execution:
             self.sink,
             self.out,
             self.maps,
-            self.made_by,
+            self.overwrite,
             is_shared=self.part is not None,
+            patience=PATIENCE if self.cluster else 0.0,
         )
 
     def _tiles(self, decided: dict[str, Any]) -> list[Tile]:

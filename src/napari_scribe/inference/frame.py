@@ -16,9 +16,10 @@ import torch
 from ..errors import DamagedError
 from ..image import Frame
 from ..targets import count_channels
+from .damage import OnDisk, Place, read_written
 from .engine import Write, by_head
+from .in_memory import Sink
 from .reading import Read
-from .sinks import Sink
 from .source import Source
 from .stitch import Block, Index, keep_core, merge
 from .tiles import Tile
@@ -100,8 +101,6 @@ class FrameWork:
         of a denoiser, an image.
     maps
         Head -> array ``(channels, *labels)`` of what the network says, where that is kept.
-    check
-        Called before anything is written: raises where that would go into another run's work.
     """
 
     source: Source
@@ -111,7 +110,6 @@ class FrameWork:
     parts: Parts
     labels: Any
     maps: Mapping[str, Any]
-    check: Callable[[], None] = lambda: None
 
     @property
     def is_whole(self) -> bool:
@@ -173,25 +171,31 @@ class FrameWork:
         """Write what the network says of a tile, ``(channels, *keep)``, then record it."""
         model = self.source.model
         by_name = by_head(answer, model.coder.heads)
-        self.check()
+        self.sink.check()
         if self.parts.blocks:
             self._prediction()[(slice(None), *tile.keep)] = answer
         else:
             answered = self.source.finished(model.coder.decode(by_name, model.parameters))
-            self.labels[self._at(tile.keep)] = answered
+            self.labels[self.at(tile.keep)] = answered
         for head, array in self.maps.items():
-            array[(slice(None), *self._at(tile.keep))] = by_name[head]
+            array[(slice(None), *self.at(tile.keep))] = by_name[head]
         self.sink.record(f"{self.name}/tiles", tile_key(tile))
 
     def find_objects(self, block: Block) -> None:
-        """Find the objects of a block, then record it."""
+        """Find the objects of a block, then record it.
+
+        Raises
+        ------
+        DamagedError
+            If a prediction that it looks at is gone.
+        """
         model = self.source.model
-        stored = np.array(self._prediction()[(slice(None), *block.window)])
+        stored = read_written(self._prediction(), (slice(None), *block.window))
         window = torch.from_numpy(stored).float().numpy()  # numpy is slow with float16
         decoded = model.coder.decode(by_head(window, model.coder.heads), model.parameters)
         core, found = keep_core(decoded, block, self.source.frame_shape)
-        self.check()
-        self.labels[self._at(block.core)] = core
+        self.sink.check()
+        self.labels[self.at(block.core)] = core
         self.sink.save(f"objects/{self.block_name(block)}", n=np.array(found.n), **found.zones)
         self.sink.record("objects", self.block_name(block))
 
@@ -214,18 +218,56 @@ class FrameWork:
         def kept(index: Index, key: str) -> Any:
             found = self.sink.load(f"objects/{self.block_name(blocks[index])}", key)
             if found is None:
-                raise DamagedError(
-                    f"The objects of block {index} were damaged on the disk. The same call begins "
-                    "anew."
-                )
+                raise DamagedError(f"The objects of block {index} were deleted or damaged.")
             return found[key]
 
         return merge({index: int(kept(index, "n")) for index in blocks}, kept)
 
     def number(self, block: Block, table: npt.NDArray[np.int32], labels: Any) -> None:
         """Write the objects of a block under their ids."""
-        at = self._at(block.core)
-        labels[at] = table[np.asarray(self.labels[at])].astype(labels.dtype)
+        at = self.at(block.core)
+        labels[at] = table[read_written(self.labels, at)].astype(labels.dtype)
+
+    def lost(self, on_disk: OnDisk) -> tuple[list[Tile], list[Block]]:
+        """Return the tiles and blocks that were done and are no longer on disk."""
+        is_closed = self.sink.is_done(FRAMES, self.name)
+        tiles = [
+            tile
+            for tile in self.parts.tiles
+            if (is_closed or self.is_predicted(tile)) and not on_disk.has(self._places(tile))
+        ]
+        blocks = [
+            block
+            for block in self.parts.blocks
+            if (is_closed or self.is_found(block))
+            and not (
+                self.sink.has(f"objects/{self.block_name(block)}")
+                and on_disk.has([(self.labels, self.at(block.core))])
+            )
+        ]
+        return tiles, blocks
+
+    def forget_lost(self, on_disk: OnDisk) -> bool:
+        """Take back the records of what is no longer on disk; whether there was any.
+
+        Where the predictions were let go of, all tiles are run once more.
+        """
+        tiles, blocks = self.lost(on_disk)
+        if tiles or blocks:
+            self.sink.unrecord(FRAMES, {self.name})
+            self.sink.unrecord(f"{self.name}/tiles", set(map(tile_key, tiles)))
+            self.sink.unrecord("objects", set(map(self.block_name, blocks)))
+        return bool(tiles or blocks)
+
+    def _places(self, tile: Tile) -> list[Place]:
+        """Where what the network says of a tile is kept, as long as it is needed."""
+        at = self.at(tile.keep)
+        places: list[Place] = [(array, (slice(None), *at)) for array in self.maps.values()]
+        if not self.parts.blocks:
+            places.append((self.labels, at))
+        elif not self.sink.is_done(FRAMES, self.name):
+            places.append((self._prediction(), (slice(None), *tile.keep)))
+        return places
 
     def block_name(self, block: Block) -> str:
         """Of a block, in the whole run."""
@@ -240,7 +282,8 @@ class FrameWork:
     def _needed(self, block: Block) -> list[int]:
         return self.parts.tiles_of[block.index]
 
-    def _at(self, window: Sequence[slice]) -> tuple[int | slice, ...]:
+    def at(self, window: Sequence[slice]) -> tuple[int | slice, ...]:
+        """Where a window of the frame lies in the answer."""
         return self.source.at(self.frame, window)
 
 

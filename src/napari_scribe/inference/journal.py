@@ -12,10 +12,13 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from ..errors import DamagedError
 
 ON_DISK = "#on disk"
 SYNC_EVERY = 10.0
@@ -42,10 +45,7 @@ class Journal:
     def is_done(self, name: str, key: str) -> bool:
         """Whether a part was recorded, by whomever."""
         with self._lock:
-            if name not in self._done:
-                logs = (self.folder / name).parent.glob(f"{Path(name).name}.*.log")
-                self._done[name] = {key for log in logs for key in _read(log)}
-            return key in self._done[name]
+            return key in self._keys(name)
 
     def look_again(self) -> None:
         """Forget what was read: others may have gone on."""
@@ -55,16 +55,43 @@ class Journal:
     def record(self, name: str, key: str) -> None:
         """Add a part that has been written."""
         with self._lock:
-            self.is_done(name, key)
-            self._done[name].add(key)
-            log = self.folder / f"{name}.{_PROCESS}.log"
-            if log not in self._own:
-                log.parent.mkdir(parents=True, exist_ok=True)
-                self._own.add(log)
-                _append(log, f"{boot()}\n")
-            _append(log, f"{key}\n")
+            keys = self._keys(name)
+            self._write(name, f"{key}\n")
+            keys.add(key)
             if time.monotonic() - self._synced > SYNC_EVERY:
                 self.sync()
+
+    def unrecord(self, name: str, lost: Collection[str] | None = None) -> None:
+        """Take back the records of some parts, by whomever they are; of all parts when None."""
+        with self._lock:
+            self.look_again()
+            left = [] if lost is None else [k for k in self._keys(name) if k not in set(lost)]
+            for log in self._logs(name):
+                log.unlink(missing_ok=True)
+            self.look_again()
+            if left:  # what is broken off here is done once more
+                self._write(name, "".join(f"{key}\n" for key in left))
+                self.sync()
+
+    def _keys(self, name: str) -> set[str]:
+        if name not in self._done:
+            self._done[name] = {key for log in self._logs(name) for key in _read(log)}
+        return self._done[name]
+
+    def _logs(self, name: str) -> list[Path]:
+        return list((self.folder / name).parent.glob(f"{Path(name).name}.*.log"))
+
+    def _write(self, name: str, text: str) -> None:
+        """Add lines to this process's log; it may have been deleted since it was begun."""
+        log = self.folder / f"{name}.{_PROCESS}.log"
+        try:
+            if log not in self._own or not log.exists():
+                log.parent.mkdir(exist_ok=True)
+                _append(log, f"{boot()}\n")
+                self._own.add(log)
+            _append(log, text)
+        except FileNotFoundError as error:
+            raise DamagedError(f"{self.folder} was deleted while the work went on.") from error
 
     def forget(self, name: str) -> None:
         """Drop the logs of all names that begin so."""
@@ -79,9 +106,9 @@ class Journal:
             if hasattr(os, "sync"):
                 os.sync()
             for log in self._own.copy():
-                try:
+                if log.exists():
                     _append(log, f"{ON_DISK}\n")
-                except FileNotFoundError:  # another process has closed its frame
+                else:  # another process has closed its frame
                     self._own.remove(log)
             self._synced = time.monotonic()
 

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from ..image import AXES, Image
-from ..io import create_zarr, read_image, write_tiff
+from ..io import (
+    create_zarr,
+    followed,
+    is_zarr_name,
+    read_image,
+    replacing_folder,
+    tidy,
+    write_tiff,
+)
+from ..io.origin import sign
 from .source import Source
 
 MAPS = ("probability", "distance")
@@ -17,7 +26,7 @@ MAPS = ("probability", "distance")
 
 def map_path(out: Path, name: str) -> Path:
     """Where a map goes: beside the labels, and of their kind."""
-    suffix = ".zarr" if out.suffix == ".zarr" else ".tif"
+    suffix = ".zarr" if is_zarr_name(out) else ".tif"
     return out.with_name(f"{out.stem}.{name}{suffix}")
 
 
@@ -25,7 +34,7 @@ def write_map(path: Path, array: Any, source: Source, made_by: str) -> None:
     """Write a map piece by piece. A TIFF holds it as float32, as its readers know no float16."""
     image = source.image
     axes = image.label_axes()
-    if path.suffix != ".zarr":
+    if not is_zarr_name(path):
         write_tiff(path, array, "C" + axes, image.scale, image.units, software=made_by)
         return
     import dask.array as da
@@ -33,26 +42,28 @@ def write_map(path: Path, array: Any, source: Source, made_by: str) -> None:
     order = _order(axes)
     lazy = da.moveaxis(da.from_array(array), 0, order.index("C"))
     write_zarr(path, image.selected(data=lazy, axes=order, translate=source.translate))
+    sign(path, made_by)
 
 
-def write_zarr(path: Path, image: Image) -> None:
-    """Write an image piece by piece, in place of what is there."""
+def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
+    """Write an image piece by piece; it appears when it is whole."""
     import dask.array as da
 
     lazy = da.asarray(image.data)
     chunks = [sizes[0] for sizes in lazy.chunks]
-    target = create_zarr(
-        path,
-        image.shape,
-        image.dtype,
-        image.axes,
-        image.scale,
-        image.units,
-        chunks,
-        translate=image.translate,
-        overwrite=True,
-    )
-    da.store(lazy, target, lock=False, scheduler="single-threaded")
+    tidy(followed(path))
+    with replacing_folder(path, overwrite) as partial:
+        target = create_zarr(
+            partial,
+            image.shape,
+            image.dtype,
+            image.axes,
+            image.scale,
+            image.units,
+            chunks,
+            translate=image.translate,
+        )
+        da.store(lazy, target, lock=False, scheduler="single-threaded")
 
 
 def read_maps(out: Path, names: Sequence[str], axes: str) -> dict[str, Any]:

@@ -22,18 +22,21 @@ def tile_reader(
 ) -> Read:
     """How tiles of a frame are read: mirrored outside the image, normalized.
 
-    What it gives raises InputError where a tile holds NaN or infinite pixels.
+    What it gives raises InputError where a tile holds NaN or infinite pixels, or such that are
+    infinite once they are normalized.
     """
     shape = image.frame_shape(dimensions)
 
     def read(tile: Tile) -> npt.NDArray[np.float32]:
         pixels = read_mirrored(image, frame, tile.read, shape, channels)
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        seen = statistics.apply(pixels)
+        if pixels.dtype.kind == "f" and not np.isfinite(seen).all():
             raise InputError(
-                f"{image.name} has NaN or infinite pixels near {[s.start for s in tile.keep]}. "
-                "Replace them first, for example with numpy.nan_to_num."
+                f"{image.name} has NaN or infinite pixels near {[s.start for s in tile.keep]}, or "
+                "such that are far beyond all others. Replace them first, for example with "
+                "numpy.nan_to_num."
             )
-        return statistics.apply(pixels)
+        return seen
 
     return read
 

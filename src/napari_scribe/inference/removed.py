@@ -11,7 +11,7 @@ import numpy as np
 from ..evaluation.removed import Removed
 from ..evaluation.residual import check_removed
 from ..image import AXES, Image
-from ..io import write_tiff
+from ..io import is_zarr_name, write_tiff
 from .begin import check_apart, check_not_taken
 from .maps import map_path, write_zarr
 
@@ -60,13 +60,21 @@ def check_removed_path(out: Path, image: Image, overwrite: bool) -> None:
     check_not_taken(path, overwrite)
 
 
-def write_removed(out: Path, image: Image, denoised: Any, channels: Sequence[int]) -> Path:
-    """Write what was removed beside the result, and of its kind, as ``NAME.removed.tif``."""
+def write_removed(
+    out: Path, image: Image, denoised: Any, channels: Sequence[int], overwrite: bool = True
+) -> Path:
+    """Write what was removed beside the result, and of its kind, as ``NAME.removed.tif``.
+
+    Raises
+    ------
+    TakenError
+        If something is there by then that may not be replaced.
+    """
     path, noise = map_path(out, "removed"), removed_noise(image, denoised, channels)
-    if path.suffix == ".zarr":
-        write_zarr(path, noise)
+    if is_zarr_name(path):
+        write_zarr(path, noise, overwrite)
     else:
-        write_tiff(path, noise.data, noise.axes, noise.scale, noise.units)
+        write_tiff(path, noise.data, noise.axes, noise.scale, noise.units, overwrite=overwrite)
     return path
 
 

@@ -11,25 +11,40 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
+from ..describe import NOTHING_FOUND
 from ..errors import DamagedError
 from ..image import Frame
-from ..io import add_pyramid, create_zarr, delete, open_levels, read_image, read_labels, write_tiff
+from ..io import (
+    add_pyramid,
+    create_zarr,
+    forget_pyramid,
+    is_zarr_name,
+    open_levels,
+    written_whole,
+)
 from ..progress import Job
 from ..targets import Head
+from .damage import (
+    NUMBERED,
+    check_final,
+    check_recorded,
+    forget_lost,
+    forget_lost_ids,
+    gone_is_damage,
+)
 from .frame import FrameWork, Parts
+from .in_memory import Memory
 from .ladder import Ladder
-from .maps import map_path, read_maps, write_map
-from .sinks import Folder, Memory
+from .maps import read_maps
+from .results import hand_over, read_answer, smallest_type
+from .sinks import Folder
 from .source import Region, Source
 
 Work = Callable[[Sequence[FrameWork]], Generator[tuple[int, int], None, None]]
 """Does the parts of frames; yields which frame, and how many of its parts were done here."""
 CHUNK = {2: (1, 1, 512, 512), 3: (1, 16, 128, 128)}
 """Of labels, in TZYX, for 2D and 3D networks; blocks are multiples of it."""
-MADE_BY = "napari-scribe"
-"""Attribute of a zarr that says what it was made by."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +133,12 @@ class Run:
         Where it goes once it is whole; to a zarr only from a `Folder`.
     maps
         What is kept besides: of ``probability`` and ``distance``.
-    made_by
-        What the output says of its origin.
+    overwrite
+        Whether it takes the place of what is there by then.
     is_shared
         Whether this process does a share only, and leaves the end to another run.
+    patience
+        Seconds to wait until what other machines have written is seen.
     """
 
     source: Source
@@ -129,32 +146,89 @@ class Run:
     sink: Memory | Folder
     out: Path | None
     maps: tuple[str, ...]
-    made_by: str
+    overwrite: bool = False
     is_shared: bool = False
+    patience: float = 0.0
     _began: float = field(default=0.0, init=False)
     _total: int = field(default=0, init=False)
 
-    def __call__(self, job: SegmentJob, work: Work) -> Generator[SegmentStep, None, Any]:
-        """Run; the result is the labels."""
+    def __call__(
+        self, job: SegmentJob, work: Work, is_again: bool = False
+    ) -> Generator[SegmentStep, None, Any]:
+        """Run; the result is the labels.
+
+        Parameters
+        ----------
+        is_again
+            Whether parts of what was done were found to be gone.
+
+        Raises
+        ------
+        DamagedError
+            If they are. Called again, it does them again.
+        """
         self._began = time.perf_counter()
         labels, job.maps = self.arrays()
         job.so_far = labels
         frames = self.frames(labels, job.maps)
         self._total = len(frames) * (self._per_frame + len(self.parts.blocks))
+        # While others do their parts, the listing of what is there may lag behind.
+        if isinstance(self.sink, Folder) and (is_again or not self.is_shared):
+            forget_lost(frames, self.sink, self._results)
         yield from self._work(job, frames, work)
         if self.is_shared or (not job.is_complete and isinstance(self.sink, Folder)):
             return labels
+        with gone_is_damage():
+            if isinstance(self.sink, Folder):
+                check_recorded(frames, self.sink, self.patience)
+            return (yield from self._finish(job, frames, labels))
+
+    def _finish(
+        self, job: SegmentJob, frames: Sequence[FrameWork], labels: Any
+    ) -> Generator[SegmentStep, None, Any]:
+        """What comes after all parts are done; the result is the labels."""
         final = yield from self._number(job, frames, labels)
-        if job.is_complete and self.out is not None and self.out.suffix == ".zarr":
+        if job.is_complete and self._is_zarr:
             yield from self._pyramid(job)
         if not job.is_complete:
             return final
-        job.levels = self._write(final, job.maps)
-        if isinstance(self.sink, Folder):
-            self.sink.remove()
-            if self.out is not None:
-                job.maps = read_maps(self.out, self.maps, self.source.image.label_axes())
+        if self.out is None:
+            job.levels = [final]
+            return final
+        assert isinstance(self.sink, Folder)
+        self._check_final(final, labels)
+        hand_over(self.out, final, job.maps, self.source, self.sink, self.overwrite)
+        job.levels = (
+            open_levels(self.out) if self._is_zarr else [read_answer(self.out, self.source)]
+        )
+        job.maps = read_maps(self.out, self.maps, self.source.image.label_axes())
         return job.levels[0]
+
+    def _check_final(self, final: Any, labels: Any) -> None:
+        """Make sure that nothing of the answer was deleted while it was made."""
+        assert self.out is not None and isinstance(self.sink, Folder)
+        group = self.sink.path / self.out.name
+        self.sink.check_arrays()
+        try:
+            check_final(final, labels)
+        except DamagedError:
+            if self._is_zarr:
+                forget_pyramid(group)  # it may be made of what was not there
+            raise
+        if self._is_zarr:
+            for _ in add_pyramid(group, labels=not self.source.is_image):
+                pass  # only what is gone
+
+    @property
+    def _is_zarr(self) -> bool:
+        return self.out is not None and is_zarr_name(self.out)
+
+    @property
+    def _results(self) -> list[str]:
+        """Names of what objects are written to when they have their ids."""
+        if not self.parts.blocks or self.out is None:
+            return []
+        return [self.out.name if self._is_zarr else "labels"]
 
     def arrays(self) -> tuple[Any, dict[str, Any]]:
         """Where labels go as they are found, and the maps that are kept."""
@@ -192,7 +266,7 @@ class Run:
                     break
         job.is_complete = not self.is_shared and all(frame.is_whole for frame in frames)
         if not (job.is_complete or job.stop_requested or self.is_shared):
-            raise OSError("Some parts did not reach the disk. The same call does them again.")
+            raise DamagedError("Some parts did not reach the disk.")
         if not job.is_complete and isinstance(self.sink, Memory):
             _find_what_is_there(frames[at])
 
@@ -223,7 +297,7 @@ class Run:
         """An array on disk for the answer."""
         assert isinstance(self.sink, Folder)
         image, source = self.source.image, self.source
-        if self.out is None or self.out.suffix != ".zarr":
+        if self.out is None or not self._is_zarr:
             return self.sink.array("labels", source.shape, dtype, chunks)
 
         def make(path: Path) -> None:
@@ -238,7 +312,9 @@ class Run:
                 translate=source.translate,
             )
 
-        return zarr.open_array(self.sink.made(self.out.name, make) / "0", mode="r+")
+        array = self.sink.opened(self.out.name, "0", make)
+        # With objects, what they were made from tells where there are none.
+        return array if self.parts.blocks else written_whole(array)
 
     def _head(self, name: str) -> Head:
         """The head that a map is of."""
@@ -262,24 +338,21 @@ class Run:
         found = list(frames)
         if not job.is_complete:  # stopped, in memory: nothing after the frame that it was at
             found = list(takewhile(lambda frame: frame.is_found(blocks[-1]), frames))
-        try:
-            tables = [frame.tables() for frame in found]
-        except DamagedError:
-            if isinstance(self.sink, Folder):
-                self.sink.remove()  # nobody could go on with it
-            job.goes_on = False
-            raise
+        tables = [frame.tables() for frame in found]
         in_place = isinstance(self.sink, Memory)
         n_objects = sum(n for _, n in tables)
         final = labels if in_place else self._output(smallest_type(n_objects), labels.chunks)
+        if isinstance(self.sink, Folder):
+            forget_lost_ids(found, final, self.sink)
         n_before = 0
         for frame, (of_blocks, n_objects) in zip(found, tables, strict=True):
             for block in blocks:
-                if not self.sink.is_done("numbered", frame.block_name(block)):
+                if not self.sink.is_done(NUMBERED, frame.block_name(block)):
                     table = of_blocks[block.index]
                     table[1:] += n_before
+                    self.sink.check()
                     frame.number(block, table, final)
-                    self.sink.record("numbered", frame.block_name(block))
+                    self.sink.record(NUMBERED, frame.block_name(block))
                 done += 1
                 if job.is_complete:
                     yield self._step(done, frame, "numbers")
@@ -288,6 +361,8 @@ class Run:
                     return final
             n_before += n_objects
         job.n_objects = n_before
+        if job.is_complete and not n_before:
+            job.note = job.note or NOTHING_FOUND
         return final
 
     def _pyramid(self, job: SegmentJob) -> Generator[SegmentStep, None, None]:
@@ -298,27 +373,6 @@ class Run:
             if job.stop_requested:
                 job.is_complete = False
                 return
-
-    def _write(self, labels: Any, maps: Mapping[str, Any]) -> list[Any]:
-        """Put the labels where they belong, now that they are whole; what the job gives back."""
-        if self.out is None:
-            return [labels]
-        image = self.source.image
-        axes, scale, units = self.source.axes, image.scale, image.units
-        for name, array in maps.items():
-            write_map(map_path(self.out, name), array, self.source, self.made_by)
-        if self.out.suffix == ".zarr":
-            assert isinstance(self.sink, Folder)
-            group = self.sink.path / self.out.name
-            zarr.open_group(group, mode="r+").attrs[MADE_BY] = self.made_by
-            delete(self.out)
-            self.sink.hand_over(self.out.name, self.out)
-            return open_levels(self.out)
-        is_image = self.source.is_image
-        in_memory = isinstance(labels, np.ndarray)
-        whole = smallest(labels) if in_memory and not is_image else labels
-        write_tiff(self.out, whole, axes, scale, units, software=self.made_by)
-        return [labels] if in_memory else [read_answer(self.out, self.source)]
 
 
 def here(ladder: Ladder, part: tuple[int, int] | None = None) -> Work:
@@ -347,28 +401,3 @@ def _find_what_is_there(frame: FrameWork) -> None:
     for block in frame.parts.blocks:
         if not frame.is_found(block):
             frame.find_objects(block)
-
-
-def smallest(labels: Any) -> Any:
-    """Labels in the smallest unsigned type that holds them all."""
-    return labels.astype(smallest_type(int(labels.max(initial=0))))
-
-
-def smallest_type(largest: int) -> np.dtype[Any]:
-    """The smallest type that holds labels up to the largest."""
-    return np.min_scalar_type(largest)
-
-
-def read_answer(path: Path, source: Source) -> Any:
-    """What a run wrote to a file, lazily where it is large.
-
-    A TIFF lacks axes of length 1: they are put back.
-    """
-    answer = read_image(path).data if source.is_image else read_labels(path)
-    if answer.shape == source.shape:
-        return answer
-    if isinstance(answer, np.ndarray):
-        return answer.reshape(source.shape)
-    import dask.array as da
-
-    return da.from_array(answer).reshape(source.shape)

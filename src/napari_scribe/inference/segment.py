@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ..arguments import checked
+from ..describe import too_little_learnt
 from ..errors import InputError
 from ..io import as_image
-from ..model import Model, load_model
+from ..model import Model, as_model
 from .begin import Settings, begin
 from .maps import MAPS
 from .run import SegmentJob
 from .source import Source, source_of
 
 
+@checked
 def segment(
     model: Model | str | Path,
     image: Any,
@@ -37,7 +40,7 @@ def segment(
     Parameters
     ----------
     model
-        A trained model, or its file.
+        A trained model, its file, or the name of one that is kept.
     image
         An `Image`, an array, or the path of one.
     out
@@ -79,7 +82,8 @@ def segment(
         `out` appears once it is whole. Until then it grows in a hidden folder beside it: after a
         stop, an error or a crash, the same call goes on from there. Where the same call has been
         done before, there is nothing to do. (Of an image, shape, type and a sample of its pixels
-        are compared.)
+        are compared, and of one on disk size and time of change of its files.) What others delete
+        of it meanwhile is done again.
 
     Raises
     ------
@@ -87,8 +91,14 @@ def segment(
         Before any work: if the model does not fit the image, a sample of the image has NaN or
         infinite pixels, `out` cannot be written, or another process is at work on it. Midway, if
         there are such pixels elsewhere.
+    TakenError
+        Before any work: if something else is at `out`, or an unfinished result of another model,
+        image or setting. In the end: if something has appeared there meanwhile; the result is then
+        kept beside it.
+    InUseError
+        At the first step: if another job is at work on `out`.
     """
-    model = model if isinstance(model, Model) else load_model(model)
+    model = as_model(model)
     image = as_image(image)
     if halo not in ("exact", "quick"):
         raise InputError(f"A halo is exact or quick, not {halo!r}.")
@@ -97,7 +107,7 @@ def segment(
             f"Cannot save {sorted(unknown)}: choose from labels, probability, distance."
         )
     if model.recipe.task == "denoised":
-        raise InputError("This model is a denoiser: use denoise, or choose a model of labels.")
+        raise InputError(f"{model.name} is a denoiser: use denoise, or choose a model of labels.")
     if "distance" in save and model.recipe.task != "objects":
         raise InputError("A model of classes has no distance to save: choose labels, probability.")
     settings = Settings(
@@ -116,6 +126,8 @@ def segment(
     source = source_of(model, image, channels, region, device=device)
     job = begin(source, settings)
     job.note = job.note or _note_on(source)
+    if word := too_little_learnt(model):
+        job.note = f"{job.note} {word}: train it for some minutes.".strip()
     return job
 
 

@@ -1,6 +1,6 @@
-"""Where results grow until they are whole: memory, or a folder that survives the process.
+"""Where results grow until they are whole: a folder that survives the process.
 
-A folder is hidden beside the output. Each finished part is written before it is recorded, so that a
+It is hidden beside the output. Each finished part is written before it is recorded, so that a
 run that was killed goes on from the records, and many processes can work on one. The output appears
 only when it is whole.
 """
@@ -11,89 +11,24 @@ import json
 import shutil
 import uuid
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 import zarr
 
-from ..errors import TakenError
-from ..io import aside, delete, replacing, sweep
+from ..errors import DamagedError, InUseError, TakenError
+from ..io import beside, delete, replacing, tidy, written_whole
+from .identity import made_from_changed
+from .in_memory import Kept
 from .journal import Journal
+from .presence import check_free
 
 _IDENTITY = "run.json"
-Kept = dict[str, npt.NDArray[Any]]
-
-
-class Sink(Protocol):
-    """Where a run puts arrays and records."""
-
-    def array(self, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int]) -> Any:
-        """An array full of 0, or what an earlier run has written to it."""
-        ...
-
-    def is_done(self, name: str, key: str) -> bool:
-        """Whether a part was recorded."""
-        ...
-
-    def record(self, name: str, key: str) -> None:
-        """Record a part that has been written."""
-        ...
-
-    def save(self, name: str, **arrays: npt.NDArray[Any]) -> None:
-        """Keep small arrays under a name, all or nothing."""
-        ...
-
-    def load(self, name: str, *keys: str) -> Kept | None:
-        """What was kept under a name, or some of it."""
-        ...
-
-    def drop(self, name: str) -> None:
-        """Forget everything under a name, and all names below it."""
-        ...
-
-
-class Memory:
-    """For what is soon done, or has no output."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, Any] = {}
-
-    def begin(self, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What is decided, for this run alone."""
-        return decide()
-
-    def array(self, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int]) -> Any:
-        """An array full of 0."""
-        if name not in self._kept:
-            self._kept[name] = np.zeros(tuple(shape), dtype)
-        return self._kept[name]
-
-    def is_done(self, name: str, key: str) -> bool:
-        """Whether a part was recorded."""
-        return key in self._kept.get(f"{name}.done", ())
-
-    def record(self, name: str, key: str) -> None:
-        """Record a part that has been written."""
-        self._kept.setdefault(f"{name}.done", set()).add(key)
-
-    def save(self, name: str, **arrays: npt.NDArray[Any]) -> None:
-        """Keep small arrays under a name."""
-        self._kept[name] = arrays
-
-    def load(self, name: str, *keys: str) -> Kept | None:
-        """What was kept under a name, or some of it."""
-        kept = self._kept.get(name)
-        return kept if kept is None or not keys else {key: kept[key] for key in keys}
-
-    def drop(self, name: str) -> None:
-        """Forget everything under a name."""
-        for key in [k for k in self._kept if k.startswith(name)]:
-            del self._kept[key]
 
 
 class Folder:
@@ -105,6 +40,8 @@ class Folder:
         Created by `begin`, where it is not there.
     identity
         What a run must have in common with the one that began it: model, image, settings.
+    overwrite
+        Whether what was begun with another identity is replaced, when this run begins.
 
     Attributes
     ----------
@@ -114,20 +51,18 @@ class Folder:
     Raises
     ------
     TakenError
-        If it was begun with another identity.
+        If it was begun with another identity, and is not to be replaced.
     """
 
-    def __init__(self, path: Path, identity: str) -> None:
+    def __init__(self, path: Path, identity: str, overwrite: bool = False) -> None:
         self.path, self.identity = path, identity
-        begun = _begun(path)
+        self._overwrite = overwrite
         self.is_new = False
-        if begun is not None and begun["identity"] != identity:
-            raise TakenError(
-                f"{path} holds an unfinished result of another model, image or setting. Finish it "
-                "with what it was begun with, or replace it (--overwrite)."
-            )
+        self._is_another(_begun(path))
         self.journal = Journal(path)
         self._arrays: dict[str, Any] = {}
+        self._metadata: dict[str, set[Path]] = {}
+        self._mark: object = None
 
     @staticmethod
     def is_begun(path: Path, identity: str) -> bool:
@@ -135,9 +70,34 @@ class Folder:
         begun = _begun(path)
         return begun is not None and begun["identity"] == identity
 
-    def is_own(self, settings: dict[str, Any]) -> bool:
-        """Whether it is still the folder of a run with these settings: not gone, or begun anew."""
-        return _begun(self.path) == {"identity": self.identity, "settings": settings}
+    @staticmethod
+    def remove_left(path: Path, identity: str) -> None:
+        """Take away what a run has left that was killed after its result was in place.
+
+        Raises
+        ------
+        InUseError
+            If it is not left, but at work.
+        """
+        if path.is_dir() and (_begun(path) is None or Folder.is_begun(path, identity)):
+            check_free(path)
+            delete(path)
+
+    def _is_another(self, begun: dict[str, Any] | None) -> bool:
+        """Whether a run of another identity has begun the folder, and may be replaced."""
+        if begun is None or begun["identity"] == self.identity:
+            return False
+        if self._overwrite:
+            return True
+        if made_from_changed(begun["identity"], self.identity):
+            raise TakenError(
+                f"{self.path} holds an unfinished result of the same image as it was before its "
+                "file changed (size or time of change). Begin anew with --overwrite."
+            )
+        raise TakenError(
+            f"{self.path} holds an unfinished result of another model, image or setting. Finish it "
+            "with what it was begun with, or replace it (--overwrite)."
+        )
 
     def begin(self, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Make the folder, unless an earlier run has.
@@ -151,30 +111,89 @@ class Folder:
         -------
         settings
             What was decided, by this run or by the one that began the folder.
+
+        Raises
+        ------
+        TakenError
+            If a run of another identity was faster.
+        InUseError
+            If one that is to be replaced is at work.
         """
         begun = _begun(self.path)
+        if self._is_another(begun):
+            check_free(self.path)
+            delete(self.path)
+            begun = None
         if begun is None:
-            settings = decide()
-            new = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
-            new.mkdir(parents=True)
-            (new / _IDENTITY).write_text(
-                json.dumps({"identity": self.identity, "settings": settings})
-            )
-            try:
+            self._make({"identity": self.identity, "settings": decide()})
+        return self.join()
+
+    def _make(self, begun: dict[str, Any]) -> None:
+        """Make the folder, unless another process is faster."""
+        tidy(self.path)
+        new = beside(self.path, "part")
+        new.mkdir(parents=True)
+        (new / _IDENTITY).write_text(json.dumps(begun))
+        try:
+            new.rename(self.path)
+            self.is_new = True
+        except OSError:  # something is there
+            if _begun(self.path) is None:
+                delete(self.path)
                 new.rename(self.path)
                 self.is_new = True
-            except OSError:  # something is there
-                if _begun(self.path) is None:
-                    delete(self.path)
-                    new.rename(self.path)
-                    self.is_new = True
-                else:  # another process was first
-                    shutil.rmtree(new)
-            begun = _begun(self.path)
+            else:  # another process was first
+                shutil.rmtree(new)
+
+    def join(self) -> dict[str, Any]:
+        """Take part in what was begun; what was known of an earlier folder is forgotten.
+
+        Returns
+        -------
+        settings
+            With which it was begun.
+        """
+        self._mark = _mark(self.path)
+        self._arrays.clear()
+        self._metadata.clear()
+        self.journal.look_again()
+        begun = _begun(self.path)
         if begun is None:
             raise OSError(f"Could not write to {self.path}.")
-        decided: dict[str, Any] = begun["settings"]
-        return decided
+        if self._is_another(begun):
+            raise InUseError(f"Another program has begun anew in {self.path} at this moment.")
+        settings: dict[str, Any] = begun["settings"]
+        return settings
+
+    def check(self) -> None:
+        """Make sure that the folder is still the one that this run has begun or joined.
+
+        Raises
+        ------
+        DamagedError
+            If it was deleted, and maybe begun anew.
+        InUseError
+            If a run of another identity has begun it anew.
+        """
+        if self._mark is not None and _mark(self.path) == self._mark:
+            return
+        begun = _begun(self.path)
+        if begun is not None and begun["identity"] != self.identity:
+            raise InUseError(f"{self.path} is no longer of this job: another has begun there.")
+        raise DamagedError(f"{self.path} was deleted while the work went on.")
+
+    def check_arrays(self) -> None:
+        """Make sure that the arrays that were opened can be opened.
+
+        Raises
+        ------
+        DamagedError
+            If what describes one was deleted.
+        """
+        self.check()
+        for name, files in self._metadata.items():
+            if not all(file.exists() for file in files):
+                raise DamagedError(f"{self.path / name} was deleted while the work went on.")
 
     def array(self, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int]) -> Any:
         """An array full of 0, or what an earlier run has written to it."""
@@ -185,13 +204,24 @@ class Folder:
                     path, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks), fill_value=0
                 )
 
-            self._arrays[name] = zarr.open_array(self.made(name, make), mode="r+")
+            self._arrays[name] = written_whole(self.opened(name, "", make))
         return self._arrays[name]
+
+    def opened(self, name: str, inside: str, make: Callable[[Path], object]) -> Any:
+        """The array in what `make` makes; what is no array any more is made anew."""
+        path = self.path / name
+        self._metadata[name] = {path / "zarr.json", path / inside / "zarr.json"}
+        self.made(name, make)
+        if not all(file.exists() for file in self._metadata[name]):  # a part was deleted
+            delete(path)
+            self.made(name, make)
+        return zarr.open_array(path / inside, mode="r+")
 
     def made(self, name: str, make: Callable[[Path], object]) -> Path:
         """A file or folder that `make` makes at the path that it is given, once and whole."""
         path = self.path / name
         if not path.exists():
+            self.check()
             place = self.path / f"new-{uuid.uuid4().hex}" / path.name
             place.parent.mkdir()
             try:
@@ -220,33 +250,43 @@ class Folder:
         """What was kept under a name, or some of it; None also where it did not reach the disk."""
         lost = FileNotFoundError, EOFError, ValueError, KeyError, BadZipFile, zlib.error
         # numpy would leave a damaged file open.
-        with suppress(*lost), (self.path / f"{name}.npz").open("rb") as file:
+        path = self.path / f"{name}.npz"
+        with suppress(*lost), path.open("rb") as file:
             arrays = np.load(file)
             return {key: arrays[key] for key in keys or arrays.files}
+        path.unlink(missing_ok=True)  # what is not there is made anew
         return None
 
     def drop(self, name: str) -> None:
         """Forget everything under a name."""
-        self._arrays = {k: v for k, v in self._arrays.items() if not k.startswith(name)}
+        for known in self._arrays, self._metadata:
+            for key in [key for key in known if key.startswith(name)]:
+                del known[key]
         self.journal.forget(name)
         delete(self.path / name)
 
-    def hand_over(self, name: str, to: Path) -> None:
-        """Move something out of the folder to where it belongs, and take the folder away."""
-        left = aside(self.path)
-        self.path.rename(left)  # from now on nobody goes on with it
-        try:
-            (left / name).rename(to)
-        except OSError:
-            left.rename(self.path)
-            raise
-        sweep(self.path)
+    def has(self, name: str) -> bool:
+        """Whether something is kept under a name."""
+        return (self.path / f"{name}.npz").exists()
+
+    def unrecord(self, name: str, lost: Collection[str] | None = None) -> None:
+        """Take back the records of some parts; of all when None."""
+        if lost is None or lost:
+            self.journal.unrecord(name, lost)
 
     def remove(self) -> None:
         """Take the folder away."""
         with suppress(OSError):
             (self.path / _IDENTITY).unlink()
         delete(self.path)
+
+
+def _mark(folder: Path) -> object:
+    """Differs for folders that were begun at different times; None of none."""
+    with suppress(OSError):
+        found = (folder / _IDENTITY).stat()
+        return found.st_ino, found.st_mtime_ns
+    return None
 
 
 def _begun(path: Path) -> dict[str, Any] | None:

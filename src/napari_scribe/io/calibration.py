@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any, NamedTuple
+from xml.etree.ElementTree import Element, ParseError
 
-import tifffile
+from .ome import image_of, is_unread, tag
+from .units import full_name, in_micrometers, size_of
 
-from .units import full_name, in_micrometers
+if TYPE_CHECKING:
+    import tifffile
 
-Calibration = tuple[dict[str, float], dict[str, str], tuple[str, ...]]
 
 _PRINT_MICROMETERS = 20
 """Plain resolution tags that tell of larger pixels are meant for printers (72 dpi: 353 µm)."""
+_UNREADABLE = "its OME-XML is damaged: pixel sizes, channel names and axes of it were left out."
 
 
-def read_calibration(file: tifffile.TiffFile) -> Calibration:
-    """Scale and units per axis letter, and names of channels, as far as a file tells."""
+class Calibration(NamedTuple):
+    """Scale and units per axis letter, names of channels, and what was not understood of them."""
+
+    scale: dict[str, float]
+    units: dict[str, str]
+    channel_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_calibration(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Calibration:
+    """Return what a file tells of the pixels of one of its images.
+
+    What makes no sense is left out, and said: the pixels can be used without.
+    """
     if file.is_ome and file.ome_metadata:
-        return _of_ome(file.ome_metadata)
-    page = file.pages.first
+        try:
+            i = file.series.index(series)
+            image = image_of(file.ome_metadata, series, len(file.series), i)
+        except ParseError:
+            return Calibration({}, {}, (), (_UNREADABLE,))
+        return Calibration({}, {}) if image is None else _of_ome(image)
+    if is_unread(file):
+        return Calibration({}, {}, (), (_UNREADABLE,))
+    page = series.keyframe
     pixel = {a: _pixel(page, f"{a}Resolution") for a in "YX"}
     if file.is_imagej and file.imagej_metadata:
         return _of_imagej(file.imagej_metadata, pixel)
@@ -30,44 +50,56 @@ def read_calibration(file: tifffile.TiffFile) -> Calibration:
     scale = {a: v * factor for a, v in pixel.items() if v and factor}
     if any(v > _PRINT_MICROMETERS for v in scale.values()):
         scale = {}
-    return scale, dict.fromkeys(scale, "micrometer"), ()
+    return Calibration(scale, dict.fromkeys(scale, "micrometer"))
 
 
-def _pixel(page: Any, tag: str) -> float:
+def _pixel(page: Any, name: str) -> float:
     """Width of a pixel by a resolution tag, in that tag's unit; 0 where there is none."""
-    value = page.tags.valueof(tag)
-    numerator, denominator = value if isinstance(value, tuple) else (value or 0, 1)
-    return float(denominator) / float(numerator) if numerator else 0.0
+    value = page.tags.valueof(name)
+    numerator, denominator = value if isinstance(value, tuple) else (value, 1)
+    n, d = size_of(numerator), size_of(denominator)
+    return size_of(d / n) if n else 0.0
 
 
 def _of_imagej(metadata: Mapping[str, Any], pixel: Mapping[str, float]) -> Calibration:
     unit = full_name(str(metadata.get("unit", "")))
     scale = {a: v for a, v in pixel.items() if v and unit}
     units = dict.fromkeys(scale, unit)
-    if unit and metadata.get("spacing"):
-        scale["Z"], units["Z"] = abs(float(metadata["spacing"])), unit
-    if metadata.get("finterval"):
-        scale["T"] = float(metadata["finterval"])
+    notes = []
+    if spacing := metadata.get("spacing"):
+        depth = size_of(spacing) or size_of(str(spacing).replace("-", "", 1))  # some count upward
+        notes += [] if depth else [unclear("spacing", spacing)]
+        if depth and unit:
+            scale["Z"], units["Z"] = depth, unit
+    if interval := metadata.get("finterval"):
+        scale["T"] = size_of(interval)
         units["T"] = full_name(str(metadata.get("tunit", "s"))) or "second"
-    return scale, units, ()
+        if not scale["T"]:
+            del scale["T"], units["T"]
+            notes.append(unclear("finterval", interval))
+    return Calibration(scale, units, (), tuple(notes))
 
 
-def _of_ome(xml: str) -> Calibration:
+def _of_ome(image: Element) -> Calibration:
     scale: dict[str, float] = {}
     units: dict[str, str] = {}
-    pixels = next((e for e in ElementTree.fromstring(xml).iter() if _tag(e) == "Pixels"), None)
+    notes = []
+    pixels = next((e for e in image.iter() if tag(e) == "Pixels"), None)
     if pixels is None:
-        return scale, units, ()
+        return Calibration(scale, units)
     names = {a: f"PhysicalSize{a}" for a in "ZYX"} | {"T": "TimeIncrement"}
     for axis, name in names.items():
-        value = float(pixels.get(name, 0))
-        if value > 0 and math.isfinite(value):
-            scale[axis] = value
+        value = pixels.get(name, "0")
+        if size := size_of(value):
+            scale[axis] = size
             unit = full_name(pixels.get(f"{name}Unit", "s" if axis == "T" else "µm"))
             units |= {axis: unit} if unit else {}
-    channels = tuple(e.get("Name", "") for e in pixels if _tag(e) == "Channel")
-    return scale, units, channels if all(channels) else ()
+        elif value.strip(" 0.,"):
+            notes.append(unclear(name, value))
+    channels = tuple(e.get("Name", "") for e in pixels if tag(e) == "Channel")
+    return Calibration(scale, units, channels if all(channels) else (), tuple(notes))
 
 
-def _tag(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
+def unclear(name: str, value: Any) -> str:
+    """Return what is said of a size that was not understood."""
+    return f"its {name} is {str(value)[:40]!r}, which is no size: it was left out."

@@ -1,9 +1,9 @@
-"""Paths: which files are images, which labels belong to which, where a result can go."""
+"""Paths: which files are images, and which labels belong to which."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,9 +12,47 @@ from ..errors import InputError
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".zarr")
 """What `read_image` reads, by the end of the name; any folder that holds a zarr works too."""
 _ZARR_FILES = "zarr.json", ".zarray", ".zgroup"
-_ENDINGS = (
-    "_labels", "_label", "_masks", "_mask", "_paint", "_truth", "_seg", "_gt", "_image", "_img"
+_OF_LABELS = (
+    "_cp_masks", "_cp_output", "_flows", "_labels", "_label", "_masks", "_mask", "_paint", "_truth",
+    "_seg", "_gt", "_probabilities",
 )  # fmt: skip
+_ENDINGS = (*_OF_LABELS, "_image", "_img")
+
+
+def check_file(path: str | Path) -> None:
+    """Make sure that there is a file or folder to read.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is a web address, a pipe or a device: reading these may never end.
+    """
+    place = Path(path)
+    try:
+        if place.is_file() or place.is_dir():
+            return
+        if place.exists():
+            raise InputError(f"{path} is a pipe or a device, not a file. Save it as a file first.")
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise InputError(f"{path} cannot be read: {error.strerror}. Check the path.") from None
+    check_no_address(path)
+    raise InputError(f"{path} does not exist. Check the path.")
+
+
+def check_no_address(path: str | Path) -> None:
+    """Make sure that a path is no web address; one that went through a `Path` lost a slash.
+
+    Raises
+    ------
+    InputError
+        If it is one.
+    """
+    if os.path.exists(path):
+        return
+    if address := re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", str(path)):
+        host = "/" if address[1].lower() == "file" else ""
+        typed = path if isinstance(path, str) else f"{address[1]}://{host}{address[2]}"
+        raise InputError(f"{typed} is a web address: download it, and give the path of the file.")
 
 
 def is_zarr(path: Path) -> bool:
@@ -32,7 +70,7 @@ def stem(path: str | Path) -> str:
     return name[:-4] if name.lower().endswith(".ome") else name
 
 
-def list_images(path: str | Path) -> list[Path]:
+def list_images(path: str | Path, labels: bool = False) -> list[Path]:
     """Find the images that a path stands for.
 
     Parameters
@@ -40,28 +78,87 @@ def list_images(path: str | Path) -> list[Path]:
     path
         An image (file or zarr), or a folder of them. Of a folder: what lies directly in it and has
         one of `SUFFIXES`, sorted by name; hidden files are left out, and probabilities
-        and distances beside labels.
+        and distances beside labels. Of the files that hold one image together, the first counts.
+    labels
+        Whether it holds labels. If not, those that lie beside their images are left out:
+        see `beside_images`.
 
     Raises
     ------
     InputError
         If the path does not exist, or the folder has no image.
     """
+    check_file(path)
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist. Check the path.")
     if not path.is_dir() or is_zarr(path):
         return [path]
-    found = sorted(p for p in path.iterdir() if _is_image(p))
+    found = _in_folder(path)
     if not found:
         raise InputError(f"The folder {path} has no image in it ({', '.join(SUFFIXES)}).")
-    return found
+    aside = [] if labels else _labels_among(found)
+    return _once([p for p in found if p not in aside])
+
+
+def beside_images(path: str | Path) -> list[Path]:
+    """Find what `list_images` leaves out of a folder: labels and maps named like an image there."""
+    path = Path(path)
+    return [] if not path.is_dir() or is_zarr(path) else _labels_among(_in_folder(path))
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if _is_image(p))
+    except OSError as error:
+        reason = error.strerror
+        raise InputError(f"The folder {folder} cannot be read: {reason}. Check it.") from None
 
 
 def _is_image(path: Path) -> bool:
-    if path.name.startswith(".") or path.stem.endswith((".probability", ".distance")):
+    if path.name.startswith(".") or path.stem.endswith((".probability", ".distance", ".removed")):
         return False
-    return is_zarr(path) if path.is_dir() else path.suffix.lower() in SUFFIXES
+    if path.is_dir():
+        return is_zarr(path)
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _labels_among(paths: Sequence[Path]) -> list[Path]:
+    """Those whose name is that of another and an ending for labels or maps."""
+    images = {_core(p) for p in paths if not _ending(p, _OF_LABELS)}
+    return [p for p in paths if _ending(p, _OF_LABELS) and _core(p) in images]
+
+
+def _once(paths: list[Path]) -> list[Path]:
+    """Paths without the further files of an image that is split into several."""
+    if sum(p.suffix.lower() in (".tif", ".tiff") for p in paths) < 2:
+        return paths
+    from .ome import partners_of
+
+    left: list[Path] = []
+    further: set[str] = set()
+    for path in paths:
+        if path.name not in further:
+            left.append(path)
+            is_tiff = path.suffix.lower() in (".tif", ".tiff")
+            further |= partners_of(path) if is_tiff else set()
+    return left
+
+
+def result_names(images: Sequence[Path]) -> list[str]:
+    """Return a name in a folder of results for each image: that of the image, as a TIFF.
+
+    Bytes of a name that are no UTF-8 become underscores.
+
+    Raises
+    ------
+    InputError
+        If two images would have the same.
+    """
+    names = [re.sub("[\udc80-\udcff]", "_", f"{stem(path)}.tif") for path in images]
+    if double := next((name for name in names if names.count(name) > 1), ""):
+        raise InputError(
+            f"More than one image would become {double}: rename one, or use other folders."
+        )
+    return names
 
 
 def match_labels(
@@ -89,14 +186,19 @@ def match_labels(
         If labels are missing, fit more than one image, or are the image itself. What a folder
         holds for no image is no error: see `left_over`.
     """
-    given = [Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)]
+    written = [labels] if isinstance(labels, str | Path) else labels
     paths = [Path(p) for p in images]
-    for path in given:
-        if not path.exists():
+    for path in written:
+        check_no_address(path)
+        if not os.path.exists(path):
             raise InputError(f"The labels {path} do not exist. Check the path.")
+        check_file(path)
+    given = [Path(p) for p in written]
     folders = _folders(given)
     if folders and len(folders) == len(given):
-        found = _match_by_name(paths, [p for folder in folders for p in list_images(folder)])
+        found = _match_by_name(
+            paths, [p for folder in folders for p in list_images(folder, labels=True)]
+        )
         return _apart(paths, found)
     if folders:
         raise InputError(
@@ -114,7 +216,8 @@ def match_labels(
 def left_over(labels: Sequence[str | Path] | str | Path, matched: Sequence[Path]) -> list[Path]:
     """What folders of labels hold beside those that were `matched` to images."""
     given = [Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)]
-    return [p for folder in _folders(given) for p in list_images(folder) if p not in matched]
+    folders = _folders(given)
+    return [p for f in folders for p in list_images(f, labels=True) if p not in matched]
 
 
 def _folders(paths: Sequence[Path]) -> list[Path]:
@@ -135,7 +238,12 @@ def _apart(images: list[Path], labels: list[Path]) -> list[Path]:
 def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
     """Match by stem, and only where that fails for an image by what is left without endings."""
     by_stem, by_core = _grouped(labels, stem), _grouped(labels, _core)
-    found = [by_stem.get(stem(p)) or by_core.get(_core(p)) or [] for p in images]
+    found = [
+        _others(by_stem.get(stem(p), []), p)
+        or _others(by_core.get(_core(p), []), p)
+        or by_stem.get(stem(p), [])
+        for p in images
+    ]
     missing = [p.name for p, labels_of in zip(images, found, strict=True) if not labels_of]
     if missing:
         raise InputError(
@@ -154,6 +262,11 @@ def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
     return [labels_of[0] for labels_of in found]
 
 
+def _others(labels: list[Path], image: Path) -> list[Path]:
+    """Labels without the image itself, which lies in the same folder."""
+    return [p for p in labels if p.resolve() != image.resolve()]
+
+
 def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
     groups: dict[str, list[Path]] = {}
     for path in paths:
@@ -164,46 +277,16 @@ def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Pa
 def _core(path: Path) -> str:
     """The stem without an ending that only says what kind of file it is."""
     name = stem(path)
-    ending = next((e for e in _ENDINGS if name.lower().endswith(e)), "")
-    return name[: len(name) - len(ending)] or name
+    return name[: len(name) - len(_ending(path, _ENDINGS))] or name
+
+
+def _ending(path: Path, endings: Sequence[str]) -> str:
+    """The first of some endings that the stem has; empty where it has none."""
+    name = stem(path).lower()
+    return next((e for e in endings if name.endswith(e)), "")
 
 
 def some(names: Sequence[str], n: int = 5) -> str:
     """The first few of some names, and how many more there are."""
     more = f" and {len(names) - n} more" if len(names) > n else ""
     return ", ".join(names[:n]) + more
-
-
-def check_writable(path: str | Path, n_bytes: int = 0) -> None:
-    """Make sure that a result can be written, before the work for it starts.
-
-    Parameters
-    ----------
-    path
-        File or folder to write; folders above it need not exist yet. Nothing is left behind.
-    n_bytes
-        Room that it will need.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written there, or there is too little room.
-    """
-    path = Path(path)
-    if path.is_dir() and path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".zarr":
-        raise InputError(f"Cannot write {path}: it is a folder. Choose another name.")
-    try:
-        folder = next(p for p in path.absolute().parents if p.exists())
-        if not folder.is_dir():
-            raise InputError(f"Cannot write {path}: {folder} is not a folder. Choose another path.")
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"Cannot write {path}: {reason}. Choose another folder.") from error
-    if free < n_bytes:
-        raise InputError(
-            f"Cannot write {path}: it needs up to {n_bytes / 1e9:.1f} GB, and {folder} has "
-            f"{free / 1e9:.1f} GB left. Make room or choose another disk."
-        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,53 +11,80 @@ from typing import Any
 from ..errors import InputError
 from ..image import AXES, Image
 from .files import is_zarr, stem
-from .replace import delete
+from .ngff_place import listed, placed
+from .plate import check_no_plate, ome_of
+from .replace import replacing_folder
+from .several import chosen
 
 _TYPES = {"T": "time", "C": "channel"}
 
 
-def read_zarr(path: Path, axes: str = "", level: int = 0) -> Image:
+def read_zarr(path: Path, axes: str = "", level: int = 0, series: int = 0) -> Image:
     """Open a zarr array, or one level of an OME-NGFF group (0.1 to 0.5); pixels stay on disk.
 
     Raises
     ------
     InputError
-        If there is no such array, or its axes are none of ``TCZYX``.
+        If there is no such array or image, or its axes are none of ``TCZYX``.
     """
     import zarr
 
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
-        return _level_by_its_own_path(path, axes) or _bare(node, path, axes)
-    found = multiscales(node)
-    if found:
-        return _level(node, found[0], path, axes, level)
-    if isinstance(node.get("0"), zarr.Group):  # bioformats2raw: one group an image
-        return read_zarr(path / "0", axes, level)
+        return _level_by_its_own_path(path, axes) or _bare(node, path)
+    check_no_plate(node, path)
+    groups = _images(node)
+    if groups:
+        notes = chosen(path, [_in_words(*image) for image in groups], series)
+        image = _level(*groups[series], path, axes, level)
+        return image.selected(notes=(*notes, *image.notes))
     arrays = sorted(name for name, _ in node.arrays())
     if len(arrays) != 1:
         inside = f"arrays {', '.join(arrays)}" if arrays else "no array"
-        raise InputError(
-            f"The zarr group {path} is no OME-NGFF image and has {inside}. Give the path of one "
-            f"array, such as {path / (arrays or ['0'])[0]}."
-        )
-    return _bare(node[arrays[0]], path, axes)
+        within = arrays or sorted(name for name, _ in node.groups())
+        example = f" Give the path of what is in it, such as {path / within[0]}." if within else ""
+        raise InputError(f"The zarr group {path} is no OME-NGFF image and has {inside}.{example}")
+    return _bare(node[arrays[0]], path)
+
+
+def describe_zarr(path: Path) -> list[str]:
+    """Return the name and shape of each image in a zarr."""
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    images = _images(node) if isinstance(node, zarr.Group) else []
+    return [_in_words(*image) for image in images] or [stem(path)]
+
+
+def _images(node: Any) -> list[tuple[Any, Any]]:
+    """The images in a group, each as a group and what its metadata say; one level down, too."""
+    if here := multiscales(node):
+        return [(node, multiscale) for multiscale in here]
+    groups = map(node.get, map(str, itertools.count()))  # bioformats2raw: 0, 1 ... are images
+    there = itertools.takewhile(lambda group: hasattr(group, "groups"), groups)
+    return [(group, multiscale) for group in there for multiscale in multiscales(group)]
+
+
+def _in_words(group: Any, multiscale: Any) -> str:
+    """Name and shape of one of several images."""
+    shape = " x ".join(map(str, group[multiscale["datasets"][0]["path"]].shape))
+    name = str(multiscale.get("name") or group.basename)
+    return f"{name} ({shape})" if name else shape
 
 
 def multiscales(group: Any) -> list[Any]:
     """What OME-NGFF metadata say of the images of a zarr group; nothing where there are none."""
-    return list(_ome(group).get("multiscales") or ())
+    return list(ome_of(group).get("multiscales") or ())
 
 
-def _ome(group: Any) -> dict[str, Any]:
-    attributes = dict(group.attrs)
-    return dict(attributes.get("ome", attributes))
-
-
-def _bare(array: Any, path: Path, axes: str) -> Image:
+def _bare(array: Any, path: Path) -> Image:
     names = [str(n).upper() for n in getattr(array.metadata, "dimension_names", None) or ()]
-    known = "".join(names) if set(names) <= set(AXES) else ""
-    return Image(array, axes or known, name=stem(path))
+    return Image(array, "".join(names) if _are_axes(names) else "", name=stem(path))
+
+
+def _are_axes(names: Sequence[str]) -> bool:
+    """Whether names are letters of axes, each once, with Y and X."""
+    return {"Y", "X"} <= set(names) <= set(AXES) and len(set(names)) == len(names)
 
 
 def _level_by_its_own_path(path: Path, axes: str) -> Image | None:
@@ -79,8 +107,8 @@ def _level(group: Any, multiscale: Any, path: Path, axes: str, level: int) -> Im
         raise InputError(f"{path} has levels 0 to {len(datasets) - 1}, not {level}.")
     array = group[datasets[level]["path"]]
     entries = _axis_entries(multiscale, array.ndim)
-    letters = [str(entry["name"]).upper() for entry in entries]
-    if not axes and not set(letters) <= set(AXES):
+    letters = [str(entry.get("name")).upper() for entry in entries]
+    if not axes and not _are_axes(letters):
         raise InputError(
             f"{path} has axes {', '.join(letters).lower()}. Say which of {AXES} they are, one "
             "letter each, with --axes."
@@ -88,39 +116,39 @@ def _level(group: Any, multiscale: Any, path: Path, axes: str, level: int) -> Im
     transforms = [
         transform
         for holder in (datasets[level], multiscale)
-        for transform in holder.get("coordinateTransformations") or ()
+        for transform in listed(holder.get("coordinateTransformations"))
     ]
-    scale, translate = _place(transforms, len(letters))
-    chosen = axes.upper() or "".join(letters)
-    spaced = [i for i, a in enumerate(letters) if a in "TZYX" and (not chosen or a in chosen)]
-    channels = (_ome(group).get("omero") or {}).get("channels") or ()
-    names = tuple(str(c.get("label") or "") for c in channels)
+    place = placed(transforms, len(letters))
+    spaced = [i for i, a in enumerate(letters) if a in "TZYX"]
     return Image(
         array,
-        chosen,
-        scale={letters[i]: scale[i] for i in spaced},
-        translate={letters[i]: translate[i] for i in spaced},
-        units={letters[i]: str(entries[i]["unit"]) for i in spaced if entries[i].get("unit")},
-        channel_names=names if all(names) else (),
+        "".join(letters) if _are_axes(letters) else axes,
+        scale={letters[i]: place.scale[i] for i in spaced},
+        translate={letters[i]: place.translate[i] for i in spaced},
+        units={letters[i]: unit for i in spaced if (unit := _unit(entries[i]))},
+        channel_names=_channel_names(ome_of(group).get("omero")),
         name=stem(path),
+        notes=place.notes,
     )
+
+
+def _unit(entry: Mapping[str, Any]) -> str:
+    unit = entry.get("unit")
+    return unit if isinstance(unit, str) else ""
+
+
+def _channel_names(omero: Any) -> tuple[str, ...]:
+    """Names that a group gives to its channels; none where one has none."""
+    channels = omero.get("channels") if isinstance(omero, dict) else None
+    described = channels if isinstance(channels, list) else []
+    names = [c.get("label") if isinstance(c, dict) else None for c in described]
+    return tuple(map(str, names)) if all(names) else ()
 
 
 def _axis_entries(multiscale: Any, n_axes: int) -> list[dict[str, Any]]:
     """Axes as 0.4 and 0.5 describe them; older groups have letters only, or always all five."""
     axes = multiscale.get("axes") or (AXES.lower() if n_axes == len(AXES) else "")
     return [a if isinstance(a, dict) else {"name": a} for a in axes]
-
-
-def _place(transforms: Sequence[Any], n_axes: int) -> tuple[list[float], list[float]]:
-    """Scale and translation that transforms come to, one after the other."""
-    scale, translate = [1.0] * n_axes, [0.0] * n_axes
-    for transform in transforms:
-        factors = transform.get("scale") or [1.0] * n_axes
-        shifts = transform.get("translation") or [0.0] * n_axes
-        scale = [a * float(f) for a, f in zip(scale, factors, strict=True)]
-        translate = [a * float(f) + s for a, f, s in zip(translate, factors, shifts, strict=True)]
-    return scale, translate
 
 
 def create_zarr(
@@ -176,8 +204,7 @@ def create_zarr(
         raise InputError(f"{path} exists already. Choose another name, or say --overwrite.")
     if chunks is None:
         chunks = [512 if a in "YX" else 1 for a in axes]
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    with replacing_folder(path, overwrite) as partial:
         group = zarr.open_group(partial, mode="w", zarr_format=3)
         group.create_array(
             "0",
@@ -188,10 +215,6 @@ def create_zarr(
             dimension_names=list(axes.lower()),
         )
         group.attrs["ome"] = _metadata(path, axes, scale or {}, translate or {}, units or {})
-        delete(path)
-        partial.rename(path)
-    finally:
-        delete(partial)
     return zarr.open_array(path / "0", mode="r+")
 
 
@@ -202,14 +225,15 @@ def _metadata(
     translate: Mapping[str, float],
     units: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What NGFF 0.5 wants to be told of an image with one level."""
+    """What NGFF 0.5 wants to be told of an image with one level; JSON knows no NaN or infinity."""
     entries = []
     for letter in axes:
         entry = {"name": letter.lower(), "type": _TYPES.get(letter, "space")}
         entries.append(entry | ({"unit": units[letter]} if units.get(letter) else {}))
-    transforms = [{"type": "scale", "scale": [float(scale.get(a, 1)) for a in axes]}]
-    if any(translate.get(a) for a in axes):
-        shifts = [float(translate.get(a, 0)) for a in axes]
+    sizes = [size if math.isfinite(size := float(scale.get(a, 1))) else 1.0 for a in axes]
+    shifts = [at if math.isfinite(at := float(translate.get(a, 0))) else 0.0 for a in axes]
+    transforms = [{"type": "scale", "scale": sizes}]
+    if any(shifts):
         transforms.append({"type": "translation", "translation": shifts})
     level = {"path": "0", "coordinateTransformations": transforms}
     multiscale = {"name": stem(path), "axes": entries, "datasets": [level]}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from .chunks import Chunk, lost_chunks, window_of
 
 _SMALL = 1024
 """Longer side, in pixels, of a level that needs no smaller one."""
@@ -19,8 +21,8 @@ def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
 
     Each pixel of a level comes from two by two of the level before: of labels the first of them,
     so that a number stays one that was there; of intensities the mean. The levels are named in the
-    group when all are written: if that is broken off, the next call makes them anew. A group that
-    has levels is left alone.
+    group when all are written: if that is broken off, the next call makes them anew. Of a group
+    that has levels, only chunks that are not on disk are made.
 
     Parameters
     ----------
@@ -42,25 +44,39 @@ def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
     full: Any = node["0"]
     axes = "".join(str(entry["name"]).upper() for entry in multiscale["axes"])
     shapes = list(_shapes(full.shape, axes))
-    if len(multiscale["datasets"]) > 1 or not shapes:
-        return
     levels = [full]
     for i, shape in enumerate(shapes, 1):
         chunks = tuple(map(min, full.chunks, shape))
         options = {"dtype": full.dtype, "fill_value": 0, "dimension_names": list(axes.lower())}
-        level = node.create_array(str(i), shape=shape, chunks=chunks, overwrite=True, **options)
-        levels.append(level)
-    total = sum(level.nchunks for level in levels[1:])
+        is_there = len(multiscale["datasets"]) > 1 and str(i) in node
+        if not is_there:
+            node.create_array(str(i), shape=shape, chunks=chunks, overwrite=True, **options)
+        levels.append(node[str(i)])
+    missing = [sorted(lost_chunks(level)) for level in levels]
+    total = sum(map(len, missing[1:]))
     done = 0
-    for source, level in itertools.pairwise(levels):
-        for _ in _halve(source, level, axes, labels):
+    for (source, level), gone in zip(itertools.pairwise(levels), missing[1:], strict=True):
+        for _ in _halve(source, level, gone, axes, labels):
             done += 1
             yield done, total
+    if len(multiscale["datasets"]) == len(levels):
+        return
     first = multiscale["datasets"][0]
     datasets = [_dataset(first, i, axes, labels) for i in range(len(levels))]
     kind = "nearest" if labels else "mean"
     node = zarr.open_group(group, mode="r+")  # with what others have noted there since
     node.attrs["ome"] = ome | {"multiscales": [multiscale | {"datasets": datasets, "type": kind}]}
+
+
+def forget_pyramid(group: Path) -> None:
+    """Let the full resolution be the only level that the metadata name."""
+    import zarr
+
+    node = zarr.open_group(group, mode="r+")
+    ome: dict[str, Any] = dict(node.attrs["ome"])  # type: ignore[arg-type]
+    multiscale = ome["multiscales"][0]
+    datasets = multiscale["datasets"][:1]
+    node.attrs["ome"] = ome | {"multiscales": [multiscale | {"datasets": datasets}]}
 
 
 def open_levels(path: Path) -> list[Any]:
@@ -83,16 +99,17 @@ def _shapes(shape: Sequence[int], axes: str) -> Iterator[tuple[int, ...]]:
         yield shape
 
 
-def _halve(source: Any, level: Any, axes: str, labels: bool) -> Iterator[None]:
-    """Fill a level from the one before, chunk by chunk."""
+def _halve(
+    source: Any, level: Any, chunks: Iterable[Chunk], axes: str, labels: bool
+) -> Iterator[None]:
+    """Fill chunks of a level from the one before."""
     factors = [2 if a in "YX" else 1 for a in axes]
-    starts = (range(0, n, c) for n, c in zip(level.shape, level.chunks, strict=True))
-    for corner in itertools.product(*starts):
-        place = [slice(i, i + c) for i, c in zip(corner, level.chunks, strict=True)]
+    for chunk in chunks:
+        place = window_of(level, chunk)
         window = [slice(f * s.start, f * s.stop) for f, s in zip(factors, place, strict=True)]
         block = np.asarray(source[tuple(window)])
         every_second = tuple(slice(None, None, f) for f in factors)
-        level[tuple(place)] = block[every_second] if labels else _mean(block, axes)
+        level[place] = block[every_second] if labels else _mean(block, axes)
         yield
 
 

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import checked
+from ..arrays import as_array
 from ..errors import InputError
 from ..image import Image
-from .files import SUFFIXES, is_zarr, stem
+from .axes import fitted
+from .file_array import FileArray, check_pieces, shown, whole
+from .files import SUFFIXES, check_file, is_zarr, stem
 
-_STUMBLES = (LookupError, ArithmeticError, AttributeError, TypeError, AssertionError, struct.error)
+_STUMBLES = (
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    struct.error,
+    RecursionError,
+)
 """What readers raise over bytes that they did not expect: the words are Python's, not theirs."""
 _CHECKED_BYTES = 2**28
-_PNG_BIT_DEPTH, _PNG_COLOUR = 24, 25
-"""Where the head of a PNG tells them."""
 
 
-def read_image(path: str | Path, axes: str = "", level: int = 0) -> Image:
+@checked
+def read_image(path: str | Path, axes: str = "", level: int = 0, series: int = 0) -> Image:
     """Open an image; its pixels stay on disk unless it is small.
 
     Parameters
@@ -29,25 +43,36 @@ def read_image(path: str | Path, axes: str = "", level: int = 0) -> Image:
         TIFF (plain, ImageJ, OME), PNG, JPEG or NPY file; zarr array or OME-NGFF group.
     axes
         Letters of ``TCZYX``, one an axis of the file in its own order. Left out, they are what the
-        file says, else guessed from the shape. Of a TIFF, axes of length 1 need not be named.
+        file says, else guessed from the shape. Axes of length 1 may be named or left out.
     level
         Level of a pyramid, 0 the full resolution.
+    series
+        Which image of a file that holds several. Thumbnails, overviews and labels of slides do
+        not count.
 
     Returns
     -------
     image
-        With scale, units and names of channels where the file tells. The alpha channel of a PNG
-        is left out, as it is no measurement.
+        With scale, units and names of channels where the file tells, and `Image.notes` on what
+        was left out or not understood. An alpha channel is left out, as it is no measurement.
 
     Raises
     ------
     InputError
         If the file is missing, damaged, of an unknown kind, or its axes do not fit.
     """
-    path = Path(path)
     kind = _kind(path)
+    path = Path(path)
+    with _said_of(path):
+        image = _read(path, kind, axes, level, series)
+        return _with_axes(image, path, axes).selected(source=path, level=level, series=series)
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Say of which file an error is, and what to do."""
     try:
-        return _read(path, kind, axes, level).selected(source=path, level=level)
+        yield
     except (InputError, MemoryError):
         raise
     except _STUMBLES as error:
@@ -62,33 +87,100 @@ def read_image(path: str | Path, axes: str = "", level: int = 0) -> Image:
         ) from error
 
 
-def _read(path: Path, kind: str, axes: str, level: int) -> Image:
+def list_series(path: str | Path) -> list[str]:
+    """Return the name and shape of each image in a file that can hold several.
+
+    Raises
+    ------
+    InputError
+        As for `read_image`.
+    """
+    kind = _kind(path)
+    with _said_of(Path(path)):
+        if kind == ".zarr":
+            from .ngff import describe_zarr
+
+            return describe_zarr(Path(path))
+        if kind in (".tif", ".tiff"):
+            from .tiff import describe_tiff
+
+            return describe_tiff(Path(path))
+    return [stem(path)]
+
+
+def _read(path: Path, kind: str, axes: str, level: int, series: int) -> Image:
     if kind == ".zarr":
         from .ngff import read_zarr
 
-        return read_zarr(path, axes, level)
+        return read_zarr(path, axes, level, series)
     if kind in (".tif", ".tiff"):
         from .tiff import read_tiff
 
-        return read_tiff(path, axes, level)
+        return read_tiff(path, axes, level, series)
     if level:
         raise InputError(f"{path} has only level 0, not {level}.")
-    pixels = np.load(path, mmap_mode="r") if kind == ".npy" else _picture(path)
-    return Image(_native(pixels), axes, name=stem(path))
+    if series:
+        raise InputError(f"{path} has only one image, 0, not {series} (--series).")
+    if kind == ".npy":
+        return Image(_native(np.load(path, mmap_mode="r")), name=stem(path))
+    from .pictures import read_picture
+
+    return Image(read_picture(path), name=stem(path))
+
+
+def _with_axes(image: Image, path: Path, axes: str) -> Image:
+    """An image with the axes that were asked for; errors in reading it later name its file."""
+    data, letters = image.data, image.axes
+    if not isinstance(data, np.ndarray | FileArray):
+        check_pieces(data, path)
+        data = FileArray(data, whole(data), path)
+    if axes:
+        picks, letters = fitted(image.shape, letters, axes.upper())
+        data = shown(data, picks, path)
+    if isinstance(data, FileArray):
+        data = data.named(letters)
+    return image.selected(
+        data=data,
+        axes=letters,
+        scale={a: s for a, s in image.scale.items() if a in letters},
+        translate={a: t for a, t in image.translate.items() if a in letters},
+        units={a: u for a, u in image.units.items() if a in letters},
+    )
 
 
 def as_image(image: Any) -> Image:
     """An `Image` from one, from an array or from a path."""
     if isinstance(image, Image):
         return image
-    return read_image(image) if isinstance(image, str | Path) else Image(image)
+    return _warned(read_image(image)) if isinstance(image, str | Path) else Image(image)
 
 
-def as_labels(labels: Any) -> Any:
-    """An array of labels from one, from an `Image` or from a path."""
+def _warned(image: Image) -> Image:
+    """The image, once a caller who gets no `Image.notes` is warned of what they say."""
+    for note in image.notes:
+        warnings.warn(f"{image.source}: {note}", stacklevel=4)
+    return image
+
+
+def as_labels(labels: Any, axes: str = "", name: str = "labels") -> tuple[Any, str]:
+    """Return labels as an array, and its axes, which are empty where nobody says.
+
+    Parameters
+    ----------
+    labels
+        An array, an `Image` or a path.
+    axes
+        A letter per axis, where they are known.
+    name
+        What messages call an array.
+    """
     if isinstance(labels, str | Path):
-        return read_labels(labels)
-    return labels.data if isinstance(labels, Image) else labels
+        labels = read_label_image(labels, axes)
+    elif axes and not isinstance(labels, Image):
+        labels = Image(labels, axes, name=name)
+    if isinstance(labels, Image):
+        return labels.data, labels.axes
+    return as_array(labels, name), ""
 
 
 def read_labels(path: str | Path, axes: str = "") -> Any:
@@ -97,8 +189,8 @@ def read_labels(path: str | Path, axes: str = "") -> Any:
     Parameters
     ----------
     path
-        As for `read_image`, without JPEG, which changes values. A picture with a palette gives its
-        indices; a grey picture stored as RGB is taken as grey.
+        As for `read_image`, without JPEG and other compression that changes values. A picture with
+        a palette gives its indices; a grey picture stored as RGB is taken as grey.
     axes
         As for `read_image`.
 
@@ -112,33 +204,54 @@ def read_labels(path: str | Path, axes: str = "") -> Any:
     InputError
         If it is no image of labels: fractions, negative numbers, colours.
     """
-    return read_label_image(path, axes).data
+    return _warned(read_label_image(path, axes)).data
 
 
-def read_label_image(path: str | Path, axes: str = "") -> Image:
+def read_label_image(path: str | Path, axes: str = "", series: int = 0) -> Image:
     """Labels as `read_labels` opens them, with their axes.
 
     Labels have no channels: an axis that was taken for them is Z, or T where there is a Z.
     """
+    kind = _kind(path)
     path = Path(path)
-    if _kind(path) in (".jpg", ".jpeg"):
+    if kind in (".jpg", ".jpeg"):
         raise InputError(f"{path} is a JPEG, which changes values: save labels as TIFF or PNG.")
-    is_png = path.suffix.lower() == ".png"
-    image = Image(_indices(path), axes, name=stem(path)) if is_png else read_image(path, axes)
-    data = image.data
-    if image.is_rgb:
-        data = np.asarray(data)
-        if not all(np.array_equal(data[..., 0], data[..., i]) for i in (1, 2)):
-            raise InputError(f"{path} is a colour picture, not labels: one whole number a pixel.")
-        data = data[..., 0]
-        image = image.selected(axes=image.axes[:-1], data=data)
+    image = _indices(path, axes) if kind == ".png" else read_image(path, axes, series=series)
+    is_colour = image.is_rgb
+    if kind in (".tif", ".tiff"):
+        from tifffile import PHOTOMETRIC
+
+        from .lossy import check_lossless
+
+        is_colour |= check_lossless(path, series).photometric == PHOTOMETRIC.RGB
+    if is_colour and image.n_channels == 3:
+        image = _grey(image, path)
     letters = image.axes.replace("C", next((a for a in "ZT" if a not in image.axes), "C"))
-    return image.selected(axes=letters, data=_whole_numbers(data, path), channel_names=())
+    return image.selected(axes=letters, data=_whole_numbers(image.data, path), channel_names=())
 
 
-def _kind(path: Path) -> str:
-    if not path.exists():
-        raise InputError(f"{path} does not exist. Check the path.")
+def _indices(path: Path, axes: str) -> Image:
+    """Labels in a PNG; of one with a palette its indices, not its colours."""
+    from .pictures import read_indices
+
+    try:
+        return _with_axes(Image(read_indices(path), name=stem(path)), path, axes)
+    except (OSError, SyntaxError):
+        return read_image(path, axes)  # says what is wrong with it
+
+
+def _grey(image: Image, path: Path) -> Image:
+    """A picture whose three colours are equal, as one of grey."""
+    channel = image.axes.index("C")
+    colours = np.moveaxis(np.asarray(image.data), channel, 0)
+    if not all(np.array_equal(colours[0], other) for other in colours[1:]):
+        raise InputError(f"{path} is a colour picture, not labels: one whole number a pixel.")
+    return image.selected(axes=image.axes.replace("C", ""), data=colours[0])
+
+
+def _kind(path: str | Path) -> str:
+    check_file(path)
+    path = Path(path)
     if path.is_dir():
         if is_zarr(path):
             return ".zarr"
@@ -151,45 +264,6 @@ def _kind(path: Path) -> str:
 
 def _native(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-
-
-def _picture(path: Path) -> npt.NDArray[Any]:
-    """``YX`` or ``YXC`` pixels of a PNG or JPEG, without alpha."""
-    import imageio.v3 as iio
-
-    if path.suffix.lower() == ".png":
-        with path.open("rb") as file:
-            head = file.read(_PNG_COLOUR + 1)
-        if len(head) > _PNG_COLOUR and head[_PNG_BIT_DEPTH] == 16 and head[_PNG_COLOUR]:
-            return _without_alpha(_deep_png(path))
-    is_cmyk = iio.immeta(path, plugin="pillow")["mode"] == "CMYK"
-    return _without_alpha(iio.imread(path, plugin="pillow", mode="RGB" if is_cmyk else None))
-
-
-def _deep_png(path: Path) -> npt.NDArray[Any]:
-    """Colours of 16 bits, of which imageio would keep eight."""
-    import imagecodecs
-
-    pixels: npt.NDArray[Any] = imagecodecs.png_decode(path.read_bytes())
-    return pixels
-
-
-def _without_alpha(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
-        pixels = pixels[..., :-1]
-    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels
-
-
-def _indices(path: Path) -> npt.NDArray[Any]:
-    """Pixels of a PNG; of one with a palette its indices, not its colours."""
-    import imageio.v3 as iio
-
-    try:
-        if iio.immeta(path, plugin="pillow")["mode"] == "P":
-            return np.asarray(iio.imread(path, plugin="pillow", mode="P"))
-    except (OSError, SyntaxError):
-        pass  # read_image says what is wrong with it
-    return np.asarray(read_image(path).data)
 
 
 def _whole_numbers(data: Any, path: Path) -> Any:

@@ -2,63 +2,212 @@
 
 from __future__ import annotations
 
-import glob
+import errno
+import hashlib
+import itertools
 import os
+import re
 import shutil
-import uuid
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..errors import TakenError
+
+DAY = 86400.0
+"""Seconds after which what another machine has not finished counts as left behind."""
+CLOCK = 5.0
+"""Seconds by which the time that a process was started at may move with the clock."""
+LONGER = 32
+"""Characters that a temporary name may have more than the name that it stands for."""
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
+_TAG = re.compile(r"([0-9a-f]{4})-(\d+)-\d+\.(part|old|gone)")
+"""End of a temporary name: the machine, the process and a number, and what it is."""
+_numbers = itertools.count()
+
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
     """Write a file all or nothing: yields a temporary path beside it, which then takes its place.
+
+    Parameters
+    ----------
+    path
+        File to write; of a link, the file that it points to. Folders above it are created.
+    overwrite
+        Whether it takes the place of what is there by then.
 
     Raises
     ------
+    TakenError
+        If something is there by then that may not be replaced.
     OSError
         If it could not be written; what was at `path` before is still there.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    path = followed(Path(path))
+    partial = beside(path, "part")
+    with _named_in_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            put(partial, path, overwrite)
+        finally:
+            _remove(partial)
+
+
+@contextmanager
+def replacing_folder(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
+    """Make a folder as `replacing` writes a file; the temporary path has the same name."""
+    path = followed(Path(path))
+    partial = beside(path, "part")
+    with _named_in_errors(path):
+        try:
+            partial.mkdir(parents=True)
+            yield partial / path.name
+            put(partial / path.name, path, overwrite)
+        finally:
+            _remove(partial)
+
+
+@contextmanager
+def _named_in_errors(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        os.replace(partial, path)
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(error.errno, f"Could not write {path}: {reason}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def put(new: Path, path: Path, overwrite: bool = True) -> None:
+    """Move a file or folder to its place.
+
+    An old folder is set aside before, and deleted when the new one is there; where that is broken
+    off between, `tidy` brings it back.
+
+    Raises
+    ------
+    TakenError
+        If something is there that may not be replaced.
+    OSError
+        If a file would take the place of a folder, or it cannot be moved.
+    """
+    if path.is_dir() and not new.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if not overwrite:
+        _put_new(new, path)
+    elif new.is_dir() or path.is_dir():
+        old = beside(path, "old")
+        with suppress(FileNotFoundError):
+            path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            with suppress(FileNotFoundError):
+                old.rename(path)
+            raise
+        delete(old, path)
+    else:
+        os.replace(new, path)
+
+
+def _put_new(new: Path, path: Path) -> None:
+    if new.is_dir() or not _is_linked(new, path):
+        if os.path.lexists(path):
+            raise _taken(path)
+        new.rename(path)
+
+
+def _is_linked(new: Path, path: Path) -> bool:
+    """Move a file by a link, which unlike a rename never replaces; False on disks without links."""
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        raise _taken(path) from None
+    except OSError:
+        return False
+    new.unlink()
+    return True
+
+
+def _taken(path: Path) -> TakenError:
+    return TakenError(f"{path} has appeared meanwhile, and is not replaced without --overwrite.")
+
+
+def followed(path: Path) -> Path:
+    """Where a path points to, if it is a link or lies in one."""
+    return Path(os.path.realpath(path))
 
 
 def hidden(path: Path) -> Path:
     """Where the work for an output is kept until it is whole."""
+    path = followed(path)
     return path.with_name(f".{path.name}.part")
 
 
-def aside(path: Path) -> Path:
-    """A hidden name beside a path, under which nobody takes what lies there for the whole."""
-    return path.with_name(f"{_gone(path)}{uuid.uuid4().hex}")
+def beside(path: Path, kind: str) -> Path:
+    """A new hidden name beside a path, which tells what it is of and which process made it.
+
+    Parameters
+    ----------
+    kind
+        ``part`` of what is being written, ``old`` of what was there before and is to be replaced,
+        ``gone`` of what is being deleted.
+    """
+    while True:
+        tag = f"{_HOST}-{os.getpid()}-{next(_numbers)}"
+        name = path.with_name(f".{path.name.lstrip('.')}.{tag}.{kind}")
+        if not os.path.lexists(name):
+            return name
 
 
-def delete(path: Path) -> None:
-    """Take a file or folder away: at once, for who looks on, so that nobody goes on with half."""
+def delete(path: Path, of: Path | None = None) -> None:
+    """Take a file or folder away: at once, for who looks on, so that nobody goes on with half.
+
+    Parameters
+    ----------
+    of
+        What it was of: `tidy` for that ends the deletion, where it is broken off. Itself when None.
+    """
+    gone = beside(of or path, "gone")
     with suppress(OSError):  # it is not there, or is held open (Windows)
-        path.rename(aside(path))
+        path.rename(gone)
     _remove(path)
-    sweep(path)
+    _remove(gone)
 
 
-def sweep(path: Path) -> None:
-    """Take away what was left of what lay at a path, where it was killed while it was deleted."""
-    for left in path.parent.glob(f"{glob.escape(_gone(path))}*"):
-        _remove(left)
+def tidy(path: Path) -> None:
+    """Bring back, or take away, what processes that were killed have left beside a path.
+
+    What a process that still runs has there is left alone, and so is what others have named.
+    """
+    start = f".{path.name.lstrip('.')}."
+    with suppress(OSError):  # there is no such folder, or it cannot be read
+        for name in os.listdir(path.parent):
+            found = _TAG.fullmatch(name.removeprefix(start)) if name.startswith(start) else None
+            left = path.with_name(name)
+            if found is None or not _is_left(left, found[1], int(found[2])):
+                continue
+            if found[3] == "old" and not os.path.lexists(path):
+                left.rename(path)
+            else:
+                delete(left, path)
 
 
-def _gone(path: Path) -> str:
-    return f".{path.name.lstrip('.')}.gone-"
+def _is_left(path: Path, host: str, process: int) -> bool:
+    """Whether the process that has made a temporary file or folder has ended."""
+    import psutil
+
+    try:
+        made = max(path.lstat().st_mtime, path.lstat().st_ctime)  # a rename changes the latter
+        if host != _HOST:
+            return time.time() - made > DAY
+        return bool(made < psutil.Process(process).create_time() - CLOCK)
+    except psutil.NoSuchProcess:
+        return True
+    except (psutil.Error, OSError):
+        return False
 
 
 def _remove(path: Path) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import threading
+import math
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,43 +11,108 @@ import numpy as np
 import tifffile
 
 from ..errors import InputError
-from ..image import AXES, Image, guess_axes
+from ..image import Image
+from .alpha import measured
+from .axes import composed, fitted, named
 from .bands import Bands
 from .calibration import read_calibration
-from .files import stem
+from .damage import damage_found, incomplete
+from .file_array import FileArray, Pick, check_pieces, shown
+from .files import some, stem
+from .ome import missing_partners, open_tiff
+from .planes import cut, whole_frames
+from .several import chosen, tiff_images
 
 _SMALL_BYTES = 2**28
 """What is read whole, if it cannot be memory-mapped."""
+Place = tuple[int, int, int | None]
+"""Where a series is found when its file is opened again: number, level and how many frames."""
 
 
-def read_tiff(path: Path, axes: str = "", level: int = 0) -> Image:
+def read_tiff(path: Path, axes: str = "", level: int = 0, series: int = 0) -> Image:
     """Open a TIFF: memory-mapped where it is plain, whole where it is small, else piece by piece.
 
     Raises
     ------
     InputError
-        If the file is incomplete, or has no such level.
+        If the file is incomplete, or has no such level or image.
     """
-    with _damage_found(path), tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        if not 0 <= level < len(series.levels):
-            raise InputError(f"{path} has levels 0 to {len(series.levels) - 1}, not {level}.")
-        chosen = series.levels[level]
-        _check_complete(chosen, path)
-        is_full = len(axes) == len(chosen.get_shape(squeeze=False))
-        shape = chosen.get_shape(squeeze=not is_full)
-        letters = axes.upper() or _letters(chosen.get_axes(squeeze=True), shape)
-        scale, units, names = read_calibration(file)
-        scale |= {a: scale[a] * _shrunk(series, chosen, a) for a in "YX" if a in scale}
-        data = _pixels(path, chosen, level, shape)
+    with damage_found(path) as damage, open_tiff(path) as file:
+        images = tiff_images(file, path)
+        others = chosen(path, [_in_words(image) for image in images], series)
+        full = images[series]
+        if not 0 <= level < len(full.levels):
+            raise InputError(f"{path} has levels 0 to {len(full.levels) - 1}, not {level}.")
+        _check_complete(full.levels[level], path)
+        n_frames, gaps = whole_frames(full.levels[level], path, missing_partners(file, path))
+        part = cut(full.levels[level], n_frames)
+        size, nodata = read_calibration(file, full), _nodata(full)
+        place = file.series.index(full), level, n_frames
+        picks, letters = _picks(part, axes.upper())
+        data = shown(_pixels(path, part, place), picks, path)
+        split = _set_of(full) if full.is_multifile else ""
+        notes = [*others, split, gaps, *damage.notes(), *size.notes]
+    if isinstance(data, FileArray) and data.nbytes <= _SMALL_BYTES:
+        data = np.asarray(data)
+    scale = {a: s * (_shrunk(full, part, a) if a in "YX" else 1) for a, s in size.scale.items()}
     return Image(
         data,
         letters,
-        scale={a: v for a, v in scale.items() if a in letters},
-        units={a: v for a, v in units.items() if a in letters},
-        channel_names=names,
+        scale={a: s for a, s in scale.items() if a in letters},
+        units={a: u for a, u in size.units.items() if a in letters},
+        channel_names=size.channel_names,
         name=stem(path),
+        notes=tuple(note for note in notes if note),
+        nodata=nodata,
     )
+
+
+def describe_tiff(path: Path) -> list[str]:
+    """Return the name and shape of each image in a TIFF."""
+    with damage_found(path), open_tiff(path) as file:
+        return [_in_words(image) for image in tiff_images(file, path)]
+
+
+def _set_of(series: tifffile.TiffPageSeries) -> str:
+    """What is said of an image that is split into several files."""
+    pages = (page for page in series if page is not None)
+    names = sorted({page.parent.filehandle.name for page in pages})
+    return f"it is one image in {len(names)} files: {some(names, 3)}." if len(names) > 1 else ""
+
+
+def _in_words(series: tifffile.TiffPageSeries) -> str:
+    """Name and shape of one of several images."""
+    lengths = zip(series.get_axes(squeeze=True), series.get_shape(squeeze=True), strict=True)
+    shape = ", ".join(f"{a} {n}" for a, n in lengths)
+    return f"{series.name} ({shape})" if series.name else shape
+
+
+def _picks(series: tifffile.TiffPageSeries, axes: str) -> tuple[list[Pick], str]:
+    """What is shown of each axis of a series, and the letters of what is shown.
+
+    Parameters
+    ----------
+    axes
+        Letters that were asked for, if any.
+    """
+    found, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    picks: list[Any] = [range(n) for n in shape]
+    if "S" in found:
+        samples = found.index("S")
+        picks[samples] = _as_pick(measured(series.keyframe, shape[samples]))
+    there = [i for i, pick in enumerate(picks) if not isinstance(pick, int)]
+    lengths = [len(picks[i]) for i in there]
+    letters = named("".join(found[i] for i in there), lengths)
+    long = "".join(a for a, n in zip(letters, lengths, strict=True) if n > 1 or a in "YX")
+    fits, letters = fitted(lengths, letters, axes or long)
+    return composed(picks, fits), letters
+
+
+def _as_pick(samples: list[int]) -> Pick:
+    """Samples as what is shown of their axis: it goes where one is left."""
+    if len(samples) == 1:
+        return samples[0]
+    return range(len(samples)) if samples == list(range(len(samples))) else tuple(samples)
 
 
 def _shrunk(full: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries, axis: str) -> float:
@@ -62,46 +124,13 @@ def _shrunk(full: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries, axis:
     return longer.get(axis, 1) / shorter.get(axis, 1)
 
 
-def _letters(found: str, shape: Sequence[int]) -> str:
-    """Axes of a file as letters of ``TCZYX``; what the file does not name is guessed."""
-    letters = [{"S": "C"}.get(a, a) for a in found]
-    if not set(letters) & (set(AXES) - {"Y", "X"}):
-        return guess_axes(shape) if len(letters) > 2 else "".join(letters)
-    free = iter([a for a in "ZTC" if a not in letters])
-    return "".join(a if a in AXES else next(free, a) for a in letters)
-
-
-class _Damage(logging.Filter):
-    """Hears what tifffile says of a file in this thread, and keeps it from the terminal."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._thread = threading.get_ident()
-        self.messages: list[str] = []
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep the record."""
-        if record.thread != self._thread:
-            return True
-        self.messages.append(record.getMessage())
-        return False
-
-
-@contextmanager
-def _damage_found(path: Path) -> Iterator[None]:
-    """Raise for a file whose pages tifffile could not all follow: it only logs that."""
-    logger, damage = logging.getLogger("tifffile"), _Damage()
-    logger.addFilter(damage)
+def _nodata(series: tifffile.TiffPageSeries) -> float | None:
+    """Read the value of pixels that hold no data, which GDAL writes as text."""
+    tag = series.keyframe.tags.get("GDAL_NODATA")
     try:
-        yield
-    finally:
-        logger.removeFilter(damage)
-    if any("page offset" in m or "value offset" in m for m in damage.messages):
-        raise InputError(_incomplete(path))
-
-
-def _incomplete(path: Path) -> str:
-    return f"{path} is incomplete: it ends before its last image. Copy or save it again."
+        return None if tag is None else float(str(tag.value).strip(" \0"))
+    except ValueError:
+        return None
 
 
 def _check_complete(series: tifffile.TiffPageSeries, path: Path) -> None:
@@ -113,6 +142,8 @@ def _check_complete(series: tifffile.TiffPageSeries, path: Path) -> None:
         n = len(series.pages)
         pages = [series.pages[i] for i in (range(n) if n < 1000 else (0, n // 2, n - 1))]
         own = [p for p in pages if p is not None and p.parent is series.parent]
+        if any(len(page.dataoffsets) < math.prod(page.chunked) for page in own):
+            raise InputError(incomplete(path))
         ends = (
             offset + count
             for page in own
@@ -120,11 +151,12 @@ def _check_complete(series: tifffile.TiffPageSeries, path: Path) -> None:
         )
         end = max(ends, default=0)
     if end > size:
-        raise InputError(_incomplete(path))
+        raise InputError(incomplete(path))
 
 
-def _pixels(path: Path, series: tifffile.TiffPageSeries, level: int, shape: tuple[int, ...]) -> Any:
+def _pixels(path: Path, series: tifffile.TiffPageSeries, place: Place) -> Any:
     """The pixels of a series in the byte order of the machine, as far from memory as it can be."""
+    shape = series.get_shape(squeeze=False)
     dtype = np.dtype(series.dtype).newbyteorder(series.keyframe.parent.byteorder)
     if series.dataoffset is not None and dtype.isnative:
         return np.memmap(path, dtype, "r", series.dataoffset, shape)
@@ -132,12 +164,13 @@ def _pixels(path: Path, series: tifffile.TiffPageSeries, level: int, shape: tupl
         return series.asarray().reshape(shape)
     import zarr
 
-    squeeze = shape == series.get_shape(squeeze=True)
-    file = tifffile.TiffFile(path)  # stays open as long as the array lives
-    store = file.series[0].aszarr(level=level, squeeze=squeeze)
+    i, level, n_frames = place
+    file = open_tiff(path)  # stays open as long as the array lives
+    store = cut(file.series[i].levels[level], n_frames).aszarr(level=0, squeeze=False)
     weakref.finalize(store, file.close)
-    array = zarr.open_array(store, mode="r")
+    array: Any = zarr.open_array(store, mode="r")
+    check_pieces(array, path)
     if series.keyframe.is_tiled:
         return array
-    axes = series.get_axes(squeeze=squeeze)
-    return Bands(array, axes.index("Y"), axes.index("X"))
+    found = series.get_axes(squeeze=False)
+    return Bands(array, found.index("Y"), found.index("X"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..image import AXES, Image
 from .files import stem
-from .replace import replacing
-from .units import in_micrometers, symbol
+from .replace import followed, replacing, tidy
+from .units import in_micrometers, size_of, symbol
 
 _TILE = 512
 _TILED_FROM = 2048
@@ -32,6 +33,7 @@ def write_tiff(
     *,
     channel_names: Sequence[str] = (),
     software: str = "napari-scribe",
+    overwrite: bool = True,
 ) -> None:
     """Write an OME-TIFF, zlib compressed. An old file stays as it is until the new one is whole.
 
@@ -51,11 +53,15 @@ def write_tiff(
         One a channel, or none.
     software
         What is said to have made it.
+    overwrite
+        Whether to replace a file that is there by then.
 
     Raises
     ------
     InputError
         If the axes do not fit, or the values do not fit into 32 bits.
+    TakenError
+        If there is a file that may not be replaced.
     OSError
         If it could not be written, such as on a full disk.
     """
@@ -74,7 +80,8 @@ def write_tiff(
         data = data.astype(dtype, copy=False)
     else:
         data, is_tiled = (b.astype(dtype, copy=False) for b in _blocks(image, order)), True
-    with replacing(path) as partial:
+    tidy(followed(path))
+    with replacing(path, overwrite) as partial:
         tifffile.imwrite(
             partial,
             data,
@@ -146,22 +153,33 @@ def _read_at_once(image: Image, page: Sequence[str]) -> tuple[int, int]:
 def _metadata(image: Image, order: str, is_rgb: bool, names: Sequence[str]) -> dict[str, Any]:
     """OME attributes, in the words of tifffile."""
     metadata: dict[str, Any] = {"axes": order.replace("C", "S") if is_rgb else order}
-    metadata["Name"] = image.name
+    metadata["Name"] = _in_xml(image.name)
     for axis, name in {a: f"PhysicalSize{a}" for a in "ZYX"}.items() | {("T", "TimeIncrement")}:
-        size = image.scale.get(axis, 0)
-        if axis in order and size > 0:
-            metadata[name] = float(size)
+        size = size_of(image.scale.get(axis, 0))
+        if axis in order and size:
+            metadata[name] = size
             unknown = "s" if axis == "T" else "pixel"
             metadata[f"{name}Unit"] = symbol(image.units.get(axis, "")) or unknown
     if len(names) == image.n_channels and not is_rgb:
-        metadata["Channel"] = {"Name": list(names)}
+        metadata["Channel"] = {"Name": [_in_xml(name) for name in names]}
     return metadata
+
+
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _in_xml(text: str) -> str:
+    """Return a text with a question mark for each character that XML cannot hold.
+
+    They are control characters, and those that stand for bytes of a name that is no UTF-8.
+    """
+    return _NOT_IN_XML.sub("?", text)
 
 
 def _resolution(image: Image) -> dict[str, Any]:
     """The plain resolution tags, for readers that know no OME."""
     factors = [in_micrometers(image.units.get(a, "")) for a in "XY"]
     sizes = [image.scale.get(a, 0) * (f or 0) for a, f in zip("XY", factors, strict=True)]
-    if not all(size > 0 for size in sizes):
+    if not all(1e-5 < size < 1e9 for size in sizes):  # a tag is a fraction of 32-bit integers
         return {}
     return {"resolution": tuple(1e4 / size for size in sizes), "resolutionunit": "CENTIMETER"}

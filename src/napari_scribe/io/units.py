@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 _SYMBOLS = {
     "angstrom": "Å",
     "nanometer": "nm",
@@ -36,6 +38,20 @@ _MICROMETERS = {
     "meter": 1e6,
     "inch": 25400.0,
 }
+
+
+_SENSIBLE = 1e-15, 1e15
+"""Sizes beyond these are slips, in any unit."""
+
+
+def size_of(value: Any) -> float:
+    """Return the size that a file writes, as ``0.5``, ``0,5`` or a number; 0 where it is none."""
+    try:
+        size = float(value.replace(",", ".") if isinstance(value, str) else value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    smallest, largest = _SENSIBLE
+    return size if smallest < size < largest else 0.0
 
 
 def full_name(unit: str) -> str:

@@ -89,9 +89,12 @@ def crop_center(x: Tensor, shape: torch.Size) -> Tensor:
 
 
 def initialize(network: nn.Module) -> None:
-    """He initialisation (https://arxiv.org/abs/1502.01852): Gaussian, for ReLU."""
+    """He initialisation (https://arxiv.org/abs/1502.01852): Gaussian, for ReLU.
+
+    Weights on the meta device are left alone: they are shapes, and torch would load its compiler.
+    """
     for module in network.modules():
-        if isinstance(module, nn.modules.conv._ConvNd):
+        if isinstance(module, nn.modules.conv._ConvNd) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

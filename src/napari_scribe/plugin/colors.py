@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,14 +41,29 @@ def paint_colormap(*, hide_background: bool = False) -> CyclicLabelColormap:
     colors = np.zeros((_N_LABELS, 4))
     colors[1] = _rgba(BACKGROUND) * (not hide_background)
     colors[2:] = np.resize(objects, (_N_LABELS - 2, 4))
-    return CyclicLabelColormap(colors=colors)
+    return CyclicLabelColormap(colors=colors, name="classes" if hide_background else "paint")
 
 
 def preview_colormap() -> CyclicLabelColormap:
     """One colour for every object, so that outlines do not flicker as numbers change."""
     from napari.utils.colormaps import CyclicLabelColormap
 
-    return CyclicLabelColormap(colors=np.stack([np.zeros(4), _rgba(PREVIEW), _rgba(PREVIEW)]))
+    colors = np.stack([np.zeros(4), _rgba(PREVIEW), _rgba(PREVIEW)])
+    return CyclicLabelColormap(colors=colors, name="preview")
+
+
+def preview_look(task: str) -> dict[str, Any]:
+    """Return how a preview is shown: objects as outlines, classes as areas."""
+    if task == "objects":
+        return {"colormap": preview_colormap(), "opacity": 0.9, "contour": 2}
+    return {"colormap": paint_colormap(hide_background=True), "opacity": 0.35, "contour": 0}
+
+
+def labels_look(task: str) -> dict[str, Any]:
+    """Return how a result is shown: objects in napari's colours, classes in those of paint."""
+    from napari.utils.colormaps import label_colormap
+
+    return {"colormap": paint_colormap() if task == "classes" else label_colormap(), "opacity": 0.6}
 
 
 def _rgba(code: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QLabel
 
 from ..errors import InputError
+from .continuing import ask_to_go_on, changes_of_pairs, show_curve, trained_elsewhere, why_not
 from .curves import Curves
 from .denoise_form import DenoiseForm
 from .denoise_run import ApplyRun, CheckRun, DenoiserRun
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ..training.drive import TrainStep
 
 
+GO_ON = "Go on where the training stopped, with the same pairs"
 CHANGED = (
     "{} was removed while it was checked, or other pairs were chosen: press Check or Train for "
     "what is chosen now."
@@ -61,9 +63,8 @@ class DenoiseDock(Dock):
         )
         self.train_button = button("Train", "Train a denoiser on the pairs", self.train)
         self.stop_button = button("Stop", "Stop, and keep what is done", self.stop)
-        self.continue_button = button(
-            "Continue", "Go on where the training stopped, with the same pairs", self.go_on
-        )
+        self.continue_button = button("Continue", GO_ON, self.go_on)
+        self.caution = hint()
         self.apply_button = button("Apply", "Denoise the image with this model", self.apply)
         self._arrange()
         self._connect()
@@ -73,27 +74,22 @@ class DenoiseDock(Dock):
         for main in (self.train_button, self.apply_button):
             main.setProperty("scribe", "main")
         minutes = self.form.more.minutes.native
-        buttons = row(self.train_button, self.stop_button, self.continue_button)
+        buttons = row(self.train_button, self.continue_button)
         self.curves.hide()
         self.status.setText("")
+        form = self.form
+        apply = form.model, self.caution, form.where, form.removed.native, self.apply_button
         self.lay_out(
             step("1", "Image", self.form.image),
             step("2", "Pairs", self.form.pairs),
             step("3", "Check", self.check_button),
             self.findings,
             step("4", "Train", stack(row(QLabel("for"), minutes, 1), buttons)),
-            self.progress,
             self.curves,
             self.status,
-            step(
-                "5",
-                "Apply",
-                stack(
-                    self.form.model, self.form.where, self.form.removed.native, self.apply_button
-                ),
-            ),
-            self.message,
+            step("5", "Apply", stack(*apply)),
             self.form.more,
+            ends=[self.stop_button],
         )
 
     def _connect(self) -> None:
@@ -134,10 +130,8 @@ class DenoiseDock(Dock):
 
     def go_on(self) -> None:
         """Continue the last training on its own pairs."""
-        trained = self.trained
-        if trained is not None and trained.checkpoint is not None:
-            now = trained.given.changed(**self.form.more.for_training())
-            self._begin("Preparing", lambda: self._start(now.gone_on(trained)))
+        if not why_not(self.trained, self.viewer):
+            self._begin("Preparing", self._go_on)
 
     def stop(self) -> None:
         """Stop what runs; what is done is kept."""
@@ -181,7 +175,35 @@ class DenoiseDock(Dock):
         except InputError as error:
             self.progress.rest()
             self.message.error(str(error))
+            self.until_changed()
         self._show_state()
+
+    def _go_on(self) -> None:
+        """Go on with the last training, unless the form asks for another one."""
+        trained, settings = self.trained, self.form.more.for_training()
+        assert trained is not None
+        was = trained.given
+        given = was.changed(**settings).gone_on(trained)
+        source = self.form.source()
+        is_same = was.checked.source.is_same(source)
+        remedies = self.findings.remedies() if is_same and self.checked else was.remedies
+        now = self.form.for_training(replace(was.checked, source=source), remedies)
+        if changes := list(changes_of_pairs(was, now)):
+            self.progress.rest()
+            go_on = partial(self._begin, "Preparing", partial(self._go_on_as_it_was, given))
+            ask_to_go_on(self.message, changes, go_on, self.train)
+        else:
+            self._start(given)
+
+    def _go_on_as_it_was(self, given: DenoiserInput) -> None:
+        if reason := why_not(self.trained, self.viewer):
+            raise InputError(f"{reason}.")
+        self.form.fill_in(given)
+        if given.checked.source.is_same(self.form.source()):
+            self.checked = given.checked
+            self.findings.show_fitness(given.checked.fitness)
+            self.findings.tick(given.remedies)
+        self._start(given)
 
     def _start(self, given: DenoiserInput) -> None:
         self.training.start(given)
@@ -190,7 +212,8 @@ class DenoiseDock(Dock):
         self.status.setText("")
 
     def _on_form(self) -> None:
-        """What was checked may be something else by now."""
+        """What was checked may be something else by now, what was wrong may be mended."""
+        self.settle()
         if self.checked is not None:
             try:
                 is_same = self.checked.source.is_same(self.form.source())
@@ -214,6 +237,7 @@ class DenoiseDock(Dock):
         elif isinstance(ended.value, Checked):
             self.checked = ended.value
             self.findings.show_fitness(ended.value.fitness)
+            self.scroll_to(self.findings)
             self._on_form()
             if self.checked is None:
                 self.message.warn(CHANGED.format(ended.value.source.image.name))
@@ -286,14 +310,24 @@ class DenoiseDock(Dock):
         yes = partial(self._begin, "Denoising", partial(self.applying.start, again))
         self.message.ask(question.text, {question.yes: yes, question.no: lambda: None})
 
+    def _of_model(self) -> str:
+        """A caution where the denoiser has seen something else than the image."""
+        trained, path = self.trained, self.form.model.value()
+        if self._unkept() is None and (trained is None or trained.path != path):
+            trained = None
+        return trained_elsewhere(trained, path, self.form.image.layer.value)
+
     def _show_state(self) -> None:
         """Which buttons make sense now."""
         running = self.runner.is_running
         has_image = self.form.image.layer.value is not None
-        can_go_on = self.trained is not None and self.trained.checkpoint is not None
+        reason = why_not(self.trained, self.viewer)
         self.check_button.setEnabled(has_image and not running)
         self.train_button.setEnabled(has_image and not running)
         self.stop_button.setEnabled(running and not self._is_stopped)
-        self.continue_button.setEnabled(can_go_on and not running)
+        self.continue_button.setEnabled(not reason and not running)
+        self.continue_button.setToolTip(reason or GO_ON)
+        show_curve(self.curves, self.status, running or self.training.has_image)
+        self.caution.setText(self._of_model())
         has_model = self.form.model.value() is not None or self._unkept() is not None
         self.apply_button.setEnabled(has_image and has_model and not running)

@@ -92,6 +92,19 @@ class DenoiseForm(QObject):
         settings = self.more.for_training()
         return DenoiserInput(self.image.layer.value, other, checked, remedies, **settings)
 
+    def fill_in(self, given: DenoiserInput) -> None:
+        """Show what a training was, where that stays as long as it goes on."""
+        source = given.checked.source
+        self.image.layer.value = given.image_layer
+        self.image.axes.setText(source.image.axes)
+        self.image.axes.editingFinished.emit()
+        self.image.channels.set_value(source.channels)
+        self.more.start.set_value(given.start)
+        self.more.dimensions.value = given.dimensions
+        self.more.loss.value = given.recipe.target.loss
+        self.more.recipe.set_value(given.recipe)
+        self.pairs.set_value(source, given.other_layer)
+
     def for_denoising(self, model: Any = None) -> DenoiseInput:
         """What is denoised; with a model that could not be kept, where that is given.
 

@@ -79,7 +79,7 @@ class DenoiseSettings(TrainingSettings):
             "recipe": recipe,
             "seconds": 60 * self.minutes.value or None,
             "steps": int(self.steps.value) or None,
-            "device": str(self.device.value) or None,
+            "device": self.device.value or None,
             "start": self.start.value(),
             "has_previews": bool(self.preview.value),
             "half": self.preview.value == "half",
@@ -89,7 +89,7 @@ class DenoiseSettings(TrainingSettings):
         """As `DenoiseInput` takes them."""
         return {
             "tile": int(self.tile.value) or None,
-            "device": str(self.device.value) or None,
+            "device": self.device.value or None,
             "dtype": str(self.dtype.value),
             "out": self.save_to.value(),
         }

@@ -189,6 +189,15 @@ class PairsPicker(QWidget):
         two = (int(self.first.value), int(self.second.value)) if way == CHANNELS else (0, 1)
         return PairSource(way, image, channels, dimensions, other, two)
 
+    def set_value(self, source: PairSource, other: Any) -> None:
+        """Choose where pairs come from, and the other layer, as far as they are offered."""
+        if source.way in self._offered:
+            self.way.value = source.way
+        if source.way == LAYER and other in self.other.choices:
+            self.other.value = other
+        if source.way == CHANNELS:
+            self.first.value, self.second.value = source.two
+
     def follow(self, layer: Any, image: Image | None, dimensions: int = 2) -> None:
         """Offer what an image has; what was chosen stays while it still is the same image."""
         is_new = layer is not self._layer

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from qtpy.QtCore import QEvent, QSize, QTimer, Signal
-from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
-from .feedback import Message, Progress
+from .devices import DevicePicker
+from .feedback import Footer, Message, Progress
 from .jobs import Runner
 from .layers import real_viewer
-from .parts import scrolled, theme_colors
-from .ready import warm_up
+from .parts import LINE, chain, scrolled, theme_colors
+from .pickers import is_users
+from .ready import found_devices, warm_up
 
 WIDTH = 380
 WARM_UP_AFTER = 300
@@ -22,12 +27,14 @@ WARM_UP_AFTER = 300
 
 
 class Dock(QWidget):
-    """A dock with a scrolling column of widgets.
+    """A dock with a scrolling column of widgets, and below it a foot that stays in sight.
 
     Closing it, its viewer or the application stops its job and keeps what the job has.
     """
 
-    _gpu_told = Signal(str)
+    form: Any
+    _about_form = ""
+    _torch_loaded = Signal(str)
     _is_docked = False
 
     def __init__(self, viewer: Any) -> None:
@@ -42,12 +49,14 @@ class Dock(QWidget):
         self.viewer.events.theme.connect(self._follow_theme)
         # A slot of the dying widget itself would not be called any more.
         self.destroyed.connect(partial(Runner.close, self.runner))
+        self._selected: Callable[[], Any] = lambda: None
+        self.viewer.layers.selection.events.active.connect(self._on_selected)
         QApplication.instance().aboutToQuit.connect(self.runner.close)
-        self._gpu_told.connect(self._tell_gpu)
+        self._torch_loaded.connect(self._on_torch)
         QTimer.singleShot(WARM_UP_AFTER, self._warm_up)
 
-    def lay_out(self, *parts: QWidget) -> None:
-        """Put widgets one under the other."""
+    def lay_out(self, *parts: QWidget, ends: Sequence[QPushButton]) -> None:
+        """Put widgets one under the other; below them message, progress, and what ends a job."""
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(8, 8, 8, 8)
@@ -57,21 +66,37 @@ class Dock(QWidget):
         column.addStretch(1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
         self._area = scrolled(content)
-        outer.addWidget(self._area)
+        self._footer = Footer(self.message, self.progress, ends)
+        outer.addWidget(self._area, 1)
+        outer.addWidget(self._footer)
         self._content = content
+        self._wanted = content
         self._soon = QTimer(self, interval=0, singleShot=True)  # ends with the dock
-        self._soon.timeout.connect(self._bring_message)
-        self.message.shown.connect(self._soon.start)
+        self._soon.timeout.connect(self._scroll_to_wanted)
 
-    def _bring_message(self) -> None:
-        """Scroll to the message, now that it has its height."""
-        if self.message.isVisible():
-            self._area.ensureWidgetVisible(self.message)
+    def scroll_to(self, part: QWidget) -> None:
+        """Bring a part into view, once it has its height."""
+        self._wanted = part
+        self._soon.start()
+
+    def _scroll_to_wanted(self) -> None:
+        self._area.ensureWidgetVisible(self._wanted)
 
     def sizeHint(self) -> QSize:
         """As high as what is in it: a scrolling area alone would ask for next to nothing."""
         return QSize(WIDTH, self._content.sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave most of a low dock to what can be filled in, however long a message is."""
+        super().resizeEvent(event)
+        self.message.limit(max(LINE, 2 * self.height() // 5))
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        """Let Tab follow the eye, whenever the parts of the dock were made."""
+        chain(self)
+        return super().focusNextPrevChild(is_next)
 
     def wear(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
@@ -82,8 +107,30 @@ class Dock(QWidget):
             '*[scribe="main"] { font-weight: bold; }'
         )
 
+    def until_changed(self) -> None:
+        """Let the message go as soon as the form, which it is about, is changed (see `settle`)."""
+        self._about_form = self.message.text
+
+    def settle(self) -> None:
+        """Take away a message about the form, which may be mended by now."""
+        if self._about_form and self._about_form == self.message.text:
+            self.message.clear()
+        self._about_form = ""
+
+    def follow(self, layer: Any) -> None:
+        """Go to the image that the user has selected, unless a job of this dock runs."""
+        self.form.image.follow(layer, only_see=self.runner.is_running)
+
+    def _on_selected(self, _event: Any = None) -> None:
+        """Hear what the user selects; results come and go, and leave what was selected before."""
+        layer = self.viewer.layers.selection.active
+        if is_users(layer) and layer is not self._selected():
+            self._selected = ref(layer)
+            self.follow(layer)
+
     def close_down(self) -> None:
         """End the job, keep what it has, and let go of everything outside."""
+        self.viewer.layers.selection.events.active.disconnect(self._on_selected)
         self.viewer.events.theme.disconnect(self._follow_theme)
         self.runner.close()
 
@@ -107,26 +154,28 @@ class Dock(QWidget):
 
     def _warm_up(self) -> None:
         """Get torch ready before it is needed; what fails here is told when a job begins."""
-        if not _warmed:
-            _warmed.append(True)
-            threading.Thread(target=_warm_up, args=(self._gpu_told,)).start()
+        if not found_devices():
+            threading.Thread(target=_warm_up, args=(self._torch_loaded,)).start()
 
-    def _tell_gpu(self, text: str) -> None:
-        if not self.message.text:
-            self.message.warn(text)
+    def _on_torch(self, gpu: str) -> None:
+        """Offer the devices that there are; a word about a GPU that is not used."""
+        for picker in self.findChildren(DevicePicker):
+            picker.refresh()
+        if gpu and not self.message.text:
+            self.message.warn(gpu)
 
 
-_warmed: list[bool] = []
+_warming = threading.Lock()
 
 
-def _warm_up(told: Any) -> None:
+def _warm_up(loaded: Any) -> None:
     try:
-        text = warm_up()
+        with _warming:  # another dock has done it by then
+            text = "" if found_devices() else warm_up()
     except (ImportError, OSError, RuntimeError):
         return
-    if text:
-        with suppress(RuntimeError):  # the dock is gone
-            told.emit(text)
+    with suppress(RuntimeError):  # the dock is gone
+        loaded.emit(text)
 
 
 def _mixed(colors: dict[str, str]) -> str:

@@ -1,15 +1,28 @@
-"""What a dock says: one message, one progress bar."""
+"""What a dock says, at its foot: one message, one progress bar."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QPaintEvent
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QStyle,
+    QStyleOptionProgressBar,
+    QStylePainter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .kept import duration
-from .parts import button
+from .parts import button, row
 from .wording import for_the_viewer
 
 ERROR = "#e0414f"
@@ -18,23 +31,62 @@ SHOW_EVERY = 0.25
 """Seconds between two states of a progress bar: each one makes the window draw itself anew."""
 
 
-class Message(QFrame):
-    """One message to the user, with buttons where it is a question; hidden while there is none."""
+class _Text(QScrollArea):
+    """Wrapped text, as high as it needs; it scrolls where that is more than `highest` pixels."""
 
-    shown = Signal()
+    def __init__(self) -> None:
+        super().__init__()
+        self.highest = 2**20
+        self.label = QLabel()
+        self.label.setWordWrap(True)
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setWidget(self.label)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        policy = self.sizePolicy()
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def heightForWidth(self, width: int) -> int:
+        """As high as the text is at this width, and not above the highest."""
+        edge = self.contentsMargins()
+        text = self.label.heightForWidth(width - edge.left() - edge.right())
+        return min(text + edge.top() + edge.bottom(), self.highest)
+
+    def sizeHint(self) -> QSize:
+        """Of the text where it is not wrapped."""
+        size = self.label.sizeHint()
+        return QSize(size.width(), min(size.height(), self.highest))
+
+    def minimumSizeHint(self) -> QSize:
+        """A line."""
+        return QSize(0, self.fontMetrics().height())
+
+
+class Message(QFrame):
+    """One message to the user, with buttons where it is a question; hidden while there is none.
+
+    Signals
+    -------
+    shown
+        Whether it says something now.
+    """
+
+    shown = Signal(bool)
 
     def __init__(self, colors: dict[str, str]) -> None:
         super().__init__()
         self._colors = colors
         self._color = colors["current"]
         self.setObjectName("scribe_message")
-        self._label = QLabel()
-        self._label.setWordWrap(True)
-        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text = _Text()
+        self._label = self._text.label
         self._buttons = QHBoxLayout()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
-        layout.addWidget(self._label)
+        layout.addWidget(self._text)
         layout.addLayout(self._buttons)
         self.clear()
 
@@ -72,6 +124,12 @@ class Message(QFrame):
         self._drop_buttons()
         self._label.clear()
         self.hide()
+        self.shown.emit(False)
+
+    def limit(self, highest: int) -> None:
+        """Let the text scroll where it is higher than so many pixels; the buttons stay in sight."""
+        self._text.highest = highest
+        self._text.updateGeometry()
 
     def _answer(self, then: Callable[[], None]) -> None:
         self.clear()
@@ -82,8 +140,10 @@ class Message(QFrame):
         self._label.setText(text)
         self._color = color
         self.wear(self._colors)
+        self._text.verticalScrollBar().setValue(0)
+        self._text.updateGeometry()
         self.show()
-        self.shown.emit()
+        self.shown.emit(True)
 
     def wear(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
@@ -91,7 +151,8 @@ class Message(QFrame):
         self.setStyleSheet(
             f"#scribe_message {{ border: none; border-left: 3px solid {self._color};"
             f" background: {colors['foreground']}; }}"
-            "#scribe_message > QLabel { background: transparent; }"
+            "#scribe_message QScrollArea, #scribe_message #qt_scrollarea_viewport,"
+            " #scribe_message QLabel { background: transparent; }"
         )
 
     def _drop_buttons(self) -> None:
@@ -102,7 +163,15 @@ class Message(QFrame):
 
 
 class Progress(QProgressBar):
-    """A bar that says how far it is."""
+    """A bar that says how far it is.
+
+    Signals
+    -------
+    working
+        Whether something is going on now.
+    """
+
+    working = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,13 +184,24 @@ class Progress(QProgressBar):
         self.setRange(0, 1000)
         self.setValue(0)
         self.setFormat("")
-        self.setVisible(False)
+        self.working.emit(False)
 
     def busy(self, text: str) -> None:
-        """Something is going on, nobody knows how long."""
-        self.setVisible(True)
+        """Something is going on, nobody knows how long. It is seen at once, whatever comes next."""
         self.setRange(0, 0)
         self.setFormat(text)
+        self.working.emit(True)
+        self.repaint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Write the words over a bar without an end, too: Qt leaves them out there."""
+        super().paintEvent(event)
+        if self.maximum() == 0:
+            option = QStyleOptionProgressBar()
+            self.initStyleOption(option)
+            option.text, option.textAlignment = self.format(), Qt.AlignmentFlag.AlignCenter
+            label = QStyle.ControlElement.CE_ProgressBarLabel
+            QStylePainter(self).drawControl(label, option)
 
     def advance(self, fraction: float | None, elapsed: float, text: str) -> None:
         """Show a share that is done, and the time that is left; None where there is no end."""
@@ -143,7 +223,43 @@ class Progress(QProgressBar):
         if now - self._shown < SHOW_EVERY and self.maximum() > 0:
             return
         self._shown = now
-        self.setVisible(True)
         self.setRange(0, 1000)
         self.setValue(round(1000 * fraction))
         self.setFormat(text)
+        self.working.emit(True)
+
+
+class Footer(QWidget):
+    """What a person waits for, always in sight at the foot of a dock; empty, it takes no room.
+
+    Parameters
+    ----------
+    message, progress
+        Shown while they say something.
+    buttons
+        Beside the progress: what ends what goes on.
+    """
+
+    def __init__(
+        self, message: Message, progress: Progress, buttons: Sequence[QPushButton]
+    ) -> None:
+        super().__init__()
+        self._message = message
+        self._work = row(progress, *buttons)
+        self._work.layout().setStretch(0, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(message)
+        layout.addWidget(self._work)
+        self._work.hide()
+        progress.working.connect(self._show_work)
+        message.shown.connect(self._show)
+        self._show()
+
+    def _show_work(self, is_working: bool) -> None:
+        self._work.setVisible(is_working)
+        self._show()
+
+    def _show(self) -> None:
+        self.setHidden(self._message.isHidden() and self._work.isHidden())

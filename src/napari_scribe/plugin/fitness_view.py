@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +84,11 @@ class FitnessView(QWidget):
     def remedies(self) -> frozenset[str]:
         """Those that are ticked."""
         return frozenset(name for name, box in self.boxes.items() if box.isChecked())
+
+    def tick(self, remedies: Collection[str]) -> None:
+        """Tick these and no others."""
+        for name, box in self.boxes.items():
+            box.setChecked(name in remedies)
 
     def wear(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""

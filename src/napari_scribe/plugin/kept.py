@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..image import Image
+from ..io.archive import Archive
+from ..io.model_file import DESCRIPTION, LONGEST, parse_values, refusing_damage
 
-VERSION = 1
-"""The newest version of a model file that is read; `model.VERSION` would load torch."""
 ANSWERS = {"objects": "Objects", "classes": "Classes", "denoised": "Denoiser"}
-_DAMAGE = (
-    *(OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
+_DAMAGE = LookupError, TypeError, AttributeError, ArithmeticError
+"""What is raised where something is missing, or of another kind than it should be."""
 
 
 def kept() -> list[Path]:
@@ -32,18 +25,6 @@ def kept() -> list[Path]:
     return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """A file in which something is missing, or of another kind than it should be, is no model."""
-    try:
-        yield
-    except _DAMAGE:
-        raise InputError(
-            f"{path.name} is not a model of napari-scribe, or it is damaged. Choose a file that "
-            "napari-scribe saved."
-        ) from None
-
-
 def read_description(path: Path) -> dict[str, Any]:
     """What a model file says of itself, without its weights and without torch.
 
@@ -52,24 +33,18 @@ def read_description(path: Path) -> dict[str, Any]:
     InputError
         If it is not a model, or one of a newer version.
     """
-    with _refusing(path):
-        values: dict[str, Any] = json.loads(_description(path, path.stat().st_mtime_ns))
-        is_newer = values["version"] > VERSION
-        if not is_newer and not isinstance(values["recipe"]["network"], dict):
+    with refusing_damage(path, *_DAMAGE):
+        values = parse_values(_description(path, path.stat().st_mtime_ns))
+        if not isinstance(values["recipe"]["network"], dict):
             raise TypeError("network")
-    if is_newer:
-        raise InputError(
-            f"{path.name} was written by a newer napari-scribe (file version "
-            f"{values['version']}, this one reads up to {VERSION}). Upgrade to open it."
-        )
-    return values
+        return values
 
 
 @lru_cache(512)
 def _description(path: Path, _changed: int) -> bytes:
     """Of a file as it was when it was changed last: forms ask for it at each keystroke."""
-    with zipfile.ZipFile(path) as archive:
-        return archive.read("model.json")
+    with Archive(path) as archive:
+        return archive.read(DESCRIPTION, LONGEST)
 
 
 def channels_of(path: Path) -> tuple[int, int]:
@@ -81,7 +56,7 @@ def channels_of(path: Path) -> tuple[int, int]:
         If it is not a model.
     """
     values = read_description(path)
-    with _refusing(path):
+    with refusing_damage(path, *_DAMAGE):
         return len(values["channels"]), int(values["image_channels"])
 
 
@@ -105,7 +80,7 @@ def dimensions_of(path: Path) -> int:
         If it is not a model.
     """
     values = read_description(path)
-    with _refusing(path):
+    with refusing_damage(path, *_DAMAGE):
         return int(values["recipe"]["network"]["dimensions"])
 
 
@@ -127,11 +102,11 @@ def in_words(path: Path) -> str:
     """
     values = read_description(path)
     needed, there = channels_of(path)
-    with _refusing(path):
+    with refusing_damage(path, *_DAMAGE):
         recipe, provenance = values["recipe"], values["provenance"]
         kind = recipe["target"]["kind"]
         answer = ANSWERS.get(kind, "Labels")
-        trained = f"{_names(provenance.get('images') or [])}, {provenance.get('steps', '?')} steps"
+        trained = f"{_names(provenance)}, {provenance.get('steps', '?')} steps"
         if seconds := provenance.get("seconds"):
             trained += f" in {duration(seconds)}"
         when = time.strftime("%d %b %Y, %H:%M", time.localtime(path.stat().st_mtime))
@@ -140,12 +115,26 @@ def in_words(path: Path) -> str:
         return f"{answer}, {dimensions}D, {seen}. Trained on {trained}; {when}."
 
 
-def _names(images: Sequence[dict[str, Any]]) -> str:
+def trained_on(path: Path) -> list[str]:
+    """Names of the images that a model was trained on, as far as it knows them.
+
+    Raises
+    ------
+    InputError
+        If it is not a model.
+    """
+    values = read_description(path)
+    with refusing_damage(path, *_DAMAGE):
+        return [str(image["name"]) for image in values["provenance"].get("images") or []]
+
+
+def _names(provenance: dict[str, Any]) -> str:
+    images = provenance.get("images") or []
     if not images:
         return "unknown images"
     if len(images) == 1:
         return str(images[0].get("name", "1 image"))
-    return f"{len(images)} images"
+    return f"{provenance.get('n_images') or len(images)} images"
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..image import AXES, Image, guess_axes
+from .alignment import farthest_corner, is_aligned, to_world
 from .lazy import Lazy
 
 if TYPE_CHECKING:
@@ -46,23 +47,34 @@ def new_annotations(viewer: Any = None, image: Any = None) -> None:
     add_annotations(viewer, image)
 
 
-def add_annotations(viewer: Viewer, image: ImageLayer, axes: str = "") -> LabelsLayer:
-    """Add an empty labels layer for an image, with the brush ready for the first object."""
+def add_annotations(
+    viewer: Viewer, image: ImageLayer, axes: str = "", paint: Any = None, **noted: Any
+) -> LabelsLayer:
+    """Add a labels layer for an image, with the brush ready for the next object.
+
+    Parameters
+    ----------
+    paint
+        Along TZYX as far as the image has them; none yet when None.
+    **noted
+        What is noted on the layer besides (see `note`).
+    """
     from .colors import paint_colormap
 
     description = image_of(image, axes)
-    paint = np.zeros(description.label_shape(), ANNOTATION_DTYPE)
+    if paint is None:
+        paint = np.zeros(description.label_shape(), ANNOTATION_DTYPE)
     layer = viewer.add_labels(
         labels_for_display(paint, image, description.axes),
         **placement(image, description.axes),
         name=f"{image.name} annotations",
         colormap=paint_colormap(),
         opacity=0.6,
-        metadata={MARK: {"purpose": "annotations", "source": image.name}},
+        metadata={MARK: {"purpose": "annotations", "source": image.name, **noted}},
     )
     layer.n_edit_dimensions = 2
     layer.brush_size = 8
-    layer.selected_label = 2
+    layer.selected_label = max(2, int(paint.max(initial=0)) + 1)
     layer.mode = "paint"
     viewer.layers.selection.active = layer
     return layer
@@ -90,6 +102,16 @@ def note(layer: Any) -> dict[str, Any]:
     """What the plugin noted on a layer; empty for layers that it did not make."""
     found = layer.metadata.get(MARK)
     return found if isinstance(found, dict) else {}
+
+
+def add_note(layer: Any, **entries: Any) -> None:
+    """Note more on a layer, or something else than before."""
+    layer.metadata[MARK] = {**note(layer), **entries}
+
+
+def paint_events(layer: LabelsLayer) -> list[Any]:
+    """What tells of new paint; undo does by ``set_data`` alone, as do other things."""
+    return [layer.events.paint, layer.events.labels_update, layer.events.data]
 
 
 def guess_layer_axes(layer: ImageLayer) -> str:
@@ -131,6 +153,11 @@ def image_of(layer: ImageLayer, axes: str = "") -> Image:
     axes = axes.strip().upper() or guess_layer_axes(layer)
     # Checked first: the scale below is given per axis.
     image = Image(pixels(layer), axes, name=layer.name)
+    if len(axes) != pixels(layer).ndim:
+        raise InputError(
+            f"{layer.name} has {pixels(layer).ndim} axes but '{axes}' names {len(axes)}: write one "
+            "letter for each."
+        )
     shown = displayed_axes(layer, axes)
     return image.selected(
         scale=_per_axis(shown, [float(v) for v in layer.scale]),
@@ -159,18 +186,23 @@ def placement(layer: ImageLayer, axes: str, *, has_channels: bool = False) -> di
     """Scale, translate and the like for labels, or an image with channels, that lie on an image."""
     kept, place = _label_dims(layer, axes)
     n = layer.ndim if has_channels else len(kept) + (place is not None)
-    affine = np.eye(n + 1)
-    affine[:n, :n] = layer.affine.affine_matrix[-n - 1 : -1, -n - 1 : -1]
-    affine[:n, n] = layer.affine.affine_matrix[-n - 1 : -1, -1]
-    rotate = np.asarray(layer.rotate)[-n:, -n:]
+    scale, translate = np.asarray(layer.scale)[-n:], np.asarray(layer.translate)[-n:]
+    rotate, shear, affine = layer.rotate, layer.shear, layer.affine.affine_matrix
+    if n < layer.ndim:
+        rotate, shear = np.asarray(rotate)[-n:, -n:], np.eye(n)
+        if not np.allclose(rotate @ rotate.T, np.eye(n)):  # it turns into axes that are left out
+            rotate = np.eye(n)
+        before = np.eye(n + 1)
+        before[:n, :n], before[:n, n] = rotate @ np.diag(scale), translate
+        affine = to_world(layer, n) @ np.linalg.inv(before)  # and the shear with it
     return {
-        "scale": np.asarray(layer.scale)[-n:],
-        "translate": np.asarray(layer.translate)[-n:],
+        "scale": scale,
+        "translate": translate,
         "rotate": rotate,
+        "shear": shear,
         "affine": affine,
         "units": layer.units[-n:],
         "axis_labels": layer.axis_labels[-n:],
-        **({"shear": layer.shear} if n == layer.ndim else {}),
     }
 
 
@@ -206,6 +238,12 @@ def image_for_display(pixels: Any, axes: str, layer: ImageLayer, layer_axes: str
     return pixels.transpose(order) if isinstance(pixels, np.ndarray) else Lazy(pixels, order=order)
 
 
+def has_pixels_of(paint: LabelsLayer, layer: ImageLayer, image: Image) -> bool:
+    """Whether labels have as many pixels along each axis as annotations of an image."""
+    fitting = labels_for_display(np.broadcast_to(0, image.label_shape()), layer, image.axes)
+    return bool(paint.data.shape == fitting.shape)
+
+
 def paint_of(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> npt.NDArray[Any]:
     """A snapshot of a labels layer, along TZYX as far as the image has them.
 
@@ -239,15 +277,14 @@ def _over_channels(array: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
 
 
 def _check_place(layer: LabelsLayer, image: ImageLayer) -> None:
-    n = min(layer.ndim, image.ndim)
-    for what in ("scale", "translate", "rotate"):
-        own, other = (np.asarray(getattr(of, what))[..., -n:][-n:] for of in (layer, image))
-        if not np.allclose(own, other):
-            raise InputError(
-                f"{layer.name} does not lie on {image.name}: its {what} is {_numbers(own)}, the "
-                f"image's {_numbers(other)}. Choose the annotations of this image, or press New."
-            )
+    if not is_aligned(layer, image):
+        corner, there = farthest_corner(layer, image)
+        raise InputError(
+            f"{layer.name} does not lie on {image.name}: its pixel {_numbers(corner)} lies where "
+            f"the image has pixel {_numbers(there)}. Choose the annotations of this image, or "
+            "press New."
+        )
 
 
 def _numbers(values: npt.NDArray[Any]) -> str:
-    return " x ".join(f"{v:g}" for v in values.ravel())
+    return ", ".join(f"{round(float(v), 1):g}" for v in values)

@@ -70,13 +70,13 @@ class ModelPicker(QWidget):
         found = self.combo.value
         return found if isinstance(found, Path) else None
 
-    def set_value(self, path: Path) -> None:
-        """Choose a file."""
+    def set_value(self, path: Path | None) -> None:
+        """Choose a file; None where no model is a choice."""
         self._is_chosen = True
-        if path not in self._choice_values():
+        if path is not None and path not in self._choice_values():
             self._files.insert(0, path)
         self.combo.reset_choices()
-        self.combo.value = path
+        self.combo.value = self._none if path is None else path
         self._describe()
 
     def refresh(self) -> None:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image as ImageLayer
 
-PLACE = ("scale", "translate", "rotate", "affine")
+PLACE = ("scale", "translate", "rotate", "shear", "affine")
 LOOK = ("visible", "opacity", "blending", "contour")
 """What a user chooses for a layer, and what its successor takes over."""
+STYLE = ("colormap", "opacity", "contour")
+"""What differs between kinds of labels, and follows them until a user changes it."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def put(
     own = None if seat is not None and seat.name else own_layer(viewer, source, purpose, kind)
     if own is not None and _holds_alike(own, data):
         _overwrite(own, data, options)
+        _restyle(own, options)
     else:
         before = _taken_away(viewer, own)
         seat = seat or before
@@ -87,7 +90,8 @@ def put(
             viewer.layers.selection.active = own
     is_named = seat is not None and bool(seat.name)
     made_as = title if is_named else own.name
-    own.metadata[MARK] = {**mark, "name": made_as, "check": _checksum(own.data)}
+    told = {"name": made_as, "check": _checksum(own.data), "style": _style_in(options)}
+    own.metadata[MARK] = {**mark, **told}
     return own
 
 
@@ -112,7 +116,11 @@ def _taken_away(viewer: Viewer, layer: Any) -> Seat | None:
         return None
     seat = Seat(
         index=viewer.layers.index(layer),
-        look={key: getattr(layer, key) for key in LOOK if hasattr(layer, key)},
+        look={
+            key: getattr(layer, key)
+            for key in LOOK
+            if hasattr(layer, key) and not _is_as_made(layer, key)
+        },
         name="" if note(layer).get("name") == layer.name else layer.name,
         was_active=viewer.layers.selection.active is layer,
     )
@@ -162,6 +170,26 @@ def _overwrite(layer: Any, data: Any, place: dict[str, Any]) -> None:
     layer.data = data
     for key in moved:
         setattr(layer, key, place[key])
+
+
+def _restyle(layer: Any, options: dict[str, Any]) -> None:
+    """Show labels of another kind as such, as far as the user has not chosen how they look."""
+    before = note(layer).get("style", {})
+    for name, value in _style_in(options).items():
+        if value != before.get(name) and _is_as_made(layer, name):
+            setattr(layer, name, options[name])
+
+
+def _is_as_made(layer: Any, name: str) -> bool:
+    """Whether a layer still looks as the plugin made it."""
+    made = note(layer).get("style", {})
+    return name in made and _style_in({name: getattr(layer, name)})[name] == made[name]
+
+
+def _style_in(options: dict[str, Any]) -> dict[str, Any]:
+    """The style among napari's options; a colormap by its name, as metadata may be saved."""
+    found = {name: options[name] for name in STYLE if name in options}
+    return {name: getattr(value, "name", value) for name, value in found.items()}
 
 
 def _above(viewer: Viewer, source: ImageLayer) -> int:

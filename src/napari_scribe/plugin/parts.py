@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -110,13 +112,20 @@ LINE = 26
 
 
 class Fold(QCollapsible):
-    """A part that is folded away until its title is clicked."""
+    """A part that is folded away until its title is clicked, or chosen by Tab and Space or Enter.
+
+    What is folded away is hidden, not only low: Tab passes over it, and no key changes it.
+    """
 
     def __init__(self, title: str) -> None:
         super().__init__(title, expandedIcon=_triangle(True), collapsedIcon=_triangle(False))
         self.toggleButton().setStyleSheet(
-            "text-align: left; border: none; background: transparent; padding: 3px 0px;"
+            "QPushButton { text-align: left; border: none; background: transparent;"
+            " padding: 3px 0px; } QPushButton:focus { text-decoration: underline; }"
         )
+        self.toggleButton().setAutoDefault(True)  # Enter opens it, too
+        self.content().hide()
+        self.toggled.connect(self.content().setVisible)
         self.setDuration(0)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.layout().setSpacing(2)
@@ -188,3 +197,28 @@ def scrolled(content: QWidget) -> QScrollArea:
             widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             widget.installEventFilter(calm)
     return area
+
+
+def chain(widget: QWidget) -> None:
+    """Let Tab go through what is in a widget in the order in which it is laid out."""
+    for before, after in pairwise(_in_order(widget)):
+        QWidget.setTabOrder(before, after)
+
+
+def _in_order(widget: QWidget) -> Iterator[QWidget]:
+    """What Tab can reach."""
+    if isinstance(widget, QScrollArea):
+        widget = widget.widget()
+    layout = widget.layout()
+    if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+        yield widget
+    elif layout is not None:
+        yield from _laid_out(layout)
+
+
+def _laid_out(layout: QLayout) -> Iterator[QWidget]:
+    for item in map(layout.itemAt, range(layout.count())):
+        if item.widget() is not None:
+            yield from _in_order(item.widget())
+        elif item.layout() is not None:
+            yield from _laid_out(item.layout())

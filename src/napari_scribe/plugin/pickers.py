@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal
@@ -64,7 +65,7 @@ class LayerPicker(ComboBox):
         with self.changed.blocked():
             super().reset_choices()
             offered = [layer for _, layer in self._offered()]
-            mine = [layer for layer in offered if note(layer).get("purpose") in MADE_BY_USER]
+            mine = [layer for layer in offered if is_users(layer)]
             if before in offered:
                 self.value = before
             elif mine:
@@ -91,6 +92,21 @@ def is_paint(layer: Any) -> bool:
     return isinstance(layer, Labels) and note(layer).get("purpose") != "preview"
 
 
+def is_users(layer: Any) -> bool:
+    """Whether a layer is the user's: an image, annotations, but no result of the plugin's."""
+    return layer is not None and note(layer).get("purpose") in MADE_BY_USER
+
+
+def image_meant(viewer: Viewer, selected: Any) -> Any:
+    """The image that is worked on where this layer is selected; None where that is unclear."""
+    if not is_users(selected):
+        return None
+    if is_image(selected):
+        return selected
+    source = note(selected).get("source")
+    return next((i for i in viewer.layers if i.name == source and is_image(i)), None)
+
+
 class ImagePicker(QWidget):
     """An image layer, what its axes mean, and which channels are used.
 
@@ -105,7 +121,12 @@ class ImagePicker(QWidget):
     def __init__(self, viewer: Viewer, sample: str = "Nuclei, 512 x 512") -> None:
         super().__init__()
         self._viewer, self._sample = viewer, sample
-        self.layer = LayerPicker(viewer, is_image, "The image to work on")
+        self.layer = LayerPicker(
+            viewer,
+            is_image,
+            "The image to work on: the one selected last, here or in the list of layers",
+        )
+        self._latest: Callable[[], Any] = lambda: None
         self.axes = QLineEdit()
         self.axes.setMaximumWidth(70)
         self.axes.setToolTip(
@@ -122,6 +143,7 @@ class ImagePicker(QWidget):
         self.layer.changed.connect(self._new_layer)
         self.axes.editingFinished.connect(self._describe)
         self._new_layer()
+        self.follow(viewer.layers.selection.active)
 
     def image(self) -> Image:
         """The image as chosen.
@@ -134,6 +156,30 @@ class ImagePicker(QWidget):
         if self.layer.value is None:
             raise InputError(self._missing().format(self._sample))
         return image_of(self.layer.value, self.axes.text())
+
+    @property
+    def latest(self) -> Any:
+        """The image that was selected last, here or in the list of layers; None where none is."""
+        layer = self._latest()
+        return layer if layer in self._viewer.layers else self.layer.value
+
+    def follow(self, selected: Any, *, only_see: bool = False) -> None:
+        """Go to the image that a user has selected in the list of layers, or its annotations.
+
+        Results and previews are no reason to leave an image.
+
+        Parameters
+        ----------
+        only_see
+            Whether the image stays for now, and this one is only seen as the `latest`.
+        """
+        image = image_meant(self._viewer, selected)
+        if image is None:
+            return
+        self._latest = ref(image)
+        if not only_see and image is not self.layer.value:
+            self.layer.reset_choices()
+            self.layer.value = image
 
     def reset_choices(self, _event: Any = None) -> None:
         """Follow the viewer's layers."""
@@ -153,6 +199,7 @@ class ImagePicker(QWidget):
     def _new_layer(self, _value: Any = None) -> None:
         layer = self.layer.value
         if layer is not None:
+            self._latest = ref(layer)
             self.axes.setText(guess_layer_axes(layer))
             self._axes_row.setVisible(layer.ndim > 2)
         else:
@@ -209,6 +256,11 @@ class ChannelPicker(QWidget):
             self._grid.addWidget(box, i // PER_ROW, 1 + i % PER_ROW)
         self._grid.setColumnStretch(PER_ROW + 1, 1)
         self.setVisible(bool(names))
+
+    def set_value(self, channels: list[int] | None) -> None:
+        """Tick these channels; all of them for None."""
+        for i, box in enumerate(self.boxes):
+            box.setChecked(channels is None or i in channels)
 
     def value(self) -> list[int] | None:
         """The ticked channels; None for all of them.

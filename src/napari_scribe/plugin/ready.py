@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ..errors import InputError
 
+_found: list[str] = []
+
 
 def load_torch() -> None:
-    """Import torch.
+    """Import torch, and see which devices it has.
 
     Raises
     ------
@@ -15,12 +17,21 @@ def load_torch() -> None:
     """
     try:
         import torch  # noqa: F401
+
+        from ..device import devices
     except (ImportError, OSError) as error:
         raise InputError(
             f"PyTorch cannot be loaded ({str(error).splitlines()[0]}). On Windows this happens "
             "when napari's windows are loaded first: start napari with  python -c \"import torch, "
             'napari; napari.Viewer(); napari.run()"  and try again. Elsewhere, install torch anew.'
         ) from None
+    if not _found:
+        _found.extend(devices())
+
+
+def found_devices() -> list[str]:
+    """Names of the devices that torch has, the best first; none while it is not loaded."""
+    return list(_found)
 
 
 def warm_up() -> str:
@@ -33,6 +44,7 @@ def warm_up() -> str:
     """
     import numpy as np
 
+    load_torch()
     from ..device import unseen_gpu
     from ..progress import run
     from ..recipe import Recipe

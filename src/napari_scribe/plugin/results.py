@@ -203,8 +203,8 @@ def _place(
     place = placement(source, image.axes, has_channels=has_channels)
     if region:
         pixel = [region.get(a, slice(0)).start or 0 for a in displayed_axes(source, image.axes)]
-        world = np.asarray(source.data_to_world(pixel))
-        place["translate"] = np.asarray(source.affine.inverse(world))[-len(place["scale"]) :]
+        world = source.data_to_world(pixel)[-len(place["scale"]) :]
+        place["translate"] = np.linalg.solve(place["affine"], [*world, 1])[:-1]
     return place
 
 

@@ -14,7 +14,7 @@ from ..errors import InputError
 from .dock import Dock
 from .jobs import Ended, Question
 from .pace import Progressed
-from .parts import button, row, stack, step
+from .parts import button, stack, step
 from .seam_run import SeamRun
 from .segment_folder import FolderRun, Taken
 from .segment_form import SegmentForm
@@ -40,7 +40,6 @@ class SegmentDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._is_complaint = False
         self.segmenting = SegmentRun(self.viewer, self.runner)
         self.queue = SegmentQueue(self.segmenting)
         self.folder = FolderRun(self.runner)
@@ -59,16 +58,13 @@ class SegmentDock(Dock):
 
     def _arrange(self) -> None:
         self.segment_button.setProperty("scribe", "main")
-        buttons = row(self.segment_button, self.pause_button, self.stop_button)
-        for i in range(3):
-            buttons.layout().setStretch(i, 1)
+        where = self.form.where, self.form.folder_channels, self.segment_button
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
             step("2", "Model", self.form.model),
-            step("3", "Segment", stack(self.form.where, self.form.folder_channels, buttons)),
-            self.progress,
-            self.message,
+            step("3", "Segment", stack(*where)),
             self.form.more,
+            ends=[self.pause_button, self.stop_button],
         )
 
     def reset_choices(self, event: Any = None) -> None:
@@ -142,14 +138,11 @@ class SegmentDock(Dock):
 
     def _on_form(self) -> None:
         """What was wrong with the form may be mended by now."""
-        if self._is_complaint:
-            self._is_complaint = False
-            self.message.clear()
+        self.settle()
         self._show_state()
 
     def _begin(self, text: str, start: Callable[[], None]) -> None:
         """Start; what keeps it from starting is said."""
-        self._is_complaint = False
         self.message.clear()
         self.progress.busy(text)
         try:
@@ -157,7 +150,7 @@ class SegmentDock(Dock):
         except InputError as error:
             self.progress.rest()
             self.message.error(str(error))
-            self._is_complaint = True
+            self.until_changed()
         self._show_state()
 
     def _on_step(self, step: Progressed) -> None:

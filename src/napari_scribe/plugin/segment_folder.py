@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, TakenError
-from ..io import as_image, check_writable, list_images, stem
+from ..image import Image
+from ..io import beside_images, check_writable, list_images, read_image, result_names
 from ..progress import Job
 from .jobs import Ended, JobRun, Question
 from .kept import duration
@@ -58,6 +59,8 @@ class FolderInput:
     channels, of_channels
         Which channels the model is given of images with so many; its own choice of others, and of
         all when None.
+    series
+        Which image of files that hold several.
     tile, halo, device, with_probability
         As in `SegmentInput`.
     overwrite
@@ -69,6 +72,7 @@ class FolderInput:
     model: Path
     channels: list[int] | None = None
     of_channels: int = 0
+    series: int = 0
     tile: int | None = None
     halo: str = "exact"
     device: str | None = None
@@ -175,11 +179,7 @@ def _pairs(given: FolderInput) -> list[Pair]:
     images = list_images(given.images)
     if given.out.resolve() == given.images.resolve():
         raise InputError("Choose another folder for the results than that of the images.")
-    names = [f"{stem(path)}.tif" for path in images]
-    if double := next((name for name in names if names.count(name) > 1), ""):
-        raise InputError(
-            f"More than one image in {given.images.name} would become {double}: rename one."
-        )
+    names = result_names(images)
     return [(image, given.out / name) for image, name in zip(images, names, strict=True)]
 
 
@@ -193,12 +193,13 @@ def _each(
     before = _made_before(job, model, given, pairs)
     check_writable(pairs[0][1])
     given.out.mkdir(parents=True, exist_ok=True)
-    done = FolderDone(given.out, len(pairs), n_before=len(before))
+    done = FolderDone(given.out, len(pairs), n_before=len(before), notes=_left_out(given.images))
     left = [(image, target) for image, target in pairs if target not in before]
-    for i, (image, target) in enumerate(left):
+    for i, (path, target) in enumerate(left):
         if job.stop_requested:
             return replace(done, is_complete=False)
         try:
+            image = read_image(path, series=given.series)
             one = _job(model, image, target, given)
             for step in one:
                 if job.stop_requested:
@@ -206,10 +207,11 @@ def _each(
                 share = step.done / max(step.total, 1)
                 yield FolderStep(i + share, len(left), len(before) + i + 1, len(pairs))
         except Exception as error:
-            done = replace(done, failed=(*done.failed, (image.name, _reason(image, error))))
+            done = replace(done, failed=(*done.failed, (path.name, _reason(path, error))))
             continue
-        if note := " ".join(word for word in (one.note, *one.ladder) if word):
-            done = replace(done, notes=(*done.notes, (image.name, note)))
+        said = (for_the_viewer(note) for note in image.notes)
+        if note := " ".join(word for word in (*said, one.note, *one.ladder) if word):
+            done = replace(done, notes=(*done.notes, (path.name, note)))
         if not one.is_complete:
             return replace(done, is_complete=False)
         done = replace(done, n_done=done.n_done + 1)
@@ -234,7 +236,7 @@ def _made_before(
         if target in given.overwrite or not any(target.stem in name for name in there):
             continue
         try:
-            if not _job(model, image, target, given).goes_on:
+            if not _job(model, read_image(image, series=given.series), target, given).goes_on:
                 before.add(target)
         except TakenError:
             taken.add(target)
@@ -245,10 +247,14 @@ def _made_before(
     return before
 
 
-def _job(model: Any, path: Path, target: Path, given: FolderInput) -> Any:
+def _left_out(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Notes on the files of a folder that are labels or maps of others."""
+    return tuple((p.name, "left out, as labels of an image here") for p in beside_images(folder))
+
+
+def _job(model: Any, image: Image, target: Path, given: FolderInput) -> Any:
     from ..inference.segment import segment
 
-    image = as_image(path)
     return segment(
         model,
         image,

@@ -147,7 +147,8 @@ class SegmentForm(QObject):
         if images is None or out is None:
             raise InputError("Choose a folder of images, and one for the results.")
         channels, n = self.folder_channels.value()
-        return FolderInput(images, out, model, channels, n, **self.more.values())
+        series = self.folder_channels.series.value()
+        return FolderInput(images, out, model, channels, n, series, **self.more.values())
 
     def _region(self, layer: Any, image: Image, model: Path) -> tuple[dict[str, slice] | None, str]:
         """Which part of an image, and what it is called."""

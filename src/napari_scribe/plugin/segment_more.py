@@ -7,9 +7,10 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox
 
+from .devices import DevicePicker
 from .parts import Fold, button, named
 from .settings import recall, remember
-from .training_settings import DEVICES, WIDTH
+from .training_settings import WIDTH
 from .where import PathLine
 
 TILES = [("automatic", 0), *((str(n), n) for n in (64, 128, 256, 512, 1024, 2048, 4096))]
@@ -38,8 +39,7 @@ class SegmentSettings(Fold):
             "less, which is faster; probabilities may differ by 0.02 near their borders, as "
             "measured on this image"
         )
-        self.device = ComboBox(choices=DEVICES, value="")
-        self.device.tooltip = "Where the arithmetic happens"
+        self.device = DevicePicker()
         self.save_to = PathLine(
             "save",
             "Save the labels to",
@@ -61,7 +61,7 @@ class SegmentSettings(Fold):
         for line in (
             named("Tile (px)", self.tile.native, WIDTH),
             named("Tile borders", self.borders.native, WIDTH),
-            named("Device", self.device.native, WIDTH),
+            named("Device", self.device, WIDTH),
             named("Save to", self.save_to, WIDTH),
             self.probability.native,
             self.seams,
@@ -73,7 +73,7 @@ class SegmentSettings(Fold):
         return {
             "tile": int(self.tile.value) or None,
             "halo": str(self.borders.value),
-            "device": str(self.device.value) or None,
+            "device": self.device.value or None,
             "with_probability": bool(self.probability.value),
         }
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .colors import paint_colormap
+from .colors import labels_look
 from .growing import Growing
 from .jobs import Ended, JobRun, Runner
 from .own import own_layer
@@ -52,7 +52,7 @@ class SegmentRun(JobRun):
     @staticmethod
     def look(given: Any, task: str) -> dict[str, Any]:
         """How the result is shown."""
-        return {"opacity": 0.6, **({"colormap": paint_colormap()} if task == "classes" else {})}
+        return labels_look(task)
 
     @staticmethod
     def show_beside(where: tuple[Any, Any, Any], done: Any, purpose: str) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from magicgui.widgets import CheckBox, RadioButtons
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..errors import InputError
+from .annotations import is_annotations_of, is_made_on, note_settings, settings_of
 from .forms import RecipeForm
 from .kept import read_description
-from .layers import add_annotations, note, paint_of
+from .layers import add_annotations, note, paint_events, paint_of
 from .model_picker import DENOISING, FINDING, ModelPicker
 from .parts import button, hint, named, row, stack, step
 from .pickers import ImagePicker, LayerPicker, is_paint
@@ -28,6 +31,7 @@ HINTS = {
     "classes": "1 = first class (the background, as a rule), 2, 3 ... = other classes. A few "
     "strokes of each will do.",
 }
+NEW_TIP = "A labels layer for the image that was selected last, with the brush ready"
 TASKS = [("Objects", "objects"), ("Classes", "classes")]
 
 
@@ -38,16 +42,19 @@ class TrainForm(QWidget):
     -------
     changed
         Another image, other annotations, another task.
+    painted
+        Something is painted on the annotations.
     """
 
     changed = Signal()
+    painted = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.viewer = viewer
         self.image = ImagePicker(viewer)
         self.paint = LayerPicker(viewer, is_paint, "The labels layer that you paint on")
-        self.new = button("New", "A labels layer for this image, with the brush ready", self._new)
+        self.new = button("New", NEW_TIP, self._new)
         self.task = RadioButtons(choices=TASKS, value="objects", orientation="horizontal")
         self.task.tooltip = "Objects: each one apart. Classes: which kind of thing each pixel is"
         self.hint = hint()
@@ -55,10 +62,15 @@ class TrainForm(QWidget):
         self._lay_out()
         self.image.changed.connect(self._follow_image)
         self.task.changed.connect(self._show_task)
-        self.paint.changed.connect(lambda _layer: self.changed.emit())
-        self._recall()
+        self.paint.changed.connect(self._follow_paint)
+        self._listened: list[Any] = []
+        self._had_paint = False
+        self._shown: Callable[[], Any] = lambda: None  # the image
+        self.more.set_values(recall("train"))
         self._show_task()
         self._follow_image()
+        self._follow_paint()
+        self.follow(viewer.layers.selection.active)
 
     def _lay_out(self) -> None:
         paint_row = row(self.paint.native, self.new)
@@ -97,11 +109,42 @@ class TrainForm(QWidget):
             recipe=recipe,
             seconds=60 * self.more.minutes.value or None,
             channels=self.image.channels.value(),
-            device=str(self.more.device.value) or None,
+            device=self.more.device.value or None,
             start=start,
             has_previews=bool(self.more.previews.value),
             denoiser=self.more.denoiser.value(),
         )
+
+    def follow(self, selected: Any, *, only_see: bool = False) -> None:
+        """Go to the image, or the annotations, that the user has selected among the layers.
+
+        Parameters
+        ----------
+        only_see
+            As for `ImagePicker.follow`.
+        """
+        if selected is None:
+            return
+        before, paint = self.image.layer.value, self.paint.value
+        self.image.follow(selected, only_see=only_see)
+        image = self.image.layer.value
+        if image is not before and is_made_on(paint, before):
+            note_settings(paint, before)  # so that it is not taken for paint of another
+        if not only_see and image is not None and is_annotations_of(selected, image):
+            self.choose(selected)
+
+    def choose(self, annotations: Any) -> None:
+        """Choose annotations that may be new."""
+        self.paint.reset_choices()
+        self.paint.value = annotations
+
+    def settings(self) -> dict[str, Any]:
+        """What belongs to the annotations: the task, and whether Z is depth."""
+        return {"task": str(self.task.value), "dimensions": int(self.more.dimensions.value)}
+
+    def close_down(self) -> None:
+        """Let go of the annotations."""
+        self._listen([])
 
     def reset_choices(self, event: Any = None) -> None:
         """Follow the viewer's layers."""
@@ -110,6 +153,15 @@ class TrainForm(QWidget):
         self.paint.reset_choices()
         if self.paint.value is not before:
             self._follow_image()
+
+    def fill_in(self, given: TrainInput) -> None:
+        """Show what a training was, where that stays as long as it goes on."""
+        self.task.value = given.recipe.task
+        self.image.channels.set_value(given.channels)
+        self.more.start.set_value(given.start)
+        self.more.denoiser.set_value(given.denoiser)
+        self.more.dimensions.value = given.dimensions
+        self.more.recipe.set_value(given.recipe)
 
     def fill_defaults(self) -> None:
         """Fill in the defaults."""
@@ -123,12 +175,17 @@ class TrainForm(QWidget):
 
     def remember(self) -> None:
         """Keep what is filled in for the next time."""
-        remember("train", {"task": str(self.task.value), **self.more.values()})
+        remember("train", self.more.values())
 
     def _new(self) -> None:
-        layer = add_annotations(self.viewer, self.image.layer.value, self.image.axes.text())
-        self.paint.reset_choices()
-        self.paint.value = layer
+        """Add annotations: for objects, unless something else was chosen and not used yet."""
+        self.follow(self.image.latest)
+        if not self.new.isEnabled():  # the picker says why
+            return
+        is_used = self.paint.value is not None and self.settings() == settings_of(self.paint.value)
+        noted = {} if is_used else self.settings()
+        axes = self.image.axes.text()
+        self.choose(add_annotations(self.viewer, self.image.layer.value, axes, **noted))
 
     def _follow_image(self) -> None:
         """Offer the annotations that were made for the image, if there are any."""
@@ -140,27 +197,47 @@ class TrainForm(QWidget):
         self.new.setEnabled(bool(axes))
         self.more.show_depth("Z" in axes)
         if image is not None and note(self.paint.value or image).get("source") != image.name:
-            made_for = [
-                layer
-                for layer in self.paint.choices
-                if note(layer).get("purpose") == "annotations"
-                and note(layer).get("source") == image.name
-            ]
+            made_for = [layer for layer in self.paint.choices if is_annotations_of(layer, image)]
             if made_for:
                 self.paint.value = made_for[-1]
+        if image is not None and image is not self._shown():
+            self._shown = ref(image)
+            if self.paint.value is not None:  # what was chosen for the other image, but not used
+                self._show_settings()
         self.changed.emit()
+
+    def _follow_paint(self, _layer: Any = None) -> None:
+        """Show what the annotations are for, and hear of what is painted on them."""
+        layer = self.paint.value
+        self._listen([] if layer is None else paint_events(layer))
+        if layer is not None and (self._had_paint or "task" in note(layer)):
+            self._show_settings()
+        self._had_paint = layer is not None
+        self.changed.emit()
+
+    def _show_settings(self) -> None:
+        found = settings_of(self.paint.value)
+        self.task.value = found["task"]
+        self.more.dimensions.value = found["dimensions"]
+
+    def _listen(self, events: list[Any]) -> None:
+        for event in self._listened:
+            event.disconnect(self._on_paint)
+        for event in events:
+            event.connect(self._on_paint)
+        self._listened = events
+
+    def _on_paint(self, event: Any) -> None:
+        image = self.image.layer.value
+        if event.type == "paint" and image is not None:  # by the user
+            note_settings(self.paint.value, image, **self.settings())
+        self.painted.emit()
 
     def _show_task(self, _value: Any = None) -> None:
         task = str(self.task.value)
         self.hint.setText(HINTS[task])
         self.more.show_task(task)
         self.changed.emit()
-
-    def _recall(self) -> None:
-        values = recall("train")
-        if values.get("task") in HINTS:
-            self.task.value = values["task"]
-        self.more.set_values(values)
 
 
 class MoreSettings(TrainingSettings):

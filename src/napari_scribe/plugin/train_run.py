@@ -8,8 +8,9 @@ import numpy as np
 from qtpy.QtCore import QTimer
 
 from ..errors import InputError
+from .colors import preview_look
 from .jobs import Runner
-from .layers import paint_of
+from .layers import paint_events, paint_of
 from .results import show_window
 from .train_work import TrainInput, begin, finish
 from .training_run import TrainingRun
@@ -52,13 +53,8 @@ class TrainRun(TrainingRun):
 
     def listened(self, given: TrainInput) -> list[tuple[Any, Any]]:
         """Everything that tells of new paint."""
-        events = given.paint_layer.events
-        return [
-            (events.paint, self._on_paint),
-            (events.labels_update, self._on_paint),
-            (events.data, self._on_paint),
-            (events.set_data, self._on_paint),  # undo tells by nothing else
-        ]
+        events = [*paint_events(given.paint_layer), given.paint_layer.events.set_data]
+        return [(event, self._on_paint) for event in events]
 
     def _drop(self) -> None:
         super()._drop()
@@ -92,13 +88,6 @@ class TrainRun(TrainingRun):
 
     def show(self, given: TrainInput, preview: Preview) -> None:
         """Show what the network finds, by now."""
-        from .colors import paint_colormap, preview_colormap
-
-        look: dict[str, Any] = (
-            {"colormap": preview_colormap(), "opacity": 0.9, "contour": 2}
-            if given.recipe.task == "objects"
-            else {"colormap": paint_colormap(hide_background=True), "opacity": 0.35}
-        )
         show_window(
             self.viewer,
             given.image_layer,
@@ -107,5 +96,5 @@ class TrainRun(TrainingRun):
             preview.window,
             preview.labels,
             "preview",
-            **look,
+            **preview_look(given.recipe.task),
         )

@@ -23,6 +23,22 @@ PACE = "training", "augmentation"
 """The parts of a recipe that may change while the network stays."""
 
 
+class PaintQuestion(Question):
+    """What the user has to decide about paint.
+
+    Parameters
+    ----------
+    kind
+        Of a `Slip`; or ``classes``, where numbers of classes are used as those of objects are.
+    text, yes, no
+        As for `Question`.
+    """
+
+    def __init__(self, kind: str, text: str, yes: str, no: str) -> None:
+        super().__init__(text, yes, no)
+        self.kind = kind
+
+
 @dataclass(frozen=True)
 class TrainInput:
     """What is trained, on what, for how long.
@@ -120,13 +136,14 @@ def begin(given: TrainInput, field: Any) -> TrainJob:
     from ..targets import Paint
     from ..training.train import train
 
+    start = load_model(given.start) if given.start is not None else None
+    recipe = _recipe(given, start)
     if not given.is_asked:
         _ask(given)
-    start = load_model(given.start) if given.start is not None else None
     job = train(
         [given.image],
-        [Paint(given.paint)],
-        _recipe(given, start),
+        [Paint(given.paint, pieces=False)],
+        recipe,
         channels=None if start is not None else given.channels,
         start=start,
         resume=given.resume,
@@ -140,11 +157,13 @@ def begin(given: TrainInput, field: Any) -> TrainJob:
 
 
 def _ask(given: TrainInput) -> None:
-    from ..targets.paint import question
+    from ..targets.paint import like_objects, question
 
-    slip = question(given.paint, given.recipe.task)
+    if given.recipe.task == "classes" and (doubt := like_objects(given.paint)):
+        raise PaintQuestion("classes", doubt, "They are objects", "They are classes")
+    slip = question(given.paint, given.recipe.task, given.dimensions)
     if slip is not None:
-        raise Question(slip.text, "They are objects", "Leave it")
+        raise PaintQuestion(slip.kind, slip.text, "They are objects", "Leave it")
 
 
 def _recipe(given: TrainInput, start: Model | None) -> Recipe:

@@ -68,6 +68,11 @@ class TrainingRun(QObject):
         """Signals and slots besides those of all trainings."""
         return []
 
+    @property
+    def has_image(self) -> bool:
+        """Whether the image of the last training is still there."""
+        return self.given is not None and self.given.image_layer in self.viewer.layers
+
     def field(self, given: Any) -> Any:
         """What is previewed: frame and window."""
         return visible_field(self.viewer, given.image_layer, given.image, given.dimensions)

@@ -8,11 +8,11 @@ from typing import Any
 from magicgui.widgets import ComboBox, FloatSpinBox
 from qtpy.QtWidgets import QWidget
 
+from .devices import DevicePicker
 from .forms import RecipeForm
 from .model_picker import ModelPicker
 from .parts import Fold, button, named, row
 
-DEVICES = [("chosen for me", ""), ("cpu", "cpu"), ("cuda", "cuda"), ("mps", "mps")]
 MINUTES = 2.0
 WIDTH = 90
 """Of the names, in pixels."""
@@ -40,8 +40,7 @@ class TrainingSettings(Fold):
         self.minutes.native.setMinimumWidth(100)
         tip = "Nothing: a new network. A kept model: go on from what it knows"
         self.start = ModelPicker(none="nothing", tasks=tasks, tooltip=tip)
-        self.device = ComboBox(choices=DEVICES, value="")
-        self.device.tooltip = "Where the arithmetic happens"
+        self.device = DevicePicker()
         self.dimensions = ComboBox(
             choices=[("a list of slices", 2), ("depth: a 3D network", 3)], value=2
         )
@@ -63,7 +62,7 @@ class TrainingSettings(Fold):
             named("Start from", self.start, WIDTH),
             self._depth,
             *lines,
-            named("Device", self.device.native, WIDTH),
+            named("Device", self.device, WIDTH),
         ):
             self.addWidget(line)
         for name, fold in self.folds.items():
@@ -83,8 +82,9 @@ class TrainingSettings(Fold):
         self.recipe.set_dimensions(int(self.dimensions.value) if self._has_z else 2)
 
     def values(self) -> dict[str, Any]:
-        """All values but the models that are chosen, for `set_values`."""
-        values = {name: widget.value for name, (widget, _) in self.fields.items()}
+        """All values that are kept for another day, for `set_values`."""
+        kept = [name for name in self.fields if name != "dimensions"]  # they belong to the image
+        values = {name: self.fields[name][0].value for name in kept}
         return {**values, "recipe": self.recipe.changes()}
 
     def set_values(self, values: dict[str, Any]) -> None:

@@ -39,6 +39,7 @@ def for_the_viewer(message: str) -> str:
 
 _IN_THE_VIEWER = (
     (r"In the viewer, New", "New"),
+    (r"Leave it out to let one be chosen", "Choose another under More settings"),
     (r"\buse segment\b", "use the Segment dock"),
     (r"\buse denoise\b", "use the Denoise dock"),
     (r"train on single images \(--pairs single\)", "choose The image itself under Pairs"),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,7 +22,6 @@ log = logging.getLogger("napari_scribe")
 
 INTERVAL = 0.05
 """Seconds between ordinary records: more of them would only fill the main thread's queue."""
-NICENESS = 10
 
 
 class Question(Exception):
@@ -117,7 +113,6 @@ class Worker(GeneratorWorker):
         """Drive the generator to its end."""
         self.started.emit()
         self._running = True
-        _let_the_viewer_go_first()
         try:
             for record in self._gen:
                 self.yielded.emit((self.control, record))
@@ -175,14 +170,3 @@ def _worth_showing(job: Job[Any, Any], control: Control) -> Iterator[Any]:
             last = now
             yield record
         control.go.wait()
-
-
-def _let_the_viewer_go_first() -> None:
-    """Make this thread, and those that torch starts from it, give way to the main thread.
-
-    Linux alone has a niceness of each thread. It cannot be taken back: the pool ends its threads
-    when they have been idle for a while.
-    """
-    if sys.platform.startswith("linux"):
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,6 +1,7 @@
 """Every knob, once: small models that drive the forms, the command line and the model file."""
 
 from .models import (
+    LARGEST,
     Augmentation,
     ClassesTarget,
     DenoisedTarget,
@@ -11,11 +12,13 @@ from .models import (
     Tiling,
     Training,
     UNet,
+    as_recipe,
     parse_recipe,
     read_recipe,
 )
 
 __all__ = [
+    "LARGEST",
     "Augmentation",
     "ClassesTarget",
     "DenoisedTarget",
@@ -26,6 +29,7 @@ __all__ = [
     "Tiling",
     "Training",
     "UNet",
+    "as_recipe",
     "parse_recipe",
     "read_recipe",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,11 +19,16 @@ from pydantic import (
 
 from ..errors import InputError
 
+LARGEST = 2**31 - 1
+"""Bound of whole numbers that have no other: random generators and spin boxes take no larger."""
+LONGEST = 2**20
+"""Bytes of a file with a recipe."""
+
 
 class _Part(BaseModel):
-    """Frozen, and strict about names: a misspelt key is an error, not a silent default."""
+    """Frozen, finite, and strict about names: a misspelt key is an error, not a silent default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _pixels(default: float, title: str, description: str, **bounds: Any) -> Any:
@@ -122,6 +128,7 @@ class DenoisedTarget(_Part):
     annealing: int = Field(
         2000,
         ge=1,
+        le=LARGEST,
         title="Annealing",
         description="Steps in which the exponent of l0 falls from 2; unused by the others.",
     )
@@ -199,9 +206,15 @@ class Training(_Part):
         description="How much more a rare class may weigh than a frequent one.",
     )
     validate_every: int = Field(
-        50, ge=1, title="Validate every", description="Steps between looks at what was held out."
+        50,
+        ge=1,
+        le=LARGEST,
+        title="Validate every",
+        description="Steps between looks at what was held out.",
     )
-    seed: int = Field(0, ge=0, title="Seed", description="Same seed and steps, same model.")
+    seed: int = Field(
+        0, ge=0, le=LARGEST, title="Seed", description="Same seed and steps, same model."
+    )
 
 
 class Tiling(_Part):
@@ -212,6 +225,7 @@ class Tiling(_Part):
         "Tile",
         "Side of what a tile keeps; the halo comes on top. 0: chosen for the machine.",
         ge=0,
+        le=LARGEST,
     )
     batch: int = Field(
         0,
@@ -244,6 +258,15 @@ class Recipe(_Part):
     training: Training = Training()
     augmentation: Augmentation = Augmentation()
     tiling: Tiling = Tiling()
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            reasons = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+            )
+            raise InputError(f"The recipe does not fit: {reasons}.") from None
 
     @model_validator(mode="before")
     @classmethod
@@ -306,15 +329,33 @@ class Recipe(_Part):
         return parse_recipe(chosen)
 
 
-def parse_recipe(values: dict[str, Any]) -> Recipe:
-    """Build a recipe from plain values; what is wrong with them is an `InputError`."""
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        reasons = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+def as_recipe(recipe: Any) -> Recipe | None:
+    """Return a recipe as it is, and that of plain values or of a JSON file; None stays.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if recipe is None or isinstance(recipe, Recipe):
+        return recipe
+    return read_recipe(recipe) if isinstance(recipe, str | Path) else parse_recipe(recipe)
+
+
+def parse_recipe(values: Any) -> Recipe:
+    """Build a recipe from plain values.
+
+    Raises
+    ------
+    InputError
+        If it does not know them, or some are out of bounds.
+    """
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise InputError(
+            f"The recipe does not fit: it is of type {type(values).__name__}. Give its values by "
+            "name, such as {'task': 'objects', 'network': {'width': 32}}."
         )
-        raise InputError(f"The recipe does not fit: {reasons}.") from None
+    return Recipe(**values)
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -327,11 +368,26 @@ def read_recipe(path: str | Path) -> Recipe:
     """
     import json
 
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise InputError(
+            f"Cannot read the recipe {path}: it is no ordinary file. Give a JSON file."
+        )
     try:
-        values = json.loads(Path(path).read_text())
+        with path.open("rb") as file:
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise ValueError("it is much too long")
+        values = json.loads(text)
+    except RecursionError:
+        raise InputError(f"Cannot read the recipe {path}: it is no recipe.") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read the recipe {path}: {error}.") from None
-    return parse_recipe(values)
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"Cannot read the recipe {path}: {reason}. Give a JSON file.") from None
+    try:
+        return parse_recipe(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _plain(part: Any) -> dict[str, Any]:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from ..errors import InputError
+from ..arguments import converted
+from ..arrays import arranged, order_onto
+from ..errors import InputError, ManyPiecesError
 from ..image import Frame, Image
-from ..io import read_labels
+from ..io import as_labels
+from ..pieces import Covering, covering, split
 
 Box = tuple[tuple[int, int], ...]
 Labels = npt.NDArray[np.int32]
@@ -33,21 +35,32 @@ class Paint:
     Parameters
     ----------
     array
-        Integers, axes TZYX as far as the image has them; or the path of a file of them.
+        Integers, as an array, an `Image` or the path of a file.
     complete
         Where 0 means background instead of unknown: None for nowhere, True for everywhere, or a
         list of boxes, each one ``(start, stop)`` per axis of `array`.
     offset
         What is taken off a painted value in the results of a class model (1 for masks).
+    axes
+        A letter per axis of `array`, in its own order. Empty: those of the file, else TZYX. Axes
+        of length 1 do not count.
+    pieces
+        Whether each separate piece of a number is an object: True or False (each number is one,
+        in however many pieces). None: training refuses where one number covers many pieces.
     """
 
     array: Any
     complete: bool | Sequence[Box] | None = None
     offset: int = 0
+    axes: str = ""
+    pieces: bool | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.array, str | Path):
-            object.__setattr__(self, "array", read_labels(self.array))
+        array, axes = as_labels(self.array, self.axes, "The paint")
+        object.__setattr__(self, "array", array)
+        object.__setattr__(self, "axes", axes)
+        if self.complete is not None:
+            object.__setattr__(self, "complete", converted("complete", self.complete))
         if np.dtype(self.array.dtype).kind not in "bui":
             raise InputError(
                 f"Paint holds {self.array.dtype} values; it needs whole numbers, as in a labels "
@@ -55,11 +68,19 @@ class Paint:
             )
 
     @classmethod
-    def from_mask(cls, mask: Any) -> Paint:
+    def from_mask(cls, mask: Any, axes: str = "", pieces: bool | None = None) -> Paint:
         """Paint from an ordinary mask: 0 is background, 1 and up are objects or classes.
 
         Results of class models carry the values of the mask.
+
+        Parameters
+        ----------
+        mask
+            Whole numbers, as an array, an `Image` or the path of a file.
+        axes, pieces
+            As of `Paint`.
         """
+        mask, axes = as_labels(mask, axes, "The mask")
         mask = np.asarray(mask)
         if mask.dtype.kind == "f" and (np.isfinite(mask) & (mask == np.round(mask))).all():
             mask = mask.astype(np.int64)
@@ -69,7 +90,7 @@ class Paint:
             raise InputError("A mask needs values of 0 and up, this one has negative ones.")
         if mask.size and mask.max() >= 2**31 - 1:
             raise InputError(f"The value {mask.max()} of a mask is too large: number them anew.")
-        return cls(mask.astype(np.int32) + 1, complete=True, offset=1)
+        return cls(mask.astype(np.int32) + 1, True, offset=1, axes=axes, pieces=pieces)
 
     def frame(self, image: Image, frame: Frame) -> Labels:
         """The paint of one frame, with ``complete`` regions filled with background."""
@@ -100,8 +121,13 @@ def _box_in_frame(box: Box, index: tuple[int | slice, ...]) -> tuple[slice, ...]
     return tuple(window)
 
 
-def check_shape(image: Image, paint: Paint) -> None:
-    """Check that paint fits its image.
+def as_paint(paint: Any) -> Paint:
+    """Return paint as it is, or that of an array, an `Image` or a path."""
+    return paint if isinstance(paint, Paint) else Paint(paint)
+
+
+def fitted(paint: Paint, image: Image) -> Paint:
+    """Lay paint along the axes that labels of its image have; axes of length 1 do not count.
 
     Raises
     ------
@@ -109,7 +135,8 @@ def check_shape(image: Image, paint: Paint) -> None:
         If the shapes differ, or a ``complete`` box does not lie in the paint.
     """
     shape = tuple(paint.array.shape)
-    if shape != image.label_shape():
+    order = order_onto(paint.axes, shape, image.label_axes(), image.label_shape())
+    if order is None:
         raise InputError(
             f"The paint has shape {shape} but {image.name} has {image.label_shape()} "
             f"(axes {image.label_axes()}). Is it the paint of another image? In the viewer, New "
@@ -122,6 +149,56 @@ def check_shape(image: Image, paint: Paint) -> None:
                 f"The complete box {box} does not lie in the paint of {image.name} {shape}: give "
                 f"(start, stop) for each of {image.label_axes()}."
             )
+    complete = paint.complete
+    if isinstance(complete, Sequence):
+        complete = [tuple((0, 1) if i is None else box[i] for i in order) for box in complete]
+    return replace(
+        paint, array=arranged(paint.array, order), complete=complete, axes=image.label_axes()
+    )
+
+
+def separated(paint: Paint, dimensions: int, name: str) -> Paint:
+    """Give each piece of paint a number of its own, where that is asked for.
+
+    Parameters
+    ----------
+    paint
+        Of objects, along the axes of its image's labels.
+    dimensions
+        2 or 3: of the network; pieces are separate where they are so in one of its frames.
+    name
+        What messages call the image.
+
+    Raises
+    ------
+    ManyPiecesError
+        If one number covers many pieces, and nobody says what they are.
+    """
+    if paint.pieces:
+        is_all_ones = paint.offset == 0 and np.asarray(paint.array).max(initial=0) == 1
+        array = objects_from_ones(paint.array) if is_all_ones else split(paint.array, dimensions, 2)
+        return replace(paint, array=array, pieces=False)
+    found = covering(paint.array, dimensions, 2) if paint.pieces is None else None
+    if found is not None:
+        raise ManyPiecesError(
+            f"The paint of {name}: {in_words(found, paint.offset)} If each piece is an object, use "
+            "--pieces-are-objects (in Python, Paint with pieces=True); if each number is one "
+            "object, --numbers-are-objects (pieces=False)."
+            + (
+                ""
+                if paint.complete
+                else " Where 0 is background, add --complete (Paint.from_mask)."
+            )
+        )
+    return paint
+
+
+def in_words(found: Covering, offset: int = 0) -> str:
+    """Say that a number covers many pieces; the offset is what paint adds to the user's numbers."""
+    return (
+        f"Label {found.number - offset} covers {found.n_pieces} separate pieces, but every number "
+        "is one object."
+    )
 
 
 def check_values(found: set[int], task: str) -> None:
@@ -159,20 +236,24 @@ class Slip(NamedTuple):
     ----------
     kind
         ``ones``: nuclei painted with napari's default label 1; what is not painted stays unknown.
+        ``pieces``: one number, other than 1, for many objects.
         ``mask``: an ordinary mask (0 is background, 1, 2, 3 ... are objects) taken for paint.
     text
         A question for the user.
     """
 
-    kind: Literal["ones", "mask"]
+    kind: Literal["ones", "pieces", "mask"]
     text: str
 
 
-def question(paint: npt.NDArray[Any], task: str) -> Slip | None:
-    """What to ask the user where paint looks like one of two common slips; else None."""
+def question(paint: npt.NDArray[Any], task: str, dimensions: int = 2) -> Slip | None:
+    """What to ask the user where paint looks like one of three common slips; else None."""
     if task != "objects":
         return None
     paint = np.asarray(paint)
+    found = covering(paint, min(dimensions, paint.ndim), 2)
+    if found is not None:
+        return Slip("pieces", f"{in_words(found)} Is each piece an object?")
     ones = paint == 1
     others, sizes = np.unique(paint[paint > 1], return_counts=True)
     if not ones.any():
@@ -198,8 +279,16 @@ def question(paint: npt.NDArray[Any], task: str) -> Slip | None:
     return None
 
 
+def as_meant(paint: npt.NDArray[Any], dimensions: int = 2) -> npt.NDArray[np.int32]:
+    """Paint in which each piece that `question` asks about is an object (the answer "yes")."""
+    slip = question(paint, "objects", dimensions)
+    if slip is not None and slip.kind == "pieces":
+        return split(paint, min(dimensions, np.ndim(paint)), 2)
+    return objects_from_ones(paint)
+
+
 def objects_from_ones(paint: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    """Paint in which every piece of label 1 is an object of its own (the answer "yes")."""
+    """Paint in which every piece of label 1 is an object of its own."""
     paint = np.asarray(paint).astype(np.int32)
     blobs, n_blobs = ndimage.label(paint == 1, structure=np.ones((3,) * paint.ndim))
     out = np.where(paint > 1, paint + n_blobs, 0)
@@ -217,6 +306,30 @@ def _mean_solidity(blobs: npt.NDArray[Any], n: int, most: int = 50) -> float:
         ellipse = np.prod(mask.shape) * (np.pi / 4 if mask.ndim == 2 else np.pi / 6)
         filled.append(min(1.0, mask.sum() / ellipse))
     return float(np.mean(filled)) if filled else 0.0
+
+
+def like_objects(paint: npt.NDArray[Any]) -> str:
+    """Return a question where classes are painted as objects are, one piece a number; else nothing.
+
+    Without class 1 that is enough; with it the pieces have to be many, and whole as objects are.
+    """
+    paint = np.asarray(paint)
+    values, places = np.unique(paint, return_inverse=True)
+    boxes = ndimage.find_objects(places.reshape(paint.shape) + 1)
+    solid = []
+    for value, box in zip(values, boxes, strict=True):
+        if value > 1:
+            piece, n_pieces = ndimage.label(paint[box] == value, np.ones((3,) * paint.ndim))
+            if n_pieces > 1:
+                return ""
+            solid.append(_mean_solidity(piece, 1))
+    has_first = 1 in values
+    if len(solid) < (3 if has_first else 2) or (has_first and np.mean(solid) <= 0.8):
+        return ""
+    return (
+        f"{len(solid)} numbers are painted, each in one piece only, as objects are; but the task "
+        "is classes, where a number is a kind of thing. Are these objects?"
+    )
 
 
 def held_out(

@@ -52,10 +52,25 @@ class Checkpoint:
         try:
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
             return cls(load_tensors(data), json.loads(header["__metadata__"]["numbers"]))
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 "This is no checkpoint of a training, or it is damaged. Train anew."
             ) from error
+
+
+def check_checkpoint(resume: Any) -> None:
+    """Make sure that a training goes on from nothing but a checkpoint.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if resume is not None and not isinstance(resume, Checkpoint):
+        raise InputError(
+            f"resume is of type {type(resume).__name__}: give the checkpoint of a job, such as "
+            "resume=job.checkpoint; to fine-tune a model, use start."
+        )
 
 
 class TrainState:
@@ -80,6 +95,11 @@ class TrainState:
         Polynomial-decay average of the weights (Shamir and Zhang 2013,
         https://arxiv.org/abs/1212.1824): it follows the last tenth of the run, however long that
         will be, so no end has to be known.
+    first_loss
+        That of the first step: of a network that has learnt nothing yet. None before it, and where
+        the training began with a model.
+    steps_before
+        Steps that the model had learnt for which a fine-tuning began with.
     best
         Weights of the average with the lowest validation loss.
     best_loss, best_is_parent
@@ -104,6 +124,8 @@ class TrainState:
         self.scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
         self.index = 0
         self.seconds = 0.0
+        self.first_loss: float | None = None
+        self.steps_before = 0
         self.best: Tensors | None = None
         self.best_loss: float | None = None
         self.best_is_parent = False
@@ -119,15 +141,22 @@ class TrainState:
 
     def keep_if_best(self, loss: float) -> bool:
         """Keep the average as the best one if its validation loss is the lowest so far."""
-        if math.isnan(loss) or (self.best_loss is not None and loss >= self.best_loss):
+        if not math.isfinite(loss) or (self.best_loss is not None and loss >= self.best_loss):
             return False
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         self.best_loss = loss
         self.best_is_parent = False
         return True
 
-    def keep_parent(self) -> None:
-        """Remember the weights that a fine-tuning begins with; they are to be beaten."""
+    def keep_parent(self, steps: int) -> None:
+        """Remember the weights that a fine-tuning begins with; they are to be beaten.
+
+        Parameters
+        ----------
+        steps
+            For which they have learnt already.
+        """
+        self.steps_before = steps
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         self.best_is_parent = True
 
@@ -154,6 +183,8 @@ class TrainState:
         numbers = {
             "index": self.index,
             "seconds": self.seconds,
+            "first_loss": self.first_loss,
+            "steps_before": self.steps_before,
             "best_loss": self.best_loss,
             "best_is_parent": self.best_is_parent,
             "scaler": self.scaler.state_dict(),
@@ -173,6 +204,8 @@ class TrainState:
         self.best = {k: v.to(device) for k, v in best.items()} if best else None
         self.index = checkpoint.numbers["index"]
         self.seconds = checkpoint.numbers.get("seconds", 0.0)
+        self.first_loss = checkpoint.numbers.get("first_loss")
+        self.steps_before = checkpoint.numbers.get("steps_before", 0)
         self.best_loss = checkpoint.numbers["best_loss"]
         self.best_is_parent = checkpoint.numbers["best_is_parent"]
         self._restore_optimizer(parts.get("optimizer", {}))

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import InputError
+from ..describe import steps_learnt
+from ..errors import InputError, in_words
 from ..image import Frame
-from ..model import Model, build_network
+from ..model import Model, are_numbers, build_network
 from ..networks import UNet
 from ..networks.blocks import placed
 from ..progress import Job
-from ..recipe import Recipe
+from ..recipe import LARGEST, Recipe
 from ..targets import Coder
 from ..targets.paint import Labels
 from .checkpoint import Checkpoint, TrainState
@@ -85,7 +86,7 @@ class TrainStep:
     validation
         Loss on what was held out; None where this step took none.
     elapsed
-        Seconds since the start of this job.
+        Seconds that this job has learnt for; what the first step loads is left out.
     fraction
         How much of the steps or seconds asked for is done; None without an end.
     preview
@@ -115,6 +116,8 @@ class TrainingJob(Job[TrainStep, Model]):
         started from.
     problem
         After the end: what broke the training off, so that the result is the best until then.
+    is_urgent
+        Whether `hurry` was called.
     """
 
     checkpoint: Checkpoint | None = None
@@ -123,8 +126,13 @@ class TrainingJob(Job[TrainStep, Model]):
 
     def __init__(self, body: Any) -> None:
         super().__init__(body)
+        self.is_urgent = False
         self._lock = threading.Lock()
         self._request: Request | None = None
+
+    def hurry(self) -> None:
+        """Cut short what comes after the last step: what was learnt is given back as it is."""
+        self.is_urgent = True
 
     def request_preview(self, image_index: int, frame: Frame, window: tuple[slice, ...]) -> None:
         """Ask for an answer in a window (a slice per spatial axis) with one of the next steps."""
@@ -145,7 +153,8 @@ class Limits:
     Parameters
     ----------
     steps, seconds
-        Whichever comes first; without either, when it is stopped.
+        Whichever comes first; without either, when it is stopped. The seconds count from the
+        first step: what is opened, read, measured and loaded for it comes before.
     finish
         Share of the seconds kept back for what comes after the last step; at least half a second.
 
@@ -162,8 +171,12 @@ class Limits:
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise InputError(f"{self.steps} steps train nothing: use 1 or more.")
+        if self.steps is not None and self.steps > LARGEST:
+            raise InputError(f"{self.steps} steps never end: use {LARGEST} at most.")
         if self.seconds is not None and not self.seconds > 0:
             raise InputError(f"{self.seconds} seconds train nothing: use more than 0.")
+        if self.seconds == math.inf:
+            raise InputError("A training has an end: give seconds as a number, or leave them out.")
 
     def fraction(self, done: int, elapsed: float) -> float | None:
         """How much of what was asked is done."""
@@ -211,7 +224,7 @@ class Drive:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start."""
+        """Seconds since the first step began, what that one loaded left out."""
         return time.perf_counter() - self.began
 
     @property
@@ -227,10 +240,11 @@ class Drive:
         """Train; after that, the job has a checkpoint, and the state its best weights."""
         job, state = self.job, self.state
         rescore_best(state, self.data, self._score, self.dtype)
+        self.began = time.perf_counter()  # what came before prepared the training
         first, version = state.index, self.data.version
         try:
             for progress in learn(state, self.data, self.loss, self.dtype, self._score):
-                elapsed = self.elapsed
+                elapsed = self._elapsed_after(progress.index - first)
                 fraction = self.limits.fraction(progress.index - first, elapsed)
                 if progress.validation is not None:
                     self.history.append((progress.index, progress.validation))
@@ -249,19 +263,33 @@ class Drive:
         except Exception as error:  # whatever it is, what was learnt must not be lost
             if state.index == first:
                 raise
-            job.problem = f"The training broke off after step {state.index}: {error}"
+            job.problem = f"The training broke off after step {state.index}: {in_words(error)}"
         self._ended = time.perf_counter()
         state.seconds = self.seconds
         job.checkpoint = state.checkpoint()  # before the last look, which going on would not take
         if self.data.version != version:
             rescore_best(state, self.data, self._score, self.dtype)
+        if job.is_urgent:
+            return
         if self.data.validation and (not self.history or self.history[-1][0] != state.index):
             last = validate(state.average, self.data.validation, self._score, self.dtype)
             self.history.append((state.index, last))
             state.keep_if_best(last)
 
+    def _elapsed_after(self, n_steps: int) -> float:
+        """Seconds of learning. The first step loads much, once: it counts as the second does."""
+        now = time.perf_counter()
+        if n_steps == 1:
+            self._first = now - self.began
+            self.began = now
+        elif n_steps == 2:
+            self.began -= min(self._first, now - self.began)
+        return now - self.began
+
     def seconds_left(self) -> float:
-        """Of the time asked for, or of what is due after a stop."""
+        """Of the time asked for, or of what is due after a stop; none where it is urgent."""
+        if self.job.is_urgent:
+            return -1.0
         until = math.inf
         if self.limits.seconds is not None:
             until = self.began + self.limits.seconds
@@ -280,9 +308,20 @@ class Drive:
         return job.kept_parent
 
     def network(self, recipe: Recipe, n_channels: int, coder: Coder) -> UNet:
-        """The best network, on the CPU."""
+        """The best network, on the CPU.
+
+        Raises
+        ------
+        RuntimeError
+            If its weights are no numbers.
+        """
         network = build_network(recipe, n_channels, coder)
         network.load_state_dict({k: v.cpu() for k, v in self.state.result().items()})
+        if not are_numbers(network.state_dict()):
+            raise RuntimeError(
+                "The training diverged: its weights are no longer numbers. A lower learning rate "
+                "may help (training.learning_rate)."
+            )
         return network.eval()
 
 
@@ -312,7 +351,7 @@ def new_state(
     state = TrainState(network, training, training.seed, dtype)
     if resume is None:
         if start is not None:
-            state.keep_parent()
+            state.keep_parent(steps_learnt(start))
         return state
     try:
         state.restore(resume)

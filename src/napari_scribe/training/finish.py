@@ -6,6 +6,7 @@ import hashlib
 import math
 import platform
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..image import Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
 from ..inference.tiles import Tile
+from ..io.model_file import MOST_IMAGES
 from ..model import Model
 from ..networks import UNet
 from ..normalization import Statistics, sample_pixels
@@ -141,11 +143,16 @@ def assemble(
 def _provenance(
     setup: Setup, state: TrainState, history: list[tuple[int, float]], seconds: float
 ) -> dict[str, Any]:
+    listed = zip(setup.images, setup.paints, strict=True)
     images = [
         {**origin(image, setup.channels), "paint": _hash(np.asarray(paint.array))}
-        for image, paint in zip(setup.images, setup.paints, strict=True)
+        for image, paint in islice(listed, MOST_IMAGES)
     ]
-    return {"images": images, **learnt(state, history, setup.device, seconds)}
+    return {
+        "images": images,
+        "n_images": len(setup.images),
+        **learnt(state, history, setup.device, seconds),
+    }
 
 
 def origin(image: Image, channels: Sequence[int]) -> dict[str, Any]:
@@ -166,6 +173,8 @@ def learnt(
 
     return {
         "steps": state.index,
+        "steps_before": state.steps_before,
+        "first_loss": state.first_loss,
         "seconds": round(seconds, 1),
         "validation": [list(pair) for pair in history[-200:]],
         "best_validation": state.best_loss,

@@ -86,18 +86,34 @@ def learn(
 def _step(state: TrainState, batch: Batch, loss: Loss, dtype: torch.dtype) -> float:
     state.network.train()
     value = loss(forward(state.network, batch.pixels, dtype), batch.values, batch.weights)
-    if not math.isfinite(number := float(value.detach())):  # before it spoils the weights
-        raise RuntimeError(
-            "the loss is no longer a number. A lower learning rate may help "
-            "(training.learning_rate)."
-        )
+    if not math.isfinite(number := float(value.detach())):
+        raise _diverged(state, "loss")
+    if state.index == 0 and not state.best_is_parent:
+        state.first_loss = number
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(value).backward()
+    # A scaler leaves out such steps by itself.
+    if not (state.scaler.is_enabled() or _gradients_are_finite(state.network)):
+        raise _diverged(state, "gradient of the loss")
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.index += 1
     state.update_average()
     return number
+
+
+def _gradients_are_finite(network: torch.nn.Module) -> bool:
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
+
+
+def _diverged(state: TrainState, what: str) -> RuntimeError:
+    """An error to raise before a step spoils the weights; the network is as it was on average."""
+    state.network.load_state_dict(state.average.state_dict())
+    return RuntimeError(
+        f"the {what} is no longer a number. A lower learning rate may help "
+        "(training.learning_rate)."
+    )
 
 
 def forward(network: torch.nn.Module, pixels: Tensor, dtype: torch.dtype) -> Tensor:
@@ -127,5 +143,6 @@ def rescore_best(state: TrainState, data: Data, loss: Loss, dtype: torch.dtype) 
         return
     current = {k: v.clone() for k, v in state.average.state_dict().items()}
     state.average.load_state_dict(state.best)
-    state.best_loss = validate(state.average, data.validation, loss, dtype)
+    score = validate(state.average, data.validation, loss, dtype)
+    state.best_loss = score if math.isfinite(score) else None
     state.average.load_state_dict(current)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import checked
 from ..errors import InputError
-from ..image import Frame, Image
+from ..image import AXES, Frame, Image
 from ..io import as_image
 from ..model import as_tuple, counted
 from ..targets.denoised import check_colours, check_intensities
@@ -155,6 +156,12 @@ class Pairs:
         return replace(self, views=tuple(views))
 
 
+def as_pairs(pairs: Any) -> Pairs:
+    """Return pairs as they are, and those of neighbouring frames of a stack."""
+    return pairs if isinstance(pairs, Pairs) else frame_pairs(pairs)
+
+
+@checked
 def frame_pairs(
     stack: Any,
     how: Way = "consecutive",
@@ -185,6 +192,8 @@ def frame_pairs(
     InputError
         If there is no such axis, or it has one frame only.
     """
+    if how not in get_args(Way):
+        raise InputError(f"Frames are paired {', '.join(get_args(Way))}, not {how!r}.")
     image = as_image(stack)
     _chosen(image, channels)
     image.spatial_axes(dimensions)
@@ -207,11 +216,13 @@ def frame_pairs(
     return Pairs(views, tuple(pairs), dimensions)
 
 
+@checked
 def slice_pairs(stack: Any, *, channels: Sequence[int] | None = None) -> Pairs:
     """Pairs of neighbouring slices along Z: where what they show hardly differs."""
     return frame_pairs(stack, axis="Z", channels=channels)
 
 
+@checked
 def layer_pairs(
     first: Any, second: Any, *, channels: Sequence[int] | None = None, dimensions: int = 2
 ) -> Pairs:
@@ -223,7 +234,7 @@ def layer_pairs(
         If the images differ in shape.
     """
     one, other = as_image(first), as_image(second)
-    if (one.axes, one.shape) != (other.axes, other.shape):
+    if any(one.length(a) != other.length(a) for a in AXES):
         raise InputError(
             f"{one.name} (axes {one.axes}, shape {one.shape}) and {other.name} (axes {other.axes}, "
             f"shape {other.shape}) make no pairs: they need the same axes and shape."
@@ -233,6 +244,7 @@ def layer_pairs(
     return Pairs(tuple(views), tuple((i, i + half) for i in range(half)), dimensions)
 
 
+@checked
 def file_pairs(
     images: Sequence[Any], *, channels: Sequence[int] | None = None, dimensions: int = 2
 ) -> Pairs:
@@ -243,6 +255,8 @@ def file_pairs(
     InputError
         If their number is odd, or the two of a pair differ in shape.
     """
+    if not isinstance(images, list | tuple):
+        raise InputError("Give a list of images: file_pairs([first, second]).")
     if len(images) < 2 or len(images) % 2:
         raise InputError(
             f"{counted(len(images), 'image')} make{'s' * (len(images) == 1)} no pairs: give the "
@@ -255,6 +269,7 @@ def file_pairs(
     return joined(parts)
 
 
+@checked
 def channel_pairs(stack: Any, first: int, second: int, *, dimensions: int = 2) -> Pairs:
     """One channel with another: two detectors that see the same.
 
@@ -277,6 +292,7 @@ def channel_pairs(stack: Any, first: int, second: int, *, dimensions: int = 2) -
     return Pairs(tuple(views), tuple((i, i + half) for i in range(half)), dimensions)
 
 
+@checked
 def single_pairs(
     images: Any, *, channels: Sequence[int] | None = None, dimensions: int = 2
 ) -> Pairs:

@@ -205,12 +205,13 @@ class RegionLoader:
 
     def _pixels(self, i: int, frame: Frame, window: tuple[slice, ...]) -> Tensor:
         raw = self.images[i].read(frame, window, self.channels)
-        if raw.dtype.kind == "f" and not np.isfinite(raw).all():
+        seen = self.statistics[i].apply(raw)
+        if raw.dtype.kind == "f" and not np.isfinite(seen).all():
             raise InputError(
                 f"{self.images[i].name} has NaN or infinite pixels near its paint. Replace them "
                 "first, for example with numpy.nan_to_num."
             )
-        return torch.from_numpy(self.statistics[i].apply(raw)).to(self.device)
+        return torch.from_numpy(seen).to(self.device)
 
     def _encoded(
         self,

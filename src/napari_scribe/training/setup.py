@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..contrast import NOISE_ALONE
 from ..device import pick_device
 from ..errors import InputError
 from ..image import Image
@@ -21,10 +21,7 @@ from ..model import Model, as_tuple
 from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..targets import Paint, TargetCoder, target_coder_of
-from ..targets.paint import check_shape, check_values
-
-NOISE_ALONE = 6.0
-"""Contrast of a field without anything in it, in units of its noise, with some room."""
+from ..targets.paint import as_paint, check_values, fitted, separated
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,18 @@ def set_up(
     InputError
         If something does not fit.
     """
-    if isinstance(images, _SINGLE) or isinstance(paints, _SINGLE):
+    if not (isinstance(images, list | tuple) and isinstance(paints, list | tuple)):
         raise InputError("Give lists, also of one: train([image], [paint]).")
     images = [as_image(image) for image in images]
-    paints = [_as_paint(paint) for paint in paints]
+    paints = [as_paint(paint) for paint in paints]
     if not images or len(images) != len(paints):
         raise InputError(
             f"{len(images)} images and {len(paints)} paints: give one paint for each image."
+        )
+    if start is not None and start.recipe.task == "denoised":
+        raise InputError(
+            f"{start.name} is a denoiser, which learns from noisy pairs and not from paint: start "
+            "from a model of labels, or train it on as a denoiser (train_denoiser)."
         )
     images, denoiser = _seen_through(denoiser, start, images, channels, device)
     channels = None if denoiser is not None else channels
@@ -79,9 +81,12 @@ def set_up(
     target_coder_of(recipe)
     if start is not None:
         check_same_network(start, recipe)
-    for image, paint in zip(images, paints, strict=True):
+    for image in images:
         image.spatial_axes(recipe.network.dimensions)
-        check_shape(image, paint)
+    paints = [fitted(paint, image) for image, paint in zip(images, paints, strict=True)]
+    if recipe.task == "objects":
+        pairs = zip(images, paints, strict=True)
+        paints = [separated(p, recipe.network.dimensions, i.name) for i, p in pairs]
     painted, offset = painted_values(paints, recipe.task)
     if start is not None:
         if new := sorted(set(painted) - set(start.painted)):
@@ -141,6 +146,8 @@ def _seen_through(
     device: str | None,
 ) -> tuple[list[Image], Model | None]:
     """Images as a network will see them: through the denoiser, where there is one."""
+    if denoiser is not None:
+        check_denoiser(denoiser)
     if start is not None:
         if denoiser is not None and (
             start.denoiser is None or start.denoiser.fingerprint() != denoiser.fingerprint()
@@ -152,7 +159,6 @@ def _seen_through(
         denoiser = start.denoiser
     if denoiser is None:
         return images, None
-    check_denoiser(denoiser)
     return [denoised_image(denoiser, image, channels, device) for image in images], denoiser
 
 
@@ -166,15 +172,6 @@ def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
         return recipe
     levels = min(network.depth, max(0, round(math.log2(z / y))))
     return recipe.changed({"network.flat_levels": levels}) if levels else recipe
-
-
-_SINGLE = (str, Path, Image, Paint, np.ndarray)
-
-
-def _as_paint(paint: Any) -> Paint:
-    if isinstance(paint, Paint):
-        return paint
-    return Paint(paint if isinstance(paint, str | Path) else np.asarray(paint))
 
 
 def channels_of(
@@ -251,7 +248,7 @@ def _normalization(
         seen = [s for s in statistics if not s.flat.all()]
         lowest = min(float((s.high - s.low)[~s.flat].min()) for s in seen)
         ratio = min(
-            float(((s.high - s.low) / np.maximum(s.noise, 1e-20))[~s.flat].min()) for s in seen
+            float(((s.high - s.low) / np.maximum(s.noise, 1e-37))[~s.flat].min()) for s in seen
         )
         normalization = replace(
             normalization, floor=0.01 * lowest, noise=min(NOISE_ALONE, 0.9 * ratio)

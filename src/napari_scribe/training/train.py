@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import checked
 from ..device import precision
-from ..errors import InputError
+from ..errors import InputError, in_words
 from ..image import Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
-from ..model import Model
-from ..recipe import Recipe
+from ..model import Model, as_model, counted
+from ..recipe import Recipe, as_recipe
 from ..targets import Paint
-from ..targets.paint import check_shape, check_values
-from .checkpoint import Checkpoint, TrainState
+from ..targets.paint import as_paint, check_values, fitted, separated
+from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .drive import Drive, Limits, Preview, Request, TrainingJob, TrainStep, new_state
 from .finish import assemble, fit_parameters
 from .losses import total_loss
@@ -40,23 +42,36 @@ network.
 class TrainJob(TrainingJob):
     """A running training on paint. Everything here may be called from any thread."""
 
-    def __init__(self, body: Any, images: Sequence[Image]) -> None:
+    def __init__(self, body: Any, images: Sequence[Image], recipe: Recipe) -> None:
         super().__init__(body)
-        self._images = images
+        self._images, self._recipe = images, recipe
         self._paints: list[Paint] | None = None
 
-    def update_paint(self, paints: Sequence[Paint]) -> None:
-        """Let the next steps learn from newer paint, one per image, which is not changed later.
+    def update_paint(self, paints: Sequence[Any]) -> None:
+        """Let the next steps learn from newer paint, which is not changed later.
+
+        Parameters
+        ----------
+        paints
+            One `Paint` (or array, or path of a file) per image.
 
         Raises
         ------
         InputError
-            If its shape is not that of the image; the training goes on with what it has.
+            If it does not fit the images; the training goes on with what it has.
         """
-        for image, paint in zip(self._images, paints, strict=True):
-            check_shape(image, paint)
+        if not isinstance(paints, list | tuple) or len(paints) != len(self._images):
+            raise InputError(
+                f"Give a list of paint, one for each of {counted(len(self._images), 'image')}: "
+                "update_paint([paint])."
+            )
+        pairs = zip(self._images, paints, strict=True)
+        newer = [fitted(as_paint(paint), image) for image, paint in pairs]
+        if self._recipe.task == "objects":
+            dimensions = self._recipe.network.dimensions
+            newer = [separated(replace(p, pieces=bool(p.pieces)), dimensions, "") for p in newer]
         with self._lock:
-            self._paints = list(paints)
+            self._paints = newer
 
     def take_paint(self) -> list[Paint] | None:
         """The newest paint that was not taken yet."""
@@ -65,47 +80,48 @@ class TrainJob(TrainingJob):
         return taken
 
 
+@checked
 def train(
     images: Sequence[Any],
     paints: Sequence[Any],
-    recipe: Recipe | None = None,
+    recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
     *,
     channels: Sequence[int] | None = None,
-    start: Model | None = None,
+    start: Model | str | Path | None = None,
     resume: Checkpoint | None = None,
     steps: int | None = None,
     seconds: float | None = None,
     device: str | None = None,
     keep_worse: bool = False,
-    denoiser: Model | None = None,
+    denoiser: Model | str | Path | None = None,
 ) -> TrainJob:
     """Train a network on painted images.
 
     Parameters
     ----------
     images
-        `Image` objects, arrays or paths.
+        A list of `Image` objects, arrays or paths.
     paints
-        One `Paint` (or array, or path of a file) per image.
+        A list of one `Paint` (or array, or path of a file) per image.
     recipe
-        How; that of `start` when None, else the default.
+        How, or its values or its file; that of `start` when None, else the default.
     channels
         Which channels of the images the network sees; all when None.
     start
-        A model to fine-tune. If fine-tuning does not lower the loss on held-out paint, it is
-        given back as it is, unless `keep_worse`.
+        A model to fine-tune, its file or its name. If fine-tuning does not lower the loss on
+        held-out paint, it is given back as it is, unless `keep_worse`.
     resume
         A `TrainJob.checkpoint` to go on from, exactly.
     steps, seconds
-        When to end; without either, when `Job.stop` is called. `seconds` count from the first
-        step that is asked for.
+        When to end; without either, when `Job.stop` is called. `seconds` count from the
+        first step: what is opened, read, measured and loaded for it comes before.
     device
         ``cuda``, ``mps`` or ``cpu``; the best there is when None.
     keep_worse
         See `start`.
     denoiser
-        What the images go through first, here and wherever the model is applied: it becomes part of
-        the model. That of `start` when None.
+        A model, its file or its name, which the images go through first, here and wherever the
+        model is applied: it becomes part of the model. That of `start` when None.
 
     Returns
     -------
@@ -118,9 +134,16 @@ def train(
         Before any work, if something does not fit.
     """
     limits = Limits(steps, seconds)
-    setup = set_up(images, paints, recipe, channels, start, device, denoiser)
+    check_checkpoint(resume)
+    parent = None if start is None else as_model(start)
+    before = None if denoiser is None else as_model(denoiser)
+    setup = set_up(images, paints, as_recipe(recipe), channels, parent, device, before)
     limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
-    return TrainJob(lambda job: _run(job, setup, limits, start, resume, keep_worse), setup.images)
+    return TrainJob(
+        lambda job: _run(job, setup, limits, parent, resume, keep_worse),
+        setup.images,
+        setup.recipe,
+    )
 
 
 class PaintData:
@@ -193,7 +216,7 @@ def _run(
         parameters = fit_parameters(setup, network, data.regions, dtype, drive.seconds_left)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         parameters = {}  # the defaults will do; the trained network must not be lost
-        job.problem = job.problem or f"The decoding could not be fitted: {error}"
+        job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
     return assemble(setup, network, parameters, state, drive.history, drive.seconds)
 
 
@@ -227,7 +250,7 @@ def _preview(
     try:
         return _predict(request, setup, state, dtype), ""
     except Exception as error:
-        return None, f"No preview: {error}"
+        return None, f"No preview: {in_words(error)}"
 
 
 def _predict(

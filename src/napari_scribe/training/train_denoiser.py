@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import checked
 from ..device import pick_device, precision
-from ..errors import InputError
+from ..errors import InputError, in_words
 from ..image import Image
+from ..inference.denoise import check_denoiser
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
-from ..model import Model
+from ..model import Model, as_model
 from ..normalization import FixedNormalization, Statistics, finite_sample
-from ..recipe import DenoisedTarget, Recipe, parse_recipe
+from ..recipe import DenoisedTarget, Recipe, as_recipe, parse_recipe
 from ..targets import Coder, Parameters, coder_of
-from .checkpoint import Checkpoint, TrainState
+from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .drive import DenoisedPreview, Drive, Limits, Request, TrainingJob, TrainStep, new_state
 from .finish import learnt, origin, thumbnail_of
 from .loop import forward
 from .losses import SCORED, annealed, image_loss
 from .noisy import PairSampler
-from .pairs import Pairs, frame_pairs
+from .pairs import Pairs, as_pairs
 from .setup import check_same_network, for_thick_slices
 
 SAMPLED = 8
@@ -58,15 +61,17 @@ class Setup:
 
     @property
     def statistics(self) -> Statistics:
-        """The numbers of the normalization."""
-        return self.normalization.numbers
+        """The numbers of the normalization, and what the first image declares as no data."""
+        nodata = (self.pairs.images[0].nodata,) * len(self.channels)
+        return replace(self.normalization.numbers, nodata=nodata)
 
 
+@checked
 def train_denoiser(
     pairs: Pairs | Any,
-    recipe: Recipe | None = None,
+    recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
     *,
-    start: Model | None = None,
+    start: Model | str | Path | None = None,
     resume: Checkpoint | None = None,
     steps: int | None = None,
     seconds: float | None = None,
@@ -80,14 +85,16 @@ def train_denoiser(
     pairs
         `Pairs`, of `frame_pairs` and its siblings; or a stack, whose neighbouring frames are taken.
     recipe
-        How; that of `start` when None, else the default of the task ``denoised``.
+        How, or its values or its file; that of `start` when None, else the default of the task
+        ``denoised``.
     start
-        A denoiser to fine-tune. If that does not lower the loss on held-out pairs, it is given
-        back as it is, unless `keep_worse`.
+        A denoiser to fine-tune, its file or its name. If that does not lower the loss on held-out
+        pairs, it is given back as it is, unless `keep_worse`.
     resume
         A `TrainingJob.checkpoint` to go on from: exactly, where the pairs are held in memory.
     steps, seconds
-        When to end; without either, when `Job.stop` is called.
+        When to end; without either, when `Job.stop` is called. `seconds` count from the
+        first step: what is opened, read, measured and loaded for it comes before.
     device
         ``cuda``, ``mps`` or ``cpu``; the best there is when None.
     keep_worse
@@ -108,9 +115,10 @@ def train_denoiser(
     Noise2Noise, Lehtinen et al. 2018, https://arxiv.org/abs/1803.04189.
     """
     limits = Limits(steps, seconds)
-    pairs = pairs if isinstance(pairs, Pairs) else frame_pairs(pairs)
-    setup = _set_up(pairs, recipe, start, device)
-    return TrainingJob(lambda job: _run(job, setup, limits, start, resume, keep_worse))
+    check_checkpoint(resume)
+    parent = None if start is None else as_model(start)
+    setup = _set_up(as_pairs(pairs), as_recipe(recipe), parent, device)
+    return TrainingJob(lambda job: _run(job, setup, limits, parent, resume, keep_worse))
 
 
 def check_plan(
@@ -137,6 +145,8 @@ def _check_task(recipe: Recipe) -> None:
 
 
 def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: str | None) -> Setup:
+    if start is not None:
+        check_denoiser(start)
     recipe = recipe or (start.recipe if start else _recipe(pairs))
     _check_task(recipe)
     if recipe.network.dimensions != pairs.dimensions:
@@ -245,7 +255,7 @@ def _run(
         try:
             return _preview(request, setup, state, dtype), ""
         except Exception as error:  # a preview must not end the training
-            return None, f"No preview: {error}"
+            return None, f"No preview: {in_words(error)}"
 
     drive = Drive(job, state, data, loss, dtype, limits, score)
     yield from drive.steps(between)
@@ -257,7 +267,9 @@ def _run(
     try:
         parameters = _mean_kept(data, state, dtype) if kind == "l2" else {}
     except Exception as error:  # the trained network must not be lost
-        job.problem = job.problem or f"Whether the mean is kept could not be measured: {error}"
+        job.problem = job.problem or (
+            f"Whether the mean is kept could not be measured: {in_words(error)}"
+        )
     views = {id(view.image): view for view in setup.pairs.views}
     images = [origin(view.image, view.channels) for view in list(views.values())[:SAMPLED]]
     pairs = {"views": len(setup.pairs.views), "pairs": len(setup.pairs.pairs)}
@@ -300,7 +312,10 @@ def _mean_kept(data: PairSampler, state: TrainState, dtype: torch.dtype) -> Para
             forward(state.average, data.draw().pixels, dtype).mean(dim=(0, *range(2, _rank(data))))
             for _ in range(SHIFT_BATCHES)
         ]
-    return {f"shift {c}": -v for c, v in enumerate(torch.stack(added).mean(dim=0).tolist())}
+    shift = torch.stack(added).mean(dim=0)
+    if not shift.isfinite().all():
+        raise ValueError("what is added is no number.")
+    return {f"shift {c}": -v for c, v in enumerate(shift.tolist())}
 
 
 def _rank(data: PairSampler) -> int:

@@ -10,9 +10,10 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ...arguments import checked
 from ...errors import InputError
 from ...model import counted
-from ..pairs import Pairs
+from ..pairs import Pairs, as_pairs
 from .brightness import are_off
 from .drift import moved
 from .findings import BLOCKS, STRIPES, TILT, findings, is_identical, usual_grain
@@ -105,7 +106,8 @@ class Fitness:
         return "\n".join(f.text for f in self.findings)
 
 
-def check_pairs(pairs: Pairs, seed: int = 0) -> Fitness:
+@checked
+def check_pairs(pairs: Pairs | Any, seed: int = 0) -> Fitness:
     """Check noisy pairs, in a few seconds whatever their size.
 
     Looked at are 24 pairs at most, spread evenly, and of large pictures a part of each.
@@ -113,7 +115,8 @@ def check_pairs(pairs: Pairs, seed: int = 0) -> Fitness:
     Parameters
     ----------
     pairs
-        Drift and brightness that they know of are taken into account.
+        `Pairs`, of `frame_pairs` and its siblings; or a stack, whose neighbouring frames are taken.
+        Drift and brightness that pairs know of are taken into account.
     seed
         Chooses the parts.
 
@@ -123,6 +126,7 @@ def check_pairs(pairs: Pairs, seed: int = 0) -> Fitness:
         If pixels are NaN or infinite.
     """
     rng = np.random.default_rng(seed)
+    pairs = as_pairs(pairs)
     groups = groups_of(pairs)
     chosen = chosen_of(pairs, groups)
     used = sorted({view for number in chosen for view in pairs.pairs[number]})

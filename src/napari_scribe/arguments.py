@@ -1,0 +1,100 @@
+"""Arguments of public functions: what each may be, and what to write where it is something else."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import reprlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+
+from .errors import InputError
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def _part_of_axis(value: Any) -> slice:
+    """Take a slice, or a start and a stop."""
+    ends = (value.start, value.stop, value.step) if isinstance(value, slice) else tuple(value)
+    if len(ends) not in (2, 3):
+        raise ValueError("neither a slice nor a start and a stop")
+    return slice(*(None if end is None else operator.index(end) for end in ends))
+
+
+@functools.cache
+def _kinds() -> dict[str, tuple[Any, str]]:
+    """By the name of a parameter: its type for pydantic, and the right form in words."""
+    from pydantic import PlainValidator
+
+    path = str | Path
+    part_of_axis = Annotated[Any, PlainValidator(_part_of_axis)]
+    boxes = list[tuple[tuple[int, int], ...]]
+    return {
+        "axes": (str, "letters of TCZYX, such as 'ZYX'"),
+        "axis": (str, "a letter, such as 'T'"),
+        "batch": (int, "a whole number, such as 4"),
+        "channels": (tuple[int, ...], "a list of whole numbers from 0, such as [0, 2]"),
+        "complete": (bool | boxes, "True, or a list of boxes such as [((0, 64), (0, 64))]"),
+        "dimensions": (Literal[2, 3], "2 or 3"),
+        "first": (int, "the number of a channel, such as 0"),
+        "second": (int, "the number of a channel, such as 1"),
+        "level": (int, "a whole number, 0 for the full resolution"),
+        "name": (path, "the name or the path of a model"),
+        "out": (path, "the path of a .tif or .zarr"),
+        "part": (tuple[int, int], "two whole numbers, such as (1, 3) for the first of three parts"),
+        "path": (path, "the path of a file or a folder"),
+        "peak": (float, "a number, such as 255"),
+        "region": (dict[str, part_of_axis], "a slice per axis letter, as {'Y': slice(0, 512)}"),
+        "save": (tuple[str, ...], "a list of names, such as ['labels', 'probability']"),
+        "scheduler": (str, "an address, such as 'tcp://host:8786'"),
+        "seconds": (float, "a number, such as 60"),
+        "seed": (int, "a whole number, such as 0"),
+        "steps": (int, "a whole number, such as 1000"),
+        "tile": (int, "a whole number of pixels, such as 512"),
+        "workers": (int, "a whole number, such as 4"),
+    }
+
+
+@functools.cache
+def _adapter(name: str) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_kinds()[name][0])
+
+
+def converted(name: str, value: Any) -> Any:
+    """Return an argument as the parameter of this name takes it; numbers of numpy are fine.
+
+    Raises
+    ------
+    InputError
+        If it cannot be taken for that, with the right form.
+    """
+    try:
+        return _adapter(name).validate_python(value)
+    except (ValueError, TypeError, OverflowError):
+        form = _kinds()[name][1]
+        raise InputError(f"{name}={reprlib.repr(value)} is not understood: give {form}.") from None
+
+
+def checked(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Check the arguments of a public function before it runs.
+
+    Parameters of any type, and those that may be left out and are, are left to the function.
+    """
+    signature = inspect.signature(function)
+    annotations = {n: str(p.annotation) for n, p in signature.parameters.items()}
+
+    @functools.wraps(function)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        bound = signature.bind(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            is_left_out = value is None and "None" in annotations[name]
+            if name in _kinds() and annotations[name] != "Any" and not is_left_out:
+                bound.arguments[name] = converted(name, value)
+        return function(*bound.args, **bound.kwargs)
+
+    return call

@@ -1,0 +1,122 @@
+"""Arrays of any library: what can be taken for one, and the order of its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+
+Order = tuple[int | None, ...]
+"""Which axis of an array comes at each place; None for a new one of length 1."""
+_USUAL = "TCZYX"
+
+
+def as_array(data: Any, name: str) -> Any:
+    """Return an array as it is, and one of numpy for lists, tensors and the like.
+
+    Parameters
+    ----------
+    data
+        What is to be read.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    InputError
+        If it is no array of numbers, or its shape is not known yet.
+    """
+    try:
+        np.dtype(data.dtype)
+        shape = tuple(data.shape)
+    except (AttributeError, TypeError):
+        return _numbers_of(data, name)
+    if any(n != n for n in shape):
+        raise InputError(
+            f"{name} has a shape that is not known yet, as a dask array made by a choice of pixels "
+            "has. Call its compute_chunk_sizes() first."
+        )
+    return data
+
+
+def _numbers_of(data: Any, name: str) -> npt.NDArray[Any]:
+    """Convert what is no array of any library that indexes like numpy."""
+    try:
+        if hasattr(data, "detach"):  # a torch tensor, on any device
+            data = data.detach().cpu()
+        numbers = np.asarray(data)
+    except (ValueError, TypeError, RuntimeError):
+        numbers = np.empty(0, object)
+    if numbers.dtype.kind not in "buif" or numbers.ndim == 0:
+        raise InputError(
+            f"{name} is of type {type(data).__name__}, of which no array of numbers can be made. "
+            "Give an array such as numpy's, an Image, or the path of one file."
+        )
+    return numbers
+
+
+def order_onto(axes: str, shape: Sequence[int], onto: str, lengths: Sequence[int]) -> Order | None:
+    """Find which axis of an array lies along each of another; axes of length 1 do not count.
+
+    Letters decide where both have the same ones, and an array without letters is taken to be in the
+    usual order. Else places decide, as the letters of a file may be guessed.
+
+    Parameters
+    ----------
+    axes, shape
+        Of the array; axes are empty where they are not known.
+    onto, lengths
+        Axes of the other, and their lengths.
+
+    Returns
+    -------
+    order
+        One entry an axis of the other; None if the array does not fit.
+    """
+    long = [i for i, n in enumerate(shape) if n > 1]
+    wanted = [j for j, n in enumerate(lengths) if n > 1]
+    own, others = [axes[i] for i in long if axes], [onto[j] for j in wanted if onto]
+    own, others = own or sorted(others, key=_USUAL.index), others or sorted(own, key=_USUAL.index)
+    if len(own) == len(long) and set(own) == set(others):
+        long = [long[own.index(letter)] for letter in others]
+    if [shape[i] for i in long] != [lengths[j] for j in wanted]:
+        return None
+    found = dict(zip(wanted, long, strict=True))
+    return tuple(found.get(j) for j in range(len(lengths)))
+
+
+def arranged(data: Any, order: Order) -> Any:
+    """Lay the axes of an array in an order, without reading it.
+
+    Axes that the order leaves out have length 1. A numpy array gives a view.
+    """
+    found = [i for i in order if i is not None]
+    shape = tuple(1 if i is None else int(data.shape[i]) for i in order)
+    if shape == tuple(data.shape) and found == sorted(found):
+        return data
+    if not isinstance(data, np.ndarray):
+        import dask.array as da
+
+        data = data if isinstance(data, da.Array) else da.from_array(data, name=False)
+    data = data[tuple(slice(None) if i in found else 0 for i in range(data.ndim))]
+    data = data.transpose([sorted(found).index(i) for i in found])
+    return data[tuple(None if i is None else slice(None) for i in order)]
+
+
+def with_axes(data: Any, axes: str) -> Any:
+    """Give an array as many axes as are named, where only axes of length 1 are in question.
+
+    Returns it as it is where that is not plain: the caller compares.
+    """
+    shape = tuple(data.shape)
+    spare = [i for i, n in enumerate(shape) if n == 1][: max(0, len(shape) - len(axes))]
+    if len(shape) == 2 < len(axes):  # Y and X, so the others have length 1
+        places = iter(range(2))
+        return arranged(data, tuple(next(places) if a in "YX" else None for a in axes))
+    if len(shape) - len(spare) == len(axes):
+        return arranged(data, tuple(i for i in range(len(shape)) if i not in spare))
+    return data

@@ -1,0 +1,150 @@
+"""What would hide an image's contrast: large offsets, borders without data, sparse objects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Nodata = tuple[float | None, ...]
+"""The value that says that there is no data, one a channel; None where there is none."""
+STEPS = 2**12
+"""Grey levels that a contrast is to have in single precision."""
+FAR = 10.0
+"""How far a border without data lies from the pixels, in units of their contrast."""
+NOISE_ALONE = 6.0
+"""Contrast of a field without anything in it, in units of its noise, with some room."""
+BEYOND = 0.5
+"""How far objects lie beyond the noise at least, in units of the contrast of the noise."""
+_MEAN_TO_SIGMA = math.sqrt(math.pi) / 2
+"""From the mean difference of two pixels to the standard deviation of Gaussian noise."""
+
+
+def noise_of(row: Array) -> np.float32:
+    """Return the standard deviation of noise, from what neighbouring pixels ``(n,)`` differ by."""
+    steps = np.abs(np.diff(row, prepend=row[:1]))
+    return np.float32(_MEAN_TO_SIGMA * steps.mean())
+
+
+def missing_in(pixels: Array, nodata: Nodata) -> npt.NDArray[np.bool_]:
+    """Find the pixels ``(C, ...)`` that say that there is no data, such as -9999 or NaN."""
+    found = np.zeros(pixels.shape, bool)
+    for out, channel, value in zip(found, pixels, nodata, strict=True):
+        if value is not None and value != value:
+            np.isnan(channel, out=out)
+        elif value is not None and channel.dtype.kind == "f":  # files write few digits of it
+            ends = np.sort(np.float64(value) * (1 + np.array([-1e-5, 1e-5])))
+            out[...] = (channel >= ends[0]) & (channel <= ends[1])
+        elif value is not None:
+            out[...] = channel == value
+    return found
+
+
+def border_of(row: Array, percentiles: Sequence[float]) -> float | None:
+    """Find the constant value of a border without data that no file declares.
+
+    That is an extreme value of many pixels, far from all others, which have a contrast beyond
+    their noise. A dark ground of which most of an image consists is none, unless it is negative
+    and nothing else is; neither are saturated pixels of integers.
+
+    Parameters
+    ----------
+    row
+        ``(n,)`` pixels of one channel.
+    percentiles
+        Those by which contrast is measured.
+    """
+    for is_low in (True, False) if row.dtype.kind == "f" else (True,):
+        value = row.min() if is_low else row.max()
+        if not np.isfinite(value):
+            return None
+        is_border = row == value
+        share = is_border.mean()
+        if 100 * share < (percentiles[0] if is_low else 100 - percentiles[1]) or share == 1:
+            continue
+        rest = row[~is_border].astype(np.float64)
+        if share > 0.5 and not (value < 0 <= rest.min()):
+            continue
+        low, high = np.percentile(rest, percentiles)
+        gap = rest.min() - float(value) if is_low else float(value) - rest.max()
+        if gap > FAR * (high - low) and high - low > NOISE_ALONE * noise_of(rest):
+            return float(value)
+    return None
+
+
+def origin_of(row: Array, percentiles: Sequence[float]) -> Any:
+    """Find what to take off pixels ``(n,)`` before they become single precision.
+
+    Returns
+    -------
+    origin
+        One of the pixels, in their type; 0 where single precision loses nothing that matters.
+    """
+    zero = row.dtype.type(0)
+    is_exact = row.dtype.kind == "b" or row.dtype.itemsize <= 2 or row.dtype == np.float32
+    if is_exact or not row.size:
+        return zero
+    largest = max(abs(float(row.min())), abs(float(row.max())))
+    if largest > float(np.finfo(np.float32).max) or (row.dtype.kind in "iu" and largest < 2**24):
+        return zero
+    first, last = np.percentile(row, percentiles, method="nearest")
+    if first == last:
+        first, last = row.min(), row.max()
+    contrast = float(shifted(np.array([last]), first)[0])
+    return first if 0 < contrast < STEPS * float(np.spacing(np.float32(largest))) else zero
+
+
+def shifted(pixels: Array, origin: Array) -> Array:
+    """Take an origin off pixels without a loss; the result has a sign."""
+    if pixels.dtype.kind not in "iu":
+        moved: Array = pixels - origin
+        return moved
+    wide = np.uint64 if pixels.dtype == np.uint64 else np.int64
+    difference: Array = pixels.astype(wide) - np.asarray(origin).astype(wide)  # modulo 2**64
+    return difference.view(np.int64)
+
+
+def standing_out(
+    blocks: Iterable[Array], low: np.float32, high: np.float32
+) -> tuple[np.float32, np.float32]:
+    """Widen a contrast that is that of noise to objects beyond it, however few there are.
+
+    Of nine neighbours, five have to be beyond: so single hot pixels, pairs of them and cosmic rays
+    are noise.
+
+    Parameters
+    ----------
+    blocks
+        ``(h, w)`` each, finite.
+    low, high
+        The contrast of the noise.
+
+    Returns
+    -------
+    low, high
+        The levels of dark and of bright objects, where there are some.
+    """
+    from scipy import ndimage
+
+    def in_company(block: Array, beyond: npt.NDArray[np.bool_]) -> Array:
+        if not beyond.any():
+            return block[:0, 0]
+        share = ndimage.uniform_filter(beyond.astype(np.float32), 3, mode="nearest")
+        found: Array = block[beyond & (share > 0.5)]
+        return found
+
+    margin = BEYOND * (high - low)
+    dark, bright = [np.zeros(0)], [np.zeros(0)]
+    for block in blocks:
+        dark.append(in_company(block, block < low - margin))
+        bright.append(in_company(block, block > high + margin))
+    tails = np.concatenate(dark), np.concatenate(bright)
+    if tails[0].size:
+        low = np.float32(np.percentile(tails[0], 10))
+    if tails[1].size:
+        high = np.float32(np.percentile(tails[1], 90))
+    return low, high

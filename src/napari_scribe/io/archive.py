@@ -1,0 +1,90 @@
+"""A zip from an unknown hand: of no entry is more read than it may hold."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from types import TracebackType
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+
+CHUNK = 2**20
+"""Bytes that are read, or unpacked, at once."""
+SMALL, RATIO = 2**24, 4
+"""Bytes that the entries may have together: so many, and so many times what the file has itself.
+Weights can hardly be packed; a few kilobytes that become gigabytes are an attack."""
+_ENCRYPTED = 1
+
+
+class Archive:
+    """Entries of a zip, each read within a limit.
+
+    Parameters
+    ----------
+    path
+        An ordinary file.
+
+    Raises
+    ------
+    BadZipFile
+        If it is no zip, is damaged, has too many entries, or two of the same name.
+    OSError
+        If it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = _File(path)
+        try:
+            self._zip = ZipFile(self._file)
+            self.names = self._zip.namelist()
+            if len(set(self.names)) < len(self.names):
+                raise BadZipFile("two entries have the same name")
+        except BaseException:
+            self._file.close()
+            raise
+        self._left = SMALL + RATIO * os.fstat(self._file.fileno()).st_size
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._zip.close()
+        self._file.close()
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the bytes of an entry.
+
+        Raises
+        ------
+        BadZipFile
+            If it is not there, is packed in an unusual way, has more than `limit` bytes, or has
+            others than it says; or if all that were read have too many together.
+        """
+        if name not in self.names:
+            raise BadZipFile(f"{name} is missing")
+        entry = self._zip.getinfo(name)
+        is_usual = entry.compress_type in (ZIP_STORED, ZIP_DEFLATED)  # others unpack without limit
+        if not is_usual or entry.flag_bits & _ENCRYPTED:
+            raise BadZipFile(f"{name} is packed in an unusual way")
+        if entry.file_size > min(limit, self._left):
+            raise BadZipFile(f"{name} is too large")
+        self._left -= entry.file_size
+        with self._zip.open(entry) as stream:
+            data = b"".join(iter(lambda: stream.read(CHUNK), b""))
+        if len(data) != entry.file_size:
+            raise BadZipFile(f"{name} is incomplete")
+        return data
+
+
+class _File(io.FileIO):
+    """A file that gives little at once: the list of a zip's entries is read in one piece."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > CHUNK:
+            raise BadZipFile("the list of entries is too long")
+        return super().read(-1 if size is None else size) or b""

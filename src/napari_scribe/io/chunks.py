@@ -1,0 +1,76 @@
+"""Which chunks of a zarr array are on disk.
+
+zarr reads a chunk that is not there as 0. Where every chunk was written, that is damage.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+Chunk = tuple[int, ...]
+"""Number of a chunk along each axis."""
+
+
+def written_whole(array: Any) -> Any:
+    """The same array, but chunks full of 0 are written to disk like all others."""
+    return array.with_config({"write_empty_chunks": True})
+
+
+def lost_chunks(array: Any) -> set[Chunk]:
+    """Chunks of an array in a folder that are not on disk."""
+    counts = (-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True))
+    return set(itertools.product(*map(range, counts))) - chunks_on_disk(array)
+
+
+def chunks_on_disk(array: Any) -> set[Chunk]:
+    """Chunks that the folder of an array has, by what its listing says."""
+    return set(_listed(_folder(array), array.ndim))
+
+
+def are_on_disk(array: Any, index: Sequence[int | slice]) -> bool:
+    """Whether every chunk that holds a part of an array is there; asks for each."""
+    folder = os.fspath(_folder(array))
+    return all(
+        os.path.exists("/".join([folder, *map(str, chunk)])) for chunk in chunks_of(array, index)
+    )
+
+
+def remove_chunks(array: Any, index: Sequence[int | slice]) -> None:
+    """Take away the chunks that hold a part of an array."""
+    for chunk in chunks_of(array, index):
+        _folder(array).joinpath(*map(str, chunk)).unlink(missing_ok=True)
+
+
+def window_of(array: Any, chunk: Chunk) -> tuple[slice, ...]:
+    """What of an array a chunk holds."""
+    return tuple(slice(i * c, (i + 1) * c) for i, c in zip(chunk, array.chunks, strict=True))
+
+
+def chunks_of(array: Any, index: Sequence[int | slice]) -> Iterator[Chunk]:
+    """Chunks that hold a part of an array: a number or a slice without steps an axis."""
+    spans = []
+    for at, n, c in zip(index, array.shape, array.chunks, strict=True):
+        start, stop, _ = at.indices(n) if isinstance(at, slice) else (at, at + 1, 1)
+        spans.append(range(start // c, -(-stop // c)))
+    return itertools.product(*spans)
+
+
+def _folder(array: Any) -> Path:
+    return Path(array.store.root, array.path, "c")
+
+
+def _listed(folder: Path, n_axes: int) -> Iterator[Chunk]:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for name in os.listdir(folder):
+            if not name.isdigit():  # what is still being written
+                continue
+            if n_axes == 1:
+                yield (int(name),)
+                continue
+            for deeper in _listed(folder / name, n_axes - 1):
+                yield int(name), *deeper

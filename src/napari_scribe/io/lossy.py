@@ -1,0 +1,105 @@
+"""Compression that changes values, which labels do not survive."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import tifffile
+from tifffile import COMPRESSION
+
+from ..errors import InputError
+from .damage import damage_found
+from .ome import open_tiff
+from .several import tiff_images
+
+
+def check_lossless(path: Path, series: int = 0) -> tifffile.TiffPage:
+    """Make sure that the pixels of a TIFF are those that were written.
+
+    Returns
+    -------
+    page
+        One that stands for all of the image.
+
+    Raises
+    ------
+    InputError
+        If its compression changes values, or may have: that cannot be told of each kind.
+    """
+    with damage_found(path), open_tiff(path) as file:
+        images = tiff_images(file, path)
+        page = images[min(series, len(images) - 1)].keyframe
+        name = page.compression.name if isinstance(page.compression, COMPRESSION) else ""
+        kind = next((kind for kind in _EXACT if kind in name), "")
+        if kind and not _EXACT[kind](_first_piece(page)):
+            raise InputError(
+                f"{path} is compressed as {name}, which may change values: it need not hold the "
+                "labels that were written. Save them with another compression, such as zlib or LZW."
+            )
+        return page
+
+
+def _first_piece(page: tifffile.TiffPage) -> bytes:
+    """A strip or tile, as it is in the file."""
+    pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
+    offset, count = next((p for p in pieces if p[1]), (0, 0))
+    page.parent.filehandle.seek(offset)
+    return bytes(page.parent.filehandle.read(count))
+
+
+def _never(_: bytes) -> bool:
+    return False
+
+
+def _is_exact_jpeg(piece: bytes) -> bool:
+    """Whether it is the lossless process of JPEG: its frame begins with the marker SOF3."""
+    at = 2
+    while at + 4 <= len(piece) and piece[at] == 0xFF:
+        marker = piece[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return marker == 0xC3
+        at += 2 + int.from_bytes(piece[at + 2 : at + 4], "big")
+    return False
+
+
+def _is_exact_jpeg2000(piece: bytes) -> bool:
+    """Whether its wavelet is the reversible one, as the segment COD says."""
+    at = piece.find(b"\xff\x52")
+    return at >= 0 and piece[at + 13 : at + 14] == b"\x01"
+
+
+def _is_exact_webp(piece: bytes) -> bool:
+    return b"VP8L" in piece[:64]
+
+
+def _is_exact_lerc(piece: bytes) -> bool:
+    """Whether its largest error is that of rounding; False where it is compressed once more."""
+    if not piece.startswith(b"Lerc2 ") or len(piece) < 90:
+        return False
+    version = int.from_bytes(piece[6:10], "little")
+    n_integers = {2: 6, 3: 6, 4: 7, 5: 7}.get(version, 8)
+    at = 10 + (4 if version >= 3 else 0) + 4 * n_integers + (4 if version >= 6 else 0)
+    (error,) = struct.unpack_from("<d", piece, at)
+    return bool(0 <= error <= 0.5)
+
+
+_EXACT: dict[str, Callable[[bytes], bool]] = {
+    "JPEG_2000_LOSSY": _never,
+    "JPEG_LOSSY": _never,
+    "JPEG2000": _is_exact_jpeg2000,
+    "JP2000": _is_exact_jpeg2000,
+    "JPEGXR": _never,
+    "JPEGXL": _never,
+    "JPEG": _is_exact_jpeg,
+    "WEBP": _is_exact_webp,
+    "LERC": _is_exact_lerc,
+    "JETRAW": _never,
+    "LURADOC": _never,
+    "SGILOG": _never,
+    "PIXARLOG": _never,
+    "NIKON": _never,
+    "SONY": _never,
+}
+"""How to tell, by what the name of a compression holds, that it has changed nothing."""

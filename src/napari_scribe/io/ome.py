@@ -1,0 +1,130 @@
+"""OME-XML: the images that it tells of, and the files that hold them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from ..errors import InputError
+from .damage import damage_found
+
+if TYPE_CHECKING:
+    import tifffile
+
+
+_MOST_PLANES = 10_000_000
+
+
+def open_tiff(path: Path) -> tifffile.TiffFile:
+    """Open a TIFF; as a plain one where tifffile cannot follow what OME-XML tells of its images.
+
+    Raises
+    ------
+    InputError
+        If another file of the set is a pipe, a device or a folder, or no disk holds so many planes.
+    """
+    import tifffile
+
+    file = tifffile.TiffFile(path)
+    try:
+        _check_told(file, path)
+        list(file.series)
+    except InputError:
+        file.close()
+        raise
+    except Exception:
+        file.close()
+        if not file.is_ome:
+            raise
+        return tifffile.TiffFile(path, is_ome=False)
+    return file
+
+
+def is_unread(file: tifffile.TiffFile) -> bool:
+    """Whether a file has OME-XML that is not used, as it is cut off or makes no sense."""
+    return "<OME" in file.pages.first.description[:1000] and not file.is_ome
+
+
+def images_in(xml: str) -> list[Element]:
+    """Return the images that OME-XML tells of.
+
+    Raises
+    ------
+    ElementTree.ParseError
+        If it is no XML.
+    """
+    return [e for e in ElementTree.fromstring(xml) if tag(e) == "Image"]
+
+
+def image_of(xml: str, series: tifffile.TiffPageSeries, n_series: int, i: int) -> Element | None:
+    """Return what OME-XML tells of one of the `n_series` images in a file, the one at place `i`.
+
+    Images without pixels in the file are none of these: then names tell which is which.
+    """
+    images = images_in(xml)
+    if len(images) == n_series:
+        return images[i]
+    return next((e for e in images if e.get("Name") == series.name), None)
+
+
+def tag(element: Element) -> str:
+    """Return the name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def partners(image: Element) -> set[str]:
+    """Return the names of the files that hold the planes of an image; none where it is one file."""
+    names = {e.get("FileName", "") for e in image.iter() if tag(e) == "UUID"}
+    return names - {""}
+
+
+def partners_of(path: Path) -> set[str]:
+    """Return the names of the files that share an image with a file, its own among them."""
+    import tifffile
+
+    try:
+        with damage_found(path), tifffile.TiffFile(path) as file:
+            images = images_in(file.ome_metadata or "<OME/>") if file.is_ome else []
+    except Exception:  # who reads the file will say what is wrong with it
+        return set()
+    return {n for names in map(partners, images) if path.name in names for n in names}
+
+
+def _check_told(file: tifffile.TiffFile, path: Path) -> None:
+    """Make sure that tifffile can follow what a file tells of its images and of other files."""
+    if max(map(_n_planes, _images(file)), default=0) > _MOST_PLANES:
+        raise InputError(f"{path} tells of more planes than a file can hold: it is damaged.")
+    for name in sorted(_partners_in(file)):
+        partner = path.parent / name
+        if partner.exists() and not partner.is_file():
+            raise InputError(f"{path} has a part in {partner}, which is no file.")
+
+
+def missing_partners(file: tifffile.TiffFile, path: Path) -> list[str]:
+    """Return the names of files of the set that are not there."""
+    return sorted(n for n in _partners_in(file) if not (path.parent / n).exists())
+
+
+def _partners_in(file: tifffile.TiffFile) -> Iterator[str]:
+    """Names of all files that a file speaks of."""
+    for image in _images(file):
+        yield from partners(image)
+
+
+def _images(file: tifffile.TiffFile) -> list[Element]:
+    """Images that a file tells of; none where its OME-XML is damaged."""
+    try:
+        return images_in(file.ome_metadata) if file.is_ome and file.ome_metadata else []
+    except ElementTree.ParseError:
+        return []
+
+
+def _n_planes(image: Element) -> int:
+    """How many planes an image has by its sizes; 0 where they are no numbers."""
+    pixels = next((e for e in image if tag(e) == "Pixels"), None)
+    sizes = [pixels.get(f"Size{a}", "1") if pixels is not None else "1" for a in "ZCT"]
+    return math.prod(int(size) if size.isdecimal() else 0 for size in sizes)

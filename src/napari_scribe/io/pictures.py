@@ -1,0 +1,98 @@
+"""PNG and JPEG."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from .file_array import check_memory
+
+_PNG_BIT_DEPTH, _PNG_COLOUR = 24, 25
+"""Where the head of a PNG tells them."""
+_LOSSLESS = "PNG", "TIFF", "GIF", "BMP"
+_LIMIT = threading.Lock()
+
+
+def read_picture(path: Path) -> npt.NDArray[Any]:
+    """Return ``YX`` or ``YXC`` pixels of a PNG or JPEG, without alpha.
+
+    Raises
+    ------
+    InputError
+        If it is larger than memory.
+    """
+    import imageio.v3 as iio
+
+    mode, _ = _head(path)
+    if path.suffix.lower() == ".png":
+        with path.open("rb") as file:
+            head = file.read(_PNG_COLOUR + 1)
+        if len(head) > _PNG_COLOUR and head[_PNG_BIT_DEPTH] == 16 and head[_PNG_COLOUR]:
+            return _without_alpha(_deep_png(path))
+    with _any_size():
+        wanted = "RGB" if mode == "CMYK" else None
+        return _without_alpha(iio.imread(path, plugin="pillow", mode=wanted))
+
+
+def read_indices(path: Path) -> npt.NDArray[Any]:
+    """Return the pixels of a PNG of labels: of one with a palette its indices, not its colours.
+
+    Raises
+    ------
+    InputError
+        If it is larger than memory, or a JPEG by another name.
+    """
+    import imageio.v3 as iio
+
+    mode, kind = _head(path)
+    if kind not in _LOSSLESS:
+        raise InputError(f"{path} is a {kind} inside, which may change values: save labels anew.")
+    if mode != "P":
+        return read_picture(path)
+    with _any_size():
+        return np.asarray(iio.imread(path, plugin="pillow", mode="P"))
+
+
+def _head(path: Path) -> tuple[str, str]:
+    """Mode and format of a picture, if memory can hold its pixels."""
+    from PIL import Image as Pillow
+
+    with _any_size(), Pillow.open(path) as picture:
+        width, height = picture.size
+        n_bytes = 2 * width * height * len(picture.getbands())  # as it is decoded, and as an array
+        check_memory(path, n_bytes)
+        return picture.mode, str(picture.format)
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Lift Pillow's limit on the size of a picture: memory is the limit here."""
+    from PIL import Image as Pillow
+
+    with _LIMIT:
+        limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Pillow.MAX_IMAGE_PIXELS = limit
+
+
+def _deep_png(path: Path) -> npt.NDArray[Any]:
+    """Colours of 16 bits, of which imageio would keep eight."""
+    import imagecodecs
+
+    pixels: npt.NDArray[Any] = imagecodecs.png_decode(path.read_bytes())
+    return pixels
+
+
+def _without_alpha(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
+        pixels = pixels[..., :-1]
+    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels

@@ -1,0 +1,115 @@
+"""Whether a result can be written, before the work for it starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from ..errors import InputError
+from ..memory import size_in_words
+from .files import SUFFIXES
+from .replace import LONGER, beside, followed, hidden, tidy
+
+_NAME_BYTES = 255
+"""Of a file's name at most, where the system does not tell."""
+_DEEPER_BYTES = 200
+"""What paths within a folder of work may add to its own."""
+
+
+def is_zarr_name(path: Path) -> bool:
+    """Whether a path to write is that of a zarr, by its suffix."""
+    return path.suffix.lower() == ".zarr"
+
+
+def check_writable(path: str | Path, n_bytes: int = 0) -> None:
+    """Make sure that a result can be written, before the work for it starts.
+
+    What a process that was killed while it wrote has left there is put in order.
+
+    Parameters
+    ----------
+    path
+        File or folder to write; folders above it need not exist yet. Nothing is left behind.
+    n_bytes
+        Room that it and the work for it will need.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written there, its name cannot be had, or there is too little room.
+    """
+    path = Path(path)
+    check_text(path)
+    to = followed(path)
+    if os.path.isdir(to) and path.suffix.lower() in SUFFIXES and not is_zarr_name(path):
+        raise InputError(f"Cannot write {path}: it is a folder. Choose another name.")
+    try:
+        folder = next(p for p in to.parents if os.path.lexists(p))
+        if not folder.is_dir():
+            raise InputError(f"Cannot write {path}: {folder} is not a folder. Choose another path.")
+        _check_length(to, folder)
+        tidy(to)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        if folder == to.parent:
+            probe = beside(to, "part")
+            probe.touch()
+            probe.unlink()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"Cannot write {path}: {reason}. Choose another folder.") from error
+    if free < n_bytes and free + _size(hidden(to)) < n_bytes:
+        raise InputError(
+            f"Cannot write {path}: it needs up to {size_in_words(n_bytes)}, and {folder} has "
+            f"{size_in_words(free)} left. Make room or choose another disk."
+        )
+
+
+def check_text(path: Path) -> None:
+    """Make sure that a path is text that can be written into files and messages.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise InputError(
+            f"Cannot write {shown}: it has bytes that are no text in UTF-8. Choose another name."
+        ) from None
+    if "\0" in str(path):
+        raise InputError(f"Cannot write {path!r}: no name has a character 0. Choose another name.")
+
+
+def _check_length(path: Path, folder: Path) -> None:
+    """Make sure that a path and the temporary names beside it are not too long.
+
+    Parameters
+    ----------
+    folder
+        The one above it that is there.
+    """
+    limit, path_limit = _NAME_BYTES, None
+    if hasattr(os, "pathconf"):
+        limit, path_limit = (os.pathconf(folder, f"PC_{n}_MAX") for n in ("NAME", "PATH"))
+    *above, name = path.relative_to(folder).parts
+    longest = max([len(os.fsencode(part)) for part in above], default=0)
+    if longest > limit or len(os.fsencode(name)) + LONGER > limit:
+        raise InputError(
+            f"Cannot write {path}: a name in it is too long. This disk has names of up to {limit} "
+            f"bytes, and the work for a result needs {LONGER} more than its own. Shorten it."
+        )
+    if path_limit and len(os.fsencode(path)) + _DEEPER_BYTES > path_limit:
+        raise InputError(f"Cannot write {path}: the whole path is too long. Choose a shorter one.")
+
+
+def _size(folder: Path) -> int:
+    """Bytes that the files in a folder take."""
+    files = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
+    return sum(file.lstat().st_size for file in files if os.path.lexists(file))
