@@ -336,6 +336,15 @@ def test_a_border_without_data_hides_nothing(border: float, dtype: str):
         assert not out[:50].any() and out[115, 115] > 0.7 and abs(np.median(out[50:])) < 0.2
 
 
+def test_a_border_that_alone_is_negative_need_not_be_far():
+    pixels = 20 * bordered(0)  # a contrast of 16000
+    pixels[:50] = -9999
+    inside = Normalization().measure(Image(pixels[50:]))
+    statistics = Normalization().measure(Image(pixels))
+    assert statistics.high - statistics.low == pytest.approx(inside.high - inside.low)
+    assert not statistics.apply(pixels[np.newaxis])[0, :50].any()
+
+
 @pytest.mark.parametrize("border", [0, 65535, 1234])
 def test_what_a_file_declares_as_no_data_is_none(border: int):
     pixels = bordered(border, "uint16")

@@ -47,9 +47,9 @@ def missing_in(pixels: Array, nodata: Nodata) -> npt.NDArray[np.bool_]:
 def border_of(row: Array, percentiles: Sequence[float]) -> float | None:
     """Find the constant value of a border without data that no file declares.
 
-    That is an extreme value of many pixels, far from all others, which have a contrast beyond
-    their noise. A dark ground of which most of an image consists is none, unless it is negative
-    and nothing else is; neither are saturated pixels of integers.
+    That is an extreme value of many pixels, far from all others or the only negative one; the
+    others have a contrast beyond their noise. A dark ground of which most of an image consists is
+    none, unless it is negative and nothing else is; neither are saturated pixels of integers.
 
     Parameters
     ----------
@@ -67,11 +67,13 @@ def border_of(row: Array, percentiles: Sequence[float]) -> float | None:
         if 100 * share < (percentiles[0] if is_low else 100 - percentiles[1]) or share == 1:
             continue
         rest = row[~is_border].astype(np.float64)
-        if share > 0.5 and not (value < 0 <= rest.min()):
+        is_only_negative = is_low and value < 0 <= rest.min()
+        if share > 0.5 and not is_only_negative:
             continue
         low, high = np.percentile(rest, percentiles)
         gap = rest.min() - float(value) if is_low else float(value) - rest.max()
-        if gap > FAR * (high - low) and high - low > NOISE_ALONE * noise_of(rest):
+        is_apart = is_only_negative or gap > FAR * (high - low)
+        if is_apart and high - low > NOISE_ALONE * noise_of(rest):
             return float(value)
     return None
 
