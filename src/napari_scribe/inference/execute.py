@@ -18,11 +18,11 @@ from .cluster import PATIENCE, Cluster, on_workers
 from .compiled import Compiled
 from .denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
-from .frame import Parts
+from .frame import FrameWork, Parts
 from .ladder import Ladder
 from .presence import Presence
 from .quick import smallest_halo
-from .run import Run, SegmentJob, SegmentStep, Work, here
+from .run import Run, SegmentJob, SegmentStep, Work
 from .sinks import Folder
 from .source import Source
 from .stitch import MARGIN, SIDE, plan_blocks
@@ -132,7 +132,7 @@ class Execution:
             return on_workers(self.cluster, self, decided, job.ladder)
         ladder = self.ladder_for(decided, job.ladder)
         self._note_presence(ladder.descended)
-        return here(ladder, self.part)
+        return _here(ladder, self.part)
 
     def run_for(self, decided: dict[str, Any]) -> Run:
         """The whole run, with what was decided."""
@@ -222,3 +222,24 @@ class Execution:
             self.sink.journal.sync()
         if self.presence is not None:
             self.presence.leave()
+
+
+def _here(ladder: Ladder, part: tuple[int, int] | None = None) -> Work:
+    """Work in this process: on all units, or on its share of them, such as the third of 16."""
+    share, n_shares = part or (1, 1)
+
+    def work(frames: Sequence[FrameWork]) -> Generator[tuple[int, int], None, None]:
+        n_units = sum(frame.parts.n_units for frame in frames)
+        for i, frame in enumerate(frames):
+            first = i * frame.parts.n_units
+            mine = {
+                unit
+                for unit in range(frame.parts.n_units)
+                if (first + unit) * n_shares // n_units == share - 1
+            }
+            for n in frame.run(ladder.predict, mine):
+                yield i, n
+            if frame.is_whole:
+                frame.close()
+
+    return work

@@ -35,7 +35,6 @@ from .damage import (
 )
 from .frame import FrameWork, Parts
 from .in_memory import Memory
-from .ladder import Ladder
 from .maps import read_maps
 from .results import hand_over, read_answer, smallest_type
 from .sinks import Folder
@@ -373,27 +372,6 @@ class Run:
             if job.stop_requested:
                 job.is_complete = False
                 return
-
-
-def here(ladder: Ladder, part: tuple[int, int] | None = None) -> Work:
-    """Work in this process: on all units, or on its share of them, such as the third of 16."""
-    share, n_shares = part or (1, 1)
-
-    def work(frames: Sequence[FrameWork]) -> Generator[tuple[int, int], None, None]:
-        n_units = sum(frame.parts.n_units for frame in frames)
-        for i, frame in enumerate(frames):
-            first = i * frame.parts.n_units
-            mine = {
-                unit
-                for unit in range(frame.parts.n_units)
-                if (first + unit) * n_shares // n_units == share - 1
-            }
-            for n in frame.run(ladder.predict, mine):
-                yield i, n
-            if frame.is_whole:
-                frame.close()
-
-    return work
 
 
 def _find_what_is_there(frame: FrameWork) -> None:
