@@ -52,7 +52,8 @@ def kept(
         ({"region": {"Y": slice(0.5, 9)}}, r"as {'Y': slice\(0, 512\)}"),
         ({"region": slice(0, 5)}, "a slice per axis letter"),
         ({"halo": 5}, "exact or quick, not 5"),
-        ({"save": "labels"}, r"save='labels' .* such as \['labels', 'probability'\]"),
+        ({"region": {"Y": range(0, 9, 2)}}, "a slice per axis letter"),
+        ({"workers": 0, "out": "o.tif"}, "0 workers do nothing"),
         ({"save": 5}, "a list of names"),
         ({"save": ["nothing"]}, "Cannot save"),
         ({"batch": [1]}, "a whole number, such as 4"),
@@ -148,7 +149,8 @@ def test_what_is_plain_is_accepted(kept: Path, model: ns.Model):
             ns.segment(given, PIXELS.tolist(), channels=np.array([0]), tile=np.int64(16))
         )
         np.testing.assert_array_equal(found, plain)
-    for part in ({"Y": (0, 16)}, {"Y": slice(np.int64(0), np.int64(16))}):
+    assert ns.run(ns.segment(model, PIXELS, save="labels, probability")).shape == (48, 48)
+    for part in ({"Y": (0, 16)}, {"Y": slice(np.int64(0), np.int64(16))}, {"Y": range(16)}):
         assert ns.run(ns.segment(model, PIXELS, region=part)).shape == (16, 48)
     assert ns.run(ns.denoise("quiet", PIXELS)).shape == (48, 48)
     assert ns.run(ns.train([PIXELS], [PAINT], start="cells", steps=1.0)).painted == model.painted

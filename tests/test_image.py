@@ -65,6 +65,7 @@ def test_too_few_and_too_many_axes(shape: tuple[int, ...]):
     ("shape", "axes", "full"),
     [
         ((6, 7), "TYX", (1, 6, 7)),
+        ((1, 30, 40, 1), "TYX", (1, 30, 40)),
         ((6, 7), "YXC", (6, 7, 1)),
         ((6, 7), "TCZYX", (1, 1, 1, 6, 7)),
         ((1, 1, 6, 7), "TYX", (1, 6, 7)),

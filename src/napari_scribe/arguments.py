@@ -17,11 +17,20 @@ Result = TypeVar("Result")
 
 
 def _part_of_axis(value: Any) -> slice:
-    """Take a slice, or a start and a stop."""
-    ends = (value.start, value.stop, value.step) if isinstance(value, slice) else tuple(value)
-    if len(ends) not in (2, 3):
-        raise ValueError("neither a slice nor a start and a stop")
-    return slice(*(None if end is None else operator.index(end) for end in ends))
+    """Take a slice or range, or a start and a stop."""
+    is_span = isinstance(value, slice | range)
+    start, stop, step = (value.start, value.stop, value.step) if is_span else (*value, None)
+    if step not in (None, 1):
+        raise ValueError("every pixel is answered")
+    return slice(*(None if end is None else operator.index(end) for end in (start, stop)))
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Take a list of names, or a text with commas between them."""
+    names = value.split(",") if isinstance(value, str) else tuple(value)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("no names")
+    return tuple(name.strip() for name in names)
 
 
 @functools.cache
@@ -31,6 +40,7 @@ def _kinds() -> dict[str, tuple[Any, str]]:
 
     path = str | Path
     part_of_axis = Annotated[Any, PlainValidator(_part_of_axis)]
+    names = Annotated[Any, PlainValidator(_names)]
     boxes = list[tuple[tuple[int, int], ...]]
     return {
         "axes": (str, "letters of TCZYX, such as 'ZYX'"),
@@ -48,7 +58,7 @@ def _kinds() -> dict[str, tuple[Any, str]]:
         "path": (path, "the path of a file or a folder"),
         "peak": (float, "a number, such as 255"),
         "region": (dict[str, part_of_axis], "a slice per axis letter, as {'Y': slice(0, 512)}"),
-        "save": (tuple[str, ...], "a list of names, such as ['labels', 'probability']"),
+        "save": (names, "a list of names, such as ['labels', 'probability']"),
         "scheduler": (str, "an address, such as 'tcp://host:8786'"),
         "seconds": (float, "a number, such as 60"),
         "seed": (int, "a whole number, such as 0"),

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from .errors import InputError
 
+Pick = int | range | tuple[int, ...] | None
+"""What is shown of an axis: one index (the axis goes), some of them; None is a new axis."""
 Order = tuple[int | None, ...]
 """Which axis of an array comes at each place; None for a new one of length 1."""
 _USUAL = "TCZYX"
@@ -107,16 +109,63 @@ def arranged(data: Any, order: Order) -> Any:
     return data[tuple(None if i is None else slice(None) for i in order)]
 
 
-def with_axes(data: Any, axes: str) -> Any:
-    """Give an array as many axes as are named, where only axes of length 1 are in question.
+def picks_for(shape: Sequence[int], found: str, axes: str) -> tuple[list[Pick], str]:
+    """Return how an array is shown so that it has the axes that were asked for.
+
+    Axes of length 1 come and go as it is asked for; others keep their order.
+
+    Parameters
+    ----------
+    shape, found
+        Of the array, with a letter an axis; any letter beyond ``TCZYX`` for one without a name.
+    axes
+        Letters that were asked for, one an axis.
+
+    Returns
+    -------
+    picks
+        What is shown of each axis, in order, with None between them for each new axis.
+    letters
+        `axes`; where they do not fit, the array is as it is, and these are for `Image` to refuse.
+    """
+    long = [i for i, n in enumerate(shape) if n > 1 or found[i] in "YX"]
+    every = list(range(len(shape)))
+    for kept in (long, every):
+        if len(axes) == len(kept):
+            return [range(n) if i in kept else 0 for i, n in enumerate(shape)], axes
+    if not _is_part([found[i] for i in long], axes):
+        return [range(n) if i in long else 0 for i, n in enumerate(shape)], axes
+    picks: list[Pick] = []
+    left = iter(axes)
+    for i, n in enumerate(shape):
+        if i not in long:
+            picks.append(0)
+            continue
+        while next(left) != found[i]:
+            picks.append(None)
+        picks.append(range(n))
+    return [*picks, *(None for _ in left)], axes
+
+
+def _is_part(letters: Sequence[str], axes: str) -> bool:
+    """Whether letters come in that order among others."""
+    left = iter(axes)
+    return all(letter in left for letter in letters)
+
+
+def with_axes(data: Any, axes: str, found: str) -> Any:
+    """Give an array the axes that were asked for, where only axes of length 1 are in question.
 
     Returns it as it is where that is not plain: the caller compares.
+
+    Parameters
+    ----------
+    axes, found
+        Letters that were asked for, and those that were guessed, one an axis.
     """
-    shape = tuple(data.shape)
-    spare = [i for i, n in enumerate(shape) if n == 1][: max(0, len(shape) - len(axes))]
-    if len(shape) == 2 < len(axes):  # Y and X, so the others have length 1
-        places = iter(range(2))
-        return arranged(data, tuple(next(places) if a in "YX" else None for a in axes))
-    if len(shape) - len(spare) == len(axes):
-        return arranged(data, tuple(i for i in range(len(shape)) if i not in spare))
-    return data
+    picks, _ = picks_for(data.shape, found, axes)
+    of_axes = [pick for pick in picks if pick is not None]
+    places = iter(i for i, pick in enumerate(of_axes) if not isinstance(pick, int))
+    return arranged(
+        data, tuple(None if p is None else next(places) for p in picks if not isinstance(p, int))
+    )

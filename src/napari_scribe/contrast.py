@@ -26,8 +26,11 @@ _MEAN_TO_SIGMA = math.sqrt(math.pi) / 2
 
 def noise_of(row: Array) -> np.float32:
     """Return the standard deviation of noise, from what neighbouring pixels ``(n,)`` differ by."""
-    steps = np.abs(np.diff(row, prepend=row[:1]))
-    return np.float32(_MEAN_TO_SIGMA * steps.mean())
+    with np.errstate(over="ignore"):
+        mean = np.abs(np.diff(row, prepend=row[:1])).mean()
+    if not np.isfinite(mean):  # a sum beyond single precision
+        mean = np.abs(np.diff(row.astype(np.float64), prepend=row[:1])).mean()
+    return np.float32(_MEAN_TO_SIGMA * mean)
 
 
 def missing_in(pixels: Array, nodata: Nodata) -> npt.NDArray[np.bool_]:
@@ -139,7 +142,8 @@ def standing_out(
         found: Array = block[beyond & (share > 0.5)]
         return found
 
-    margin = BEYOND * (high - low)
+    # In double precision: of very bright images the ends lie beyond single precision.
+    margin = BEYOND * (np.float64(high) - np.float64(low))
     dark, bright = [np.zeros(0)], [np.zeros(0)]
     for block in blocks:
         dark.append(in_company(block, block < low - margin))

@@ -101,7 +101,8 @@ class Image:
             raise InputError(
                 f"Axes '{axes}' of {self.name}: use letters of {AXES}, each once, with Y and X."
             )
-        data = with_axes(data, axes)
+        if self.axes:
+            data = with_axes(data, axes, guess_axes(data.shape))
         object.__setattr__(self, "axes", axes)
         object.__setattr__(self, "data", data)
         shape = tuple(data.shape)

@@ -14,6 +14,7 @@ import zarr
 
 from napari_scribe.errors import DamagedError
 from napari_scribe.image import Image
+from napari_scribe.inference import results
 from napari_scribe.inference.segment import segment
 from napari_scribe.io import open_levels, read_labels
 from napari_scribe.model import Model
@@ -108,6 +109,40 @@ def test_what_is_deleted_is_done_again(
         run(again)
         np.testing.assert_array_equal(np.asarray(again.probability), expected.probability)
         assert not list(out.parent.glob(".*"))
+
+
+@pytest.mark.parametrize("kind", ["objects", "classes"])
+@pytest.mark.parametrize("what", ["labels", "probability"])
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_chunks_that_are_lost_while_results_are_written_are_made_again(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    stack: np.ndarray,
+    tmp_path: Path,
+    kind: str,
+    what: str,
+    is_deleted: bool,
+) -> None:
+    """Deleted, or damaged so that nothing can decode them."""
+    model: Model = request.getfixturevalue(kind)
+    options = {"save": ("labels", "probability")}
+    expected = begin(model, stack, None, **options)
+    run(expected)
+    write, n_writes = results.write_tiff, itertools.count()
+
+    def lose_and_write(path: Path, *args: Any, **kwargs: Any) -> None:
+        chunks = [p for p in tmp_path.glob(f".a.tif.part/{what}/c/**/*") if p.is_file()]
+        assert chunks
+        for chunk in chunks[:2] if next(n_writes) == 0 else ():
+            if is_deleted:
+                chunk.unlink()
+            else:
+                chunk.write_bytes(b"no zstd")
+        write(path, *args, **kwargs)
+
+    monkeypatch.setattr(results, "write_tiff", lose_and_write)
+    out = tmp_path / "a.tif"
+    np.testing.assert_array_equal(run(begin(model, stack, out, **options)), expected.result)
 
 
 @pytest.mark.parametrize(("after", "suffix"), [(2, ".tif"), (10, ".zarr")])

@@ -318,6 +318,43 @@ def test_a_question_about_another_image_goes_with_it(
     assert dock.message.text == ""
 
 
+@pytest.mark.parametrize("change", ["task", "image", "clear"])
+def test_a_question_about_paint_goes_with_what_it_was_about(
+    dock: Any, painted: Any, qtbot: Any, change: str
+) -> None:
+    dock.form.task.value = "classes"
+    assert "Are these objects?" in asked(dock, qtbot)
+    if change == "task":
+        dock.form.task.value = "objects"
+    elif change == "image":
+        painted.add_image(np.zeros((40, 50)), name="next")
+    else:
+        painted.layers.clear()
+    assert dock.message.text == ""
+
+
+def test_a_task_does_not_outlive_the_layers_it_was_for(dock: Any, painted: Any) -> None:
+    dock.form.task.value = "classes"
+    dock.form.more.dimensions.value = 3
+    painted.layers.clear()
+    painted.add_image(np.zeros((40, 50)), name="next")
+    dock.form.new.click()
+    assert note(dock.form.paint.value)["task"] == "objects"
+    assert (dock.form.task.value, dock.form.more.dimensions.value) == ("objects", 2)
+
+
+def test_the_segment_dock_catches_up_with_what_was_selected_meanwhile(
+    kept: Any, docks: Callable[[type], Any], painted: Any, qtbot: Any
+) -> None:
+    dock = docks(SegmentDock)
+    painted.layers.selection.active = painted.layers["nuclei"]
+    dock.segment_button.click()
+    other = painted.add_image(np.zeros((40, 50)), name="next")
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    assert dock.form.image.layer.value is other
+    assert "objects in" in dock.message.text  # of the one before
+
+
 def test_what_was_trained_and_found_stays_said(
     dock: Any, painted: Any, steps: list[Any], qtbot: Any
 ) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from ..errors import InputError, ManyPiecesError
 from ..terminal import print_scores
-from .options import Axes, Device, Level, Pieces, Series, open_image, say_notes
+from .options import PIECES, Axes, Device, Level, Pieces, Series, open_image, say_notes
 
 if TYPE_CHECKING:
     from ..image import Image
@@ -90,7 +90,7 @@ def evaluate(
     if images and task is not None:
         raise InputError(f"--task {task} is for labels: leave it out to score images.")
     if pieces is not None and (images or task == "classes"):
-        raise InputError("--pieces-are-objects is for labels of objects: leave it out.")
+        raise InputError(f"{PIECES} is for labels of objects: leave it out.")
     if json_file is not None:
         check_writable(json_file)
     pairs = _matched(predicted, truth)

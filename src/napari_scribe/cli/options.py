@@ -30,10 +30,11 @@ Level = Annotated[int, typer.Option(help="Level of a pyramid: 0 is the full reso
 Series = Annotated[
     int, typer.Option(help="Which image of files that hold several, from 0.", min=0, metavar="N")
 ]
+PIECES = "--pieces-are-objects/--numbers-are-objects"
 Pieces = Annotated[
     bool | None,
     typer.Option(
-        "--pieces-are-objects/--numbers-are-objects",
+        PIECES,
         help="Where one number covers many separate pieces: each is an object, or all are one.",
     ),
 ]

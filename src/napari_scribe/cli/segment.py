@@ -25,8 +25,6 @@ from .options import (
     say_notes,
 )
 
-WRITTEN = (".tif", ".tiff", ".zarr")
-"""Ends of the names of what results are written to."""
 OTHER_KINDS = (
     ".png", ".jpg", ".jpeg", ".jp2", ".jxl", ".gif", ".bmp", ".webp", ".npy", ".npz", ".h5",
     ".hdf5", ".ims", ".nd2", ".czi", ".lif", ".lsm", ".mrc", ".nii", ".dcm", ".svs", ".vsi", ".btf",
@@ -195,6 +193,9 @@ def each_done(
             typer.echo(f"Stopped before {target} was whole. The same command goes on from here.")
             raise typer.Exit(exit_status())
         yield target, job
+        if job.stop_requested and target != targets[-1]:
+            typer.echo("Stopped. The same command goes on with the other images.")
+            raise typer.Exit(exit_status())
 
 
 def say_end(what: str, out: str, part: str) -> None:
@@ -242,6 +243,8 @@ def is_folder(out: str) -> bool:
     InputError
         If it is neither.
     """
+    from ..io import WRITTEN
+
     path = Path(out)
     suffix, is_there = path.suffix.lower(), os.path.isdir(path)
     is_marked = out.endswith(("/", os.sep))

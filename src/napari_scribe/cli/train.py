@@ -15,6 +15,7 @@ import typer
 from ..errors import InputError, ManyPiecesError, TakenError
 from ..terminal import exit_status, say_unseen_gpu, train_with_bar
 from .options import (
+    PIECES,
     Axes,
     Channels,
     Device,
@@ -82,7 +83,7 @@ def train(
     seen_model = check_new_model(model, start)
     chosen, seen = _recipe(recipe, set_, task, seed, parent), numbers(channels)
     if (ones or pieces is not None) and chosen.task != "objects":
-        option = "--ones-are-objects" if ones else "--pieces-are-objects"
+        option = "--ones-are-objects" if ones else PIECES
         raise InputError(f"{option} is for the task objects, not for classes.")
     paths = expand(images)
     opened = [open_image(path, axes, series=series) for path in paths]

@@ -13,6 +13,7 @@ from ..device import pick_device
 from ..errors import InputError, TakenError
 from ..image import Image
 from ..io import (
+    WRITTEN,
     check_text,
     check_writable,
     followed,
@@ -33,8 +34,6 @@ from .run import SegmentJob, SegmentStep
 from .sinks import Folder
 from .source import Source
 
-WRITTEN = (".tif", ".tiff", ".zarr")
-"""Ends of the names of what results are written to."""
 MOST_PARTS = 100_000
 """Into which the work is divided."""
 
@@ -71,6 +70,8 @@ class Settings:
             raise InputError(f"A tile of {self.tile} px keeps nothing: use 1 or more.")
         if self.batch is not None and self.batch < 1:
             raise InputError(f"A batch of {self.batch} has no tile: use 1 or more.")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"{self.workers} workers do nothing: use 1 or more.")
         if self.part is not None and self.part[1] > MOST_PARTS:
             raise InputError(
                 f"The work cannot be shared among {self.part[1]}: use at most {MOST_PARTS} parts."

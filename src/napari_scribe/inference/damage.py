@@ -54,6 +54,19 @@ def read_written(array: Any, index: tuple[int | slice, ...]) -> npt.NDArray[Any]
     return block
 
 
+def remove_unreadable(arrays: Iterable[Any]) -> None:
+    """Take away the chunks of arrays on disk that cannot be decoded.
+
+    Raises
+    ------
+    DamagedError
+        If there was one.
+    """
+    for array in arrays:
+        for chunk in () if isinstance(array, np.ndarray) else chunks_on_disk(array):
+            read_written(array, window_of(array, chunk))
+
+
 @contextmanager
 def gone_is_damage() -> Iterator[None]:
     """Tell files of a run that are not found from other failures.

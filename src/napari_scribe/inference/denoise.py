@@ -126,4 +126,4 @@ def _mean(image: Image, channels: Sequence[int]) -> Any:
     """Of the middle of the first frame, per channel."""
     window = [slice(n // 4, n // 4 + max(1, min(n // 2, 512))) for n in image.frame_shape(2)]
     pixels = image.read(next(iter(image.frames(2))), window, channels)
-    return pixels.reshape(len(pixels), -1).mean(axis=1)
+    return pixels.reshape(len(pixels), -1).mean(axis=1, dtype=np.float64)

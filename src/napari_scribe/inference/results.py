@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import DamagedError, TakenError
 from ..io import is_zarr_name, lost_chunks, put, read_image, read_labels, write_tiff
 from ..io.origin import maker_of, sign
+from .damage import remove_unreadable
 from .maps import map_path, write_map
 from .sinks import Folder
 from .source import Source
@@ -27,6 +28,7 @@ def hand_over(
     source: Source,
     sink: Folder,
     overwrite: bool,
+    check: Callable[[], None],
 ) -> None:
     """Write the results of a run, move them to where they belong, and take its folder away.
 
@@ -40,6 +42,8 @@ def hand_over(
         Name -> array ``(channels, *labels)``.
     overwrite
         Whether they take the place of what is there by then.
+    check
+        Raises where parts of the labels are no longer on disk.
 
     Raises
     ------
@@ -49,28 +53,41 @@ def hand_over(
     DamagedError
         If parts of them are no longer on disk.
     """
-    made_by, made = sink.identity, {}
-    for name, array in maps.items():
-        path = map_path(out, name)
-        made[path] = sink.path / FOLDER / path.name
-        write_map(made[path], array, source, made_by)
-    if is_zarr_name(out):
-        made[out] = sink.path / out.name
-        sign(made[out], made_by)
-    else:
-        made[out] = sink.path / FOLDER / out.name
-        image = source.image
-        write_tiff(made[out], labels, source.axes, image.scale, image.units, software=made_by)
+    try:
+        made = _written(out, labels, maps, source, sink)
+    except (RuntimeError, ValueError):  # of what decodes the arrays of the run
+        remove_unreadable([labels, *maps.values()])
+        raise
     sink.check()
+    check()  # when all is written: what was deleted before that may be missing in it
     if any(map(lost_chunks, maps.values())) or not all(path.exists() for path in made.values()):
         raise DamagedError(f"Parts of the result in {sink.path} were deleted.")
     try:
-        _place(made, made_by, overwrite)
+        _place(made, sink.identity, overwrite)
     except TakenError as error:
         other = _place_beside(out, made)
         sink.remove()
         raise TakenError(f"{error} The result is kept in {other} instead.") from None
     sink.remove()
+
+
+def _written(
+    out: Path, labels: Any, maps: Mapping[str, Any], source: Source, sink: Folder
+) -> dict[Path, Path]:
+    """Write labels and maps within the folder of a run; from their places to where they are now."""
+    made: dict[Path, Path] = {}
+    for name, array in maps.items():
+        path = map_path(out, name)
+        made[path] = sink.path / FOLDER / path.name
+        write_map(made[path], array, source, sink.identity)
+    if is_zarr_name(out):
+        made[out] = sink.path / out.name
+        sign(made[out], sink.identity)
+    else:
+        made[out] = sink.path / FOLDER / out.name
+        image = source.image
+        write_tiff(made[out], labels, source.axes, image.scale, image.units, software=sink.identity)
+    return made
 
 
 def _place(made: dict[Path, Path], made_by: str, overwrite: bool) -> None:

@@ -195,8 +195,15 @@ class Run:
             job.levels = [final]
             return final
         assert isinstance(self.sink, Folder)
-        self._check_final(final, labels)
-        hand_over(self.out, final, job.maps, self.source, self.sink, self.overwrite)
+        hand_over(
+            self.out,
+            final,
+            job.maps,
+            self.source,
+            self.sink,
+            self.overwrite,
+            check=lambda: self._check_final(final, labels),
+        )
         job.levels = (
             open_levels(self.out) if self._is_zarr else [read_answer(self.out, self.source)]
         )

@@ -28,11 +28,12 @@ from .read import as_image, as_labels, list_series, read_image, read_label_image
 from .replace import CLOCK, beside, delete, followed, hidden, put, replacing, replacing_folder, tidy
 from .stamp import stamp
 from .tiff_writer import write_tiff
-from .writable import check_text, check_writable, is_zarr_name
+from .writable import WRITTEN, check_text, check_writable, is_zarr_name
 
 __all__ = [
     "CLOCK",
     "SUFFIXES",
+    "WRITTEN",
     "add_pyramid",
     "are_on_disk",
     "as_image",

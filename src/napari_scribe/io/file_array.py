@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Pick
 from ..errors import InputError
 from ..memory import free_bytes, is_out_of_memory, size_in_words
 from .chunks import chunks_of, window_of
 
-Pick = int | range | tuple[int, ...] | None
-"""What is shown of an axis: one index (the axis goes), some of them; None is a new axis."""
 _CHECKED_BYTES = 2**28
 """Reading less than this is not checked against the memory that is left."""
 
@@ -32,10 +31,26 @@ def shown(array: Any, picks: Sequence[Pick], path: Path) -> Any:
     path
         What an error calls the file.
     """
+    if isinstance(array, FileArray):
+        return FileArray(array.array, composed(array.picks, picks), path)
     if isinstance(array, np.ndarray) and not any(isinstance(p, tuple) for p in picks):
         index = (slice(p.start, p.stop) if isinstance(p, range) else p for p in picks)
         return array[tuple(index)]
     return FileArray(array, picks, path)
+
+
+def composed(picks: Sequence[Any], fits: Sequence[Pick]) -> list[Pick]:
+    """Return the picks that show what `fits` shows of what `picks` shows."""
+    made: list[Pick] = []
+    after = iter(fits)
+    for pick in picks:
+        if isinstance(pick, int):
+            made.append(pick)
+            continue
+        while (fit := next(after)) is None:
+            made.append(None)
+        made.append(pick[fit] if isinstance(fit, int) else pick)
+    return [*made, *after]
 
 
 def whole(array: Any) -> list[Pick]:
@@ -58,13 +73,13 @@ class FileArray:
 
     Attributes
     ----------
-    array
-        What is read.
+    array, picks
+        What is read, and what of it is shown.
     """
 
     def __init__(self, array: Any, picks: Sequence[Pick], path: Path, letters: str = "") -> None:
-        self.array, self._picks, self._path = array, tuple(picks), path
-        self._shown = [p for p in self._picks if not isinstance(p, int)]
+        self.array, self.picks, self._path = array, tuple(picks), path
+        self._shown = [p for p in self.picks if not isinstance(p, int)]
         self._letters = letters
         self.shape: tuple[int, ...] = tuple(1 if p is None else len(p) for p in self._shown)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype)
@@ -82,7 +97,7 @@ class FileArray:
 
     def named(self, letters: str) -> FileArray:
         """Return the same with names of its axes."""
-        return FileArray(self.array, self._picks, self._path, letters)
+        return FileArray(self.array, self.picks, self._path, letters)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -97,7 +112,7 @@ class FileArray:
         rest = iter(zip(places, self.shape, strict=True))
         inner: list[Any] = []
         after: list[Any] = []
-        for pick in self._picks:
+        for pick in self.picks:
             if isinstance(pick, int):
                 inner.append(pick)
                 continue
@@ -118,6 +133,8 @@ class FileArray:
     def _read(self, inner: tuple[Any, ...], places: Sequence[Any]) -> npt.NDArray[Any]:
         try:
             return np.asarray(self.array[inner])
+        except InputError:
+            raise
         except Exception as error:  # every codec raises its own for damaged bytes
             if is_out_of_memory(error):
                 raise

@@ -108,7 +108,8 @@ def _level(group: Any, multiscale: Any, path: Path, axes: str, level: int) -> Im
     array = group[datasets[level]["path"]]
     entries = _axis_entries(multiscale, array.ndim)
     letters = [str(entry.get("name")).upper() for entry in entries]
-    if not axes and not _are_axes(letters):
+    is_named = _are_axes(letters) and len(letters) == array.ndim
+    if not axes and not is_named:
         raise InputError(
             f"{path} has axes {', '.join(letters).lower()}. Say which of {AXES} they are, one "
             "letter each, with --axes."
@@ -122,7 +123,7 @@ def _level(group: Any, multiscale: Any, path: Path, axes: str, level: int) -> Im
     spaced = [i for i, a in enumerate(letters) if a in "TZYX"]
     return Image(
         array,
-        "".join(letters) if _are_axes(letters) else axes,
+        "".join(letters) if is_named else axes,
         scale={letters[i]: place.scale[i] for i in spaced},
         translate={letters[i]: place.translate[i] for i in spaced},
         units={letters[i]: unit for i in spaced if (unit := _unit(entries[i]))},

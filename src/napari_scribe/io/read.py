@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import checked
-from ..arrays import as_array
+from ..arrays import as_array, picks_for
 from ..errors import InputError
 from ..image import Image
-from .axes import fitted
 from .file_array import FileArray, check_pieces, shown, whole
 from .files import SUFFIXES, check_file, is_zarr, stem
 
@@ -65,7 +64,8 @@ def read_image(path: str | Path, axes: str = "", level: int = 0, series: int = 0
     path = Path(path)
     with _said_of(path):
         image = _read(path, kind, axes, level, series)
-        return _with_axes(image, path, axes).selected(source=path, level=level, series=series)
+        named = _with_axes(image, path, axes)
+        return named.selected(source=path.absolute(), level=level, series=series)
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def _with_axes(image: Image, path: Path, axes: str) -> Image:
         check_pieces(data, path)
         data = FileArray(data, whole(data), path)
     if axes:
-        picks, letters = fitted(image.shape, letters, axes.upper())
+        picks, letters = picks_for(image.shape, letters, axes.upper())
         data = shown(data, picks, path)
     if isinstance(data, FileArray):
         data = data.named(letters)

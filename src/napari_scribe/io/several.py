@@ -24,14 +24,17 @@ def tiff_images(file: tifffile.TiffFile, path: Path) -> list[tifffile.TiffPageSe
     images count.
     """
     series = list(file.series)
-    images = [s for s in series if not _is_aside(s)] or series
+    largest = max((s.size for s in series), default=0)
+    images = [s for s in series if not _is_aside(s, largest)] or series
     name = str(path.name)
     return [s for s in images if _is_in(s, name)] or images
 
 
-def _is_aside(series: tifffile.TiffPageSeries) -> bool:
+def _is_aside(series: tifffile.TiffPageSeries, largest: int) -> bool:
+    """Whether it is no image of its own; a name tells only of one that is smaller than others."""
     page = series.keyframe
-    return bool(page.is_reduced or page.is_mask or series.name.strip().lower() in _ASIDE)
+    is_named = series.name.strip().lower() in _ASIDE and series.size < largest
+    return bool(page.is_reduced or page.is_mask or is_named)
 
 
 def _is_in(series: tifffile.TiffPageSeries, name: str) -> bool:

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from ..arrays import Pick, picks_for
 from ..errors import InputError
 from ..image import Image
 from .alpha import measured
-from .axes import composed, fitted, named
+from .axes import named
 from .bands import Bands
 from .calibration import read_calibration
 from .damage import damage_found, incomplete
-from .file_array import FileArray, Pick, check_pieces, shown
+from .file_array import FileArray, check_pieces, composed, shown
 from .files import some, stem
 from .ome import missing_partners, open_tiff
 from .planes import cut, whole_frames
@@ -104,7 +105,7 @@ def _picks(series: tifffile.TiffPageSeries, axes: str) -> tuple[list[Pick], str]
     lengths = [len(picks[i]) for i in there]
     letters = named("".join(found[i] for i in there), lengths)
     long = "".join(a for a, n in zip(letters, lengths, strict=True) if n > 1 or a in "YX")
-    fits, letters = fitted(lengths, letters, axes or long)
+    fits, letters = picks_for(lengths, letters, axes or long)
     return composed(picks, fits), letters
 
 

@@ -18,6 +18,10 @@ _DEEPER_BYTES = 200
 """What paths within a folder of work may add to its own."""
 
 
+WRITTEN = (".tif", ".tiff", ".zarr")
+"""Ends of the names of what results are written to."""
+
+
 def is_zarr_name(path: Path) -> bool:
     """Whether a path to write is that of a zarr, by its suffix."""
     return path.suffix.lower() == ".zarr"

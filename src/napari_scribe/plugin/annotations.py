@@ -14,8 +14,12 @@ DIMENSIONS = (2, 3)
 
 
 def settings_of(layer: Any) -> dict[str, Any]:
-    """Return the task of annotations, and the dimensions of their network: as noted, or default."""
-    task, dimensions = note(layer).get("task"), note(layer).get("dimensions")
+    """Return the task of annotations, and the dimensions of their network: as noted, or default.
+
+    The default, too, where there are none.
+    """
+    noted = {} if layer is None else note(layer)
+    task, dimensions = noted.get("task"), noted.get("dimensions")
     return {
         "task": task if task in TASKS else TASKS[0],
         "dimensions": dimensions if dimensions in DIMENSIONS else DIMENSIONS[0],

@@ -94,7 +94,7 @@ class DenoiseDock(Dock):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._on_form)
-        self.form.image.layer.changed.connect(self._on_other_image)
+        self.form.image.layer.changed.connect(self.on_other_image)
         self.form.more.reset.clicked.connect(self.form.reset)
         self.checking.ended.connect(self._on_checked)
         self.training.stepped.connect(self._on_step)
@@ -192,6 +192,7 @@ class DenoiseDock(Dock):
             self.progress.rest()
             go_on = partial(self._begin, "Preparing", partial(self._go_on_as_it_was, given))
             ask_to_go_on(self.message, changes, go_on, self.train)
+            self.until_changed()
         else:
             self._start(given)
 
@@ -223,11 +224,6 @@ class DenoiseDock(Dock):
                 self.checked = None
                 self.findings.clear()
         self._show_state()
-
-    def _on_other_image(self, _layer: Any = None) -> None:
-        """What was said, or asked, was about another one."""
-        if not self.runner.is_running:
-            self.message.clear()
 
     def _on_checked(self, ended: Ended) -> None:
         trains, self._trains_next = self._trains_next, False

@@ -117,6 +117,16 @@ class Dock(QWidget):
             self.message.clear()
         self._about_form = ""
 
+    def on_other_image(self, _layer: Any = None) -> None:
+        """Take away what was said, or asked, about another image."""
+        if not self.runner.is_running:
+            self.message.clear()
+
+    def catch_up(self) -> None:
+        """Go to the image that the user has selected while a job ran."""
+        if (layer := self._selected()) is not None and layer in self.viewer.layers:
+            self.follow(layer)
+
     def follow(self, layer: Any) -> None:
         """Go to the image that the user has selected, unless a job of this dock runs."""
         self.form.image.follow(layer, only_see=self.runner.is_running)

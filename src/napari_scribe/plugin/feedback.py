@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QPaintEvent
+from qtpy.QtGui import QPaintEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -31,6 +31,9 @@ SHOW_EVERY = 0.25
 """Seconds between two states of a progress bar: each one makes the window draw itself anew."""
 
 
+_NO_BAR = Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+
+
 class _Text(QScrollArea):
     """Wrapped text, as high as it needs; it scrolls where that is more than `highest` pixels."""
 
@@ -44,10 +47,21 @@ class _Text(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(_NO_BAR)
         policy = self.sizePolicy()
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
+
+    def show_bar_if_needed(self) -> None:
+        """Decide on the scroll bar by the whole text: one that is there makes the text higher."""
+        is_high = self.label.heightForWidth(self.width()) > self.highest
+        needed = Qt.ScrollBarPolicy.ScrollBarAsNeeded if is_high else _NO_BAR
+        self.setVerticalScrollBarPolicy(needed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Decide anew at another width."""
+        super().resizeEvent(event)
+        self.show_bar_if_needed()
 
     def heightForWidth(self, width: int) -> int:
         """As high as the text is at this width, and not above the highest."""
@@ -129,6 +143,7 @@ class Message(QFrame):
     def limit(self, highest: int) -> None:
         """Let the text scroll where it is higher than so many pixels; the buttons stay in sight."""
         self._text.highest = highest
+        self._text.show_bar_if_needed()
         self._text.updateGeometry()
 
     def _answer(self, then: Callable[[], None]) -> None:
@@ -141,6 +156,7 @@ class Message(QFrame):
         self._color = color
         self.wear(self._colors)
         self._text.verticalScrollBar().setValue(0)
+        self._text.show_bar_if_needed()
         self._text.updateGeometry()
         self.show()
         self.shown.emit(True)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from ..errors import InputError
 from ..io import list_images, list_series, read_image
 from .kept import channels_of, channels_to_tick
-from .parts import hint, named
+from .parts import hint, named, narrow
 from .pickers import ChannelPicker, names_of_channels
 
 LOOKED_AT = 5
@@ -81,13 +81,11 @@ class SeriesPicker(QWidget):
         super().__init__()
         self.combo = QComboBox()
         self.combo.setToolTip("Each file of this folder holds several images: which is segmented")
-        self.combo.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        narrow(self.combo)
         self.is_offered = False
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(named("Image", self.combo, width=56))
+        layout.addWidget(named("In each file", self.combo, width=78))
         self.combo.currentIndexChanged.connect(lambda _i: self.changed.emit())
         self.hide()
 

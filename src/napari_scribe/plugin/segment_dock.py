@@ -50,6 +50,7 @@ class SegmentDock(Dock):
         self.stop_button = button("Stop", "Stop, and keep what is done", self.stop)
         self._arrange()
         self.form.changed.connect(self._on_form)
+        self.form.image.layer.changed.connect(self.on_other_image)
         self.queue.began.connect(self._show_state)
         for run in (self.queue, self.folder, self.seams):
             run.stepped.connect(self._on_step)
@@ -162,6 +163,8 @@ class SegmentDock(Dock):
 
     def _on_ended(self, ended: Ended) -> None:
         self.progress.rest()
+        if ended.question is None:
+            self.catch_up()
         if ended.question is not None:
             self._ask(ended.question)
         elif ended.error:

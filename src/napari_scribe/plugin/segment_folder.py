@@ -138,7 +138,9 @@ class FolderDone:
             text = f"Stopped: {text} Segment goes on from here."
         if self.failed:
             text += f" {len(self.failed)} failed: {listed(self.failed)}."
-        if self.notes:
+        if len({note for _, note in self.notes}) == 1 and len(self.notes) > 1:
+            text += f" Note on {len(self.notes)} images: {self.notes[0][1].rstrip('.')}."
+        elif self.notes:
             text += f" Notes: {listed(self.notes)}."
         return text
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from ..training.train import TrainStep
 
-GO_ON = "Go on where the training stopped, with the paint as it is now"
+GO_ON = "Go on where the training stopped, with the image and the paint that are chosen now"
 SAVE_TO = "in the Segment dock, under More settings, Save to"
 
 
@@ -89,6 +89,7 @@ class TrainDock(Dock):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._on_form)
+        self.form.image.layer.changed.connect(self.on_other_image)
         self.form.painted.connect(self.settle)
         self.form.more.reset.clicked.connect(self.form.reset)
         self.training.stepped.connect(self._on_step)
@@ -211,6 +212,7 @@ class TrainDock(Dock):
             try:
                 image, settings = self.form.image.image(), self.form.settings()
                 self.form.choose(annotations_from(self.viewer, paint, layer, image, **settings))
+                paint.visible = False  # two colours on each object would be in the way
             except InputError as error:
                 self._refuse(error)
             else:
@@ -252,6 +254,7 @@ class TrainDock(Dock):
         if changes := list(changes_of_paint(trained.given, now)):
             self.progress.rest()
             ask_to_go_on(self.message, changes, as_it_was, self.train)
+            self.until_changed()
         else:
             self._start(given)
 
@@ -317,6 +320,7 @@ class TrainDock(Dock):
             self._answered(given, given.paint_layer)
 
         self.message.ask(question.text, {question.yes: yes, question.no: no})
+        self.until_changed()
 
     def _as_objects(self, given: TrainInput) -> TrainInput:
         """The same anew, for objects: about which there may be more to ask."""

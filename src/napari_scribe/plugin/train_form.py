@@ -210,7 +210,7 @@ class TrainForm(QWidget):
         """Show what the annotations are for, and hear of what is painted on them."""
         layer = self.paint.value
         self._listen([] if layer is None else paint_events(layer))
-        if layer is not None and (self._had_paint or "task" in note(layer)):
+        if self._had_paint or (layer is not None and "task" in note(layer)):
             self._show_settings()
         self._had_paint = layer is not None
         self.changed.emit()
