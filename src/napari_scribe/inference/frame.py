@@ -16,7 +16,7 @@ import torch
 from ..errors import DamagedError
 from ..image import Frame
 from ..targets import count_channels
-from .damage import OnDisk, Place, read_written
+from .damage import OnDisk, Place, gone_is_damage, read_written
 from .engine import Write, by_head
 from .in_memory import Sink
 from .reading import Read
@@ -172,14 +172,15 @@ class FrameWork:
         model = self.source.model
         by_name = by_head(answer, model.coder.heads)
         self.sink.check()
-        if self.parts.blocks:
-            self._prediction()[(slice(None), *tile.keep)] = answer
-        else:
-            answered = self.source.finished(model.coder.decode(by_name, model.parameters))
-            self.labels[self.at(tile.keep)] = answered
-        for head, array in self.maps.items():
-            array[(slice(None), *self.at(tile.keep))] = by_name[head]
-        self.sink.record(f"{self.name}/tiles", tile_key(tile))
+        with gone_is_damage():
+            if self.parts.blocks:
+                self._prediction()[(slice(None), *tile.keep)] = answer
+            else:
+                answered = self.source.finished(model.coder.decode(by_name, model.parameters))
+                self.labels[self.at(tile.keep)] = answered
+            for head, array in self.maps.items():
+                array[(slice(None), *self.at(tile.keep))] = by_name[head]
+            self.sink.record(f"{self.name}/tiles", tile_key(tile))
 
     def find_objects(self, block: Block) -> None:
         """Find the objects of a block, then record it.
@@ -195,9 +196,10 @@ class FrameWork:
         decoded = model.coder.decode(by_head(window, model.coder.heads), model.parameters)
         core, found = keep_core(decoded, block, self.source.frame_shape)
         self.sink.check()
-        self.labels[self.at(block.core)] = core
-        self.sink.save(f"objects/{self.block_name(block)}", n=np.array(found.n), **found.zones)
-        self.sink.record("objects", self.block_name(block))
+        with gone_is_damage():
+            self.labels[self.at(block.core)] = core
+            self.sink.save(f"objects/{self.block_name(block)}", n=np.array(found.n), **found.zones)
+            self.sink.record("objects", self.block_name(block))
 
     def close(self) -> None:
         """Let go of the predictions: every part is done."""
