@@ -74,11 +74,12 @@ def gone_is_damage() -> Iterator[None]:
     Raises
     ------
     DamagedError
-        Instead of `FileNotFoundError`.
+        Instead of `FileNotFoundError`; and of `FileExistsError`, which making a folder raises that
+        is deleted at that moment.
     """
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, FileExistsError) as error:
         raise DamagedError(f"A part of the work was deleted: {error}") from error
 
 
