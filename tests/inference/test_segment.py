@@ -288,6 +288,24 @@ def test_parts_of_classes(random_model: Make, tmp_path: Path, save: tuple[str, .
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+@pytest.mark.parametrize("task", ["objects", "classes"])
+@pytest.mark.parametrize("shape", [(1, 1, 40, 50), (2, 1, 40, 50), (1, 3, 40, 50)])
+def test_maps_that_were_written_have_the_shape_of_those_in_memory(
+    random_model: Make, tmp_path: Path, shape: tuple[int, ...], task: str, suffix: str
+):
+    model = random_model(task, painted=(1, 2, 3) if task == "classes" else ())
+    image = Image(np.resize(pixels(40, 50), shape), "TZYX")
+    options = {"save": ("labels", "probability"), "device": "cpu"}
+    in_memory = segment(model, image, **options)
+    run(in_memory)
+    written = segment(model, image, tmp_path / f"a{suffix}", **options)
+    run(written)
+    np.testing.assert_array_equal(
+        np.asarray(written.probability, np.float16), in_memory.probability
+    )
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
 def test_probability_is_written_beside(random_model: Make, tmp_path: Path, suffix: str):
     model = random_model("classes", painted=(1, 2, 7))
     out = tmp_path / f"a{suffix}"

@@ -176,7 +176,7 @@ def _done_before(path: Path, source: Source, maps: Sequence[str]) -> SegmentJob:
     def nothing(job: SegmentJob) -> Generator[SegmentStep, None, Any]:
         yield from ()
         job.levels = open_levels(path) if is_zarr_name(path) else [read_answer(path, source)]
-        job.maps = read_maps(path, maps, source.image.label_axes())
+        job.maps = read_maps(path, maps, source)
         return job.levels[0]
 
     job = SegmentJob(nothing)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..image import AXES, Image
 from ..io import (
     create_zarr,
@@ -19,6 +17,7 @@ from ..io import (
     write_tiff,
 )
 from ..io.origin import sign
+from ..targets import Head
 from .source import Source
 
 MAPS = ("probability", "distance")
@@ -66,18 +65,28 @@ def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
         da.store(lazy, target, lock=False, scheduler="single-threaded")
 
 
-def read_maps(out: Path, names: Sequence[str], axes: str) -> dict[str, Any]:
-    """The maps beside labels of such axes, lazily."""
-    return {name: _read(map_path(out, name), axes) for name in names}
+def head_of(name: str, source: Source) -> Head:
+    """The head that a map is of."""
+    heads = source.model.coder.heads
+    return heads[0] if name == "probability" else next(h for h in heads if h.name == name)
 
 
-def _read(path: Path, axes: str) -> Any:
+def read_maps(out: Path, names: Sequence[str], source: Source) -> dict[str, Any]:
+    """The maps beside the labels of a source, ``(channels, *label shape)``, lazily."""
+    return {
+        name: _read(map_path(out, name), head_of(name, source).channels, source) for name in names
+    }
+
+
+def _read(path: Path, n_channels: int, source: Source) -> Any:
+    """A map; a TIFF lacks axes of length 1: they are put back."""
     import dask.array as da
 
-    array = da.from_array(read_image(path).data)
-    if array.ndim == len(axes):  # a single channel has no axis in a TIFF
-        return array[np.newaxis]
-    return da.moveaxis(array, _order(axes).index("C"), 0)
+    axes = source.image.label_axes()
+    lengths = dict(zip("C" + axes, (n_channels, *source.label_shape), strict=True))
+    order = _order(axes)
+    array = da.from_array(read_image(path).data, name=False)
+    return da.moveaxis(array.reshape([lengths[a] for a in order]), order.index("C"), 0)
 
 
 def _order(axes: str) -> str:

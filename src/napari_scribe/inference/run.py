@@ -24,7 +24,6 @@ from ..io import (
     written_whole,
 )
 from ..progress import Job
-from ..targets import Head
 from .damage import (
     NUMBERED,
     check_final,
@@ -35,7 +34,7 @@ from .damage import (
 )
 from .frame import FrameWork, Parts
 from .in_memory import Memory
-from .maps import read_maps
+from .maps import head_of, read_maps
 from .results import hand_over, read_answer, smallest_type
 from .sinks import Folder
 from .source import Region, Source
@@ -207,7 +206,7 @@ class Run:
         job.levels = (
             open_levels(self.out) if self._is_zarr else [read_answer(self.out, self.source)]
         )
-        job.maps = read_maps(self.out, self.maps, self.source.image.label_axes())
+        job.maps = read_maps(self.out, self.maps, self.source)
         return job.levels[0]
 
     def _check_final(self, final: Any, labels: Any) -> None:
@@ -242,7 +241,7 @@ class Run:
 
     def frames(self, labels: Any, maps: Mapping[str, Any]) -> list[FrameWork]:
         """The work on each frame."""
-        by_head = {self._head(name).name: array for name, array in maps.items()}
+        by_head = {head_of(name, self.source).name: array for name, array in maps.items()}
         return [
             FrameWork(self.source, frame, f"frame-{i}", self.sink, self.parts, labels, by_head)
             for i, frame in enumerate(self.source.frames())
@@ -322,14 +321,9 @@ class Run:
         # With objects, what they were made from tells where there are none.
         return array if self.parts.blocks else written_whole(array)
 
-    def _head(self, name: str) -> Head:
-        """The head that a map is of."""
-        heads = self.source.model.coder.heads
-        return heads[0] if name == "probability" else next(h for h in heads if h.name == name)
-
     def _map(self, name: str) -> Any:
         """Where a map goes, ``(channels, *label shape)``."""
-        n, shape = self._head(name).channels, self.source.label_shape
+        n, shape = head_of(name, self.source).channels, self.source.label_shape
         kept = self.parts.tiles[0].kept_shape
         chunks = [n, *[1] * (len(shape) - len(kept)), *kept]
         return self.sink.array(name, (n, *shape), np.float16, chunks)
