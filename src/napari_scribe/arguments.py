@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from .errors import InputError
 
-Given = ParamSpec("Given")
+Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
@@ -90,7 +90,7 @@ def converted(name: str, value: Any) -> Any:
         raise InputError(f"{name}={reprlib.repr(value)} is not understood: give {form}.") from None
 
 
-def checked(function: Callable[Given, Result]) -> Callable[Given, Result]:
+def checked(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Check the arguments of a public function before it runs.
 
     Parameters of any type, and those that may be left out and are, are left to the function.
@@ -99,7 +99,7 @@ def checked(function: Callable[Given, Result]) -> Callable[Given, Result]:
     annotations = {n: str(p.annotation) for n, p in signature.parameters.items()}
 
     @functools.wraps(function)
-    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         bound = signature.bind(*args, **kwargs)
         for name, value in bound.arguments.items():
             is_left_out = value is None and "None" in annotations[name]

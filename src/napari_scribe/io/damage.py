@@ -49,9 +49,11 @@ def damage_found(path: Path) -> Iterator[Damage]:
         raise InputError(incomplete(path))
 
 
-def surplus(n_planes: int, n_told: int) -> str:
+def surplus(n_planes: int, n_declared: int) -> str:
     """Return what is said of planes that a file holds and its metadata do not tell of."""
-    return f"it holds {n_planes} planes, and its metadata tell of {n_told}: others were left out."
+    return (
+        f"it holds {n_planes} planes, and its metadata tell of {n_declared}: others were left out."
+    )
 
 
 def incomplete(path: Path) -> str:

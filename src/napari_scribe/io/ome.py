@@ -31,7 +31,7 @@ def open_tiff(path: Path) -> tifffile.TiffFile:
 
     file = tifffile.TiffFile(path)
     try:
-        _check_told(file, path)
+        _check_metadata(file, path)
         list(file.series)
     except InputError:
         file.close()
@@ -94,7 +94,7 @@ def partners_of(path: Path) -> set[str]:
     return {n for names in map(partners, images) if path.name in names for n in names}
 
 
-def _check_told(file: tifffile.TiffFile, path: Path) -> None:
+def _check_metadata(file: tifffile.TiffFile, path: Path) -> None:
     """Make sure that tifffile can follow what a file tells of its images and of other files."""
     if max(map(_n_planes, _images(file)), default=0) > _MOST_PLANES:
         raise InputError(f"{path} tells of more planes than a file can hold: it is damaged.")
