@@ -522,8 +522,11 @@ def test_continue_asks_about_the_paint_and_goes_on(dock: Any, watch: Watch, pain
     click(dock.continue_button)
     watch.until_idle()
     assert "Are they objects?" in dock.message.text
-    dock.form.task.value = "classes"  # changed before the answer: no part of what was asked
-    paint.data_setitem((np.array([0]), np.array([0])), 0)
+    dock.form.task.value = "classes"
+    assert not dock.message.answers  # it was about objects
+    dock.form.task.value = "objects"
+    click(dock.continue_button)
+    watch.until_idle()
     dock.message.answers["They are objects"].click()
     assert stop_soon(dock, watch) > stopped_at
     assert dock.trained.model.recipe.task == "objects"
