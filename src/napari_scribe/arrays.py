@@ -91,6 +91,14 @@ def order_onto(axes: str, shape: Sequence[int], onto: str, lengths: Sequence[int
     return tuple(found.get(j) for j in range(len(lengths)))
 
 
+def as_dask(data: Any) -> Any:
+    """Return an array of dask as it is, and one of dask for any other, which it reads lazily."""
+    import dask.array as da
+
+    # A name by the content would be found by reading or pickling what may be a large file.
+    return data if isinstance(data, da.Array) else da.from_array(data, name=False)
+
+
 def arranged(data: Any, order: Order) -> Any:
     """Lay the axes of an array in an order, without reading it.
 
@@ -101,9 +109,7 @@ def arranged(data: Any, order: Order) -> Any:
     if shape == tuple(data.shape) and found == sorted(found):
         return data
     if not isinstance(data, np.ndarray):
-        import dask.array as da
-
-        data = data if isinstance(data, da.Array) else da.from_array(data, name=False)
+        data = as_dask(data)
     data = data[tuple(slice(None) if i in found else 0 for i in range(data.ndim))]
     data = data.transpose([sorted(found).index(i) for i in found])
     return data[tuple(None if i is None else slice(None) for i in order)]

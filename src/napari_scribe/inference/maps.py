@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..arrays import as_dask
 from ..image import AXES, Image
 from ..io import (
     create_zarr,
@@ -39,7 +40,7 @@ def write_map(path: Path, array: Any, source: Source, made_by: str) -> None:
     import dask.array as da
 
     order = _order(axes)
-    lazy = da.moveaxis(da.from_array(array), 0, order.index("C"))
+    lazy = da.moveaxis(as_dask(array), 0, order.index("C"))
     write_zarr(path, image.selected(data=lazy, axes=order, translate=source.translate))
     sign(path, made_by)
 
@@ -85,7 +86,7 @@ def _read(path: Path, n_channels: int, source: Source) -> Any:
     axes = source.image.label_axes()
     lengths = dict(zip("C" + axes, (n_channels, *source.label_shape), strict=True))
     order = _order(axes)
-    array = da.from_array(read_image(path).data, name=False)
+    array = as_dask(read_image(path).data)
     return da.moveaxis(array.reshape([lengths[a] for a in order]), order.index("C"), 0)
 
 

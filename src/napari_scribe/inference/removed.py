@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import as_dask
 from ..evaluation.removed import Removed
 from ..evaluation.residual import check_removed
 from ..image import AXES, Image
@@ -79,6 +80,4 @@ def write_removed(
 
 
 def _lazy(array: Any) -> Any:
-    import dask.array as da
-
-    return array if isinstance(array, np.ndarray | da.Array) else da.from_array(array)
+    return array if isinstance(array, np.ndarray) else as_dask(array)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import as_dask
 from ..errors import DamagedError, TakenError
 from ..io import is_zarr_name, lost_chunks, put, read_image, read_labels, write_tiff
 from ..io.origin import maker_of, sign
@@ -130,6 +131,4 @@ def read_answer(path: Path, source: Source) -> Any:
         return answer
     if isinstance(answer, np.ndarray):
         return answer.reshape(source.shape)
-    import dask.array as da
-
-    return da.from_array(answer).reshape(source.shape)
+    return as_dask(answer).reshape(source.shape)
