@@ -125,7 +125,8 @@ def test_continue_changes_how_long_and_how(painting: Sitting) -> None:
     more.device.value = "cpu"
     more.previews.value = False
     more.recipe.set_changes({**SMALL, "training.batch": 1, "augmentation.noise": 0.2})
-    assert painting.question() == ""
+    painting.dock.continue_button.click()
+    painting.stop_soon()
     assert painting.dock.trained.model.recipe.training.batch == 1
 
 
