@@ -15,7 +15,7 @@ from scipy import ndimage
 import napari_scribe as ns
 from napari_scribe.samples import Movie, noisy_movie
 from napari_scribe.samples.movie import CAMERA
-from napari_scribe.training.fitness import check_pairs
+from napari_scribe.training.pairs.fitness import check_pairs
 
 DRIFT, BLEACHING, BLUR = 2.0, 0.3, 1.0
 

@@ -17,7 +17,7 @@ from shots import Scores, Shots, noise_parser, shots
 
 import napari_scribe as ns
 from napari_scribe.recipe import parse_recipe
-from napari_scribe.training.pairs import joined
+from napari_scribe.training.pairs.sources import joined
 
 NOISY, CLEAN, SINGLE = "noisy targets", "clean targets", "single images"
 AGAINST = ("clean", "single", "classical")

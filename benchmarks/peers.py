@@ -17,9 +17,9 @@ from common import compare, machine, parser
 
 import napari_scribe as ns
 from napari_scribe.device import pick_device, precision
-from napari_scribe.inference.compiled import Compiled
 from napari_scribe.inference.engine import Predictor, predict_tiles
 from napari_scribe.inference.reading import tile_reader
+from napari_scribe.inference.speed.compiled import Compiled
 from napari_scribe.inference.tiles import cost, plan_tiles
 from napari_scribe.model import build_network
 from napari_scribe.normalization import Normalization

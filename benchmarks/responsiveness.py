@@ -29,7 +29,7 @@ def measure(seconds: float, side: int) -> None:
     from qtpy.QtCore import QTimer
 
     from napari_scribe.plugin.samples import nuclei_layers
-    from napari_scribe.plugin.train_dock import TrainDock
+    from napari_scribe.plugin.train.dock import TrainDock
     from napari_scribe.samples import nuclei
 
     truth = nuclei((side, side)).truth

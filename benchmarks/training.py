@@ -12,11 +12,11 @@ from common import machine, parser
 
 from napari_scribe.device import precision
 from napari_scribe.samples import nuclei
-from napari_scribe.training.drive import new_state
 from napari_scribe.training.loop import forward, learn
 from napari_scribe.training.losses import total_loss
 from napari_scribe.training.setup import set_up
 from napari_scribe.training.train import PaintData
+from napari_scribe.training.trainer import new_state
 
 
 def main() -> None:

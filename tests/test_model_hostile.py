@@ -139,7 +139,7 @@ import re, sys
 from pathlib import Path
 from napari_scribe.errors import InputError
 from napari_scribe.model import load_model
-from napari_scribe.plugin.kept import read_description
+from napari_scribe.plugin.model_library import read_description
 import PIL.PngImagePlugin
 status = Path("/proc/self/status")  # getrusage begins with the peak of the parent
 peak = lambda: 1024 * int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])

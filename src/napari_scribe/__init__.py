@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .evaluation.images import evaluate_images as evaluate_images
     from .evaluation.metrics import evaluate as evaluate
     from .image import Image as Image
-    from .inference.denoise import denoise as denoise
+    from .inference.denoise.job import denoise as denoise
     from .inference.segment import segment as segment
     from .io import read_image as read_image
     from .model import Model as Model
@@ -19,42 +19,42 @@ if TYPE_CHECKING:
     from .progress import run as run
     from .recipe import Recipe as Recipe
     from .targets.paint import Paint as Paint
-    from .training.fitness import apply_remedies as apply_remedies
-    from .training.fitness import check_pairs as check_pairs
-    from .training.pairs import Pairs as Pairs
-    from .training.pairs import channel_pairs as channel_pairs
-    from .training.pairs import file_pairs as file_pairs
-    from .training.pairs import frame_pairs as frame_pairs
-    from .training.pairs import layer_pairs as layer_pairs
-    from .training.pairs import single_pairs as single_pairs
-    from .training.pairs import slice_pairs as slice_pairs
+    from .training.pairs.fitness import apply_remedies as apply_remedies
+    from .training.pairs.fitness import check_pairs as check_pairs
+    from .training.pairs.sources import Pairs as Pairs
+    from .training.pairs.sources import channel_pairs as channel_pairs
+    from .training.pairs.sources import file_pairs as file_pairs
+    from .training.pairs.sources import frame_pairs as frame_pairs
+    from .training.pairs.sources import layer_pairs as layer_pairs
+    from .training.pairs.sources import single_pairs as single_pairs
+    from .training.pairs.sources import slice_pairs as slice_pairs
     from .training.train import train as train
     from .training.train_denoiser import train_denoiser as train_denoiser
 
 # Public names load on first use, so that importing the package does not import torch.
 _HOME = {
-    "apply_remedies": "training.fitness",
-    "channel_pairs": "training.pairs",
-    "check_pairs": "training.fitness",
-    "denoise": "inference.denoise",
+    "apply_remedies": "training.pairs.fitness",
+    "channel_pairs": "training.pairs.sources",
+    "check_pairs": "training.pairs.fitness",
+    "denoise": "inference.denoise.job",
     "evaluate": "evaluation.metrics",
     "evaluate_images": "evaluation.images",
-    "file_pairs": "training.pairs",
-    "frame_pairs": "training.pairs",
+    "file_pairs": "training.pairs.sources",
+    "frame_pairs": "training.pairs.sources",
     "Image": "image",
     "InputError": "errors",
     "Job": "progress",
-    "layer_pairs": "training.pairs",
+    "layer_pairs": "training.pairs.sources",
     "load_model": "model",
     "Model": "model",
     "Paint": "targets.paint",
-    "Pairs": "training.pairs",
+    "Pairs": "training.pairs.sources",
     "read_image": "io",
     "Recipe": "recipe",
     "run": "progress",
     "segment": "inference.segment",
-    "single_pairs": "training.pairs",
-    "slice_pairs": "training.pairs",
+    "single_pairs": "training.pairs.sources",
+    "slice_pairs": "training.pairs.sources",
     "train": "training.train",
     "train_denoiser": "training.train_denoiser",
 }

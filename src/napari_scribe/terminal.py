@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .evaluation.metrics import ClassScores, Scores
     from .progress import Job
-    from .training.drive import TrainingJob
+    from .training.trainer import TrainingJob
 
 
 def say_unseen_gpu() -> None:

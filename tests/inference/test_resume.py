@@ -182,7 +182,7 @@ def test_killed_then_stopped_then_gone_on_with_on_another_machine(
 KILLED_IN = """
 import os, shutil, sys
 from pathlib import Path
-import napari_scribe.inference.results as module
+import napari_scribe.inference.store.results as module
 real, write_map = shutil.rmtree, module.write_map
 
 def rmtree(path, *args, **options):

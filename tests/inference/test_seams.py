@@ -9,7 +9,7 @@ import pytest
 
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
-from napari_scribe.inference import quick
+from napari_scribe.inference import halo_search as quick
 from napari_scribe.inference.seams import N_PLACES, SEAM, seam_test
 from napari_scribe.model import Model
 from napari_scribe.progress import run

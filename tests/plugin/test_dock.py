@@ -12,12 +12,12 @@ from qtpy.QtCore import QEvent, QObject, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QProgressBar, QWidget
 
-from napari_scribe.plugin.denoise_dock import DenoiseDock
+from napari_scribe.plugin.denoise.dock import DenoiseDock
 from napari_scribe.plugin.dock import Dock
-from napari_scribe.plugin.feedback import Progress
-from napari_scribe.plugin.parts import LINE, Fold
-from napari_scribe.plugin.segment_dock import SegmentDock
-from napari_scribe.plugin.train_dock import TrainDock
+from napari_scribe.plugin.segment.dock import SegmentDock
+from napari_scribe.plugin.train.dock import TrainDock
+from napari_scribe.plugin.widgets.basics import LINE, Fold
+from napari_scribe.plugin.widgets.feedback import Progress
 
 DOCKS = [TrainDock, SegmentDock, DenoiseDock]
 LONG_TEXT = "The check found something, and this says what it was and what can be done. " * 12

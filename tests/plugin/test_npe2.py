@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from napari_scribe.errors import InputError
-from napari_scribe.plugin.denoise_dock import DenoiseDock
-from napari_scribe.plugin.layers import note
-from napari_scribe.plugin.segment_dock import SegmentDock
-from napari_scribe.plugin.train_dock import TrainDock
+from napari_scribe.plugin.denoise.dock import DenoiseDock
+from napari_scribe.plugin.layers.conversion import note
+from napari_scribe.plugin.segment.dock import SegmentDock
+from napari_scribe.plugin.train.dock import TrainDock
 
 
 @pytest.mark.parametrize(

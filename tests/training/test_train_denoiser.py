@@ -7,8 +7,8 @@ from scipy import ndimage
 
 import napari_scribe as ns
 from napari_scribe.recipe import parse_recipe
-from napari_scribe.training.drive import DenoisedPreview
 from napari_scribe.training.losses import LOWEST, annealed
+from napari_scribe.training.trainer import DenoisedPreview
 
 SMALL = parse_recipe(
     {
@@ -195,7 +195,7 @@ def test_stopping_keeps_the_best(clean):
 
 
 def test_what_was_learnt_is_kept_when_the_disk_goes(clean, tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_scribe.training.noisy.POOL", 2**15)
+    monkeypatch.setattr("napari_scribe.training.pairs.batches.POOL", 2**15)
     path = tmp_path / "movie.zarr"
     zarr.create_array(path, data=noisy(clean, 1), chunks=(1, 32, 32))
     job = ns.train_denoiser(ns.frame_pairs(ns.read_image(path, "TYX")), SMALL, device="cpu")

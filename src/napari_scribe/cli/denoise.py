@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ..inference.run import SegmentJob
     from ..model import Model
     from ..recipe import Recipe
-    from ..training.pairs import Pairs, Way
+    from ..training.pairs.sources import Pairs, Way
 
 DEFAULT_SECONDS = 300.0
 PAIRS: dict[str, Way] = {
@@ -102,9 +102,9 @@ def train_denoiser(
 ) -> None:
     """Train a denoiser on noisy images alone (Noise2Noise). Ctrl-C stops and keeps the best."""
     from ..describe import describe_inputs, understood
-    from ..inference.denoise import check_denoiser
+    from ..inference.denoise.job import check_denoiser
     from ..model import load_model
-    from ..training.fitness import check_remedies
+    from ..training.pairs.fitness import check_remedies
     from ..training.train_denoiser import check_plan
     from ..training.train_denoiser import train_denoiser as start_training
 
@@ -169,8 +169,8 @@ def denoise(
 ) -> None:
     """Take the noise off images of any size. Ctrl-C stops; the same command goes on from there."""
     from ..describe import understood
-    from ..inference.denoise import denoise as start_denoising
-    from ..inference.removed import check_removed_from, check_removed_path, write_removed
+    from ..inference.denoise.job import denoise as start_denoising
+    from ..inference.denoise.removed import check_removed_from, check_removed_path, write_removed
     from ..model import load_model
 
     loaded = load_model(model)
@@ -233,7 +233,7 @@ def _recipe(
 
 
 def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimensions: int) -> Pairs:
-    from ..training import pairs
+    from ..training.pairs import sources as pairs
 
     if how == "files":
         return pairs.file_pairs(images, channels=channels, dimensions=dimensions)
@@ -278,7 +278,7 @@ def _check_frames(images: Sequence[Image], how: str, dimensions: int) -> None:
 
 def _mended(pairs: Pairs, asked: set[str]) -> Pairs:
     """Check pairs, and do about it what was asked for."""
-    from ..training.fitness import apply_remedies, check_pairs
+    from ..training.pairs.fitness import apply_remedies, check_pairs
 
     fitness = check_pairs(pairs)
     if fitness.hopeless:

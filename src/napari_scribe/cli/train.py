@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..model import Model
     from ..recipe import Recipe
     from ..targets import Paint
-    from ..training.drive import TrainingJob
+    from ..training.trainer import TrainingJob
 
 DEFAULT_SECONDS = 300.0
 

@@ -25,14 +25,14 @@ from ..io import (
 from ..io.origin import maker_of
 from .cluster import Cluster
 from .execute import Execution
-from .identity import compared, identity_of, made_from_changed
-from .in_memory import Memory
-from .maps import map_path, read_maps
-from .presence import WHOLE, Presence
-from .results import read_answer
 from .run import SegmentJob, SegmentStep
-from .sinks import Folder
 from .source import Source
+from .store.identity import compared, identity_of, made_from_changed
+from .store.in_memory import Memory
+from .store.lock import WHOLE, Presence
+from .store.maps import map_path, read_maps
+from .store.results import read_answer
+from .store.sinks import Folder
 
 MOST_PARTS = 100_000
 """Into which the work is divided."""

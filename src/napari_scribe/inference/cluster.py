@@ -24,13 +24,13 @@ from ..device import all_like, pick_device
 from ..errors import InputError, InUseError
 from ..image import Image
 from ..io import read_image
-from .denoised_image import DenoisedPixels
+from .denoise.denoised_image import DenoisedPixels
 from .frame import FrameWork
-from .journal import boot
 from .ladder import Ladder
-from .presence import Presence
 from .run import Work
-from .sinks import Folder
+from .store.journal import boot
+from .store.lock import Presence
+from .store.sinks import Folder
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -15,20 +15,20 @@ from ..errors import DamagedError, InputError, InUseError
 from ..progress import Abandoned
 from ..targets import count_channels
 from .cluster import PATIENCE, Cluster, on_workers
-from .compiled import Compiled
-from .denoised_image import DenoisedPixels
+from .denoise.denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
 from .frame import FrameWork, Parts
+from .halo_search import smallest_halo
 from .ladder import Ladder
-from .presence import Presence
-from .quick import smallest_halo
 from .run import Run, SegmentJob, SegmentStep, Work
-from .sinks import Folder
 from .source import Source
+from .speed.compile_trial import pays
+from .speed.compiled import Compiled
+from .speed.tile_size import choose_batch, choose_tile, n_descents
 from .stitch import MARGIN, SIDE, plan_blocks
+from .store.lock import Presence
+from .store.sinks import Folder
 from .tiles import Tile, plan_tiles
-from .trial import pays
-from .tuning import choose_batch, choose_tile, n_descents
 
 ATTEMPTS = 3
 """To do what was deleted or damaged again, before the user is asked to see to it."""

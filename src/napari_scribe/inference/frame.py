@@ -16,12 +16,12 @@ import torch
 from ..errors import DamagedError
 from ..image import Frame
 from ..targets import count_channels
-from .damage import OnDisk, Place, gone_is_damage, read_written
 from .engine import Write, by_head
-from .in_memory import Sink
 from .reading import Read
 from .source import Source
 from .stitch import Block, Index, keep_core, merge
+from .store.damage import OnDisk, Place, gone_is_damage, read_written
+from .store.in_memory import Sink
 from .tiles import Tile
 
 Predict = Callable[[Sequence[Tile], Read, Write], Iterator[int]]

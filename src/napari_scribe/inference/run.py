@@ -24,7 +24,9 @@ from ..io import (
     written_whole,
 )
 from ..progress import Job
-from .damage import (
+from .frame import FrameWork, Parts
+from .source import Region, Source
+from .store.damage import (
     NUMBERED,
     check_final,
     check_recorded,
@@ -32,12 +34,10 @@ from .damage import (
     forget_lost_ids,
     gone_is_damage,
 )
-from .frame import FrameWork, Parts
-from .in_memory import Memory
-from .maps import head_of, read_maps
-from .results import hand_over, read_answer, smallest_type
-from .sinks import Folder
-from .source import Region, Source
+from .store.in_memory import Memory
+from .store.maps import head_of, read_maps
+from .store.results import hand_over, read_answer, smallest_type
+from .store.sinks import Folder
 
 Work = Callable[[Sequence[FrameWork]], Generator[tuple[int, int], None, None]]
 """Does the parts of frames; yields which frame, and how many of its parts were done here."""

@@ -17,7 +17,7 @@ from ..model import Model, load_model
 from ..progress import Job
 from ..targets import count_channels
 from .engine import Predictor, into, predict_tiles
-from .quick import smallest_halo
+from .halo_search import smallest_halo
 from .source import Source, source_of
 from .tiles import Tile, plan_tiles
 

@@ -12,9 +12,9 @@ from ..errors import InputError
 from ..io import as_image
 from ..model import Model, as_model
 from .begin import Settings, begin
-from .maps import MAPS
 from .run import SegmentJob
 from .source import Source, source_of
+from .store.maps import MAPS
 
 
 @checked

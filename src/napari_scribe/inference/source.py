@@ -162,7 +162,7 @@ def source_of(
     spatial = image.spatial_axes(model.dimensions)
     chosen = _channels(model, image, channels)
     if model.denoiser is not None:
-        from .denoised_image import denoised_image  # which itself has a source
+        from .denoise.denoised_image import denoised_image  # which itself has a source
 
         image = denoised_image(model.denoiser, image, chosen, device)
         chosen = tuple(range(image.n_channels))

@@ -11,7 +11,7 @@ from ..demo import save_results
 from ..errors import InputError
 from ..io import check_writable
 from ..samples import nuclei
-from .jobs import Ended
+from .jobs.runner import Ended
 
 BEGIN_AFTER = 1000
 """Milliseconds in which the user sees the paint before the training begins."""

@@ -13,13 +13,13 @@ from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
-from .devices import DevicePicker
-from .feedback import Footer, Message, Progress
-from .jobs import Runner
-from .layers import real_viewer
-from .parts import LINE, chain, scrolled, theme_colors
-from .pickers import is_users
-from .ready import found_devices, warm_up
+from .jobs.runner import Runner
+from .jobs.torch_loader import found_devices, warm_up
+from .layers.conversion import real_viewer
+from .widgets.basics import LINE, chain, scrolled, theme_colors
+from .widgets.device_picker import DevicePicker
+from .widgets.feedback import Footer, Message, Progress
+from .widgets.layer_pickers import is_users
 
 WIDTH = 380
 WARM_UP_AFTER = 300

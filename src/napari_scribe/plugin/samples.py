@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .layers import MARK
+from .layers.conversion import MARK
 
 LayerData = tuple[Any, dict[str, Any], str]
 PIXEL = 0.5
@@ -30,8 +30,8 @@ def nuclei_layers(side: int) -> list[LayerData]:
     import numpy as np
 
     from ..samples import nuclei
-    from .colors import paint_colormap
-    from .layers import ANNOTATION_DTYPE
+    from .layers.colors import paint_colormap
+    from .layers.conversion import ANNOTATION_DTYPE
 
     sample = nuclei((side, side))
     name = "nuclei" if side == 512 else f"nuclei {side}"

@@ -14,8 +14,8 @@ from ..contrast import NOISE_ALONE
 from ..device import pick_device
 from ..errors import InputError
 from ..image import Image
-from ..inference.denoise import check_denoiser
-from ..inference.denoised_image import denoised_image
+from ..inference.denoise.denoised_image import denoised_image
+from ..inference.denoise.job import check_denoiser
 from ..io import as_image
 from ..model import Model, as_tuple
 from ..normalization import Normalization, Statistics

@@ -22,12 +22,12 @@ from ..recipe import Recipe, as_recipe
 from ..targets import Paint
 from ..targets.paint import as_paint, check_values, fitted, separated
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
-from .drive import Drive, Limits, Preview, Request, TrainingJob, TrainStep, new_state
 from .finish import assemble, fit_parameters
 from .losses import total_loss
 from .patches import Batch, PatchSampler, held_paint_is_telling, validation_batches
 from .regions import Layout, Region, RegionLoader
 from .setup import Setup, painted_values, set_up
+from .trainer import Drive, Limits, Preview, Request, TrainingJob, TrainStep, new_state
 
 UNCHECKED = (
     "Too little is painted to hold anything out, so it cannot be checked whether fine-tuning "

@@ -15,7 +15,7 @@ from ..arguments import checked
 from ..device import pick_device, precision
 from ..errors import InputError, in_words
 from ..image import Image
-from ..inference.denoise import check_denoiser
+from ..inference.denoise.job import check_denoiser
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
 from ..model import Model, as_model
@@ -23,13 +23,13 @@ from ..normalization import FixedNormalization, Statistics, finite_sample
 from ..recipe import DenoisedTarget, Recipe, as_recipe, parse_recipe
 from ..targets import Coder, Parameters, coder_of
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
-from .drive import DenoisedPreview, Drive, Limits, Request, TrainingJob, TrainStep, new_state
 from .finish import learnt, origin, thumbnail_of
 from .loop import forward
 from .losses import SCORED, annealed, image_loss
-from .noisy import PairSampler
-from .pairs import Pairs, as_pairs
+from .pairs.batches import PairSampler
+from .pairs.sources import Pairs, as_pairs
 from .setup import check_same_network, for_thick_slices
+from .trainer import DenoisedPreview, Drive, Limits, Request, TrainingJob, TrainStep, new_state
 
 SAMPLED = 8
 """How many images are measured, and how many pairs are compared, before the start."""

@@ -1,0 +1,152 @@
+"""How much a network is given at once: from the memory that is free, and from what is fastest."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+
+from ...device import home, machine_key
+from ...io import replacing
+from ...memory import free_bytes, is_out_of_memory
+from ..engine import Predictor
+from ..ladder import MOST_HALVINGS, halved
+from ..source import Source
+from ..tiles import Tile, plan_tiles
+
+CANDIDATES = {2: (192, 256, 384, 512, 768, 1024, 1536), 3: (32, 48, 64, 96, 128, 160)}
+WORTH_MEASURING = {2: 2**25, 3: 2**25}
+"""Pixels from which on a run takes longer than the measurement could save."""
+SECONDS = 4.0
+"""How long a measurement may take."""
+SHARE = 0.5
+"""Of the free memory, that a batch may need by estimate."""
+MEMORY = "tiles.json"
+MAPS = 6
+"""Maps of the first level's width, at full resolution, that are in memory at once: measured on the
+CPU, 5.0 to 5.3 in 2D and 1.8 to 2.8 in 3D."""
+
+
+def bytes_needed(source: Source, tile: Tile, batch: int, dtype: torch.dtype) -> int:
+    """What the network needs for a batch, by estimate."""
+    width = source.model.recipe.network.width
+    return int(batch * math.prod(tile.read_shape) * width * dtype.itemsize * MAPS)
+
+
+def n_descents(
+    source: Source, tile: Tile, batch: int, device: torch.device, dtype: torch.dtype
+) -> int:
+    """How many rungs to begin below the top, so that what is free should do."""
+    room, geometry = free_bytes(device), source.model.network.geometry
+    n = 0
+    while batch > 1 and bytes_needed(source, tile, batch, dtype) > room:
+        batch, n = batch // 2, n + 1
+    for times in range(MOST_HALVINGS):
+        if bytes_needed(source, halved(tile, times, geometry)[0], 1, dtype) <= room:
+            break
+        n += 1
+    return n
+
+
+def choose_tile(
+    source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
+) -> int:
+    """Side of what a tile keeps: the fastest on this machine, measured once if that pays."""
+    n, recipe = source.model.dimensions, source.model.recipe
+    if recipe.tiling.tile:
+        return recipe.tile
+    n_pixels = math.prod(source.label_shape)
+    if n_pixels < WORTH_MEASURING[n] or source.statistics.flat.all():
+        return recipe.tile
+    speeds = _known(source, device, dtype, halo)
+    sides = [s for s in _fitting(CANDIDATES[n], source, device, dtype, halo) if str(s) in speeds]
+    return max(sides or [recipe.tile], key=lambda side: speeds.get(str(side), 0.0))
+
+
+def choose_batch(source: Source, tile: Tile, device: torch.device, dtype: torch.dtype) -> int:
+    """Tiles per forward pass: on a GPU as many as make up a large one, if they fit."""
+    if source.model.recipe.tiling.batch or device.type == "cpu":
+        return source.model.recipe.tiling.batch or 1
+    wanted = max(1, 2**22 // math.prod(tile.read_shape))
+    room = SHARE * free_bytes(device)
+    fit = int(room // max(1, bytes_needed(source, tile, 1, dtype)))
+    return max(1, min(wanted, fit, 64))
+
+
+def _fitting(
+    sides: Sequence[int],
+    source: Source,
+    device: torch.device,
+    dtype: torch.dtype,
+    halo: Sequence[int] | None,
+) -> list[int]:
+    """Sides whose tiles fit into memory by estimate; at least the smallest."""
+    room = SHARE * free_bytes(device)
+    fit = [s for s in sides if bytes_needed(source, _tile(source, s, halo), 1, dtype) <= room]
+    return fit or [min(sides)]
+
+
+def _tile(source: Source, side: int, halo: Sequence[int] | None) -> Tile:
+    geometry = source.model.network.geometry
+    return plan_tiles([side] * source.model.dimensions, side, geometry, halo)[0]
+
+
+def _known(
+    source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
+) -> dict[str, float]:
+    """Kept pixels per second by side: from the last time, else measured."""
+    network = source.model.recipe.network.model_dump_json()
+    key = f"{machine_key(device)}, {dtype}, {network}, {len(source.channels)}, halo {halo}"
+    known = recalled(MEMORY).get(key)
+    if known is None:
+        known = _measured(source, device, dtype, halo)
+        remember(MEMORY, key, known)
+    return dict(known)
+
+
+def recalled(name: str) -> dict[str, Any]:
+    """What was measured on this machine and remembered in a file of that name."""
+    with suppress(OSError, ValueError):
+        return dict(json.loads((home() / name).read_text()))
+    return {}
+
+
+def remember(name: str, key: str, value: Any) -> None:
+    """Remember a measurement in a file of that name; None forgets it."""
+    table = {**recalled(name), key: value}
+    if value is None:
+        del table[key]
+    with suppress(OSError), replacing(home() / name) as partial:  # a read-only home measures again
+        partial.write_text(json.dumps(table, indent=1))
+
+
+def _measured(
+    source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
+) -> dict[str, float]:
+    """Time each side, from the usual one on, until the time is up or larger ones get slower."""
+    model = source.model
+    predictor = Predictor(model.network, model.coder.heads, device, dtype)
+    speeds: dict[str, float] = {}
+    began = time.perf_counter()
+    for side in _fitting(CANDIDATES[model.dimensions], source, device, dtype, halo):
+        tile = _tile(source, side, halo)
+        x = torch.rand(1, len(source.channels), *tile.read_shape)
+        best = math.inf
+        try:
+            for _ in range(4):
+                start = time.perf_counter()
+                predictor(x, tile.margin).cpu()
+                best = min(best, time.perf_counter() - start)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            break
+        speeds[str(side)] = math.prod(tile.kept_shape) / best
+        if time.perf_counter() - began > SECONDS or speeds[str(side)] < 0.7 * max(speeds.values()):
+            break
+    return speeds

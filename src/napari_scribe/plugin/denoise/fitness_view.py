@@ -1,0 +1,158 @@
+"""What the check of noisy pairs found, what can be done about it, and a small plot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+
+from ..widgets.basics import Fold, hint
+from ..widgets.curves import LOSS, VALIDATION
+from ..widgets.feedback import Message
+
+if TYPE_CHECKING:
+    from ...training.pairs.fitness import Curves, Finding, Fitness
+
+NOT_YET = "Not checked yet. Train checks first."
+REMEDIES = {
+    "register": ("Register", "Take into account how far each picture has moved"),
+    "match": ("Match brightness", "Take into account how bright each picture is"),
+    "leave_out_motion": ("Leave out what moves", "Learn nothing where the two of a pair differ"),
+    "drop": ("Leave out these pictures", "Learn nothing from them"),
+}
+"""What each remedy is called, and what it does."""
+
+
+class FitnessView(QWidget):
+    """Findings in words, a box to tick for each remedy, and a plot folded away.
+
+    Parameters
+    ----------
+    colors
+        Of the theme.
+    """
+
+    def __init__(self, colors: dict[str, str]) -> None:
+        super().__init__()
+        self._colors = colors
+        self.boxes: dict[str, QCheckBox] = {}
+        self.messages: list[Message] = []
+        self.summary = hint()
+        self._found = QVBoxLayout()
+        self._found.setContentsMargins(0, 0, 0, 0)
+        self._found.setSpacing(4)
+        self.plot = FitnessPlot(colors)
+        self.fold = Fold("Plot")
+        self.fold.addWidget(self.plot)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.summary)
+        layout.addLayout(self._found)
+        layout.addWidget(self.fold)
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing was checked yet."""
+        while self._found.count():
+            part = self._found.takeAt(0).widget()
+            part.hide()
+            part.deleteLater()
+        self.boxes, self.messages = {}, []
+        self.summary.setText(NOT_YET)
+        self.fold.hide()
+
+    def show_fitness(self, fitness: Fitness) -> None:
+        """Show what a check found; its remedies are ticked."""
+        self.clear()
+        self.summary.setText(fitness.in_words() if fitness.is_fit else "")
+        for finding in fitness.findings:
+            self._add(finding, finding.text == fitness.hopeless)
+        self.plot.draw_curves(fitness.curves)
+        self.fold.show()
+
+    @property
+    def texts(self) -> list[str]:
+        """What was found, in words."""
+        return [message.text for message in self.messages]
+
+    def remedies(self) -> frozenset[str]:
+        """Those that are ticked."""
+        return frozenset(name for name, box in self.boxes.items() if box.isChecked())
+
+    def tick(self, remedies: Collection[str]) -> None:
+        """Tick these and no others."""
+        for name, box in self.boxes.items():
+            box.setChecked(name in remedies)
+
+    def wear(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        self._colors = colors
+        for message in self.messages:
+            message.wear(colors)
+        self.plot.wear(colors)
+
+    def _add(self, finding: Finding, is_hopeless: bool) -> None:
+        message = Message(self._colors)
+        say = message.error if is_hopeless else message.warn
+        say(finding.text)
+        self.messages.append(message)
+        self._found.addWidget(message)
+        if finding.remedy and finding.remedy not in self.boxes:
+            text, tooltip = REMEDIES[finding.remedy]
+            box = QCheckBox(text)
+            box.setToolTip(tooltip)
+            box.setChecked(True)
+            self.boxes[finding.remedy] = box
+            self._found.addWidget(box)
+
+
+class FitnessPlot(FigureCanvasQTAgg):
+    """How far each picture has drifted, and how bright it is."""
+
+    def __init__(self, colors: dict[str, str]) -> None:
+        self.figure = Figure()
+        super().__init__(self.figure)
+        self.setFixedHeight(150)
+        places = ((0.14, 0.60, 0.83, 0.36), (0.14, 0.20, 0.83, 0.36))
+        self.drift: Any = self.figure.add_axes(places[0])
+        self.brightness: Any = self.figure.add_axes(places[1])
+        self.wear(colors)
+
+    def draw_curves(self, curves: Curves) -> None:
+        """Draw what was measured, picture by picture."""
+        for axes in (self.drift, self.brightness):
+            axes.clear()
+        numbers = np.arange(len(curves.views))
+        look = {"lw": 1.2, "marker": "o", "ms": 2}
+        self.drift.plot(numbers, curves.drift, color=VALIDATION, **look)
+        self.brightness.plot(numbers, 100 * curves.brightness, color=LOSS, **look)
+        self.drift.set_ylim(0, max(1.0, 1.1 * float(np.nanmax([0, *curves.drift]))))
+        high = float(np.nanmax([1, *curves.brightness.ravel()]))
+        self.brightness.set_ylim(0, 115 * high)
+        self.wear(self._colors)
+
+    def wear(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        self._colors = colors
+        self.figure.set_facecolor(colors["background"])
+        for axes in (self.drift, self.brightness):
+            axes.set_facecolor(colors["background"])
+            axes.tick_params(colors=colors["icon"], labelsize=7, length=2, pad=2)
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            axes.yaxis.set_major_locator(MaxNLocator(3))
+            for name, spine in axes.spines.items():
+                spine.set_color(colors["highlight"])
+                spine.set_visible(name in ("left", "bottom"))
+        self.brightness.yaxis.set_major_locator(MultipleLocator(50))
+        self.drift.tick_params(labelbottom=False)
+        text = {"fontsize": 8, "color": colors["text"]}
+        self.drift.set_ylabel("drift (px)", **text)
+        self.brightness.set_ylabel("light (%)", **text)
+        self.brightness.set_xlabel("picture", labelpad=1, **text)
+        self.draw_idle()

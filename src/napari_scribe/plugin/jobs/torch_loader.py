@@ -1,0 +1,57 @@
+"""Torch, before it is needed, and what to say where it does not load."""
+
+from __future__ import annotations
+
+from ...errors import InputError
+
+_found: list[str] = []
+
+
+def load_torch() -> None:
+    """Import torch, and see which devices it has.
+
+    Raises
+    ------
+    InputError
+        If it cannot be loaded.
+    """
+    try:
+        import torch  # noqa: F401
+
+        from ...device import devices
+    except (ImportError, OSError) as error:
+        raise InputError(
+            f"PyTorch cannot be loaded ({str(error).splitlines()[0]}). On Windows this happens "
+            "when napari's windows are loaded first: start napari with  python -c \"import torch, "
+            'napari; napari.Viewer(); napari.run()"  and try again. Elsewhere, install torch anew.'
+        ) from None
+    if not _found:
+        _found.extend(devices())
+
+
+def found_devices() -> list[str]:
+    """Names of the devices that torch has, the best first; none while it is not loaded."""
+    return list(_found)
+
+
+def warm_up() -> str:
+    """Load torch and train a tiny network for one step, so that the first Train starts at once.
+
+    Returns
+    -------
+    text
+        What the user should know about a GPU that is not used.
+    """
+    import numpy as np
+
+    load_torch()
+    from ...device import unseen_gpu
+    from ...progress import run
+    from ...recipe import Recipe
+    from ...training.train import train
+
+    values = {"network.depth": 1, "network.width": 2, "training.patch": 16, "training.batch": 1}
+    paint = np.ones((32, 32), np.uint8)
+    paint[:16] = 2
+    run(train([np.eye(32, dtype=np.float32)], [paint], Recipe().changed(values), steps=1))
+    return unseen_gpu()

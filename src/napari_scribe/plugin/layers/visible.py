@@ -1,0 +1,121 @@
+"""Which part of an image the viewer shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import InputError
+from ...image import Frame, Image
+from .conversion import displayed_axes
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image as ImageLayer
+
+SIDE = {2: (512, 512), 3: (16, 128, 128)}
+"""Largest preview, in pixels along each axis of space, for 2D and 3D networks."""
+Span = tuple[int, int]
+"""First pixel and the one after the last; twice the same where a slider stands on it."""
+
+
+def visible_field(
+    viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
+) -> tuple[Frame, tuple[slice, ...]]:
+    """The frame and the window of an image that are in view, cut to a size soon predicted.
+
+    Parameters
+    ----------
+    dimensions
+        Of the network, 2 or 3.
+
+    Returns
+    -------
+    frame, window
+        As `Image.read` takes them.
+    """
+    visible = _spans(viewer, layer, image)
+    spatial = image.spatial_axes(dimensions)
+    window = tuple(
+        _cut(*visible.get(axis, (0, image.length(axis))), image.length(axis), side)
+        for axis, side in zip(spatial, SIDE[dimensions], strict=True)
+    )
+    return _frame(visible, image, dimensions), window
+
+
+def slice_region(
+    viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
+) -> dict[str, slice]:
+    """The frame of an image that the sliders stand on, per axis letter."""
+    point = layer.world_to_data(viewer.dims.point)
+    stands = dict(zip(displayed_axes(layer, image.axes), point, strict=True))
+    axes = image.iterated_axes(dimensions)
+    frame = {axis: _inside(round(float(stands[axis])), image.length(axis)) for axis in axes}
+    return {axis: slice(i, i + 1) for axis, i in frame.items()}
+
+
+def visible_region(
+    viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
+) -> dict[str, slice]:
+    """What the canvas shows of that frame, per axis letter; all along axes that have sliders.
+
+    Raises
+    ------
+    InputError
+        If the image is out of view, or shown in 3D.
+    """
+    region = slice_region(viewer, layer, image, dimensions)
+    if viewer.dims.ndisplay == 3:
+        raise InputError("In 3D all is in view: choose the whole layer, or show it in 2D.")
+    visible = _spans(viewer, layer, image)
+    for axis in image.spatial_axes(dimensions):
+        low, high = visible.get(axis, (0, 0))
+        if high > low:
+            region[axis] = slice(max(0, low), min(high, image.length(axis)))
+        elif axis not in visible and image.length(axis) > 1:
+            raise InputError(f"Nothing of {image.name} is in view: move it there first.")
+    return region
+
+
+def _spans(viewer: Viewer, layer: ImageLayer, image: Image) -> dict[str, Span]:
+    """What is in view of the layer's axes, by letter; left out is one of which nothing is."""
+    shown = displayed_axes(layer, image.axes)
+    point = layer.world_to_data(viewer.dims.point)
+    # A layer's axes are the last ones of the viewer.
+    offset = viewer.dims.ndim - layer.ndim
+    on_canvas = {shown[d - offset] for d in viewer.dims.displayed if d >= offset}
+    corners = np.asarray(layer.corner_pixels)
+    if layer.multiscale:  # in pixels of the level that is shown
+        corners = corners * np.asarray(layer.downsample_factors[layer.data_level])
+    visible: dict[str, Span] = {}
+    for i, axis in enumerate(shown):
+        low, high = int(corners[0, i]), int(corners[1, i]) + 1
+        if axis in on_canvas and high - low > 1:
+            visible[axis] = (low, high)
+        elif axis not in on_canvas:
+            visible[axis] = (round(float(point[i])),) * 2
+    return visible
+
+
+def _frame(visible: dict[str, Span], image: Image, dimensions: int) -> Frame:
+    return tuple(
+        (axis, _inside(sum(visible.get(axis, (0, 0))) // 2, image.length(axis)))
+        for axis in image.iterated_axes(dimensions)
+    )
+
+
+def _cut(low: int, high: int, length: int, side: int) -> slice:
+    """At most `side` pixels around the middle; where only a point is known, `side` around it."""
+    if high <= low:
+        start = min(max(0, low - side // 2), max(0, length - side))
+        return slice(start, min(length, start + side))
+    low, high = max(0, low), min(length, high)
+    if high <= low:  # out of view
+        low, high = 0, length
+    surplus = max(0, high - low - side)
+    return slice(low + surplus // 2, high - (surplus - surplus // 2))
+
+
+def _inside(index: int, length: int) -> int:
+    return min(max(index, 0), length - 1)

@@ -1,0 +1,259 @@
+"""What the Train dock asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from magicgui.widgets import CheckBox, RadioButtons
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from ...errors import InputError
+from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
+from ..layers.conversion import add_annotations, note, paint_events, paint_of
+from ..model_library import read_description
+from ..settings import recall, remember
+from ..widgets.basics import button, hint, named, row, stack, step
+from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
+from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
+from ..widgets.recipe_form import RecipeForm
+from ..widgets.training_settings import WIDTH, TrainingSettings
+from .job import TrainInput
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+HINTS = {
+    "objects": "1 = background, 2, 3, 4 ... = one object each. Paint a few objects whole, and some "
+    "strokes of background. Key M gives the next number.",
+    "classes": "1 = first class (the background, as a rule), 2, 3 ... = other classes. A few "
+    "strokes of each will do.",
+}
+NEW_TIP = "A labels layer for the image that was selected last, with the brush ready"
+TASKS = [("Objects", "objects"), ("Classes", "classes")]
+
+
+class TrainForm(QWidget):
+    """Image, annotations, what is painted; folded away, everything else.
+
+    Signals
+    -------
+    changed
+        Another image, other annotations, another task.
+    painted
+        Something is painted on the annotations.
+    """
+
+    changed = Signal()
+    painted = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.image = ImagePicker(viewer)
+        self.paint = LayerPicker(viewer, is_paint, "The labels layer that you paint on")
+        self.new = button("New", NEW_TIP, self._new)
+        self.task = RadioButtons(choices=TASKS, value="objects", orientation="horizontal")
+        self.task.tooltip = "Objects: each one apart. Classes: which kind of thing each pixel is"
+        self.hint = hint()
+        self.more = MoreSettings()
+        self._lay_out()
+        self.image.changed.connect(self._follow_image)
+        self.task.changed.connect(self._show_task)
+        self.paint.changed.connect(self._follow_paint)
+        self._listened: list[Any] = []
+        self._had_paint = False
+        self._shown: Callable[[], Any] = lambda: None  # the image
+        self.more.set_values(recall("train"))
+        self._show_task()
+        self._follow_image()
+        self._follow_paint()
+        self.follow(viewer.layers.selection.active)
+
+    def _lay_out(self) -> None:
+        paint_row = row(self.paint.native, self.new)
+        paint_row.layout().setStretch(0, 1)
+        task = self.task.native
+        task.setStyleSheet("QGroupBox { border: none; margin: 0; padding: 0; }")
+        task.layout().setContentsMargins(0, 0, 0, 0)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(step("1", "Image", self.image))
+        column.addWidget(step("2", "Annotations", paint_row))
+        column.addWidget(step("3", "Paint", stack(row(task, 1), self.hint)))
+
+    def value(self) -> TrainInput:
+        """What is filled in, with a snapshot of the paint.
+
+        Raises
+        ------
+        InputError
+            If something is missing or does not fit.
+        """
+        image = self.image.image()
+        if self.paint.value is None:
+            raise InputError("There are no annotations yet: press New, and paint on them.")
+        start = self.more.start.value()
+        recipe = self.more.recipe.value(str(self.task.value))
+        if start is not None:  # which decides about the network
+            network = read_description(start)["recipe"].get("network", {})
+            recipe = recipe.changed({"network.dimensions": network.get("dimensions", 2)})
+        return TrainInput(
+            image_layer=self.image.layer.value,
+            paint_layer=self.paint.value,
+            image=image,
+            paint=paint_of(self.paint.value, self.image.layer.value, image),
+            recipe=recipe,
+            seconds=60 * self.more.minutes.value or None,
+            channels=self.image.channels.value(),
+            device=self.more.device.value or None,
+            start=start,
+            has_previews=bool(self.more.previews.value),
+            denoiser=self.more.denoiser.value(),
+        )
+
+    def follow(self, selected: Any, *, only_see: bool = False) -> None:
+        """Go to the image, or the annotations, that the user has selected among the layers.
+
+        Parameters
+        ----------
+        only_see
+            As for `ImagePicker.follow`.
+        """
+        if selected is None:
+            return
+        before, paint = self.image.layer.value, self.paint.value
+        self.image.follow(selected, only_see=only_see)
+        image = self.image.layer.value
+        if image is not before and is_made_on(paint, before):
+            note_settings(paint, before)  # so that it is not taken for paint of another
+        if not only_see and image is not None and is_annotations_of(selected, image):
+            self.choose(selected)
+
+    def choose(self, annotations: Any) -> None:
+        """Choose annotations that may be new."""
+        self.paint.reset_choices()
+        self.paint.value = annotations
+
+    def settings(self) -> dict[str, Any]:
+        """What belongs to the annotations: the task, and whether Z is depth."""
+        return {"task": str(self.task.value), "dimensions": int(self.more.dimensions.value)}
+
+    def close_down(self) -> None:
+        """Let go of the annotations."""
+        self._listen([])
+
+    def reset_choices(self, event: Any = None) -> None:
+        """Follow the viewer's layers."""
+        self.image.reset_choices(event)
+        before = self.paint.value
+        self.paint.reset_choices()
+        if self.paint.value is not before:
+            self._follow_image()
+
+    def fill_in(self, given: TrainInput) -> None:
+        """Show what a training was, where that stays as long as it goes on."""
+        self.task.value = given.recipe.task
+        self.image.channels.set_value(given.channels)
+        self.more.start.set_value(given.start)
+        self.more.denoiser.set_value(given.denoiser)
+        self.more.dimensions.value = given.dimensions
+        self.more.recipe.set_value(given.recipe)
+
+    def fill_defaults(self) -> None:
+        """Fill in the defaults."""
+        self.task.value = "objects"
+        self.more.set_values({})
+
+    def reset(self) -> None:
+        """Back to the defaults, and keep those."""
+        self.fill_defaults()
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep what is filled in for the next time."""
+        remember("train", self.more.values())
+
+    def _new(self) -> None:
+        """Add annotations: for objects, unless something else was chosen and not used yet."""
+        self.follow(self.image.latest)
+        if not self.new.isEnabled():  # the picker says why
+            return
+        is_used = self.paint.value is not None and self.settings() == settings_of(self.paint.value)
+        noted = {} if is_used else self.settings()
+        axes = self.image.axes.text()
+        self.choose(add_annotations(self.viewer, self.image.layer.value, axes, **noted))
+
+    def _follow_image(self) -> None:
+        """Offer the annotations that were made for the image, if there are any."""
+        image = self.image.layer.value
+        try:
+            axes = self.image.image().axes
+        except InputError:  # the picker says why
+            axes = ""
+        self.new.setEnabled(bool(axes))
+        self.more.show_depth("Z" in axes)
+        if image is not None and note(self.paint.value or image).get("source") != image.name:
+            made_for = [layer for layer in self.paint.choices if is_annotations_of(layer, image)]
+            if made_for:
+                self.paint.value = made_for[-1]
+        if image is not None and image is not self._shown():
+            self._shown = ref(image)
+            if self.paint.value is not None:  # what was chosen for the other image, but not used
+                self._show_settings()
+        self.changed.emit()
+
+    def _follow_paint(self, _layer: Any = None) -> None:
+        """Show what the annotations are for, and hear of what is painted on them."""
+        layer = self.paint.value
+        self._listen([] if layer is None else paint_events(layer))
+        if self._had_paint or (layer is not None and "task" in note(layer)):
+            self._show_settings()
+        self._had_paint = layer is not None
+        self.changed.emit()
+
+    def _show_settings(self) -> None:
+        found = settings_of(self.paint.value)
+        self.task.value = found["task"]
+        self.more.dimensions.value = found["dimensions"]
+
+    def _listen(self, events: list[Any]) -> None:
+        for event in self._listened:
+            event.disconnect(self._on_paint)
+        for event in events:
+            event.connect(self._on_paint)
+        self._listened = events
+
+    def _on_paint(self, event: Any) -> None:
+        image = self.image.layer.value
+        if event.type == "paint" and image is not None:  # by the user
+            note_settings(self.paint.value, image, **self.settings())
+        self.painted.emit()
+
+    def _show_task(self, _value: Any = None) -> None:
+        task = str(self.task.value)
+        self.hint.setText(HINTS[task])
+        self.more.show_task(task)
+        self.changed.emit()
+
+
+class MoreSettings(TrainingSettings):
+    """What has good defaults."""
+
+    def __init__(self) -> None:
+        super().__init__(RecipeForm(), FINDING)
+        tip = (
+            "A denoiser that the image goes through first, here and wherever the model is used: it "
+            "becomes part of the model. Denoisers are trained in the Denoise dock"
+        )
+        self.denoiser = ModelPicker(none="no", tasks=DENOISING, tooltip=tip)
+        self.previews = CheckBox(value=True, text="Preview the visible field while it trains")
+        self.fields["previews"] = (self.previews, True)
+        self.lay_out(named("Denoise first", self.denoiser, WIDTH), self.previews.native)
+
+    def show_task(self, task: str) -> None:
+        """Show what belongs to a task."""
+        self.folds["target"].setVisible(task == "objects")

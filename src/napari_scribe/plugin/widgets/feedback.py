@@ -1,0 +1,281 @@
+"""What a dock says, at its foot: one message, one progress bar."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QPaintEvent, QResizeEvent
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QStyle,
+    QStyleOptionProgressBar,
+    QStylePainter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..messages import for_the_viewer
+from ..model_library import duration
+from .basics import button, row
+
+ERROR = "#e0414f"
+"""napari's own is too dark for a line on a dark ground."""
+SHOW_EVERY = 0.25
+"""Seconds between two states of a progress bar: each one makes the window draw itself anew."""
+
+
+_NO_BAR = Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+
+
+class _Text(QScrollArea):
+    """Wrapped text, as high as it needs; it scrolls where that is more than `highest` pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.highest = 2**20
+        self.label = QLabel()
+        self.label.setWordWrap(True)
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setWidget(self.label)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(_NO_BAR)
+        policy = self.sizePolicy()
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def show_bar_if_needed(self) -> None:
+        """Decide on the scroll bar by the whole text: one that is there makes the text higher."""
+        is_high = self.label.heightForWidth(self.width()) > self.highest
+        needed = Qt.ScrollBarPolicy.ScrollBarAsNeeded if is_high else _NO_BAR
+        self.setVerticalScrollBarPolicy(needed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Decide anew at another width."""
+        super().resizeEvent(event)
+        self.show_bar_if_needed()
+
+    def heightForWidth(self, width: int) -> int:
+        """As high as the text is at this width, and not above the highest."""
+        edge = self.contentsMargins()
+        text = self.label.heightForWidth(width - edge.left() - edge.right())
+        return min(text + edge.top() + edge.bottom(), self.highest)
+
+    def sizeHint(self) -> QSize:
+        """Of the text where it is not wrapped."""
+        size = self.label.sizeHint()
+        return QSize(size.width(), min(size.height(), self.highest))
+
+    def minimumSizeHint(self) -> QSize:
+        """A line."""
+        return QSize(0, self.fontMetrics().height())
+
+
+class Message(QFrame):
+    """One message to the user, with buttons where it is a question; hidden while there is none.
+
+    Signals
+    -------
+    shown
+        Whether it says something now.
+    """
+
+    shown = Signal(bool)
+
+    def __init__(self, colors: dict[str, str]) -> None:
+        super().__init__()
+        self._colors = colors
+        self._color = colors["current"]
+        self.setObjectName("scribe_message")
+        self._text = _Text()
+        self._label = self._text.label
+        self._buttons = QHBoxLayout()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.addWidget(self._text)
+        layout.addLayout(self._buttons)
+        self.clear()
+
+    @property
+    def text(self) -> str:
+        """What it says; empty while hidden."""
+        return self._label.text()
+
+    @property
+    def answers(self) -> dict[str, QPushButton]:
+        """The buttons of a question, by what they say."""
+        found = (self._buttons.itemAt(i).widget() for i in range(self._buttons.count()))
+        return {button.text(): button for button in found}
+
+    def info(self, text: str) -> None:
+        """Say how things are."""
+        self._show(text, self._colors["current"])
+
+    def warn(self, text: str) -> None:
+        """Say what the user should know."""
+        self._show(text, self._colors["warning"])
+
+    def error(self, text: str) -> None:
+        """Say what went wrong."""
+        self._show(for_the_viewer(text), ERROR)
+
+    def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
+        """Ask; each answer is a button, which also takes the question away."""
+        self._show(text, self._colors["warning"])
+        for say, then in answers.items():
+            self._buttons.addWidget(button(say, "", lambda then=then: self._answer(then)))
+
+    def clear(self) -> None:
+        """Say nothing."""
+        self._drop_buttons()
+        self._label.clear()
+        self.hide()
+        self.shown.emit(False)
+
+    def limit(self, highest: int) -> None:
+        """Let the text scroll where it is higher than so many pixels; the buttons stay in sight."""
+        self._text.highest = highest
+        self._text.show_bar_if_needed()
+        self._text.updateGeometry()
+
+    def _answer(self, then: Callable[[], None]) -> None:
+        self.clear()
+        then()
+
+    def _show(self, text: str, color: str) -> None:
+        self._drop_buttons()
+        self._label.setText(text)
+        self._color = color
+        self.wear(self._colors)
+        self._text.verticalScrollBar().setValue(0)
+        self._text.show_bar_if_needed()
+        self._text.updateGeometry()
+        self.show()
+        self.shown.emit(True)
+
+    def wear(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        self._colors = colors
+        self.setStyleSheet(
+            f"#scribe_message {{ border: none; border-left: 3px solid {self._color};"
+            f" background: {colors['foreground']}; }}"
+            "#scribe_message QScrollArea, #scribe_message #qt_scrollarea_viewport,"
+            " #scribe_message QLabel { background: transparent; }"
+        )
+
+    def _drop_buttons(self) -> None:
+        while self._buttons.count():
+            answer = self._buttons.takeAt(0).widget()
+            answer.hide()
+            answer.deleteLater()
+
+
+class Progress(QProgressBar):
+    """A bar that says how far it is.
+
+    Signals
+    -------
+    working
+        Whether something is going on now.
+    """
+
+    working = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown = 0.0
+        self.setTextVisible(True)
+        self.rest()
+
+    def rest(self) -> None:
+        """Nothing is going on."""
+        self.setRange(0, 1000)
+        self.setValue(0)
+        self.setFormat("")
+        self.working.emit(False)
+
+    def busy(self, text: str) -> None:
+        """Something is going on, nobody knows how long. It is seen at once, whatever comes next."""
+        self.setRange(0, 0)
+        self.setFormat(text)
+        self.working.emit(True)
+        self.repaint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Write the words over a bar without an end, too: Qt leaves them out there."""
+        super().paintEvent(event)
+        if self.maximum() == 0:
+            option = QStyleOptionProgressBar()
+            self.initStyleOption(option)
+            option.text, option.textAlignment = self.format(), Qt.AlignmentFlag.AlignCenter
+            label = QStyle.ControlElement.CE_ProgressBarLabel
+            QStylePainter(self).drawControl(label, option)
+
+    def advance(self, fraction: float | None, elapsed: float, text: str) -> None:
+        """Show a share that is done, and the time that is left; None where there is no end."""
+        if fraction is None:
+            text = f"{text}, {duration(elapsed)}"
+        elif fraction > 0.01 or elapsed > 2:
+            text = f"{text}, {duration(elapsed * (1 - fraction) / max(fraction, 1e-6))} left"
+        self.tell(fraction or 0, text)
+
+    def say(self, text: str) -> None:
+        """Other words at once, whatever is done."""
+        if self.maximum() == 0:  # it would go on moving
+            self.setRange(0, 1000)
+        self.setFormat(text)
+
+    def tell(self, fraction: float, text: str) -> None:
+        """Show a share that is done, in these words."""
+        now = time.monotonic()
+        if now - self._shown < SHOW_EVERY and self.maximum() > 0:
+            return
+        self._shown = now
+        self.setRange(0, 1000)
+        self.setValue(round(1000 * fraction))
+        self.setFormat(text)
+        self.working.emit(True)
+
+
+class Footer(QWidget):
+    """What a person waits for, always in sight at the foot of a dock; empty, it takes no room.
+
+    Parameters
+    ----------
+    message, progress
+        Shown while they say something.
+    buttons
+        Beside the progress: what ends what goes on.
+    """
+
+    def __init__(
+        self, message: Message, progress: Progress, buttons: Sequence[QPushButton]
+    ) -> None:
+        super().__init__()
+        self._message = message
+        self._work = row(progress, *buttons)
+        self._work.layout().setStretch(0, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(message)
+        layout.addWidget(self._work)
+        self._work.hide()
+        progress.working.connect(self._show_work)
+        message.shown.connect(self._show)
+        self._show()
+
+    def _show_work(self, is_working: bool) -> None:
+        self._work.setVisible(is_working)
+        self._show()
+
+    def _show(self) -> None:
+        self.setHidden(self._message.isHidden() and self._work.isHidden())

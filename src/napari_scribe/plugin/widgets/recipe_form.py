@@ -1,0 +1,158 @@
+"""A recipe as a form, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Any
+
+from annotated_types import Ge, Gt, Le, Lt
+from magicgui.widgets import Widget, create_widget
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ...recipe import Recipe
+
+SECTIONS = {
+    "network": "Network",
+    "target": "Objects",
+    "training": "Training",
+    "augmentation": "Augmentation",
+}
+"""Parts of a recipe that have a form, and what it is called."""
+DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Training"}
+"""The same for a denoiser."""
+ELSEWHERE = {"kind", "dimensions", "loss"}
+"""Fields that the docks ask for in another place."""
+OF_PAINT = {"balance"}
+"""Fields that mean nothing to a denoiser."""
+
+
+class RecipeForm:
+    """Fields for the parts of a recipe.
+
+    Parameters
+    ----------
+    task
+        Of which the defaults are.
+    sections
+        Parts of the recipe, and what they are called.
+
+    Attributes
+    ----------
+    parts
+        Part of the recipe -> field -> its magicgui widget.
+    """
+
+    def __init__(self, task: str = "objects", sections: Mapping[str, str] = SECTIONS) -> None:
+        self.sections = sections
+        self._first = self.default = Recipe(task=task)
+        hidden = ELSEWHERE | OF_PAINT if task == "denoised" else ELSEWHERE
+        self.parts = {name: part_widgets(getattr(self.default, name), hidden) for name in sections}
+
+    def set_dimensions(self, dimensions: int) -> None:
+        """Take the defaults of 2D or 3D; what differs from them stays."""
+        if dimensions != self.default.network.dimensions:
+            changes = self.changes()
+            self.default = self._first.changed({"network.dimensions": dimensions})
+            self.set_changes(changes)
+
+    def value(self, task: str) -> Recipe:
+        """The recipe as filled in.
+
+        Raises
+        ------
+        InputError
+            If values do not go together.
+        """
+        changes = {"network.dimensions": self.default.network.dimensions, **self.changes()}
+        is_own = task == self._first.task
+        fits = {k: v for k, v in changes.items() if is_own or "target." not in k}
+        return Recipe(task=task).changed(fits)
+
+    def set_value(self, recipe: Recipe) -> None:
+        """Fill in the values of a recipe."""
+        for name, widgets in self.parts.items():
+            part = getattr(recipe, name)
+            if type(part) is not type(getattr(self.default, name)):
+                continue
+            for field, widget in widgets.items():
+                _fill(widget, getattr(part, field))
+
+    def changes(self) -> dict[str, Any]:
+        """Dotted names of the values that differ from the defaults."""
+        return {
+            f"{name}.{field}": widget.value
+            for name, widgets in self.parts.items()
+            for field, widget in widgets.items()
+            if widget.value != getattr(getattr(self.default, name), field)
+        }
+
+    def set_changes(self, changes: dict[str, Any]) -> None:
+        """Fill in the defaults and what differs from them, as far as it still fits."""
+        self.set_value(self.default)
+        for name, widgets in self.parts.items():
+            for field, widget in widgets.items():
+                if f"{name}.{field}" in changes:
+                    with suppress(TypeError, ValueError):
+                        _fill(widget, changes[f"{name}.{field}"])
+
+
+def part_widgets(part: BaseModel, hidden: Collection[str] = ELSEWHERE) -> dict[str, Widget]:
+    """One widget for each field of a part of a recipe."""
+    fields = {k: f for k, f in type(part).model_fields.items() if k not in hidden}
+    return {name: field_widget(name, field, getattr(part, name)) for name, field in fields.items()}
+
+
+def field_widget(name: str, field: FieldInfo, value: Any) -> Widget:
+    """The widget of one field: title, unit, bounds and description as the recipe gives them."""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    unit = f" ({extra['unit']})" if "unit" in extra else ""
+    options: dict[str, Any] = {"tooltip": field.description}
+    if field.annotation in (int, float):
+        options |= _bounds(field, value)
+    widget = create_widget(
+        value=value,
+        annotation=field.annotation,
+        name=name,
+        label=f"{field.title or name}{unit}",
+        options=options,
+    )
+    if field.annotation is bool:
+        widget.text = ""  # the label says it
+    if field.annotation is float:
+        finest = max(_decimals(number) for number in (options["step"], options["min"], value))
+        widget.native.setDecimals(finest + 1)
+        widget.value = value
+    return widget
+
+
+def _fill(widget: Widget, value: Any) -> None:
+    """Set a value; a spin box would round what has more decimals than it shows."""
+    if isinstance(value, float) and widget.annotation is float:
+        widget.native.setDecimals(max(widget.native.decimals(), _decimals(value)))
+    widget.value = value
+
+
+def _bounds(field: FieldInfo, value: float) -> dict[str, Any]:
+    """Bounds and a step that suits the size of the default."""
+    is_float = field.annotation is float
+    step = 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 0.1
+    found: dict[str, Any] = {"min": 0, "max": 1_000_000}
+    least = step / 10 if is_float else 1
+    for bound in field.metadata:
+        if isinstance(bound, Ge):
+            found["min"] = bound.ge
+        elif isinstance(bound, Gt):
+            found["min"] = bound.gt + least
+        elif isinstance(bound, Le):
+            found["max"] = bound.le
+        elif isinstance(bound, Lt):
+            found["max"] = bound.lt - least
+    return {**found, "step": step if is_float else max(1, round(step))}
+
+
+def _decimals(value: float) -> int:
+    """How many decimals a value needs, at most 8."""
+    return next((n for n in range(8) if math.isclose(round(value, n), value)), 8)

@@ -1,0 +1,98 @@
+"""What the docks that train keep folded away."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from magicgui.widgets import ComboBox, FloatSpinBox
+from qtpy.QtWidgets import QWidget
+
+from .basics import Fold, button, named, row
+from .device_picker import DevicePicker
+from .model_picker import ModelPicker
+from .recipe_form import RecipeForm
+
+MINUTES = 2.0
+WIDTH = 90
+"""Of the names, in pixels."""
+
+
+class TrainingSettings(Fold):
+    """What every training has good defaults for.
+
+    Parameters
+    ----------
+    recipe
+        The form of its recipe.
+    tasks
+        Of the models to start from.
+    """
+
+    def __init__(self, recipe: RecipeForm, tasks: Collection[str]) -> None:
+        super().__init__("More settings")
+        self.recipe = recipe
+        self.minutes = FloatSpinBox(value=MINUTES, min=0, max=100_000, step=0.5)
+        self.minutes.tooltip = "Minutes of training; 0: until you press Stop"
+        self.minutes.native.setDecimals(1)
+        self.minutes.native.setSuffix(" min")
+        self.minutes.native.setSpecialValueText("until Stop")
+        self.minutes.native.setMinimumWidth(100)
+        tip = "Nothing: a new network. A kept model: go on from what it knows"
+        self.start = ModelPicker(none="nothing", tasks=tasks, tooltip=tip)
+        self.device = DevicePicker()
+        self.dimensions = ComboBox(
+            choices=[("a list of slices", 2), ("depth: a 3D network", 3)], value=2
+        )
+        self.dimensions.tooltip = "Whether slices are looked at one by one or together"
+        self._depth = named("Z is", self.dimensions.native, WIDTH)
+        self._has_z = False
+        self.dimensions.changed.connect(self._follow_dimensions)
+        self.folds = {name: Fold(title) for name, title in recipe.sections.items()}
+        self.reset = button("Reset", "All settings back to their defaults", lambda: None)
+        self.fields: dict[str, tuple[Any, Any]] = {
+            "minutes": (self.minutes, MINUTES),
+            "device": (self.device, ""),
+            "dimensions": (self.dimensions, 2),
+        }
+
+    def lay_out(self, *lines: QWidget) -> None:
+        """These lines between the model to start from and the device; then the recipe."""
+        for line in (
+            named("Start from", self.start, WIDTH),
+            self._depth,
+            *lines,
+            named("Device", self.device, WIDTH),
+        ):
+            self.addWidget(line)
+        for name, fold in self.folds.items():
+            for widget in self.recipe.parts[name].values():
+                fold.addWidget(named(widget.label, widget.native, width=172))
+            self.addWidget(fold)
+        self.addWidget(row(1, self.reset))
+
+    def show_depth(self, has_z: bool) -> None:
+        """Ask what Z is, where there is one."""
+        self._has_z = has_z
+        self._depth.setVisible(has_z)
+        self._follow_dimensions()
+
+    def _follow_dimensions(self, _value: Any = None) -> None:
+        """What was chosen for the Z of one image is no choice for one without."""
+        self.recipe.set_dimensions(int(self.dimensions.value) if self._has_z else 2)
+
+    def values(self) -> dict[str, Any]:
+        """All values that are kept for another day, for `set_values`."""
+        kept = [name for name in self.fields if name != "dimensions"]  # they belong to the image
+        values = {name: self.fields[name][0].value for name in kept}
+        return {**values, "recipe": self.recipe.changes()}
+
+    def set_values(self, values: dict[str, Any]) -> None:
+        """Fill in values; the default for what is missing or does not fit."""
+        for name, (widget, default) in self.fields.items():
+            try:
+                widget.value = values.get(name, default)
+            except (TypeError, ValueError):
+                widget.value = default
+        changes = values.get("recipe")
+        self.recipe.set_changes(changes if isinstance(changes, dict) else {})

@@ -1,0 +1,355 @@
+"""Where noisy pairs come from: two pictures of one thing, each with noise of its own.
+
+Noise2Noise, Lehtinen et al. 2018, https://arxiv.org/abs/1803.04189: a network that is asked for the
+noise of one picture from another cannot know it, and learns what both have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ...arguments import checked
+from ...errors import InputError
+from ...image import AXES, Frame, Image
+from ...io import as_image
+from ...model import as_tuple, counted
+from ...targets.denoised import check_colours, check_intensities
+
+Way = Literal["consecutive", "even-odd", "near", "all"]
+REACH = 3
+"""How far apart near frames may be."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One noisy picture: a frame of an image, some of its channels.
+
+    Parameters
+    ----------
+    image, frame, channels
+        Where it is read.
+    shift
+        Pixels per spatial axis by which its content lies further on than in the reference, which
+        is any one view; empty where nothing moved.
+    gains, offsets
+        One a channel: ``gain * pixels + offset`` has the intensities of the reference; empty where
+        they are as they are.
+    """
+
+    image: Image = field(repr=False)
+    frame: Frame
+    channels: tuple[int, ...]
+    shift: tuple[float, ...] = ()
+    gains: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
+
+    def read(self, window: Sequence[slice]) -> npt.NDArray[Any]:
+        """Pixels ``(C, *window)``, in the type of the image.
+
+        Raises
+        ------
+        InputError
+            If some are NaN or infinite.
+        """
+        pixels = self.image.read(self.frame, window, self.channels)
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+            raise InputError(
+                f"{self.in_words()} has NaN or infinite pixels. Replace them first, for example "
+                "with numpy.nan_to_num."
+            )
+        return pixels
+
+    def in_words(self) -> str:
+        """Such as "movie, T 3"."""
+        return ", ".join([self.image.name, *(f"{axis} {i}" for axis, i in self.frame)])
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Noisy pairs to train a denoiser with; see `frame_pairs` and its siblings.
+
+    Parameters
+    ----------
+    views
+        Noisy pictures.
+    pairs
+        Numbers of the two views of each pair. Twice the same one: the picture is alone, and pairs
+        are made of its neighbouring pixels (Neighbor2Neighbor).
+    dimensions
+        2 or 3: axes of space that the network sees.
+    leaves_out_motion
+        Whether regions that differ beyond noise are left out.
+    is_ordered
+        Whether the first of a pair is always what the network is given and the second what it is
+        asked for, as where that is clean; else they change places at random.
+    """
+
+    views: tuple[View, ...]
+    pairs: tuple[tuple[int, int], ...]
+    dimensions: int = 2
+    leaves_out_motion: bool = False
+    is_ordered: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.pairs:
+            raise InputError("There is no pair to learn from.")
+        for a, b in self.pairs:
+            one, other = self.views[a], self.views[b]
+            if self.shape(a) != self.shape(b):
+                raise InputError(
+                    f"{one.in_words()} and {other.in_words()} differ in shape: {self.shape(a)} and "
+                    f"{self.shape(b)}. The two of a pair need the same."
+                )
+        if len({a == b for a, b in self.pairs}) > 1:
+            raise InputError("Pairs and pictures that are alone cannot be trained on together.")
+        counts = {len(view.channels) for view in self.views}
+        if len(counts) > 1:
+            raise InputError(f"Some pictures have {min(counts)} channels, others {max(counts)}.")
+
+    def shape(self, view: int) -> tuple[int, ...]:
+        """Of a view, in pixels along its spatial axes."""
+        return self.views[view].image.frame_shape(self.dimensions)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether each picture is alone, so that pairs are made of neighbouring pixels."""
+        return all(a == b for a, b in self.pairs)
+
+    @property
+    def images(self) -> list[Image]:
+        """Those that views are of, each once."""
+        return list({id(view.image): view.image for view in self.views}.values())
+
+    def without(self, views: Sequence[int]) -> Pairs:
+        """Leave out some views, and the pairs that they are in.
+
+        Raises
+        ------
+        InputError
+            If no pair is left.
+        """
+        kept = [pair for pair in self.pairs if not set(pair) & set(views)]
+        if not kept:
+            raise InputError("No pair is left without these frames: leave out fewer.")
+        return replace(self, pairs=tuple(kept))
+
+    def registered(self, shifts: Sequence[Sequence[float]]) -> Pairs:
+        """Take into account by how much each view has drifted: see `View.shift`."""
+        views = [
+            replace(v, shift=tuple(map(float, s))) for v, s in zip(self.views, shifts, strict=True)
+        ]
+        return replace(self, views=tuple(views))
+
+    def matched(
+        self, gains: Sequence[Sequence[float]], offsets: Sequence[Sequence[float]]
+    ) -> Pairs:
+        """Take into account how bright each view is: see `View.gains`."""
+        views = [
+            replace(v, gains=tuple(map(float, g)), offsets=tuple(map(float, o)))
+            for v, g, o in zip(self.views, gains, offsets, strict=True)
+        ]
+        return replace(self, views=tuple(views))
+
+
+def as_pairs(pairs: Any) -> Pairs:
+    """Return pairs as they are, and those of neighbouring frames of a stack."""
+    return pairs if isinstance(pairs, Pairs) else frame_pairs(pairs)
+
+
+@checked
+def frame_pairs(
+    stack: Any,
+    how: Way = "consecutive",
+    axis: str = "",
+    *,
+    channels: Sequence[int] | None = None,
+    dimensions: int = 2,
+) -> Pairs:
+    """Pairs of frames of one stack.
+
+    Parameters
+    ----------
+    stack
+        An `Image`, an array or a path.
+    how
+        ``consecutive``: each frame and the next; ``even-odd``: the first with the second, the
+        third with the fourth; ``near``: each with every one up to three further on; ``all``: each
+        with each, of shots that were repeated without a change.
+    axis
+        Along which frames follow each other; T where it has some, else Z, when empty.
+    channels
+        Which channels of the stack are denoised, together; all when None.
+    dimensions
+        3 where Z is depth.
+
+    Raises
+    ------
+    InputError
+        If there is no such axis, or it has one frame only.
+    """
+    if how not in get_args(Way):
+        raise InputError(f"Frames are paired {', '.join(get_args(Way))}, not {how!r}.")
+    image = as_image(stack)
+    _chosen(image, channels)
+    image.spatial_axes(dimensions)
+    iterated = image.iterated_axes(dimensions)
+    axis = axis or next((a for a in iterated if image.length(a) > 1), "")
+    if not axis or axis not in iterated or image.length(axis) < 2:
+        what = f"has no axis {axis} of" if axis and axis not in iterated else "has no"
+        raise InputError(
+            f"{image.name} (axes {image.axes}, shape {image.shape}) {what} frames to make pairs "
+            f"of. {_instead(image, axis, dimensions)}"
+        )
+    views = tuple(_views(image, channels, dimensions))
+    number = {view.frame: i for i, view in enumerate(views)}
+    n = image.length(axis)
+    pairs = []
+    for frame in number:
+        for partner in _partners(dict(frame)[axis], n, how):
+            other = tuple((a, partner if a == axis else i) for a, i in frame)
+            pairs.append((number[frame], number[other]))
+    return Pairs(views, tuple(pairs), dimensions)
+
+
+@checked
+def slice_pairs(stack: Any, *, channels: Sequence[int] | None = None) -> Pairs:
+    """Pairs of neighbouring slices along Z: where what they show hardly differs."""
+    return frame_pairs(stack, axis="Z", channels=channels)
+
+
+@checked
+def layer_pairs(
+    first: Any, second: Any, *, channels: Sequence[int] | None = None, dimensions: int = 2
+) -> Pairs:
+    """Each frame of one image with the same frame of another.
+
+    Raises
+    ------
+    InputError
+        If the images differ in shape.
+    """
+    one, other = as_image(first), as_image(second)
+    if any(one.length(a) != other.length(a) for a in AXES):
+        raise InputError(
+            f"{one.name} (axes {one.axes}, shape {one.shape}) and {other.name} (axes {other.axes}, "
+            f"shape {other.shape}) make no pairs: they need the same axes and shape."
+        )
+    views = [*_views(one, channels, dimensions), *_views(other, channels, dimensions)]
+    half = len(views) // 2
+    return Pairs(tuple(views), tuple((i, i + half) for i in range(half)), dimensions)
+
+
+@checked
+def file_pairs(
+    images: Sequence[Any], *, channels: Sequence[int] | None = None, dimensions: int = 2
+) -> Pairs:
+    """The first image with the second, the third with the fourth, frame by frame.
+
+    Raises
+    ------
+    InputError
+        If their number is odd, or the two of a pair differ in shape.
+    """
+    if not isinstance(images, list | tuple):
+        raise InputError("Give a list of images: file_pairs([first, second]).")
+    if len(images) < 2 or len(images) % 2:
+        raise InputError(
+            f"{counted(len(images), 'image')} make{'s' * (len(images) == 1)} no pairs: give the "
+            "first with the second, the third with the fourth, and so on."
+        )
+    parts = [
+        layer_pairs(a, b, channels=channels, dimensions=dimensions)
+        for a, b in zip(images[::2], images[1::2], strict=True)
+    ]
+    return joined(parts)
+
+
+@checked
+def channel_pairs(stack: Any, first: int, second: int, *, dimensions: int = 2) -> Pairs:
+    """One channel with another: two detectors that see the same.
+
+    Raises
+    ------
+    InputError
+        If the image lacks one of them, or they are the same.
+    """
+    image = as_image(stack)
+    if image.n_channels == 1:
+        raise InputError(f"{image.name} has one channel only: two are needed to make pairs of.")
+    _chosen(image, [first, second])
+    if first == second:
+        raise InputError(f"Channel {first} makes no pair with itself: choose two.")
+    views = [
+        *_views(image, [first], dimensions),
+        *_views(image, [second], dimensions),
+    ]
+    half = len(views) // 2
+    return Pairs(tuple(views), tuple((i, i + half) for i in range(half)), dimensions)
+
+
+@checked
+def single_pairs(
+    images: Any, *, channels: Sequence[int] | None = None, dimensions: int = 2
+) -> Pairs:
+    """For single noisy images: pairs are made of neighbouring pixels.
+
+    Neighbor2Neighbor, Huang et al. 2021, https://arxiv.org/abs/2101.02824.
+
+    Parameters
+    ----------
+    images
+        One image, or a list of them; each frame is taken by itself.
+    """
+    listed = images if isinstance(images, list | tuple) else [images]
+    views = [v for i in listed for v in _views(as_image(i), channels, dimensions)]
+    return Pairs(tuple(views), tuple((i, i) for i in range(len(views))), dimensions)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """The pairs of all parts together; all else is that of the first part."""
+    views: list[View] = []
+    pairs: list[tuple[int, int]] = []
+    for part in parts:
+        pairs += [(a + len(views), b + len(views)) for a, b in part.pairs]
+        views += part.views
+    return replace(parts[0], views=tuple(views), pairs=tuple(pairs))
+
+
+def _chosen(image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
+    """Channels as chosen, if there is noise in them that can be taken off."""
+    chosen = as_tuple(channels, image)
+    check_intensities(image)
+    check_colours(image, chosen)
+    return chosen
+
+
+def _instead(image: Image, axis: str, dimensions: int) -> str:
+    """What can be done where an image has no frames along an axis."""
+    alone = "train on single images (--pairs single)"
+    if axis == "Z" and image.length("T") > 1:
+        return "Its frames follow each other in time (T): take those (--pairs frames)."
+    if dimensions == 3 and image.length("Z") > 1:
+        return f"It is one volume: take its slices one by one (leave out --volumes), or {alone}."
+    if image.n_channels > 1 and not image.is_rgb:
+        return f"If its channels are frames, name the axes (--axes TYX); if not, {alone}."
+    return f"It is a single one: {alone}."
+
+
+def _views(image: Image, channels: Sequence[int] | None, dimensions: int) -> Iterator[View]:
+    chosen = _chosen(image, channels)
+    image.spatial_axes(dimensions)
+    for frame in image.frames(dimensions):
+        yield View(image, frame, chosen)
+
+
+def _partners(frame: int, n: int, how: Way) -> range:
+    """Which of `n` frames, further on, go together with one."""
+    if how == "even-odd":
+        return range(frame + 1, min(n, frame + 2 - frame % 2))
+    reach = {"consecutive": 1, "near": REACH, "all": n}[how]
+    return range(frame + 1, min(n, frame + 1 + reach))

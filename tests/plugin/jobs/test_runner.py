@@ -1,0 +1,364 @@
+"""Jobs in a thread: records, stop, errors in words, a clean end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from napari_scribe.errors import InputError
+from napari_scribe.plugin.jobs.runner import Ended, JobRun, Question, Runner
+from napari_scribe.plugin.messages import explain, for_the_viewer
+from napari_scribe.progress import Job
+
+
+@dataclass(frozen=True)
+class Step:
+    """A record such as jobs yield."""
+
+    index: int
+    preview: Any = None
+    note: str = ""
+
+
+def counting(
+    n: int = 10**9, pause: float = 0.001, preview_every: int = 10**9
+) -> Callable[[], Job[Step, int]]:
+    """A job that counts, and gives the number it reached."""
+
+    def body(job: Job[Step, int]) -> Generator[Step, None, int]:
+        for i in range(n):
+            time.sleep(pause)
+            yield Step(i, preview=i if i % preview_every == 1 else None)
+            if job.stop_requested:
+                return i
+        return n
+
+    return lambda: Job(body)
+
+
+def failing(error: Exception) -> Callable[[], Job[Step, int]]:
+    def body(job: Job[Step, int]) -> Generator[Step, None, int]:
+        yield Step(0)
+        raise error
+
+    return lambda: Job(body)
+
+
+class Listener:
+    """Collects what a runner tells."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.records: list[Step] = []
+        self.ended: list[Ended] = []
+        self.threads: set[int] = set()
+        runner.record.connect(self.take)
+        runner.ended.connect(self.end)
+
+    def take(self, record: Step) -> None:
+        self.records.append(record)
+        self.threads.add(threading.get_ident())
+
+    def end(self, ended: Ended) -> None:
+        self.ended.append(ended)
+        self.threads.add(threading.get_ident())
+
+
+@pytest.fixture
+def runner(viewer: Any) -> Any:
+    made = Runner(viewer)
+    yield made
+    made.close()
+
+
+def result(job: Job[Step, int]) -> int:
+    return job.result
+
+
+def test_a_job_runs_to_its_end(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", counting(50), result)
+    assert runner.is_running
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended == [Ended(value=50)]
+    assert heard.threads == {threading.get_ident()}
+    assert not runner.is_running
+
+
+def test_previews_come_through_and_ordinary_records_now_and_then(
+    runner: Runner, qtbot: Any
+) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", counting(300, preview_every=20), result)
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    previews = [record.preview for record in heard.records if record.preview is not None]
+    assert previews == list(range(1, 300, 20))
+    assert len(heard.records) < 60
+
+
+def test_stop_keeps_what_there_is(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", counting(), result)
+    qtbot.waitUntil(lambda: len(heard.records) > 2)
+    runner.stop()
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended[0].value >= heard.records[-1].index > 0
+
+
+def test_stop_before_the_job_is_there_ends_it_without_a_result(runner: Runner, qtbot: Any) -> None:
+    heard, go = Listener(runner), threading.Event()
+
+    def begin() -> Job[Step, int]:
+        go.wait(10)
+        return counting()()
+
+    runner.start("Counting", begin, result)
+    runner.stop()
+    go.set()
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended == [Ended()]
+    assert heard.records == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InputError("The image is empty (--axes)."), "The image is empty."),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "Not enough memory."),
+        (MemoryError(), "Not enough memory."),
+        (RuntimeError("boom\nand more"), "RuntimeError: boom"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError"),
+    ],
+)
+def test_errors_are_told_in_words(runner: Runner, qtbot: Any, error: Exception, said: str) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", failing(error), result)
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert said in heard.ended[0].error
+    assert "\n" not in heard.ended[0].error
+    runner.start("Counting", counting(3), result)  # and the next job runs
+    qtbot.waitUntil(lambda: len(heard.ended) == 2)
+    assert heard.ended[1].value == 3
+
+
+def test_an_error_while_a_job_is_prepared_is_told(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+
+    def begin() -> Job[Step, int]:
+        raise InputError("Nothing is painted yet.")
+
+    runner.start("Counting", begin, result)
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended == [Ended(error="Nothing is painted yet.")]
+
+
+def test_a_question_is_no_error(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    question = Question("Are they objects?", "Yes", "No")
+
+    def begin() -> Job[Step, int]:
+        raise question
+
+    runner.start("Counting", begin, result)
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended == [Ended(question=question)]
+
+
+def test_two_jobs_at_once_are_refused(runner: Runner, viewer: Any, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("Training on nuclei", counting(), result)
+    other = Runner(viewer)
+    with pytest.raises(InputError, match="Training on nuclei is still running"):
+        other.start("Segmenting nuclei", counting(3), result)
+    runner.stop()
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    heard_too = Listener(other)
+    other.start("Segmenting nuclei", counting(3), result)
+    qtbot.waitUntil(lambda: bool(heard_too.ended))
+
+
+def test_close_waits_until_the_result_is_kept(viewer: Any) -> None:
+    runner, kept = Runner(viewer), []
+
+    def keep(job: Job[Step, int]) -> None:
+        time.sleep(0.2)
+        kept.append(job.result)
+
+    heard = Listener(runner)
+    runner.start("Counting", counting(), keep)
+    time.sleep(0.1)
+    runner.close()
+    assert len(kept) == 1
+    assert heard.records == []
+    assert not runner.is_running
+
+
+def test_nothing_is_heard_of_a_closed_job(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("First", counting(preview_every=2), result)
+    qtbot.waitUntil(lambda: len(heard.records) > 1)
+    runner.close()
+    n = len(heard.records)
+    qtbot.wait(100)
+    assert (len(heard.records), heard.ended) == (n, [])
+
+
+def test_closing_the_viewer_stops_the_job(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer, kept = make_napari_viewer(), []
+    viewer.add_points()  # without a layer napari closes another way
+    runner = Runner(viewer)
+    runner.start("Counting", counting(), lambda job: kept.append(job.result))
+    qtbot.wait(100)
+    assert viewer.window._qt_window._window._task_status_manager.get_status() == [
+        "napari-worker: Executing Counting"
+    ]
+    viewer.close()
+    qtbot.waitUntil(lambda: bool(kept))
+
+
+def test_no_thread_and_nothing_of_a_job_stays(viewer: Any, qtbot: Any) -> None:
+    from napari.qt.threading import GeneratorWorker
+
+    runner = Runner(viewer)
+    heard = Listener(runner)
+    runner.start("Counting", counting(20, pause=0.01), result)
+    records, ended = heard.records, heard.ended
+    qtbot.waitUntil(lambda: bool(records))
+    job = weakref.ref(runner.job)
+    qtbot.waitUntil(lambda: bool(ended))
+    qtbot.waitUntil(lambda: not GeneratorWorker._worker_set)
+    gone = weakref.ref(runner)
+    del runner, heard
+    gc.collect()
+    assert job() is None
+    assert gone() is None
+
+
+def test_the_thread_counts_as_much_as_other_programs(runner: Runner, qtbot: Any) -> None:
+    """A nice one gets next to nothing beside a busy program."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("threads have a niceness of their own on Linux alone")
+    heard = Listener(runner)
+
+    def niceness(_job: Any) -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    runner.start("Counting", counting(3), niceness)
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended[0].value == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_threads_of_torch_do_not_wait_awake() -> None:
+    """The docks say so before torch is loaded, and not where somebody chose something else."""
+    asked = "import os, sys, napari_scribe.plugin.jobs.torch_loader as r; "
+    asked += (
+        "assert 'torch' not in sys.modules; r.load_torch(); print(os.environ['OMP_WAIT_POLICY'])"
+    )
+    for before, after in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+        environment |= {"OMP_WAIT_POLICY": before} if before else {}
+        done = subprocess.run(
+            [sys.executable, "-c", asked], env=environment, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == after, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("core", "viewer"),
+    [
+        ("Name it with --axes (for example ZYX), or not.", "Write ZYX under Axes, or not."),
+        ("Check the axes of this one (--axes).", "Check the axes of this one."),
+        ("Name one, for example --axes ZYX.", "Name one, for example ZYX under Axes."),
+        ("Paint it; or make a mask (--complete, or Paint.from_mask).", "Paint it."),
+    ],
+)
+def test_messages_leave_the_command_line_out(core: str, viewer: str) -> None:
+    assert for_the_viewer(core) == viewer
+
+
+def test_what_nobody_foresaw_is_told() -> None:
+    assert "terminal" in explain(ValueError("what"))
+
+
+def test_pause(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", counting(10**6), result)
+    qtbot.waitUntil(lambda: len(heard.records) > 1)
+    runner.pause()
+    assert runner.is_paused
+    qtbot.wait(50)  # what was on its way
+    n = len(heard.records)
+    qtbot.wait(150)
+    assert len(heard.records) == n
+    runner.resume()
+    assert not runner.is_paused
+    qtbot.waitUntil(lambda: len(heard.records) > n + 2)
+    assert heard.records[n].index == heard.records[n - 1].index + 1  # none was left out
+    runner.stop()
+    qtbot.waitUntil(lambda: bool(heard.ended))
+
+
+def test_pause_before_the_job_is_there(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", counting(20), result)
+    runner.pause()
+    qtbot.wait(150)
+    assert heard.records == []
+    runner.resume()
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended[0].value == 20
+
+
+def test_stop_while_paused(runner: Runner, qtbot: Any) -> None:
+    heard = Listener(runner)
+    runner.start("Counting", counting(), result)
+    qtbot.waitUntil(lambda: bool(heard.records))
+    runner.pause()
+    runner.stop()
+    runner.pause()  # too late
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert heard.ended[0].value > 0
+
+
+def test_close_while_paused(runner: Runner, qtbot: Any) -> None:
+    kept: list[int] = []
+    runner.start("Counting", counting(), lambda job: kept.append(job.result))
+    qtbot.wait(100)
+    runner.pause()
+    runner.close()
+    assert len(kept) == 1
+    assert not runner.is_paused
+
+
+def test_a_run_hears_of_its_own_jobs_alone(runner: Runner, qtbot: Any) -> None:
+    @dataclass(frozen=True)
+    class Part:
+        done: int
+        total: int = 50
+
+    def body(_job: Job[Part, str]) -> Generator[Part, None, str]:
+        for i in range(50):
+            time.sleep(0.005)
+            yield Part(i + 1)
+        return "done"
+
+    one, other = JobRun(runner), JobRun(runner)
+    heard: list[tuple[JobRun, str]] = []
+    for run in (one, other):
+        run.stepped.connect(lambda step, run=run: heard.append((run, step.text)))
+        run.ended.connect(lambda ended, run=run: heard.append((run, ended.value)))
+    one.begin("One", lambda: Job(body), lambda job: job.result)
+    assert (one.is_mine, other.is_mine) == (True, False)
+    qtbot.waitUntil(lambda: (one, "done") in heard)
+    assert not one.is_mine
+    assert {run for run, _ in heard} == {one}
+    assert heard[0][1].startswith("tile 1 of 50")

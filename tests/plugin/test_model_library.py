@@ -1,0 +1,157 @@
+"""Kept models, settings, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_scribe.device import home
+from napari_scribe.errors import InputError
+from napari_scribe.image import Image
+from napari_scribe.model import kept_models, load_model, model_folder, new_model_path
+from napari_scribe.plugin import model_library as kept_module
+from napari_scribe.plugin.model_library import (
+    dimensions_of,
+    duration,
+    in_words,
+    kept,
+    size_in_words,
+    task_of,
+)
+from napari_scribe.plugin.settings import recall, remember
+
+
+def test_each_model_gets_a_file_of_its_own() -> None:
+    model_folder().mkdir(parents=True)
+    first = new_model_path("my cells: ch/0")
+    first.touch()
+    second = new_model_path("my cells: ch/0")
+    assert first.parent == model_folder()
+    assert first.name.startswith("my cells- ch-0 20")
+    assert second != first
+    assert second.name.endswith("(2).zip")
+    assert new_model_path("...").name.startswith("model 20")
+
+
+def test_kept_models_are_those_of_the_core() -> None:
+    model_folder().mkdir(parents=True)
+    for name in ("a.zip", "b.zip", "c.txt"):
+        (model_folder() / name).touch()
+    assert set(kept()) == set(kept_models()) == {model_folder() / "a.zip", model_folder() / "b.zip"}
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "thing.zip"
+    if content is None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model.json", json.dumps({"format": "other"}))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"thing\.zip is not a model of napari-scribe"):
+        in_words(path)
+
+
+DESCRIPTION: dict[str, Any] = {
+    "format": "napari-scribe model",
+    "version": 1,
+    "recipe": {"target": {"kind": "objects"}, "network": {"dimensions": 2}},
+    "channels": [0],
+    "image_channels": 1,
+    "provenance": {"images": [{"name": "cells"}], "steps": 3, "seconds": 2.0},
+}
+
+
+def describe(path: Path, **changes: Any) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.json", json.dumps({**DESCRIPTION, **changes}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("version", "one"),
+        ("recipe", {"network": {"kind": "unet"}}),
+        ("recipe", {"target": "objects", "network": {"dimensions": 2}}),
+        ("recipe", {"target": {"kind": []}, "network": {"dimensions": 2}}),
+        ("channels", 1),
+        ("image_channels", [1]),
+        ("provenance", None),
+        ("provenance", {"images": ["cells"]}),
+        ("provenance", {"seconds": "long"}),
+    ],
+)
+def test_a_model_of_another_shape_is_refused(tmp_path: Path, part: str, value: Any) -> None:
+    assert "Trained on cells, 3 steps" in in_words(describe(tmp_path / "mine.zip"))
+    path = describe(tmp_path / "other.zip", **{part: value})
+    with pytest.raises(InputError, match=r"other\.zip is not a model of napari-scribe"):
+        in_words(path)
+
+
+def test_tasks_are_told_apart(tmp_path: Path) -> None:
+    recipe = {"target": {"kind": "denoised"}, "network": {"dimensions": 2}}
+    path = describe(tmp_path / "quiet.zip", recipe=recipe)
+    assert task_of(path) == "denoised"
+    assert in_words(path).startswith("Denoiser, 2D, 1 channel. Trained on cells, 3 steps")
+    assert task_of(describe(tmp_path / "mine.zip")) == "objects"
+    assert task_of(describe(tmp_path / "new.zip", version=2)) == ""
+    assert task_of(describe(tmp_path / "other.zip", recipe={"target": 3, "network": {}})) == ""
+
+
+def test_a_newer_model_is_named_as_everywhere(tmp_path: Path) -> None:
+    path = describe(tmp_path / "new.zip", version=2, recipe="of another kind")
+    with pytest.raises(InputError, match="newer napari-scribe") as said:
+        in_words(path)
+    with pytest.raises(InputError) as said_by_core:
+        load_model(path)
+    assert str(said.value) == str(said_by_core.value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-1, "0 s"), (7.4, "7 s"), (61, "1:01 min"), (3700, "1:01 h")]
+)
+def test_times_are_short(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_an_image_in_words() -> None:
+    image = Image(
+        np.zeros((2, 30, 40)), "CYX", scale={"X": 0.5, "Y": 0.5}, units={"X": "micrometer"}
+    )
+    assert size_in_words(image) == "30 x 40 px, 2 channels, 0.5 \N{MICRO SIGN}m/px"
+    assert size_in_words(Image(np.zeros((30, 40)))) == "30 x 40 px"
+
+
+def test_settings_are_kept() -> None:
+    assert recall("train") == {}
+    remember("train", {"minutes": 3})
+    remember("segment", {"tile": 64})
+    assert recall("train") == {"minutes": 3}
+
+
+@pytest.mark.parametrize("broken", ["", "[1]", '{"train": 3}', "{"])
+def test_broken_settings_are_as_good_as_none(broken: str) -> None:
+    (home() / "settings.json").write_text(broken)
+    assert recall("train") == {}
+    remember("train", {"minutes": 1})
+    assert recall("train") == {"minutes": 1}
+
+
+def test_a_model_is_opened_once_until_its_file_changes(model: Any, tmp_path: Path) -> None:
+    path = model.save(tmp_path / "model.zip")
+    kept_module._description.cache_clear()
+    for _ in range(5):
+        in_words(path)
+        dimensions_of(path)
+    assert kept_module._description.cache_info().misses == 1
+    path.write_bytes(b"no zip")
+    os.utime(path, (2e9, 2e9))
+    with pytest.raises(InputError, match="is not a model"):
+        in_words(path)

@@ -1,0 +1,189 @@
+"""A training from its first step to its last: its clock, and what is left where it diverges."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from napari_scribe.errors import InputError
+from napari_scribe.model import Model, are_numbers, build_network
+from napari_scribe.networks import UNet
+from napari_scribe.networks.blocks import placed
+from napari_scribe.normalization import Normalization
+from napari_scribe.progress import run
+from napari_scribe.recipe import LARGEST, Recipe
+from napari_scribe.recipe import UNet as UNetRecipe
+from napari_scribe.samples.synthetic import Sample
+from napari_scribe.targets import coder_of
+from napari_scribe.training.checkpoint import TrainState
+from napari_scribe.training.patches import Batch
+from napari_scribe.training.train import train
+from napari_scribe.training.trainer import Drive, Limits, TrainingJob, TrainStep
+
+RECIPE = Recipe(network={"depth": 1, "width": 2})
+CODER = coder_of(RECIPE)
+
+
+class Noise:
+    """Random pixels; the first batch takes its time."""
+
+    version = 0
+    validation: Sequence[Batch] = ()
+
+    def __init__(self, first: float = 0.0) -> None:
+        self.n_drawn, self.first = 0, first
+
+    def draw(self) -> Batch:
+        self.n_drawn += 1
+        if self.n_drawn == 1:
+            time.sleep(self.first)
+        pixels = torch.randn(2, 1, 8, 8)
+        return Batch(pixels, torch.zeros(2, 2, 8, 8), torch.ones(2, 2, 8, 8))
+
+
+def drive(loss: Any, data: Noise, **limits: Any) -> tuple[Drive, TrainingJob]:
+    torch.manual_seed(0)
+    network = placed(UNet(UNetRecipe(depth=1, width=2), 1, 2), 2)
+    state = TrainState(network, RECIPE.training, 0)
+    job = TrainingJob(lambda _job: None)  # type: ignore[arg-type, return-value]
+    limits = {"steps": None, "seconds": None, **limits}
+    return Drive(job, state, data, loss, torch.float32, Limits(**limits)), job
+
+
+def squares(logits: torch.Tensor, _values: torch.Tensor, _weights: torch.Tensor) -> torch.Tensor:
+    return logits.square().mean()
+
+
+def steps_of(driven: Drive) -> list[TrainStep]:
+    return list(driven.steps(lambda: (None, "")))
+
+
+# ---- time ---------------------------------------------------------------------------------------
+
+
+def test_what_the_first_step_loads_is_no_time_to_learn() -> None:
+    driven, _ = drive(squares, Noise(first=1.5), seconds=1.0)
+    time.sleep(0.3)  # neither is what comes before it
+    steps = steps_of(driven)
+    assert len(steps) > 3
+    assert steps[0].elapsed < 0.5 and steps[-1].fraction == 1
+    times = [step.elapsed for step in steps]
+    assert times == sorted(times) and times[1] > 0
+    assert driven.seconds_left() > 0
+
+
+def test_the_first_step_counts_as_an_ordinary_one() -> None:
+    """Where all are slow, seconds hold all the same."""
+
+    class Slow(Noise):
+        def draw(self) -> Batch:
+            time.sleep(0.4)
+            return super().draw()
+
+    driven, _ = drive(squares, Slow(), seconds=1.5)
+    began = time.perf_counter()
+    steps = steps_of(driven)
+    assert steps[1].elapsed >= 0.8
+    assert time.perf_counter() - began < 3
+
+
+def test_a_training_in_a_hurry_has_no_time_left() -> None:
+    driven, job = drive(squares, Noise(), steps=3)
+    steps_of(driven)
+    assert driven.seconds_left() == float("inf")
+    job.hurry()
+    assert driven.seconds_left() < 0
+
+
+def test_a_hurry_takes_the_decoding_as_it_is(sample: Sample, small: Recipe) -> None:
+    job = train([sample.image], [sample.paint], small, device="cpu")
+    next(job)
+    job.stop()
+    job.hurry()
+    began = time.perf_counter()
+    model = run(job)
+    assert time.perf_counter() - began < 5
+    assert {**model.parameters, "min_size": 0} == {
+        **{"foreground": 0.5, "merge": 0.55, "peak": 0.5},
+        "min_size": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"steps": LARGEST + 1}, f"use {LARGEST} at most"),
+        ({"steps": 10**400}, f"use {LARGEST} at most"),
+        ({"seconds": float("inf")}, "has an end"),
+        ({"seconds": float("nan")}, "use more than 0"),
+    ],
+)
+def test_limits_that_are_none(limits: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Limits(**{"steps": None, "seconds": None, **limits})
+
+
+# ---- divergence ---------------------------------------------------------------------------------
+
+
+def after(n: int, spoilt: Any) -> Any:
+    """A loss that is an ordinary one for some steps, and something else after them."""
+    seen = [0]
+
+    def loss(logits: torch.Tensor, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        seen[0] += 1
+        return squares(logits, values, weights) if seen[0] <= n else spoilt(logits)
+
+    return loss
+
+
+DIVERGING = {
+    "loss": lambda logits: logits.mean() * float("nan"),
+    "infinite": lambda logits: logits.mean() * float("inf"),
+    "gradient": lambda logits: (logits * 0).sqrt().sum(),  # 0, with a gradient that is none
+}
+
+
+@pytest.mark.parametrize("kind", DIVERGING)
+def test_a_training_that_diverges_gives_what_it_had(kind: str) -> None:
+    driven, job = drive(after(3, DIVERGING[kind]), Noise(), steps=9)
+    assert len(steps_of(driven)) == 3
+    assert "broke off after step 3" in job.problem and "learning_rate" in job.problem
+    assert are_numbers(driven.network(RECIPE, 1, CODER).state_dict())
+    assert job.checkpoint is not None
+    assert all(t.isfinite().all() for t in job.checkpoint.tensors.values())
+
+
+@pytest.mark.parametrize("kind", DIVERGING)
+def test_a_training_that_diverges_at_once_gives_nothing(kind: str) -> None:
+    driven, _ = drive(after(0, DIVERGING[kind]), Noise(), steps=9)
+    with pytest.raises(RuntimeError, match=r"no longer a number\. A lower learning rate may help"):
+        steps_of(driven)
+
+
+def test_weights_that_are_no_numbers_are_never_given() -> None:
+    driven, _ = drive(squares, Noise(), steps=1)
+    steps_of(driven)
+    next(driven.state.average.parameters()).data.fill_(float("nan"))
+    with pytest.raises(RuntimeError, match="diverged"):
+        driven.network(RECIPE, 1, CODER)
+
+
+def test_losses_that_are_no_numbers_are_not_the_best() -> None:
+    driven, _ = drive(squares, Noise(), steps=1)
+    for loss in (float("nan"), float("inf")):
+        assert not driven.state.keep_if_best(loss)
+    assert driven.state.keep_if_best(0.5)
+
+
+def test_a_fine_tuning_of_what_is_no_model(sample: Sample, small: Recipe, tmp_path: Path) -> None:
+    network = build_network(small, 1, coder_of(small))
+    next(network.parameters()).data.fill_(float("nan"))
+    start = Model(network, small, (0,), 1, Normalization())
+    with pytest.raises(RuntimeError, match="no longer a number"):
+        run(train([sample.image], [sample.paint], start=start, steps=2, device="cpu"))
