@@ -14,7 +14,17 @@ import napari_scribe
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "napari_scribe"
 FLOORS = {
-    1: {"errors", "recipe", "arrays", "arguments", "image", "device", "memory", "progress"},
+    1: {
+        "windows",
+        "errors",
+        "recipe",
+        "arrays",
+        "arguments",
+        "image",
+        "device",
+        "memory",
+        "progress",
+    },
     2: {
         "networks",
         "targets",

@@ -1,21 +1,10 @@
 """Every knob, once: small models that drive the forms, the command line and the model file."""
 
-from .models import (
-    LARGEST,
-    Augmentation,
-    ClassesTarget,
-    DenoisedTarget,
-    ObjectsTarget,
-    Recipe,
-    Target,
-    Task,
-    Tiling,
-    Training,
-    UNet,
-    as_recipe,
-    parse_recipe,
-    read_recipe,
-)
+from .networks import UNet
+from .part import LARGEST
+from .recipe import Recipe, as_recipe, parse_recipe, read_recipe
+from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target, Task
+from .training import Augmentation, Tiling, Training
 
 __all__ = [
     "LARGEST",

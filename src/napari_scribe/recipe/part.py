@@ -1,0 +1,46 @@
+"""Defines what every part of a recipe is, and how kinds of a part are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+LARGEST = 2**31 - 1
+"""Bound of whole numbers that have no other: random generators and spin boxes take no larger."""
+
+
+class Part(BaseModel):
+    """Frozen, finite, and strict about names: a misspelt key is an error, not a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def pixels_field(default: float, title: str, description: str, **bounds: Any) -> Any:
+    """Declare a length in pixels."""
+    return Field(
+        default, title=title, description=description, json_schema_extra={"unit": "px"}, **bounds
+    )
+
+
+def told_apart_by_kind(kinds: Mapping[str, type[Part]], default: str) -> BeforeValidator:
+    """Build plain values into the model that their ``kind`` names.
+
+    Parameters
+    ----------
+    kinds
+        The model of each kind. It is looked up at each use, so that kinds can be added.
+    default
+        The kind of values that name none.
+    """
+
+    def build(values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        kind = values.get("kind", default)
+        if not isinstance(kind, str) or kind not in kinds:
+            raise ValueError(f"there is no kind {kind!r}: choose from {', '.join(kinds)}")
+        return kinds[kind].model_validate(dict(values))
+
+    return BeforeValidator(build)

@@ -1,0 +1,187 @@
+"""The recipe: its parts together, read from plain values and files, and changed by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError, model_validator
+
+from ..errors import InputError
+from .networks import Network, UNet
+from .part import Part
+from .targets import ObjectsTarget, Target, Task
+from .training import Augmentation, Tiling, Training
+
+LONGEST = 2**20
+"""Bytes of a file with a recipe."""
+
+VOLUME_DEFAULTS: dict[str, dict[str, Any]] = {
+    "network": {"depth": 2},
+    "training": {"patch": 48, "batch": 1},
+}
+"""What differs in 3D, where nothing else is asked for; sides shrink in Z with flat levels."""
+DENOISER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "network": {"normalization": "none"},
+}
+"""What differs for denoisers, where nothing else is asked for."""
+
+
+class Recipe(Part):
+    """Everything that decides what is trained and how.
+
+    ``Recipe(task="objects")`` is short for ``Recipe(target=ObjectsTarget())``.
+    """
+
+    target: Target = ObjectsTarget()
+    network: Network = UNet()
+    training: Training = Training()
+    augmentation: Augmentation = Augmentation()
+    tiling: Tiling = Tiling()
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            reasons = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+            )
+            raise InputError(f"The recipe does not fit: {reasons}.") from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_follow_what_is_asked(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        if _plain(values.get("target")).get("kind") == "denoised":
+            values = _filled_up(values, DENOISER_DEFAULTS)
+        if str(_plain(values.get("network")).get("dimensions")) == "3":
+            values = _filled_up(values, VOLUME_DEFAULTS)
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _task_names_the_target(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "task" in values:
+            values = dict(values)
+            task = values.pop("task")
+            target = values.get("target", {})
+            if isinstance(target, dict):
+                values["target"] = {**target, "kind": task}
+        return values
+
+    @property
+    def tile(self) -> int:
+        """Side of what a tile keeps, in pixels, where nothing is known of the machine."""
+        return self.tiling.tile or (512 if self.network.dimensions == 2 else 96)
+
+    @property
+    def task(self) -> Task:
+        """What is answered: ``objects``, ``classes`` or ``denoised``."""
+        return self.target.kind
+
+    def changed(self, values: dict[str, Any]) -> Recipe:
+        """A recipe with some values replaced.
+
+        Parameters
+        ----------
+        values
+            Dotted names, such as ``{"network.width": 32}``; texts are converted.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown or a value out of bounds.
+        """
+        known = _names(self.model_dump())
+        chosen = self.model_dump(exclude_unset=True)
+        chosen.setdefault("target", {})["kind"] = self.task
+        for name, value in values.items():
+            if name not in known:
+                near = get_close_matches(name, known, n=4, cutoff=0.5)
+                nearest = f" Nearest: {', '.join(near)}." if near else ""
+                raise InputError(
+                    f"There is no recipe value '{name}'.{nearest} To see all: python -c "
+                    f"\"import napari_scribe; print(napari_scribe.Recipe(task='{self.task}'))\""
+                )
+            part, key = name.split(".")
+            chosen.setdefault(part, {})[key] = value
+        return parse_recipe(chosen)
+
+
+def as_recipe(recipe: Any) -> Recipe | None:
+    """Return a recipe as it is, and that of plain values or of a JSON file; None stays.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if recipe is None or isinstance(recipe, Recipe):
+        return recipe
+    return read_recipe(recipe) if isinstance(recipe, str | Path) else parse_recipe(recipe)
+
+
+def parse_recipe(values: Any) -> Recipe:
+    """Build a recipe from plain values.
+
+    Raises
+    ------
+    InputError
+        If it does not know them, or some are out of bounds.
+    """
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise InputError(
+            f"The recipe does not fit: it is of type {type(values).__name__}. Give its values by "
+            "name, such as {'task': 'objects', 'network': {'width': 32}}."
+        )
+    return Recipe(**values)
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe from a JSON file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or does not hold a recipe.
+    """
+    import json
+
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise InputError(
+            f"Cannot read the recipe {path}: it is no ordinary file. Give a JSON file."
+        )
+    try:
+        with path.open("rb") as file:
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise ValueError("it is much too long")
+        values = json.loads(text)
+    except RecursionError:
+        raise InputError(f"Cannot read the recipe {path}: it is no recipe.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"Cannot read the recipe {path}: {reason}. Give a JSON file.") from None
+    try:
+        return parse_recipe(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    """A part of a recipe as a dictionary, of what was asked for."""
+    return part if isinstance(part, dict) else dict(getattr(part, "__dict__", {}))
+
+
+def _filled_up(values: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Defaults beneath what is asked for; parts that are models already are left alone."""
+    parts = {p: d for p, d in defaults.items() if isinstance(values.get(p, {}), dict)}
+    return {**values, **{p: {**d, **values.get(p, {})} for p, d in parts.items()}}
+
+
+def _names(plain: dict[str, Any]) -> list[str]:
+    return [f"{part}.{key}" for part, values in plain.items() for key in values]

@@ -1,0 +1,97 @@
+"""The parts of a recipe that decide how a network learns and is applied."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .part import LARGEST, Part, pixels_field
+
+
+class Augmentation(Part):
+    """Random changes of every training patch."""
+
+    flip: bool = Field(True, title="Flip", description="Mirror at random.")
+    rotation: float = Field(
+        180.0,
+        ge=0,
+        le=180,
+        title="Rotation",
+        description="Largest turn, either way.",
+        json_schema_extra={"unit": "degrees"},
+    )
+    scaling: float = Field(
+        2.0, ge=1, le=4, title="Scaling", description="Largest factor of growing or shrinking."
+    )
+    elastic: float = pixels_field(
+        3.0, "Elastic deformation", "Standard deviation of random displacements.", ge=0, le=30
+    )
+    elastic_grid: int = pixels_field(
+        32, "Elastic grid", "Distance between the random displacements.", ge=4, le=256
+    )
+    brightness: float = Field(
+        0.2, ge=0, le=2, title="Brightness", description="Largest shift, in units of the contrast."
+    )
+    contrast: float = Field(
+        1.5, ge=1, le=10, title="Contrast", description="Largest factor of the contrast."
+    )
+    gamma: float = Field(1.5, ge=1, le=5, title="Gamma", description="Largest exponent.")
+    noise: float = Field(
+        0.1, ge=0, le=1, title="Noise", description="Largest standard deviation of added noise."
+    )
+    blur: float = pixels_field(1.0, "Blur", "Largest standard deviation of a blur.", ge=0, le=10)
+
+
+class Training(Part):
+    """How a network learns."""
+
+    patch: int = pixels_field(128, "Patch", "Side of a training patch.", ge=16, le=1024)
+    batch: int = Field(4, ge=1, le=256, title="Batch", description="Patches per step.")
+    learning_rate: float = Field(
+        2e-3, gt=0, le=1, title="Learning rate", description="Step size of AdamW, constant."
+    )
+    weight_decay: float = Field(
+        1e-2, ge=0, le=1, title="Weight decay", description="Pull of the weights to zero (AdamW)."
+    )
+    averaging: float = Field(
+        8.0,
+        ge=0,
+        le=1000,
+        title="Averaging",
+        description="The weights are averaged over the last 1/averaging of the run, or so.",
+    )
+    balance: float = Field(
+        10.0,
+        ge=1,
+        le=1000,
+        title="Balance",
+        description="How much more a rare class may weigh than a frequent one.",
+    )
+    validate_every: int = Field(
+        50,
+        ge=1,
+        le=LARGEST,
+        title="Validate every",
+        description="Steps between looks at what was held out.",
+    )
+    seed: int = Field(
+        0, ge=0, le=LARGEST, title="Seed", description="Same seed and steps, same model."
+    )
+
+
+class Tiling(Part):
+    """How a model is run over an image."""
+
+    tile: int = pixels_field(
+        0,
+        "Tile",
+        "Side of what a tile keeps; the halo comes on top. 0: chosen for the machine.",
+        ge=0,
+        le=LARGEST,
+    )
+    batch: int = Field(
+        0,
+        ge=0,
+        le=256,
+        title="Batch",
+        description="Tiles per forward pass. 0: chosen for the machine.",
+    )
