@@ -36,7 +36,7 @@ from .io.model_file import (
     refusing_damage,
 )
 from .io.thumbnails import from_png, to_png
-from .networks import UNet
+from .networks import Network, new_network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Coder, Parameters, coder_of, count_channels
@@ -75,7 +75,7 @@ class Model:
         What messages call it: that of its file, where it was read from one.
     """
 
-    network: UNet = field(repr=False)
+    network: Network = field(repr=False)
     recipe: Recipe
     channels: tuple[int, ...]
     image_channels: int
@@ -194,12 +194,15 @@ class Model:
         return replace(self, **changes)
 
 
-def build_network(recipe: Recipe, n_channels: int, coder: Coder) -> UNet:
-    """A fresh network for a recipe; the caller's random numbers decide it, and go on unchanged."""
+def build_network(recipe: Recipe, n_channels: int, coder: Coder) -> Network:
+    """Build a network with fresh weights, which the random numbers of the caller decide.
+
+    They go on unchanged afterwards. A denoiser begins by adding nothing to the image.
+    """
     with torch.random.fork_rng(devices=[]):
-        network = UNet(recipe.network, n_channels, count_channels(coder.heads))
-    if recipe.task == "denoised":  # begins by taking nothing away
-        torch.nn.init.zeros_(network.head.get_parameter("weight"))
+        network = new_network(recipe.network, n_channels, count_channels(coder.heads))
+    if recipe.task == "denoised":
+        network.answer_zero()
     return network
 
 
