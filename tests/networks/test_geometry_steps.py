@@ -204,7 +204,7 @@ def test_what_steps_say_is_what_their_network_does(steps: list[Step]):
             size = 0
         assert g.takes(n) == (size > 0), n
         assert not size or size == g.output_size(n)
-    # Rows of zeros around a small image are what its padding is; NaN around it shows what it spoils.
+    # What NaN around a small image reaches is what the padding of that image reaches.
     n = g.input_size(8 * g.stride, g.halo + g.receptive_field)
     place = n // 2 // g.stride * g.stride
     reach = [
