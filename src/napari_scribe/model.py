@@ -36,7 +36,7 @@ from .io.model_file import (
     refusing_damage,
 )
 from .io.thumbnails import from_png, to_png
-from .networks import Network, new_network
+from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Coder, Parameters, coder_of, count_channels
@@ -199,8 +199,9 @@ def build_network(recipe: Recipe, n_channels: int, coder: Coder) -> Network:
 
     They go on unchanged afterwards. A denoiser begins by adding nothing to the image.
     """
+    build, n_out = NETWORKS[recipe.network.kind], count_channels(coder.heads)
     with torch.random.fork_rng(devices=[]):
-        network = new_network(recipe.network, n_channels, count_channels(coder.heads))
+        network = build(recipe.network, n_channels, n_out)
     if recipe.task == "denoised":
         network.answer_zero()
     return network
@@ -285,6 +286,7 @@ def load_model(name: str | Path) -> Model:
 def _read(archive: Archive, folder: str = "") -> Model:
     data = archive.read(f"{folder}{DESCRIPTION}", LONGEST)
     described = Description.model_validate(parse_values(data))
+    _check_kind(described.recipe)
     recipe, channels = parse_recipe(described.recipe), described.channels
     if max(channels) >= described.image_channels:
         raise ValueError("channels")
@@ -306,6 +308,17 @@ def _read(archive: Archive, folder: str = "") -> Model:
         thumbnail=from_png(archive.read(picture, _HEADER)) if picture in archive.names else None,
     )
     return model if folder else _with_denoiser(model, archive)
+
+
+def _check_kind(recipe: Mapping[str, object]) -> None:
+    """Say of a network that others have added to their installation that it is missing here."""
+    network = recipe.get("network")
+    kind = network.get("kind", "unet") if isinstance(network, Mapping) else "unet"
+    if isinstance(kind, str) and kind not in NETWORKS:
+        raise InputError(
+            f"Its network is of the kind '{kind}', which is not known here. Install what it was "
+            "made with, or a newer napari-scribe."
+        )
 
 
 def _read_weights(
