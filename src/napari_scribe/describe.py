@@ -23,12 +23,10 @@ def describe_model(model: Model) -> str:
     """A few lines about a model."""
     made = model.provenance
     network = model.recipe.network
-    flat = f", {network.flat_levels} of them flat" if network.flat_levels else ""
     is_denoiser = model.recipe.task == "denoised"
     lines = [
         f"{'Denoiser' if is_denoiser else f'Model for {model.recipe.task}'}, {network.dimensions}D",
-        f"  network      {network.kind}, depth {network.depth}{flat}, width {network.width}, "
-        f"padding {network.padding}; "
+        f"  network      {network.in_words()}; "
         f"{sum(p.numel() for p in model.network.parameters()):,} weights",
         f"  channels     {_channels(model)}",
         f"  trained on   {counted(made.get('n_images') or len(made.get('images', [])), 'image')}, "

@@ -36,7 +36,7 @@ from .io.model_file import (
     refusing_damage,
 )
 from .io.thumbnails import from_png, to_png
-from .networks import UNet
+from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Coder, Parameters, coder_of, count_channels
@@ -75,7 +75,7 @@ class Model:
         What messages call it: that of its file, where it was read from one.
     """
 
-    network: UNet = field(repr=False)
+    network: Network = field(repr=False)
     recipe: Recipe
     channels: tuple[int, ...]
     image_channels: int
@@ -194,12 +194,16 @@ class Model:
         return replace(self, **changes)
 
 
-def build_network(recipe: Recipe, n_channels: int, coder: Coder) -> UNet:
-    """A fresh network for a recipe; the caller's random numbers decide it, and go on unchanged."""
+def build_network(recipe: Recipe, n_channels: int, coder: Coder) -> Network:
+    """Build a network with fresh weights, which the random numbers of the caller decide.
+
+    They go on unchanged afterwards. A denoiser begins by adding nothing to the image.
+    """
+    build, n_out = NETWORKS[recipe.network.kind], count_channels(coder.heads)
     with torch.random.fork_rng(devices=[]):
-        network = UNet(recipe.network, n_channels, count_channels(coder.heads))
-    if recipe.task == "denoised":  # begins by taking nothing away
-        torch.nn.init.zeros_(network.head.get_parameter("weight"))
+        network = build(recipe.network, n_channels, n_out)
+    if recipe.task == "denoised":
+        network.answer_zero()
     return network
 
 
@@ -282,6 +286,7 @@ def load_model(name: str | Path) -> Model:
 def _read(archive: Archive, folder: str = "") -> Model:
     data = archive.read(f"{folder}{DESCRIPTION}", LONGEST)
     described = Description.model_validate(parse_values(data))
+    _check_kind(described.recipe)
     recipe, channels = parse_recipe(described.recipe), described.channels
     if max(channels) >= described.image_channels:
         raise ValueError("channels")
@@ -303,6 +308,17 @@ def _read(archive: Archive, folder: str = "") -> Model:
         thumbnail=from_png(archive.read(picture, _HEADER)) if picture in archive.names else None,
     )
     return model if folder else _with_denoiser(model, archive)
+
+
+def _check_kind(recipe: Mapping[str, object]) -> None:
+    """Say of a network that others have added to their installation that it is missing here."""
+    network = recipe.get("network")
+    kind = network.get("kind", "unet") if isinstance(network, Mapping) else "unet"
+    if isinstance(kind, str) and kind not in NETWORKS:
+        raise InputError(
+            f"Its network is of the kind '{kind}', which is not known here. Install what it was "
+            "made with, or a newer napari-scribe."
+        )
 
 
 def _read_weights(

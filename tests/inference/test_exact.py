@@ -21,7 +21,6 @@ from napari_scribe.image import Image
 from napari_scribe.inference.engine import (
     Predictor,
     activate,
-    fold,
     predict_tiles,
     predict_window,
 )
@@ -117,7 +116,7 @@ def check(
     near = {"rtol": 0, "atol": TOLERANCE[dtype]}
     parts = tiled(network, pixels, tile, batch, dtype)
     np.testing.assert_allclose(parts, whole, **near)
-    one_pass = padded_forward(fold(network).to(dtype), pixels)
+    one_pass = padded_forward(network.folded().to(dtype), pixels)
     np.testing.assert_allclose(whole, one_pass, **near)
     unfolded = padded_forward(network.to(dtype), pixels)
     np.testing.assert_allclose(whole, unfolded, rtol=0, atol=FOLDING)
@@ -237,7 +236,7 @@ def test_folding_the_normalization_changes_nothing(random_network: Make, dimensi
     network = random_network(5, 2, depth=2, dimensions=dimensions)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     x = torch.randn(1, 2, *(16,) * dimensions)
-    folded = fold(network)
+    folded = network.folded()
     names = {type(module).__name__ for module in folded.modules()}
     assert not any(name.startswith("BatchNorm") for name in names)
     with torch.inference_mode():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from napari_scribe.inference.tiles import Tile, cost, mirrored, plan_tiles, split
 from napari_scribe.networks import Geometry, geometry_of, sides
+from napari_scribe.networks.unet import Levels
 from napari_scribe.recipe import UNet
 
 Axes = list[tuple[int, Geometry]]
@@ -22,11 +23,11 @@ Axes = list[tuple[int, Geometry]]
 def geometries(draw: st.DrawFn) -> Geometry:
     depth, radius = draw(st.integers(1, 5)), draw(st.integers(1, 3))
     flat = draw(st.integers(0, depth))
-    return Geometry(
+    return Levels(
         factors=(1,) * flat + (2,) * (depth - flat),
         radii=(0,) * flat + (radius,) * (depth - flat + 1),
-        valid=draw(st.booleans()),
-    )
+        is_padded=draw(st.booleans()),
+    ).geometry
 
 
 axes = st.lists(st.tuples(st.integers(1, 300), geometries()), min_size=1, max_size=3).filter(

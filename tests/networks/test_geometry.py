@@ -1,4 +1,4 @@
-"""The geometry that is worked out against what the network itself does."""
+"""The geometry of U-Nets against what the networks themselves do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from napari_scribe.networks import Geometry, UNet, geometry_of, sides
+from napari_scribe.networks import UNet, geometry_of, sides
+from napari_scribe.networks.unet import Levels
 from napari_scribe.recipe import UNet as Recipe
 
 DEPTHS = 1, 2, 3, 4
@@ -92,7 +93,7 @@ def test_what_a_tile_keeps_sees_no_farther_than_the_halo(depth: int, padding: st
     before, after = (start - source).max(), (source - (start + g.stride - 1)).max()
     assert before <= g.halo
     if padding == "same":  # what `valid` gives needs no care: it saw real pixels only
-        assert max(before, after) == g.aligned_reach <= g.halo
+        assert max(before, after) == g.border <= g.halo
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -101,7 +102,7 @@ def test_shifting_by_the_stride_shifts_the_output(depth: int, padding: str):
     torch.manual_seed(0)
     network = UNet(Recipe(depth=depth, width=2, padding=padding), 1, 1).double().eval()
     g = network.geometry[0]
-    reach = g.aligned_reach if padding == "same" else 0
+    reach = g.border
     x = torch.randn(1, 1, g.input_size(2 * reach + 4 * g.stride), g.input_size(1)).double()
     with torch.inference_mode():
         still, moved = network(x), network(x.roll(g.stride, dims=2))
@@ -136,16 +137,16 @@ def test_one_pixel_in_3d_moves_a_box(flat_levels: int):
 def test_known_numbers():
     """The halos that the design promises, and the sizes of the U-Net paper."""
     halves = [geometry_of(Recipe(depth=depth)) for depth in (2, 3, 4)]
-    assert [g.aligned_reach for g, _ in halves] == [22, 46, 94]
+    assert [g.border for g, _ in halves] == [22, 46, 94]
     paper, same = geometry_of(Recipe(depth=4, padding="valid"))
-    assert paper == same == Geometry(factors=(2,) * 4, radii=(2,) * 5, valid=True)
+    assert paper == same == Levels((2,) * 4, (2,) * 5, is_padded=False).geometry
     assert paper.takes(572) and paper.output_size(572) == 388
     assert paper.shrinkage == paper.halo == 92
 
 
 def test_flat_levels_are_one_pixel_deep():
     z, y, x = geometry_of(Recipe(depth=3, dimensions=3, flat_levels=2))
-    assert z == Geometry(factors=(1, 1, 2), radii=(0, 0, 2, 2), valid=False)
+    assert z == Levels((1, 1, 2), (0, 0, 2, 2), is_padded=True).geometry
     assert y == x == geometry_of(Recipe(depth=3))[0]
     assert (z.stride, y.stride) == (2, 8)
     assert z.halo == geometry_of(Recipe(depth=1))[0].halo

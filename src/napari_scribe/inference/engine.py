@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
 from ..errors import InputError
-from ..networks import UNet
+from ..networks import Network
 from ..networks.blocks import crop_center, memory_format, placed
 from ..targets import Head, count_channels
 from .reading import Read
@@ -53,7 +51,7 @@ class Predictor:
 
     def __init__(
         self,
-        network: UNet,
+        network: Network,
         heads: Sequence[Head],
         device: torch.device,
         dtype: torch.dtype,
@@ -65,7 +63,7 @@ class Predictor:
         self.device, self.dtype, self.reduce, self.answers = device, dtype, reduce, answers
         self.format = memory_format(network.dimensions)
         self.network: Callable[..., Any] = placed(
-            fold(network).to(dtype), network.dimensions, device
+            network.folded().to(dtype), network.dimensions, device
         )
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None
 
@@ -95,19 +93,6 @@ class Predictor:
         working.wait_stream(self._copying)
         x.record_stream(working)
         return x
-
-
-def fold(network: UNet) -> UNet:
-    """A copy with the batch normalizations folded into the convolutions before them."""
-    folded = copy.deepcopy(network).eval()
-    for block in folded.modules():
-        if isinstance(block, nn.Sequential) and len(block) == 3:
-            conv, norm = block[0], block[1]
-            if isinstance(norm, nn.modules.batchnorm._BatchNorm):
-                assert isinstance(conv, nn.Conv2d | nn.Conv3d)
-                block[0] = fuse_conv_bn_eval(conv, norm)
-                block[1] = nn.Identity()
-    return folded
 
 
 def activate(logits: Tensor, heads: Sequence[Head]) -> Tensor:

@@ -1,6 +1,24 @@
-"""Networks, and the geometry that inference needs of them."""
+"""Build networks by the kind that a recipe names; to add one, see `Network` and `NETWORKS`."""
 
-from .geometry import Geometry, geometry_of, sides
-from .unet import UNet
+from __future__ import annotations
 
-__all__ = ["Geometry", "UNet", "geometry_of", "sides"]
+from collections.abc import Callable
+
+from .base import Network
+from .geometry import Geometry, sides
+from .measure import measure_geometry
+from .unet import UNet, geometry_of
+
+NETWORKS: dict[str, Callable[..., Network]] = {"unet": UNet}
+"""Builds a network of each kind, of its part of a recipe, the channels in and the channels out."""
+
+
+__all__ = [
+    "NETWORKS",
+    "Geometry",
+    "Network",
+    "UNet",
+    "geometry_of",
+    "measure_geometry",
+    "sides",
+]

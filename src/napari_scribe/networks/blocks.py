@@ -1,4 +1,4 @@
-"""The parts that networks are made of, in 2D and 3D."""
+"""Hold the parts that networks are made of, in 2D and 3D."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-Network = TypeVar("Network", bound=nn.Module)
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 _Layer = Callable[..., nn.Module]
 CONVOLUTION: dict[int, _Layer] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, _Layer] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -19,13 +19,13 @@ POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 @dataclass(frozen=True)
 class Convolution:
-    """How a network convolves: ``valid`` without padding, and whether features are normalized."""
+    """Build the convolutions of a network: ``valid`` ones have no padding."""
 
     valid: bool
     is_normalized: bool
 
     def __call__(self, kernel: Sequence[int], channels_in: int, channels_out: int) -> nn.Module:
-        """A convolution as wide as `kernel` along each axis, batch normalization and ReLU."""
+        """Return a convolution as wide as `kernel` along each axis, with normalization and ReLU."""
         d, norm = len(kernel), self.is_normalized
         padding = tuple(0 if self.valid else width // 2 for width in kernel)
         layer = CONVOLUTION[d](channels_in, channels_out, kernel, padding=padding, bias=not norm)
@@ -35,7 +35,7 @@ class Convolution:
 
 
 class DoubleConvolution(nn.Sequential):
-    """Twice convolution, normalization and ReLU: one level of a U-Net."""
+    """Convolve, normalize and apply ReLU, twice: one level of a U-Net."""
 
     def __init__(
         self, convolution: Convolution, kernel: Sequence[int], channels_in: int, channels_out: int
@@ -46,7 +46,7 @@ class DoubleConvolution(nn.Sequential):
         )
 
 
-class Join(nn.Module):
+class Upsample(nn.Module):
     """Upsample the coarse features and put them beside the skipped ones, cropped alike."""
 
     def __init__(self, factors: Sequence[int], channels: int) -> None:
@@ -61,12 +61,12 @@ class Join(nn.Module):
 
 
 def memory_format(dimensions: int) -> torch.memory_format:
-    """Channels last: what convolutions are fastest in."""
+    """Return the order of memory in which convolutions are fastest: channels last."""
     return torch.channels_last if dimensions == 2 else torch.channels_last_3d
 
 
-def placed(network: Network, dimensions: int, device: torch.device | None = None) -> Network:
-    """A network on a device, its weights laid out for speed."""
+def placed(network: AnyModule, dimensions: int, device: torch.device | None = None) -> AnyModule:
+    """Move a network to a device, with its weights laid out for speed."""
     layout = {"memory_format": memory_format(dimensions)}
     return network.to(device=device, **layout)  # type: ignore[call-overload, no-any-return]
 
@@ -89,9 +89,10 @@ def crop_center(x: Tensor, shape: torch.Size) -> Tensor:
 
 
 def initialize(network: nn.Module) -> None:
-    """He initialisation (https://arxiv.org/abs/1502.01852): Gaussian, for ReLU.
+    """Initialize weights as He et al. do (https://arxiv.org/abs/1502.01852): Gaussian, for ReLU.
 
-    Weights on the meta device are left alone: they are shapes, and torch would load its compiler.
+    Weights on the meta device are left alone: they have no numbers, and torch would load its
+    compiler.
     """
     for module in network.modules():
         if isinstance(module, nn.modules.conv._ConvNd) and not module.weight.is_meta:

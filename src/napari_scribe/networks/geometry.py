@@ -1,162 +1,251 @@
-"""Which input pixels an output pixel sees, and which sizes a network takes: worked out.
+"""Compute which input pixels an output pixel depends on, and which sizes a network takes.
 
 All numbers are pixels along one axis; a network has one geometry per spatial axis.
+
+A network is written down as the list of its steps along an axis. A step works on what the step
+before it gives; `Join` and `Branch` name an earlier step by its place, where 0 is the input and 1
+what the first step of the list gives. A U-Net of depth 1 is::
+
+    Convolve(2), Down(2), Convolve(2), Up(2), Join(1), Convolve(2)
+
+a block with an added skip is ``Convolve(1), Convolve(1), Join(0)``, and two outputs are two
+branches that are joined in the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import lcm
 
-from ..recipe import UNet
+
+@dataclass(frozen=True)
+class Convolve:
+    """Describe a convolution, or whatever else looks `radius` pixels to either side.
+
+    Several in a row are one whose radius is the sum. Without padding the size shrinks.
+    """
+
+    radius: int
+    is_padded: bool = True
+
+
+@dataclass(frozen=True)
+class Down:
+    """Describe pooling: pixels become one in groups of `factor`."""
+
+    factor: int
+
+
+@dataclass(frozen=True)
+class Up:
+    """Describe upsampling: each pixel becomes `factor` of them."""
+
+    factor: int
+
+
+@dataclass(frozen=True)
+class Join:
+    """Describe how an earlier step is added or concatenated; the larger one is cropped alike."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Describe a second path: the next step works on what an earlier step gives."""
+
+    step: int
+
+
+Step = Convolve | Down | Up | Join | Branch
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The geometry of a U-Net along one axis.
+    """Hold what tiling and training need to know of a network, along one axis.
 
     Parameters
     ----------
-    factors
-        By how much the size shrinks from each level to the next, the finest first; 1 where this
-        axis is left as it is.
-    radii
-        Pixels that the convolutions of each level see to either side (2 for two 3-wide ones); one
-        more than there are factors.
-    valid
-        Whether convolutions shrink their input (as in the paper) or keep its size.
+    stride
+        Shifting the input by a multiple of this shifts the output by the same.
+    receptive_field
+        Farthest input pixel that an output pixel depends on, to either side.
+    shrinkage
+        Pixels that the output lacks on either side of the input; 0 with padding.
+    border
+        Outermost pixels of the output, on either side, that depend on padding; 0 without.
+    smallest
+        Smallest input that gives something back. Inputs are this large or larger by a multiple of
+        the stride.
     """
 
-    factors: tuple[int, ...]
-    radii: tuple[int, ...]
-    valid: bool
+    stride: int
+    receptive_field: int
+    shrinkage: int
+    border: int
+    smallest: int
 
-    @property
-    def stride(self) -> int:
-        """Shifting the input by a multiple of this shifts the output by the same."""
-        return prod(self.factors)
+    @classmethod
+    def of_steps(cls, steps: Sequence[Step]) -> Geometry:
+        """Compute the geometry of a list of steps.
 
-    @property
-    def receptive_field(self) -> int:
-        """Farthest input pixel that an output pixel sees, to either side.
-
-        The span of one output pixel is followed backwards through the network, for each of the
-        ``stride`` places that it can have on the coarsest grid.
+        Raises
+        ------
+        ValueError
+            If the steps do not fit together: their sizes differ where they are joined, or what
+            they give is not as fine as the image.
         """
+        nodes = _nodes(steps)
+        last = nodes[-1]
+        if last.scale != 1:
+            raise ValueError(f"The last step gives pixels {last.scale} times as large as the image")
+        stride, shrinkage = lcm(*(node.scale for node in nodes)), last.loss
+        # Every condition on the size holds for one remainder of the division by the stride.
+        sizes = range(1, 2 * shrinkage + stride + 1)
+        smallest = next((n for n in sizes if _fits(n, steps, nodes)), None)
+        if smallest is None:
+            raise ValueError("There is no size that all steps can divide")
         reach = 0
-        for place in range(self.stride):
-            start, stop = self._seen(place, place)
-            reach = max(reach, place - start, stop - place)
-        return reach
-
-    def _seen(self, start: int, stop: int, level: int = 0) -> tuple[int, int]:
-        """Input pixels of a level seen from pixels `start` to `stop` of that level's output."""
-        radius = self.radii[level]
-        if level == len(self.factors):
-            return start - radius, stop + radius
-        factor = self.factors[level]
-        start, stop = start - radius, stop + radius  # the decoder's convolutions
-        below = self._seen(start // factor, stop // factor, level + 1)  # up, coarser level, pooling
-        start, stop = min(start, factor * below[0]), max(stop, factor * below[1] + factor - 1)
-        return start - radius, stop + radius  # the encoder's convolutions
-
-    @property
-    def shrinkage(self) -> int:
-        """Pixels that the output lacks on either side of the input; 0 for ``same`` padding."""
-        if not self.valid:
-            return 0
-        lost = self.radii[-1]
-        for factor, radius in reversed(list(zip(self.factors, self.radii, strict=False))):
-            lost = factor * lost + 2 * radius
-        return lost
-
-    @property
-    def aligned_reach(self) -> int:
-        """Pixels seen beyond a stretch that starts and ends on multiples of the stride.
-
-        A little less than the receptive field, because the pixels that see farthest are not the
-        outermost ones: 22, 46, 94 for depths 2, 3, 4.
-        """
-        start, stop = self._seen(0, self.stride - 1)
-        return max(-start, stop - (self.stride - 1))
+        for pixel in range(stride):
+            start, stop = _seen(pixel, steps, nodes)
+            reach = max(reach, pixel + shrinkage - start, stop - pixel - shrinkage)
+        return cls(stride, reach, shrinkage, last.border, smallest)
 
     @property
     def halo(self) -> int:
-        """Pixels of input that a tile needs around what it keeps.
+        """Return how many pixels of input a tile needs around what it keeps.
 
-        Enough that what is kept never depends on where the tile ends; for ``same`` padding a
-        multiple of the stride, so that pooling stays on one grid.
+        With these, what is kept does not depend on where the tile ends. Beyond what is lost anyway
+        it is a multiple of the stride, so that pooling stays on one grid.
         """
-        if self.valid:
-            return self.shrinkage
-        return -(-self.aligned_reach // self.stride) * self.stride
-
-    def input_size(self, kept: int, halo: int | None = None) -> int:
-        """Smallest size the network takes that has a halo around at least `kept` pixels."""
-        size = kept + 2 * (self.halo if halo is None else halo)
-        while not self.takes(size):
-            size += 1
-        return size
+        return self.shrinkage + _round_up(self.border, self.stride)
 
     def takes(self, size: int) -> bool:
-        """Whether the network takes an input of this size and gives something back."""
-        if not self.valid:
-            return size > 0 and size % self.stride == 0
-        for factor, radius in zip(self.factors, self.radii, strict=False):
-            size -= 2 * radius
-            if size <= 0 or size % factor:
-                return False
-            size //= factor
-        size -= 2 * self.radii[-1]
-        for factor, radius in reversed(list(zip(self.factors, self.radii, strict=False))):
-            size = factor * size - 2 * radius
-        return size > 0
+        """Return whether the network takes an input of this size and gives something back."""
+        return size >= self.smallest and (size - self.smallest) % self.stride == 0
+
+    def input_size(self, kept: int, halo: int | None = None) -> int:
+        """Return the smallest size that the network takes with a halo around `kept` pixels."""
+        size = max(self.smallest, kept + 2 * (self.halo if halo is None else halo))
+        return self.smallest + _round_up(size - self.smallest, self.stride)
 
     def output_size(self, size: int) -> int:
-        """Size that comes out for a size that goes in."""
+        """Return the size that comes out for a size that goes in."""
         return size - 2 * self.shrinkage
-
-    def crops(self, margin: int) -> tuple[int, ...]:
-        """Where the decoder may crop if it is not asked for the outermost `margin` pixels.
-
-        Returns
-        -------
-        crops
-            Pixels off either side of what the coarsest level gives, of what each upsampling
-            gives, the coarsest first, and of the answer.
-        """
-        spare = []  # what each level, the finest first, can do without around what it takes in
-        unwanted = margin
-        for factor, radius in zip(self.factors, self.radii, strict=False):
-            # ``same`` convolutions need what they see, and spoil it where they meet a cut.
-            spare.append(unwanted if self.valid else max(0, unwanted - radius))
-            unwanted = spare[-1] // factor
-        spare.append(unwanted)
-        steps = zip(self.factors, spare, spare[1:], strict=False)
-        upsampled = [fine - factor * coarse for factor, fine, coarse in steps]
-        return (spare[-1], *reversed(upsampled), margin - spare[0])
-
-
-def geometry_of(recipe: UNet) -> tuple[Geometry, ...]:
-    """The geometry of the network that a recipe describes, one per spatial axis."""
-
-    def axis(n_flat: int) -> Geometry:
-        n_deep = recipe.depth - n_flat
-        return Geometry(
-            factors=(1,) * n_flat + (2,) * n_deep,
-            radii=(0,) * n_flat + (2,) * (n_deep + 1),
-            valid=recipe.padding == "valid",
-        )
-
-    plane = axis(0), axis(0)
-    return plane if recipe.dimensions == 2 else (axis(recipe.flat_levels), *plane)
 
 
 def sides(longest: int, geometry: Sequence[Geometry]) -> tuple[int, ...]:
-    """Sides of a piece of an image, in pixels; the same length where pixels are not.
+    """Return the sides of a piece of an image, in pixels; of one length where pixels are not.
 
     An axis that is halved less often has larger pixels, thick slices: it gets fewer of them.
     """
     coarsest = max(g.stride for g in geometry)
     return tuple(-(-longest * g.stride // coarsest) for g in geometry)
+
+
+@dataclass(frozen=True)
+class _Node:
+    """Hold what is known of the pixels that a step gives, on a grid of its own.
+
+    Parameters
+    ----------
+    scale
+        Pixels of the image that one of these pixels is wide.
+    loss
+        Pixels of the image that are lost on either side.
+    border
+        Outermost pixels, on this grid, that depend on padding.
+    """
+
+    scale: int = 1
+    loss: int = 0
+    border: int = 0
+
+
+def _nodes(steps: Sequence[Step]) -> list[_Node]:
+    """Follow the steps forward: what is known of the input, and of what each step gives."""
+    nodes = [_Node()]
+    for step in steps:
+        scale, loss, border = nodes[-1].scale, nodes[-1].loss, nodes[-1].border
+        match step:
+            case Convolve(radius, is_padded=True):
+                nodes.append(_Node(scale, loss, border + radius))
+            case Convolve(radius):
+                nodes.append(_Node(scale, loss + radius * scale, border))
+            case Down(factor):
+                nodes.append(_Node(scale * factor, loss, -(-border // factor)))
+            case Up(factor):
+                if scale % factor:
+                    raise ValueError(f"Pixels {scale} wide cannot be divided by {factor}")
+                nodes.append(_Node(scale // factor, loss, border * factor))
+            case Join(earlier):
+                nodes.append(_joined(nodes[-1], nodes[earlier]))
+            case Branch(earlier):
+                nodes.append(nodes[earlier])
+    return nodes
+
+
+def _joined(one: _Node, other: _Node) -> _Node:
+    if one.scale != other.scale or (one.loss - other.loss) % one.scale:
+        raise ValueError(f"Steps of different sizes cannot be joined: {one} and {other}")
+    loss = max(one.loss, other.loss)
+    border = max(node.border - (loss - node.loss) // node.scale for node in (one, other))
+    return _Node(one.scale, loss, max(0, border))
+
+
+def _sources(
+    place: int, steps: Sequence[Step], nodes: Sequence[_Node], start: int, stop: int
+) -> Iterator[tuple[int, int, int]]:
+    """Yield which pixels of earlier steps the pixels `start` to `stop` of a step depend on.
+
+    Yields
+    ------
+    place, start, stop
+        Place of an earlier step, and its first and last pixel.
+    """
+    before = place - 1
+    match steps[before]:
+        case Convolve(radius, is_padded=True):
+            yield before, start - radius, stop + radius
+        case Convolve(radius):
+            yield before, start, stop + 2 * radius
+        case Down(factor):
+            yield before, factor * start, factor * stop + factor - 1
+        case Up(factor):
+            yield before, start // factor, stop // factor
+        case Join(earlier):
+            for joined in (before, earlier):
+                cut = (nodes[place].loss - nodes[joined].loss) // nodes[place].scale
+                yield joined, start + cut, stop + cut
+        case Branch(earlier):
+            yield earlier, start, stop
+
+
+def _seen(pixel: int, steps: Sequence[Step], nodes: Sequence[_Node]) -> tuple[int, int]:
+    """Follow an output pixel backward: the first and the last input pixel it depends on.
+
+    Both may lie beyond the image, in its padding.
+    """
+    needed = {len(steps): (pixel, pixel)}
+    for place in range(len(steps), 0, -1):
+        if place not in needed:  # a step that nothing is made of
+            continue
+        for source, start, stop in _sources(place, steps, nodes, *needed[place]):
+            known_start, known_stop = needed.get(source, (start, stop))
+            needed[source] = min(start, known_start), max(stop, known_stop)
+    return needed[0]
+
+
+def _fits(size: int, steps: Sequence[Step], nodes: Sequence[_Node]) -> bool:
+    """Return whether no step meets a size that it cannot divide, and pixels come out."""
+    for step, node in zip(steps, nodes, strict=False):
+        if isinstance(step, Down):
+            there = (size - 2 * node.loss) // node.scale
+            if there <= 0 or there % step.factor:
+                return False
+    return size - 2 * nodes[-1].loss > 0
+
+
+def _round_up(n: int, step: int) -> int:
+    return -(-n // step) * step

@@ -1,19 +1,22 @@
-"""The U-Net, Ronneberger et al. 2015, and its 3D sibling, Cicek et al. 2016."""
+"""Build the U-Net, Ronneberger et al. 2015, and its 3D sibling, Cicek et al. 2016."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from ..recipe import UNet as UNetRecipe
-from .blocks import CONVOLUTION, POOL, Convolution, DoubleConvolution, Join, crop, initialize
-from .geometry import Geometry, geometry_of
+from .base import Network
+from .blocks import CONVOLUTION, POOL, Convolution, DoubleConvolution, Upsample, crop, initialize
+from .geometry import Convolve, Down, Geometry, Join, Step, Up
 
 
-class UNet(nn.Module):
-    """Contracting and expanding path with skip connections by concatenation.
+class UNet(Network):
+    """Contract and expand an image, with skip connections by concatenation.
 
     Parameters
     ----------
@@ -30,16 +33,16 @@ class UNet(nn.Module):
 
     def __init__(self, recipe: UNetRecipe, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        d = recipe.dimensions
+        d = self.dimensions = recipe.dimensions
         convolution = Convolution(recipe.padding == "valid", recipe.normalization == "batch")
-        self.dimensions: int = d
-        self.geometry: tuple[Geometry, ...] = geometry_of(recipe)
+        self.levels = levels_of(recipe)
+        self.geometry = tuple(levels.geometry for levels in self.levels)
         # Per level and axis. Two convolutions that see `radius` together are 1 + radius wide.
         kernels = [
             tuple(1 + r for r in radii)
-            for radii in zip(*(g.radii for g in self.geometry), strict=True)
+            for radii in zip(*(levels.radii for levels in self.levels), strict=True)
         ]
-        factors = list(zip(*(g.factors for g in self.geometry), strict=True))
+        factors = list(zip(*(levels.factors for levels in self.levels), strict=True))
         widths = [recipe.width * 2**level for level in range(recipe.depth + 1)]
         self.encoder = nn.ModuleList(
             DoubleConvolution(convolution, k, a, b)
@@ -47,13 +50,13 @@ class UNet(nn.Module):
         )
         self.pools = nn.ModuleList(POOL[d](f) for f in factors)
         up = list(zip(factors, kernels, widths, strict=False))[::-1]
-        self.joins = nn.ModuleList(Join(f, w) for f, _, w in up)
+        self.joins = nn.ModuleList(Upsample(f, w) for f, _, w in up)
         self.decoder = nn.ModuleList(DoubleConvolution(convolution, k, 2 * w, w) for _, k, w in up)
         self.head = CONVOLUTION[d](widths[0], channels_out, 1)
         initialize(self)
 
     def forward(self, x: Tensor, margin: Sequence[int] | None = None) -> Tensor:
-        """Logits ``(N, channels_out, *spatial)`` of images ``(N, channels_in, *spatial)``.
+        """Return logits ``(N, channels_out, *spatial)`` of images ``(N, channels_in, *spatial)``.
 
         Parameters
         ----------
@@ -69,7 +72,7 @@ class UNet(nn.Module):
         if not all(g.takes(n) for g, n in zip(self.geometry, x.shape[2:], strict=True)):
             raise ValueError(f"This network takes no images of {tuple(x.shape[2:])} px.")
         margins = margin or (0,) * self.dimensions
-        crops = [g.crops(m) for g, m in zip(self.geometry, margins, strict=True)]
+        crops = [levels.crops(m) for levels, m in zip(self.levels, margins, strict=True)]
         coarsest, *upsampled, last = zip(*crops, strict=True)
         skips = []
         for level, pool in zip(self.encoder[:-1], self.pools, strict=True):
@@ -80,3 +83,85 @@ class UNet(nn.Module):
         for join, level, cut in zip(self.joins, self.decoder, upsampled, strict=True):
             x = level(join(x, skips.pop(), cut))
         return crop(cast(Tensor, self.head(x)), last)
+
+    def answer_zero(self) -> None:
+        """Let the network answer 0 to everything until it is trained."""
+        with torch.no_grad():
+            for parameter in self.head.parameters():
+                parameter.zero_()
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Describe the levels of a U-Net along one axis.
+
+    Parameters
+    ----------
+    factors
+        By how much the size shrinks from each level to the next, the finest first; 1 where this
+        axis is left as it is.
+    radii
+        Pixels that the convolutions of each level see to either side (2 for two 3-wide ones); one
+        more than there are factors.
+    is_padded
+        Whether convolutions keep the size of their input, or shrink it as in the paper.
+    """
+
+    factors: tuple[int, ...]
+    radii: tuple[int, ...]
+    is_padded: bool
+
+    @property
+    def geometry(self) -> Geometry:
+        """Compute the geometry of these levels."""
+        steps: list[Step] = []
+        skips: list[int] = []
+        down = list(zip(self.factors, self.radii, strict=False))
+        for factor, radius in down:
+            steps.append(Convolve(radius, self.is_padded))
+            skips.append(len(steps))
+            steps.append(Down(factor))
+        steps.append(Convolve(self.radii[-1], self.is_padded))
+        for factor, radius in reversed(down):
+            steps += [Up(factor), Join(skips.pop()), Convolve(radius, self.is_padded)]
+        return Geometry.of_steps(steps)
+
+    def crops(self, margin: int) -> tuple[int, ...]:
+        """Return where the decoder may crop if it is not asked for the outermost `margin` pixels.
+
+        Returns
+        -------
+        crops
+            Pixels off either side of what the coarsest level gives, of what each upsampling
+            gives, the coarsest first, and of the answer.
+        """
+        spare = []  # what each level, the finest first, can do without around what it takes in
+        unwanted = margin
+        for factor, radius in zip(self.factors, self.radii, strict=False):
+            # Padded convolutions need what they see, and spoil it where they meet a cut.
+            spare.append(max(0, unwanted - radius) if self.is_padded else unwanted)
+            unwanted = spare[-1] // factor
+        spare.append(unwanted)
+        steps = zip(self.factors, spare, spare[1:], strict=False)
+        upsampled = [fine - factor * coarse for factor, fine, coarse in steps]
+        return (spare[-1], *reversed(upsampled), margin - spare[0])
+
+
+def levels_of(recipe: UNetRecipe) -> tuple[Levels, ...]:
+    """Return the levels of the network that a recipe describes, one entry per spatial axis."""
+
+    def axis(n_flat: int) -> Levels:
+        n_deep = recipe.depth - n_flat
+        return Levels(
+            factors=(1,) * n_flat + (2,) * n_deep,
+            radii=(0,) * n_flat + (2,) * (n_deep + 1),
+            is_padded=recipe.padding == "same",
+        )
+
+    plane = axis(0), axis(0)
+    return plane if recipe.dimensions == 2 else (axis(recipe.flat_levels), *plane)
+
+
+def geometry_of(recipe: UNetRecipe) -> tuple[Geometry, ...]:
+    """Return the geometry of the network that a recipe describes, one per spatial axis."""
+    return tuple(levels.geometry for levels in levels_of(recipe))

@@ -1,6 +1,6 @@
 """Every knob, once: small models that drive the forms, the command line and the model file."""
 
-from .networks import UNet
+from .networks import NETWORK_KINDS, NetworkPart, UNet
 from .part import LARGEST
 from .recipe import Recipe, as_recipe, parse_recipe, read_recipe
 from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target, Task
@@ -8,9 +8,11 @@ from .training import Augmentation, Tiling, Training
 
 __all__ = [
     "LARGEST",
+    "NETWORK_KINDS",
     "Augmentation",
     "ClassesTarget",
     "DenoisedTarget",
+    "NetworkPart",
     "ObjectsTarget",
     "Recipe",
     "Target",

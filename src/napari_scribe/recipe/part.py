@@ -1,4 +1,4 @@
-"""Defines what every part of a recipe is, and how kinds of a part are told apart."""
+"""Define what every part of a recipe is, and how kinds of a part are told apart."""
 
 from __future__ import annotations
 
@@ -12,15 +12,29 @@ LARGEST = 2**31 - 1
 
 
 class Part(BaseModel):
-    """Frozen, finite, and strict about names: a misspelt key is an error, not a silent default."""
+    """Hold values that do not change, and refuse unknown names: a misspelt key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def pixels_field(default: float, title: str, description: str, **bounds: Any) -> Any:
+def pixels_field(
+    default: float,
+    title: str,
+    description: str,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+) -> Any:
     """Declare a length in pixels."""
     return Field(
-        default, title=title, description=description, json_schema_extra={"unit": "px"}, **bounds
+        default,
+        title=title,
+        description=description,
+        json_schema_extra={"unit": "px"},
+        ge=ge,
+        gt=gt,
+        le=le,
     )
 
 
@@ -35,7 +49,7 @@ def told_apart_by_kind(kinds: Mapping[str, type[Part]], default: str) -> BeforeV
         The kind of values that name none.
     """
 
-    def build(values: Any) -> Any:
+    def build(values: object) -> object:
         if not isinstance(values, Mapping):
             return values
         kind = values.get("kind", default)
@@ -44,3 +58,11 @@ def told_apart_by_kind(kinds: Mapping[str, type[Part]], default: str) -> BeforeV
         return kinds[kind].model_validate(dict(values))
 
     return BeforeValidator(build)
+
+
+def of_kind(
+    values: Mapping[str, object], kind: object, kinds: Mapping[str, type[Part]]
+) -> dict[str, object]:
+    """Turn the values of one kind into those of another: fields of the same name stay."""
+    known = kinds[kind].model_fields if isinstance(kind, str) and kind in kinds else {}
+    return {"kind": kind, **{k: v for k, v in values.items() if k in known and k != "kind"}}

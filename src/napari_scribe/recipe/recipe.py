@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from ..errors import InputError
-from .networks import Network, UNet
-from .part import Part
+from .networks import NETWORK_KINDS, Network, UNet
+from .part import Part, of_kind
 from .targets import ObjectsTarget, Target, Task
 from .training import Augmentation, Tiling, Training
 
@@ -95,9 +95,13 @@ class Recipe(Part):
         InputError
             If a name is unknown or a value out of bounds.
         """
-        known = _names(self.model_dump())
         chosen = self.model_dump(exclude_unset=True)
         chosen.setdefault("target", {})["kind"] = self.task
+        kind = values.get("network.kind", self.network.kind)
+        if kind != self.network.kind:
+            chosen["network"] = of_kind(chosen.get("network", {}), kind, NETWORK_KINDS)
+        fields = NETWORK_KINDS.get(kind, type(self.network)).model_fields
+        known = _names({**self.model_dump(), "network": fields})
         for name, value in values.items():
             if name not in known:
                 near = get_close_matches(name, known, n=4, cutoff=0.5)
@@ -180,6 +184,10 @@ def _plain(part: Any) -> dict[str, Any]:
 def _filled_up(values: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Defaults beneath what is asked for; parts that are models already are left alone."""
     parts = {p: d for p, d in defaults.items() if isinstance(values.get(p, {}), dict)}
+    if "network" in parts:
+        kind = NETWORK_KINDS.get(values.get("network", {}).get("kind", UNet().kind))
+        fields = kind.model_fields if kind else {}
+        parts["network"] = {k: v for k, v in parts["network"].items() if k in fields}
     return {**values, **{p: {**d, **values.get(p, {})} for p, d in parts.items()}}
 
 

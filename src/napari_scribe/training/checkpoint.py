@@ -15,7 +15,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ..errors import InputError
-from ..networks import UNet
+from ..networks import Network
 from ..recipe import Training
 
 Tensors = dict[str, Tensor]
@@ -108,7 +108,7 @@ class TrainState:
     """
 
     def __init__(
-        self, network: UNet, recipe: Training, seed: int, dtype: torch.dtype = torch.float32
+        self, network: Network, recipe: Training, seed: int, dtype: torch.dtype = torch.float32
     ) -> None:
         self.network = network
         self.average = copy.deepcopy(network).eval()

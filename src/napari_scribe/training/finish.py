@@ -21,7 +21,7 @@ from ..inference.reading import tile_reader
 from ..inference.tiles import Tile
 from ..io.model_file import MOST_IMAGES
 from ..model import Model
-from ..networks import UNet
+from ..networks import Network
 from ..normalization import Statistics, sample_pixels
 from ..targets import Parameters, Prediction
 from ..targets.paint import Labels
@@ -39,7 +39,7 @@ UNREADABLE = (OSError, RuntimeError, ValueError)
 
 def fit_parameters(
     setup: Setup,
-    network: UNet,
+    network: Network,
     regions: Sequence[Region],
     dtype: torch.dtype,
     seconds_left: Callable[[], float] = lambda: math.inf,
@@ -118,7 +118,7 @@ def _predict(
 
 def assemble(
     setup: Setup,
-    network: UNet,
+    network: Network,
     parameters: Parameters,
     state: TrainState,
     history: list[tuple[int, float]],

@@ -115,12 +115,12 @@ def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> di
 def patch_shape(
     patch: int, geometry: Sequence[Geometry]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shape of what goes into the network for a patch, and what each axis loses on either side.
+    """Return the shape of what the network gets for a patch, and what each axis loses on a side.
 
-    It is never so small that one pixel is left on the coarsest level: that has no variance.
+    At least two pixels are left on the coarsest level: one alone has no variance.
     """
     shape = tuple(
-        g.input_size(side) if g.valid else max(2, -(-side // g.stride)) * g.stride
+        g.input_size(max(side, 2 * (g.stride - g.shrinkage)), g.shrinkage)
         for side, g in zip(sides(patch, geometry), geometry, strict=True)
     )
     return shape, tuple(g.shrinkage for g in geometry)

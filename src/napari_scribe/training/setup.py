@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -163,15 +162,12 @@ def _seen_through(
 
 
 def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
-    """In 3D, leave Z as it is as often as pixels have to be halved to be as wide as it is."""
-    network = recipe.network
-    if network.dimensions == 2 or "flat_levels" in network.model_fields_set:
-        return recipe
+    """Fit the network to how much farther apart slices are than pixels, in 3D."""
     z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
-    if min(z, y) <= 0:
+    if recipe.network.dimensions == 2 or min(z, y) <= 0:
         return recipe
-    levels = min(network.depth, max(0, round(math.log2(z / y))))
-    return recipe.changed({"network.flat_levels": levels}) if levels else recipe
+    changes = recipe.network.for_thick_slices(z / y)
+    return recipe.changed({f"network.{name}": value for name, value in changes.items()})
 
 
 def channels_of(

@@ -17,7 +17,7 @@ from ..describe import steps_learnt
 from ..errors import InputError, in_words
 from ..image import Frame
 from ..model import Model, are_numbers, build_network
-from ..networks import UNet
+from ..networks import Network
 from ..networks.blocks import placed
 from ..progress import Job
 from ..recipe import LARGEST, Recipe
@@ -307,7 +307,7 @@ class Drive:
             state.best = None
         return job.kept_parent
 
-    def network(self, recipe: Recipe, n_channels: int, coder: Coder) -> UNet:
+    def network(self, recipe: Recipe, n_channels: int, coder: Coder) -> Network:
         """The best network, on the CPU.
 
         Raises

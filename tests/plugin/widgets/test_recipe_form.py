@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import Field
 
 from napari_scribe.plugin.widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
-from napari_scribe.recipe import Recipe
+from napari_scribe.plugin.widgets.training_settings import TrainingSettings
+from napari_scribe.recipe import NETWORK_KINDS, NetworkPart, Recipe
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -88,3 +90,53 @@ def test_settings_that_do_not_fit_any_more_are_left_out(old: dict[str, Any]) -> 
     form = RecipeForm()
     form.set_changes({**old, "network.depth": 2})
     assert form.value("objects") == Recipe().changed({"network.depth": 2})
+
+
+class Plain(NetworkPart):
+    """A network that halves nothing."""
+
+    kind: Literal["plain"] = "plain"
+    width: int = Field(8, ge=2, le=64, title="Width", description="Features.")
+    reach: int = Field(3, ge=1, le=9, title="Reach", description="Pixels seen to either side.")
+
+    @property
+    def features(self) -> int:
+        return self.width
+
+
+def test_the_form_shows_the_fields_of_the_kind_that_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(NETWORK_KINDS, "plain", Plain)
+    form = RecipeForm()
+    settings = TrainingSettings(form, ())
+    settings.lay_out()
+    form.set_changes({"network.width": 24, "network.depth": 2, "training.batch": 2})
+    form.kind.value = "plain"
+    assert list(form.parts["network"]) == ["width", "reach"]
+    assert form.parts["network"]["width"].value == 24  # of the same name in both
+    chosen = form.changes()
+    assert chosen == {"network.kind": "plain", "network.width": 24, "training.batch": 2}
+    assert form.value("objects") == Recipe().changed(chosen)
+    assert not form.parts["network"]["reach"].native.isHidden()
+    lines = {
+        kind: [widget.native.parentWidget().isHidden() for widget in widgets.values()]
+        for kind, widgets in form.networks.items()
+    }
+    assert not any(lines["plain"]) and all(lines["unet"])
+    form.set_dimensions(3)
+    assert form.value("objects").network == Plain(dimensions=3, width=24)
+    form.set_dimensions(2)
+    again = RecipeForm()
+    again.set_value(form.value("objects"))
+    assert again.changes() == chosen and again.kind.value == "plain"
+    again.set_changes({"network.depth": 1})
+    assert again.kind.value == "unet" and again.changes() == {"network.depth": 1}
+    again.set_changes({"network.kind": "gone", "network.depth": 2})
+    assert again.changes() == {"network.depth": 2}
+
+
+def test_one_kind_of_network_is_no_choice() -> None:
+    settings = TrainingSettings(RecipeForm(), ())
+    settings.lay_out()
+    assert settings.recipe.kind.native.parent() is None

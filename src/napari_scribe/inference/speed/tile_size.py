@@ -28,14 +28,14 @@ SHARE = 0.5
 """Of the free memory, that a batch may need by estimate."""
 MEMORY = "tiles.json"
 MAPS = 6
-"""Maps of the first level's width, at full resolution, that are in memory at once: measured on the
-CPU, 5.0 to 5.3 in 2D and 1.8 to 2.8 in 3D."""
+"""How often the features at full resolution are in memory at once: measured on the CPU with U-Nets,
+5.0 to 5.3 times in 2D and 1.8 to 2.8 times in 3D."""
 
 
 def bytes_needed(source: Source, tile: Tile, batch: int, dtype: torch.dtype) -> int:
     """What the network needs for a batch, by estimate."""
-    width = source.model.recipe.network.width
-    return int(batch * math.prod(tile.read_shape) * width * dtype.itemsize * MAPS)
+    features = source.model.recipe.network.features
+    return int(batch * math.prod(tile.read_shape) * features * dtype.itemsize * MAPS)
 
 
 def n_descents(

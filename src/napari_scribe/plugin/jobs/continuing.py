@@ -102,10 +102,12 @@ def changes_of_start(was: Path | None, now: Path | None) -> Iterator[Change]:
 
 
 def changes_of_recipe(was: Recipe, now: Recipe, parts: Collection[str]) -> Iterator[Change]:
-    """Yield the values of these parts that differ; of parts of another kind none."""
+    """Yield the values of these parts that differ; of a network of another kind, its kind."""
     for part in parts:
         before, after = getattr(was, part), getattr(now, part)
         if type(before) is not type(after):
+            if part == "network":
+                yield f"network {before.kind}", f"network {after.kind}"
             continue
         for name, field in type(before).model_fields.items():
             one, other = getattr(before, name), getattr(after, name)

@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt
-from magicgui.widgets import Widget, create_widget
+from magicgui.widgets import ComboBox, Widget, create_widget
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ...recipe import Recipe
+from ...recipe import NETWORK_KINDS, Recipe
 
 SECTIONS = {
     "network": "Network",
@@ -43,6 +43,10 @@ class RecipeForm:
     ----------
     parts
         Part of the recipe -> field -> its magicgui widget.
+    kind
+        The kind of network.
+    networks
+        Kind of network -> field -> its widget; those of the chosen kind are in `parts`, too.
     """
 
     def __init__(self, task: str = "objects", sections: Mapping[str, str] = SECTIONS) -> None:
@@ -50,13 +54,32 @@ class RecipeForm:
         self._first = self.default = Recipe(task=task)
         hidden = ELSEWHERE | OF_PAINT if task == "denoised" else ELSEWHERE
         self.parts = {name: part_widgets(getattr(self.default, name), hidden) for name in sections}
+        chosen = self.default.network.kind
+        self.kind = ComboBox(value=chosen, choices=list(NETWORK_KINDS), tooltip="Kind of network")
+        self.networks = {
+            kind: part_widgets(self._default(kind, 2).network, hidden) for kind in NETWORK_KINDS
+        }
+        self.parts["network"] = self.networks[chosen]
+        self.kind.changed.connect(lambda kind: self._show_defaults(kind, self._dimensions))
+
+    @property
+    def _dimensions(self) -> int:
+        return self.default.network.dimensions
+
+    def _default(self, kind: str, dimensions: int) -> Recipe:
+        return self._first.changed({"network.kind": kind, "network.dimensions": dimensions})
 
     def set_dimensions(self, dimensions: int) -> None:
         """Take the defaults of 2D or 3D; what differs from them stays."""
-        if dimensions != self.default.network.dimensions:
-            changes = self.changes()
-            self.default = self._first.changed({"network.dimensions": dimensions})
-            self.set_changes(changes)
+        if dimensions != self._dimensions:
+            self._show_defaults(str(self.kind.value), dimensions)
+
+    def _show_defaults(self, kind: str, dimensions: int) -> None:
+        """Take the defaults of a kind of network in 2D or 3D; what differs from them stays."""
+        changes = self._changed_fields()
+        self.default = self._default(kind, dimensions)
+        self.parts["network"] = self.networks[kind]
+        self._fill_in(changes)
 
     def value(self, task: str) -> Recipe:
         """The recipe as filled in.
@@ -66,13 +89,15 @@ class RecipeForm:
         InputError
             If values do not go together.
         """
-        changes = {"network.dimensions": self.default.network.dimensions, **self.changes()}
+        changes = {"network.dimensions": self._dimensions, **self.changes()}
         is_own = task == self._first.task
         fits = {k: v for k, v in changes.items() if is_own or "target." not in k}
         return Recipe(task=task).changed(fits)
 
     def set_value(self, recipe: Recipe) -> None:
         """Fill in the values of a recipe."""
+        if recipe.network.kind in self.networks:
+            self.kind.value = recipe.network.kind
         for name, widgets in self.parts.items():
             part = getattr(recipe, name)
             if type(part) is not type(getattr(self.default, name)):
@@ -81,7 +106,12 @@ class RecipeForm:
                 _fill(widget, getattr(part, field))
 
     def changes(self) -> dict[str, Any]:
-        """Dotted names of the values that differ from the defaults."""
+        """Return the values that differ from the defaults, by dotted name."""
+        kind = self.default.network.kind
+        switch = {} if kind == self._first.network.kind else {"network.kind": kind}
+        return {**switch, **self._changed_fields()}
+
+    def _changed_fields(self) -> dict[str, Any]:
         return {
             f"{name}.{field}": widget.value
             for name, widgets in self.parts.items()
@@ -91,6 +121,12 @@ class RecipeForm:
 
     def set_changes(self, changes: dict[str, Any]) -> None:
         """Fill in the defaults and what differs from them, as far as it still fits."""
+        kind = changes.get("network.kind", self._first.network.kind)
+        if kind in self.networks:
+            self.kind.value = kind
+        self._fill_in(changes)
+
+    def _fill_in(self, changes: dict[str, Any]) -> None:
         self.set_value(self.default)
         for name, widgets in self.parts.items():
             for field, widget in widgets.items():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from magicgui.widgets import ComboBox, FloatSpinBox
+from magicgui.widgets import ComboBox, FloatSpinBox, Widget
 from qtpy.QtWidgets import QWidget
 
 from .basics import Fold, button, named, row
@@ -16,6 +16,10 @@ from .recipe_form import RecipeForm
 MINUTES = 2.0
 WIDTH = 90
 """Of the names, in pixels."""
+
+
+FIELD_WIDTH = 172
+"""The same of the fields of a recipe."""
 
 
 class TrainingSettings(Fold):
@@ -66,10 +70,27 @@ class TrainingSettings(Fold):
         ):
             self.addWidget(line)
         for name, fold in self.folds.items():
-            for widget in self.recipe.parts[name].values():
-                fold.addWidget(named(widget.label, widget.native, width=172))
+            if name == "network":
+                self._lay_out_networks(fold)
+            else:
+                _add_fields(fold, self.recipe.parts[name])
             self.addWidget(fold)
         self.addWidget(row(1, self.reset))
+
+    def _lay_out_networks(self, fold: Fold) -> None:
+        """Add the fields of every kind of network, of which those of the chosen kind are shown."""
+        kind, networks = self.recipe.kind, self.recipe.networks
+        if len(networks) > 1:
+            fold.addWidget(named("Kind", kind.native, FIELD_WIDTH))
+        fields = {name: _add_fields(fold, widgets) for name, widgets in networks.items()}
+
+        def show(chosen: str) -> None:
+            for name, rows in fields.items():
+                for field in rows:
+                    field.setVisible(name == chosen)
+
+        kind.changed.connect(show)
+        show(str(kind.value))
 
     def show_depth(self, has_z: bool) -> None:
         """Ask what Z is, where there is one."""
@@ -96,3 +117,11 @@ class TrainingSettings(Fold):
                 widget.value = default
         changes = values.get("recipe")
         self.recipe.set_changes(changes if isinstance(changes, dict) else {})
+
+
+def _add_fields(fold: Fold, widgets: Mapping[str, Widget]) -> list[QWidget]:
+    """Add a named line for each field of a part of a recipe, and return the lines."""
+    rows = [named(widget.label, widget.native, FIELD_WIDTH) for widget in widgets.values()]
+    for field in rows:
+        fold.addWidget(field)
+    return rows
