@@ -3,18 +3,18 @@
 from .networks import UNet
 from .part import LARGEST
 from .recipe import Recipe, as_recipe, parse_recipe, read_recipe
-from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target, Task
-from .training import Augmentation, Tiling, Training
+from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target
+from .training import Augmentation, Losses, Tiling, Training
 
 __all__ = [
     "LARGEST",
     "Augmentation",
     "ClassesTarget",
     "DenoisedTarget",
+    "Losses",
     "ObjectsTarget",
     "Recipe",
     "Target",
-    "Task",
     "Tiling",
     "Training",
     "UNet",
