@@ -23,7 +23,7 @@ from napari_scribe.inference.speed.compiled import Compiled
 from napari_scribe.inference.tiles import cost, plan_tiles
 from napari_scribe.model import build_network
 from napari_scribe.normalization import Normalization
-from napari_scribe.targets import coder_of
+from napari_scribe.targets import encoding_of
 
 AGAINST = ("monai 0.25", "monai 0.5", "plain")
 
@@ -40,7 +40,7 @@ def main() -> None:
     chosen = arguments.parse_args()
 
     recipe = ns.Recipe().changed({"network.depth": chosen.depth, "network.width": chosen.width})
-    coder = coder_of(recipe)
+    coder = encoding_of(recipe)
     device = pick_device(chosen.device)
     dtype = precision(device)
     torch.manual_seed(0)

@@ -18,7 +18,7 @@ from napari_scribe.inference.reading import tile_reader
 from napari_scribe.inference.tiles import cost, plan_tiles
 from napari_scribe.model import build_network
 from napari_scribe.normalization import Normalization
-from napari_scribe.targets import coder_of
+from napari_scribe.targets import encoding_of
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     chosen = arguments.parse_args()
 
     recipe = ns.Recipe()
-    coder = coder_of(recipe)
+    coder = encoding_of(recipe)
     device = pick_device(chosen.device)
     dtype = precision(device)
     torch.manual_seed(0)

@@ -12,11 +12,10 @@ from common import machine, parser
 
 from napari_scribe.device import precision
 from napari_scribe.samples import nuclei
-from napari_scribe.training.loop import forward, learn
-from napari_scribe.training.losses import total_loss
+from napari_scribe.training.losses import loss_of
 from napari_scribe.training.setup import set_up
-from napari_scribe.training.train import PaintData
-from napari_scribe.training.trainer import new_state
+from napari_scribe.training.train import paint_data
+from napari_scribe.training.trainer import Limits, Trainer, TrainingJob, forward, new_state
 
 
 def main() -> None:
@@ -27,16 +26,14 @@ def main() -> None:
 
     sample = nuclei()
     setup = set_up([sample.image], [sample.paint], None, None, None, chosen.device)
-    dtype, coder = precision(setup.device), setup.coder
+    dtype, encoding = precision(setup.device), setup.encoding
     channels = len(setup.channels)
-    state = new_state(setup.recipe, channels, coder, setup.device, dtype, None, None)
-    data = PaintData(setup, state)
-    heads = coder.heads
-
-    def loss(logits, values, weights):
-        return total_loss(logits, values, weights, heads)
-
-    loop = learn(state, data, loss, dtype)
+    state = new_state(setup.recipe, channels, encoding, setup.device, dtype, None, None)
+    data = paint_data(setup, state)
+    loss = loss_of(setup.recipe, encoding.heads)
+    job = TrainingJob(lambda job: trainer.steps())
+    trainer = Trainer(job, state, data, loss, dtype, Limits(None, None))
+    loop = trainer.steps()
     batch = data.draw()
 
     def bare():

@@ -10,7 +10,7 @@ from napari_scribe.describe import describe_model, too_little_learnt
 from napari_scribe.model import Model, build_network
 from napari_scribe.normalization import Normalization
 from napari_scribe.recipe import Recipe
-from napari_scribe.targets import coder_of
+from napari_scribe.targets import encoding_of
 
 CUBE = {"dimensions": 3, "depth": 2, "width": 2}
 
@@ -30,7 +30,7 @@ CUBE = {"dimensions": 3, "depth": 2, "width": 2}
 def test_how_far_a_model_sees(network: dict[str, Any], depth: str, sees: str):
     recipe = Recipe(network=network)
     model = Model(
-        network=build_network(recipe, 1, coder_of(recipe)),
+        network=build_network(recipe, 1, encoding_of(recipe)),
         recipe=recipe,
         channels=(0,),
         image_channels=1,
@@ -43,7 +43,7 @@ def test_how_far_a_model_sees(network: dict[str, Any], depth: str, sees: str):
 def made(task: str = "objects", **provenance: Any) -> Model:
     recipe = Recipe(task=task, network={"depth": 2, "width": 2})
     return Model(
-        network=build_network(recipe, 1, coder_of(recipe, painted=(1, 2))),
+        network=build_network(recipe, 1, encoding_of(recipe, painted=(1, 2))),
         recipe=recipe,
         channels=(0,),
         image_channels=1,

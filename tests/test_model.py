@@ -29,7 +29,7 @@ from napari_scribe.model import (
 )
 from napari_scribe.normalization import Normalization
 from napari_scribe.recipe import Recipe
-from napari_scribe.targets import coder_of
+from napari_scribe.targets import encoding_of
 
 
 def make(task: str = "objects", n_channels: int = 1, **changes: Any) -> Model:
@@ -37,7 +37,7 @@ def make(task: str = "objects", n_channels: int = 1, **changes: Any) -> Model:
     painted = (1, 2, 7) if task == "classes" else ()
     torch.manual_seed(0)
     model = Model(
-        network=build_network(recipe, n_channels, coder_of(recipe, painted)).eval(),
+        network=build_network(recipe, n_channels, encoding_of(recipe, painted)).eval(),
         recipe=recipe,
         channels=tuple(range(n_channels)),
         image_channels=n_channels + 1,

@@ -26,7 +26,7 @@ from napari_scribe.io.thumbnails import LARGEST, from_png, to_png
 from napari_scribe.model import Model, build_network, load_model
 from napari_scribe.normalization import FixedNormalization, Normalization
 from napari_scribe.recipe import Recipe
-from napari_scribe.targets import coder_of
+from napari_scribe.targets import encoding_of
 
 MIB = 2**20
 LIMIT = 200 * MIB
@@ -37,7 +37,7 @@ def make(task: str = "objects", **changes: Any) -> Model:
     recipe = Recipe(task=task, network={"depth": 1, "width": 2})
     fixed = FixedNormalization((10.0,), (2.0,))
     return Model(
-        network=build_network(recipe, 1, coder_of(recipe, (1, 2))).eval(),
+        network=build_network(recipe, 1, encoding_of(recipe, (1, 2))).eval(),
         recipe=recipe,
         channels=(0,),
         image_channels=1,
@@ -107,7 +107,7 @@ def zeros(path: Path) -> Path:
     """Weights of a large network as they should be, but nothing but zeros: packed, they are few."""
     recipe = Recipe(network={"depth": 4, "width": 48})
     with torch.device("meta"):
-        shapes = build_network(recipe, 1, coder_of(recipe)).state_dict()
+        shapes = build_network(recipe, 1, encoding_of(recipe)).state_dict()
     parts = entries()
     values = {**json.loads(parts["model.json"]), "recipe": recipe.model_dump()}
     tensors = {k: torch.zeros(t.shape, dtype=t.dtype) for k, t in shapes.items()}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .image import Image
 from .io import some
 from .model import Model, counted
+from .targets import task_of
 
 ENOUGH_STEPS = 50
 """Below this, before the first regular look at held-out paint, results say next to nothing."""
@@ -23,7 +24,7 @@ def describe_model(model: Model) -> str:
     """A few lines about a model."""
     made = model.provenance
     network = model.recipe.network
-    is_denoiser = model.recipe.task == "denoised"
+    is_denoiser = task_of(model.recipe).is_image
     lines = [
         f"{'Denoiser' if is_denoiser else f'Model for {model.recipe.task}'}, {network.dimensions}D",
         f"  network      {network.in_words()}; "
@@ -89,7 +90,7 @@ def too_little_learnt(model: Model) -> str:
     if 0 < steps < ENOUGH_STEPS:
         return f"The network has trained for {counted(steps, 'step')} only, too few to judge"
     first, best = _number(made.get("first_loss")), _number(made.get("best_validation"))
-    is_noise = model.recipe.task == "denoised"  # which most of the loss on noisy pairs is
+    is_noise = task_of(model.recipe).is_image  # which most of the loss on noisy pairs is
     if first is None or best is None or is_noise or best < HARDLY_LOWER * first:
         return ""
     return (

@@ -39,7 +39,7 @@ from .io.thumbnails import from_png, to_png
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
-from .targets import Coder, Parameters, coder_of, count_channels
+from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
 
 WEIGHTS, PICTURE = "weights.safetensors", "thumbnail.png"
 _HEADER = 2**20
@@ -94,9 +94,11 @@ class Model:
         return self.recipe.network.dimensions
 
     @property
-    def coder(self) -> Coder:
-        """The form of its answer."""
-        return coder_of(self.recipe, self.painted, self.offset, len(self.channels))
+    def encoding(self) -> Encoding:
+        """Return how its network says the answer."""
+        return encoding_of(self.recipe, self.painted, self.offset, len(self.channels))
+
+    coder = encoding
 
     def channels_for(self, image: Image) -> tuple[int, ...]:
         """Which channels of an image go in, or into the denoiser where there is one.
@@ -121,9 +123,12 @@ class Model:
 
     def fingerprint(self) -> str:
         """A short text that differs for models that answer differently."""
+        answering = self.recipe.model_dump(exclude={"training", "augmentation", "losses"})
+        if self.recipe.encoding == "distance":  # results were begun before it had a name
+            answering["target"].pop("encoding", None)
         known = json.dumps(
             [
-                self.recipe.model_dump(exclude={"training", "augmentation"}),
+                answering,
                 self.channels,
                 self.painted,
                 self.offset,
@@ -179,7 +184,7 @@ class Model:
             "format": FORMAT,
             "version": VERSION,
             "recipe": self.recipe.model_dump(),
-            "heads": [vars(head) for head in self.coder.heads],
+            "heads": [vars(head) for head in self.encoding.heads],
             "channels": list(self.channels),
             "image_channels": self.image_channels,
             "normalization": vars(self.normalization),
@@ -194,15 +199,15 @@ class Model:
         return replace(self, **changes)
 
 
-def build_network(recipe: Recipe, n_channels: int, coder: Coder) -> Network:
+def build_network(recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
     """Build a network with fresh weights, which the random numbers of the caller decide.
 
     They go on unchanged afterwards. A denoiser begins by adding nothing to the image.
     """
-    build, n_out = NETWORKS[recipe.network.kind], count_channels(coder.heads)
+    build, n_out = NETWORKS[recipe.network.kind], count_channels(encoding.heads)
     with torch.random.fork_rng(devices=[]):
         network = build(recipe.network, n_channels, n_out)
-    if recipe.task == "denoised":
+    if task_of(recipe).is_image:
         network.answer_zero()
     return network
 
@@ -290,9 +295,9 @@ def _read(archive: Archive, folder: str = "") -> Model:
     recipe, channels = parse_recipe(described.recipe), described.channels
     if max(channels) >= described.image_channels:
         raise ValueError("channels")
-    coder = coder_of(recipe, described.painted, described.offset, len(channels))
-    weights = _read_weights(archive, folder, recipe, len(channels), coder)
-    network = build_network(recipe, len(channels), coder)
+    encoding = encoding_of(recipe, described.painted, described.offset, len(channels))
+    weights = _read_weights(archive, folder, recipe, len(channels), encoding)
+    network = build_network(recipe, len(channels), encoding)
     network.load_state_dict(weights)
     picture = f"{folder}{PICTURE}"
     model = Model(
@@ -322,11 +327,11 @@ def _check_kind(recipe: Mapping[str, object]) -> None:
 
 
 def _read_weights(
-    archive: Archive, folder: str, recipe: Recipe, n_channels: int, coder: Coder
+    archive: Archive, folder: str, recipe: Recipe, n_channels: int, encoding: Encoding
 ) -> dict[str, torch.Tensor]:
     """Weights that fit the network of a recipe, which is not built if they do not."""
     with torch.device("meta"):  # shapes without numbers
-        expected = build_network(recipe, n_channels, coder).state_dict()
+        expected = build_network(recipe, n_channels, encoding).state_dict()
     room = _HEADER + sum(t.nbytes for t in expected.values())
     weights = load_tensors(archive.read(f"{folder}{WEIGHTS}", room))
     if {k: (t.shape, t.dtype) for k, t in weights.items()} != {
@@ -342,7 +347,7 @@ def _with_denoiser(model: Model, archive: Archive) -> Model:
     if f"{DENOISER}{DESCRIPTION}" not in archive.names:
         return model
     denoiser = _read(archive, DENOISER)
-    is_one = (model.recipe.task == "denoised", denoiser.recipe.task == "denoised") == (False, True)
+    is_one = task_of(denoiser.recipe).is_image and not task_of(model.recipe).is_image
     if not is_one or len(denoiser.channels) != model.image_channels:
         raise ValueError("denoiser")
     return model.changed(denoiser=denoiser)
@@ -350,7 +355,7 @@ def _with_denoiser(model: Model, archive: Archive) -> Model:
 
 def _normalization(described: Description, recipe: Recipe) -> Normalization | FixedNormalization:
     numbers, n_channels = described.normalization, len(described.channels)
-    if isinstance(numbers, FixedNumbers) != (recipe.task == "denoised"):
+    if isinstance(numbers, FixedNumbers) != task_of(recipe).is_image:
         raise ValueError("normalization")
     if not isinstance(numbers, FixedNumbers):
         return Normalization(**numbers.model_dump())

@@ -17,7 +17,7 @@ from napari_scribe.model import Model, build_network
 from napari_scribe.networks import UNet
 from napari_scribe.normalization import Normalization
 from napari_scribe.recipe import Recipe
-from napari_scribe.targets import coder_of
+from napari_scribe.targets import encoding_of
 
 
 def _randomize(network: UNet, seed: int) -> UNet:
@@ -54,7 +54,7 @@ def _random_model(
 ) -> Model:
     """Make a small model that was never trained."""
     recipe = Recipe(task=task, network={"depth": 2, "width": 4, **network})
-    coder = coder_of(recipe, painted)
+    coder = encoding_of(recipe, painted)
     net = _randomize(build_network(recipe, n_channels, coder), seed=1)
     _balance(net, n_channels)
     return Model(

@@ -14,7 +14,7 @@ from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.inference.stitch import ZONE, keep_core, merge, plan_blocks
 from napari_scribe.recipe import ObjectsTarget
 from napari_scribe.samples import nuclei
-from napari_scribe.targets.distance import DistanceCoder
+from napari_scribe.targets.distance import DistanceEncoding
 
 shapes = st.lists(st.integers(1, 90), min_size=2, max_size=3)
 
@@ -94,15 +94,15 @@ def test_an_empty_frame():
 def test_nuclei_are_found_as_in_the_whole(shape: tuple[int, ...], side: int, margin: int):
     """With the real decoding: touching nuclei, cut by many faces."""
     truth = nuclei(shape, seed=2).truth
-    coder = DistanceCoder(ObjectsTarget())
-    encoded = coder.encode(np.where(truth > 0, truth + 1, 1), np.zeros(shape, bool))
+    encoding = DistanceEncoding(ObjectsTarget())
+    encoded = encoding.encode(np.where(truth > 0, truth + 1, 1), np.zeros(shape, bool))
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.05, (2, *shape)).astype(np.float32)
     foreground, distance = np.clip(encoded.values + noise, 0, 1)[:, np.newaxis]
 
     def decode(window: Any = ()) -> np.ndarray:
         at = (slice(None), *window)
-        return coder.decode({"foreground": foreground[at], "distance": distance[at]}, {})
+        return encoding.decode({"foreground": foreground[at], "distance": distance[at]}, {})
 
     result, n = stitched(truth, side, margin, decode)
     whole = decode()

@@ -14,13 +14,13 @@ from napari_scribe.model import Model, build_network
 from napari_scribe.normalization import Normalization
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
-from napari_scribe.targets import coder_of
+from napari_scribe.targets import encoding_of
 
 
 @pytest.mark.parametrize("name", ["found.tif", "found.zarr"])
 def test_a_result_is_told_from_its_file(tmp_path: Path, name: str):
     recipe = Recipe(network={"depth": 1, "width": 2})
-    network = build_network(recipe, 1, coder_of(recipe))
+    network = build_network(recipe, 1, encoding_of(recipe))
     model = Model(network, recipe, (0,), 1, Normalization())
     out = tmp_path / name
     run(segment(model, np.random.default_rng(0).normal(size=(32, 32)), out, device="cpu"))

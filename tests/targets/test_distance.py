@@ -16,14 +16,15 @@ from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.recipe import ObjectsTarget
 from napari_scribe.samples import nuclei, simulate_paint
 from napari_scribe.targets import Encoded
-from napari_scribe.targets.distance import DistanceCoder, with_ring
+from napari_scribe.targets.distance import DistanceEncoding
+from napari_scribe.targets.objects import with_ring
 
 
 def encode(labels: Any, held: Any = None, **recipe: Any) -> Encoded:
     labels = np.asarray(labels, np.int32)
     held = np.zeros(labels.shape, bool) if held is None else held
     has_background = bool((labels == 1).any())
-    return DistanceCoder(ObjectsTarget(**recipe)).encode(labels, held, has_background)
+    return DistanceEncoding(ObjectsTarget(**recipe)).encode(labels, held, has_background)
 
 
 def disks(*places: tuple[float, ...], shape: tuple[int, ...], radius: float = 6) -> np.ndarray:
@@ -112,9 +113,9 @@ def test_large_labels_mean_the_same_as_small_ones(shape: tuple[int, ...]):
     one, other = encode(small, small == 2), encode(large, small == 2)
     for name in ("values", "weights", "held_out"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    coder = DistanceCoder(ObjectsTarget())
+    encoding = DistanceEncoding(ObjectsTarget())
     prediction = perfect(np.maximum(small - 1, 0))
-    assert coder.fit([(prediction, small)]) == coder.fit([(prediction, large)])
+    assert encoding.fit([(prediction, small)]) == encoding.fit([(prediction, large)])
 
 
 # ---- weights ------------------------------------------------------------------------------------
@@ -228,7 +229,7 @@ def perfect(truth: np.ndarray) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_perfect_prediction_gives_the_objects_back(seed: int):
     truth = nuclei((256, 256), seed=seed).truth
-    found = DistanceCoder(ObjectsTarget()).decode(perfect(truth), {})
+    found = DistanceEncoding(ObjectsTarget()).decode(perfect(truth), {})
     assert found.dtype == np.int32 and found.shape == truth.shape
     scores = evaluate(found, truth)
     assert scores.ap[0] >= 0.99  # IoU .5
@@ -238,16 +239,18 @@ def test_a_perfect_prediction_gives_the_objects_back(seed: int):
 
 def test_a_perfect_prediction_gives_the_objects_back_in_3d():
     truth = nuclei((24, 96, 96), seed=0).truth
-    found = DistanceCoder(ObjectsTarget()).decode(perfect(truth), {})
+    found = DistanceEncoding(ObjectsTarget()).decode(perfect(truth), {})
     assert evaluate(found, truth).ap[0] >= 0.95
 
 
 @pytest.mark.parametrize("shape", [(40, 50), (1, 1), (1, 30), (6, 20, 20), (1, 9, 9)])
 def test_nothing_gives_nothing(shape: tuple[int, ...]):
     empty = np.zeros((1, *shape), np.float16)
-    found = DistanceCoder(ObjectsTarget()).decode({"foreground": empty, "distance": empty}, {})
+    found = DistanceEncoding(ObjectsTarget()).decode({"foreground": empty, "distance": empty}, {})
     assert found.shape == shape and not found.any()
-    only = DistanceCoder(ObjectsTarget()).decode({"foreground": empty + 1, "distance": empty}, {})
+    only = DistanceEncoding(ObjectsTarget()).decode(
+        {"foreground": empty + 1, "distance": empty}, {}
+    )
     assert not only.any()  # no peak of the distance, no object
 
 
@@ -258,26 +261,26 @@ def test_small_objects_are_dropped_and_the_others_counted_on():
     truth[(truth == 2) & (np.abs(np.arange(61) - 30) > 1)] = 0
     truth[np.abs(np.arange(21) - 10) > 1] *= truth[np.abs(np.arange(21) - 10) > 1] != 2
     assert (truth == 2).sum() == 9
-    found = DistanceCoder(ObjectsTarget()).decode(perfect(truth), {"min_size": 20.0})
+    found = DistanceEncoding(ObjectsTarget()).decode(perfect(truth), {"min_size": 20.0})
     assert found.max() == 2
     assert not found[truth == 2].any()
-    assert DistanceCoder(ObjectsTarget()).decode(perfect(truth), {"min_size": 4.0}).max() == 3
+    assert DistanceEncoding(ObjectsTarget()).decode(perfect(truth), {"min_size": 4.0}).max() == 3
 
 
 def test_what_has_no_centre_is_no_object():
     prediction = perfect(TWO)
     prediction["distance"][:, :, :20] *= 0.4
-    found = DistanceCoder(ObjectsTarget()).decode(prediction, {})
+    found = DistanceEncoding(ObjectsTarget()).decode(prediction, {})
     assert found.max() == 1 and (found[TWO == 3] == 1).all()
-    assert DistanceCoder(ObjectsTarget()).decode(prediction, {"peak": 0.3}).max() == 2
+    assert DistanceEncoding(ObjectsTarget()).decode(prediction, {"peak": 0.3}).max() == 2
 
 
 def test_half_precision_is_enough():
     truth = nuclei((128, 128), seed=1).truth
     exact = perfect(truth)
     half = {name: a.astype(np.float16) for name, a in exact.items()}
-    coder = DistanceCoder(ObjectsTarget())
-    assert evaluate(coder.decode(half, {}), coder.decode(exact, {})).ap[0] >= 0.99
+    encoding = DistanceEncoding(ObjectsTarget())
+    assert evaluate(encoding.decode(half, {}), encoding.decode(exact, {})).ap[0] >= 0.99
 
 
 # ---- fitting ------------------------------------------------------------------------------------
@@ -288,19 +291,19 @@ def test_parameters_are_fitted_to_painted_objects():
     truth = nuclei((160, 160), seed=2).truth
     prediction = perfect(truth)
     prediction["foreground"] = prediction["foreground"] * 0.45
-    coder = DistanceCoder(ObjectsTarget())
-    assert not coder.decode(prediction, {}).any()
+    encoding = DistanceEncoding(ObjectsTarget())
+    assert not encoding.decode(prediction, {}).any()
     paint = simulate_paint(truth, 8, 2, seed=0).astype(np.int32)
-    parameters = coder.fit([(prediction, paint)])
+    parameters = encoding.fit([(prediction, paint)])
     assert parameters["foreground"] < 0.45
-    assert evaluate(coder.decode(prediction, parameters), truth).ap[0] >= 0.95
+    assert evaluate(encoding.decode(prediction, parameters), truth).ap[0] >= 0.95
     assert all(isinstance(v, float) for v in parameters.values())
 
 
 def test_good_defaults_are_left_alone():
     truth = nuclei((160, 160), seed=2).truth
     paint = simulate_paint(truth, 8, 2, seed=0).astype(np.int32)
-    parameters = DistanceCoder(ObjectsTarget()).fit([(perfect(truth), paint)])
+    parameters = DistanceEncoding(ObjectsTarget()).fit([(perfect(truth), paint)])
     assert (parameters["foreground"], parameters["merge"]) == (0.5, 0.55)
     smallest = np.bincount(paint[paint > 1])[2:].min()
     assert 4 <= parameters["min_size"] < smallest
@@ -310,7 +313,7 @@ def test_good_defaults_are_left_alone():
 def test_without_objects_there_is_nothing_to_fit(examples: list[str]):
     paint = np.ones((8, 8), np.int32)
     given_ = [(perfect(np.zeros((8, 8), np.int32)), paint) for _ in examples]
-    fitted = DistanceCoder(ObjectsTarget()).fit(given_)
+    fitted = DistanceEncoding(ObjectsTarget()).fit(given_)
     assert set(fitted) == {"foreground", "merge", "peak", "min_size"}
 
 
@@ -320,11 +323,11 @@ def test_a_fit_ends_when_its_time_is_up():
     prediction = perfect(truth)
     prediction["foreground"] = prediction["foreground"] * 0.35  # so 0.3 has to be tried
     examples = [(prediction, simulate_paint(truth, 8, 2, seed=0).astype(np.int32))]
-    coder = DistanceCoder(ObjectsTarget())
-    whole = coder.fit(examples)
+    encoding = DistanceEncoding(ObjectsTarget())
+    whole = encoding.fit(examples)
     untried = {**whole, "foreground": 0.5, "merge": 0.55}
     assert whole["foreground"] < 0.35
     # asked once before anything, then before each of 4 ways to merge and 5 thresholds
     for n_looks, expected in [(0, untried), (1, untried), (9, untried), (10, whole)]:
         clock = itertools.chain([math.inf] * n_looks, itertools.repeat(0.0))
-        assert coder.fit(examples, lambda clock=clock: next(clock)) == expected
+        assert encoding.fit(examples, lambda clock=clock: next(clock)) == expected

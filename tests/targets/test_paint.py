@@ -16,7 +16,7 @@ from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei, simulate_paint
-from napari_scribe.targets import Paint, coder_of
+from napari_scribe.targets import Paint, encoding_of
 from napari_scribe.targets.paint import (
     as_meant,
     check_values,
@@ -42,7 +42,7 @@ def known(labels: np.ndarray, task: str) -> tuple[np.ndarray, np.ndarray]:
     """Values and weights of the first head, without a ring around objects."""
     recipe = Recipe(task=task, **({"target": {"ring": 0}} if task == "objects" else {}))
     painted = tuple(np.unique(labels[labels > 0]).tolist())
-    encoded = coder_of(recipe, painted).encode(labels, np.zeros(labels.shape, bool))
+    encoded = encoding_of(recipe, painted).encode(labels, np.zeros(labels.shape, bool))
     return encoded.values[0], encoded.weights[0]
 
 

@@ -14,7 +14,7 @@ from napari_scribe.networks import geometry_of
 from napari_scribe.normalization import Normalization, Statistics
 from napari_scribe.recipe import Augmentation, Recipe
 from napari_scribe.samples.synthetic import Sample
-from napari_scribe.targets import Paint, coder_of
+from napari_scribe.targets import Paint, paint_encoding_of
 from napari_scribe.training.patches import (
     PatchSampler,
     class_factors,
@@ -35,12 +35,12 @@ AS_IS = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, 
 
 def loader(images: Sequence[Image], recipe: Recipe, painted: tuple[int, ...] = ()) -> RegionLoader:
     """Loads pixels as they are."""
-    coder = coder_of(recipe, painted)
-    return RegionLoader(images, (0,), [AS_IS] * len(images), coder, recipe, CPU)
+    encoding = paint_encoding_of(recipe, painted)
+    return RegionLoader(images, (0,), [AS_IS] * len(images), encoding, recipe, CPU)
 
 
 def layout_of(recipe: Recipe, n_classes: int = 0) -> Layout:
-    return Layout(coder_of(recipe, tuple(range(1, n_classes + 1))).heads, 1)
+    return Layout(paint_encoding_of(recipe, tuple(range(1, n_classes + 1))), 1)
 
 
 def sampler(regions: Sequence[Region], recipe: Recipe, n_classes: int = 0) -> PatchSampler:
@@ -61,7 +61,7 @@ def test_what_trains_does_not_validate(painted: tuple[Image, Paint], small: Reci
     (region,) = loader([image], small).load([paint])
     assert region.held_exact is not None
     training, validating = region.exact, region.held_exact  # weights alone: nothing is an index
-    assert len(training) == len(layout_of(small).heads)
+    assert len(training) == len(layout_of(small).encoding.heads)
     assert training.any() and validating.any()
     assert not (training.bool() & validating.bool()).any()
     held = torch.from_numpy(region.held)
@@ -330,7 +330,7 @@ def test_rare_classes_weigh_more_but_not_without_limit():
 def test_objects_are_not_balanced_twice(painted: tuple[Image, Paint], small: Recipe):
     image, paint = painted
     regions = loader([image], small).load([paint])
-    assert class_factors(regions, layout_of(small), 3) == {}
+    assert class_factors(regions, layout_of(small), 3) == []
 
 
 # ---- validation patches -------------------------------------------------------------------------
@@ -345,7 +345,7 @@ def test_validation_patches_are_plain_crops(
     image, paint = painted
     recipe = small.changed({"training.patch": patch, "network.padding": padding})
     normal = Normalization().measure(image)
-    load = RegionLoader([image], (0,), [normal], coder_of(recipe), recipe, CPU)
+    load = RegionLoader([image], (0,), [normal], paint_encoding_of(recipe), recipe, CPU)
     (region,) = load.load([paint])
     geometry = geometry_of(recipe.network)
     batches = validation_batches([region], recipe, geometry, layout_of(recipe))

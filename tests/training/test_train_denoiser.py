@@ -2,12 +2,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 import zarr
 from scipy import ndimage
 
 import napari_scribe as ns
 from napari_scribe.recipe import parse_recipe
-from napari_scribe.training.losses import LOWEST, annealed
+from napari_scribe.training.losses import LOSSES, LOWEST_EXPONENT, Schedule, exponent_of_l0
 from napari_scribe.training.trainer import DenoisedPreview
 
 SMALL = parse_recipe(
@@ -142,12 +143,18 @@ def test_impulses_want_l1_or_l0():
 
 
 def test_l0_is_annealed_from_2_and_the_others_are_not():
-    falling = [annealed("l0", step, 100) for step in (0, 50, 100, 1000)]
+    falling = [exponent_of_l0(Schedule(step, 100)) for step in (0, 50, 100, 1000)]
 
     assert falling[0] == 2
     assert all(a >= b for a, b in pairwise(falling))
-    assert falling[-1] == LOWEST
-    assert [annealed(loss, 50, 100) for loss in ("l2", "l1")] == [2, 1]
+    assert falling[-1] == LOWEST_EXPONENT
+    error, ones = torch.full((1, 1, 4, 4), 0.5), torch.ones(1, 1, 4, 4)
+    for step in (None, 0, 50):
+        losses = [
+            LOSSES[name].function(error, 0 * ones, ones, Schedule(step, 100))
+            for name in ("l2", "l1")
+        ]
+        assert losses == [0.25, 0.5]
 
 
 def test_a_preview_shows_the_window_denoised(clean):

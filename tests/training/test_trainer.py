@@ -19,14 +19,14 @@ from napari_scribe.progress import run
 from napari_scribe.recipe import LARGEST, Recipe
 from napari_scribe.recipe import UNet as UNetRecipe
 from napari_scribe.samples.synthetic import Sample
-from napari_scribe.targets import coder_of
+from napari_scribe.targets import encoding_of
 from napari_scribe.training.checkpoint import TrainState
-from napari_scribe.training.patches import Batch
+from napari_scribe.training.regions import Batch
 from napari_scribe.training.train import train
-from napari_scribe.training.trainer import Drive, Limits, TrainingJob, TrainStep
+from napari_scribe.training.trainer import Limits, Trainer, TrainingJob, TrainStep
 
 RECIPE = Recipe(network={"depth": 1, "width": 2})
-CODER = coder_of(RECIPE)
+ENCODING = encoding_of(RECIPE)
 
 
 class Noise:
@@ -46,35 +46,35 @@ class Noise:
         return Batch(pixels, torch.zeros(2, 2, 8, 8), torch.ones(2, 2, 8, 8))
 
 
-def drive(loss: Any, data: Noise, **limits: Any) -> tuple[Drive, TrainingJob]:
+def trainer_of(loss: Any, data: Noise, **limits: Any) -> tuple[Trainer, TrainingJob]:
     torch.manual_seed(0)
     network = placed(UNet(UNetRecipe(depth=1, width=2), 1, 2), 2)
     state = TrainState(network, RECIPE.training, 0)
     job = TrainingJob(lambda _job: None)  # type: ignore[arg-type, return-value]
     limits = {"steps": None, "seconds": None, **limits}
-    return Drive(job, state, data, loss, torch.float32, Limits(**limits)), job
+    return Trainer(job, state, data, loss, torch.float32, Limits(**limits)), job
 
 
-def squares(logits: torch.Tensor, _values: torch.Tensor, _weights: torch.Tensor) -> torch.Tensor:
+def squares(logits: torch.Tensor, *_others: object) -> torch.Tensor:
     return logits.square().mean()
 
 
-def steps_of(driven: Drive) -> list[TrainStep]:
-    return list(driven.steps(lambda: (None, "")))
+def steps_of(trainer: Trainer) -> list[TrainStep]:
+    return list(trainer.steps())
 
 
 # ---- time ---------------------------------------------------------------------------------------
 
 
 def test_what_the_first_step_loads_is_no_time_to_learn() -> None:
-    driven, _ = drive(squares, Noise(first=1.5), seconds=1.0)
+    trainer, _ = trainer_of(squares, Noise(first=1.5), seconds=1.0)
     time.sleep(0.3)  # neither is what comes before it
-    steps = steps_of(driven)
+    steps = steps_of(trainer)
     assert len(steps) > 3
     assert steps[0].elapsed < 0.5 and steps[-1].fraction == 1
     times = [step.elapsed for step in steps]
     assert times == sorted(times) and times[1] > 0
-    assert driven.seconds_left() > 0
+    assert trainer.seconds_left() > 0
 
 
 def test_the_first_step_counts_as_an_ordinary_one() -> None:
@@ -85,19 +85,19 @@ def test_the_first_step_counts_as_an_ordinary_one() -> None:
             time.sleep(0.4)
             return super().draw()
 
-    driven, _ = drive(squares, Slow(), seconds=1.5)
+    trainer, _ = trainer_of(squares, Slow(), seconds=1.5)
     began = time.perf_counter()
-    steps = steps_of(driven)
+    steps = steps_of(trainer)
     assert steps[1].elapsed >= 0.8
     assert time.perf_counter() - began < 3
 
 
 def test_a_training_in_a_hurry_has_no_time_left() -> None:
-    driven, job = drive(squares, Noise(), steps=3)
-    steps_of(driven)
-    assert driven.seconds_left() == float("inf")
+    trainer, job = trainer_of(squares, Noise(), steps=3)
+    steps_of(trainer)
+    assert trainer.seconds_left() == float("inf")
     job.hurry()
-    assert driven.seconds_left() < 0
+    assert trainer.seconds_left() < 0
 
 
 def test_a_hurry_takes_the_decoding_as_it_is(sample: Sample, small: Recipe) -> None:
@@ -135,9 +135,9 @@ def after(n: int, spoilt: Any) -> Any:
     """A loss that is an ordinary one for some steps, and something else after them."""
     seen = [0]
 
-    def loss(logits: torch.Tensor, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def loss(logits: torch.Tensor, *_others: object) -> torch.Tensor:
         seen[0] += 1
-        return squares(logits, values, weights) if seen[0] <= n else spoilt(logits)
+        return squares(logits) if seen[0] <= n else spoilt(logits)
 
     return loss
 
@@ -151,38 +151,38 @@ DIVERGING = {
 
 @pytest.mark.parametrize("kind", DIVERGING)
 def test_a_training_that_diverges_gives_what_it_had(kind: str) -> None:
-    driven, job = drive(after(3, DIVERGING[kind]), Noise(), steps=9)
-    assert len(steps_of(driven)) == 3
+    trainer, job = trainer_of(after(3, DIVERGING[kind]), Noise(), steps=9)
+    assert len(steps_of(trainer)) == 3
     assert "broke off after step 3" in job.problem and "learning_rate" in job.problem
-    assert are_numbers(driven.network(RECIPE, 1, CODER).state_dict())
+    assert are_numbers(trainer.network(RECIPE, 1, ENCODING).state_dict())
     assert job.checkpoint is not None
     assert all(t.isfinite().all() for t in job.checkpoint.tensors.values())
 
 
 @pytest.mark.parametrize("kind", DIVERGING)
 def test_a_training_that_diverges_at_once_gives_nothing(kind: str) -> None:
-    driven, _ = drive(after(0, DIVERGING[kind]), Noise(), steps=9)
+    trainer, _ = trainer_of(after(0, DIVERGING[kind]), Noise(), steps=9)
     with pytest.raises(RuntimeError, match=r"no longer a number\. A lower learning rate may help"):
-        steps_of(driven)
+        steps_of(trainer)
 
 
 def test_weights_that_are_no_numbers_are_never_given() -> None:
-    driven, _ = drive(squares, Noise(), steps=1)
-    steps_of(driven)
-    next(driven.state.average.parameters()).data.fill_(float("nan"))
+    trainer, _ = trainer_of(squares, Noise(), steps=1)
+    steps_of(trainer)
+    next(trainer.state.average.parameters()).data.fill_(float("nan"))
     with pytest.raises(RuntimeError, match="diverged"):
-        driven.network(RECIPE, 1, CODER)
+        trainer.network(RECIPE, 1, ENCODING)
 
 
 def test_losses_that_are_no_numbers_are_not_the_best() -> None:
-    driven, _ = drive(squares, Noise(), steps=1)
+    trainer, _ = trainer_of(squares, Noise(), steps=1)
     for loss in (float("nan"), float("inf")):
-        assert not driven.state.keep_if_best(loss)
-    assert driven.state.keep_if_best(0.5)
+        assert not trainer.state.keep_if_best(loss)
+    assert trainer.state.keep_if_best(0.5)
 
 
 def test_a_fine_tuning_of_what_is_no_model(sample: Sample, small: Recipe, tmp_path: Path) -> None:
-    network = build_network(small, 1, coder_of(small))
+    network = build_network(small, 1, encoding_of(small))
     next(network.parameters()).data.fill_(float("nan"))
     start = Model(network, small, (0,), 1, Normalization())
     with pytest.raises(RuntimeError, match="no longer a number"):

@@ -85,11 +85,13 @@ def evaluate(
     PSNR after the gain and offset that fit best. The times of a movie are scored one by one.
     """
     from ..io import check_writable
+    from ..targets import TASKS
 
     images = images or peak is not None
     if images and task is not None:
         raise InputError(f"--task {task} is for labels: leave it out to score images.")
-    if pieces is not None and (images or task == "classes"):
+    is_of_classes = task is not None and not TASKS[task].separates_objects
+    if pieces is not None and (images or is_of_classes):
         raise InputError(f"{PIECES} is for labels of objects: leave it out.")
     if json_file is not None:
         check_writable(json_file)
@@ -152,6 +154,7 @@ def _label_scoring(
     from ..evaluation import metrics
     from ..evaluation.frames import frame_pairs
     from ..io import read_label_image
+    from ..targets import TASKS
 
     def read_pair(path: Path, true_path: Path) -> tuple[Image, Image]:
         pair = read_label_image(path, axes), read_label_image(true_path, axes, series)
@@ -175,7 +178,7 @@ def _label_scoring(
             pieces = typer.confirm("Take each piece as an object?")
             return score_objects(path, true_path)
 
-    if task == "classes":
+    if not TASKS[task].separates_objects:
         return score_classes, metrics.pool_classes
     return score_objects, metrics.pool
 

@@ -77,12 +77,13 @@ def train(
     from ..describe import describe_inputs, understood
     from ..io import check_writable, left_over, match_labels, some
     from ..model import load_model
+    from ..targets import task_of
     from ..training.train import train as start_training
 
     parent = load_model(start) if start else None
     seen_model = check_new_model(model, start)
     chosen, seen = _recipe(recipe, set_, task, seed, parent), numbers(channels)
-    if (ones or pieces is not None) and chosen.task != "objects":
+    if (ones or pieces is not None) and not task_of(chosen).separates_objects:
         option = "--ones-are-objects" if ones else PIECES
         raise InputError(f"{option} is for the task objects, not for classes.")
     paths = expand(images)
@@ -97,7 +98,7 @@ def train(
     say_notes(found)
     if left := [path.name for path in left_over(labels, matched)]:
         typer.echo(f"Left out, as labels of no image here ({len(left)}): {some(left)}")
-    if chosen.task == "objects":
+    if task_of(chosen).separates_objects:
         dimensions = chosen.network.dimensions
         paints = _asked_about(paints, [path.name for path in matched], complete or ones, dimensions)
     if steps is None and seconds is None:
@@ -178,10 +179,10 @@ def _n_bytes(recipe: Recipe, n_channels: int) -> int:
     import torch
 
     from ..model import build_network
-    from ..targets import coder_of
+    from ..targets import encoding_of
 
     with torch.device("meta"):  # shapes without numbers
-        network = build_network(recipe, n_channels, coder_of(recipe, painted=(1, 2)))
+        network = build_network(recipe, n_channels, encoding_of(recipe, painted=(1, 2)))
     return sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
 

@@ -93,7 +93,9 @@ class Execution:
 
     @property
     def _is_reduced(self) -> bool:
-        return self.source.model.recipe.task == "classes" and not self.maps
+        encoding = self.source.model.encoding
+        has_index = encoding.is_pixelwise and encoding.heads[0].kind == "categorical"
+        return has_index and not self.maps
 
     def _decide(self) -> dict[str, Any]:
         """What does not change within a run, however often it is broken off."""

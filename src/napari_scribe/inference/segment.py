@@ -11,6 +11,7 @@ from ..describe import too_little_learnt
 from ..errors import InputError
 from ..io import as_image
 from ..model import Model, as_model
+from ..targets import savable_maps, task_of
 from .begin import Settings, begin
 from .run import SegmentJob
 from .source import Source, source_of
@@ -106,10 +107,14 @@ def segment(
         raise InputError(
             f"Cannot save {sorted(unknown)}: choose from labels, probability, distance."
         )
-    if model.recipe.task == "denoised":
+    if task_of(model.recipe).is_image:
         raise InputError(f"{model.name} is a denoiser: use denoise, or choose a model of labels.")
-    if "distance" in save and model.recipe.task != "objects":
-        raise InputError("A model of classes has no distance to save: choose labels, probability.")
+    there = ("labels", *savable_maps(model.encoding.heads))
+    if lacking := [name for name in save if name not in there]:
+        raise InputError(
+            f"A model of {model.recipe.task} has no {lacking[0]} to save: choose "
+            f"{', '.join(there)}."
+        )
     settings = Settings(
         out=None if out is None else Path(out),
         maps=tuple(name for name in MAPS if name in save),

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..image import AXES, Frame, Image
 from ..model import Model, as_tuple
 from ..normalization import Statistics
+from ..targets import task_of
 from .reading import Read, tile_reader
 from .tiles import Tile
 
@@ -59,7 +60,7 @@ class Source:
     @property
     def is_image(self) -> bool:
         """Whether the answer is an image, not labels."""
-        return self.model.recipe.task == "denoised"
+        return task_of(self.model.recipe).is_image
 
     @property
     def label_shape(self) -> tuple[int, ...]:

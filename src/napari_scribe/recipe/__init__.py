@@ -3,8 +3,8 @@
 from .networks import NETWORK_KINDS, NetworkPart, UNet
 from .part import LARGEST
 from .recipe import Recipe, as_recipe, parse_recipe, read_recipe
-from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target, Task
-from .training import Augmentation, Tiling, Training
+from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target
+from .training import Augmentation, Losses, Tiling, Training
 
 __all__ = [
     "LARGEST",
@@ -12,11 +12,11 @@ __all__ = [
     "Augmentation",
     "ClassesTarget",
     "DenoisedTarget",
+    "Losses",
     "NetworkPart",
     "ObjectsTarget",
     "Recipe",
     "Target",
-    "Task",
     "Tiling",
     "Training",
     "UNet",

@@ -12,8 +12,8 @@ from pydantic import ValidationError, model_validator
 from ..errors import InputError
 from .networks import NETWORK_KINDS, Network, UNet
 from .part import Part, of_kind
-from .targets import ObjectsTarget, Target, Task
-from .training import Augmentation, Tiling, Training
+from .targets import ObjectsTarget, Target
+from .training import Augmentation, Losses, Tiling, Training
 
 LONGEST = 2**20
 """Bytes of a file with a recipe."""
@@ -38,6 +38,7 @@ class Recipe(Part):
     target: Target = ObjectsTarget()
     network: Network = UNet()
     training: Training = Training()
+    losses: Losses = Losses()
     augmentation: Augmentation = Augmentation()
     tiling: Tiling = Tiling()
 
@@ -78,9 +79,14 @@ class Recipe(Part):
         return self.tiling.tile or (512 if self.network.dimensions == 2 else 96)
 
     @property
-    def task(self) -> Task:
-        """What is answered: ``objects``, ``classes`` or ``denoised``."""
+    def task(self) -> str:
+        """Return the name of what a person gets: ``objects``, ``classes`` or ``denoised``."""
         return self.target.kind
+
+    @property
+    def encoding(self) -> str:
+        """Return the name of the encoding; that of the task where there is no choice."""
+        return str(getattr(self.target, "encoding", self.task))
 
     def changed(self, values: dict[str, Any]) -> Recipe:
         """A recipe with some values replaced.

@@ -1,4 +1,4 @@
-"""The part of a recipe that decides what is answered, one model a kind."""
+"""Describe what a person gets from a network, one model for each task."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from .part import LARGEST, Part, pixels_field, told_apart_by_kind
 
 
 class TargetPart(Part):
-    """What the recipes of all targets have in common."""
+    """Hold what the recipes of all tasks have in common."""
 
     kind: str
 
 
 class ObjectsTarget(TargetPart):
-    """Every object apart: foreground and the distance to each object's own border."""
+    """Describe how objects are told apart (instance segmentation)."""
 
     kind: Literal["objects"] = "objects"
+    encoding: str = Field(
+        "distance",
+        title="Encoding",
+        description="How the network says where one object ends and the next begins.",
+    )
     ring: int = pixels_field(
         4,
         "Ring of background",
@@ -47,16 +52,16 @@ class ObjectsTarget(TargetPart):
 
 
 class ClassesTarget(TargetPart):
-    """One class a pixel."""
+    """Describe how each pixel gets a class (semantic segmentation)."""
 
     kind: Literal["classes"] = "classes"
 
 
 class DenoisedTarget(TargetPart):
-    """The image without its noise, Noise2Noise (https://arxiv.org/abs/1803.04189)."""
+    """Describe how noise is removed, Noise2Noise (https://arxiv.org/abs/1803.04189)."""
 
     kind: Literal["denoised"] = "denoised"
-    loss: Literal["l2", "l1", "l0"] = Field(
+    loss: str = Field(
         "l2",
         title="Loss",
         description="l2 finds the mean of noise: for what a camera adds. l1 finds its median: for "
@@ -79,11 +84,10 @@ class DenoisedTarget(TargetPart):
     )
 
 
-Task = Literal["objects", "classes", "denoised"]
 TARGET_KINDS: dict[str, type[TargetPart]] = {
     "objects": ObjectsTarget,
     "classes": ClassesTarget,
     "denoised": DenoisedTarget,
 }
-"""The recipe of each kind of target."""
+"""The model of this part of a recipe, for each task."""
 Target = Annotated[SerializeAsAny[TargetPart], told_apart_by_kind(TARGET_KINDS, "objects")]

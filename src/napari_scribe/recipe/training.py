@@ -1,4 +1,4 @@
-"""The parts of a recipe that decide how a network learns and is applied."""
+"""Describe how a network learns and is applied: the other parts of a recipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .part import LARGEST, Part, pixels_field
 
 
 class Augmentation(Part):
-    """Random changes of every training patch."""
+    """Describe the random changes of every training patch."""
 
     flip: bool = Field(True, title="Flip", description="Mirror at random.")
     rotation: float = Field(
@@ -42,7 +42,7 @@ class Augmentation(Part):
 
 
 class Training(Part):
-    """How a network learns."""
+    """Describe how a network learns."""
 
     patch: int = pixels_field(128, "Patch", "Side of a training patch.", ge=16, le=1024)
     batch: int = Field(4, ge=1, le=256, title="Batch", description="Patches per step.")
@@ -78,8 +78,25 @@ class Training(Part):
     )
 
 
+class Losses(Part):
+    """Name the loss of each kind of head of a network that learns from paint.
+
+    That of images is the ``loss`` of the target ``denoised``.
+    """
+
+    binary: str = Field(
+        "cross_entropy", title="Binary", description="Loss of yes-or-no maps, such as foreground."
+    )
+    categorical: str = Field(
+        "cross_entropy", title="Categorical", description="Loss of maps of exclusive classes."
+    )
+    distance: str = Field(
+        "l1", title="Distance", description="Loss of maps of distances from 0 to 1."
+    )
+
+
 class Tiling(Part):
-    """How a model is run over an image."""
+    """Describe how a model is run over an image."""
 
     tile: int = pixels_field(
         0,

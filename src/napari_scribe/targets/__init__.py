@@ -1,60 +1,89 @@
-"""Answers: what is painted, what a network learns from it, and what its predictions mean."""
+"""Paint, the tasks that it can be for, and the encodings that a network can learn."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from ..errors import InputError
-from ..recipe import DenoisedTarget, ObjectsTarget, Recipe
-from .base import Coder, Encoded, Head, Parameters, Prediction, TargetCoder, count_channels
-from .classes import ClassesCoder
-from .denoised import DenoisedCoder
-from .distance import DistanceCoder
+from ..recipe import Recipe
+from .classes import ClassesEncoding
+from .denoised import DenoisedEncoding
+from .distance import DistanceEncoding
+from .encoding import (
+    Encoded,
+    Encoding,
+    EncodingOptions,
+    Head,
+    PaintEncoding,
+    Parameters,
+    Prediction,
+    count_channels,
+    savable_maps,
+)
 from .paint import Paint
+from .tasks import TASKS, Task, task_of
+
+ENCODINGS: dict[str, type[Encoding]] = {
+    "distance": DistanceEncoding,
+    "classes": ClassesEncoding,
+    "denoised": DenoisedEncoding,
+}
+"""Every encoding, by the name that recipes have for it."""
 
 
-def coder_of(
+def encoding_of(
     recipe: Recipe, painted: tuple[int, ...] = (), offset: int = 0, n_channels: int = 1
-) -> Coder:
-    """The coder of a recipe's target.
-
-    Parameters
-    ----------
-    painted, offset
-        Values of the classes in paint, and what is taken off them in results (task ``classes``).
-    n_channels
-        That the network sees (task ``denoised``).
-    """
-    if isinstance(recipe.target, DenoisedTarget):
-        return DenoisedCoder(n_channels)
-    return target_coder_of(recipe, painted, offset)
-
-
-def target_coder_of(recipe: Recipe, painted: tuple[int, ...] = (), offset: int = 0) -> TargetCoder:
-    """The coder of a target that is learnt from paint; `painted` and `offset` as in `coder_of`.
+) -> Encoding:
+    """Build the encoding that a recipe names; the other arguments are as in `EncodingOptions`.
 
     Raises
     ------
     InputError
-        If the recipe is one of a denoiser.
+        If there is no such encoding for the task.
     """
-    if isinstance(recipe.target, DenoisedTarget):
+    task, name = task_of(recipe), recipe.encoding
+    suitable = [n for n, encoding in ENCODINGS.items() if encoding.task == task.name]
+    if name not in suitable:
+        raise InputError(
+            f"There is no encoding '{name}' for the task {task.name}: choose from "
+            f"{', '.join(suitable)} (target.encoding)."
+        )
+    return ENCODINGS[name].from_options(EncodingOptions(recipe, painted, offset, n_channels))
+
+
+def paint_encoding_of(
+    recipe: Recipe, painted: tuple[int, ...] = (), offset: int = 0, n_channels: int = 1
+) -> PaintEncoding:
+    """Build the encoding of a task that is learnt from paint.
+
+    Raises
+    ------
+    InputError
+        If the recipe is one of a denoiser, or names no encoding for its task.
+    """
+    if task_of(recipe).source != "paint":
         raise InputError(
             "This is a recipe of a denoiser, which learns from noisy pairs and not from paint: "
             "train it as such (train_denoiser), or use the task objects or classes."
         )
-    if isinstance(recipe.target, ObjectsTarget):
-        return DistanceCoder(recipe.target)
-    return ClassesCoder(painted, offset)
+    return cast(PaintEncoding, encoding_of(recipe, painted, offset, n_channels))
 
 
 __all__ = [
-    "Coder",
+    "ENCODINGS",
+    "TASKS",
     "Encoded",
+    "Encoding",
+    "EncodingOptions",
     "Head",
     "Paint",
+    "PaintEncoding",
     "Parameters",
     "Prediction",
-    "TargetCoder",
-    "coder_of",
+    "Task",
     "count_channels",
-    "target_coder_of",
+    "encoding_of",
+    "paint_encoding_of",
+    "savable_maps",
+    "task_of",
 ]

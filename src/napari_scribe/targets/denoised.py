@@ -1,22 +1,21 @@
-"""The image without its noise: one more answer, of images instead of labels."""
+"""Say the answer to the task "denoised": what to add to an image to remove its noise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
 from ..image import Image
-from .base import Head, Parameters, Prediction
+from .encoding import Encoding, EncodingOptions, Head, Parameters, Prediction
 
 
 @dataclass(frozen=True)
-class DenoisedCoder:
-    """What a network takes off its input is the noise; what is left is the answer.
+class DenoisedEncoding(Encoding):
+    """Let the network answer with the negative of the noise, which is added to its input.
 
     Parameters
     ----------
@@ -25,21 +24,27 @@ class DenoisedCoder:
     """
 
     n_channels: int
+    task = "denoised"
+
+    @classmethod
+    def from_options(cls, options: EncodingOptions) -> DenoisedEncoding:
+        """Build it for the channels that the network sees."""
+        return cls(options.n_channels)
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        """One channel for each that goes in."""
+        """Return one head with as many channels as the input."""
         return (Head("denoised", self.n_channels, "image"),)
 
     @property
     def is_pixelwise(self) -> bool:
-        """Each pixel is answered by itself."""
+        """Return True: a pixel is decoded without its neighbours."""
         return True
 
-    def decode(self, prediction: Prediction, parameters: Parameters) -> npt.NDArray[Any]:
-        """The image ``(C, *spatial)``, still normalized.
+    def decode(self, prediction: Prediction, parameters: Parameters) -> npt.NDArray[np.float32]:
+        """Return the image ``(C, *spatial)``, still normalized.
 
-        Each channel is shifted by the parameter ``shift C``, so that the mean is kept.
+        The parameter ``shift C`` is added to channel C, so that its mean stays.
         """
         shift = [parameters.get(f"shift {c}", 0.0) for c in range(self.n_channels)]
         answer = np.asarray(prediction["denoised"], dtype=np.float32)
@@ -47,7 +52,7 @@ class DenoisedCoder:
 
 
 def check_intensities(image: Image) -> None:
-    """Make sure that an image holds intensities, which have noise.
+    """Check that an image holds intensities, which have noise.
 
     Raises
     ------
@@ -59,12 +64,12 @@ def check_intensities(image: Image) -> None:
 
 
 def check_colours(image: Image, channels: Sequence[int]) -> None:
-    """Make sure that noise of the channels is their own.
+    """Check that the noise of each channel is independent of the others.
 
     Raises
     ------
     InputError
-        If they are colours of one picture.
+        If the channels are colours of one picture.
     """
     if image.is_rgb and len(channels) > 1:
         raise InputError(

@@ -18,10 +18,11 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from skimage.segmentation import expand_labels, watershed
+from skimage.segmentation import watershed
 
 from ..recipe import ObjectsTarget
-from .base import Encoded, Head, Parameters, Prediction
+from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
+from .objects import renumbered, with_ring
 from .paint import Labels
 
 DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.55, "peak": 0.5, "min_size": 10.0}
@@ -34,8 +35,8 @@ LOWEST_PEAK = 0.2
 
 
 @dataclass(frozen=True)
-class DistanceCoder:
-    """Foreground and normalised distance.
+class DistanceEncoding(PaintEncoding):
+    """Answer with the foreground and the normalised distance to each object's border.
 
     Parameters
     ----------
@@ -44,17 +45,24 @@ class DistanceCoder:
     """
 
     recipe: ObjectsTarget
+    task = "objects"
+
+    @classmethod
+    def from_options(cls, options: EncodingOptions) -> DistanceEncoding:
+        """Build it with the settings of the target."""
+        assert isinstance(options.recipe.target, ObjectsTarget)
+        return cls(options.recipe.target)
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        """Foreground (binary) and distance."""
+        """Return foreground (binary) and distance."""
         return (Head("foreground", 1, "binary"), Head("distance", 1, "distance", weight=2.0))
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
     ) -> Encoded:
         """Targets of one frame of paint, ``(*spatial)``."""
-        labels, held_out = with_ring(_dense(labels), held_out, self.recipe.ring)
+        labels, held_out = with_ring(renumbered(labels), held_out, self.recipe.ring)
         inside = labels > 1
         known = (labels > 0).astype(np.float32)
         if not has_background:
@@ -76,11 +84,6 @@ class DistanceCoder:
         is_object = (peak >= chosen["peak"]) & (np.bincount(found.ravel()) >= chosen["min_size"])
         return _kept(found, is_object)
 
-    @property
-    def is_pixelwise(self) -> bool:
-        """Objects are made of many pixels."""
-        return False
-
     def fit(
         self,
         examples: list[tuple[Prediction, Labels]],
@@ -95,7 +98,7 @@ class DistanceCoder:
         seconds_left
             A value is tried only where as much time is left as the first look took.
         """
-        examples = [(prediction, _dense(paint)) for prediction, paint in examples]
+        examples = [(prediction, renumbered(paint)) for prediction, paint in examples]
         sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
         if not sizes:
             return dict(DEFAULTS)
@@ -118,50 +121,6 @@ class DistanceCoder:
                 if score > best_score + least[name]:
                     best, best_score = tried, score
         return best
-
-
-def with_ring(
-    labels: Labels, held_out: npt.NDArray[np.bool_], ring: int
-) -> tuple[Labels, npt.NDArray[np.bool_]]:
-    """Take what lies closely around painted objects for background, unless it is painted.
-
-    The ring of a held-out object is held out with it.
-    """
-    objects = np.where(labels > 1, labels, 0)
-    if ring == 0 or not (labels == 0).any() or not objects.any():
-        return labels, held_out
-    near = _near(objects, ring)
-    new = (near > 0) & (labels == 0)
-    held_labels = np.unique(labels[held_out & (labels > 1)])
-    return np.where(new, 1, labels), np.where(new, np.isin(near, held_labels), held_out)
-
-
-def _dense(labels: Labels) -> Labels:
-    """The same objects, counted from 2 in their order: tables by label stay small."""
-    inside = labels > 1
-    counted = labels.copy()
-    counted[inside] = np.unique(labels[inside], return_inverse=True)[1] + 2
-    return counted
-
-
-def _near(objects: Labels, ring: int) -> Labels:
-    """The object that lies nearest, where one lies within `ring` pixels.
-
-    One that is painted on a single slice of a volume has no end above and below: it is near to
-    pixels of that slice only.
-    """
-    if objects.ndim == 2:
-        return np.asarray(expand_labels(objects, ring))
-    boxes = enumerate(ndimage.find_objects(objects), start=1)
-    thin = [label for label, box in boxes if box and box[0].stop - box[0].start == 1]
-    flat = np.isin(objects, thin)
-    near = np.where(flat, 0, objects)
-    if near.any():
-        near = expand_labels(near, ring)
-    for z in np.flatnonzero(flat.any(axis=(1, 2))):
-        along = expand_labels(objects[z], ring)
-        near[z] = np.where(along > 0, along, near[z])
-    return np.asarray(near)
 
 
 def _distances(
@@ -245,7 +204,7 @@ def _kept(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
 
 
 def _score(
-    coder: DistanceCoder, examples: list[tuple[Prediction, Labels]], parameters: Parameters
+    encoding: DistanceEncoding, examples: list[tuple[Prediction, Labels]], parameters: Parameters
 ) -> float:
     """Average precision, TP / (TP + FP + FN), averaged over IoU thresholds.
 
@@ -254,7 +213,7 @@ def _score(
     """
     counts = np.zeros((len(IOU_THRESHOLDS), 3))
     for prediction, paint in examples:
-        counts += _counts(coder.decode(prediction, parameters), paint)
+        counts += _counts(encoding.decode(prediction, parameters), paint)
     true, false, missed = counts.T
     return float((true / np.maximum(true + false + missed, 1)).mean())
 

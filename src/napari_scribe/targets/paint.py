@@ -19,6 +19,7 @@ from ..errors import InputError, ManyPiecesError
 from ..image import Frame, Image
 from ..io import as_labels
 from ..pieces import Covering, covering, split
+from .tasks import TASKS
 
 Box = tuple[tuple[int, int], ...]
 Labels = npt.NDArray[np.int32]
@@ -213,16 +214,16 @@ def check_values(found: set[int], task: str) -> None:
         raise InputError(
             "Nothing is painted yet. Paint some objects, each with a number of its own from 2 "
             "up, and a few strokes of background with 1."
-            if task == "objects"
+            if TASKS[task].separates_objects
             else "Nothing is painted yet. Paint a few strokes of each class, from 1 up."
         )
-    if task == "objects" and found == {1}:
+    if TASKS[task].separates_objects and found == {1}:
         raise InputError(
             "The paint holds no object: everything has label 1, which means background. "
             "Paint each object with a number of its own from 2 up; if the painted pieces are "
             "objects already, let each be one of its own (--ones-are-objects)."
         )
-    if task == "classes" and len(found) < 2:
+    if not TASKS[task].separates_objects and len(found) < 2:
         raise InputError(
             f"Only class {found.pop()} is painted. Paint some strokes of a second class too: "
             "a network learns classes from their difference."
@@ -248,7 +249,7 @@ class Slip(NamedTuple):
 
 def question(paint: npt.NDArray[Any], task: str, dimensions: int = 2) -> Slip | None:
     """What to ask the user where paint looks like one of three common slips; else None."""
-    if task != "objects":
+    if not TASKS[task].separates_objects:
         return None
     paint = np.asarray(paint)
     found = covering(paint, min(dimensions, paint.ndim), 2)
@@ -365,7 +366,7 @@ def held_out(
     for step, along in enumerate(index, start=1):
         place = place + step * (along // PLACE)
     by_place = (place + image_index) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-    if task == "classes":
+    if not TASKS[task].separates_objects:
         return np.broadcast_to(by_place, labels.shape).copy()
     by_label = (labels + 2 * image_index) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
     return np.asarray(np.where(labels > 1, by_label, by_place))

@@ -1,4 +1,4 @@
-"""From trained weights to a model: decoding parameters, provenance, thumbnail."""
+"""Make a model of trained weights: decoding parameters, provenance, thumbnail."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ from ..networks import Network
 from ..normalization import Statistics, sample_pixels
 from ..targets import Parameters, Prediction
 from ..targets.paint import Labels
+from ..windows import Window, grow, intersect, shape_of, shift, whole
 from .checkpoint import TrainState
 from .regions import Region
 from .setup import Setup
+from .trainer import History
 
 FIT_PIXELS = 3_000_000
 """How many pixels the decoding parameters are fitted on."""
@@ -44,21 +46,21 @@ def fit_parameters(
     dtype: torch.dtype,
     seconds_left: Callable[[], float] = lambda: math.inf,
 ) -> Parameters:
-    """Decoding parameters, fitted on held-out objects, or on all where few are held out.
+    """Fit the decoding parameters on held-out objects, or on all where few are held out.
 
-    Where `seconds_left` ends before all is tried, the best so far are given.
+    Where `seconds_left` ends before all is tried, the best so far are returned.
     """
-    coder = setup.coder
-    if coder.is_pixelwise:
+    encoding = setup.encoding
+    if encoding.is_pixelwise:
         return {}
-    trying = (1 - PREDICTING) * seconds_left()
+    reserved = (1 - PREDICTING) * seconds_left()
 
     def enough() -> bool:
-        return seconds_left() < trying
+        return seconds_left() < reserved
 
     n_held = sum(len(np.unique(r.paint[r.held & (r.paint > 1)])) for r in regions)
     only_held = n_held >= ENOUGH_OBJECTS
-    predictor = Predictor(network, coder.heads, setup.device, dtype)
+    predictor = Predictor(network, encoding.heads, setup.device, dtype)
     examples: list[tuple[Prediction, Labels]] = []
     n_pixels = 0
     for region in regions:
@@ -66,7 +68,7 @@ def fit_parameters(
         if not (paint > 1).any():
             continue
         window = _around(paint > 1)
-        if np.prod([s.stop - s.start for s in window]) > FIT_PIXELS:  # far apart: one will do
+        if np.prod(shape_of(window)) > FIT_PIXELS:  # far apart: one will do
             window = _around(paint == paint[paint > 1][0])
         paint = paint[window]
         if examples and n_pixels + paint.size > FIT_PIXELS:
@@ -75,32 +77,29 @@ def fit_parameters(
             break
         examples.append((_predict(setup, predictor, region, window, paint, enough), paint))
         n_pixels += paint.size
-    return coder.fit(examples, seconds_left)
+    return encoding.fit(examples, seconds_left)
 
 
-def _around(mask: npt.NDArray[np.bool_], margin: int = 32) -> tuple[slice, ...]:
-    """The box around a mask, and some pixels more."""
+def _around(mask: npt.NDArray[np.bool_], margin: int = 32) -> Window:
+    """Return the window around a mask, with a margin."""
     (box,) = ndimage.find_objects(mask.astype(np.uint8))
-    return tuple(
-        slice(max(0, s.start - margin), min(n, s.stop + margin))
-        for s, n in zip(box, mask.shape, strict=True)
-    )
+    return intersect(grow(box, margin), whole(mask.shape))
 
 
 def _predict(
     setup: Setup,
     predictor: Predictor,
     region: Region,
-    within: tuple[slice, ...],
+    within: Window,
     paint: Labels,
     enough: Callable[[], bool],
 ) -> Prediction:
-    """Answers where this paint lies; the tiles with most objects first, until it is enough.
+    """Predict a window of a region, the tiles with most painted objects first.
 
-    Where none was given, it is 0: no parameter finds anything there.
+    Tiles whose turn does not come are 0: no parameter finds anything there.
     """
     index, frame, origin = region.key
-    window = tuple(slice(a + s.start, a + s.stop) for a, s in zip(origin, within, strict=True))
+    window = shift(within, origin)
     read = tile_reader(
         setup.images[index],
         frame,
@@ -121,7 +120,7 @@ def assemble(
     network: Network,
     parameters: Parameters,
     state: TrainState,
-    history: list[tuple[int, float]],
+    history: History,
     seconds: float,
 ) -> Model:
     """Put the model together."""
@@ -141,7 +140,7 @@ def assemble(
 
 
 def _provenance(
-    setup: Setup, state: TrainState, history: list[tuple[int, float]], seconds: float
+    setup: Setup, state: TrainState, history: History, seconds: float
 ) -> dict[str, Any]:
     listed = zip(setup.images, setup.paints, strict=True)
     images = [
@@ -156,7 +155,7 @@ def _provenance(
 
 
 def origin(image: Image, channels: Sequence[int]) -> dict[str, Any]:
-    """What a model keeps of an image that it was trained on."""
+    """Return what a model file says of an image that it was trained on."""
     return {
         "name": image.name,
         "shape": list(image.shape),
@@ -166,9 +165,9 @@ def origin(image: Image, channels: Sequence[int]) -> dict[str, Any]:
 
 
 def learnt(
-    state: TrainState, history: list[tuple[int, float]], device: torch.device, seconds: float
+    state: TrainState, history: History, device: torch.device, seconds: float
 ) -> dict[str, Any]:
-    """How long a network learnt, on what, and how well."""
+    """Return how long a network learnt, on what, and how well."""
     from .. import __version__
 
     return {
@@ -193,7 +192,7 @@ def _hash(array: npt.NDArray[Any]) -> str:
 
 
 def _sample_hash(image: Image, channels: Sequence[int]) -> str | None:
-    """A hash of the image's sample; None where the image cannot be read any more."""
+    """Return a hash of the image's sample; None where the image cannot be read any more."""
     try:
         return _hash(sample_pixels(image, channels))
     except UNREADABLE:
@@ -203,7 +202,7 @@ def _sample_hash(image: Image, channels: Sequence[int]) -> str | None:
 def thumbnail_of(
     image: Image, channels: Sequence[int], statistics: Statistics, side: int = 128
 ) -> npt.NDArray[np.uint8] | None:
-    """The middle of the first frame, its first channels as grey or colour, ``(h, w, 3)``.
+    """Return the middle of the first frame ``(h, w, 3)``, its channels as grey or colour.
 
     None where the image cannot be read any more.
     """

@@ -1,84 +1,186 @@
-"""One masked loss per kind of head. A weight of 0 means unknown: no loss and no gradient."""
+"""Define the losses by name, and the loss of a whole network.
+
+A weight of 0 means that nothing is known there: no loss and no gradient.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import InputError
+from ..recipe import DenoisedTarget, Recipe
 from ..targets import Head
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+LOWEST_EXPONENT = 0.1
+"""Where the exponent of l0 stops falling: at 0 every answer would be as good."""
+SCORING_EXPONENT = 0.5
+"""Exponent of l0 on held-out pairs, where it must not change: the best network is chosen by it."""
+TINY = 0.01
+"""Added to errors of l0: near 0 its gradient would have no bound."""
 
 
-def binary(logits: Tensor, values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean cross-entropy of one channel; all ``(N, 1, *spatial)``."""
-    loss = F.binary_cross_entropy_with_logits(logits, values, weights, reduction="sum")
-    return loss / weights.sum().clamp(min=1e-6)
-
-
-def categorical(logits: Tensor, values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean cross-entropy of classes ``(N, C, *spatial)`` against indices."""
-    loss = F.cross_entropy(logits, values[:, 0].long(), reduction="none")
-    return (loss * weights[:, 0]).sum() / weights.sum().clamp(min=1e-6)
-
-
-def distance(logits: Tensor, values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean absolute error of a distance from 0 to 1; all ``(N, 1, *spatial)``."""
-    loss = (logits.sigmoid() - values).abs() * weights
-    return loss.sum() / weights.sum().clamp(min=1e-6)
-
-
-LOSSES: dict[str, Loss] = {"binary": binary, "categorical": categorical, "distance": distance}
-
-
-def total_loss(logits: Tensor, values: Tensor, weights: Tensor, heads: Sequence[Head]) -> Tensor:
-    """Sum of the heads' losses.
+@dataclass(frozen=True)
+class Schedule:
+    """Say how far a training is, for losses that change with it.
 
     Parameters
     ----------
-    logits
-        ``(N, sum of the heads' channels, *spatial)``.
-    values, weights
-        ``(N, n_heads, *spatial)``.
+    step
+        Number of the step; None where the loss judges a network instead of teaching it.
+    annealing
+        Steps in which a loss reaches its last form.
+    """
+
+    step: int | None = None
+    annealing: int = 2000
+
+
+LossFunction = Callable[[Tensor, Tensor, Tensor, Schedule], Tensor]
+"""``(prediction, values, weights, schedule) -> scalar``.
+
+``prediction (N, C, *spatial)`` are logits of binary and categorical heads, and activated answers of
+the others. ``values`` have as many channels, or one with an index for categorical heads;
+``weights`` have as many as values, or one for all.
+"""
+
+
+def cross_entropy(prediction: Tensor, values: Tensor, weights: Tensor, _: Schedule) -> Tensor:
+    """Return the cross-entropy of yes-or-no channels, or of classes against their index."""
+    if values.shape[1] == prediction.shape[1]:
+        if weights.shape[1] != values.shape[1]:
+            weights = weights.expand_as(values)
+        loss = F.binary_cross_entropy_with_logits(prediction, values, weights, reduction="sum")
+        return loss / weights.sum().clamp(min=1e-6)
+    loss = F.cross_entropy(prediction, values[:, 0].long(), reduction="none")
+    return weighted_mean(loss[:, None], weights)
+
+
+def l1(prediction: Tensor, values: Tensor, weights: Tensor, _: Schedule) -> Tensor:
+    """Return the mean absolute error."""
+    return weighted_mean((prediction - values).abs(), weights)
+
+
+def l2(prediction: Tensor, values: Tensor, weights: Tensor, _: Schedule) -> Tensor:
+    """Return the mean squared error."""
+    return weighted_mean((prediction - values).abs().square(), weights)
+
+
+def l0(prediction: Tensor, values: Tensor, weights: Tensor, schedule: Schedule) -> Tensor:
+    """Return the mean of a power of the error that falls from 2 towards 0.
+
+    It finds the mode of the noise, as in the Noise2Noise paper.
+    """
+    error, exponent = (prediction - values).abs(), exponent_of_l0(schedule)
+    powered = error.square() if exponent == 2 else (error + TINY) ** exponent
+    return weighted_mean(powered, weights)
+
+
+def exponent_of_l0(schedule: Schedule) -> float:
+    """Return the exponent at a step."""
+    if schedule.step is None:
+        return SCORING_EXPONENT
+    return max(LOWEST_EXPONENT, 2 - 2 * schedule.step / schedule.annealing)
+
+
+def weighted_mean(loss: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean of a loss ``(N, C, *spatial)``; weights have C channels or one for all."""
+    n_shared = loss.shape[1] // weights.shape[1]
+    return (loss * weights).sum() / (weights.sum() * n_shared).clamp(min=1e-6)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Hold a loss function and the kinds of head that it suits."""
+
+    function: LossFunction
+    kinds: tuple[str, ...]
+
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": Loss(cross_entropy, ("binary", "categorical")),
+    "l1": Loss(l1, ("distance", "image")),
+    "l2": Loss(l2, ("distance", "image")),
+    "l0": Loss(l0, ("image",)),
+}
+"""Every loss, by the name that recipes have for it."""
+
+
+@dataclass(frozen=True)
+class NetworkLoss:
+    """Add up the losses of all heads of a network.
+
+    Parameters
+    ----------
     heads
         What the channels mean.
+    functions
+        The loss of each head.
+    annealing
+        As of `Schedule`.
     """
-    total = torch.zeros((), device=logits.device)
-    start = 0
-    for i, head in enumerate(heads):
-        part = logits[:, start : start + head.channels]
-        loss = LOSSES[head.kind](part, values[:, i : i + 1], weights[:, i : i + 1])
-        total = total + head.weight * loss
-        start += head.channels
-    return total
+
+    heads: Sequence[Head]
+    functions: Sequence[LossFunction]
+    annealing: int = 2000
+
+    def __call__(
+        self, logits: Tensor, values: Tensor, weights: Tensor, step: int | None = None
+    ) -> Tensor:
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        logits
+            ``(N, sum of the heads' channels, *spatial)``.
+        values, weights
+            ``(N, n, *spatial)``: the maps of all heads, in their order.
+        step
+            As of `Schedule`.
+        """
+        schedule = Schedule(step, self.annealing)
+        total = torch.zeros((), device=logits.device)
+        channel = value = weight = 0
+        for head, function in zip(self.heads, self.functions, strict=True):
+            part = logits[:, channel : channel + head.channels]
+            loss = function(
+                part.sigmoid() if head.kind == "distance" else part,
+                values[:, value : value + head.n_values],
+                weights[:, weight : weight + head.n_weights],
+                schedule,
+            )
+            total = total + head.weight * loss
+            channel += head.channels
+            value += head.n_values
+            weight += head.n_weights
+        return total
 
 
-EXPONENTS = {"l2": 2.0, "l1": 1.0}
-SCORED = {"l2": 2.0, "l1": 1.0, "l0": 0.5}
-"""Exponents by which the best network is told: one that does not change, for l0 as well."""
-LOWEST = 0.1
-"""Where the exponent of l0 stops falling: at 0 every answer would be as good."""
-_TINY = 0.01
+def loss_of(recipe: Recipe, heads: Sequence[Head]) -> NetworkLoss:
+    """Return the loss of a network with these heads, by the names in a recipe.
 
-
-def image_loss(logits: Tensor, values: Tensor, weights: Tensor, exponent: float) -> Tensor:
-    """Weighted mean of a power of the error, of an image ``(N, C, *spatial)``.
-
-    Parameters
-    ----------
-    weights
-        ``(N, 1, *spatial)``.
-    exponent
-        2, 1, or less: for l0 it falls while the network learns, see `annealed`.
+    Raises
+    ------
+    InputError
+        If there is no such loss for a head.
     """
-    error = (logits - values).abs()
-    powered = error.square() if exponent == 2 else (error + _TINY) ** exponent
-    return (powered * weights).sum() / (weights.sum() * logits.shape[1]).clamp(min=1e-6)
-
-
-def annealed(loss: str, step: int, annealing: int) -> float:
-    """The exponent at a step: of l0 it falls from 2, as in the Noise2Noise paper."""
-    return EXPONENTS.get(loss, max(LOWEST, 2 - 2 * step / annealing))
+    target, names = recipe.target, recipe.losses.model_dump()
+    annealing = Schedule.annealing
+    if isinstance(target, DenoisedTarget):  # its loss was chosen there before others had names
+        names["image"], annealing = target.loss, target.annealing
+    functions = []
+    for head in heads:
+        name = names[head.kind]
+        suitable = [n for n, loss in LOSSES.items() if head.kind in loss.kinds]
+        if name not in suitable:
+            option = "target.loss" if head.kind == "image" else f"losses.{head.kind}"
+            raise InputError(
+                f"There is no loss '{name}' for {head.kind} heads: choose from "
+                f"{', '.join(suitable)} ({option})."
+            )
+        functions.append(LOSSES[name].function)
+    return NetworkLoss(tuple(heads), tuple(functions), annealing)

@@ -1,9 +1,8 @@
-"""Where training patches are cut: around paint, seeded, on the device."""
+"""Cut training and validation patches around paint, seeded, on the device."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,26 +10,75 @@ from torch import Tensor
 
 from ..networks import Geometry, sides
 from ..recipe import Augmentation, Recipe
+from ..targets import Paint, task_of
 from .augment import change_intensity, warp_fields
-from .regions import VALIDATION_PATCHES, Layout, Region
+from .regions import VALIDATION_PATCHES, Batch, Layout, Region, RegionLoader
+
+NO_WARP = Augmentation(flip=False, rotation=0, scaling=1, elastic=0)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Patches: ``pixels (N, C, *in)``, ``values`` and ``weights (N, n_heads, *out)``."""
+class PaintData:
+    """Give batches from paint that may grow while the network learns.
 
-    pixels: Tensor
-    values: Tensor
-    weights: Tensor
+    Parameters
+    ----------
+    loader
+        Turns paint into regions.
+    geometry
+        Of the network, per axis: which sizes go in and come out.
+    generator
+        Where every random number comes from.
+    paints
+        One for each image of the loader.
+
+    Attributes
+    ----------
+    paints, regions
+        What is learnt from now.
+    validation
+        Batches that are never trained on; empty where too little is held out to judge by.
+    version
+        Counts up with each change.
+    """
+
+    def __init__(
+        self,
+        loader: RegionLoader,
+        geometry: Sequence[Geometry],
+        generator: torch.Generator,
+        paints: Sequence[Paint],
+    ) -> None:
+        self.loader, self.geometry, self.generator = loader, geometry, generator
+        self.layout = Layout(loader.encoding, len(loader.channels))
+        self.version = 0
+        self.regions: list[Region] = []
+        self.load(paints)
+
+    def load(self, paints: Sequence[Paint]) -> None:
+        """Learn from this paint from now on."""
+        recipe, geometry, layout = self.loader.recipe, self.geometry, self.layout
+        self.regions = self.loader.load(paints, self.regions)
+        self.paints = list(paints)
+        self.sampler = PatchSampler(self.regions, recipe, geometry, layout, self.generator)
+        self.validation = (
+            validation_batches(self.regions, recipe, geometry, layout)
+            if can_validate(self.regions, task_of(recipe).separates_objects)
+            else []
+        )
+        self.version += 1
+
+    def draw(self) -> Batch:
+        """Return the next training batch."""
+        return self.sampler.draw()
 
 
 class PatchSampler:
-    """Draws training patches.
+    """Draw training patches.
 
     Parameters
     ----------
     regions
-        Painted places.
+        Painted pieces of images.
     recipe
         Patch and batch size, augmentation, balance.
     geometry
@@ -57,7 +105,7 @@ class PatchSampler:
         self.factors = class_factors(self.regions, layout, recipe.training.balance)
 
     def draw(self) -> Batch:
-        """The next batch."""
+        """Return the next batch."""
         training = self.recipe.training
         shape, margin = patch_shape(training.patch, self.geometry)
         augmentation = self.recipe.augmentation
@@ -66,12 +114,12 @@ class PatchSampler:
             region, centre = self._place()
             places = (offset + centre).to(region.smooth.device)
             patches.append(self.layout.cut(region.smooth, region.exact, places, margin))
-        pixels, values, weights = (torch.stack(part) for part in zip(*patches, strict=True))
-        changed = change_intensity(pixels, augmentation, self.generator)
-        return Batch(changed, values, self._balanced(values, weights))
+        batch = self.layout.batch(patches)
+        pixels = change_intensity(batch.pixels, augmentation, self.generator)
+        return Batch(pixels, batch.values, self._balanced(batch.values, batch.weights))
 
     def _place(self) -> tuple[Region, Tensor]:
-        """A painted pixel, each kind of paint as often as the others, and a jitter around it."""
+        """Draw a painted pixel, each kind of paint as often as the others, and move it a little."""
         kind = self.kinds[self._integer(len(self.kinds))]
         regions = self.by_kind[kind]
         region = regions[self._integer(len(regions))]
@@ -85,37 +133,39 @@ class PatchSampler:
         return int(torch.randint(0, below, (1,), generator=self.generator))
 
     def _balanced(self, values: Tensor, weights: Tensor) -> Tensor:
-        for i, factors in self.factors.items():
-            weights[:, i] *= factors[values[:, i].long()]
+        for (row, weight_row, _), factors in zip(
+            self.layout.categorical, self.factors, strict=True
+        ):
+            weights[:, weight_row] *= factors[values[:, row].long()]
         return weights
 
 
-def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> dict[int, Tensor]:
-    """What each class of a categorical head weighs, so that rare ones count too.
+def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> list[Tensor]:
+    """Return what each class weighs, for each categorical head of a layout: rare ones count too.
 
-    Inversely to how much of each is painted, the largest at most `limit` times the smallest.
-    Objects and background need no factor: patches are centred on each equally often, and a factor
-    would shift the outlines.
+    A factor is inverse to how much of its class is painted, the largest at most `limit` times the
+    smallest. Objects and background need none: patches are centred on each equally often, and a
+    factor would shift the outlines.
     """
-    factors = {}
-    for place, i in enumerate(layout.exact):
-        totals = torch.zeros(layout.heads[i].channels)
+    factors = []
+    for place, (_, weight_row, n_classes) in enumerate(layout.categorical):
+        totals = torch.zeros(n_classes)
         for region in regions:
             # On the CPU: on cuda these sums differ from time to time.
-            index, weights = region.exact[[place, len(layout.exact) + i]].cpu()
+            index, weights = region.exact[[place, len(layout.exact) + weight_row]].cpu()
             totals += torch.bincount(index.flatten().long(), weights.flatten(), len(totals))
         share = totals / totals.sum().clamp(min=1e-6)
         factor = 1 / share.clamp(min=1e-6)
         factor = factor.clamp(max=float(factor.min()) * limit)
         factor = factor / (factor * share).sum().clamp(min=1e-6)
-        factors[i] = factor.to(regions[0].exact.device)
+        factors.append(factor.to(regions[0].exact.device))
     return factors
 
 
 def patch_shape(
     patch: int, geometry: Sequence[Geometry]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the shape of what the network gets for a patch, and what each axis loses on a side.
+    """Return the shape of what goes into a network for a patch, and what each side loses in it.
 
     At least two pixels are left on the coarsest level: one alone has no variance.
     """
@@ -126,33 +176,29 @@ def patch_shape(
     return shape, tuple(g.shrinkage for g in geometry)
 
 
-def held_paint_is_telling(regions: Sequence[Region], task: str) -> bool:
-    """Whether held-out paint holds an object (its ring is background) or two classes.
+def can_validate(regions: Sequence[Region], separates_objects: bool) -> bool:
+    """Return whether held-out paint holds an object (its ring is background) or two classes.
 
     Background or one class alone would praise a network that answers nothing else.
     """
     values = [np.unique(region.paint[region.held & (region.paint > 0)]) for region in regions]
     found = set(np.concatenate([*values, np.array([], int)]).tolist())
-    return max(found, default=0) > 1 if task == "objects" else len(found) > 1
+    return max(found, default=0) > 1 if separates_objects else len(found) > 1
 
 
 def validation_batches(
     regions: Sequence[Region], recipe: Recipe, geometry: Sequence[Geometry], layout: Layout
 ) -> list[Batch]:
-    """Fixed patches, not augmented, around held-out paint; the same ones each time."""
-    found = [(r, centre) for r in regions if r.held_exact is not None for centre in r.held_places]
-    chosen = np.linspace(0, len(found) - 1, min(len(found), VALIDATION_PATCHES)).astype(int)
+    """Cut patches around held-out paint, without augmentation; the same ones each time."""
+    centres = [(r, centre) for r in regions if r.held_exact is not None for centre in r.held_places]
+    chosen = np.linspace(0, len(centres) - 1, min(len(centres), VALIDATION_PATCHES)).astype(int)
     shape, margin = patch_shape(recipe.training.patch, geometry)
     half_pixels = (torch.tensor(shape) - 1) / 2 % 1  # so that every place is a pixel
-    offset = warp_fields(1, shape, STILL, torch.Generator().manual_seed(0))[0]
+    offset = warp_fields(1, shape, NO_WARP, torch.Generator().manual_seed(0))[0]
     patches = []
-    for region, centre in (found[i] for i in chosen):
+    for region, centre in (centres[i] for i in chosen):
         assert region.held_exact is not None
         places = (offset + centre.round() + half_pixels).to(region.smooth.device)
         patches.append(layout.cut(region.smooth, region.held_exact, places, margin))
     n = recipe.training.batch
-    groups = [patches[i : i + n] for i in range(0, len(patches), n)]
-    return [Batch(*(torch.stack(part) for part in zip(*g, strict=True))) for g in groups]
-
-
-STILL = Augmentation(flip=False, rotation=0, scaling=1, elastic=0)
+    return [layout.batch(patches[i : i + n]) for i in range(0, len(patches), n)]

@@ -1,4 +1,4 @@
-"""Painted pieces of images, as tensors on the device: what patches are cut from."""
+"""Turn painted pieces of images into tensors on the device, which patches are cut from."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from ..errors import InputError
 from ..image import Frame, Image
 from ..normalization import Statistics
 from ..recipe import Recipe
-from ..targets import Head, Paint, TargetCoder
+from ..targets import Encoded, Paint, PaintEncoding, task_of
 from ..targets.paint import Labels, held_out
+from ..windows import Window, grow, intersect, relative_to, start_of, whole
 from .augment import sample_at
 
 BLOCK = {2: 1024, 3: 128}
@@ -30,8 +31,25 @@ VALIDATION_PATCHES = 16
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Hold patches for one step.
+
+    Parameters
+    ----------
+    pixels
+        ``(N, C, *in)``.
+    values, weights
+        ``(N, n, *out)``: target and weight maps of all heads, in their order.
+    """
+
+    pixels: Tensor
+    values: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True)
 class Survey:
-    """What all paint together holds.
+    """Hold what all paint together tells.
 
     Parameters
     ----------
@@ -47,14 +65,14 @@ class Survey:
 
 @dataclass(frozen=True)
 class Region:
-    """A painted piece of an image, on the device.
+    """Hold a painted piece of an image, on the device; `Layout` tells what the rows mean.
 
     Parameters
     ----------
     smooth
-        ``(C + n_smooth, *spatial)``: normalized pixels, then targets that can be interpolated.
+        ``(n, *spatial)``: normalized pixels and target maps that are interpolated in a warp.
     exact
-        ``(n_exact + n_heads, *spatial)``: targets that cannot (indices), then the weights of what
+        ``(n, *spatial)``: maps that are not (indices, weights, labels), with the weights of what
         trains.
     held_exact
         The same with the weights of what validates; None where nothing does.
@@ -62,13 +80,13 @@ class Region:
         Painted pixels to centre training patches on: kind of paint (1 background or the first
         class, 2 objects or the second class, ...) -> ``(n, d)``.
     held_places
-        ``(n, d)``, centres of validation patches.
+        ``(n, d)``: centres of validation patches.
     paint
-        ``(*spatial)``, as painted.
+        ``(*spatial)``: as painted.
     held
-        ``(*spatial)``, which of it validates.
+        ``(*spatial)``: which of it validates.
     survey
-        What all paint together holds.
+        What all paint together tells.
     key
         Image index, frame, and first pixel in it.
     """
@@ -84,58 +102,112 @@ class Region:
     key: tuple[int, Frame, tuple[int, ...]]
 
 
-@dataclass(frozen=True)
 class Layout:
-    """Which heads' targets are interpolated when a patch is warped, and which are not.
+    """Say in which rows of a region's tensors the maps of each head are.
 
-    Interpolating keeps outlines true to a fraction of a pixel; an index cannot be interpolated.
+    Maps that are interpolated keep outlines true to a fraction of a pixel; an index or a label
+    cannot be interpolated.
 
     Parameters
     ----------
-    heads
-        Of the target.
+    encoding
+        What the network learns.
     n_channels
-        Of the pixels.
+        Channels of the pixels.
+
+    Attributes
+    ----------
+    smooth, exact
+        Rows of `Encoded.values` that are interpolated, and rows that are not.
+    categorical
+        Row in `Encoded.values` and first row in `Encoded.weights` of each head with an index, and
+        its number of classes.
+    has_labels
+        Whether labels and their weights are the last two rows of `Region.exact`.
     """
 
-    heads: tuple[Head, ...]
-    n_channels: int
+    def __init__(self, encoding: PaintEncoding, n_channels: int) -> None:
+        self.encoding, self.n_channels = encoding, n_channels
+        moving = [head for head in encoding.heads if head.moves_with_pixels]
+        self.has_labels = len(moving) < len(encoding.heads)
+        self.smooth: list[int] = []
+        self.exact: list[int] = []
+        self.categorical: list[tuple[int, int, int]] = []
+        row = weight_row = 0
+        for head in moving:
+            if head.kind == "categorical":
+                self.categorical.append((row, weight_row, head.channels))
+            rows = self.exact if head.kind == "categorical" else self.smooth
+            rows += range(row, row + head.n_values)
+            row += head.n_values
+            weight_row += head.n_weights
+        sampled = [*self.smooth, *self.exact]
+        self._order = [sampled.index(i) for i in range(row)]
 
-    @property
-    def exact(self) -> list[int]:
-        """Heads whose targets are indices."""
-        return [i for i, head in enumerate(self.heads) if head.kind == "categorical"]
+    def smooth_rows(self, pixels: Tensor, encoded: Encoded) -> Tensor:
+        """Return `Region.smooth` of a piece of an image."""
+        maps = torch.from_numpy(encoded.values[self.smooth]).to(pixels.device)
+        return torch.cat([pixels, maps])
 
-    @property
-    def smooth(self) -> list[int]:
-        """The other heads."""
-        return [i for i in range(len(self.heads)) if i not in self.exact]
+    def exact_rows(
+        self, encoded: Encoded, chosen: npt.NDArray[np.bool_], device: torch.device
+    ) -> Tensor:
+        """Return `Region.exact` with the weights of chosen pixels alone."""
+        rows = [encoded.values[self.exact], encoded.weights * chosen]
+        if self.has_labels:
+            assert encoded.labels is not None and encoded.label_weights is not None
+            rows += [encoded.labels[np.newaxis].astype(np.float32)]
+            rows += [(encoded.label_weights * chosen)[np.newaxis]]
+        return torch.from_numpy(np.concatenate(rows)).to(device)
 
     def cut(
         self, smooth: Tensor, exact: Tensor, places: Tensor, margin: Sequence[int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels of a patch, and targets and weights within a margin, from a region's tensors."""
+        """Warp a patch out of a region.
+
+        Parameters
+        ----------
+        smooth, exact
+            Of the region; ``held_exact`` for validation.
+        places
+            ``(*shape, d)``: where each pixel of the patch is taken from.
+        margin
+            What the network takes off each side.
+
+        Returns
+        -------
+        pixels, values, weights
+            Pixels ``(C, *shape)``; values and weights within the margin, of heads that move with
+            the pixels. Labels and their weights are the last rows of the weights.
+        """
         inner = tuple(slice(m, n - m) for m, n in zip(margin, places.shape[:-1], strict=True))
         sampled = sample_at(smooth, places, "bilinear", "reflection")
-        kept = sample_at(exact, places[inner], "nearest", "zeros")
-        known = [*self.smooth, *self.exact]
-        values = torch.cat(
-            [sampled[(slice(self.n_channels, None), *inner)], kept[: len(self.exact)]]
-        )
-        order = [known.index(i) for i in range(len(self.heads))]
-        return sampled[: self.n_channels], values[order], kept[len(self.exact) :]
+        nearest = sample_at(exact, places[inner], "nearest", "zeros")
+        n_exact = len(self.exact)
+        maps = [sampled[(slice(self.n_channels, None), *inner)], nearest[:n_exact]]
+        return sampled[: self.n_channels], torch.cat(maps)[self._order], nearest[n_exact:]
+
+    def batch(self, patches: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Batch:
+        """Stack patches, and make the maps that have to be made after the warp."""
+        pixels, values, weights = (torch.stack(part) for part in zip(*patches, strict=True))
+        if self.has_labels:
+            warped, labels, label_weights = weights[:, :-2], weights[:, -2], weights[:, -1]
+            more, more_weights = self.encoding.encode_warped(labels, label_weights)
+            values = torch.cat([values, more], dim=1)
+            weights = torch.cat([warped, more_weights], dim=1)
+        return Batch(pixels, values, weights)
 
 
 @dataclass(frozen=True)
 class RegionLoader:
-    """Turns images and paint into regions.
+    """Turn images and paint into regions.
 
     Parameters
     ----------
     images, channels, statistics
         Images, the channels that are used, and each image's normalization.
-    coder
-        The answer's form.
+    encoding
+        What the network learns.
     recipe, device
         What is trained, and where.
     """
@@ -143,12 +215,12 @@ class RegionLoader:
     images: Sequence[Image]
     channels: tuple[int, ...]
     statistics: Sequence[Statistics]
-    coder: TargetCoder
+    encoding: PaintEncoding
     recipe: Recipe
     device: torch.device
 
     def load(self, paints: Sequence[Paint], old: Sequence[Region] = ()) -> list[Region]:
-        """Regions of all paint; `old` ones whose paint has not changed are taken over."""
+        """Return the regions of all paint; unchanged ones are taken over from `old`."""
         known = {region.key: region for region in old}
         pieces = []
         for i, (image, paint) in enumerate(zip(self.images, paints, strict=True)):
@@ -159,7 +231,7 @@ class RegionLoader:
         survey = self._survey(pieces)
         return [self._region(*piece, survey, known) for piece in pieces]
 
-    def _survey(self, pieces: Sequence[tuple[int, Frame, Labels, tuple[slice, ...]]]) -> Survey:
+    def _survey(self, pieces: Sequence[tuple[int, Frame, Labels, Window]]) -> Survey:
         found: set[int] = set()
         trained: set[int] = set()
         for i, _, labels, core in pieces:
@@ -169,41 +241,35 @@ class RegionLoader:
         return Survey(frozenset(found - trained), 1 in found)
 
     def _kinds(self, paint: Labels) -> Labels:
-        """1 background and 2 objects, or the classes."""
-        return np.minimum(paint, 2) if self.recipe.task == "objects" else paint
+        """Return 1 for background and 2 for objects, or the classes."""
+        return np.minimum(paint, 2) if task_of(self.recipe).separates_objects else paint
 
-    def _held(self, i: int, labels: Labels, window: tuple[slice, ...]) -> npt.NDArray[np.bool_]:
-        origin = [s.start for s in window]
-        return held_out(labels[window], i, len(self.images), self.recipe.task, origin)
+    def _held(self, i: int, labels: Labels, window: Window) -> npt.NDArray[np.bool_]:
+        task, origin = self.recipe.task, start_of(window)
+        return held_out(labels[window], i, len(self.images), task, origin)
 
     def _region(
         self,
         i: int,
         frame: Frame,
         labels: Labels,
-        core: tuple[slice, ...],
+        core: Window,
         survey: Survey,
         known: dict[tuple[int, Frame, tuple[int, ...]], Region],
     ) -> Region:
-        margin = MARGIN[labels.ndim]
-        window = tuple(
-            slice(max(0, s.start - margin), min(n, s.stop + margin))
-            for s, n in zip(core, labels.shape, strict=True)
-        )
-        key = (i, frame, tuple(s.start for s in window))
+        window = intersect(grow(core, MARGIN[labels.ndim]), whole(labels.shape))
+        key = (i, frame, start_of(window))
         paint = labels[window]
         old = known.get(key)
         if old is not None and np.array_equal(old.paint, paint) and old.survey == survey:
             return old
         pixels = self._pixels(i, frame, window) if old is None else old.smooth[: len(self.channels)]
-        inner = tuple(
-            slice(s.start - w.start, s.stop - w.start) for s, w in zip(core, window, strict=True)
-        )
+        inner = relative_to(core, window)
         held = self._held(i, labels, window) & (paint > 0)
         held &= ~np.isin(self._kinds(paint), list(survey.released))
         return self._encoded(key, pixels, paint, held, inner, survey)
 
-    def _pixels(self, i: int, frame: Frame, window: tuple[slice, ...]) -> Tensor:
+    def _pixels(self, i: int, frame: Frame, window: Window) -> Tensor:
         raw = self.images[i].read(frame, window, self.channels)
         seen = self.statistics[i].apply(raw)
         if raw.dtype.kind == "f" and not np.isfinite(seen).all():
@@ -219,33 +285,30 @@ class RegionLoader:
         pixels: Tensor,
         paint: Labels,
         held: npt.NDArray[np.bool_],
-        inner: tuple[slice, ...],
+        inner: Window,
         survey: Survey,
     ) -> Region:
-        encoded = self.coder.encode(paint, held, survey.has_background)
+        encoded = self.encoding.encode(paint, held, survey.has_background)
         kinds = np.zeros_like(paint)
         kinds[inner] = self._kinds(paint[inner])
-        layout = Layout(self.coder.heads, len(self.channels))
-        smooth = torch.from_numpy(encoded.values[layout.smooth]).to(self.device)
-
-        def exact(chosen: npt.NDArray[np.bool_]) -> Tensor:
-            parts = [encoded.values[layout.exact], encoded.weights * chosen]
-            return torch.from_numpy(np.concatenate(parts)).to(self.device)
-
+        layout, validates = Layout(self.encoding, len(self.channels)), encoded.held_out
+        separates_objects = task_of(self.recipe).separates_objects
         return Region(
-            smooth=torch.cat([pixels, smooth]),
-            exact=exact(~encoded.held_out),
-            held_exact=exact(encoded.held_out) if encoded.held_out.any() else None,
+            smooth=layout.smooth_rows(pixels, encoded),
+            exact=layout.exact_rows(encoded, ~validates, self.device),
+            held_exact=(
+                layout.exact_rows(encoded, validates, self.device) if validates.any() else None
+            ),
             places=_places(np.where(held, 0, kinds)),
-            held_places=_centres(np.where(held, paint, 0), inner, self.recipe.task),
+            held_places=_centres(np.where(held, paint, 0), inner, separates_objects),
             paint=paint,
-            held=encoded.held_out,
+            held=validates,
             survey=survey,
             key=key,
         )
 
 
-def _blocks(shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
+def _blocks(shape: tuple[int, ...]) -> list[Window]:
     """Cut a frame into blocks; frames up to one and a half blocks wide stay whole."""
     axes = []
     for n in shape:
@@ -256,20 +319,20 @@ def _blocks(shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
 
 
 def _places(kinds: npt.NDArray[np.int32]) -> dict[int, Tensor]:
-    """At most `PLACES` evenly chosen pixels of each kind of paint, ``(n, d)``."""
-    found = {}
+    """Choose at most `PLACES` pixels of each kind of paint evenly, ``(n, d)``."""
+    places = {}
     for kind in np.unique(kinds[kinds > 0]):
         at = np.argwhere(kinds == kind)
         chosen = at[np.linspace(0, len(at) - 1, min(len(at), PLACES)).astype(int)]
-        found[int(kind)] = torch.from_numpy(chosen.astype(np.float32))
-    return found
+        places[int(kind)] = torch.from_numpy(chosen.astype(np.float32))
+    return places
 
 
-def _centres(held: Labels, inner: tuple[slice, ...], task: str) -> Tensor:
-    """Where validation patches are centred: on each held-out object, or on held-out places."""
+def _centres(held: Labels, inner: Window, separates_objects: bool) -> Tensor:
+    """Return where to centre validation patches: on held-out objects, or on held-out pixels."""
     inside = np.zeros_like(held)
     inside[inner] = held[inner]
-    objects = np.unique(inside[inside > 1]) if task == "objects" else np.array([], int)
+    objects = np.unique(inside[inside > 1]) if separates_objects else np.array([], int)
     if len(objects):
         centres = np.array(ndimage.center_of_mass(inside > 0, inside, objects))
     else:

@@ -1,4 +1,4 @@
-"""What a training works on, checked before any work."""
+"""Check what a training on paint works on, before any work."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from ..io import as_image
 from ..model import Model, as_tuple
 from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
-from ..targets import Paint, TargetCoder, target_coder_of
+from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
+from .losses import loss_of
+
+MOST_CLASSES = 256
+"""More are objects that were taken for classes; model files list no more."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a training works on, checked."""
+    """Hold what a training works on, checked."""
 
     images: list[Image]
     paints: list[Paint]
@@ -39,9 +43,9 @@ class Setup:
     denoiser: Model | None = None
 
     @property
-    def coder(self) -> TargetCoder:
-        """The form of the answer."""
-        return target_coder_of(self.recipe, self.painted, self.offset)
+    def encoding(self) -> PaintEncoding:
+        """Return what the network learns."""
+        return paint_encoding_of(self.recipe, self.painted, self.offset, len(self.channels))
 
 
 def set_up(
@@ -68,25 +72,26 @@ def set_up(
         raise InputError(
             f"{len(images)} images and {len(paints)} paints: give one paint for each image."
         )
-    if start is not None and start.recipe.task == "denoised":
+    if start is not None and task_of(start.recipe).source != "paint":
         raise InputError(
             f"{start.name} is a denoiser, which learns from noisy pairs and not from paint: start "
             "from a model of labels, or train it on as a denoiser (train_denoiser)."
         )
-    images, denoiser = _seen_through(denoiser, start, images, channels, device)
+    images, denoiser = _denoised(denoiser, start, images, channels, device)
     channels = None if denoiser is not None else channels
     recipe = recipe or (start.recipe if start else Recipe())
     recipe = recipe if start else for_thick_slices(recipe, images[0])
-    target_coder_of(recipe)
+    loss_of(recipe, paint_encoding_of(recipe).heads)
     if start is not None:
         check_same_network(start, recipe)
     for image in images:
         image.spatial_axes(recipe.network.dimensions)
     paints = [fitted(paint, image) for image, paint in zip(images, paints, strict=True)]
-    if recipe.task == "objects":
+    task = task_of(recipe)
+    if task.separates_objects:
         pairs = zip(images, paints, strict=True)
         paints = [separated(p, recipe.network.dimensions, i.name) for i, p in pairs]
-    painted, offset = painted_values(paints, recipe.task)
+    painted, offset = painted_values(paints, task)
     if start is not None:
         if new := sorted(set(painted) - set(start.painted)):
             raise InputError(
@@ -123,28 +128,34 @@ def set_up(
 
 
 def check_same_network(start: Model, recipe: Recipe) -> None:
-    """Make sure that a model can be trained on with a recipe.
+    """Check that a model can be trained on with a recipe.
 
     Raises
     ------
     InputError
-        If that has another network or task.
+        If the recipe has another network, task or encoding.
     """
-    if (start.recipe.network, start.recipe.task) != (recipe.network, recipe.task):
+    begun = start.recipe
+    if (begun.network, begun.task) != (recipe.network, recipe.task):
         raise InputError(
             "The recipe has another network or task than the model to start from. Leave them as "
             "they are in the model, or train from nothing."
         )
+    if begun.encoding != recipe.encoding:
+        raise InputError(
+            f"The model to start from has the encoding '{begun.encoding}', the recipe "
+            f"'{recipe.encoding}'. Leave it as it is, or train from nothing."
+        )
 
 
-def _seen_through(
+def _denoised(
     denoiser: Model | None,
     start: Model | None,
     images: list[Image],
     channels: Sequence[int] | None,
     device: str | None,
 ) -> tuple[list[Image], Model | None]:
-    """Images as a network will see them: through the denoiser, where there is one."""
+    """Return the images as the network will see them, denoised where there is a denoiser."""
     if denoiser is not None:
         check_denoiser(denoiser)
     if start is not None:
@@ -162,7 +173,7 @@ def _seen_through(
 
 
 def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
-    """Fit the network to how much farther apart slices are than pixels, in 3D."""
+    """Fit a 3D network to how much farther apart slices are than pixels."""
     z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
     if recipe.network.dimensions == 2 or min(z, y) <= 0:
         return recipe
@@ -173,7 +184,7 @@ def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
 def channels_of(
     image: Image, channels: Sequence[int] | None, start: Model | None
 ) -> tuple[int, ...]:
-    """Those chosen, or those of the model to start from."""
+    """Return the channels that were chosen, or those of the model to start from."""
     if start is None:
         return as_tuple(channels, image)
     known = start.changed(denoiser=None).channels_for(image)
@@ -185,8 +196,10 @@ def channels_of(
     return known
 
 
-def painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...], int]:
-    """The values found in paint, checked, and the offset of masks; classes alone need them.
+def painted_values(paints: Sequence[Paint], task: Task) -> tuple[tuple[int, ...], int]:
+    """Return the values of the classes in paint, checked, and the offset of masks.
+
+    Objects have none: their numbers mean nothing to a network.
 
     Raises
     ------
@@ -203,14 +216,14 @@ def painted_values(paints: Sequence[Paint], task: str) -> tuple[tuple[int, ...],
         raise InputError("Paint needs values of 0 and up, this one has negative ones.")
     if found and max(found) >= 2**31 - 1:
         raise InputError(f"The label {max(found)} is too large: number the labels anew.")
-    check_values({v for v in found if v > 0}, task)
-    if len(found) > 256 and task == "classes":
+    check_values({v for v in found if v > 0}, task.name)
+    if task.separates_objects:
+        return (), 0
+    if len(found) > MOST_CLASSES:
         raise InputError(
-            f"The paint has {len(found)} classes, more than 256. Are these objects? "
+            f"The paint has {len(found)} classes, more than {MOST_CLASSES}. Are these objects? "
             "Then choose the task 'objects'."
         )
-    if task == "objects":
-        return (), 0
     offsets = {paint.offset for paint in paints}
     if len(offsets) > 1:
         raise InputError("Some paints are masks and others are not: use one kind of them.")
@@ -223,10 +236,10 @@ def _normalization(
     start: Model | None,
     is_absolute: bool,
 ) -> tuple[Normalization, list[Statistics]]:
-    """Measure the images; from them comes what a new model takes for flat.
+    """Measure the images, and set below which contrast a new model takes an image for flat.
 
-    That is a hundredth of the lowest contrast among them, or what is like noise alone; unless the
-    images themselves are hardly better.
+    That is a hundredth of the lowest contrast among the images, or a contrast as of noise alone.
+    It is less where the images themselves hardly have more.
     """
     normalization = Normalization(dtype=str(images[0].dtype), is_absolute=is_absolute)
     if start is not None and isinstance(start.normalization, Normalization):

@@ -1,15 +1,14 @@
-"""The public job `train`: from paint to a model."""
+"""Provide the public job `train`: from paint to a model."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..arguments import checked
 from ..device import precision
@@ -19,30 +18,35 @@ from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
 from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
-from ..targets import Paint
+from ..targets import Paint, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .finish import assemble, fit_parameters
-from .losses import total_loss
-from .patches import Batch, PatchSampler, held_paint_is_telling, validation_batches
-from .regions import Layout, Region, RegionLoader
+from .losses import loss_of
+from .patches import PaintData
+from .regions import RegionLoader
 from .setup import Setup, painted_values, set_up
-from .trainer import Drive, Limits, Preview, Request, TrainingJob, TrainStep, new_state
+from .trainer import Limits, Preview, Request, Trainer, TrainingJob, TrainStep, new_state
 
 UNCHECKED = (
     "Too little is painted to hold anything out, so it cannot be checked whether fine-tuning "
     "helps: paint more objects."
 )
 FINISH = {2: 0.02, 3: 0.1}
-"""Share of ``seconds`` kept back for choosing the decoding parameters, by the dimensions of the
+"""Share of ``seconds`` reserved for fitting the decoding parameters, by the dimensions of the
 network.
 """
 
 
 class TrainJob(TrainingJob):
-    """A running training on paint. Everything here may be called from any thread."""
+    """Run a training on paint. Everything here may be called from any thread."""
 
-    def __init__(self, body: Any, images: Sequence[Image], recipe: Recipe) -> None:
+    def __init__(
+        self,
+        body: Callable[..., Generator[TrainStep, None, Model]],
+        images: Sequence[Image],
+        recipe: Recipe,
+    ) -> None:
         super().__init__(body)
         self._images, self._recipe = images, recipe
         self._paints: list[Paint] | None = None
@@ -67,17 +71,17 @@ class TrainJob(TrainingJob):
             )
         pairs = zip(self._images, paints, strict=True)
         newer = [fitted(as_paint(paint), image) for image, paint in pairs]
-        if self._recipe.task == "objects":
+        if task_of(self._recipe).separates_objects:
             dimensions = self._recipe.network.dimensions
             newer = [separated(replace(p, pieces=bool(p.pieces)), dimensions, "") for p in newer]
         with self._lock:
             self._paints = newer
 
     def take_paint(self) -> list[Paint] | None:
-        """The newest paint that was not taken yet."""
+        """Return the newest paint, once."""
         with self._lock:
-            taken, self._paints = self._paints, None
-        return taken
+            paints, self._paints = self._paints, None
+        return paints
 
 
 @checked
@@ -140,50 +144,13 @@ def train(
     setup = set_up(images, paints, as_recipe(recipe), channels, parent, device, before)
     limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
     return TrainJob(
-        lambda job: _run(job, setup, limits, parent, resume, keep_worse),
+        lambda job: _train(job, setup, limits, parent, resume, keep_worse),
         setup.images,
         setup.recipe,
     )
 
 
-class PaintData:
-    """Batches from paint that may grow while the network learns."""
-
-    def __init__(self, setup: Setup, state: TrainState) -> None:
-        self.setup, self.state = setup, state
-        self.loader = RegionLoader(
-            setup.images,
-            setup.channels,
-            setup.statistics,
-            setup.coder,
-            setup.recipe,
-            setup.device,
-        )
-        self.version = 0
-        self.regions: list[Region] = []
-        self.validation: list[Batch] = []
-        self.load(setup.paints)
-
-    def load(self, paints: Sequence[Paint]) -> None:
-        """Learn from this paint from now on."""
-        recipe, geometry = self.setup.recipe, self.state.network.geometry
-        layout = Layout(self.setup.coder.heads, len(self.setup.channels))
-        self.regions = self.loader.load(paints, self.regions)
-        self.paints = list(paints)
-        self.sampler = PatchSampler(self.regions, recipe, geometry, layout, self.state.generator)
-        self.validation = (
-            validation_batches(self.regions, recipe, geometry, layout)
-            if held_paint_is_telling(self.regions, recipe.task)
-            else []
-        )
-        self.version += 1
-
-    def draw(self) -> Batch:
-        """The next training batch."""
-        return self.sampler.draw()
-
-
-def _run(
+def _train(
     job: TrainJob,
     setup: Setup,
     limits: Limits,
@@ -191,47 +158,60 @@ def _run(
     resume: Checkpoint | None,
     keep_worse: bool,
 ) -> Generator[TrainStep, None, Model]:
-    dtype, coder, n_channels = precision(setup.device), setup.coder, len(setup.channels)
-    state = new_state(setup.recipe, n_channels, coder, setup.device, dtype, start, resume)
-    data = PaintData(setup, state)
+    recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
+    dtype = precision(setup.device)
+    state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
+    data = paint_data(setup, state)
+    notes = [UNCHECKED] if start is not None and not data.validation else []
 
-    def loss(logits: Tensor, values: Tensor, weights: Tensor) -> Tensor:
-        return total_loss(logits, values, weights, coder.heads)
+    def update() -> str:
+        said = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
+        notes.clear()
+        return said
 
-    words = [UNCHECKED] if start is not None and not data.validation else []
+    def preview(request: Request) -> Preview:
+        return _preview(request, setup, state, dtype)
 
-    def between() -> tuple[Preview | None, str]:
-        preview, problem = _preview(job, setup, state, dtype)
-        said = [*words, _take_paint(job, data, setup), problem]
-        words.clear()
-        return preview, " ".join(filter(None, said))
-
-    drive = Drive(job, state, data, loss, dtype, limits)
-    yield from drive.steps(between)
-    if start is not None and drive.parent_stays(keep_worse):
+    loss = loss_of(recipe, encoding.heads)
+    trainer = Trainer(job, state, data, loss, dtype, limits, preview, update)
+    yield from trainer.steps()
+    if start is not None and trainer.parent_stays(keep_worse):
         return start
-    network = drive.network(setup.recipe, n_channels, coder)
+    network = trainer.network(recipe, n_channels, encoding)
     setup = replace(setup, paints=data.paints)
     try:
-        parameters = fit_parameters(setup, network, data.regions, dtype, drive.seconds_left)
+        parameters = fit_parameters(setup, network, data.regions, dtype, trainer.seconds_left)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         parameters = {}  # the defaults will do; the trained network must not be lost
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
-    return assemble(setup, network, parameters, state, drive.history, drive.seconds)
+    return assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+
+
+def paint_data(setup: Setup, state: TrainState) -> PaintData:
+    """Return the batches of a training."""
+    loader = RegionLoader(
+        setup.images,
+        setup.channels,
+        setup.statistics,
+        setup.encoding,
+        setup.recipe,
+        setup.device,
+    )
+    return PaintData(loader, state.network.geometry, state.generator, setup.paints)
 
 
 def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
-    """Take over newer paint; says what of it has to wait."""
+    """Learn from newer paint, where there is some; return what the user should know of it."""
     paints = job.take_paint()
     if paints is None:
         return ""
     if not any(np.asarray(paint.array).any() for paint in paints):
         return "All paint was erased: training goes on with what was there before."
-    task = setup.recipe.task
+    task = task_of(setup.recipe)
     try:
         painted = set(painted_values(paints, task)[0])
-        if task == "classes":
-            check_values(painted & set(setup.painted), task)
+        if not task.separates_objects:
+            check_values(painted & set(setup.painted), task.name)
         data.load(paints)
     except InputError as error:
         return f"{error} Training goes on with the paint from before."
@@ -240,28 +220,11 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
     return ""
 
 
-def _preview(
-    job: TrainJob, setup: Setup, state: TrainState, dtype: torch.dtype
-) -> tuple[Preview | None, str]:
-    """The preview that was asked for, or why there is none: it must not end the training."""
-    request = job.take_request()
-    if request is None:
-        return None, ""
-    try:
-        return _predict(request, setup, state, dtype), ""
-    except Exception as error:
-        return None, f"No preview: {in_words(error)}"
-
-
-def _predict(
-    request: Request,
-    setup: Setup,
-    state: TrainState,
-    dtype: torch.dtype,
-) -> Preview:
+def _preview(request: Request, setup: Setup, state: TrainState, dtype: torch.dtype) -> Preview:
+    """Predict a window with the network as it is."""
     index, frame, window = request
-    coder = setup.coder
-    predictor = Predictor(state.average, coder.heads, setup.device, dtype)
+    encoding = setup.encoding
+    predictor = Predictor(state.average, encoding.heads, setup.device, dtype)
     read = tile_reader(
         setup.images[index],
         frame,
@@ -270,5 +233,5 @@ def _predict(
         setup.recipe.network.dimensions,
     )
     answer = predict_window(predictor, read, window, setup.recipe.tile)
-    probability = answer[coder.heads[0].name]
-    return Preview(index, frame, window, coder.decode(answer, {}), probability)
+    probability = answer[encoding.heads[0].name]
+    return Preview(index, frame, window, encoding.decode(answer, {}), probability)

@@ -1,4 +1,4 @@
-"""The public job `train_denoiser`: from noisy pairs to a model."""
+"""Provide the public job `train_denoiser`: from noisy pairs to a model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,24 @@ from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
 from ..model import Model, as_model
 from ..normalization import FixedNormalization, Statistics, finite_sample
-from ..recipe import DenoisedTarget, Recipe, as_recipe, parse_recipe
-from ..targets import Coder, Parameters, coder_of
+from ..recipe import Recipe, as_recipe, parse_recipe
+from ..targets import Encoding, Parameters, encoding_of, task_of
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .finish import learnt, origin, thumbnail_of
-from .loop import forward
-from .losses import SCORED, annealed, image_loss
+from .losses import l2, loss_of
 from .pairs.batches import PairSampler
 from .pairs.sources import Pairs, as_pairs
 from .setup import check_same_network, for_thick_slices
-from .trainer import DenoisedPreview, Drive, Limits, Request, TrainingJob, TrainStep, new_state
+from .trainer import (
+    DenoisedPreview,
+    Limits,
+    Request,
+    Trainer,
+    TrainingJob,
+    TrainStep,
+    forward,
+    new_state,
+)
 
 SAMPLED = 8
 """How many images are measured, and how many pairs are compared, before the start."""
@@ -39,7 +47,7 @@ SHIFT_BATCHES = 8
 
 @dataclass(frozen=True)
 class Setup:
-    """What a training works on, checked."""
+    """Hold what a training works on, checked."""
 
     pairs: Pairs
     recipe: Recipe
@@ -49,19 +57,13 @@ class Setup:
     device: torch.device
 
     @property
-    def coder(self) -> Coder:
-        """The form of the answer."""
-        return coder_of(self.recipe, n_channels=len(self.channels))
-
-    @property
-    def target(self) -> DenoisedTarget:
-        """Which loss."""
-        assert isinstance(self.recipe.target, DenoisedTarget)
-        return self.recipe.target
+    def encoding(self) -> Encoding:
+        """Return what the network learns."""
+        return encoding_of(self.recipe, n_channels=len(self.channels))
 
     @property
     def statistics(self) -> Statistics:
-        """The numbers of the normalization, and what the first image declares as no data."""
+        """Return the numbers of the normalization, and what the first image declares as no data."""
         nodata = (self.pairs.images[0].nodata,) * len(self.channels)
         return replace(self.normalization.numbers, nodata=nodata)
 
@@ -118,13 +120,13 @@ def train_denoiser(
     check_checkpoint(resume)
     parent = None if start is None else as_model(start)
     setup = _set_up(as_pairs(pairs), as_recipe(recipe), parent, device)
-    return TrainingJob(lambda job: _run(job, setup, limits, parent, resume, keep_worse))
+    return TrainingJob(lambda job: _train(job, setup, limits, parent, resume, keep_worse))
 
 
 def check_plan(
     recipe: Recipe, steps: int | None, seconds: float | None, device: str | None
 ) -> None:
-    """Make sure that a denoiser can be trained so, as far as that needs no images.
+    """Check a plan to train a denoiser, as far as that needs no images.
 
     Raises
     ------
@@ -133,22 +135,23 @@ def check_plan(
     """
     Limits(steps, seconds)
     pick_device(device)
-    _check_task(recipe)
+    _check_recipe(recipe)
 
 
-def _check_task(recipe: Recipe) -> None:
-    if not isinstance(recipe.target, DenoisedTarget):
+def _check_recipe(recipe: Recipe) -> None:
+    if task_of(recipe).source != "pairs":
         raise InputError(
             f"This is a recipe for {recipe.task}, which are learnt from paint (train): a denoiser "
             "needs the task 'denoised'."
         )
+    loss_of(recipe, encoding_of(recipe).heads)
 
 
 def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: str | None) -> Setup:
     if start is not None:
         check_denoiser(start)
     recipe = recipe or (start.recipe if start else _recipe(pairs))
-    _check_task(recipe)
+    _check_recipe(recipe)
     if recipe.network.dimensions != pairs.dimensions:
         raise InputError(
             f"The recipe is {recipe.network.dimensions}D, the pairs are {pairs.dimensions}D: make "
@@ -186,7 +189,7 @@ def _check_start(start: Model, recipe: Recipe, image: Image, n_channels: int) ->
 
 
 def _check_independent(pairs: Pairs) -> None:
-    """The same picture twice teaches nothing: its noise is in both."""
+    """Check that the two images of a pair differ: equal ones have the same noise."""
     different = [pair for pair in pairs.pairs if pair[0] != pair[1]]
     for i in np.linspace(0, len(different) - 1, min(len(different), SAMPLED)).astype(int):
         a, b = different[i]
@@ -206,7 +209,7 @@ def _check_independent(pairs: Pairs) -> None:
 
 
 def _normalization(pairs: Pairs) -> FixedNormalization:
-    """Mean and standard deviation of what the pairs are made of."""
+    """Return the mean and standard deviation of the images that the pairs are made of."""
     seen = {(id(view.image), view.channels): view for view in pairs.views}
     views = list(seen.values())
     chosen = [
@@ -229,7 +232,7 @@ def _normalization(pairs: Pairs) -> FixedNormalization:
     return FixedNormalization(tuple(means.tolist()), tuple(deviations.tolist()))
 
 
-def _run(
+def _train(
     job: TrainingJob,
     setup: Setup,
     limits: Limits,
@@ -237,35 +240,25 @@ def _run(
     resume: Checkpoint | None,
     keep_worse: bool,
 ) -> Generator[TrainStep, None, Model]:
-    dtype, coder, n_channels = precision(setup.device), setup.coder, len(setup.channels)
-    state = new_state(setup.recipe, n_channels, coder, setup.device, dtype, start, resume)
+    recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
+    dtype = precision(setup.device)
+    state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
     data = _data(setup, state, dtype)
-    kind, annealing = setup.target.loss, setup.target.annealing
 
-    def loss(logits: Tensor, values: Tensor, weights: Tensor) -> Tensor:
-        return image_loss(logits, values, weights, annealed(kind, state.index, annealing))
+    def preview(request: Request) -> DenoisedPreview:
+        return _preview(request, setup, state, dtype)
 
-    def score(logits: Tensor, values: Tensor, weights: Tensor) -> Tensor:
-        return image_loss(logits, values, weights, SCORED[kind])
-
-    def between() -> tuple[DenoisedPreview | None, str]:
-        request = job.take_request()
-        if request is None:
-            return None, ""
-        try:
-            return _preview(request, setup, state, dtype), ""
-        except Exception as error:  # a preview must not end the training
-            return None, f"No preview: {in_words(error)}"
-
-    drive = Drive(job, state, data, loss, dtype, limits, score)
-    yield from drive.steps(between)
-    if start is not None and drive.parent_stays(keep_worse):
+    loss = loss_of(recipe, encoding.heads)
+    trainer = Trainer(job, state, data, loss, dtype, limits, preview)
+    yield from trainer.steps()
+    if start is not None and trainer.parent_stays(keep_worse):
         return start
-    network = drive.network(setup.recipe, n_channels, coder)
+    network = trainer.network(recipe, n_channels, encoding)
     state.average.load_state_dict(state.result())
     parameters: Parameters = {}
     try:
-        parameters = _mean_kept(data, state, dtype) if kind == "l2" else {}
+        if l2 in loss.functions:  # the others do not look for the mean
+            parameters = _shift_of_mean(data, state, dtype)
     except Exception as error:  # the trained network must not be lost
         job.problem = job.problem or (
             f"Whether the mean is kept could not be measured: {in_words(error)}"
@@ -283,7 +276,7 @@ def _run(
         provenance={
             "images": images,
             "pairs": {**pairs, "single": setup.pairs.is_single},
-            **learnt(state, drive.history, setup.device, drive.seconds),
+            **learnt(state, trainer.history, setup.device, trainer.seconds),
         },
         thumbnail=_thumbnail(setup),
     )
@@ -305,11 +298,12 @@ def _data(setup: Setup, state: TrainState, dtype: torch.dtype) -> PairSampler:
     )
 
 
-def _mean_kept(data: PairSampler, state: TrainState, dtype: torch.dtype) -> Parameters:
-    """What is added to each channel so that on average nothing is added or taken away."""
+def _shift_of_mean(data: PairSampler, state: TrainState, dtype: torch.dtype) -> Parameters:
+    """Return the shift of each channel with which its mean stays, measured on some batches."""
+    space = range(2, 2 + data.pairs.dimensions)
     with torch.inference_mode():
         added = [
-            forward(state.average, data.draw().pixels, dtype).mean(dim=(0, *range(2, _rank(data))))
+            forward(state.average, data.draw().pixels, dtype).mean(dim=(0, *space))
             for _ in range(SHIFT_BATCHES)
         ]
     shift = torch.stack(added).mean(dim=0)
@@ -318,15 +312,11 @@ def _mean_kept(data: PairSampler, state: TrainState, dtype: torch.dtype) -> Para
     return {f"shift {c}": -v for c, v in enumerate(shift.tolist())}
 
 
-def _rank(data: PairSampler) -> int:
-    return 2 + data.pairs.dimensions
-
-
 def _preview(
     request: Request, setup: Setup, state: TrainState, dtype: torch.dtype
 ) -> DenoisedPreview:
     index, frame, window = request
-    predictor = Predictor(state.average, setup.coder.heads, setup.device, dtype)
+    predictor = Predictor(state.average, setup.encoding.heads, setup.device, dtype)
     dimensions, channels = setup.recipe.network.dimensions, setup.channels
     read = tile_reader(setup.pairs.images[index], frame, channels, setup.statistics, dimensions)
     answer = predict_window(predictor, read, window, setup.recipe.tile)["denoised"]
@@ -334,7 +324,7 @@ def _preview(
 
 
 def _thumbnail(setup: Setup) -> Any:
-    """From two deviations below the mean to four above."""
+    """Return a picture that shows two deviations below the mean to four above."""
     numbers = setup.statistics
     low = numbers.low - 2 * (numbers.high - numbers.low)
     high = numbers.low + 4 * (numbers.high - numbers.low)

@@ -1,47 +1,50 @@
-"""A training from its first step to its last: limits, records, previews, what is kept of it."""
+"""Train a network from the first step to the last: the job, its records, and the one loop."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from ..describe import steps_learnt
+from ..device import repeatable
 from ..errors import InputError, in_words
 from ..image import Frame
 from ..model import Model, are_numbers, build_network
 from ..networks import Network
-from ..networks.blocks import placed
+from ..networks.blocks import memory_format, placed
 from ..progress import Job
 from ..recipe import LARGEST, Recipe
-from ..targets import Coder
+from ..targets import Encoding
 from ..targets.paint import Labels
+from ..windows import Window
 from .checkpoint import Checkpoint, TrainState
-from .loop import Data, Loss, learn, rescore_best, validate
+from .regions import Batch
 
 AFTER_STOP = 3.0
 """Seconds that what comes after the last step may take after a stop."""
-Request = tuple[int, Frame, tuple[slice, ...]]
-"""Which image, which frame, and a slice per spatial axis."""
+Request = tuple[int, Frame, Window]
+"""Which image, which frame, and a window in it."""
 History = list[tuple[int, float]]
 """Steps, and the validation loss after them."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What the network answers in a window while it learns.
+    """Hold what a network answers in a window while it learns.
 
     Parameters
     ----------
     image_index, frame, window
-        Where.
+        Where that is.
     labels
         ``(*window)``, decoded.
     probability
@@ -50,32 +53,32 @@ class Preview:
 
     image_index: int
     frame: Frame
-    window: tuple[slice, ...]
+    window: Window
     labels: Labels
     probability: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class DenoisedPreview:
-    """What a denoiser makes of a window while it learns.
+    """Hold what a denoiser makes of a window while it learns.
 
     Parameters
     ----------
     image_index, frame, window
-        Where.
+        Where that is.
     denoised
         ``(C, *window)`` in the units of the image.
     """
 
     image_index: int
     frame: Frame
-    window: tuple[slice, ...]
+    window: Window
     denoised: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class TrainStep:
-    """A record of `train` and `train_denoiser`.
+    """Hold what one step of `train` or `train_denoiser` gave.
 
     Parameters
     ----------
@@ -84,7 +87,7 @@ class TrainStep:
     loss
         Of this step.
     validation
-        Loss on what was held out; None where this step took none.
+        Loss on what was held out; None where it was not measured after this step.
     elapsed
         Seconds that this job has learnt for; what the first step loads is left out.
     fraction
@@ -105,7 +108,7 @@ class TrainStep:
 
 
 class TrainingJob(Job[TrainStep, Model]):
-    """A running training. Everything here may be called from any thread.
+    """Run a training. Everything here may be called from any thread.
 
     Attributes
     ----------
@@ -124,7 +127,7 @@ class TrainingJob(Job[TrainStep, Model]):
     kept_parent: bool = False
     problem: str = ""
 
-    def __init__(self, body: Any) -> None:
+    def __init__(self, body: Callable[..., Generator[TrainStep, None, Model]]) -> None:
         super().__init__(body)
         self.is_urgent = False
         self._lock = threading.Lock()
@@ -134,21 +137,21 @@ class TrainingJob(Job[TrainStep, Model]):
         """Cut short what comes after the last step: what was learnt is given back as it is."""
         self.is_urgent = True
 
-    def request_preview(self, image_index: int, frame: Frame, window: tuple[slice, ...]) -> None:
-        """Ask for an answer in a window (a slice per spatial axis) with one of the next steps."""
+    def request_preview(self, image_index: int, frame: Frame, window: Window) -> None:
+        """Ask for a preview of a window, which comes with one of the next steps."""
         with self._lock:
             self._request = (image_index, frame, window)
 
     def take_request(self) -> Request | None:
-        """The newest preview asked for that was not taken yet."""
+        """Return the newest request for a preview, once."""
         with self._lock:
-            taken, self._request = self._request, None
-        return taken
+            request, self._request = self._request, None
+        return request
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When a training ends.
+    """Say when a training ends.
 
     Parameters
     ----------
@@ -156,7 +159,7 @@ class Limits:
         Whichever comes first; without either, when it is stopped. The seconds count from the
         first step: what is opened, read, measured and loaded for it comes before.
     finish
-        Share of the seconds kept back for what comes after the last step; at least half a second.
+        Share of the seconds reserved for what comes after the last step; at least half a second.
 
     Raises
     ------
@@ -179,85 +182,94 @@ class Limits:
             raise InputError("A training has an end: give seconds as a number, or leave them out.")
 
     def fraction(self, done: int, elapsed: float) -> float | None:
-        """How much of what was asked is done."""
+        """Return how much of what was asked for is done."""
         parts = []
         if self.steps is not None:
             parts.append(done / self.steps)
         if self.seconds is not None:
-            kept_back = min(max(0.5, self.finish * self.seconds), 0.5 * self.seconds)
-            parts.append(elapsed / (self.seconds - kept_back))
+            reserved = min(max(0.5, self.finish * self.seconds), 0.5 * self.seconds)
+            parts.append(elapsed / (self.seconds - reserved))
         return min(1.0, max(parts)) if parts else None
 
 
-Between = Callable[[], tuple[Preview | DenoisedPreview | None, str]]
-"""Called between steps: serves requests; gives a preview, and a word to the user."""
+class Data(Protocol):
+    """Give the batches that a network learns from; they may change between steps."""
+
+    def draw(self) -> Batch:
+        """Return the next training batch."""
+        ...
+
+    @property
+    def validation(self) -> Sequence[Batch]:
+        """Return fixed batches that are never trained on; none where nothing validates."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Return a number that counts up with each change of the data."""
+        ...
+
+
+LossOfBatch = Callable[[Tensor, Tensor, Tensor, int | None], Tensor]
+"""``(logits, values, weights, step) -> scalar``; the step is None where a network is judged."""
 
 
 @dataclass
-class Drive:
-    """Trains a network until it is enough.
+class Trainer:
+    """Train a network until it is enough.
 
     Parameters
     ----------
     job
-        Looked at for a stop; told what broke the training off.
-    state, data, loss, dtype
-        As for `learn`.
+        Asked for a stop and for previews; gets the checkpoint, and what broke the training off.
+    state
+        The network and its optimizer, changed in place.
+    data, loss
+        What it learns from, and how.
+    dtype
+        Precision of the convolutions; the weights stay float32.
     limits
         When to end.
-    score
-        Loss by which the best is told, where it is not `loss`.
+    preview
+        Answers a request with the network as it is.
+    update
+        Called between steps, where the data may change; returns what the user should know.
     """
 
     job: TrainingJob
     state: TrainState
     data: Data
-    loss: Loss
+    loss: LossOfBatch
     dtype: torch.dtype
     limits: Limits
-    score: Loss | None = None
+    preview: Callable[[Request], Preview | DenoisedPreview] | None = None
+    update: Callable[[], str] = lambda: ""
 
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
         self._before = self.state.seconds
         self.history: History = []
 
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the first step began, what that one loaded left out."""
-        return time.perf_counter() - self.began
-
-    @property
-    def seconds(self) -> float:
-        """The same, and those before a Continue."""
-        return self._before + self.elapsed
-
-    @property
-    def _score(self) -> Loss:
-        return self.score or self.loss
-
-    def steps(self, between: Between) -> Generator[TrainStep, None, None]:
+    def steps(self) -> Generator[TrainStep, None, None]:
         """Train; after that, the job has a checkpoint, and the state its best weights."""
-        job, state = self.job, self.state
-        rescore_best(state, self.data, self._score, self.dtype)
+        job, state, data = self.job, self.state, self.data
+        self._rescore_best()
         self.began = time.perf_counter()  # what came before prepared the training
-        first, version = state.index, self.data.version
+        first, version = state.index, data.version
         try:
-            for progress in learn(state, self.data, self.loss, self.dtype, self._score):
-                elapsed = self._elapsed_after(progress.index - first)
-                fraction = self.limits.fraction(progress.index - first, elapsed)
-                if progress.validation is not None:
-                    self.history.append((progress.index, progress.validation))
-                preview, note = between()
-                yield TrainStep(
-                    progress.index,
-                    progress.loss,
-                    progress.validation,
-                    elapsed,
-                    fraction,
-                    preview,
-                    note,
-                )
+            while True:
+                if data.version != version:
+                    version = data.version
+                    self._rescore_best()
+                loss = self.learn(data.draw())
+                validation = None
+                if data.validation and state.index % state.recipe.validate_every == 0:
+                    validation = self._validate()
+                elapsed = self._elapsed_after(state.index - first)
+                fraction = self.limits.fraction(state.index - first, elapsed)
+                preview, problem = self._answer_request()
+                note = " ".join(filter(None, (self.update(), problem)))
+                yield TrainStep(state.index, loss, validation, elapsed, fraction, preview, note)
                 if job.stop_requested or (fraction is not None and fraction >= 1):
                     break
         except Exception as error:  # whatever it is, what was learnt must not be lost
@@ -266,18 +278,106 @@ class Drive:
             job.problem = f"The training broke off after step {state.index}: {in_words(error)}"
         self._ended = time.perf_counter()
         state.seconds = self.seconds
-        job.checkpoint = state.checkpoint()  # before the last look, which going on would not take
-        if self.data.version != version:
-            rescore_best(state, self.data, self._score, self.dtype)
-        if job.is_urgent:
+        job.checkpoint = state.checkpoint()  # a training that goes on does not validate here
+        if data.version != version:
+            self._rescore_best()
+        is_validated = bool(self.history) and self.history[-1][0] == state.index
+        if data.validation and not is_validated and not job.is_urgent:
+            self._validate()
+
+    def learn(self, batch: Batch) -> float:
+        """Take one step, and return its loss.
+
+        Raises
+        ------
+        RuntimeError
+            If the training diverges: before the step spoils the weights.
+        """
+        state = self.state
+        state.network.train()
+        with repeatable():
+            logits = forward(state.network, batch.pixels, self.dtype)
+            loss = self.loss(logits, batch.values, batch.weights, state.index)
+            number = float(loss.detach())
+            if not math.isfinite(number):
+                raise self._diverged("loss")
+            if state.index == 0 and not state.best_is_parent:
+                state.first_loss = number
+            state.optimizer.zero_grad(set_to_none=True)
+            state.scaler.scale(loss).backward()
+            # A scaler leaves out such steps by itself.
+            if not (state.scaler.is_enabled() or _gradients_are_finite(state.network)):
+                raise self._diverged("gradient of the loss")
+            state.scaler.step(state.optimizer)
+            state.scaler.update()
+        state.index += 1
+        state.update_average()
+        return number
+
+    def _diverged(self, what: str) -> RuntimeError:
+        """Return an error to raise; the network is set back to its average."""
+        self.state.network.load_state_dict(self.state.average.state_dict())
+        return RuntimeError(
+            f"the {what} is no longer a number. A lower learning rate may help "
+            "(training.learning_rate)."
+        )
+
+    def _validate(self) -> float:
+        """Measure the averaged network on what was held out, and keep it if it is the best."""
+        loss = self._validation_loss()
+        self.history.append((self.state.index, loss))
+        self.state.keep_if_best(loss)
+        return loss
+
+    def _validation_loss(self) -> float:
+        network = self.state.average
+        with torch.inference_mode():
+            losses = [
+                self.loss(forward(network, b.pixels, self.dtype), b.values, b.weights, None)
+                for b in self.data.validation
+            ]
+        return float(torch.stack(losses).mean())
+
+    def _rescore_best(self) -> None:
+        """Measure the best weights so far on other data, so that they can be beaten there.
+
+        Where nothing validates, they have no loss, and the newest weights are the result.
+        """
+        state = self.state
+        state.best_loss = None
+        if state.best is None or not self.data.validation:
             return
-        if self.data.validation and (not self.history or self.history[-1][0] != state.index):
-            last = validate(state.average, self.data.validation, self._score, self.dtype)
-            self.history.append((state.index, last))
-            state.keep_if_best(last)
+        current = {k: v.clone() for k, v in state.average.state_dict().items()}
+        state.average.load_state_dict(state.best)
+        loss = self._validation_loss()
+        state.best_loss = loss if math.isfinite(loss) else None
+        state.average.load_state_dict(current)
+
+    def _answer_request(self) -> tuple[Preview | DenoisedPreview | None, str]:
+        """Return the preview that was asked for, or why there is none: training goes on."""
+        request = self.job.take_request()
+        if request is None or self.preview is None:
+            return None, ""
+        try:
+            return self.preview(request), ""
+        except Exception as error:
+            return None, f"No preview: {in_words(error)}"
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds since the first step began, without what that one loaded."""
+        return time.perf_counter() - self.began
+
+    @property
+    def seconds(self) -> float:
+        """Return the same, with those before a Continue."""
+        return self._before + self.elapsed
 
     def _elapsed_after(self, n_steps: int) -> float:
-        """Seconds of learning. The first step loads much, once: it counts as the second does."""
+        """Return the seconds of learning.
+
+        The first step loads much, once: it counts as the second does.
+        """
         now = time.perf_counter()
         if n_steps == 1:
             self._first = now - self.began
@@ -287,7 +387,10 @@ class Drive:
         return now - self.began
 
     def seconds_left(self) -> float:
-        """Of the time asked for, or of what is due after a stop; none where it is urgent."""
+        """Return the rest of the time asked for, or of what is due after a stop.
+
+        It is negative where the job is urgent.
+        """
         if self.job.is_urgent:
             return -1.0
         until = math.inf
@@ -298,7 +401,10 @@ class Drive:
         return until - time.perf_counter()
 
     def parent_stays(self, keep_worse: bool) -> bool:
-        """Whether fine-tuning did not help, so that the model it began with is the result."""
+        """Return whether fine-tuning did not help, so that the model it began with is the result.
+
+        With `keep_worse`, the newest weights are the result then.
+        """
         state, job = self.state, self.job
         if not state.best_is_parent or state.best_loss is None:
             return False
@@ -307,15 +413,15 @@ class Drive:
             state.best = None
         return job.kept_parent
 
-    def network(self, recipe: Recipe, n_channels: int, coder: Coder) -> Network:
-        """The best network, on the CPU.
+    def network(self, recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
+        """Return the best network, on the CPU.
 
         Raises
         ------
         RuntimeError
             If its weights are no numbers.
         """
-        network = build_network(recipe, n_channels, coder)
+        network = build_network(recipe, n_channels, encoding)
         network.load_state_dict({k: v.cpu() for k, v in self.state.result().items()})
         if not are_numbers(network.state_dict()):
             raise RuntimeError(
@@ -325,16 +431,29 @@ class Drive:
         return network.eval()
 
 
+def forward(network: torch.nn.Module, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the logits, float32, of pixels ``(N, C, *spatial)``."""
+    x = pixels.contiguous(memory_format=memory_format(pixels.ndim - 2))
+    with torch.autocast(x.device.type, dtype=dtype, enabled=dtype != torch.float32):
+        logits: Tensor = network(x)
+    return logits.float()
+
+
+def _gradients_are_finite(network: torch.nn.Module) -> bool:
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
+
+
 def new_state(
     recipe: Recipe,
     n_channels: int,
-    coder: Coder,
+    encoding: Encoding,
     device: torch.device,
     dtype: torch.dtype,
     start: Model | None,
     resume: Checkpoint | None,
 ) -> TrainState:
-    """A network and what it needs to learn: fresh, from a model, or from a checkpoint.
+    """Return a network and what it needs to learn: fresh, from a model, or from a checkpoint.
 
     Raises
     ------
@@ -344,7 +463,7 @@ def new_state(
     training = recipe.training
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
-        network = build_network(recipe, n_channels, coder)
+        network = build_network(recipe, n_channels, encoding)
     if start is not None:
         network.load_state_dict(start.network.state_dict())
     network = placed(network, recipe.network.dimensions, device)

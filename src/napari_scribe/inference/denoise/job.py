@@ -13,6 +13,7 @@ from ...errors import InputError
 from ...image import Image
 from ...io import as_image
 from ...model import Model, as_model
+from ...targets import task_of
 from ...targets.denoised import check_intensities
 from ..begin import Settings, begin
 from ..run import SegmentJob
@@ -101,7 +102,7 @@ def check_denoiser(model: Model) -> None:
     InputError
         If it does not.
     """
-    if model.recipe.task != "denoised":
+    if not task_of(model.recipe).is_image:
         raise InputError(
             f"{model.name} finds {model.recipe.task} and takes no noise off: choose a denoiser, or "
             "use segment."

@@ -23,7 +23,7 @@ SECTIONS = {
 """Parts of a recipe that have a form, and what it is called."""
 DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Training"}
 """The same for a denoiser."""
-ELSEWHERE = {"kind", "dimensions", "loss"}
+ELSEWHERE = {"kind", "dimensions", "encoding", "loss"}
 """Fields that the docks ask for in another place."""
 OF_PAINT = {"balance"}
 """Fields that mean nothing to a denoiser."""

@@ -18,8 +18,8 @@ from ...networks import Geometry
 from ...networks.blocks import crop
 from ...normalization import Statistics
 from ...recipe import DenoisedTarget, Recipe
-from ..patches import Batch, patch_shape
-from ..regions import VALIDATION_PATCHES
+from ..patches import patch_shape
+from ..regions import VALIDATION_PATCHES, Batch
 from .fitness import moving
 from .neighbours import neighbours
 from .registration import Share, Window, drift_of, fraction_of, inner, split

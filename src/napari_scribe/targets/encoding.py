@@ -1,0 +1,213 @@
+"""Define what an encoding is: how a network says the answer to a task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..recipe import Recipe
+from .paint import Labels
+
+if TYPE_CHECKING:  # docks open without torch
+    from torch import Tensor
+
+HeadKind = Literal["binary", "categorical", "distance", "image"]
+Parameters = dict[str, float]
+Prediction = Mapping[str, npt.NDArray[Any]]
+"""Name of a head -> ``(channels, *spatial)``, after the activation of the head."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Describe one part of a network's output.
+
+    Parameters
+    ----------
+    name
+        Key in a `Prediction`.
+    channels
+        Output channels that belong to it.
+    kind
+        Decides the activation and the default loss: ``binary`` (sigmoid), ``categorical`` (softmax
+        over the channels; the target is an index), ``distance`` (sigmoid, 0 to 1), ``image`` (no
+        activation; what is added to the input).
+    weight
+        Weight of its loss in the sum.
+    moves_with_pixels
+        Whether its maps are made once for a region and warped with each patch. Maps that hold a
+        direction (affinities, offsets, vectors) turn wrong when they are warped: they are made
+        from the labels of each patch after the warp.
+    is_weighted_by_channel
+        Whether each target map has a weight map of its own; else one serves all.
+    """
+
+    name: str
+    channels: int
+    kind: HeadKind
+    weight: float = 1.0
+    moves_with_pixels: bool = True
+    is_weighted_by_channel: bool = False
+
+    @property
+    def n_values(self) -> int:
+        """Return the number of target maps: one per channel, or one index."""
+        return 1 if self.kind == "categorical" else self.channels
+
+    @property
+    def n_weights(self) -> int:
+        """Return the number of weight maps."""
+        return self.n_values if self.is_weighted_by_channel else 1
+
+
+def count_channels(heads: Sequence[Head]) -> int:
+    """Return the number of output channels of a network with these heads."""
+    return sum(head.channels for head in heads)
+
+
+def savable_maps(heads: Sequence[Head]) -> tuple[str, ...]:
+    """Return the names of the maps that can be saved: the first head is the probability."""
+    return ("probability", *(head.name for head in heads[1:]))
+
+
+@dataclass(frozen=True)
+class EncodingOptions:
+    """Hold what an encoding may be built from.
+
+    Parameters
+    ----------
+    recipe
+        Its target has the encoding's own settings, its network the number of dimensions.
+    painted, offset
+        Values of the classes in paint, and what is subtracted from them in results.
+    n_channels
+        Channels of the images that the network sees.
+    """
+
+    recipe: Recipe
+    painted: tuple[int, ...] = ()
+    offset: int = 0
+    n_channels: int = 1
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Hold the targets of one frame of paint.
+
+    Parameters
+    ----------
+    values
+        ``(n, *spatial)`` float32: the target maps of all heads that move with the pixels.
+    weights
+        ``(n, *spatial)`` float32: their weight maps, 0 where nothing is known.
+    held_out
+        ``(*spatial)`` bool: which pixels validate.
+    labels
+        ``(*spatial)``: labels that are warped with each patch, for `PaintEncoding.encode_warped`.
+        None where no head needs them. Numbers count from 0, so that float32 tells them apart.
+    label_weights
+        ``(*spatial)`` float32: how much is known of the labels, 0 where nothing is.
+    """
+
+    values: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    held_out: npt.NDArray[np.bool_]
+    labels: Labels | None = None
+    label_weights: npt.NDArray[np.float32] | None = None
+
+
+class Encoding(Protocol):
+    """Say how a network gives the answer to a task.
+
+    An encoding is a class in a file of its own and a line in `ENCODINGS`.
+    """
+
+    task: ClassVar[str]
+    """Name of the task that it serves."""
+
+    @classmethod
+    def from_options(cls, options: EncodingOptions) -> Encoding:
+        """Build it for a recipe."""
+        ...
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """Return the parts of the network's output, in the order of its channels.
+
+        Heads that move with the pixels come first.
+        """
+        ...
+
+    @property
+    def is_pixelwise(self) -> bool:
+        """Return whether each pixel is decoded by itself, without its neighbours."""
+        return False
+
+    def decode(self, prediction: Prediction, parameters: Parameters) -> npt.NDArray[Any]:
+        """Return labels ``(*spatial)``, or an image ``(C, *spatial)``, from a prediction.
+
+        Parameters
+        ----------
+        prediction
+            Of each head.
+        parameters
+            From `PaintEncoding.fit`; defaults for those that are missing.
+        """
+        ...
+
+
+class PaintEncoding(Encoding, Protocol):
+    """Say how paint teaches a network that answer as well."""
+
+    def encode(
+        self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
+    ) -> Encoded:
+        """Return the targets of one frame of paint.
+
+        Parameters
+        ----------
+        labels
+            ``(*spatial)``: 0 unknown, 1 background, 2 and up objects; or classes from 1 up.
+        held_out
+            ``(*spatial)``: which pixels validate.
+        has_background
+            Whether any background is painted, here or in another frame.
+        """
+        ...
+
+    def encode_warped(self, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maps of heads that do not move with the pixels, for a batch of patches.
+
+        It runs in every training step, on the device of its arguments.
+
+        Parameters
+        ----------
+        labels, weights
+            ``(N, *spatial)`` float32: `Encoded.labels` and `Encoded.label_weights` after the warp.
+
+        Returns
+        -------
+        values, weights
+            ``(N, n, *spatial)``: target and weight maps of these heads, in their order.
+        """
+        raise TypeError(f"{type(self).__name__} makes no maps after the warp.")
+
+    def fit(
+        self,
+        examples: list[tuple[Prediction, Labels]],
+        seconds_left: Callable[[], float] = lambda: math.inf,
+    ) -> Parameters:
+        """Return the decoding parameters that suit predictions and the paint that belongs to them.
+
+        Parameters
+        ----------
+        examples
+            A prediction and the paint of the same place; 0 is unknown.
+        seconds_left
+            Where it comes to an end, the best so far are returned.
+        """
+        return {}

@@ -1,0 +1,91 @@
+"""Say what a person gets from a model, whichever way the network says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import InputError
+from ..recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Task:
+    """Describe what a person gets.
+
+    How the network says it is an encoding: several encodings can serve one task.
+
+    Parameters
+    ----------
+    name
+        As in recipes.
+    title
+        What a person calls a model of it.
+    noun, plural
+        What is counted in a result.
+    layer
+        The kind of napari layer that a result is.
+    separates_objects
+        Whether each number, in paint and in results, is one object (instance segmentation); else
+        it is a class. Results are scored by matching objects, or class by class.
+    source
+        What a network learns it from: ``paint``, or ``pairs`` of noisy images.
+    """
+
+    name: str
+    title: str
+    noun: str
+    plural: str
+    layer: Literal["labels", "image"]
+    separates_objects: bool
+    source: Literal["paint", "pairs"]
+
+    @property
+    def is_image(self) -> bool:
+        """Return whether a result is an image instead of labels."""
+        return self.layer == "image"
+
+
+TASKS: dict[str, Task] = {
+    "objects": Task(
+        name="objects",
+        title="Objects",
+        noun="object",
+        plural="objects",
+        layer="labels",
+        separates_objects=True,
+        source="paint",
+    ),
+    "classes": Task(
+        name="classes",
+        title="Classes",
+        noun="class",
+        plural="classes",
+        layer="labels",
+        separates_objects=False,
+        source="paint",
+    ),
+    "denoised": Task(
+        name="denoised",
+        title="Denoiser",
+        noun="image",
+        plural="images",
+        layer="image",
+        separates_objects=False,
+        source="pairs",
+    ),
+}
+"""Every task, by the name that recipes have for it."""
+
+
+def task_of(recipe: Recipe) -> Task:
+    """Return the task of a recipe.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if recipe.task not in TASKS:
+        raise InputError(f"There is no task '{recipe.task}': choose from {', '.join(TASKS)}.")
+    return TASKS[recipe.task]
