@@ -1,4 +1,4 @@
-"""Compressed images that are stored in strips as wide as the image."""
+"""Read compressed TIFFs that are stored in strips as wide as the image."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .chunks import PiecewiseArray
 
-class Bands:
-    """An array in strips: keeps the strips of the last window, as its neighbours need them too.
+
+class Strips:
+    """Hold the strips of the window that was read last, as its neighbours need them too.
 
     Parameters
     ----------
@@ -20,7 +22,7 @@ class Bands:
         Which of its axes are Y and X.
     """
 
-    def __init__(self, array: Any, y: int, x: int) -> None:
+    def __init__(self, array: PiecewiseArray, y: int, x: int) -> None:
         self.shape: tuple[int, ...] = array.shape
         self.dtype: np.dtype[Any] = array.dtype
         self.ndim: int = array.ndim
@@ -28,9 +30,11 @@ class Bands:
         self._lock = threading.Lock()
         self._key: list[Any] = []
         self._rows = range(0)
-        self._band: npt.NDArray[Any] = np.zeros(0)
+        self._strips: npt.NDArray[Any] = np.zeros(0)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
         return np.asarray(self._array[...], dtype)
 
     def __getitem__(self, index: Any) -> npt.NDArray[Any]:
@@ -44,13 +48,13 @@ class Bands:
         index[self._x] = slice(None)
         with self._lock:
             self._load(index, start, stop)
-            kept = [axis for axis, i in enumerate(index) if isinstance(i, slice)]
+            axes = [axis for axis, i in enumerate(index) if isinstance(i, slice)]
             low = self._rows.start
             place = {self._y: slice(start - low, stop - low), self._x: columns}
-            window = tuple(place.get(axis, slice(None)) for axis in kept)
-            return self._band[window].copy()
+            window = tuple(place.get(axis, slice(None)) for axis in axes)
+            return self._strips[window].copy()
 
-    def _load(self, index: list[Any], start: int, stop: int) -> None:
+    def _load(self, index: list[int | slice], start: int, stop: int) -> None:
         """Read the strips of rows `start` to `stop`, unless they are there."""
         key = [*index[: self._y], *index[self._y + 1 :]]
         if key == self._key and self._rows.start <= start and stop <= self._rows.stop:
@@ -59,5 +63,5 @@ class Bands:
         low = start // height * height
         high = min(-(-stop // height) * height, self.shape[self._y])
         index[self._y] = slice(low, high)
-        self._band = np.asarray(self._array[tuple(index)])
+        self._strips = np.asarray(self._array[tuple(index)])
         self._key, self._rows = key, range(low, high)
