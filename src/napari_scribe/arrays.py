@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from .errors import InputError
 
+Pixels = npt.NDArray[Any]
+"""A numpy array of numbers of any type."""
 Pick = int | range | tuple[int, ...] | None
 """What is shown of an axis: one index (the axis goes), some of them; None is a new axis."""
 Order = tuple[int | None, ...]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Pixels
 from ..errors import InputError
 from ..io import ImageLike
 from .frames import aligned, separated
@@ -260,7 +259,7 @@ def evaluate_classes(
     same = overlap.predicted == overlap.true
     classes = np.unique(np.concatenate([overlap.predicted, overlap.true])).astype(np.int64)
 
-    def count(values: npt.NDArray[Any], pixels: Counts) -> Counts:
+    def count(values: Pixels, pixels: Counts) -> Counts:
         at = np.searchsorted(classes, values.astype(np.int64))
         return np.bincount(at, pixels, minlength=len(classes)).astype(np.int64)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Array
+from ..arrays import Array, Pixels
 from ..errors import InputError
 
 Counts = npt.NDArray[np.int64]
@@ -26,18 +26,18 @@ _SLAB_PIXELS = 2**24
 
 
 class Overlap(NamedTuple):
-    """A sparse contingency table: the number of pixels with each pair of values that occurs."""
+    """Hold a sparse contingency table: the pixels of each pair of values that occurs."""
 
-    predicted: npt.NDArray[Any]
-    true: npt.NDArray[Any]
+    predicted: Pixels
+    true: Pixels
     pixels: Counts
 
 
 class Matches(NamedTuple):
-    """Pairs of objects that match one to one at the lowest threshold, and the IoU of each."""
+    """Hold the pairs of objects that match one to one at the lowest threshold, and their IoU."""
 
-    predicted: npt.NDArray[Any]
-    true: npt.NDArray[Any]
+    predicted: Pixels
+    true: Pixels
     iou: Ratios
 
     def counts(self) -> Counts:
@@ -112,9 +112,7 @@ def _check(labels: Array, truth: Array, ignore: Array | None) -> None:
         raise InputError("Labels and truth need at least one axis.")
 
 
-def _slabs(
-    labels: Array, truth: Array, ignore: Array | None
-) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+def _slabs(labels: Array, truth: Array, ignore: Array | None) -> Iterator[tuple[Pixels, Pixels]]:
     """Yield both arrays, flat, some millions of pixels at a time; without ignored pixels."""
     step = max(1, _SLAB_PIXELS // max(1, math.prod(truth.shape[1:])))
     for start in range(0, max(1, truth.shape[0]), step):
@@ -126,11 +124,12 @@ def _slabs(
         yield _as_integers(p), _as_integers(t)
 
 
-def _as_integers(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _as_integers(values: Pixels) -> Pixels:
+    """Return bool as 0 and 1."""
     return values.view(np.uint8) if values.dtype == bool else values
 
 
-def _runs(predicted: npt.NDArray[Any], true: npt.NDArray[Any]) -> Overlap:
+def _runs(predicted: Pixels, true: Pixels) -> Overlap:
     """Count two flat arrays; runs of equal pairs first, as labels come in long ones."""
     change = (predicted[1:] != predicted[:-1]) | (true[1:] != true[:-1])
     first = np.flatnonzero(change) + 1

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Array, Pick
+from ..arrays import Array, Pick, Pixels
 from ..errors import InputError
 from ..memory import free_bytes, is_out_of_memory, size_in_words
 from .chunks import PiecewiseArray, chunks_of, window_of
@@ -107,12 +107,10 @@ class FileArray:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __array__(
-        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
-    ) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Pixels:
         return np.asarray(self[...], dtype)
 
-    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+    def __getitem__(self, index: Any) -> Pixels:
         places = _one_per_axis(index, self.ndim)
         if not all(isinstance(i, slice | int | np.integer) for i in places):
             return np.asarray(np.asarray(self)[index])
@@ -127,7 +125,7 @@ class FileArray:
             inner += to_read
             after += of_block
         self._check_memory(places)
-        block: npt.NDArray[Any] = self._read(tuple(inner), places)[tuple(after)]
+        block: Pixels = self._read(tuple(inner), places)[tuple(after)]
         sliced = [(p, i) for p, i in zip(self._shown, places, strict=True) if isinstance(i, slice)]
         return block[tuple(i if p is None else slice(None) for p, i in sliced)]
 
@@ -137,9 +135,7 @@ class FileArray:
         n = math.prod(len(range(n)[i]) for i, n in lengths if isinstance(i, slice))
         check_memory(self._path, n * self.dtype.itemsize)
 
-    def _read(
-        self, inner: tuple[int | slice, ...], places: Sequence[int | slice]
-    ) -> npt.NDArray[Any]:
+    def _read(self, inner: tuple[int | slice, ...], places: Sequence[int | slice]) -> Pixels:
         try:
             return np.asarray(self.array[inner])
         except InputError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Pixels
 from ..errors import InputError
 from ..image import AXES
 from .chunks import Chunk, lost_chunks, window_of
@@ -20,6 +21,8 @@ from .replace import replacing_folder
 if TYPE_CHECKING:
     from .chunks import ZarrArray
 
+Dataset = Mapping[str, Any]
+"""Metadata of a level: its path and coordinate transformations."""
 _TYPES = {"T": "time", "C": "channel"}
 _SMALL = 1024
 """Longer side, in pixels, of a level that needs no smaller one."""
@@ -110,7 +113,7 @@ def _metadata(
     return {"version": "0.5", "multiscales": [multiscale]}
 
 
-def _dataset(level: int, scale: Sequence[float], shifts: Sequence[float]) -> dict[str, Any]:
+def _dataset(level: int, scale: Sequence[float], shifts: Sequence[float]) -> Dataset:
     """Return the metadata of a level."""
     transforms = [{"type": "scale", "scale": list(scale)}]
     if any(shifts):
@@ -205,23 +208,23 @@ def _halve(
         yield
 
 
-def _mean(block: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
+def _mean(block: Pixels, axes: str) -> Pixels:
     """Return the mean of two by two pixels; at the end of an odd side, of those that are there."""
     rows = _sums(block, axes.index("Y"), np.result_type(block.dtype, np.float32))
     mean = _sums(rows, axes.index("X"), rows.dtype) / 4
     return (mean if block.dtype.kind == "f" else np.rint(mean)).astype(block.dtype)
 
 
-def _sums(block: npt.NDArray[Any], axis: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _sums(block: Pixels, axis: int, dtype: npt.DTypeLike) -> Pixels:
     """Add neighbours along an axis, two by two; a single one at the end counts twice."""
     block = np.moveaxis(block, axis, 0)
     if len(block) % 2:
         block = np.concatenate([block, block[-1:]])
-    sums: npt.NDArray[Any] = np.add(block[::2], block[1::2], dtype=dtype)
+    sums: Pixels = np.add(block[::2], block[1::2], dtype=dtype)
     return np.moveaxis(sums, 0, axis)
 
 
-def _smaller(full: Mapping[str, Any], level: int, axes: str, labels: bool) -> dict[str, Any]:
+def _smaller(full: Dataset, level: int, axes: str, labels: bool) -> Dataset:
     """Return the metadata of a smaller level: the size of its pixels, and the place of the first.
 
     A mean stands for the middle of its pixels, which is half a pixel of the level before further

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Pixels
 from ..errors import InputError
 from .file_array import check_memory
 
@@ -21,7 +21,7 @@ _LIMIT = threading.Lock()
 """Held while Pillow's limit, which all threads share, is changed."""
 
 
-def read_picture(path: Path) -> npt.NDArray[Any]:
+def read_picture(path: Path) -> Pixels:
     """Return ``YX`` or ``YXC`` pixels of a PNG or JPEG, without alpha.
 
     Raises
@@ -42,7 +42,7 @@ def read_picture(path: Path) -> npt.NDArray[Any]:
         return _without_alpha(iio.imread(path, plugin="pillow", mode=wanted))
 
 
-def read_indices(path: Path) -> npt.NDArray[Any]:
+def read_indices(path: Path) -> Pixels:
     """Return the pixels of a PNG of labels; of one with a palette its indices, not its colours.
 
     Raises
@@ -85,15 +85,15 @@ def _any_size() -> Iterator[None]:
             Pillow.MAX_IMAGE_PIXELS = limit
 
 
-def _deep_png(path: Path) -> npt.NDArray[Any]:
+def _deep_png(path: Path) -> Pixels:
     """Return colours of 16 bits, of which imageio would return eight."""
     import imagecodecs
 
-    pixels: npt.NDArray[Any] = imagecodecs.png_decode(path.read_bytes())
+    pixels: Pixels = imagecodecs.png_decode(path.read_bytes())
     return pixels
 
 
-def _without_alpha(pixels: npt.NDArray[np.generic]) -> npt.NDArray[Any]:
+def _without_alpha(pixels: npt.NDArray[np.generic]) -> Pixels:
     """Drop the opacity of pixels, and the axis of colours where one is left."""
     if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
         pixels = pixels[..., :-1]

@@ -8,13 +8,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..arguments import checked
-from ..arrays import Array, as_array, picks_for
+from ..arrays import Array, Pixels, as_array, picks_for
 from ..errors import InputError
 from ..image import Image
 from .file_array import FileArray, all_picks, check_pieces, is_piecewise, show
@@ -269,7 +268,7 @@ def _kind(path: str | Path) -> str:
     return suffix
 
 
-def _native(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _native(pixels: Pixels) -> Pixels:
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 

@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Pixels
 from .chunks import PiecewiseArray
 
 
@@ -28,40 +28,32 @@ class Strips:
         self.ndim: int = array.ndim
         self._array, self._y, self._x = array, y, x
         self._lock = threading.Lock()
-        self._key: list[Any] = []
+        self._place: list[int | slice] = []
         self._rows = range(0)
-        self._strips: npt.NDArray[Any] = np.zeros(0)
+        self._strips: Pixels = np.zeros(0)
 
-    def __array__(
-        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
-    ) -> npt.NDArray[Any]:
-        return np.asarray(self._array[...], dtype)
-
-    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
-        index = list(index) if isinstance(index, tuple) else [index]
-        if Ellipsis in index or len(index) < self.ndim:
-            return np.asarray(self._array[tuple(index)])
+    def __getitem__(self, index: tuple[int | slice, ...]) -> Pixels:
+        """Read a window: one number, or slice without steps, per axis, as a `FileArray` asks."""
         rows, columns = index[self._y], index[self._x]
-        if not isinstance(rows, slice) or not isinstance(columns, slice) or rows.step is not None:
-            return np.asarray(self._array[tuple(index)])
+        if not isinstance(rows, slice) or not isinstance(columns, slice):
+            return np.asarray(self._array[index])
         start, stop, _ = rows.indices(self.shape[self._y])
-        index[self._x] = slice(None)
         with self._lock:
-            self._load(index, start, stop)
-            axes = [axis for axis, i in enumerate(index) if isinstance(i, slice)]
+            self._load(list(index), start, stop)
             low = self._rows.start
-            place = {self._y: slice(start - low, stop - low), self._x: columns}
-            window = tuple(place.get(axis, slice(None)) for axis in axes)
-            return self._strips[window].copy()
+            window = {self._y: slice(start - low, stop - low), self._x: columns}
+            axes = [axis for axis, i in enumerate(index) if isinstance(i, slice)]
+            return self._strips[tuple(window.get(axis, slice(None)) for axis in axes)].copy()
 
     def _load(self, index: list[int | slice], start: int, stop: int) -> None:
-        """Read the strips of rows `start` to `stop`, unless they are there."""
-        key = [*index[: self._y], *index[self._y + 1 :]]
-        if key == self._key and self._rows.start <= start and stop <= self._rows.stop:
+        """Read the strips of rows `start` to `stop` over the whole width, unless they are held."""
+        index[self._x] = slice(None)
+        place = [i for axis, i in enumerate(index) if axis != self._y]
+        if place == self._place and self._rows.start <= start and stop <= self._rows.stop:
             return
         height = self._array.chunks[self._y]
         low = start // height * height
         high = min(-(-stop // height) * height, self.shape[self._y])
         index[self._y] = slice(low, high)
         self._strips = np.asarray(self._array[tuple(index)])
-        self._key, self._rows = key, range(low, high)
+        self._place, self._rows = place, range(low, high)
