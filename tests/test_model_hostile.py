@@ -21,8 +21,7 @@ from PIL import Image as Picture
 from safetensors.torch import save as save_tensors
 
 from napari_scribe.errors import InputError
-from napari_scribe.io.model_file import LONGEST
-from napari_scribe.io.thumbnails import LARGEST, from_png, to_png
+from napari_scribe.io.model_file import LARGEST_SIDE, LONGEST, from_png, to_png
 from napari_scribe.model import Model, build_network, load_model
 from napari_scribe.normalization import FixedNormalization, Normalization
 from napari_scribe.recipe import Recipe
@@ -139,13 +138,13 @@ import re, sys
 from pathlib import Path
 from napari_scribe.errors import InputError
 from napari_scribe.model import load_model
-from napari_scribe.plugin.model_library import read_description
+from napari_scribe.io.model_file import read_summary
 import PIL.PngImagePlugin
 status = Path("/proc/self/status")  # getrusage begins with the peak of the parent
 peak = lambda: 1024 * int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])
 before = peak()
 for path in sys.argv[1:]:
-    for read in (load_model, read_description):
+    for read in (load_model, read_summary):
         try:
             read(Path(path))
         except InputError as error:
@@ -297,11 +296,17 @@ def test_a_denoiser_has_none_of_its_own(tmp_path: Path) -> None:
 
 
 def test_pictures_come_back_and_large_ones_do_not() -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (LARGEST, 30, 3)).astype(np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 255, (LARGEST_SIDE, 30, 3)).astype(np.uint8)
     np.testing.assert_array_equal(from_png(to_png(pixels)), pixels)
     bmp = io.BytesIO()
     Picture.fromarray(pixels).save(bmp, "BMP")
-    for data in (png((9, LARGEST + 1)), png((0, 9)), png((9, 9), (9, 900)), bmp.getvalue(), b""):
+    for data in (
+        png((9, LARGEST_SIDE + 1)),
+        png((0, 9)),
+        png((9, 9), (9, 900)),
+        bmp.getvalue(),
+        b"",
+    ):
         with warnings.catch_warnings(), pytest.raises(ValueError, match="PNG"):
             warnings.simplefilter("error")
             from_png(data)

@@ -23,27 +23,24 @@ from .device import home
 from .errors import InputError
 from .image import Image
 from .io import SUFFIXES, check_writable, replacing
-from .io.archive import Archive
 from .io.model_file import (
     DENOISER,
     DESCRIPTION,
     FORMAT,
-    LONGEST,
+    PICTURE,
     VERSION,
+    WEIGHTS,
     Description,
     FixedNumbers,
-    parse_values,
-    refusing_damage,
+    ModelFile,
+    open_model_file,
+    to_png,
 )
-from .io.thumbnails import from_png, to_png
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
 
-WEIGHTS, PICTURE = "weights.safetensors", "thumbnail.png"
-_HEADER = 2**20
-"""Bytes of names and shapes before the weights, and of a picture."""
 _NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
 
@@ -284,23 +281,21 @@ def load_model(name: str | Path) -> Model:
         version, or its weights are no numbers.
     """
     path = find_model(name)
-    with refusing_damage(path), Archive(path) as archive:
-        return _read(archive).changed(name=path.name)
+    with open_model_file(path) as file:
+        return _with_denoiser(_read(file), file).changed(name=path.name)
 
 
-def _read(archive: Archive, folder: str = "") -> Model:
-    data = archive.read(f"{folder}{DESCRIPTION}", LONGEST)
-    described = Description.model_validate(parse_values(data))
+def _read(file: ModelFile) -> Model:
+    described = Description.model_validate(file.values())
     _check_kind(described.recipe)
     recipe, channels = parse_recipe(described.recipe), described.channels
     if max(channels) >= described.image_channels:
         raise ValueError("channels")
     encoding = encoding_of(recipe, described.painted, described.offset, len(channels))
-    weights = _read_weights(archive, folder, recipe, len(channels), encoding)
+    weights = _read_weights(file, recipe, len(channels), encoding)
     network = build_network(recipe, len(channels), encoding)
     network.load_state_dict(weights)
-    picture = f"{folder}{PICTURE}"
-    model = Model(
+    return Model(
         network=network.eval(),
         recipe=recipe,
         channels=channels,
@@ -310,9 +305,8 @@ def _read(archive: Archive, folder: str = "") -> Model:
         offset=described.offset,
         parameters=described.parameters,
         provenance=described.provenance,
-        thumbnail=from_png(archive.read(picture, _HEADER)) if picture in archive.names else None,
+        thumbnail=file.thumbnail(),
     )
-    return model if folder else _with_denoiser(model, archive)
 
 
 def _check_kind(recipe: Mapping[str, object]) -> None:
@@ -327,13 +321,12 @@ def _check_kind(recipe: Mapping[str, object]) -> None:
 
 
 def _read_weights(
-    archive: Archive, folder: str, recipe: Recipe, n_channels: int, encoding: Encoding
+    file: ModelFile, recipe: Recipe, n_channels: int, encoding: Encoding
 ) -> dict[str, torch.Tensor]:
     """Weights that fit the network of a recipe, which is not built if they do not."""
     with torch.device("meta"):  # shapes without numbers
         expected = build_network(recipe, n_channels, encoding).state_dict()
-    room = _HEADER + sum(t.nbytes for t in expected.values())
-    weights = load_tensors(archive.read(f"{folder}{WEIGHTS}", room))
+    weights = load_tensors(file.weights(sum(t.nbytes for t in expected.values())))
     if {k: (t.shape, t.dtype) for k, t in weights.items()} != {
         k: (t.shape, t.dtype) for k, t in expected.items()
     }:
@@ -342,11 +335,12 @@ def _read_weights(
     return weights
 
 
-def _with_denoiser(model: Model, archive: Archive) -> Model:
-    """The model, with the denoiser that the file holds beside it, if it does."""
-    if f"{DENOISER}{DESCRIPTION}" not in archive.names:
+def _with_denoiser(model: Model, file: ModelFile) -> Model:
+    """Return a model with the denoiser in its file, if there is one."""
+    denoiser_file = file.denoiser()
+    if denoiser_file is None:
         return model
-    denoiser = _read(archive, DENOISER)
+    denoiser = _read(denoiser_file)
     is_one = task_of(denoiser.recipe).is_image and not task_of(model.recipe).is_image
     if not is_one or len(denoiser.channels) != model.image_channels:
         raise ValueError("denoiser")

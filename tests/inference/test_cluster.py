@@ -252,7 +252,7 @@ def test_an_image_that_is_read_piece_by_piece(
     suffix: str,
 ):
     """Only the workers open it: neither its pixels nor an open file go through the scheduler."""
-    monkeypatch.setattr("napari_scribe.io.tiff._SMALL_BYTES", 0)
+    monkeypatch.setattr("napari_scribe.io.tiff_reader._SMALL_BYTES", 0)
     path = folder / "image.tif"
     if suffix == ".npy":
         path = tmp_path / "image.npy"

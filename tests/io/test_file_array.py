@@ -15,8 +15,8 @@ import tifffile
 import zarr
 
 from napari_scribe.errors import InputError
-from napari_scribe.io import create_zarr, read_image, read_labels, tiff
-from napari_scribe.io.file_array import FileArray, shown
+from napari_scribe.io import create_zarr, read_image, read_labels, tiff_reader
+from napari_scribe.io.file_array import FileArray, show
 
 ARRAY = np.random.default_rng(0).integers(1, 100, (5, 8, 9, 4)).astype(np.uint16)
 PICKS = {
@@ -48,7 +48,7 @@ def test_any_window_is_that_of_an_array(picks: str, place: object):
     array = FileArray(zarr.array(ARRAY, chunks=(2, 4, 4, 2)), chosen, Path("a.zarr"))
     assert (array.shape, array.dtype, array.size) == (wanted.shape, wanted.dtype, wanted.size)
     np.testing.assert_array_equal(array[place], wanted[place])
-    np.testing.assert_array_equal(shown(ARRAY, chosen, Path("a"))[place], wanted[place])
+    np.testing.assert_array_equal(show(ARRAY, chosen, Path("a"))[place], wanted[place])
 
 
 def test_places_outside_raise():
@@ -113,7 +113,7 @@ def test_a_damaged_piece_of_a_tiff_is_named(
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.tif"):
         read_image(path)  # small: read at once
-    monkeypatch.setattr(tiff, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(tiff_reader, "_SMALL_BYTES", 0)
     image = read_image(path)
     np.testing.assert_array_equal(image.data[0], array[0])
     with pytest.raises(OSError, match=r"a\.tif at Z 1, Y 0 to 9, X 0 to 9: .*damaged there"):

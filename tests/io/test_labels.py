@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image as Pillow
 
 from napari_scribe.errors import InputError
-from napari_scribe.io import create_zarr, read_image, read_label_image, read_labels, tiff
+from napari_scribe.io import create_zarr, read_image, read_label_image, read_labels, tiff_reader
 
 LABELS = (np.arange(64 * 64).reshape(64, 64) // 300).astype(np.uint8)
 OPAQUE = np.full_like(LABELS, 200)
@@ -83,7 +83,7 @@ def test_alpha_of_a_tiff_is_no_channel(
     compression: str | None,
     small: int,
 ):
-    monkeypatch.setattr(tiff, "_SMALL_BYTES", small)
+    monkeypatch.setattr(tiff_reader, "_SMALL_BYTES", small)
     rng = np.random.default_rng(0)
     colours = [rng.integers(0, 255, (20, 30)).astype(np.uint8) for _ in range(n_colours)]
     axis = -1 if planar == "contig" else 0

@@ -17,8 +17,8 @@ import tifffile
 import zarr
 
 from napari_scribe.image import Image
-from napari_scribe.io import add_pyramid, create_zarr, pyramid, read_image
-from napari_scribe.io import tiff as reader
+from napari_scribe.io import add_pyramid, create_zarr, ngff_writer, read_image
+from napari_scribe.io import tiff_reader as reader
 
 ARRAY = np.random.default_rng(0).integers(1, 200, (96, 128)).astype(np.uint16)
 CHUNK = 16
@@ -87,7 +87,7 @@ def test_levels_of_ome_zarr(tmp_path: Path, version: str):
 
 
 def test_levels_of_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pyramid, "_SMALL", 150)
+    monkeypatch.setattr(ngff_writer, "_SMALL", 150)
     large = np.kron(ARRAY, np.ones((2, 2), np.uint16))
     create_zarr(tmp_path / "a.zarr", large.shape, "uint16", "YX", chunks=(CHUNK, CHUNK))[...] = (
         large

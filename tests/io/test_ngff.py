@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaozarrs
 import zarr
+from yaozarrs import v05
+from yaozarrs.write.v05 import write_image
 
 from napari_scribe.errors import InputError
-from napari_scribe.io import create_zarr, read_image, read_labels
+from napari_scribe.io import add_pyramid, create_zarr, ngff_writer, read_image, read_labels
 
 UM = "micrometer"
 
@@ -74,6 +77,52 @@ def test_metadata_is_ome_ngff_05(tmp_path: Path):
     assert level["coordinateTransformations"] == [{"type": "scale", "scale": [2.0, 1.0, 1.0]}]
     array = json.loads((tmp_path / "a.zarr" / "0" / "zarr.json").read_text())
     assert array["dimension_names"] == ["z", "y", "x"]
+
+
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("axes", ["YX", "CYX", "TCZYX"])
+def test_what_is_written_is_valid_for_others(
+    tmp_path: Path, axes: str, labels: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Metadata and the arrays that they name, by the models of yaozarrs."""
+    monkeypatch.setattr(ngff_writer, "_SMALL", 16)
+    shape = [{"T": 2, "C": 3, "Z": 4, "Y": 33, "X": 20}[a] for a in axes]
+    path = tmp_path / "a.zarr"
+    create_zarr(path, shape, "u2", axes, {"Y": 0.5}, {"Y": UM}, translate={"X": 2.0})
+    yaozarrs.validate_zarr_store(path)
+    list(add_pyramid(path, labels))
+    yaozarrs.validate_zarr_store(path)
+    ome = json.loads((path / "zarr.json").read_text())["attributes"]["ome"]
+    image = yaozarrs.validate_ome_object(ome, v05.Image)
+    assert [d.path for d in image.multiscales[0].datasets] == ["0", "1", "2"]
+
+
+def test_what_others_write_is_understood(tmp_path: Path):
+    array = np.arange(120, dtype=np.uint16).reshape(2, 10, 6)
+    axes = [v05.ChannelAxis(name="c"), v05.SpaceAxis(name="y", unit=UM), v05.SpaceAxis(name="x")]
+    scales = [[1.0, 0.5 * n, 0.25 * n] for n in (1, 2)]
+    datasets = [
+        v05.Dataset(
+            path=f"s{i}",
+            coordinateTransformations=[
+                v05.ScaleTransformation(scale=scale),
+                v05.TranslationTransformation(translation=[0.0, 3.0, 0.0]),
+            ],
+        )
+        for i, scale in enumerate(scales)
+    ]
+    multiscale = v05.Multiscale(name="cells", axes=axes, datasets=datasets)
+    image = v05.Image(multiscales=[multiscale])
+    write_image(tmp_path / "a.zarr", image, [array, array[:, ::2, ::2]], writer="zarr")
+    for level, scale in enumerate(scales):
+        found = read_image(tmp_path / "a.zarr", level=level)
+        assert (found.axes, found.units) == ("CYX", {"Y": UM})
+        assert (found.scale, found.translate) == (
+            {"Y": scale[1], "X": scale[2]},
+            {"Y": 3.0, "X": 0.0},
+        )
+        step = 2**level
+        np.testing.assert_array_equal(found.data[...], array[:, ::step, ::step])
 
 
 def test_chunks(tmp_path: Path):

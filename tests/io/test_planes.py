@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_scribe.errors import InputError
-from napari_scribe.io import as_image, read_image, read_labels, tiff
+from napari_scribe.io import as_image, read_image, read_labels, tiff_reader
 
 ARRAY = np.random.default_rng(0).integers(1, 100, (6, 20, 30)).astype(np.uint16)
 
@@ -31,7 +31,7 @@ def test_the_last_frames_of_a_stopped_movie_are_left_out(
 ):
     if kind == "imagej" and compression is None:
         pytest.skip("one block, of which the end of the file tells")
-    monkeypatch.setattr(tiff, "_SMALL_BYTES", small)
+    monkeypatch.setattr(tiff_reader, "_SMALL_BYTES", small)
     path = tmp_path / "a.tif"
     options = {"ome": True} if kind == "ome" else {"imagej": True}
     tifffile.imwrite(path, ARRAY, metadata={"axes": "TYX"}, compression=compression, **options)

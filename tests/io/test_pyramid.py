@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_scribe.io import add_pyramid, create_zarr, open_levels, pyramid, read_image
+from napari_scribe.io import add_pyramid, create_zarr, ngff_writer, open_levels, read_image
 
 UM = "micrometer"
 
 
 @pytest.fixture(autouse=True)
 def small_levels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pyramid, "_SMALL", 16)
+    monkeypatch.setattr(ngff_writer, "_SMALL", 16)
 
 
 def make(path: Path, array: np.ndarray, axes: str = "YX", **options: object) -> Path:

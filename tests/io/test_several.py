@@ -95,9 +95,9 @@ def _png(path: Path) -> None:
 
 
 def test_a_lazily_read_image_is_the_chosen_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from napari_scribe.io import tiff
+    from napari_scribe.io import tiff_reader
 
-    monkeypatch.setattr(tiff, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(tiff_reader, "_SMALL_BYTES", 0)
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for i, rows in enumerate((20, 7)):
             file.write(ARRAY[i][:rows], compression="zlib", tile=(16, 16), metadata=None)

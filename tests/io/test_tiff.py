@@ -13,7 +13,7 @@ import zarr
 
 from napari_scribe.errors import InputError
 from napari_scribe.io import read_image, read_labels, write_tiff
-from napari_scribe.io import tiff as reader
+from napari_scribe.io import tiff_reader as reader
 from napari_scribe.io import tiff_writer as writer
 
 UM = "micrometer"

@@ -14,8 +14,8 @@ import pytest
 from napari_scribe.device import home
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
+from napari_scribe.io import model_file
 from napari_scribe.model import kept_models, load_model, model_folder, new_model_path
-from napari_scribe.plugin import model_library as kept_module
 from napari_scribe.plugin.model_library import (
     dimensions_of,
     duration,
@@ -146,11 +146,11 @@ def test_broken_settings_are_as_good_as_none(broken: str) -> None:
 
 def test_a_model_is_opened_once_until_its_file_changes(model: Any, tmp_path: Path) -> None:
     path = model.save(tmp_path / "model.zip")
-    kept_module._description.cache_clear()
+    model_file._summary.cache_clear()
     for _ in range(5):
         in_words(path)
         dimensions_of(path)
-    assert kept_module._description.cache_info().misses == 1
+    assert model_file._summary.cache_info().misses == 1
     path.write_bytes(b"no zip")
     os.utime(path, (2e9, 2e9))
     with pytest.raises(InputError, match="is not a model"):

@@ -1,47 +1,47 @@
-"""The frames of a movie or a stack, which are scored one by one."""
+"""Bring two label images together, and take movies and stacks apart into frames."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from ..arrays import arranged, order_onto
+from ..arrays import Array, arranged, order_onto
 from ..errors import ManyPiecesError
 from ..image import Image
-from ..io import as_labels
+from ..io import ImageLike, as_labels
 from ..pieces import covering, split
 
 
-def aligned(labels: Any, truth: Any) -> tuple[Any, Any]:
+def aligned(labels: ImageLike, truth: ImageLike) -> tuple[Array, Array]:
     """Return two label images as arrays, the first along the axes of the second.
 
-    Axes of length 1 do not count. Where the two do not fit, they are as they were.
+    Axes of length 1 do not count. Where the two do not fit, they are returned as they are.
     """
-    labels, axes = as_labels(labels)
-    truth, true_axes = as_labels(truth, name="truth")
-    order = order_onto(axes, labels.shape, true_axes, truth.shape)
-    return (labels if order is None else arranged(labels, order)), truth
+    array, axes = as_labels(labels)
+    true_array, true_axes = as_labels(truth, name="truth")
+    order = order_onto(axes, array.shape, true_axes, true_array.shape)
+    return (array if order is None else arranged(array, order)), true_array
 
 
-def separated(labels: Any, name: str, pieces: bool | None) -> Any:
-    """Give each piece of a number one of its own, where that is asked for.
+def separated(labels: Array, name: str, pieces: bool | None) -> Array:
+    """Give each piece of a number a number of its own, if `pieces` is True.
 
     Raises
     ------
     ManyPiecesError
-        If one number covers many pieces, and nobody says what they are.
+        If one number covers many pieces, and `pieces` is None.
     """
     if pieces is False or np.dtype(labels.dtype).kind not in "bui" or labels.ndim < 2:
         return labels
     dimensions = min(labels.ndim, 3)
     if pieces:
-        return split(labels, dimensions, 1)
-    # Of a stack, each plane is asked as well: what moves fast is in pieces along time.
-    found = [covering(labels, d, 1) for d in range(2, dimensions + 1)]
-    if None not in found and found[0] is not None:
-        number, n_pieces = found[0]
+        pieces_apart: Array = split(labels, dimensions, 1)
+        return pieces_apart
+    # In a movie, what moves fast is in pieces along time: each plane must be in pieces, too.
+    many = [covering(labels, d, 1) for d in range(2, dimensions + 1)]
+    if None not in many and many[0] is not None:
+        number, n_pieces = many[0]
         raise ManyPiecesError(
             f"Number {number} of the {name} covers {n_pieces} separate pieces, but every number is "
             "one object. If each piece is an object, use --pieces-are-objects (in Python, "
@@ -50,11 +50,11 @@ def separated(labels: Any, name: str, pieces: bool | None) -> Any:
     return labels
 
 
-def frame_pairs(labels: Image, truth: Image, slices: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Labels and truth of each frame: one may count its objects on, the other anew in each frame.
+def frame_pairs(labels: Image, truth: Image, slices: bool = False) -> Iterator[tuple[Array, Array]]:
+    """Yield labels and truth of each frame: their objects may be numbered anew in each frame.
 
     Times are always frames, if either of the two has them; Z is depth, or frames where `slices`.
-    Without frames, or where shapes differ, it is one pair, still lazy.
+    Without frames, or where shapes differ, one pair is yielded, still lazy.
     """
     order = order_onto(labels.axes, labels.shape, truth.axes, truth.shape)
     if order is None:

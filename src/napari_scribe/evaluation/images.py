@@ -1,4 +1,4 @@
-"""How close a denoised image comes to a clean one: PSNR, SSIM, and PSNR up to gain and offset."""
+"""Score a denoised image against a clean one: PSNR, SSIM, and PSNR up to gain and offset."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from ..arguments import checked
 from ..arrays import arranged, order_onto
 from ..errors import InputError
 from ..image import AXES, Frame, Image
-from ..io import as_image
+from ..io import ImageLike, as_image
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,7 +24,7 @@ WINDOW = 7
 
 @dataclass(frozen=True, eq=False)
 class ImageScores:
-    """How close images come to clean ones, frame by frame.
+    """Hold scores of denoised images against clean ones, frame by frame.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ class ImageScores:
         ``(n,)``: structural similarity, 1 where they are equal.
     si_psnr
         ``(n,)``: PSNR in dB after the gain and the offset that bring the image closest to its
-        reference (Weigert et al. 2018): what no change of contrast could mend.
+        reference (Weigert et al. 2018), which no change of contrast improves.
     """
 
     psnr: Floats
@@ -44,7 +43,7 @@ class ImageScores:
 
     @property
     def n_frames(self) -> int:
-        """How many frames were scored, each channel by itself."""
+        """Return the number of frames that were scored; each channel is a frame."""
         return len(self.psnr)
 
     def __repr__(self) -> str:
@@ -52,7 +51,7 @@ class ImageScores:
         return f"ImageScores({numbers})"
 
     def as_dict(self) -> dict[str, float]:
-        """Plain numbers: means over frames, their spread (standard deviation), and how many."""
+        """Return means over frames, their spread (standard deviation), and the number of frames."""
         columns = {"PSNR": self.psnr, "SSIM": self.ssim, "SI_PSNR": self.si_psnr}
         means = {name: float(column.mean()) for name, column in columns.items()}
         spreads = {f"{name}_spread": _spread(column) for name, column in columns.items()}
@@ -61,12 +60,13 @@ class ImageScores:
 
 @checked
 def evaluate_images(
-    predicted: Any, reference: Any, *, peak: float | None = None, slices: bool = False
+    predicted: ImageLike, reference: ImageLike, *, peak: float | None = None, slices: bool = False
 ) -> ImageScores:
     """Score a denoised image against a clean one.
 
-    Every time and channel is scored by itself, a stack as a whole: its PSNR is that of the volume,
-    its SSIM the mean of its planes. Pixels are read plane by plane, so both may be lazy.
+    Every time and channel is scored by itself. A stack is scored as a whole: its PSNR is that of
+    the volume, its SSIM the mean of its planes. Pixels are read plane by plane, so both images may
+    be lazy.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def evaluate_images(
         least 7 along Y and X. Their types may differ, as of a float result and a reference from
         the camera.
     peak
-        The range of intensities that PSNR and SSIM refer to. Left out, the range of the reference
+        The range of intensities that PSNR and SSIM refer to. If None, the range of the reference
         in each frame.
     slices
         Whether Z is a list of slices: each is then a frame.
@@ -88,19 +88,19 @@ def evaluate_images(
     """
     if peak is not None and not 0 < peak < math.inf:
         raise InputError(f"A peak of {peak} is no range of intensities: give a number above 0.")
-    predicted, reference = same_size(predicted, reference)
-    if min(reference.length("Y"), reference.length("X")) < WINDOW:
+    image, clean = same_size(predicted, reference)
+    if min(clean.length("Y"), clean.length("X")) < WINDOW:
         raise InputError(
-            f"{reference.name} has {reference.length('Y')} x {reference.length('X')} pixels: SSIM "
+            f"{clean.name} has {clean.length('Y')} x {clean.length('X')} pixels: SSIM "
             f"compares windows of {WINDOW} x {WINDOW}, so an image needs at least that many."
         )
-    parts = [_score(predicted, reference, f, c, peak) for f, c in _frames(reference, slices)]
+    parts = [_score(image, clean, f, c, peak) for f, c in _frames(clean, slices)]
     psnr, ssim, si_psnr = np.array(parts, dtype=np.float64).T
     return ImageScores(psnr, ssim, si_psnr)
 
 
 def pool_images(scores: Sequence[ImageScores]) -> ImageScores:
-    """Scores of many images as if they were one: each frame counts alike.
+    """Return the scores of many images as if they were one: each frame counts alike.
 
     Raises
     ------
@@ -113,26 +113,26 @@ def pool_images(scores: Sequence[ImageScores]) -> ImageScores:
     return ImageScores(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
-def same_size(first: Any, second: Any) -> tuple[Image, Image]:
-    """Both as images with the same axes.
+def same_size(first: ImageLike, second: ImageLike) -> tuple[Image, Image]:
+    """Return two images with the same axes.
 
     Raises
     ------
     InputError
         If they differ in size, or hold no intensities.
     """
-    first, second = as_image(first), as_image(second)
-    if _sizes(first) != _sizes(second):
-        first, second = _named_alike(first, second)
-    for image in (first, second):
+    one, other = as_image(first), as_image(second)
+    if _sizes(one) != _sizes(other):
+        one, other = _named_alike(one, other)
+    for image in (one, other):
         if image.dtype.kind == "b":
             raise InputError(f"{image.name} holds yes and no, not intensities: give an image.")
-    if _sizes(first) != _sizes(second):
+    if _sizes(one) != _sizes(other):
         raise InputError(
-            f"{first.name} and {second.name} differ in size: {_in_words(first)} and "
-            f"{_in_words(second)}. Give two images of the same field."
+            f"{one.name} and {other.name} differ in size: {_in_words(one)} and "
+            f"{_in_words(other)}. Give two images of the same field."
         )
-    return first, second
+    return one, other
 
 
 def _sizes(image: Image) -> list[int]:
@@ -140,7 +140,7 @@ def _sizes(image: Image) -> list[int]:
 
 
 def _named_alike(first: Image, second: Image) -> tuple[Image, Image]:
-    """Give both the axes of one: an array tells no T from Z, and the one with times is believed."""
+    """Give both images the axes of the one with times, as an array does not tell T from Z."""
     timed, other = (first, second) if first.length("T") > 1 else (second, first)
     order = order_onto("", other.shape, "", timed.shape)
     if order is None:
@@ -150,7 +150,7 @@ def _named_alike(first: Image, second: Image) -> tuple[Image, Image]:
 
 
 def read_plane(image: Image, frame: Frame, channel: int) -> Floats:
-    """One ``YX`` plane of one channel.
+    """Read one ``YX`` plane of one channel.
 
     Raises
     ------
@@ -161,14 +161,14 @@ def read_plane(image: Image, frame: Frame, channel: int) -> Floats:
     plane: Floats = image.read(frame, window, [channel])[0].astype(np.float64)
     if not np.isfinite(plane).all():
         raise InputError(
-            f"{image.name} has NaN or infinite pixels{_where(frame)}. Replace them first, for "
+            f"{image.name} has NaN or infinite pixels{_place(frame)}. Replace them first, for "
             "example with numpy.nan_to_num."
         )
     return plane
 
 
 def _frames(image: Image, slices: bool) -> Iterator[tuple[list[Frame], int]]:
-    """The planes of each frame, and its channel."""
+    """Yield the planes of each frame, and its channel."""
     planes = list(image.frames(2))
 
     def time(plane: Frame) -> int:
@@ -183,9 +183,9 @@ def _frames(image: Image, slices: bool) -> Iterator[tuple[list[Frame], int]]:
 def _score(
     predicted: Image, reference: Image, frames: list[Frame], channel: int, peak: float | None
 ) -> tuple[float, float, float]:
-    """PSNR, SSIM and scale-invariant PSNR of one frame, plane by plane.
+    """Return PSNR, SSIM and scale-invariant PSNR of one frame, plane by plane.
 
-    Read two times where it has many planes, as range and means come first.
+    A frame of many planes is read twice, as range and means are needed first.
     """
     from skimage.metrics import structural_similarity
 
@@ -193,27 +193,27 @@ def _score(
         for f in frames:
             yield read_plane(predicted, f, channel), read_plane(reference, f, channel)
 
-    kept = list(planes()) if len(frames) == 1 else None
-    sums = np.array([(p.mean(), r.mean(), r.min(), r.max()) for p, r in kept or planes()])
+    in_memory = list(planes()) if len(frames) == 1 else None
+    sums = np.array([(p.mean(), r.mean(), r.min(), r.max()) for p, r in in_memory or planes()])
     mean_p, mean_r = sums[:, :2].mean(axis=0)
     span = float(sums[:, 3].max() - sums[:, 2].min())
     if span == 0:
         raise InputError(
-            f"{reference.name} is constant{_where(frames[0])}: a reference needs something in it. "
+            f"{reference.name} is constant{_place(frames[0])}: a reference needs something in it. "
             "Leave this frame out."
         )
     peak = peak or span
     error, pp, pr, rr, ssim = 0.0, 0.0, 0.0, 0.0, 0.0
-    for p, r in kept or planes():
+    for p, r in in_memory or planes():
         ssim += float(structural_similarity(r, p, win_size=WINDOW, data_range=peak)) / len(frames)
         error += float(np.square(p - r).mean()) / len(frames)
         p, r = p - mean_p, r - mean_r
         pp += float(np.square(p).mean()) / len(frames)
         pr += float((p * r).mean()) / len(frames)
         rr += float(np.square(r).mean()) / len(frames)
-    # What the best straight line from p to r leaves of the variance of r.
-    left = max(rr - pr**2 / pp, 0.0) if pp > 0 else rr
-    return _decibel(peak, error), ssim, _decibel(peak, left)
+    # The variance of r that the best straight line from p to r does not explain.
+    unexplained = max(rr - pr**2 / pp, 0.0) if pp > 0 else rr
+    return _decibel(peak, error), ssim, _decibel(peak, unexplained)
 
 
 def _decibel(peak: float, error: float) -> float:
@@ -221,13 +221,13 @@ def _decibel(peak: float, error: float) -> float:
 
 
 def _spread(column: Floats) -> float:
-    """Standard deviation; 0 where all are the same, infinite ones too."""
+    """Return the standard deviation; 0 where all values are the same, also infinite ones."""
     if np.all(column == column[0]):
         return 0.0
     return float(column.std()) if np.isfinite(column).all() else math.inf
 
 
-def _where(frame: Frame) -> str:
+def _place(frame: Frame) -> str:
     return "".join(f" at {axis} {index}" for axis, index in frame)
 
 

@@ -1,35 +1,30 @@
-"""How good a result is: objects matched one to one by overlap, or classes pixel by pixel."""
+"""Score labels: objects matched one to one by overlap, or classes pixel by pixel."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Pixels
 from ..errors import InputError
+from ..io import ImageLike
 from .frames import aligned, separated
-from .overlap import Counts, Overlap, count_overlap
-
-Ratios = npt.NDArray[np.float64]
-
-THRESHOLDS: Ratios = np.arange(50, 100, 5) / 100
-"""IoU from which a predicted object counts as found: .5, .55, ..., .95."""
+from .overlap import THRESHOLDS, Counts, Ratios, count_overlap, match_objects
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """How well objects were found, at each IoU threshold.
+    """Count the objects that were found, at each IoU threshold.
 
     Parameters
     ----------
     thresholds
         ``(10,)``: `THRESHOLDS`. A pair matches at a threshold if its IoU is at least that.
     tp, fp, fn
-        ``(10,)``: objects found, predicted without a true one, and true ones missed.
+        ``(10,)``: objects found, predicted objects without a true one, and true objects missed.
     iou_sum
         Sum of the IoU of the pairs that match at .5.
     intersection, union
@@ -51,58 +46,61 @@ class Scores:
 
     @property
     def n_true(self) -> int:
-        """Number of true objects."""
+        """Return the number of true objects."""
         return int(self.tp[0] + self.fn[0])
 
     @property
     def n_predicted(self) -> int:
-        """Number of predicted objects."""
+        """Return the number of predicted objects."""
         return int(self.tp[0] + self.fp[0])
 
     @property
     def precision(self) -> Ratios:
-        """``(10,)``: TP / (TP + FP)."""
+        """Return TP / (TP + FP), ``(10,)``."""
         return _ratio(self.tp, self.tp + self.fp, self.n_true)
 
     @property
     def recall(self) -> Ratios:
-        """``(10,)``: TP / (TP + FN)."""
+        """Return TP / (TP + FN), ``(10,)``."""
         return _ratio(self.tp, self.tp + self.fn, self.n_predicted)
 
     @property
     def f1(self) -> Ratios:
-        """``(10,)``: 2 TP / (2 TP + FP + FN)."""
+        """Return 2 TP / (2 TP + FP + FN), ``(10,)``."""
         return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
     def ap(self) -> Ratios:
-        """``(10,)``: average precision as in DSB 2018 and StarDist: TP / (TP + FP + FN)."""
+        """Return the average precision of DSB 2018 and StarDist, TP / (TP + FP + FN), ``(10,)``."""
         return _ratio(self.tp, self.tp + self.fp + self.fn)
 
     @property
     def mean_iou(self) -> float:
-        """Mean IoU of the pairs that match at .5 (StarDist: ``mean_matched_score``).
+        """Return the mean IoU of the pairs that match at .5 (StarDist: ``mean_matched_score``).
 
         It judges outlines only: missed and invented objects do not lower it.
         """
-        return _one(self.iou_sum, int(self.tp[0]), self.n_true + self.n_predicted)
+        return _single_ratio(self.iou_sum, int(self.tp[0]), self.n_true + self.n_predicted)
 
     @property
     def mean_true_iou(self) -> float:
-        """Sum of those IoU over the number of true objects (StarDist: ``mean_true_score``)."""
-        return _one(self.iou_sum, self.n_true, self.n_predicted)
+        """Return the sum of those IoU over the number of true objects.
+
+        StarDist calls it ``mean_true_score``.
+        """
+        return _single_ratio(self.iou_sum, self.n_true, self.n_predicted)
 
     @property
     def foreground_iou(self) -> float:
-        """IoU of the foreground, pixel by pixel, whichever object a pixel belongs to."""
-        return _one(self.intersection, self.union)
+        """Return the IoU of the foreground, pixel by pixel, whichever object a pixel belongs to."""
+        return _single_ratio(self.intersection, self.union)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.as_dict().items())
         return f"Scores({numbers})"
 
     def as_dict(self) -> dict[str, float]:
-        """Plain numbers for JSON; precision, recall and F1 are those at IoU .5."""
+        """Return plain numbers for JSON; precision, recall and F1 are those at IoU .5."""
         names = [f"AP{round(100 * t)}" for t in self.thresholds]
         return {
             "precision": float(self.precision[0]),
@@ -117,12 +115,11 @@ class Scores:
         }
 
 
-def evaluate(labels: Any, truth: Any, *, pieces: bool | None = None) -> Scores:
+def evaluate(labels: ImageLike, truth: ImageLike, *, pieces: bool | None = None) -> Scores:
     """Score predicted objects against true ones.
 
-    Objects are matched one to one. From IoU .5 on that needs no optimization: an object can have
-    IoU > .5 with one other only, and IoU .5 with two only where these two are its exact halves,
-    which then overlap nothing else; any of the two is as good.
+    Objects are matched one to one, see `match_objects`: a pair counts from an IoU that is at least
+    the threshold.
 
     Parameters
     ----------
@@ -132,37 +129,39 @@ def evaluate(labels: Any, truth: Any, *, pieces: bool | None = None) -> Scores:
         same number in two places is one object: give the frames of a movie one by one, and `pool`
         their scores.
     pieces
-        Whether each separate piece of a number is an object; both are then held in memory. False:
-        each number is one, in however many pieces. None: refused where one covers many pieces.
+        Whether each separate piece of a number is an object; both images are then held in memory.
+        If False, each number is one object, in however many pieces. If None, a number that covers
+        many pieces is refused.
 
     Raises
     ------
     InputError
         If shapes differ, values are not whole numbers from 0, or one number covers many pieces
-        and nobody says what they are.
+        and `pieces` is None.
     """
-    labels, truth = aligned(labels, truth)
-    if labels.shape == truth.shape:
-        labels, truth = separated(labels, "labels", pieces), separated(truth, "truth", pieces)
-    overlap = count_overlap(labels, truth)
-    iou = _iou(overlap)
-    at_least = np.array([np.count_nonzero(iou >= t) for t in THRESHOLDS], dtype=np.int64)
+    predicted_labels, true_labels = aligned(labels, truth)
+    if predicted_labels.shape == true_labels.shape:
+        predicted_labels = separated(predicted_labels, "labels", pieces)
+        true_labels = separated(true_labels, "truth", pieces)
+    overlap = count_overlap(predicted_labels, true_labels)
+    matches = match_objects(overlap)
+    tp = matches.counts()
     predicted, true = overlap.predicted > 0, overlap.true > 0
     n_predicted = len(np.unique(overlap.predicted[predicted]))
     n_true = len(np.unique(overlap.true[true]))
     return Scores(
         thresholds=THRESHOLDS,
-        tp=at_least,
-        fp=n_predicted - at_least,
-        fn=n_true - at_least,
-        iou_sum=float(iou.sum()),
+        tp=tp,
+        fp=n_predicted - tp,
+        fn=n_true - tp,
+        iou_sum=float(matches.iou.sum()),
         intersection=int(overlap.pixels[predicted & true].sum()),
         union=int(overlap.pixels[predicted | true].sum()),
     )
 
 
 def pool(scores: Sequence[Scores]) -> Scores:
-    """Scores of many images as if they were one: counts are added, not ratios averaged.
+    """Return the scores of many images as if they were one: counts are added.
 
     Raises
     ------
@@ -184,12 +183,12 @@ def pool(scores: Sequence[Scores]) -> Scores:
 
 @dataclass(frozen=True, eq=False)
 class ClassScores:
-    """How well pixels were classified.
+    """Count the pixels that were classified right, for each class.
 
     Parameters
     ----------
     classes
-        ``(n,)``: every value that occurs in labels or truth, ascending; 0 too, where it is scored.
+        ``(n,)``: every value in labels or truth that is scored, ascending; 0 is one.
     tp, fp, fn
         ``(n,)``: pixels of each class that are right, predicted wrongly, and missed.
     """
@@ -201,31 +200,31 @@ class ClassScores:
 
     @property
     def iou(self) -> Ratios:
-        """``(n,)``: TP / (TP + FP + FN)."""
+        """Return TP / (TP + FP + FN), ``(n,)``."""
         return _ratio(self.tp, self.tp + self.fp + self.fn)
 
     @property
     def precision(self) -> Ratios:
-        """``(n,)``: TP / (TP + FP); 0 for a class that was never predicted."""
+        """Return TP / (TP + FP), ``(n,)``; 0 for a class that was never predicted."""
         return _ratio(self.tp, self.tp + self.fp, self.fn)
 
     @property
     def recall(self) -> Ratios:
-        """``(n,)``: TP / (TP + FN); 0 for a class that is not in the truth."""
+        """Return TP / (TP + FN), ``(n,)``; 0 for a class that is not in the truth."""
         return _ratio(self.tp, self.tp + self.fn, self.fp)
 
     @property
     def f1(self) -> Ratios:
-        """``(n,)``: 2 TP / (2 TP + FP + FN), the Dice coefficient."""
+        """Return the Dice coefficient, 2 TP / (2 TP + FP + FN), ``(n,)``."""
         return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
     def mean_iou(self) -> float:
-        """Mean IoU of the classes; 1 where there was no pixel to score."""
+        """Return the mean IoU of the classes; 1 where there was no pixel to score."""
         return float(self.iou.mean()) if len(self.classes) else 1.0
 
     def as_dict(self) -> dict[str, float]:
-        """Plain numbers for JSON: mean_IoU, then IoU_k, precision_k, recall_k, F1_k per class k."""
+        """Return plain numbers for JSON: mean_IoU, and ratios of each class, such as IoU_1."""
         columns = {"IoU": self.iou, "precision": self.precision, "recall": self.recall}
         columns["F1"] = self.f1
         each = {
@@ -236,7 +235,9 @@ class ClassScores:
         return {"mean_IoU": self.mean_iou, **each}
 
 
-def evaluate_classes(labels: Any, truth: Any, ignore: Any = None) -> ClassScores:
+def evaluate_classes(
+    labels: ImageLike, truth: ImageLike, ignore: ImageLike | None = None
+) -> ClassScores:
     """Score classes pixel by pixel.
 
     Parameters
@@ -244,22 +245,21 @@ def evaluate_classes(labels: Any, truth: Any, ignore: Any = None) -> ClassScores
     labels, truth
         Class images of one shape, integer or bool, or their files. Axes of length 1 do not count.
     ignore
-        Mask of the same shape: where it is not 0, nothing is scored (``truth == 0`` for sparse
-        truth, the outside of a field of view).
+        Mask of the same shape: pixels where it is not 0 are not scored, such as ``truth == 0`` for
+        sparse truth, or the outside of a field of view.
 
     Raises
     ------
     InputError
         If shapes differ, or values are not whole numbers from 0.
     """
-    labels, truth = aligned(labels, truth)
-    if ignore is not None:
-        ignore, truth = aligned(ignore, truth)
-    overlap = count_overlap(labels, truth, ignore)
+    predicted, true = aligned(labels, truth)
+    mask = None if ignore is None else aligned(ignore, true)[0]
+    overlap = count_overlap(predicted, true, mask)
     same = overlap.predicted == overlap.true
     classes = np.unique(np.concatenate([overlap.predicted, overlap.true])).astype(np.int64)
 
-    def count(values: npt.NDArray[Any], pixels: Counts) -> Counts:
+    def count(values: Pixels, pixels: Counts) -> Counts:
         at = np.searchsorted(classes, values.astype(np.int64))
         return np.bincount(at, pixels, minlength=len(classes)).astype(np.int64)
 
@@ -272,7 +272,7 @@ def evaluate_classes(labels: Any, truth: Any, ignore: Any = None) -> ClassScores
 
 
 def pool_classes(scores: Sequence[ClassScores]) -> ClassScores:
-    """Class scores of many images as if they were one: pixels are added.
+    """Return the class scores of many images as if they were one: pixels are added.
 
     Raises
     ------
@@ -293,23 +293,11 @@ def pool_classes(scores: Sequence[ClassScores]) -> ClassScores:
 
 
 def _ratio(part: Counts, whole: Counts, other: int | Counts = 0) -> Ratios:
-    """`part` / `whole`; where `whole` is 0: 1 if `other` is 0 too, else 0."""
+    """Return `part` / `whole`; where `whole` is 0, 1 if `other` is 0 too, else 0."""
     empty = np.where(np.asarray(other) == 0, 1.0, 0.0)
     return np.where(whole > 0, part / np.maximum(whole, 1), empty)
 
 
-def _one(part: float, whole: int, other: int = 0) -> float:
+def _single_ratio(part: float, whole: int, other: int = 0) -> float:
+    """Return the same as `_ratio` for single numbers."""
     return part / whole if whole else float(other == 0)
-
-
-def _iou(overlap: Overlap) -> Ratios:
-    """IoU of the pairs of objects that match at .5, one to one."""
-    _, p = np.unique(overlap.predicted, return_inverse=True)
-    _, t = np.unique(overlap.true, return_inverse=True)
-    union = np.bincount(p, overlap.pixels)[p] + np.bincount(t, overlap.pixels)[t] - overlap.pixels
-    iou = overlap.pixels / np.maximum(union, 1)
-    pairs = np.flatnonzero((overlap.predicted > 0) & (overlap.true > 0) & (iou >= THRESHOLDS[0]))
-    for side in (p, t):
-        pairs = pairs[np.unique(side[pairs], return_index=True)[1]]
-    matched: Ratios = iou[pairs]
-    return matched

@@ -1,19 +1,19 @@
-"""Pictures of results. matplotlib figures without pyplot: no window, no global state."""
+"""Draw results as matplotlib figures without pyplot, which would keep a window and global state."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from ..arrays import Pixels
 
 
 def save_triptych(
     path: str | Path,
-    image: npt.NDArray[Any],
-    paint: npt.NDArray[Any],
-    labels: npt.NDArray[Any],
+    image: Pixels,
+    paint: Pixels,
+    labels: Pixels,
 ) -> None:
     """Save an image, its paint and its segmentation side by side.
 
@@ -41,10 +41,8 @@ def save_triptych(
     figure.savefig(path, dpi=100)
 
 
-def _coloured(
-    grey: npt.NDArray[Any], labels: npt.NDArray[Any], background: int = 0
-) -> npt.NDArray[Any]:
-    """Labels over grey, each in a colour of its own; the painted background in blue."""
+def _coloured(grey: Pixels, labels: Pixels, background: int = 0) -> Pixels:
+    """Return labels over grey, each in a colour of its own; the painted background in blue."""
     from skimage.color import label2rgb
 
     objects = np.where(labels > background, labels, 0)

@@ -7,7 +7,7 @@ is seen by the blocks on both sides. Both know its pixels in a zone along the fa
     |- - - - - - - - - - - - | - - - - - - - - - - - -|
                       | zone | zone |
 
-What is the same there on both sides (IoU above 0.5) is one object.
+Objects that match there (IoU of at least 0.5) are one object.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..evaluation.overlap import count_overlap
+from ..evaluation.overlap import count_overlap, match_objects
 from ..targets.paint import Labels
 
 SIDE = {2: 2048, 3: 128}
@@ -175,7 +175,5 @@ def merge(
 
 def _same(one: Labels, other: Labels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Labels of two blocks that are one object in the zone that both have labelled."""
-    a, b, shared = count_overlap(one, other)
-    sizes_one, sizes_other = np.bincount(a, shared), np.bincount(b, shared)
-    is_same = (a > 0) & (b > 0) & (3 * shared > sizes_one[a] + sizes_other[b])  # IoU above 0.5
-    return a[is_same].astype(np.int64), b[is_same].astype(np.int64)
+    matches = match_objects(count_overlap(one, other))
+    return matches.predicted.astype(np.int64), matches.true.astype(np.int64)

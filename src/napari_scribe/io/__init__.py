@@ -1,4 +1,13 @@
-"""Images and labels, from and to files: TIFF, zarr / OME-NGFF, PNG, JPEG, NPY."""
+"""Read and write images, labels and models.
+
+Read images: `read` (any file), `tiff_reader` (with `tiff_ome`, `tiff_calibration`, `tiff_damage`,
+`tiff_strips`, `tiff_compression`), `ngff_reader`, `pictures` (PNG and JPEG), `series` (files with
+several images), `file_array` (pixels that stay on disk), `units`.
+Write images: `tiff_writer`, `ngff_writer`, `chunks` (of a zarr, on disk).
+Files and folders: `files` (find images and labels), `writable` (check before the work),
+`replace` (write all or nothing), `origin` (has an image changed, which run made it).
+Models: `model_file`, `archive` (a zip from an unknown source).
+"""
 
 from __future__ import annotations
 
@@ -22,11 +31,19 @@ from .files import (
     some,
     stem,
 )
-from .ngff import create_zarr
-from .pyramid import add_pyramid, forget_pyramid, open_levels
-from .read import as_image, as_labels, list_series, read_image, read_label_image, read_labels
+from .ngff_reader import open_levels
+from .ngff_writer import add_pyramid, create_zarr, forget_pyramid
+from .origin import stamp
+from .read import (
+    ImageLike,
+    as_image,
+    as_labels,
+    list_series,
+    read_image,
+    read_label_image,
+    read_labels,
+)
 from .replace import CLOCK, beside, delete, followed, hidden, put, replacing, replacing_folder, tidy
-from .stamp import stamp
 from .tiff_writer import write_tiff
 from .writable import WRITTEN, check_text, check_writable, is_zarr_name
 
@@ -34,6 +51,7 @@ __all__ = [
     "CLOCK",
     "SUFFIXES",
     "WRITTEN",
+    "ImageLike",
     "add_pyramid",
     "are_on_disk",
     "as_image",

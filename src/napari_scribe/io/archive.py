@@ -1,4 +1,4 @@
-"""A zip from an unknown hand: of no entry is more read than it may hold."""
+"""Read a zip from an unknown source: never more of an entry than a limit."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from types import TracebackType
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 CHUNK = 2**20
-"""Bytes that are read, or unpacked, at once."""
+"""Most bytes that are read, or unpacked, at once."""
 SMALL, RATIO = 2**24, 4
-"""Bytes that the entries may have together: so many, and so many times what the file has itself.
-Weights can hardly be packed; a few kilobytes that become gigabytes are an attack."""
+"""The entries may have `SMALL` bytes together, and `RATIO` times the bytes of the file on top.
+
+Weights can hardly be compressed: a few kilobytes that become gigabytes are an attack.
+"""
 _ENCRYPTED = 1
 
 
 class Archive:
-    """Entries of a zip, each read within a limit.
+    """Read the entries of a zip, each within a limit.
 
     Parameters
     ----------
@@ -62,8 +64,8 @@ class Archive:
         Raises
         ------
         BadZipFile
-            If it is not there, is packed in an unusual way, has more than `limit` bytes, or has
-            others than it says; or if all that were read have too many together.
+            If it is not there, is packed in an unusual way, has more than `limit` bytes or not as
+            many as the zip says; or if all entries that were read have too many together.
         """
         if name not in self.names:
             raise BadZipFile(f"{name} is missing")
@@ -82,7 +84,7 @@ class Archive:
 
 
 class _File(io.FileIO):
-    """A file that gives little at once: the list of a zip's entries is read in one piece."""
+    """Refuse to read much at once: zipfile reads the list of a zip's entries in one piece."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is not None and size > CHUNK:

@@ -1,4 +1,4 @@
-"""Which chunks of a zarr array are on disk.
+"""Find out which chunks of a zarr array are on disk.
 
 zarr reads a chunk that is not there as 0. Where every chunk was written, that is damage.
 """
@@ -10,49 +10,70 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..arrays import Array
+
+if TYPE_CHECKING:
+    import zarr
+
+    ZarrArray = zarr.Array[Any]
 
 Chunk = tuple[int, ...]
 """Number of a chunk along each axis."""
 
 
-def written_whole(array: Any) -> Any:
-    """The same array, but chunks full of 0 are written to disk like all others."""
+class PiecewiseArray(Array, Protocol):
+    """Describe an array that is stored in pieces of one shape, such as zarr's."""
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Return the shape of a piece."""
+
+
+def written_whole(array: ZarrArray) -> ZarrArray:
+    """Return the same array, but chunks full of 0 are written to disk like all others."""
     return array.with_config({"write_empty_chunks": True})
 
 
-def lost_chunks(array: Any) -> set[Chunk]:
-    """Chunks of an array in a folder that are not on disk."""
+def lost_chunks(array: ZarrArray) -> set[Chunk]:
+    """Return the chunks of an array in a folder that are not on disk."""
     counts = (-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True))
     return set(itertools.product(*map(range, counts))) - chunks_on_disk(array)
 
 
-def chunks_on_disk(array: Any) -> set[Chunk]:
-    """Chunks that the folder of an array has, by what its listing says."""
+def chunks_on_disk(array: ZarrArray) -> set[Chunk]:
+    """Return the chunks that the folder of an array has, from a listing of it."""
     return set(_listed(_folder(array), array.ndim))
 
 
-def are_on_disk(array: Any, index: Sequence[int | slice]) -> bool:
-    """Whether every chunk that holds a part of an array is there; asks for each."""
+def are_on_disk(array: ZarrArray, index: Sequence[int | slice]) -> bool:
+    """Return whether every chunk that holds a part of an array is there; asks for each."""
     folder = os.fspath(_folder(array))
     return all(
         os.path.exists("/".join([folder, *map(str, chunk)])) for chunk in chunks_of(array, index)
     )
 
 
-def remove_chunks(array: Any, index: Sequence[int | slice]) -> None:
-    """Take away the chunks that hold a part of an array."""
+def remove_chunks(array: ZarrArray, index: Sequence[int | slice]) -> None:
+    """Delete the chunks that hold a part of an array."""
     for chunk in chunks_of(array, index):
         _folder(array).joinpath(*map(str, chunk)).unlink(missing_ok=True)
 
 
-def window_of(array: Any, chunk: Chunk) -> tuple[slice, ...]:
-    """What of an array a chunk holds."""
+def window_of(array: PiecewiseArray, chunk: Chunk) -> tuple[slice, ...]:
+    """Return the window of an array that a chunk holds; the last one may reach beyond the array."""
     return tuple(slice(i * c, (i + 1) * c) for i, c in zip(chunk, array.chunks, strict=True))
 
 
-def chunks_of(array: Any, index: Sequence[int | slice]) -> Iterator[Chunk]:
-    """Chunks that hold a part of an array: a number or a slice without steps an axis."""
+def chunks_of(array: PiecewiseArray, index: Sequence[int | slice]) -> Iterator[Chunk]:
+    """Return the chunks that hold a part of an array.
+
+    Parameters
+    ----------
+    index
+        A number, or a slice without steps, per axis.
+    """
     spans = []
     for at, n, c in zip(index, array.shape, array.chunks, strict=True):
         start, stop, _ = at.indices(n) if isinstance(at, slice) else (at, at + 1, 1)
@@ -60,14 +81,16 @@ def chunks_of(array: Any, index: Sequence[int | slice]) -> Iterator[Chunk]:
     return itertools.product(*spans)
 
 
-def _folder(array: Any) -> Path:
-    return Path(array.store.root, array.path, "c")
+def _folder(array: ZarrArray) -> Path:
+    store: Any = array.store  # a local one, which has a root
+    return Path(store.root, array.path, "c")
 
 
 def _listed(folder: Path, n_axes: int) -> Iterator[Chunk]:
+    """Yield the chunks in a folder, which has a level of folders for each axis."""
     with suppress(FileNotFoundError, NotADirectoryError):
         for name in os.listdir(folder):
-            if not name.isdigit():  # what is still being written
+            if not name.isdigit():  # a file that is still being written
                 continue
             if n_axes == 1:
                 yield (int(name),)

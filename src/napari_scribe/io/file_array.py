@@ -1,25 +1,25 @@
-"""Pixels that stay on disk: what is shown of them, and errors that name the file and the place."""
+"""Show pixels that stay on disk, with errors that name the file and the place in it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Pick
+from ..arrays import Array, Pick, Pixels
 from ..errors import InputError
 from ..memory import free_bytes, is_out_of_memory, size_in_words
-from .chunks import chunks_of, window_of
+from .chunks import PiecewiseArray, chunks_of, window_of
 
 _CHECKED_BYTES = 2**28
 """Reading less than this is not checked against the memory that is left."""
 
 
-def shown(array: Any, picks: Sequence[Pick], path: Path) -> Any:
+def show(array: Array, picks: Sequence[Pick], path: Path) -> Array:
     """Return a part of an array with axes added or dropped: a view where it is in memory.
 
     Parameters
@@ -29,37 +29,47 @@ def shown(array: Any, picks: Sequence[Pick], path: Path) -> Any:
     picks
         One for each of its axes, in order, with None between them for each new axis of length 1.
     path
-        What an error calls the file.
+        File that errors name.
     """
     if isinstance(array, FileArray):
-        return FileArray(array.array, composed(array.picks, picks), path)
+        return FileArray(array.array, compose(array.picks, picks), path)
     if isinstance(array, np.ndarray) and not any(isinstance(p, tuple) for p in picks):
         index = (slice(p.start, p.stop) if isinstance(p, range) else p for p in picks)
-        return array[tuple(index)]
+        view: Array = array[tuple(index)]
+        return view
     return FileArray(array, picks, path)
 
 
-def composed(picks: Sequence[Any], fits: Sequence[Pick]) -> list[Pick]:
-    """Return the picks that show what `fits` shows of what `picks` shows."""
-    made: list[Pick] = []
-    after = iter(fits)
-    for pick in picks:
+def compose(first: Sequence[Pick], second: Sequence[Pick]) -> list[Pick]:
+    """Return the picks that show the same as `second` of what `first` shows.
+
+    Parameters
+    ----------
+    second
+        Only adds and drops axes: a range stands for the whole axis.
+    """
+    picks: list[Pick] = []
+    after = iter(second)
+    for pick in first:
         if isinstance(pick, int):
-            made.append(pick)
+            picks.append(pick)
             continue
-        while (fit := next(after)) is None:
-            made.append(None)
-        made.append(pick[fit] if isinstance(fit, int) else pick)
-    return [*made, *after]
+        while (then := next(after)) is None:
+            picks.append(None)
+        if not isinstance(then, int):
+            picks.append(pick)
+        elif pick is not None:
+            picks.append(pick[then])
+    return [*picks, *after]
 
 
-def whole(array: Any) -> list[Pick]:
+def all_picks(array: Array) -> list[Pick]:
     """Return the picks that show an array as it is."""
     return [range(n) for n in array.shape]
 
 
 class FileArray:
-    """An array that is read when it is indexed.
+    """Hold an array that is read when it is indexed.
 
     Reading raises OSError where the file is damaged, and InputError where more is wanted at once
     than memory holds; both name the file.
@@ -67,17 +77,12 @@ class FileArray:
     Parameters
     ----------
     array, picks, path
-        As for `shown`.
+        As for `show`.
     letters
-        Of the axes that are shown, for errors; numbers where left out.
-
-    Attributes
-    ----------
-    array, picks
-        What is read, and what of it is shown.
+        Letters of the axes that are shown, for errors; numbers of axes where left out.
     """
 
-    def __init__(self, array: Any, picks: Sequence[Pick], path: Path, letters: str = "") -> None:
+    def __init__(self, array: Array, picks: Sequence[Pick], path: Path, letters: str = "") -> None:
         self.array, self.picks, self._path = array, tuple(picks), path
         self._shown = [p for p in self.picks if not isinstance(p, int)]
         self._letters = letters
@@ -87,50 +92,50 @@ class FileArray:
 
     @property
     def size(self) -> int:
-        """Number of pixels."""
+        """Return the number of pixels."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Size in bytes."""
+        """Return the size in bytes."""
         return self.size * self.dtype.itemsize
 
     def named(self, letters: str) -> FileArray:
-        """Return the same with names of its axes."""
+        """Return the same array with letters for its axes."""
         return FileArray(self.array, self.picks, self._path, letters)
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Pixels:
         return np.asarray(self[...], dtype)
 
-    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
-        places = _completed(index, self.ndim)
+    def __getitem__(self, index: Any) -> Pixels:
+        places = _one_per_axis(index, self.ndim)
         if not all(isinstance(i, slice | int | np.integer) for i in places):
             return np.asarray(np.asarray(self)[index])
-        rest = iter(zip(places, self.shape, strict=True))
-        inner: list[Any] = []
+        shown = iter(zip(places, self.shape, strict=True))
+        inner: list[int | slice] = []
         after: list[Any] = []
         for pick in self.picks:
             if isinstance(pick, int):
                 inner.append(pick)
                 continue
-            there, then = _through(pick, *next(rest))
-            inner += there
-            after += then
+            to_read, of_block = _split(pick, *next(shown))
+            inner += to_read
+            after += of_block
         self._check_memory(places)
-        block: npt.NDArray[Any] = self._read(tuple(inner), places)[tuple(after)]
-        kept = [(p, i) for p, i in zip(self._shown, places, strict=True) if isinstance(i, slice)]
-        return block[tuple(i if p is None else slice(None) for p, i in kept)]
+        block: Pixels = self._read(tuple(inner), places)[tuple(after)]
+        sliced = [(p, i) for p, i in zip(self._shown, places, strict=True) if isinstance(i, slice)]
+        return block[tuple(i if p is None else slice(None) for p, i in sliced)]
 
-    def _check_memory(self, places: Sequence[Any]) -> None:
-        """Refuse to read at once what memory cannot hold."""
+    def _check_memory(self, places: Sequence[int | slice]) -> None:
+        """Refuse to read more at once than memory can hold."""
         lengths = zip(places, self.shape, strict=True)
         n = math.prod(len(range(n)[i]) for i, n in lengths if isinstance(i, slice))
         check_memory(self._path, n * self.dtype.itemsize)
 
-    def _read(self, inner: tuple[Any, ...], places: Sequence[Any]) -> npt.NDArray[Any]:
+    def _read(self, inner: tuple[int | slice, ...], places: Sequence[int | slice]) -> Pixels:
         try:
             return np.asarray(self.array[inner])
         except InputError:
@@ -145,8 +150,8 @@ class FileArray:
             share = _damaged_share(self.array, inner)
             raise OSError(f"{text}. It is damaged{share}: copy or save it again.") from error
 
-    def _place(self, places: Sequence[Any]) -> str:
-        """A window in words: ``T 3, Y 0 to 511``."""
+    def _place(self, places: Sequence[int | slice]) -> str:
+        """Return a window in words, such as ``T 3, Y 0 to 511``."""
         words = []
         for axis, (place, n) in enumerate(zip(places, self.shape, strict=True)):
             name = self._letters[axis] if self._letters else f"axis {axis}"
@@ -158,13 +163,13 @@ class FileArray:
         return ", ".join(words)
 
 
-def _damaged_share(array: Any, index: tuple[Any, ...]) -> str:
-    """Say how many of the pieces in a part of a zarr array cannot be read.
+def _damaged_share(array: Array, index: tuple[int | slice, ...]) -> str:
+    """Count the pieces in a part of a zarr array that cannot be read, in words.
 
-    They are read one by one. Meanwhile zarr comes to the end of what it was reading at once: it
-    would tell of each such task when the program ends.
+    Reading them one by one gives zarr the time to end its other tasks: it would print an error for
+    each task that is left when the program ends.
     """
-    if not hasattr(array, "chunks") or not all(isinstance(i, int | slice) for i in index):
+    if not is_piecewise(array) or not all(isinstance(i, int | slice) for i in index):
         return " there"
     n_pieces = n_damaged = 0
     for chunk in chunks_of(array, index):
@@ -176,7 +181,12 @@ def _damaged_share(array: Any, index: tuple[Any, ...]) -> str:
     return f" there ({n_damaged} of {n_pieces} pieces)"
 
 
-def check_pieces(array: Any, path: Path) -> None:
+def is_piecewise(array: Array) -> TypeGuard[PiecewiseArray]:
+    """Return whether an array is stored in pieces of one shape."""
+    return hasattr(array, "chunks")
+
+
+def check_pieces(array: PiecewiseArray, path: Path) -> None:
     """Make sure that memory can hold one of the pieces in which a zarr array is stored.
 
     Raises
@@ -193,7 +203,7 @@ def check_memory(path: Path, n_bytes: int, what: str = "all of it at once") -> N
     Parameters
     ----------
     n_bytes, what
-        How much that is, and what it is.
+        Size of what is to be read, and words for it.
 
     Raises
     ------
@@ -211,8 +221,8 @@ def check_memory(path: Path, n_bytes: int, what: str = "all of it at once") -> N
         )
 
 
-def _completed(index: Any, ndim: int) -> list[Any]:
-    """An index with one entry an axis."""
+def _one_per_axis(index: object, ndim: int) -> list[Any]:
+    """Return an index with one entry an axis."""
     places = list(index) if isinstance(index, tuple) else [index]
     if any(isinstance(i, bool) or i is None for i in places):
         return [None]
@@ -224,8 +234,18 @@ def _completed(index: Any, ndim: int) -> list[Any]:
     return [*places[:at], *[slice(None)] * n_missing, *places[at + bool(dots) :]]
 
 
-def _through(pick: Any, place: Any, n: int) -> tuple[list[Any], list[Any]]:
-    """What to read of an axis, and the index of what was read, for a place along what is shown."""
+def _split(
+    pick: range | tuple[int, ...] | None, place: int | slice, n: int
+) -> tuple[list[int | slice], list[Any]]:
+    """Split an index along an axis that is shown into what is read and an index of what was read.
+
+    Parameters
+    ----------
+    pick, n
+        What is shown of the axis, and its length.
+    place
+        The index.
+    """
     if pick is None:
         range(1)[place]  # raises where it is outside
         return [], [np.newaxis] if isinstance(place, slice) else []

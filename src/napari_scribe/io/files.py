@@ -1,4 +1,4 @@
-"""Paths: which files are images, and which labels belong to which."""
+"""Find images in folders, and the labels that belong to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import InputError
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".zarr")
-"""What `read_image` reads, by the end of the name; any folder that holds a zarr works too."""
+"""Suffixes that `read_image` reads; any folder that holds a zarr works too."""
 _ZARR_FILES = "zarr.json", ".zarray", ".zgroup"
 _OF_LABELS = (
     "_cp_masks", "_cp_output", "_flows", "_labels", "_label", "_masks", "_mask", "_paint", "_truth",
@@ -56,12 +56,12 @@ def check_no_address(path: str | Path) -> None:
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a path is a folder with a zarr array or group in it."""
+    """Return whether a path is a folder with a zarr array or group in it."""
     return any((path / name).is_file() for name in _ZARR_FILES)
 
 
 def stem(path: str | Path) -> str:
-    """Name of a file without folder and suffix: ``a/b.ome.tif`` is ``b``."""
+    """Return the name of a file without folder and suffix: ``a/b.ome.tif`` is ``b``."""
     name = Path(path).name
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
@@ -71,16 +71,16 @@ def stem(path: str | Path) -> str:
 
 
 def list_images(path: str | Path, labels: bool = False) -> list[Path]:
-    """Find the images that a path stands for.
+    """Return the images that a path stands for.
 
     Parameters
     ----------
     path
-        An image (file or zarr), or a folder of them. Of a folder: what lies directly in it and has
-        one of `SUFFIXES`, sorted by name; hidden files are left out, and probabilities
-        and distances beside labels. Of the files that hold one image together, the first counts.
+        An image (file or zarr), or a folder of them. Of a folder, the files directly in it with one
+        of `SUFFIXES` are returned, sorted by name, without hidden files and maps that lie beside
+        labels. Of the files that hold one image together, the first is returned.
     labels
-        Whether it holds labels. If not, those that lie beside their images are left out:
+        Whether the images are labels. If not, labels that lie beside their images are left out:
         see `beside_images`.
 
     Raises
@@ -92,20 +92,21 @@ def list_images(path: str | Path, labels: bool = False) -> list[Path]:
     path = Path(path)
     if not path.is_dir() or is_zarr(path):
         return [path]
-    found = _in_folder(path)
-    if not found:
+    images = _in_folder(path)
+    if not images:
         raise InputError(f"The folder {path} has no image in it ({', '.join(SUFFIXES)}).")
-    aside = [] if labels else _labels_among(found)
-    return _once([p for p in found if p not in aside])
+    aside = [] if labels else _labels_among(images)
+    return _once([p for p in images if p not in aside])
 
 
 def beside_images(path: str | Path) -> list[Path]:
-    """Find what `list_images` leaves out of a folder: labels and maps named like an image there."""
+    """Return the labels and maps that `list_images` leaves out, as they are named like an image."""
     path = Path(path)
     return [] if not path.is_dir() or is_zarr(path) else _labels_among(_in_folder(path))
 
 
 def _in_folder(folder: Path) -> list[Path]:
+    """Return the images in a folder, sorted by name."""
     try:
         return sorted(p for p in folder.iterdir() if _is_image(p))
     except OSError as error:
@@ -114,6 +115,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
+    """Return whether a path in a folder is an image, and no map of a result."""
     if path.name.startswith(".") or path.stem.endswith((".probability", ".distance", ".removed")):
         return False
     if path.is_dir():
@@ -122,16 +124,16 @@ def _is_image(path: Path) -> bool:
 
 
 def _labels_among(paths: Sequence[Path]) -> list[Path]:
-    """Those whose name is that of another and an ending for labels or maps."""
+    """Return the paths with the name of another one and an ending for labels or maps."""
     images = {_core(p) for p in paths if not _ending(p, _OF_LABELS)}
     return [p for p in paths if _ending(p, _OF_LABELS) and _core(p) in images]
 
 
 def _once(paths: list[Path]) -> list[Path]:
-    """Paths without the further files of an image that is split into several."""
+    """Return the first path of each image: an image may be split into several files."""
     if sum(p.suffix.lower() in (".tif", ".tiff") for p in paths) < 2:
         return paths
-    from .ome import partners_of
+    from .tiff_ome import partners_of
 
     left: list[Path] = []
     further: set[str] = set()
@@ -171,20 +173,20 @@ def match_labels(
     images
         Paths of images.
     labels
-        One path an image, in the same order; or a folder (or folders), where a file belongs to the
+        One path per image, in the same order; or a folder (or folders), where a file belongs to the
         image of the same name. The suffix does not count, nor does an ending such as ``_mask`` or
         ``_labels``.
 
     Returns
     -------
     paths
-        One an image, in the order of `images`.
+        One per image, in the order of `images`.
 
     Raises
     ------
     InputError
-        If labels are missing, fit more than one image, or are the image itself. What a folder
-        holds for no image is no error: see `left_over`.
+        If labels are missing, fit more than one image, or are the image itself. Other files in a
+        folder are no error: see `left_over`.
     """
     written = [labels] if isinstance(labels, str | Path) else labels
     paths = [Path(p) for p in images]
@@ -193,50 +195,48 @@ def match_labels(
         if not os.path.exists(path):
             raise InputError(f"The labels {path} do not exist. Check the path.")
         check_file(path)
-    given = [Path(p) for p in written]
-    folders = _folders(given)
-    if folders and len(folders) == len(given):
-        found = _match_by_name(
-            paths, [p for folder in folders for p in list_images(folder, labels=True)]
-        )
-        return _apart(paths, found)
+    label_paths = [Path(p) for p in written]
+    folders = _folders(label_paths)
+    if folders and len(folders) == len(label_paths):
+        candidates = [p for folder in folders for p in list_images(folder, labels=True)]
+        return _apart(paths, _match_by_name(paths, candidates))
     if folders:
         raise InputError(
             f"{folders[0]} is a folder, other labels are files. Give one file an image, or folders "
             "only (matched by file name)."
         )
-    if len(given) != len(paths):
+    if len(label_paths) != len(paths):
         raise InputError(
-            f"There are {len(paths)} images but {len(given)} labels. Give one file of labels an "
-            "image, in the same order, or a folder with labels of the same names."
+            f"There are {len(paths)} images but {len(label_paths)} labels. Give one file of labels "
+            "an image, in the same order, or a folder with labels of the same names."
         )
-    return _apart(paths, given)
+    return _apart(paths, label_paths)
 
 
 def left_over(labels: Sequence[str | Path] | str | Path, matched: Sequence[Path]) -> list[Path]:
-    """What folders of labels hold beside those that were `matched` to images."""
-    given = [Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)]
-    folders = _folders(given)
+    """Return the files in folders of labels that were not `matched` to images."""
+    folders = _folders([Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)])
     return [p for f in folders for p in list_images(f, labels=True) if p not in matched]
 
 
 def _folders(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths that are folders of images."""
     return [p for p in paths if p.is_dir() and not is_zarr(p)]
 
 
 def _apart(images: list[Path], labels: list[Path]) -> list[Path]:
-    """The labels, if none of them is the image that it belongs to."""
-    for image, own in zip(images, labels, strict=True):
-        if own.resolve() == image.resolve():
+    """Return the labels, if none of them is the image that it belongs to."""
+    for image, path in zip(images, labels, strict=True):
+        if path.resolve() == image.resolve():
             raise InputError(
-                f"{own} would be its own labels: give other files, or keep labels in another "
+                f"{path} would be its own labels: give other files, or keep labels in another "
                 "folder than images."
             )
     return labels
 
 
 def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
-    """Match by stem, and only where that fails for an image by what is left without endings."""
+    """Match by stem; where that fails for an image, by the stem without endings."""
     by_stem, by_core = _grouped(labels, stem), _grouped(labels, _core)
     found = [
         _others(by_stem.get(stem(p), []), p)
@@ -263,11 +263,12 @@ def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
 
 
 def _others(labels: list[Path], image: Path) -> list[Path]:
-    """Labels without the image itself, which lies in the same folder."""
+    """Return labels without the image itself, which may lie in the same folder."""
     return [p for p in labels if p.resolve() != image.resolve()]
 
 
 def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
+    """Return the paths with each key."""
     groups: dict[str, list[Path]] = {}
     for path in paths:
         groups.setdefault(key(path), []).append(path)
@@ -275,18 +276,18 @@ def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Pa
 
 
 def _core(path: Path) -> str:
-    """The stem without an ending that only says what kind of file it is."""
+    """Return the stem without an ending that only says what kind of file it is."""
     name = stem(path)
     return name[: len(name) - len(_ending(path, _ENDINGS))] or name
 
 
 def _ending(path: Path, endings: Sequence[str]) -> str:
-    """The first of some endings that the stem has; empty where it has none."""
+    """Return the first of some endings that the stem has; empty where it has none."""
     name = stem(path).lower()
     return next((e for e in endings if name.endswith(e)), "")
 
 
 def some(names: Sequence[str], n: int = 5) -> str:
-    """The first few of some names, and how many more there are."""
+    """Return the first few of some names, and the number of others, in words."""
     more = f" and {len(names) - n} more" if len(names) > n else ""
     return ", ".join(names[:n]) + more

@@ -1,44 +1,55 @@
-"""What a model file says of itself: read without torch, and checked before anything is built."""
+"""Read model files without torch, and check what they say before anything is built."""
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, field_validator
 from safetensors import SafetensorError
 
 from ..errors import InputError
+from .archive import Archive
 
 FORMAT = "napari-scribe model"
 VERSION = 1
 """The newest version of a model file that is read."""
 DENOISER = "denoiser/"
 """Folder in the file, of a model that images go through first."""
-DESCRIPTION = "model.json"
+DESCRIPTION, WEIGHTS, PICTURE = "model.json", "weights.safetensors", "thumbnail.png"
 LONGEST = 2**22
-"""Bytes of a description."""
+"""Most bytes of a description."""
+HEADER = 2**20
+"""Most bytes of the names and shapes before the weights, and of a picture."""
+LARGEST_SIDE = 512
+"""Side of the largest picture that is unpacked, in pixels."""
 MOST_IMAGES = 1000
-"""So many images are listed by a description, which stays far below `LONGEST`."""
-
+"""Most images that a description lists, which keeps it far below `LONGEST`."""
 MOST = 10_000
-"""Channels, classes or parameters: of each wrong one among many an error would be kept."""
+"""Most channels, classes or parameters: pydantic keeps an error for each wrong one."""
+_PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
-def _not_too_many(values: Any) -> Any:
+# ---- what a description says ---------------------------------------------------------------------
+
+
+def _not_too_many(values: object) -> object:
     if isinstance(values, list | dict) and len(values) > MOST:
         raise ValueError("too many")
     return values
 
 
-def _all_described(images: Any) -> Any:
+def _all_described(images: object) -> object:
     if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
         raise ValueError("images are described by a dictionary each")
     return images
@@ -49,15 +60,10 @@ _LARGEST = float(np.finfo(np.float32).max)
 _Count = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 _Number = Annotated[float, Field(strict=True, ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
 _VERSION: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(strict=True, ge=1, lt=2**31)])
-_DAMAGE: tuple[type[Exception], ...] = (
-    *(BadZipFile, SafetensorError, zlib.error, struct.error),
-    *(OSError, EOFError, ValueError, RecursionError, NotImplementedError),
-)
-"""What foreign bytes raise where they are read."""
 
 
 class Numbers(BaseModel):
-    """How images are brought to one range, `Normalization`."""
+    """Hold the fields of `Normalization`, by which images are brought to one range."""
 
     low: _Number
     high: _Number
@@ -79,32 +85,32 @@ class Numbers(BaseModel):
 
 
 class FixedNumbers(BaseModel):
-    """The same of a denoiser, `FixedNormalization`."""
+    """Hold the fields of `FixedNormalization`, which is that of denoisers."""
 
     means: Annotated[tuple[_Number, ...], _Short]
     deviations: Annotated[tuple[Annotated[_Number, Field(gt=0)], ...], _Short]
 
 
-class LearntPairs(BaseModel):
-    """What a denoiser learnt from."""
+class TrainedPairs(BaseModel):
+    """Count the noisy pairs that a denoiser was trained on."""
 
     views: _Count
     pairs: _Count
 
 
 class Provenance(BaseModel):
-    """What a model was trained on and how, as far as anything is made of it."""
+    """Hold how a model was trained, as far as anything depends on it."""
 
-    images: Annotated[Any, BeforeValidator(_all_described)] = []
+    images: Annotated[Any, BeforeValidator(_all_described)] = []  # many: not copied one by one
     n_images: _Count | None = None
-    pairs: LearntPairs | None = None
+    pairs: TrainedPairs | None = None
     steps: _Count | None = None
     seconds: _Number | None = None
     best_validation: float | None = None
 
 
 class Description(BaseModel):
-    """Everything but the weights, as `Model.description` gives it."""
+    """Hold everything but the weights, as `Model.description` writes it."""
 
     recipe: dict[str, Any]
     channels: Annotated[tuple[_Count, ...], Field(min_length=1), _Short]
@@ -122,14 +128,100 @@ class Description(BaseModel):
         return values
 
 
-@contextmanager
-def refusing_damage(path: Path, *more: type[Exception]) -> Iterator[None]:
-    """Turn what goes wrong with a file from an unknown hand into a line with its name.
+class _Target(BaseModel):
+    kind: str
+
+
+class _Network(BaseModel):
+    dimensions: Literal[2, 3]
+
+
+class _Recipe(BaseModel):
+    target: _Target
+    network: _Network
+
+
+class Summary(BaseModel):
+    """Hold what menus show of a model; nothing is checked that they do not need."""
+
+    recipe: _Recipe
+    channels: Annotated[tuple[_Count, ...], _Short]
+    image_channels: _Count
+    provenance: Provenance
+
+    @property
+    def task(self) -> str:
+        """Return what the model gives, such as ``objects``."""
+        return self.recipe.target.kind
+
+    @property
+    def dimensions(self) -> int:
+        """Return 2 for a model of slices, 3 for one of volumes."""
+        return self.recipe.network.dimensions
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(BadZipFile, SafetensorError, zlib.error, struct.error),
+    *(OSError, EOFError, ValueError, RecursionError, NotImplementedError),
+)
+"""Errors of reading bytes that are not those of a model."""
+
+
+class ModelFile:
+    """Read the entries of a model file, or of the denoiser in it.
 
     Parameters
     ----------
-    more
-        Kinds of error that also mean that the file is no model, or damaged.
+    archive
+        The file.
+    folder
+        Folder in the file, with a slash at the end; empty for the model itself.
+    """
+
+    def __init__(self, archive: Archive, folder: str = "") -> None:
+        self._archive, self._folder = archive, folder
+
+    def values(self) -> dict[str, Any]:
+        """Return the description as it was written, of a version that is known.
+
+        Raises
+        ------
+        ValueError, RecursionError
+            If it is none.
+        InputError
+            If a newer napari-scribe wrote it.
+        """
+        values = json.loads(self._archive.read(f"{self._folder}{DESCRIPTION}", LONGEST))
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise ValueError("format")
+        version = _VERSION.validate_python(values.get("version"))
+        if version > VERSION:
+            raise InputError(
+                f"It was written by a newer napari-scribe (file version {version}, this one reads "
+                f"up to {VERSION}). Upgrade to open it."
+            )
+        return values
+
+    def weights(self, n_bytes: int) -> bytes:
+        """Return the weights, which have `n_bytes` without their names."""
+        return self._archive.read(f"{self._folder}{WEIGHTS}", HEADER + n_bytes)
+
+    def thumbnail(self) -> npt.NDArray[np.uint8] | None:
+        """Return the ``(h, w, 3)`` picture of a training image; None where there is none."""
+        name = f"{self._folder}{PICTURE}"
+        return from_png(self._archive.read(name, HEADER)) if name in self._archive.names else None
+
+    def denoiser(self) -> ModelFile | None:
+        """Return the denoiser that images go through first; None where there is none."""
+        is_there = not self._folder and f"{DENOISER}{DESCRIPTION}" in self._archive.names
+        return ModelFile(self._archive, DENOISER) if is_there else None
+
+
+@contextmanager
+def open_model_file(path: Path) -> Iterator[ModelFile]:
+    """Open a model file; errors of reading and checking what it says become a line with its name.
 
     Raises
     ------
@@ -137,35 +229,71 @@ def refusing_damage(path: Path, *more: type[Exception]) -> Iterator[None]:
         If the file cannot be used; says why where somebody can act on it.
     """
     try:
-        yield
+        with Archive(path) as archive:
+            yield ModelFile(archive)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
     except PermissionError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except (*_DAMAGE, *more) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{path.name} is not a model of napari-scribe, or it is damaged. Choose a file that "
             "napari-scribe saved."
         ) from error
 
 
-def parse_values(data: bytes) -> dict[str, Any]:
-    """Read a description of a version that is known.
+def read_summary(path: Path) -> Summary:
+    """Read what menus show of a model, without its weights.
 
     Raises
     ------
-    ValueError, RecursionError
-        If it is none.
     InputError
-        If a newer napari-scribe wrote it.
+        If it is not a model, or one of a newer version.
     """
-    values = json.loads(data)
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise ValueError("format")
-    version = _VERSION.validate_python(values.get("version"))
-    if version > VERSION:
-        raise InputError(
-            f"It was written by a newer napari-scribe (file version {version}, this one reads up "
-            f"to {VERSION}). Upgrade to open it."
-        )
-    return values
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        changed = 0  # opening it reports what is wrong
+    return _summary(path, changed)
+
+
+@lru_cache(512)
+def _summary(path: Path, _changed: int) -> Summary:
+    """Read a file as it was when it was changed last: forms ask for it at each keystroke."""
+    with open_model_file(path) as file:
+        return Summary.model_validate(file.values())
+
+
+# ---- pictures ------------------------------------------------------------------------------------
+
+
+def to_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Return ``(h, w, 3)`` pixels as PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def from_png(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return the ``(h, w, 3)`` pixels of a PNG, of the first picture where it has more.
+
+    Raises
+    ------
+    ValueError
+        If it is no PNG, is damaged, or larger than `LARGEST_SIDE`; then nothing is unpacked.
+    """
+    from PIL import Image
+
+    is_png = data.startswith(_PNG_START)
+    size = struct.unpack_from(">II", data, len(_PNG_START)) if is_png else (0, 0)
+    if not 0 < min(size) <= max(size) <= LARGEST_SIDE:
+        raise ValueError("no small PNG")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            if max(picture.size) > LARGEST_SIDE:  # by a second header
+                raise ValueError("no small PNG")
+            return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    except (OSError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        raise ValueError("a damaged PNG") from error

@@ -1,28 +1,118 @@
-"""What a file says that it was made by."""
+"""Tell images apart on disk: whether one has changed since, and which run made one."""
 
 from __future__ import annotations
 
+import hashlib
+import html
+import os
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import tifffile
-import zarr
-
+from ..arrays import Array
 from .writable import is_zarr_name
 
 MADE_BY = "napari-scribe"
-"""Attribute of a zarr group that tells the run which made it; a TIFF tells it as its software."""
+"""Attribute of a zarr group with the name of the run that made it; a TIFF has it as its software.
+"""
 RUN = "napari-scribe, run "
-"""How the name of a run begins."""
+"""Beginning of the name of a run."""
+_FILE_NAMES = re.compile(r'\b(?:FileName|MetadataFile)="([^"]+)"')
+"""Names of the files of a set, in OME-XML."""
+Entry = tuple[str, int, int]
+"""Name, bytes and nanoseconds."""
+
+
+# ---- changes of an image -------------------------------------------------------------------------
+
+
+def stamp(path: Path, pixels: Array | None = None) -> str:
+    """Return a short text that changes when an image is written to.
+
+    It is made from the size and time of change of its files: of a zarr, those of its metadata and
+    of all chunks of the array that is read; of an OME-TIFF, those of all files of its set.
+
+    Parameters
+    ----------
+    path
+        File or folder that the image was read from.
+    pixels
+        Array of its pixels, where it is part of a zarr: other arrays beside it do not count.
+    """
+    listed = sorted(_of_zarr(path, pixels) if path.is_dir() else _of_files(path))
+    return hashlib.sha256(repr(listed).encode(errors="replace")).hexdigest()[:8]
+
+
+def _of_zarr(path: Path, pixels: Array | None) -> list[Entry]:
+    """Return the files of a zarr: all of the array that is read, and those beside the group's."""
+    array = path
+    read: Any = getattr(pixels, "array", pixels)  # what a FileArray shows
+    if root := getattr(getattr(read, "store", None), "root", None):
+        array = Path(root) / read.path
+    entries: list[Entry] = []
+    _add(entries, os.fspath(path), "/", is_deep=False)
+    _add(entries, os.fspath(array), "", is_deep=True)
+    return entries
+
+
+def _add(entries: list[Entry], folder: str, within: str, is_deep: bool) -> None:
+    """Add the files in a folder; there may be very many."""
+    with suppress(OSError), os.scandir(folder) as files:
+        for file in files:
+            if not file.is_dir():
+                status = file.stat()
+                entries.append((within + file.name, status.st_size, status.st_mtime_ns))
+            elif is_deep:
+                _add(entries, file.path, f"{within}{file.name}/", is_deep)
+
+
+def _of_files(path: Path) -> Iterator[Entry]:
+    """Yield a file, and the other files of its set."""
+    for file in {path.name, *_names_of_set(path)}:
+        with suppress(OSError):
+            status = path.with_name(file).stat()
+            # A copy under another name is the same image.
+            yield "" if file == path.name else file, status.st_size, status.st_mtime_ns
+
+
+def _names_of_set(path: Path) -> set[str]:
+    """Return the names of the files beside an OME-TIFF that form one set with it."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return set()
+    import tifffile
+
+    names: set[str] = set()
+    with suppress(Exception), tifffile.TiffFile(path) as file:  # reading it reports what is wrong
+        names = _file_names(file.ome_metadata or "")
+    for name in list(names):
+        if name.lower().endswith(".ome"):
+            with suppress(OSError, UnicodeDecodeError):
+                names |= _file_names(path.with_name(name).read_text(encoding="utf-8"))
+    return names
+
+
+def _file_names(xml: str) -> set[str]:
+    """Return the names of files in OME-XML."""
+    return {Path(html.unescape(name)).name for name in _FILE_NAMES.findall(xml)}
+
+
+# ---- the run that made a file --------------------------------------------------------------------
 
 
 def sign(group: Path, made_by: str) -> None:
-    """Note in a zarr what it was made by."""
+    """Write into a zarr what made it."""
+    import zarr
+
     zarr.open_group(group, mode="r+").attrs[MADE_BY] = made_by
 
 
 def maker_of(path: Path) -> str:
-    """Return what an output says that it was made by; nothing where something else lies there."""
+    """Return what an output says that it was made by; empty where something else lies there."""
+    import tifffile
+    import zarr
+
     with suppress(Exception):
         if not (path.is_file() or path.is_dir()):  # opening a pipe may never end
             return ""
@@ -34,5 +124,5 @@ def maker_of(path: Path) -> str:
 
 
 def is_result(path: str | Path) -> bool:
-    """Whether a TIFF or zarr, or an array in a zarr, says that a run of a model made it."""
+    """Return whether a TIFF or zarr, or an array in a zarr, says that a run of a model made it."""
     return any(maker_of(p).startswith(RUN) for p in (Path(path), Path(path).parent))

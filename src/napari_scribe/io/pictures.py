@@ -1,4 +1,4 @@
-"""PNG and JPEG."""
+"""Read PNG and JPEG."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Pixels
 from ..errors import InputError
 from .file_array import check_memory
 
 _PNG_BIT_DEPTH, _PNG_COLOUR = 24, 25
-"""Where the head of a PNG tells them."""
+"""Places of these two bytes in the head of a PNG."""
 _LOSSLESS = "PNG", "TIFF", "GIF", "BMP"
 _LIMIT = threading.Lock()
+"""Held while Pillow's limit, which all threads share, is changed."""
 
 
-def read_picture(path: Path) -> npt.NDArray[Any]:
+def read_picture(path: Path) -> Pixels:
     """Return ``YX`` or ``YXC`` pixels of a PNG or JPEG, without alpha.
 
     Raises
@@ -41,8 +42,8 @@ def read_picture(path: Path) -> npt.NDArray[Any]:
         return _without_alpha(iio.imread(path, plugin="pillow", mode=wanted))
 
 
-def read_indices(path: Path) -> npt.NDArray[Any]:
-    """Return the pixels of a PNG of labels: of one with a palette its indices, not its colours.
+def read_indices(path: Path) -> Pixels:
+    """Return the pixels of a PNG of labels; of one with a palette its indices, not its colours.
 
     Raises
     ------
@@ -61,12 +62,12 @@ def read_indices(path: Path) -> npt.NDArray[Any]:
 
 
 def _head(path: Path) -> tuple[str, str]:
-    """Mode and format of a picture, if memory can hold its pixels."""
+    """Return the mode and format of a picture, if memory can hold its pixels."""
     from PIL import Image as Pillow
 
     with _any_size(), Pillow.open(path) as picture:
         width, height = picture.size
-        n_bytes = 2 * width * height * len(picture.getbands())  # as it is decoded, and as an array
+        n_bytes = 2 * width * height * len(picture.getbands())  # decoded, and as an array
         check_memory(path, n_bytes)
         return picture.mode, str(picture.format)
 
@@ -84,15 +85,16 @@ def _any_size() -> Iterator[None]:
             Pillow.MAX_IMAGE_PIXELS = limit
 
 
-def _deep_png(path: Path) -> npt.NDArray[Any]:
-    """Colours of 16 bits, of which imageio would keep eight."""
+def _deep_png(path: Path) -> Pixels:
+    """Return colours of 16 bits, of which imageio would return eight."""
     import imagecodecs
 
-    pixels: npt.NDArray[Any] = imagecodecs.png_decode(path.read_bytes())
+    pixels: Pixels = imagecodecs.png_decode(path.read_bytes())
     return pixels
 
 
-def _without_alpha(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _without_alpha(pixels: npt.NDArray[np.generic]) -> Pixels:
+    """Drop the opacity of pixels, and the axis of colours where one is left."""
     if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
         pixels = pixels[..., :-1]
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels

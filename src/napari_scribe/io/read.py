@@ -1,24 +1,26 @@
-"""Any file as an `Image`, or as labels."""
+"""Read any file as an image, or as labels."""
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..arguments import checked
-from ..arrays import as_array, picks_for
+from ..arrays import Array, Pixels, as_array, picks_for
 from ..errors import InputError
 from ..image import Image
-from .file_array import FileArray, check_pieces, shown, whole
+from .file_array import FileArray, all_picks, check_pieces, is_piecewise, show
 from .files import SUFFIXES, check_file, is_zarr, stem
 
+ImageLike = Image | Array | npt.ArrayLike | str | Path
+"""An image, an array or what numpy makes one of, or a path."""
 _STUMBLES = (
     LookupError,
     ArithmeticError,
@@ -28,8 +30,9 @@ _STUMBLES = (
     struct.error,
     RecursionError,
 )
-"""What readers raise over bytes that they did not expect: the words are Python's, not theirs."""
+"""Errors of readers at bytes that they did not expect: the texts are Python's, and say nothing."""
 _CHECKED_BYTES = 2**28
+"""Larger labels are not searched for negative numbers, as that would read them whole."""
 
 
 @checked
@@ -41,8 +44,8 @@ def read_image(path: str | Path, axes: str = "", level: int = 0, series: int = 0
     path
         TIFF (plain, ImageJ, OME), PNG, JPEG or NPY file; zarr array or OME-NGFF group.
     axes
-        Letters of ``TCZYX``, one an axis of the file in its own order. Left out, they are what the
-        file says, else guessed from the shape. Axes of length 1 may be named or left out.
+        Letters of ``TCZYX``, one per axis, in the order of the file. When empty, they are those of
+        the file, or else guessed from the shape. Axes of length 1 may be named or left out.
     level
         Level of a pyramid, 0 the full resolution.
     series
@@ -62,15 +65,15 @@ def read_image(path: str | Path, axes: str = "", level: int = 0, series: int = 0
     """
     kind = _kind(path)
     path = Path(path)
-    with _said_of(path):
+    with _naming_file(path):
         image = _read(path, kind, axes, level, series)
         named = _with_axes(image, path, axes)
         return named.selected(source=path.absolute(), level=level, series=series)
 
 
 @contextmanager
-def _said_of(path: Path) -> Iterator[None]:
-    """Say of which file an error is, and what to do."""
+def _naming_file(path: Path) -> Iterator[None]:
+    """Turn errors of readers into errors that name the file, and say what to do."""
     try:
         yield
     except (InputError, MemoryError):
@@ -96,13 +99,13 @@ def list_series(path: str | Path) -> list[str]:
         As for `read_image`.
     """
     kind = _kind(path)
-    with _said_of(Path(path)):
+    with _naming_file(Path(path)):
         if kind == ".zarr":
-            from .ngff import describe_zarr
+            from .ngff_reader import describe_zarr
 
             return describe_zarr(Path(path))
         if kind in (".tif", ".tiff"):
-            from .tiff import describe_tiff
+            from .tiff_reader import describe_tiff
 
             return describe_tiff(Path(path))
     return [stem(path)]
@@ -110,11 +113,11 @@ def list_series(path: str | Path) -> list[str]:
 
 def _read(path: Path, kind: str, axes: str, level: int, series: int) -> Image:
     if kind == ".zarr":
-        from .ngff import read_zarr
+        from .ngff_reader import read_zarr
 
         return read_zarr(path, axes, level, series)
     if kind in (".tif", ".tiff"):
-        from .tiff import read_tiff
+        from .tiff_reader import read_tiff
 
         return read_tiff(path, axes, level, series)
     if level:
@@ -129,14 +132,15 @@ def _read(path: Path, kind: str, axes: str, level: int, series: int) -> Image:
 
 
 def _with_axes(image: Image, path: Path, axes: str) -> Image:
-    """An image with the axes that were asked for; errors in reading it later name its file."""
+    """Return an image with the axes that were asked for, and with errors that name its file."""
     data, letters = image.data, image.axes
     if not isinstance(data, np.ndarray | FileArray):
-        check_pieces(data, path)
-        data = FileArray(data, whole(data), path)
+        if is_piecewise(data):
+            check_pieces(data, path)
+        data = FileArray(data, all_picks(data), path)
     if axes:
         picks, letters = picks_for(image.shape, letters, axes.upper())
-        data = shown(data, picks, path)
+        data = show(data, picks, path)
     if isinstance(data, FileArray):
         data = data.named(letters)
     return image.selected(
@@ -148,22 +152,22 @@ def _with_axes(image: Image, path: Path, axes: str) -> Image:
     )
 
 
-def as_image(image: Any) -> Image:
-    """An `Image` from one, from an array or from a path."""
+def as_image(image: ImageLike) -> Image:
+    """Return an `Image` from one, from an array or from a path."""
     if isinstance(image, Image):
         return image
     return _warned(read_image(image)) if isinstance(image, str | Path) else Image(image)
 
 
 def _warned(image: Image) -> Image:
-    """The image, once a caller who gets no `Image.notes` is warned of what they say."""
+    """Warn of the notes on an image, for callers who do not see `Image.notes`."""
     for note in image.notes:
         warnings.warn(f"{image.source}: {note}", stacklevel=4)
     return image
 
 
-def as_labels(labels: Any, axes: str = "", name: str = "labels") -> tuple[Any, str]:
-    """Return labels as an array, and its axes, which are empty where nobody says.
+def as_labels(labels: ImageLike, axes: str = "", name: str = "labels") -> tuple[Array, str]:
+    """Return labels as an array, and its axes, which are empty where they are not known.
 
     Parameters
     ----------
@@ -172,7 +176,7 @@ def as_labels(labels: Any, axes: str = "", name: str = "labels") -> tuple[Any, s
     axes
         A letter per axis, where they are known.
     name
-        What messages call an array.
+        Name of an array in messages.
     """
     if isinstance(labels, str | Path):
         labels = read_label_image(labels, axes)
@@ -183,8 +187,8 @@ def as_labels(labels: Any, axes: str = "", name: str = "labels") -> tuple[Any, s
     return as_array(labels, name), ""
 
 
-def read_labels(path: str | Path, axes: str = "") -> Any:
-    """Open labels: whole numbers from 0, one an object or class.
+def read_labels(path: str | Path, axes: str = "") -> Array:
+    """Open labels: whole numbers from 0, one per object or class.
 
     Parameters
     ----------
@@ -204,11 +208,12 @@ def read_labels(path: str | Path, axes: str = "") -> Any:
     InputError
         If it is no image of labels: fractions, negative numbers, colours.
     """
-    return _warned(read_label_image(path, axes)).data
+    labels: Array = _warned(read_label_image(path, axes)).data
+    return labels
 
 
 def read_label_image(path: str | Path, axes: str = "", series: int = 0) -> Image:
-    """Labels as `read_labels` opens them, with their axes.
+    """Open labels as `read_labels` does, with their axes.
 
     Labels have no channels: an axis that was taken for them is Z, or T where there is a Z.
     """
@@ -221,7 +226,7 @@ def read_label_image(path: str | Path, axes: str = "", series: int = 0) -> Image
     if kind in (".tif", ".tiff"):
         from tifffile import PHOTOMETRIC
 
-        from .lossy import check_lossless
+        from .tiff_compression import check_lossless
 
         is_colour |= check_lossless(path, series).photometric == PHOTOMETRIC.RGB
     if is_colour and image.n_channels == 3:
@@ -231,17 +236,17 @@ def read_label_image(path: str | Path, axes: str = "", series: int = 0) -> Image
 
 
 def _indices(path: Path, axes: str) -> Image:
-    """Labels in a PNG; of one with a palette its indices, not its colours."""
+    """Return the labels in a PNG; of one with a palette its indices, not its colours."""
     from .pictures import read_indices
 
     try:
         return _with_axes(Image(read_indices(path), name=stem(path)), path, axes)
     except (OSError, SyntaxError):
-        return read_image(path, axes)  # says what is wrong with it
+        return read_image(path, axes)  # which reports what is wrong with it
 
 
 def _grey(image: Image, path: Path) -> Image:
-    """A picture whose three colours are equal, as one of grey."""
+    """Return a picture whose three colours are equal as one of grey."""
     channel = image.axes.index("C")
     colours = np.moveaxis(np.asarray(image.data), channel, 0)
     if not all(np.array_equal(colours[0], other) for other in colours[1:]):
@@ -250,6 +255,7 @@ def _grey(image: Image, path: Path) -> Image:
 
 
 def _kind(path: str | Path) -> str:
+    """Return the kind of a file or folder, as the suffix that stands for it."""
     check_file(path)
     path = Path(path)
     if path.is_dir():
@@ -262,12 +268,12 @@ def _kind(path: str | Path) -> str:
     return suffix
 
 
-def _native(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _native(pixels: Pixels) -> Pixels:
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
-def _whole_numbers(data: Any, path: Path) -> Any:
-    """Integers as they are; bool and floats that are whole as integers."""
+def _whole_numbers(data: Array, path: Path) -> Array:
+    """Return labels as integers: bool, and floats that are whole, are converted."""
     kind = np.dtype(data.dtype).kind
     if kind == "b":
         return np.asarray(data).astype(np.uint8)
@@ -283,7 +289,7 @@ def _whole_numbers(data: Any, path: Path) -> Any:
             )
         largest = int(np.abs(numbers).max())
         data = numbers.astype(np.int32) if largest < 2**31 else numbers
-    is_small = data.size * np.dtype(data.dtype).itemsize <= _CHECKED_BYTES
+    is_small = math.prod(data.shape) * np.dtype(data.dtype).itemsize <= _CHECKED_BYTES
     if np.dtype(data.dtype).kind == "i" and is_small and np.asarray(data).min() < 0:
         raise InputError(f"{path} holds negative numbers: labels are whole numbers from 0.")
     return data

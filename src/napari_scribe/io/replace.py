@@ -1,4 +1,4 @@
-"""Files and folders that appear, and go, all or nothing for who looks on."""
+"""Write, replace and delete files and folders so that others see all of them or nothing."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from pathlib import Path
 from ..errors import TakenError
 
 DAY = 86400.0
-"""Seconds after which what another machine has not finished counts as left behind."""
+"""Seconds after which unfinished work of another machine counts as abandoned."""
 CLOCK = 5.0
-"""Seconds by which the time that a process was started at may move with the clock."""
+"""Seconds by which the start time of a process may change when the clock is set."""
 LONGER = 32
-"""Characters that a temporary name may have more than the name that it stands for."""
+"""Most characters by which a temporary name is longer than the name of the result."""
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
 _TAG = re.compile(r"([0-9a-f]{4})-(\d+)-\d+\.(part|old|gone)")
-"""End of a temporary name: the machine, the process and a number, and what it is."""
+"""End of a temporary name: the machine, the process, a number and the kind, see `beside`."""
 _numbers = itertools.count()
 
 
 @contextmanager
 def replacing(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
-    """Write a file all or nothing: yields a temporary path beside it, which then takes its place.
+    """Write a file all or nothing: yield a temporary path beside it, which then replaces it.
 
     Parameters
     ----------
     path
         File to write; of a link, the file that it points to. Folders above it are created.
     overwrite
-        Whether it takes the place of what is there by then.
+        Whether to replace what is there by then.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def replacing(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
-    """Make a folder as `replacing` writes a file; the temporary path has the same name."""
+    """Make a folder as `replacing` writes a file; the temporary path ends in the same name."""
     path = followed(Path(path))
     partial = beside(path, "part")
     with _named_in_errors(path):
@@ -73,6 +73,7 @@ def replacing_folder(path: str | Path, overwrite: bool = True) -> Iterator[Path]
 
 @contextmanager
 def _named_in_errors(path: Path) -> Iterator[None]:
+    """Name the result in errors, not the temporary path."""
     try:
         yield
     except OSError as error:
@@ -83,8 +84,8 @@ def _named_in_errors(path: Path) -> Iterator[None]:
 def put(new: Path, path: Path, overwrite: bool = True) -> None:
     """Move a file or folder to its place.
 
-    An old folder is set aside before, and deleted when the new one is there; where that is broken
-    off between, `tidy` brings it back.
+    An old folder is renamed first, and deleted when the new one is there. If the process dies in
+    between, `tidy` brings the old folder back.
 
     Raises
     ------
@@ -113,6 +114,7 @@ def put(new: Path, path: Path, overwrite: bool = True) -> None:
 
 
 def _put_new(new: Path, path: Path) -> None:
+    """Move a file or folder to a place where nothing is."""
     if new.is_dir() or not _is_linked(new, path):
         if os.path.lexists(path):
             raise _taken(path)
@@ -136,24 +138,24 @@ def _taken(path: Path) -> TakenError:
 
 
 def followed(path: Path) -> Path:
-    """Where a path points to, if it is a link or lies in one."""
+    """Return the path behind links."""
     return Path(os.path.realpath(path))
 
 
 def hidden(path: Path) -> Path:
-    """Where the work for an output is kept until it is whole."""
+    """Return the folder in which an output is made until it is whole."""
     path = followed(path)
     return path.with_name(f".{path.name}.part")
 
 
 def beside(path: Path, kind: str) -> Path:
-    """A new hidden name beside a path, which tells what it is of and which process made it.
+    """Return a new hidden name beside a path, from which the path and this process can be told.
 
     Parameters
     ----------
     kind
-        ``part`` of what is being written, ``old`` of what was there before and is to be replaced,
-        ``gone`` of what is being deleted.
+        ``part`` for what is being written, ``old`` for what was there before and is to be replaced,
+        ``gone`` for what is being deleted.
     """
     while True:
         tag = f"{_HOST}-{os.getpid()}-{next(_numbers)}"
@@ -163,12 +165,13 @@ def beside(path: Path, kind: str) -> Path:
 
 
 def delete(path: Path, of: Path | None = None) -> None:
-    """Take a file or folder away: at once, for who looks on, so that nobody goes on with half.
+    """Delete a file or folder: others see all of it or nothing, as it is renamed first.
 
     Parameters
     ----------
     of
-        What it was of: `tidy` for that ends the deletion, where it is broken off. Itself when None.
+        Path of the result that it belongs to: `tidy` for that path ends the deletion, if the
+        process dies in between. The file itself when None.
     """
     gone = beside(of or path, "gone")
     with suppress(OSError):  # it is not there, or is held open (Windows)
@@ -178,16 +181,16 @@ def delete(path: Path, of: Path | None = None) -> None:
 
 
 def tidy(path: Path) -> None:
-    """Bring back, or take away, what processes that were killed have left beside a path.
+    """Bring back, or delete, what processes that were killed have left beside a path.
 
-    What a process that still runs has there is left alone, and so is what others have named.
+    Files of processes that still run, and files with other names, are left alone.
     """
     start = f".{path.name.lstrip('.')}."
     with suppress(OSError):  # there is no such folder, or it cannot be read
         for name in os.listdir(path.parent):
             found = _TAG.fullmatch(name.removeprefix(start)) if name.startswith(start) else None
             left = path.with_name(name)
-            if found is None or not _is_left(left, found[1], int(found[2])):
+            if found is None or not _is_abandoned(left, found[1], int(found[2])):
                 continue
             if found[3] == "old" and not os.path.lexists(path):
                 left.rename(path)
@@ -195,8 +198,8 @@ def tidy(path: Path) -> None:
                 delete(left, path)
 
 
-def _is_left(path: Path, host: str, process: int) -> bool:
-    """Whether the process that has made a temporary file or folder has ended."""
+def _is_abandoned(path: Path, host: str, process: int) -> bool:
+    """Return whether the process that made a temporary file or folder has ended."""
     import psutil
 
     try:
@@ -211,6 +214,7 @@ def _is_left(path: Path, host: str, process: int) -> bool:
 
 
 def _remove(path: Path) -> None:
+    """Delete a file or folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,4 +1,4 @@
-"""OME-TIFF, compressed, with the size of its pixels; all or nothing."""
+"""Write OME-TIFF: compressed, with the size of its pixels, all or nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Array, Pixels
 from ..errors import InputError
 from ..image import AXES, Image
 from .files import stem
@@ -20,13 +21,20 @@ from .units import in_micrometers, size_of, symbol
 
 _TILE = 512
 _TILED_FROM = 2048
+"""Longer side, in pixels, above which an image is written in tiles."""
 _SMALL_BYTES = 2**28
+"""Bytes up to which a lazy array is read whole."""
 _READ_BYTES = 2**25
+"""Bytes of a larger lazy array that are read at once."""
+_BIG_BYTES = 2**32 - 2**25
+"""Bytes from which a TIFF needs offsets of 64 bits; some room is left for its tags."""
+_RGB = "u1", "u2"
+"""Types of pixels for which three channels that come last are written as the colours of RGB."""
 
 
 def write_tiff(
     path: str | Path,
-    array: Any,
+    array: Array | npt.ArrayLike,
     axes: str = "",
     scale: Mapping[str, float] | None = None,
     units: Mapping[str, str] | None = None,
@@ -46,13 +54,13 @@ def write_tiff(
         ``TZYXC``. TIFF readers know no bool, float16 and 64-bit integers: these become uint8,
         float32 and 32-bit integers.
     axes
-        Letters of ``TCZYX``, one an axis of `array`, in any order; guessed where left out.
+        Letters of ``TCZYX``, one per axis of `array`, in any order; guessed when empty.
     scale, units
         Size of a pixel and its unit per axis letter, as in `Image`.
     channel_names
-        One a channel, or none.
+        One per channel, or none.
     software
-        What is said to have made it.
+        Name of what made the file, for its tags.
     overwrite
         Whether to replace a file that is there by then.
 
@@ -88,7 +96,7 @@ def write_tiff(
             shape=tuple(lengths.values()),
             dtype=dtype,
             ome=True,
-            bigtiff=math.prod(image.shape) * dtype.itemsize > 2**32 - 2**25,
+            bigtiff=math.prod(image.shape) * dtype.itemsize > _BIG_BYTES,
             photometric="rgb" if is_rgb else "minisblack",
             tile=(_TILE, _TILE) if is_tiled else None,
             compression="zlib",
@@ -98,11 +106,8 @@ def write_tiff(
         )
 
 
-_RGB = "u1", "u2"
-
-
 def _storable(image: Image, order: str) -> np.dtype[Any]:
-    """The type in the file: that of the pixels, unless OME-TIFF lacks it."""
+    """Return the type in the file: that of the pixels, unless OME-TIFF lacks it."""
     dtype = image.dtype.newbyteorder("=")
     if dtype.kind == "b":
         return np.dtype(np.uint8)
@@ -121,13 +126,13 @@ def _storable(image: Image, order: str) -> np.dtype[Any]:
     )
 
 
-def _blocks(image: Image, order: str) -> Iterator[npt.NDArray[Any]]:
-    """Tiles in the order of the file, each along the axes of `order` that a page has.
+def _blocks(image: Image, order: str) -> Iterator[Pixels]:
+    """Yield tiles in the order of the file, each along the axes of `order` that a page has.
 
-    They are read many at once, as a chunk of the array may hold many of them.
+    Many tiles are read at once, as a chunk of the array may hold many of them.
     """
     page = [a for a in order if a in "YX" or (a == "C" and order[-1] == "C")]
-    kept = [a for a in image.axes if a in page]
+    block_axes = [a for a in image.axes if a in page]
     leading = [a for a in order if a not in page]
     height, width = _read_at_once(image, page)
     starts = range(0, image.length("Y"), height), range(0, image.length("X"), width)
@@ -136,14 +141,14 @@ def _blocks(image: Image, order: str) -> Iterator[npt.NDArray[Any]]:
         at: dict[str, Any] = dict(zip(leading, place, strict=True))
         at |= {"Y": slice(y, y + height), "X": slice(x, x + width)}
         block = np.asarray(image.data[tuple(at.get(a, slice(None)) for a in image.axes)])
-        block = block.transpose([kept.index(a) for a in page])
+        block = block.transpose([block_axes.index(a) for a in page])
         for row, column in itertools.product(*(range(0, n, _TILE) for n in block.shape[:2])):
             yield block[row : row + _TILE, column : column + _TILE]
         del block  # before the next is read
 
 
 def _read_at_once(image: Image, page: Sequence[str]) -> tuple[int, int]:
-    """Height and width of some rows of tiles, or of a part of one row where it is large."""
+    """Return the height and width of some rows of tiles, or of a part of a large row."""
     n_channels = image.n_channels if "C" in page else 1
     tile_bytes = _TILE * _TILE * n_channels * image.dtype.itemsize
     n_tiles, in_a_row = max(1, _READ_BYTES // tile_bytes), -(-image.length("X") // _TILE)
@@ -151,7 +156,7 @@ def _read_at_once(image: Image, page: Sequence[str]) -> tuple[int, int]:
 
 
 def _metadata(image: Image, order: str, is_rgb: bool, names: Sequence[str]) -> dict[str, Any]:
-    """OME attributes, in the words of tifffile."""
+    """Return the OME attributes, by the names of tifffile."""
     metadata: dict[str, Any] = {"axes": order.replace("C", "S") if is_rgb else order}
     metadata["Name"] = _in_xml(image.name)
     for axis, name in {a: f"PhysicalSize{a}" for a in "ZYX"}.items() | {("T", "TimeIncrement")}:
@@ -171,13 +176,13 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 def _in_xml(text: str) -> str:
     """Return a text with a question mark for each character that XML cannot hold.
 
-    They are control characters, and those that stand for bytes of a name that is no UTF-8.
+    These are control characters, and surrogates, which stand for bytes of names that are no UTF-8.
     """
     return _NOT_IN_XML.sub("?", text)
 
 
 def _resolution(image: Image) -> dict[str, Any]:
-    """The plain resolution tags, for readers that know no OME."""
+    """Return the plain resolution tags, for readers that know no OME."""
     factors = [in_micrometers(image.units.get(a, "")) for a in "XY"]
     sizes = [image.scale.get(a, 0) * (f or 0) for a, f in zip("XY", factors, strict=True)]
     if not all(1e-5 < size < 1e9 for size in sizes):  # a tag is a fraction of 32-bit integers

@@ -1,8 +1,9 @@
-"""Names of units: files write many, the house writes one, which pint, napari and NGFF know."""
+"""Read units and sizes: files write many names of a unit, and we keep one.
+
+It is the full English name, which pint, napari and NGFF know.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 _SYMBOLS = {
     "angstrom": "Å",
@@ -39,15 +40,15 @@ _MICROMETERS = {
     "inch": 25400.0,
 }
 
-
 _SENSIBLE = 1e-15, 1e15
-"""Sizes beyond these are slips, in any unit."""
+"""Sizes beyond these are mistakes, in any unit."""
 
 
-def size_of(value: Any) -> float:
-    """Return the size that a file writes, as ``0.5``, ``0,5`` or a number; 0 where it is none."""
+def size_of(value: object) -> float:
+    """Return a size from ``0.5``, ``0,5`` or a number; 0 where it is none or makes no sense."""
     try:
-        size = float(value.replace(",", ".") if isinstance(value, str) else value)
+        number = value.replace(",", ".") if isinstance(value, str) else value
+        size = float(number)  # type: ignore[arg-type]  # what is no number raises
     except (TypeError, ValueError, OverflowError):
         return 0.0
     smallest, largest = _SENSIBLE
@@ -55,17 +56,22 @@ def size_of(value: Any) -> float:
 
 
 def full_name(unit: str) -> str:
-    """``µm``, ``micron`` ... to ``micrometer``; empty for pixels and what is no unit."""
+    """Return ``micrometer`` for ``µm``, ``micron`` ...; empty for pixels and what is no unit."""
     unit = unit.strip()
     name = _NAMES.get(unit) or _NAMES.get(unit.lower()) or unit
     return name.lower() if name.lower() in _SYMBOLS else ""
 
 
 def symbol(unit: str) -> str:
-    """``micrometer`` to ``µm``; empty where unknown."""
+    """Return ``µm`` for ``micrometer``; empty where unknown."""
     return _SYMBOLS.get(full_name(unit), "")
 
 
 def in_micrometers(unit: str) -> float | None:
-    """Length of a unit in micrometers; None where it is no length."""
+    """Return the length of a unit in micrometers; None where it is no length."""
     return _MICROMETERS.get(full_name(unit))
+
+
+def unclear(name: str, value: object) -> str:
+    """Return the note on a size that was not understood."""
+    return f"its {name} is {str(value)[:40]!r}, which is no size: it was left out."

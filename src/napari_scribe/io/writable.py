@@ -1,4 +1,4 @@
-"""Whether a result can be written, before the work for it starts."""
+"""Check that a result can be written, before the work for it starts."""
 
 from __future__ import annotations
 
@@ -13,36 +13,35 @@ from .files import SUFFIXES
 from .replace import LONGER, beside, followed, hidden, tidy
 
 _NAME_BYTES = 255
-"""Of a file's name at most, where the system does not tell."""
+"""Longest name of a file, where the system does not tell."""
 _DEEPER_BYTES = 200
-"""What paths within a folder of work may add to its own."""
-
+"""Most bytes that paths within a folder of work add to its own path."""
 
 WRITTEN = (".tif", ".tiff", ".zarr")
-"""Ends of the names of what results are written to."""
+"""Suffixes of the files and folders that results are written to."""
 
 
 def is_zarr_name(path: Path) -> bool:
-    """Whether a path to write is that of a zarr, by its suffix."""
+    """Return whether a path to write is that of a zarr, by its suffix."""
     return path.suffix.lower() == ".zarr"
 
 
 def check_writable(path: str | Path, n_bytes: int = 0) -> None:
     """Make sure that a result can be written, before the work for it starts.
 
-    What a process that was killed while it wrote has left there is put in order.
+    Unfinished work of a process that was killed is tidied up.
 
     Parameters
     ----------
     path
-        File or folder to write; folders above it need not exist yet. Nothing is left behind.
+        File or folder to write; folders above it need not exist yet. Nothing is created.
     n_bytes
-        Room that it and the work for it will need.
+        Bytes that it and the work for it will need.
 
     Raises
     ------
     InputError
-        If it cannot be written there, its name cannot be had, or there is too little room.
+        If it cannot be written there, its name is not possible, or there is too little room.
     """
     path = Path(path)
     check_text(path)
@@ -97,7 +96,7 @@ def _check_length(path: Path, folder: Path) -> None:
     Parameters
     ----------
     folder
-        The one above it that is there.
+        Lowest folder above it that exists.
     """
     limit, path_limit = _NAME_BYTES, None
     if hasattr(os, "pathconf"):
@@ -114,6 +113,6 @@ def _check_length(path: Path, folder: Path) -> None:
 
 
 def _size(folder: Path) -> int:
-    """Bytes that the files in a folder take."""
+    """Return the bytes of the files in a folder."""
     files = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
     return sum(file.lstat().st_size for file in files if os.path.lexists(file))

@@ -1,67 +1,45 @@
-"""The models that were trained, in words; without torch."""
+"""List the models that were trained, and describe them in words; without torch."""
 
 from __future__ import annotations
 
 import time
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError
 from ..image import Image
-from ..io.archive import Archive
-from ..io.model_file import DESCRIPTION, LONGEST, parse_values, refusing_damage
+from ..io.model_file import Provenance, read_summary
 
 ANSWERS = {"objects": "Objects", "classes": "Classes", "denoised": "Denoiser"}
-_DAMAGE = LookupError, TypeError, AttributeError, ArithmeticError
-"""What is raised where something is missing, or of another kind than it should be."""
 
 
 def kept() -> list[Path]:
-    """Files of the kept models, newest first; without loading torch."""
+    """Return the files in the model folder, newest first."""
     from ..device import home
 
     files = (home() / "models").glob("*.zip")
     return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
-def read_description(path: Path) -> dict[str, Any]:
-    """What a model file says of itself, without its weights and without torch.
-
-    Raises
-    ------
-    InputError
-        If it is not a model, or one of a newer version.
-    """
-    with refusing_damage(path, *_DAMAGE):
-        values = parse_values(_description(path, path.stat().st_mtime_ns))
-        if not isinstance(values["recipe"]["network"], dict):
-            raise TypeError("network")
-        return values
-
-
-@lru_cache(512)
-def _description(path: Path, _changed: int) -> bytes:
-    """Of a file as it was when it was changed last: forms ask for it at each keystroke."""
-    with Archive(path) as archive:
-        return archive.read(DESCRIPTION, LONGEST)
-
-
 def channels_of(path: Path) -> tuple[int, int]:
-    """How many channels a model needs, and how many the images had that it was trained on.
+    """Return how many channels a model needs, and how many its training images had.
 
     Raises
     ------
     InputError
         If it is not a model.
     """
-    values = read_description(path)
-    with refusing_damage(path, *_DAMAGE):
-        return len(values["channels"]), int(values["image_channels"])
+    summary = read_summary(path)
+    return len(summary.channels), summary.image_channels
 
 
 def channels_to_tick(path: Path, n_image: int) -> str:
-    """What to say where a model needs other channels than images of so many have; else nothing."""
+    """Return a hint where a model needs some of the channels of an image; empty where it does not.
+
+    Parameters
+    ----------
+    n_image
+        Number of channels of the image.
+    """
     try:
         needed, trained = channels_of(path)
     except InputError:
@@ -72,73 +50,68 @@ def channels_to_tick(path: Path, n_image: int) -> str:
 
 
 def dimensions_of(path: Path) -> int:
-    """Whether a model takes slices, 2, or volumes, 3.
+    """Return 2 for a model of slices, 3 for one of volumes.
 
     Raises
     ------
     InputError
         If it is not a model.
     """
-    values = read_description(path)
-    with refusing_damage(path, *_DAMAGE):
-        return int(values["recipe"]["network"]["dimensions"])
+    return read_summary(path).dimensions
 
 
 def task_of(path: Path) -> str:
-    """What a model answers: ``objects``, ``classes`` or ``denoised``; empty where nobody knows."""
+    """Return what a model gives: ``objects``, ``classes`` or ``denoised``; empty if it is none."""
     try:
-        return str(read_description(path)["recipe"]["target"]["kind"])
-    except (InputError, *_DAMAGE):
+        return read_summary(path).task
+    except InputError:
         return ""
 
 
 def in_words(path: Path) -> str:
-    """A model in a line or two: what it answers, what it was trained on, how long, when.
+    """Describe a model in a line or two: what it gives, what it was trained on, how long, when.
 
     Raises
     ------
     InputError
         If it is not a model.
     """
-    values = read_description(path)
-    needed, there = channels_of(path)
-    with refusing_damage(path, *_DAMAGE):
-        recipe, provenance = values["recipe"], values["provenance"]
-        kind = recipe["target"]["kind"]
-        answer = ANSWERS.get(kind, "Labels")
-        trained = f"{_names(provenance)}, {provenance.get('steps', '?')} steps"
-        if seconds := provenance.get("seconds"):
-            trained += f" in {duration(seconds)}"
-        when = time.strftime("%d %b %Y, %H:%M", time.localtime(path.stat().st_mtime))
-        seen = f"{needed} of {there} channels" if there > 1 else "1 channel"
-        dimensions = recipe["network"]["dimensions"]
-        return f"{answer}, {dimensions}D, {seen}. Trained on {trained}; {when}."
+    summary = read_summary(path)
+    made = summary.provenance
+    steps = "?" if made.steps is None else made.steps
+    trained = f"{_names(made)}, {steps} steps"
+    if made.seconds:
+        trained += f" in {duration(made.seconds)}"
+    when = time.strftime("%d %b %Y, %H:%M", time.localtime(path.stat().st_mtime))
+    needed, n_image = len(summary.channels), summary.image_channels
+    channels = f"{needed} of {n_image} channels" if n_image > 1 else "1 channel"
+    answer = ANSWERS.get(summary.task, "Labels")
+    return f"{answer}, {summary.dimensions}D, {channels}. Trained on {trained}; {when}."
 
 
 def trained_on(path: Path) -> list[str]:
-    """Names of the images that a model was trained on, as far as it knows them.
+    """Return the names of the images that a model was trained on, as far as they are known.
 
     Raises
     ------
     InputError
         If it is not a model.
     """
-    values = read_description(path)
-    with refusing_damage(path, *_DAMAGE):
-        return [str(image["name"]) for image in values["provenance"].get("images") or []]
+    images = read_summary(path).provenance.images
+    return [str(image["name"]) for image in images if "name" in image]
 
 
-def _names(provenance: dict[str, Any]) -> str:
-    images = provenance.get("images") or []
-    if not images:
+def _names(made: Provenance) -> str:
+    """Return the name of the training image, or the number of images, in words."""
+    if not made.images:
         return "unknown images"
-    if len(images) == 1:
-        return str(images[0].get("name", "1 image"))
-    return f"{provenance.get('n_images') or len(images)} images"
+    if len(made.images) == 1:
+        return str(made.images[0].get("name", "1 image"))
+    return f"{made.n_images or len(made.images)} images"
 
 
 def duration(seconds: float) -> str:
-    """Seconds, in words short enough for a progress bar."""
+    """Return seconds in words that are short enough for a progress bar."""
     seconds = max(0, round(seconds))
     if seconds < 60:
         return f"{seconds} s"
@@ -148,7 +121,7 @@ def duration(seconds: float) -> str:
 
 
 def size_in_words(image: Image) -> str:
-    """An image in a line: size, channels, pixel size, axes."""
+    """Describe an image in a line: size, channels, pixel size."""
     parts = [" x ".join(str(image.length(a)) for a in image.label_axes()) + " px"]
     if image.n_channels > 1:
         parts.append(f"{image.n_channels} channels")

@@ -20,6 +20,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
+from ..evaluation.overlap import THRESHOLDS, count_overlap, match_objects
 from ..recipe import ObjectsTarget
 from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
 from .objects import renumbered, with_ring
@@ -29,7 +30,6 @@ DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.55, "peak": 0.5, "min_size
 """Decoding parameters: threshold of the foreground, how low a border parts two pieces, what the
 distance must reach somewhere in an object, and its smallest size in pixels."""
 
-IOU_THRESHOLDS = np.arange(50, 100, 5) / 100
 LOWEST_PEAK = 0.2
 """Peaks of the distance below this are no object's centre."""
 
@@ -211,7 +211,7 @@ def _score(
     Only what is known counts: a found object without a painted one is wrong if most of it lies on
     paint.
     """
-    counts = np.zeros((len(IOU_THRESHOLDS), 3))
+    counts = np.zeros((len(THRESHOLDS), 3))
     for prediction, paint in examples:
         counts += _counts(encoding.decode(prediction, parameters), paint)
     true, false, missed = counts.T
@@ -221,15 +221,8 @@ def _score(
 def _counts(found: Labels, paint: Labels) -> npt.NDArray[np.float64]:
     """TP, FP and FN per IoU threshold, ``(n_thresholds, 3)``."""
     objects = np.where(paint > 1, paint, 0)
-    found_sizes, sizes = np.bincount(found.ravel()), np.bincount(objects.ravel())
-    pairs, overlap = np.unique(
-        found.ravel().astype(np.int64) * len(sizes) + objects.ravel(), return_counts=True
-    )
-    a, b = pairs // len(sizes), pairs % len(sizes)
-    both = (a > 0) & (b > 0)
-    a, b, overlap = a[both], b[both], overlap[both]
-    iou = overlap / (found_sizes[a] + sizes[b] - overlap)
-    on_paint = np.bincount(found.ravel(), paint.ravel() > 0) > 0.5 * found_sizes
-    n_judged, n_painted = np.count_nonzero(on_paint[1:]), np.count_nonzero(sizes[1:])
-    matched = np.array([np.count_nonzero(iou > t) for t in IOU_THRESHOLDS], dtype=float)
+    overlap = count_overlap(found, objects)
+    matched = match_objects(overlap).counts().astype(float)
+    on_paint = np.bincount(found.ravel(), paint.ravel() > 0) > 0.5 * np.bincount(found.ravel())
+    n_judged, n_painted = np.count_nonzero(on_paint[1:]), len(np.unique(objects[objects > 0]))
     return np.stack([matched, np.maximum(n_judged - matched, 0), n_painted - matched], axis=1)

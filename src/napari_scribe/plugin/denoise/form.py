@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
 from ...targets.denoised import check_colours
-from ..model_library import dimensions_of, read_description
+from ..model_library import dimensions_of
 from ..segment.form import PARTS
 from ..settings import recall, remember
 from ..widgets.layer_pickers import ImagePicker, names_of_channels
@@ -65,8 +65,7 @@ class DenoiseForm(QObject):
         """Of the network: that of the model to start from, if there is one."""
         start = self.more.start.value()
         if start is not None:
-            network = read_description(start)["recipe"].get("network", {})
-            return int(network.get("dimensions", 2))
+            return dimensions_of(start)
         return int(self.more.recipe.default.network.dimensions)
 
     def source(self) -> PairSource:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from ...errors import InputError
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
 from ..layers.conversion import add_annotations, note, paint_events, paint_of
-from ..model_library import read_description
+from ..model_library import dimensions_of
 from ..settings import recall, remember
 from ..widgets.basics import button, hint, named, row, stack, step
 from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
@@ -99,8 +99,7 @@ class TrainForm(QWidget):
         start = self.more.start.value()
         recipe = self.more.recipe.value(str(self.task.value))
         if start is not None:  # which decides about the network
-            network = read_description(start)["recipe"].get("network", {})
-            recipe = recipe.changed({"network.dimensions": network.get("dimensions", 2)})
+            recipe = recipe.changed({"network.dimensions": dimensions_of(start)})
         return TrainInput(
             image_layer=self.image.layer.value,
             paint_layer=self.paint.value,

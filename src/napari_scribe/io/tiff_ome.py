@@ -1,4 +1,4 @@
-"""OME-XML: the images that it tells of, and the files that hold them."""
+"""Read OME-XML: the images that it describes, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ..errors import InputError
-from .damage import damage_found
+from .tiff_damage import damage_found
 
 if TYPE_CHECKING:
     import tifffile
 
 
 _MOST_PLANES = 10_000_000
+"""Planes of an image, beyond which its sizes are damaged: tifffile would make a list of them."""
 
 
 def open_tiff(path: Path) -> tifffile.TiffFile:
-    """Open a TIFF; as a plain one where tifffile cannot follow what OME-XML tells of its images.
+    """Open a TIFF; as a plain one where tifffile cannot follow its OME-XML.
 
     Raises
     ------
     InputError
-        If another file of the set is a pipe, a device or a folder, or no disk holds so many planes.
+        If another file of the set is a pipe, a device or a folder, or there are too many planes.
     """
     import tifffile
 
@@ -45,12 +46,12 @@ def open_tiff(path: Path) -> tifffile.TiffFile:
 
 
 def is_unread(file: tifffile.TiffFile) -> bool:
-    """Whether a file has OME-XML that is not used, as it is cut off or makes no sense."""
+    """Return whether a file has OME-XML that is not used, as it is cut off or makes no sense."""
     return "<OME" in file.pages.first.description[:1000] and not file.is_ome
 
 
 def images_in(xml: str) -> list[Element]:
-    """Return the images that OME-XML tells of.
+    """Return the images that OME-XML describes.
 
     Raises
     ------
@@ -61,9 +62,9 @@ def images_in(xml: str) -> list[Element]:
 
 
 def image_of(xml: str, series: tifffile.TiffPageSeries, n_series: int, i: int) -> Element | None:
-    """Return what OME-XML tells of one of the `n_series` images in a file, the one at place `i`.
+    """Return the element of OME-XML that describes image `i` of the `n_series` images in a file.
 
-    Images without pixels in the file are none of these: then names tell which is which.
+    OME-XML may also describe images without pixels in the file: then the name decides.
     """
     images = images_in(xml)
     if len(images) == n_series:
@@ -89,13 +90,13 @@ def partners_of(path: Path) -> set[str]:
     try:
         with damage_found(path), tifffile.TiffFile(path) as file:
             images = images_in(file.ome_metadata or "<OME/>") if file.is_ome else []
-    except Exception:  # who reads the file will say what is wrong with it
+    except Exception:  # reading the file reports what is wrong with it
         return set()
     return {n for names in map(partners, images) if path.name in names for n in names}
 
 
 def _check_metadata(file: tifffile.TiffFile, path: Path) -> None:
-    """Make sure that tifffile can follow what a file tells of its images and of other files."""
+    """Make sure that tifffile can follow what a file says of its images and of other files."""
     if max(map(_n_planes, _images(file)), default=0) > _MOST_PLANES:
         raise InputError(f"{path} tells of more planes than a file can hold: it is damaged.")
     for name in sorted(_partners_in(file)):
@@ -110,13 +111,13 @@ def missing_partners(file: tifffile.TiffFile, path: Path) -> list[str]:
 
 
 def _partners_in(file: tifffile.TiffFile) -> Iterator[str]:
-    """Names of all files that a file speaks of."""
+    """Yield the names of all files that a file refers to."""
     for image in _images(file):
         yield from partners(image)
 
 
 def _images(file: tifffile.TiffFile) -> list[Element]:
-    """Images that a file tells of; none where its OME-XML is damaged."""
+    """Return the images that a file describes; none where its OME-XML is damaged."""
     try:
         return images_in(file.ome_metadata) if file.is_ome and file.ome_metadata else []
     except ElementTree.ParseError:
@@ -124,7 +125,7 @@ def _images(file: tifffile.TiffFile) -> list[Element]:
 
 
 def _n_planes(image: Element) -> int:
-    """How many planes an image has by its sizes; 0 where they are no numbers."""
+    """Return the number of planes of an image by its sizes; 0 where these are no numbers."""
     pixels = next((e for e in image if tag(e) == "Pixels"), None)
     sizes = [pixels.get(f"Size{a}", "1") if pixels is not None else "1" for a in "ZCT"]
     return math.prod(int(size) if size.isdecimal() else 0 for size in sizes)

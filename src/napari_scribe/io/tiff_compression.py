@@ -1,4 +1,4 @@
-"""Compression that changes values, which labels do not survive."""
+"""Find out whether the compression of a TIFF changes values, which labels do not survive."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import tifffile
 from tifffile import COMPRESSION
 
 from ..errors import InputError
-from .damage import damage_found
-from .ome import open_tiff
-from .several import tiff_images
+from .series import tiff_images
+from .tiff_damage import damage_found
+from .tiff_ome import open_tiff
 
 
 def check_lossless(path: Path, series: int = 0) -> tifffile.TiffPage:
@@ -21,12 +21,12 @@ def check_lossless(path: Path, series: int = 0) -> tifffile.TiffPage:
     Returns
     -------
     page
-        One that stands for all of the image.
+        A page that all others of the image are like.
 
     Raises
     ------
     InputError
-        If its compression changes values, or may have: that cannot be told of each kind.
+        If its compression changes values, or may have: not every kind tells.
     """
     with damage_found(path), open_tiff(path) as file:
         images = tiff_images(file, path)
@@ -42,7 +42,7 @@ def check_lossless(path: Path, series: int = 0) -> tifffile.TiffPage:
 
 
 def _first_piece(page: tifffile.TiffPage) -> bytes:
-    """A strip or tile, as it is in the file."""
+    """Return the bytes of a strip or tile, as they are in the file."""
     pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
     offset, count = next((p for p in pieces if p[1]), (0, 0))
     page.parent.filehandle.seek(offset)
@@ -54,7 +54,7 @@ def _never(_: bytes) -> bool:
 
 
 def _is_exact_jpeg(piece: bytes) -> bool:
-    """Whether it is the lossless process of JPEG: its frame begins with the marker SOF3."""
+    """Return whether a JPEG is of the lossless process: its frame begins with the marker SOF3."""
     at = 2
     while at + 4 <= len(piece) and piece[at] == 0xFF:
         marker = piece[at + 1]
@@ -65,7 +65,7 @@ def _is_exact_jpeg(piece: bytes) -> bool:
 
 
 def _is_exact_jpeg2000(piece: bytes) -> bool:
-    """Whether its wavelet is the reversible one, as the segment COD says."""
+    """Return whether the wavelet of a JPEG 2000 is the reversible one, as the segment COD says."""
     at = piece.find(b"\xff\x52")
     return at >= 0 and piece[at + 13 : at + 14] == b"\x01"
 
@@ -75,7 +75,10 @@ def _is_exact_webp(piece: bytes) -> bool:
 
 
 def _is_exact_lerc(piece: bytes) -> bool:
-    """Whether its largest error is that of rounding; False where it is compressed once more."""
+    """Return whether the largest error of LERC is that of rounding.
+
+    The bytes cannot be read, and the answer is no, where they are compressed once more.
+    """
     if not piece.startswith(b"Lerc2 ") or len(piece) < 90:
         return False
     version = int.from_bytes(piece[6:10], "little")
@@ -102,4 +105,7 @@ _EXACT: dict[str, Callable[[bytes], bool]] = {
     "NIKON": _never,
     "SONY": _never,
 }
-"""How to tell, by what the name of a compression holds, that it has changed nothing."""
+"""Test of a piece for unchanged values, by a part of the name of its compression.
+
+More specific names come first. A compression without an entry is always lossless.
+"""

@@ -1,13 +1,13 @@
-"""What a TIFF tells of the size of its pixels."""
+"""Read the size of pixels and the names of channels from a TIFF."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 
-from .ome import image_of, is_unread, tag
-from .units import full_name, in_micrometers, size_of
+from .tiff_ome import image_of, is_unread, tag
+from .units import full_name, in_micrometers, size_of, unclear
 
 if TYPE_CHECKING:
     import tifffile
@@ -19,7 +19,7 @@ _UNREADABLE = "its OME-XML is damaged: pixel sizes, channel names and axes of it
 
 
 class Calibration(NamedTuple):
-    """Scale and units per axis letter, names of channels, and what was not understood of them."""
+    """Hold scale and units per axis letter, names of channels, and notes on unclear values."""
 
     scale: dict[str, float]
     units: dict[str, str]
@@ -28,9 +28,9 @@ class Calibration(NamedTuple):
 
 
 def read_calibration(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Calibration:
-    """Return what a file tells of the pixels of one of its images.
+    """Return the calibration of one of the images in a file.
 
-    What makes no sense is left out, and said: the pixels can be used without.
+    A value that makes no sense is left out, with a note: the pixels can be used without it.
     """
     if file.is_ome and file.ome_metadata:
         try:
@@ -53,15 +53,15 @@ def read_calibration(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -
     return Calibration(scale, dict.fromkeys(scale, "micrometer"))
 
 
-def _pixel(page: Any, name: str) -> float:
-    """Width of a pixel by a resolution tag, in that tag's unit; 0 where there is none."""
+def _pixel(page: tifffile.TiffPage, name: str) -> float:
+    """Return the width of a pixel by a resolution tag, in that tag's unit; 0 without the tag."""
     value = page.tags.valueof(name)
     numerator, denominator = value if isinstance(value, tuple) else (value, 1)
     n, d = size_of(numerator), size_of(denominator)
     return size_of(d / n) if n else 0.0
 
 
-def _of_imagej(metadata: Mapping[str, Any], pixel: Mapping[str, float]) -> Calibration:
+def _of_imagej(metadata: Mapping[str, object], pixel: Mapping[str, float]) -> Calibration:
     unit = full_name(str(metadata.get("unit", "")))
     scale = {a: v for a, v in pixel.items() if v and unit}
     units = dict.fromkeys(scale, unit)
@@ -98,8 +98,3 @@ def _of_ome(image: Element) -> Calibration:
             notes.append(unclear(name, value))
     channels = tuple(e.get("Name", "") for e in pixels if tag(e) == "Channel")
     return Calibration(scale, units, channels if all(channels) else (), tuple(notes))
-
-
-def unclear(name: str, value: Any) -> str:
-    """Return what is said of a size that was not understood."""
-    return f"its {name} is {str(value)[:40]!r}, which is no size: it was left out."

@@ -1,4 +1,4 @@
-"""Files and groups that hold several images: which one is meant."""
+"""Choose one of several images in a file or group."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LISTED = 10
 
 
 def tiff_images(file: tifffile.TiffFile, path: Path) -> list[tifffile.TiffPageSeries]:
-    """Return the images of a TIFF, without thumbnails, overviews and what lies in other files only.
+    """Return the images of a TIFF, without thumbnails, overviews and images of other files.
 
-    Those of a set of files that belongs together are told of in each of them: of such a file its
-    images count.
+    In a set of files that belongs together, each file lists the images of all. Only images that
+    have a plane in this file are returned, if there are any.
     """
     series = list(file.series)
     largest = max((s.size for s in series), default=0)
@@ -31,29 +31,29 @@ def tiff_images(file: tifffile.TiffFile, path: Path) -> list[tifffile.TiffPageSe
 
 
 def _is_aside(series: tifffile.TiffPageSeries, largest: int) -> bool:
-    """Whether it is no image of its own; a name tells only of one that is smaller than others."""
+    """Return whether a series is a thumbnail or the like; large ones are not, whatever the name."""
     page = series.keyframe
     is_named = series.name.strip().lower() in _ASIDE and series.size < largest
     return bool(page.is_reduced or page.is_mask or is_named)
 
 
 def _is_in(series: tifffile.TiffPageSeries, name: str) -> bool:
-    """Whether some plane lies in a file."""
+    """Return whether some plane of a series lies in a file."""
     first = series.keyframe.parent.filehandle.name
     if first == name or not series.is_multifile:
         return bool(first == name)
     return any(page is not None and page.parent.filehandle.name == name for page in series)
 
 
-def chosen(path: Path, described: Sequence[str], series: int) -> tuple[str, ...]:
-    """Check which of several images is wanted, and return what is to be said of the others.
+def choose_series(path: Path, described: Sequence[str], series: int) -> tuple[str, ...]:
+    """Check that a file has the image that is wanted, and return notes on the other images.
 
     Parameters
     ----------
     described
         Each image in a few words.
     series
-        Which one, from 0.
+        Number of the wanted image, from 0.
 
     Raises
     ------

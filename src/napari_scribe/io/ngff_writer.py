@@ -1,0 +1,239 @@
+"""Write OME-NGFF images: create them, and add the smaller levels that a viewer shows zoomed out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Pixels
+from ..errors import InputError
+from ..image import AXES
+from .chunks import Chunk, lost_chunks, window_of
+from .files import stem
+from .replace import replacing_folder
+
+if TYPE_CHECKING:
+    from .chunks import ZarrArray
+
+Dataset = Mapping[str, Any]
+"""Metadata of a level: its path and coordinate transformations."""
+_TYPES = {"T": "time", "C": "channel"}
+_SMALL = 1024
+"""Longer side, in pixels, of a level that needs no smaller one."""
+
+
+def create_zarr(
+    path: str | Path,
+    shape: Sequence[int],
+    dtype: npt.DTypeLike,
+    axes: str,
+    scale: Mapping[str, float] | None = None,
+    units: Mapping[str, str] | None = None,
+    chunks: Sequence[int] | None = None,
+    *,
+    translate: Mapping[str, float] | None = None,
+    overwrite: bool = False,
+) -> ZarrArray:
+    """Create an OME-NGFF 0.5 image (zarr 3) to write into, all or nothing.
+
+    Parameters
+    ----------
+    path
+        Folder to create; the full resolution is its array ``0``.
+    shape, axes
+        Length and letter of each axis, in the order ``TCZYX``.
+    dtype
+        Type of the pixels. Chunks that nothing is written to read as 0 and take no room.
+    scale, units, translate
+        Per axis letter, as in `Image`.
+    chunks
+        Shape of a chunk, in pixels, cut to that of the image: by default planes of 512 x 512.
+    overwrite
+        Whether to replace what is at `path`. It is there until the new image is made.
+
+    Returns
+    -------
+    array
+        The zarr array ``0``.
+
+    Raises
+    ------
+    InputError
+        If something is there already, or the axes are not in order.
+    OSError
+        If it cannot be written.
+    """
+    import zarr
+
+    path, axes = Path(path), axes.upper()
+    in_order = "".join(a for a in AXES if a in axes)
+    if axes != in_order or len(axes) != len(shape) or not set("YX") <= set(axes):
+        raise InputError(
+            f"A zarr of shape {tuple(shape)} needs as many axes, in the order {AXES}; not '{axes}'."
+        )
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already. Choose another name, or say --overwrite.")
+    if chunks is None:
+        chunks = [512 if a in "YX" else 1 for a in axes]
+    with replacing_folder(path, overwrite) as partial:
+        group = zarr.open_group(partial, mode="w", zarr_format=3)
+        group.create_array(
+            "0",
+            shape=tuple(shape),
+            dtype=dtype,
+            chunks=tuple(map(min, chunks, shape)),
+            fill_value=0,
+            dimension_names=list(axes.lower()),
+        )
+        group.attrs["ome"] = _metadata(path, axes, scale or {}, translate or {}, units or {})
+    return zarr.open_array(path / "0", mode="r+")
+
+
+def _metadata(
+    path: Path,
+    axes: str,
+    scale: Mapping[str, float],
+    translate: Mapping[str, float],
+    units: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the NGFF 0.5 metadata of an image with one level; JSON knows no NaN or infinity."""
+    entries = []
+    for letter in axes:
+        entry = {"name": letter.lower(), "type": _TYPES.get(letter, "space")}
+        entries.append(entry | ({"unit": units[letter]} if units.get(letter) else {}))
+    sizes = [size if math.isfinite(size := float(scale.get(a, 1))) else 1.0 for a in axes]
+    shifts = [at if math.isfinite(at := float(translate.get(a, 0))) else 0.0 for a in axes]
+    multiscale = {"name": stem(path), "axes": entries, "datasets": [_dataset(0, sizes, shifts)]}
+    return {"version": "0.5", "multiscales": [multiscale]}
+
+
+def _dataset(level: int, scale: Sequence[float], shifts: Sequence[float]) -> Dataset:
+    """Return the metadata of a level."""
+    transforms = [{"type": "scale", "scale": list(scale)}]
+    if any(shifts):
+        transforms.append({"type": "translation", "translation": list(shifts)})
+    return {"path": str(level), "coordinateTransformations": transforms}
+
+
+# ---- pyramid -------------------------------------------------------------------------------------
+
+
+def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
+    """Add levels of half the size in Y and X to what `create_zarr` made, until they are small.
+
+    Each pixel of a level comes from two by two of the level before: of labels the first of them,
+    so that a number stays one that was there; of intensities the mean. The levels are named in the
+    group when all are written: if that is broken off, the next call makes them anew. Of a group
+    that has levels, only chunks that are not on disk are made.
+
+    Parameters
+    ----------
+    group
+        Folder of the OME-NGFF image.
+    labels
+        Whether its pixels are labels.
+
+    Yields
+    ------
+    progress
+        Chunks that are written, and how many there will be. Memory holds little more than four.
+    """
+    import zarr
+
+    node = zarr.open_group(group, mode="r+")
+    ome: dict[str, Any] = dict(node.attrs["ome"])  # type: ignore[arg-type]
+    multiscale = ome["multiscales"][0]
+    full: Any = node["0"]
+    axes = "".join(str(entry["name"]).upper() for entry in multiscale["axes"])
+    shapes = list(_shapes(full.shape, axes))
+    levels: list[Any] = [full]
+    for i, shape in enumerate(shapes, 1):
+        chunks = tuple(map(min, full.chunks, shape))
+        options = {"dtype": full.dtype, "fill_value": 0, "dimension_names": list(axes.lower())}
+        is_there = len(multiscale["datasets"]) > 1 and str(i) in node
+        if not is_there:
+            node.create_array(str(i), shape=shape, chunks=chunks, overwrite=True, **options)
+        levels.append(node[str(i)])
+    missing = [sorted(lost_chunks(level)) for level in levels]
+    total = sum(map(len, missing[1:]))
+    done = 0
+    for (source, level), lost in zip(itertools.pairwise(levels), missing[1:], strict=True):
+        for _ in _halve(source, level, lost, axes, labels):
+            done += 1
+            yield done, total
+    if len(multiscale["datasets"]) == len(levels):
+        return
+    first = multiscale["datasets"][0]
+    datasets = [first, *(_smaller(first, i, axes, labels) for i in range(1, len(levels)))]
+    kind = "nearest" if labels else "mean"
+    node = zarr.open_group(group, mode="r+")  # with what others have noted there since
+    node.attrs["ome"] = ome | {"multiscales": [multiscale | {"datasets": datasets, "type": kind}]}
+
+
+def forget_pyramid(group: Path) -> None:
+    """Let the full resolution be the only level that the metadata name."""
+    import zarr
+
+    node = zarr.open_group(group, mode="r+")
+    ome: dict[str, Any] = dict(node.attrs["ome"])  # type: ignore[arg-type]
+    multiscale = ome["multiscales"][0]
+    datasets = multiscale["datasets"][:1]
+    node.attrs["ome"] = ome | {"multiscales": [multiscale | {"datasets": datasets}]}
+
+
+def _shapes(shape: Sequence[int], axes: str) -> Iterator[tuple[int, ...]]:
+    """Yield the shapes of the levels below the full resolution; an odd side is rounded up."""
+    while max(n for a, n in zip(axes, shape, strict=True) if a in "YX") > _SMALL:
+        shape = tuple(-(-n // 2) if a in "YX" else n for a, n in zip(axes, shape, strict=True))
+        yield shape
+
+
+def _halve(
+    source: ZarrArray, level: ZarrArray, chunks: Iterable[Chunk], axes: str, labels: bool
+) -> Iterator[None]:
+    """Fill chunks of a level from the one before; yields after each."""
+    factors = [2 if a in "YX" else 1 for a in axes]
+    for chunk in chunks:
+        place = window_of(level, chunk)
+        window = [slice(f * s.start, f * s.stop) for f, s in zip(factors, place, strict=True)]
+        block = np.asarray(source[tuple(window)])
+        every_second = tuple(slice(None, None, f) for f in factors)
+        level[place] = block[every_second] if labels else _mean(block, axes)
+        yield
+
+
+def _mean(block: Pixels, axes: str) -> Pixels:
+    """Return the mean of two by two pixels; at the end of an odd side, of those that are there."""
+    rows = _sums(block, axes.index("Y"), np.result_type(block.dtype, np.float32))
+    mean = _sums(rows, axes.index("X"), rows.dtype) / 4
+    return (mean if block.dtype.kind == "f" else np.rint(mean)).astype(block.dtype)
+
+
+def _sums(block: Pixels, axis: int, dtype: npt.DTypeLike) -> Pixels:
+    """Add neighbours along an axis, two by two; a single one at the end counts twice."""
+    block = np.moveaxis(block, axis, 0)
+    if len(block) % 2:
+        block = np.concatenate([block, block[-1:]])
+    sums: Pixels = np.add(block[::2], block[1::2], dtype=dtype)
+    return np.moveaxis(sums, 0, axis)
+
+
+def _smaller(full: Dataset, level: int, axes: str, labels: bool) -> Dataset:
+    """Return the metadata of a smaller level: the size of its pixels, and the place of the first.
+
+    A mean stands for the middle of its pixels, which is half a pixel of the level before further
+    on; a label is that of the first pixel and stays where it is.
+    """
+    transforms = {t["type"]: t[t["type"]] for t in full["coordinateTransformations"]}
+    scale = transforms["scale"]
+    shifts = transforms.get("translation", [0.0] * len(axes))
+    factors = [2**level if a in "YX" else 1 for a in axes]
+    if not labels:
+        shifts = [t + s * (f - 1) / 2 for t, s, f in zip(shifts, scale, factors, strict=True)]
+    return _dataset(level, [s * f for s, f in zip(scale, factors, strict=True)], shifts)
