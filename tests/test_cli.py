@@ -159,8 +159,8 @@ def test_one_number_for_all_objects_is_refused(call: Call, folder: Path, how: tu
     said = call(*TRAIN_BINARY, *how)
     assert said.code == 2 and not Path("m.zip").exists()
     assert "The paint of 0.tif: Label 255 covers" in said.err
-    assert "use --pieces-are-objects" in said.err and "--numbers-are-objects" in said.err
-    assert ("add --complete" in said.err) == ("--complete" not in how)
+    assert "--pieces-are-objects" in said.err and "--numbers-are-objects" in said.err
+    assert ("--complete" in said.err) == ("--complete" not in how)
     for answer in ("--pieces-are-objects", "--numbers-are-objects"):
         said = call(*TRAIN_BINARY, *how, answer)
         assert said.code == 0, said.err

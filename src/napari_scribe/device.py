@@ -45,7 +45,8 @@ def pick_device(name: str | None = None) -> torch.device:
         reason = str(error).splitlines()[0].split(". ")[0]
         raise InputError(
             f"The device '{name}' cannot be used ({reason}). There is {' and '.join(devices())}. "
-            "Leave it out to let one be chosen."
+            "Leave it out to let one be chosen.",
+            device=None,
         ) from None
     return device
 

@@ -6,7 +6,26 @@ from .memory import is_out_of_memory
 
 
 class InputError(ValueError):
-    """Bad input: the message says what was wrong and what to do about it."""
+    """Report bad input: the message says what was wrong and what to do about it.
+
+    The message does without names of options, which differ from one way of use to the other: the
+    command line writes them as flags, a traceback lists them in a note.
+
+    Parameters
+    ----------
+    message
+        Whole sentences.
+    options
+        The arguments that the message is about, each with the value to give; None where that is
+        any, False where it is to be left out.
+    """
+
+    def __init__(self, message: str = "", **options: object) -> None:
+        super().__init__(message)
+        self.options = options
+        if options:
+            words = (name if v is None else f"{name}={v!r}" for name, v in options.items())
+            self.add_note(f"Options: {', '.join(words)}")
 
 
 class ManyPiecesError(InputError):
@@ -29,7 +48,7 @@ BUGS = RecursionError, NotImplementedError
 """Errors of this program, though they are a `RuntimeError`."""
 NO_MEMORY = (
     "There was not enough memory. Close other programs, or ask for less at once: a smaller tile "
-    "(--tile) to segment or denoise, a smaller training.patch or training.batch to train."
+    "to segment or denoise, a smaller training.patch or training.batch to train."
 )
 
 

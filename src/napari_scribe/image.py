@@ -110,7 +110,8 @@ class Image:
             raise InputError(
                 f"{self.name} has {len(shape)} axes (shape {shape}) but '{axes}' names "
                 f"{len(axes)}. Give one letter of {AXES} per axis, for example "
-                f"--axes {guess_axes(shape)}."
+                f"{guess_axes(shape)}.",
+                axes=guess_axes(shape),
             )
         if 0 in shape:
             raise InputError(f"{self.name} is empty (shape {shape}).")
@@ -155,7 +156,8 @@ class Image:
         if "Z" not in self.axes:
             raise InputError(
                 f"{self.name} has axes {self.axes}: a 3D model needs a Z axis. "
-                "Name it with --axes (for example ZYX), or use a 2D model."
+                "Name it among the axes, for example ZYX, or use a 2D model.",
+                axes="ZYX",
             )
         return "ZYX"
 

@@ -115,8 +115,9 @@ class Model:
         raise InputError(
             f"{image.name} has {counted(image.n_channels, 'channel')}, but this model was trained "
             f"on {counted(self.image_channels, 'channel')} and uses {len(self.channels)}. Choose "
-            "an image with the same channels, say which of them to use (--channels 0), or check "
-            "the axes (--axes)."
+            "an image with the same channels, or check its axes and which channels are used.",
+            axes=None,
+            channels="0",
         )
 
     def fingerprint(self) -> str:

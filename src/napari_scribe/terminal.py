@@ -19,6 +19,27 @@ if TYPE_CHECKING:
     from .training.trainer import TrainingJob
 
 
+_FLAGS = {"pieces": "--pieces-are-objects, or --numbers-are-objects"}
+"""How options are written that differ from the arguments in Python."""
+
+
+def with_flags(error: BaseException) -> str:
+    """Return what an error says, with the options that it is about as the command line has them."""
+    text = str(error) if isinstance(error, InputError) else in_words(error)
+    options = error.options if isinstance(error, InputError) else {}
+    if not options:
+        return text
+    flags = ", or ".join(_FLAGS.get(name) or _flag(name, value) for name, value in options.items())
+    return f"{text.removesuffix('.')} ({flags})."
+
+
+def _flag(name: str, value: object) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    if value is False:
+        return f"leave out {flag}"
+    return flag if value in (None, True) else f"{flag} {value}"
+
+
 def say_unseen_gpu() -> None:
     """Say so where there is a GPU that torch cannot use."""
     from .device import unseen_gpu
@@ -94,7 +115,7 @@ def segment_with_bar(job: Any, name: str, said: set[str] | None = None) -> Any:
             if isinstance(error, TakenError) and not has_begun:
                 raise  # nothing was done here
             kept = " What was done is kept: the same command goes on from there."
-            reason = in_words(error)
+            reason = with_flags(error)
             where = "" if Path(name).stem in reason else f"{name}: "
             raise RuntimeError(f"{where}{reason}{kept if job.goes_on else ''}") from error
         if job.is_complete:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import BUGS, InputError, in_words
+from ..errors import BUGS, InputError
+from ..terminal import with_flags
 from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
 from .segment import seam_test, segment
@@ -58,10 +59,10 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except InputError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error: {with_flags(error)}", err=True)
         raise SystemExit(2) from None
     except BUGS:
         raise
     except (OSError, MemoryError, RuntimeError, UnicodeEncodeError) as error:
-        typer.echo(f"Failed midway: {in_words(error)}", err=True)
+        typer.echo(f"Failed midway: {with_flags(error)}", err=True)
         raise SystemExit(1) from None

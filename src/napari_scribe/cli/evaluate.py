@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..errors import InputError, ManyPiecesError
-from ..terminal import print_scores
+from ..terminal import print_scores, with_flags
 from .options import PIECES, Axes, Device, Level, Pieces, Series, open_image, say_notes
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def evaluate(
         try:
             scores[path.name] = score(path, true_path)
         except InputError as error:
-            raise InputError(f"{path.name}: {error}") from None
+            raise InputError(f"{path.name}: {error}", **error.options) from None
     pooled = pool(list(scores.values()))
     print_scores({**scores, "all, pooled": pooled} if len(scores) > 1 else scores)
     if json_file is not None:
@@ -171,7 +171,7 @@ def _label_scoring(
         except ManyPiecesError as error:
             if not sys.stdin.isatty():
                 raise
-            typer.echo(f"{path.name}: {error}", err=True)
+            typer.echo(f"{path.name}: {with_flags(error)}", err=True)
             pieces = typer.confirm("Take each piece as an object?")
             return score_objects(path, true_path)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import InputError, ManyPiecesError, TakenError
-from ..terminal import exit_status, say_unseen_gpu, train_with_bar
+from ..terminal import exit_status, say_unseen_gpu, train_with_bar, with_flags
 from .options import (
     PIECES,
     Axes,
@@ -309,7 +309,7 @@ def _asked_about_pieces(paints: list[Paint], names: Sequence[str], dimensions: i
     except ManyPiecesError as error:
         if not sys.stdin.isatty():
             raise
-        typer.echo(str(error), err=True)
+        typer.echo(with_flags(error), err=True)
     pieces = typer.confirm("Take each piece as an object?")
     paints = [replace(paint, pieces=pieces) for paint in paints]
     return [separated(p, dimensions, name) for p, name in zip(paints, names, strict=True)]

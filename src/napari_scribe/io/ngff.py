@@ -112,7 +112,8 @@ def _level(group: Any, multiscale: Any, path: Path, axes: str, level: int) -> Im
     if not axes and not is_named:
         raise InputError(
             f"{path} has axes {', '.join(letters).lower()}. Say which of {AXES} they are, one "
-            "letter each, with --axes."
+            "letter each.",
+            axes=None,
         )
     transforms = [
         transform
@@ -202,7 +203,9 @@ def create_zarr(
             f"A zarr of shape {tuple(shape)} needs as many axes, in the order {AXES}; not '{axes}'."
         )
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already. Choose another name, or say --overwrite.")
+        raise InputError(
+            f"{path} exists already. Choose another name, or allow replacing it.", overwrite=True
+        )
     if chunks is None:
         chunks = [512 if a in "YX" else 1 for a in axes]
     with replacing_folder(path, overwrite) as partial:
