@@ -16,6 +16,7 @@ import napari_scribe
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "napari_scribe"
 FLOORS = {
     1: {
+        "user_folder",
         "windows",
         "errors",
         "recipe",

@@ -61,6 +61,30 @@ def _numbers_of(data: Any, name: str) -> npt.NDArray[Any]:
     return numbers
 
 
+def check_finite(pixels: npt.NDArray[np.number], name: str, place: str = "") -> None:
+    """Check that no pixel is NaN or infinite.
+
+    Parameters
+    ----------
+    pixels
+        Of any type; whole numbers are not looked at.
+    name
+        What messages call the image.
+    place
+        Where in it the pixels are, such as " at Z 2".
+
+    Raises
+    ------
+    InputError
+        If one is.
+    """
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise InputError(
+            f"{name} has NaN or infinite pixels{place}. Replace them first, for example with "
+            "numpy.nan_to_num."
+        )
+
+
 def order_onto(axes: str, shape: Sequence[int], onto: str, lengths: Sequence[int]) -> Order | None:
     """Find which axis of an array lies along each of another; axes of length 1 do not count.
 

@@ -19,7 +19,6 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from .arguments import checked
-from .device import home
 from .errors import InputError
 from .image import Image
 from .io import SUFFIXES, check_writable, replacing
@@ -40,6 +39,7 @@ from .networks import UNet
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Coder, Parameters, coder_of, count_channels
+from .user_folder import home
 
 WEIGHTS, PICTURE = "weights.safetensors", "thumbnail.png"
 _HEADER = 2**20

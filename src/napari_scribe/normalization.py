@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import check_finite
 from .contrast import Nodata, border_of, missing_in, noise_of, origin_of, shifted, standing_out
 from .errors import InputError
 from .image import Frame, Image
@@ -244,11 +245,8 @@ def _sampled(
         missing = missing_in(raw, nodata)
         nothing = np.zeros(1, raw.dtype)
         rows = [nothing if m.all() else r[~m] for r, m in zip(raw, missing, strict=True)]
-    if raw.dtype.kind == "f" and not all(np.isfinite(row).all() for row in rows):
-        raise InputError(
-            f"{image.name} has NaN or infinite pixels. Replace them first, for example with "
-            "numpy.nan_to_num."
-        )
+    for row in rows:
+        check_finite(row, image.name)
     found = [origin_of(row, ends) if ends else row.dtype.type(0) for row in rows]
     origins = np.array(found, raw.dtype)
     with np.errstate(over="ignore"):

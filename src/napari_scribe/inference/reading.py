@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..arrays import check_finite
 from ..image import Frame, Image
 from ..normalization import Statistics
 from .tiles import Tile, mirrored
@@ -30,12 +30,9 @@ def tile_reader(
     def read(tile: Tile) -> npt.NDArray[np.float32]:
         pixels = read_mirrored(image, frame, tile.read, shape, channels)
         seen = statistics.apply(pixels)
-        if pixels.dtype.kind == "f" and not np.isfinite(seen).all():
-            raise InputError(
-                f"{image.name} has NaN or infinite pixels near {[s.start for s in tile.keep]}, or "
-                "such that are far beyond all others. Replace them first, for example with "
-                "numpy.nan_to_num."
-            )
+        if pixels.dtype.kind == "f":  # others stay finite
+            start = [s.start for s in tile.keep]
+            check_finite(seen, image.name, f" near {start}, or such far beyond all others")
         return seen
 
     return read

@@ -19,7 +19,7 @@ _DAMAGE = LookupError, TypeError, AttributeError, ArithmeticError
 
 def kept() -> list[Path]:
     """Files of the kept models, newest first; without loading torch."""
-    from ..device import home
+    from ..user_folder import home
 
     files = (home() / "models").glob("*.zip")
     return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)

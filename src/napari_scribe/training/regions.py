@@ -12,7 +12,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..errors import InputError
+from ..arrays import check_finite
 from ..image import Frame, Image
 from ..normalization import Statistics
 from ..recipe import Recipe
@@ -206,10 +206,9 @@ class RegionLoader:
     def _pixels(self, i: int, frame: Frame, window: tuple[slice, ...]) -> Tensor:
         raw = self.images[i].read(frame, window, self.channels)
         seen = self.statistics[i].apply(raw)
-        if raw.dtype.kind == "f" and not np.isfinite(seen).all():
-            raise InputError(
-                f"{self.images[i].name} has NaN or infinite pixels near its paint. Replace them "
-                "first, for example with numpy.nan_to_num."
+        if raw.dtype.kind == "f":  # others stay finite
+            check_finite(
+                seen, self.images[i].name, " near its paint, or such far beyond all others"
             )
         return torch.from_numpy(seen).to(self.device)
 

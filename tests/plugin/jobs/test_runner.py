@@ -132,7 +132,7 @@ def test_stop_before_the_job_is_there_ends_it_without_a_result(runner: Runner, q
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (InputError("The image is empty (--axes)."), "The image is empty."),
+        (InputError("The image is empty.", axes=None), "The image is empty."),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "Not enough memory."),
         (MemoryError(), "Not enough memory."),
         (RuntimeError("boom\nand more"), "RuntimeError: boom"),

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-import numpy as np
 import numpy.typing as npt
 
 from ...arguments import checked
+from ...arrays import check_finite
 from ...errors import InputError
 from ...image import AXES, Frame, Image
 from ...io import as_image
@@ -57,11 +57,7 @@ class View:
             If some are NaN or infinite.
         """
         pixels = self.image.read(self.frame, window, self.channels)
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-            raise InputError(
-                f"{self.in_words()} has NaN or infinite pixels. Replace them first, for example "
-                "with numpy.nan_to_num."
-            )
+        check_finite(pixels, self.in_words())
         return pixels
 
     def in_words(self) -> str:
