@@ -199,6 +199,28 @@ class Statistics:
             out[missing_in(pixels, self.nodata)] = 0
         return out
 
+    def apply_checked(
+        self, pixels: npt.NDArray[Any], name: str, place: str
+    ) -> npt.NDArray[np.float32]:
+        """Normalize as `apply` does, and check that all pixels are finite then.
+
+        Parameters
+        ----------
+        pixels
+            ``(C, *spatial)``.
+        name, place
+            What the message calls the image, and where in it they are, such as " near its paint".
+
+        Raises
+        ------
+        InputError
+            If some are NaN or infinite.
+        """
+        out = self.apply(pixels)
+        if pixels.dtype.kind == "f":  # whole numbers stay finite
+            check_finite(out, name, f"{place}, or such that are far beyond all others")
+        return out
+
     def undo(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """From normalized pixels ``(C, *spatial)`` back to the units of the image.
 

@@ -12,7 +12,6 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..arrays import check_finite
 from ..image import Frame, Image
 from ..normalization import Statistics
 from ..recipe import Recipe
@@ -205,11 +204,8 @@ class RegionLoader:
 
     def _pixels(self, i: int, frame: Frame, window: tuple[slice, ...]) -> Tensor:
         raw = self.images[i].read(frame, window, self.channels)
-        seen = self.statistics[i].apply(raw)
-        if raw.dtype.kind == "f":  # others stay finite
-            check_finite(
-                seen, self.images[i].name, " near its paint, or such far beyond all others"
-            )
+        name = self.images[i].name
+        seen = self.statistics[i].apply_checked(raw, name, " near its paint")
         return torch.from_numpy(seen).to(self.device)
 
     def _encoded(
