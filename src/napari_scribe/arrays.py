@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from .errors import InputError
 
-Array = npt.NDArray[Any]
-"""A numpy array, of any type."""
+Pixels = npt.NDArray[Any]
+"""A numpy array of numbers of any type."""
 Pick = int | range | tuple[int, ...] | None
 """What is shown of an axis: one index (the axis goes), some of them; None is a new axis."""
 Order = tuple[int | None, ...]
@@ -19,8 +19,8 @@ Order = tuple[int | None, ...]
 _USUAL = "TCZYX"
 
 
-class ArrayLike(Protocol):
-    """Describe an array that indexes like numpy, and may be lazy: numpy, zarr, dask, memory map."""
+class Array(Protocol):
+    """Describe what is used of an array of any library that indexes like numpy."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -28,13 +28,16 @@ class ArrayLike(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Return the type of the numbers."""
+        """Return the type of the pixels."""
 
-    def __getitem__(self, key: Any, /) -> Any:
-        """Read a part."""
+    @property
+    def ndim(self) -> int:
+        """Return the number of axes."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
 
 
-def as_array(data: object, name: str) -> ArrayLike:
+def as_array(data: object, name: str) -> Array:
     """Return an array as it is, and a numpy array for lists, tensors and the like.
 
     Parameters
@@ -49,7 +52,7 @@ def as_array(data: object, name: str) -> ArrayLike:
     InputError
         If it is no array of numbers, or its shape is not known yet.
     """
-    array = cast(ArrayLike, data)
+    array = cast(Array, data)
     try:
         np.dtype(array.dtype)  # a tensor has a type of its own
         shape = tuple(array.shape)
@@ -63,7 +66,7 @@ def as_array(data: object, name: str) -> ArrayLike:
     return array
 
 
-def _numbers_of(data: object, name: str) -> Array:
+def _numbers_of(data: object, name: str) -> Pixels:
     """Convert lists, tensors and the like to a numpy array."""
     try:
         if hasattr(data, "detach"):  # a torch tensor, on any device
@@ -79,7 +82,7 @@ def _numbers_of(data: object, name: str) -> Array:
     return numbers
 
 
-def check_finite(pixels: Array, name: str, place: str = "") -> None:
+def check_finite(pixels: Pixels, name: str, place: str = "") -> None:
     """Check that no pixel is NaN or infinite.
 
     Parameters
@@ -137,7 +140,7 @@ def order_onto(axes: str, shape: Sequence[int], onto: str, lengths: Sequence[int
     return tuple(axis_along.get(j) for j in range(len(lengths)))
 
 
-def as_dask(data: ArrayLike) -> Any:
+def as_dask(data: Array) -> Any:
     """Return a dask array as it is, and a lazy dask array of any other array."""
     import dask.array as da
 
@@ -145,7 +148,7 @@ def as_dask(data: ArrayLike) -> Any:
     return data if isinstance(data, da.Array) else da.from_array(data, name=False)
 
 
-def arranged(data: ArrayLike, order: Order) -> Any:
+def arranged(data: Array, order: Order) -> Any:
     """Lay the axes of an array in an order, without reading it.
 
     Axes that the order leaves out have length 1. The result is a view of a numpy array, and a dask
@@ -205,7 +208,7 @@ def _is_part(letters: Sequence[str], axes: str) -> bool:
     return all(letter in left for letter in letters)
 
 
-def with_axes(data: ArrayLike, axes: str, guessed: str) -> Any:
+def with_axes(data: Array, axes: str, guessed: str) -> Any:
     """Give an array the axes that were asked for, where it lacks or has axes of length 1.
 
     An array that does not fit has another number of axes then, which the caller refuses.

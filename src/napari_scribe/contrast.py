@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Array
+from .arrays import Pixels
 
 Nodata = tuple[float | None, ...]
 """Value of pixels without data, one per channel; None where there is none."""
@@ -24,7 +25,7 @@ _MEAN_TO_SIGMA = math.sqrt(math.pi) / 2
 """Standard deviation of Gaussian noise over the mean difference of two pixels."""
 
 
-def noise_of(row: Array) -> np.float32:
+def noise_of(row: Pixels) -> np.float32:
     """Return the standard deviation of noise, from differences of neighbouring pixels ``(n,)``."""
     with np.errstate(over="ignore"):
         mean = np.abs(np.diff(row, prepend=row[:1])).mean()
@@ -33,7 +34,7 @@ def noise_of(row: Array) -> np.float32:
     return np.float32(_MEAN_TO_SIGMA * mean)
 
 
-def missing_in(pixels: Array, nodata: Nodata) -> npt.NDArray[np.bool_]:
+def missing_in(pixels: Pixels, nodata: Nodata) -> npt.NDArray[np.bool_]:
     """Find the pixels ``(C, ...)`` without data, whose value is such as -9999 or NaN."""
     found = np.zeros(pixels.shape, bool)
     for out, channel, value in zip(found, pixels, nodata, strict=True):
@@ -47,7 +48,7 @@ def missing_in(pixels: Array, nodata: Nodata) -> npt.NDArray[np.bool_]:
     return found
 
 
-def border_of(row: Array, percentiles: Sequence[float]) -> float | None:
+def border_of(row: Pixels, percentiles: Sequence[float]) -> float | None:
     """Find the constant value of a border without data that no file declares; None without one.
 
     It is the lowest value, or of floats the highest, of many pixels. It lies far from all others,
@@ -82,7 +83,7 @@ def border_of(row: Array, percentiles: Sequence[float]) -> float | None:
     return None
 
 
-def origin_of(row: Array, percentiles: Sequence[float]) -> np.generic:
+def origin_of(row: Pixels, percentiles: Sequence[float]) -> Any:
     """Find what to subtract from pixels ``(n,)`` before they become single precision.
 
     Returns
@@ -104,18 +105,18 @@ def origin_of(row: Array, percentiles: Sequence[float]) -> np.generic:
     return first if 0 < contrast < STEPS * float(np.spacing(np.float32(largest))) else zero
 
 
-def shifted(pixels: Array, origin: Array | np.generic) -> Array:
+def shifted(pixels: Pixels, origin: Pixels | np.generic) -> Pixels:
     """Subtract an origin from pixels without a loss; the result has a sign."""
     if pixels.dtype.kind not in "iu":
-        moved: Array = pixels - origin
+        moved: Pixels = pixels - origin
         return moved
     wide = np.uint64 if pixels.dtype == np.uint64 else np.int64
-    difference: Array = pixels.astype(wide) - np.asarray(origin).astype(wide)  # modulo 2**64
+    difference: Pixels = pixels.astype(wide) - np.asarray(origin).astype(wide)  # modulo 2**64
     return difference.view(np.int64)
 
 
 def standing_out(
-    blocks: Iterable[Array], low: np.float32, high: np.float32
+    blocks: Iterable[Pixels], low: np.float32, high: np.float32
 ) -> tuple[np.float32, np.float32]:
     """Widen the contrast of noise to the objects beyond it, however few there are.
 
@@ -136,11 +137,11 @@ def standing_out(
     """
     from scipy import ndimage
 
-    def object_pixels(block: Array, beyond: npt.NDArray[np.bool_]) -> Array:
+    def object_pixels(block: Pixels, beyond: npt.NDArray[np.bool_]) -> Pixels:
         if not beyond.any():
             return block[:0, 0]
         share = ndimage.uniform_filter(beyond.astype(np.float32), 3, mode="nearest")
-        pixels: Array = block[beyond & (share > 0.5)]
+        pixels: Pixels = block[beyond & (share > 0.5)]
         return pixels
 
     # In double precision, as the ends of very bright images lie beyond single precision.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, as_array, with_axes
+from .arrays import Pixels, as_array, with_axes
 from .errors import InputError
 
 AXES = "TCZYX"
@@ -198,7 +198,7 @@ class Image:
         frame: Frame,
         window: Sequence[slice],
         channels: Sequence[int] | None = None,
-    ) -> Array:
+    ) -> Pixels:
         """Read a window of one frame.
 
         Parameters

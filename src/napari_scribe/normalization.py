@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Array, check_finite
+from .arrays import Pixels, check_finite
 from .contrast import Nodata, border_of, missing_in, noise_of, origin_of, shifted, standing_out
 from .errors import InputError
 from .image import Frame, Image
@@ -183,10 +183,10 @@ class Statistics:
     flat: npt.NDArray[np.bool_]
     noise: npt.NDArray[np.float32]
     digest: str = ""
-    origins: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    origins: Pixels = field(default_factory=lambda: np.zeros(0, np.uint8))
     nodata: Nodata = ()
 
-    def apply(self, pixels: Array) -> npt.NDArray[np.float32]:
+    def apply(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """Normalize ``(C, *spatial)``; flat channels become 0.
 
         What is too large for single precision becomes infinite.
@@ -202,7 +202,7 @@ class Statistics:
             out[missing_in(pixels, self.nodata)] = 0
         return out
 
-    def apply_checked(self, pixels: Array, name: str, place: str) -> npt.NDArray[np.float32]:
+    def apply_checked(self, pixels: Pixels, name: str, place: str) -> npt.NDArray[np.float32]:
         """Normalize as `apply` does, and check that the result is finite.
 
         Parameters
@@ -222,7 +222,7 @@ class Statistics:
             check_finite(out, name, f"{place}, or such that are far beyond all others")
         return out
 
-    def undo(self, pixels: Array) -> npt.NDArray[np.float32]:
+    def undo(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """Convert normalized pixels ``(C, *spatial)`` back to the units of the image.
 
         The numbers must have no origins, as is so for denoisers.
@@ -242,7 +242,7 @@ class _Sample:
     """
 
     rows: list[npt.NDArray[np.float32]]
-    origins: npt.NDArray[Any]
+    origins: Pixels
 
     @property
     def digest(self) -> str:
@@ -254,7 +254,7 @@ class _Sample:
 
 
 def _sampled(
-    image: Image, raw: Array, nodata: Nodata, percentiles: Sequence[float] | None = None
+    image: Image, raw: Pixels, nodata: Nodata, percentiles: Sequence[float] | None = None
 ) -> _Sample:
     """Convert a sample ``(C, n)`` to single precision, with origins where percentiles are given.
 
@@ -299,7 +299,7 @@ def finite_sample(image: Image, channels: Sequence[int] | None = None) -> npt.ND
     return np.stack(_sampled(image, raw, (None,) * len(raw)).rows)
 
 
-def sample_pixels(image: Image, channels: Sequence[int] | None = None, seed: int = 0) -> Array:
+def sample_pixels(image: Image, channels: Sequence[int] | None = None, seed: int = 0) -> Pixels:
     """Return a sample of an image's pixels, ``(C, n)``, the same one each time.
 
     Small images are read whole. Of large ones, windows of 128 px at seeded places are read.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Array, ArrayLike
+from .arrays import Array, Pixels
 
 FRAMES = 16
 """Number of frames that are examined, spread evenly."""
@@ -28,7 +28,7 @@ class Covering(NamedTuple):
     n_pieces: int
 
 
-def covering(labels: ArrayLike, dimensions: int, first: int) -> Covering | None:
+def covering(labels: Array, dimensions: int, first: int) -> Covering | None:
     """Find the number that covers the most separate pieces.
 
     The result is None unless such numbers cover more than half of all pieces. An object may be in
@@ -55,7 +55,7 @@ def covering(labels: ArrayLike, dimensions: int, first: int) -> Covering | None:
     return worst if 2 * n_covered > n_all else None
 
 
-def split(labels: ArrayLike, dimensions: int, first: int) -> npt.NDArray[np.int32]:
+def split(labels: Array, dimensions: int, first: int) -> npt.NDArray[np.int32]:
     """Give each separate piece in a frame a number of its own, from `first` up.
 
     Pieces with different numbers stay apart where they touch. Numbers below `first` stay.
@@ -71,7 +71,7 @@ def split(labels: ArrayLike, dimensions: int, first: int) -> npt.NDArray[np.int3
     return out
 
 
-def _pieces_by_number(frame: Array, first: int) -> list[tuple[int, int, bool]]:
+def _pieces_by_number(frame: Pixels, first: int) -> list[tuple[int, int, bool]]:
     """Return each number of a frame, the count of its pieces, and whether no piece dominates."""
     from skimage.measure import label
 
