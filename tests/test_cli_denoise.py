@@ -108,7 +108,10 @@ def test_fine_tuning_goes_into_the_same_file(call: Call, folder: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["movie.tif", "--axes", "CYX"], "name the axes (--axes TYX)"),
+        (
+            ["movie.tif", "--axes", "CYX"],
+            "name the axes; if not, train on single images (--axes TYX, or",
+        ),
         (["movie.tif", "movie.tif", "movie.tif", "--pairs", "files"], "3 images make no pairs"),
         (["movie.tif", "--pairs", "files"], "1 image makes no pairs"),
         (["movie.tif", "--pairs", "slices"], "take those (--pairs frames)"),

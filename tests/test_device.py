@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from napari_scribe import device as house
+from napari_scribe import user_folder
 from napari_scribe.device import devices, pick_device, precision, repeatable, unseen_gpu
 from napari_scribe.errors import InputError
 
@@ -78,9 +78,9 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(
 
 
 def test_home_is_the_user_s_data_folder_unless_moved(monkeypatch: pytest.MonkeyPatch, home: Path):
-    assert house.home() == home
+    assert user_folder.home() == home
     monkeypatch.delenv("NAPARI_SCRIBE_HOME")
-    assert house.home().name == "napari-scribe"
+    assert user_folder.home().name == "napari-scribe"
 
 
 def test_a_gpu_that_torch_cannot_use_is_mentioned():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import napari_scribe
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "napari_scribe"
 FLOORS = {
     1: {
+        "user_folder",
         "windows",
         "errors",
         "recipe",
@@ -99,6 +101,15 @@ def test_only_the_plugin_imports_the_viewer(path: Path) -> None:
         return
     for line, name in imports(path):
         assert name.partition(".")[0] not in VIEWER, f"{path}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_only_the_command_line_names_flags(path: Path) -> None:
+    if room(path) in {"cli", "terminal"}:
+        return
+    for node in ast.walk(ast.parse((SOURCE / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not re.search(r"(?<!-)--[a-z]", node.value), f"{path}:{node.lineno} names a flag"
 
 
 def test_imports_are_read_as_absolute_names() -> None:

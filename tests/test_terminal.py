@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from napari_scribe.errors import InputError, InUseError, in_words
 from napari_scribe.io import write_tiff
 from napari_scribe.model import load_model
 from napari_scribe.samples import nuclei
-from napari_scribe.terminal import exit_status, segment_with_bar, train_with_bar
+from napari_scribe.terminal import exit_status, segment_with_bar, train_with_bar, with_flags
 from napari_scribe.training.trainer import TrainingJob, TrainStep
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are as on POSIX")
@@ -225,6 +226,24 @@ def test_signals_while_a_model_is_written_do_not_stop_that() -> None:
 def test_errors_are_sentences(error: Exception, words: str) -> None:
     said = in_words(error)
     assert said.startswith(words) and said.endswith(".") and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "flags"),
+    [
+        ({}, "Mend it."),
+        ({"axes": "ZYX"}, "Mend it (--axes ZYX)."),
+        ({"overwrite": True}, "Mend it (--overwrite)."),
+        ({"channels": None, "volumes": False}, "Mend it (--channels, or leave out --volumes)."),
+        ({"ones_are_objects": True}, "Mend it (--ones-are-objects)."),
+        ({"pieces": None}, "Mend it (--pieces-are-objects, or --numbers-are-objects)."),
+    ],
+)
+def test_options_are_flags_on_the_command_line_only(options: dict[str, object], flags: str) -> None:
+    error = pickle.loads(pickle.dumps(InputError("Mend it.", **options)))  # as workers send it
+    assert str(error) == "Mend it." and error.options == options
+    assert with_flags(error) == flags
+    assert getattr(error, "__notes__", []) == getattr(InputError("", **options), "__notes__", [])
 
 
 def fails(error: BaseException) -> Any:

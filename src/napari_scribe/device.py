@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError
+from .user_folder import read_table, update_table
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # Linux hands out large tensors in small pages, which costs a third of the speed of large tiles.
 # torch asks for huge pages where this is set before its first tensor.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+MEASURED = "precision.json"
+"""File of the user's folder with the faster precision of each processor."""
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -45,7 +48,8 @@ def pick_device(name: str | None = None) -> torch.device:
         reason = str(error).splitlines()[0].split(". ")[0]
         raise InputError(
             f"The device '{name}' cannot be used ({reason}). There is {' and '.join(devices())}. "
-            "Leave it out to let one be chosen."
+            "Leave it out to let one be chosen.",
+            device=None,
         ) from None
     return device
 
@@ -108,15 +112,6 @@ def unseen_gpu() -> str:
     )
 
 
-def home() -> Path:
-    """The folder where trained models are kept; ``NAPARI_SCRIBE_HOME`` moves it."""
-    if path := os.environ.get("NAPARI_SCRIBE_HOME"):
-        return Path(path)
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("napari-scribe", appauthor=False))
-
-
 def precision(device: torch.device) -> torch.dtype:
     """The faster of float32 and bfloat16 (float16 on cuda cards without it) on this machine.
 
@@ -130,22 +125,12 @@ def precision(device: torch.device) -> torch.dtype:
         return torch.bfloat16 if native else torch.float16
     if device.type != "cpu":
         return torch.float32
-    path = home() / "precision.json"
     key = machine_key(device)
-    try:
-        known = json.loads(path.read_text())
-    except (OSError, ValueError):
-        known = {}
-    if not isinstance(known, dict):
-        known = {}
-    if key not in known:
-        known[key] = "bfloat16" if _bfloat16_is_faster() else "float32"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(known, indent=1))
-        except OSError:
-            pass  # a read-only home costs half a second each time, nothing else
-    return torch.bfloat16 if known[key] == "bfloat16" else torch.float32
+    faster = read_table(MEASURED).get(key)
+    if faster is None:
+        faster = "bfloat16" if _bfloat16_is_faster() else "float32"
+        update_table(MEASURED, key, faster)
+    return torch.bfloat16 if faster == "bfloat16" else torch.float32
 
 
 def machine_key(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""The one kind of error that a user can mend, and what others say in words."""
+"""Define the errors that a user can mend, and put others into words."""
 
 from __future__ import annotations
 
@@ -6,37 +6,57 @@ from .memory import is_out_of_memory
 
 
 class InputError(ValueError):
-    """Bad input: the message says what was wrong and what to do about it."""
+    """Report bad input: the message says what was wrong and what to do about it.
+
+    The message does without names of options, which differ from one way of use to the other: the
+    command line writes them as flags, a traceback lists them in a note.
+
+    Parameters
+    ----------
+    message
+        Whole sentences.
+    options
+        The arguments that the message is about, each with the value to give; None where that is
+        any, False where it is to be left out.
+    """
+
+    def __init__(self, message: str = "", **options: object) -> None:
+        super().__init__(message)
+        self.options = options
+        if options:
+            words = (name if v is None else f"{name}={v!r}" for name, v in options.items())
+            self.add_note(f"Options: {', '.join(words)}")
 
 
 class ManyPiecesError(InputError):
-    """One number covers many separate pieces, of which each may be meant as an object."""
+    """Report one number on many separate pieces, of which each may be meant as an object."""
 
 
 class InUseError(InputError):
-    """Another process is at work on the same: wait for it, or stop it."""
+    """Report that another process is at work on the same: wait for it, or stop it."""
 
 
 class DamagedError(OSError):
-    """What was kept on disk is damaged, as after a power cut: it has to be made again."""
+    """Report damaged files of an earlier run, as after a power cut: they have to be made again."""
 
 
 class TakenError(InputError):
-    """Something else lies where a result is to go: choose another place, or replace it."""
+    """Report something else where a result is to go: choose another place, or replace it."""
 
 
 BUGS = RecursionError, NotImplementedError
-"""Errors of this program, though they are a `RuntimeError`."""
+"""Errors of this program itself, although they are kinds of `RuntimeError`."""
 NO_MEMORY = (
     "There was not enough memory. Close other programs, or ask for less at once: a smaller tile "
-    "(--tile) to segment or denoise, a smaller training.patch or training.batch to train."
+    "to segment or denoise, a smaller training.patch or training.batch to train."
 )
 
 
 def in_words(error: BaseException) -> str:
-    """Return what an error says, in one line of whole sentences; never nothing."""
+    """Return what an error says, in one line of whole sentences, which is never empty."""
     text = _text(error)
-    is_explained = isinstance(error, MemoryError) and ". " in text  # by this package
+    # The texts of this package have two sentences; those of Python and numpy have one at most.
+    is_explained = isinstance(error, MemoryError) and ". " in text
     if is_out_of_memory(error) and not is_explained:
         return NO_MEMORY
     text = text or f"{type(error).__name__}, without further words"
@@ -44,7 +64,7 @@ def in_words(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """The first line of what it says; of the system's errors the file, too."""
+    """Return the first line of what an error says, and the file where the system names one."""
     if isinstance(error, UnicodeEncodeError):
         near = error.object[max(0, error.start - 40) : error.end + 40]
         return f"The name {near!r} cannot be written as text: rename the file or folder"

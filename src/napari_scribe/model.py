@@ -19,7 +19,6 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from .arguments import checked
-from .device import home
 from .errors import InputError
 from .image import Image
 from .io import SUFFIXES, check_writable, replacing
@@ -40,6 +39,7 @@ from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
+from .user_folder import home
 
 _NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
@@ -114,8 +114,9 @@ class Model:
         raise InputError(
             f"{image.name} has {counted(image.n_channels, 'channel')}, but this model was trained "
             f"on {counted(self.image_channels, 'channel')} and uses {len(self.channels)}. Choose "
-            "an image with the same channels, say which of them to use (--channels 0), or check "
-            "the axes (--axes)."
+            "an image with the same channels, or check its axes and which channels are used.",
+            axes=None,
+            channels="0",
         )
 
     def fingerprint(self) -> str:

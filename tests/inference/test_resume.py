@@ -303,7 +303,7 @@ def test_what_another_model_began_is_not_mixed(
         if step.done == 5:
             job.stop()
     assert not out.exists()
-    with pytest.raises(InputError, match=r"unfinished result of another model.*--overwrite"):
+    with pytest.raises(InputError, match=r"(?s)unfinished result of another model.*overwrite=True"):
         begin(model, stack, out)
     run(begin(model, stack, out, overwrite=True))
     np.testing.assert_array_equal(read_labels(out), expected)

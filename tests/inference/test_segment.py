@@ -351,7 +351,9 @@ def test_classes_have_no_distance(random_model: Make):
 def test_what_exists_is_replaced_only_when_allowed(model: Model, tmp_path: Path, suffix: str):
     out = tmp_path / f"a{suffix}"
     first = labels_of(model, pixels(40, 50), out=out)
-    with pytest.raises(InputError, match=r"exists already. Choose another name, .*--overwrite"):
+    with pytest.raises(
+        InputError, match=r"(?s)exists already. Choose another name, .*overwrite=True"
+    ):
         segment(model, pixels(40, 50, seed=5), out)
     np.testing.assert_array_equal(read_labels(out), first)
     second = labels_of(model, pixels(30, 20, seed=5), out=out, overwrite=True)

@@ -220,7 +220,7 @@ def test_axes_can_be_given(tmp_path: Path):
 
 def test_unknown_axes_are_asked_for(tmp_path: Path):
     group_04(tmp_path / "a.zarr", axes="ayx")
-    with pytest.raises(InputError, match=r"axes a, y, x.*--axes"):
+    with pytest.raises(InputError, match=r"(?s)axes a, y, x.*Options: axes"):
         read_image(tmp_path / "a.zarr")
     assert read_image(tmp_path / "a.zarr", "ZYX").axes == "ZYX"
 

@@ -44,7 +44,7 @@ def fresh_home(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Models and settings of one test are not those of another; the speed of bf16 is."""
     import shutil
 
-    from napari_scribe.device import home
+    from napari_scribe.user_folder import home
 
     known = home() / "precision.json"
     monkeypatch.setenv("NAPARI_SCRIBE_HOME", str(tmp_path / "scribe"))

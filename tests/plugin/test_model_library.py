@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_scribe.device import home
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.io import model_file
@@ -25,6 +24,7 @@ from napari_scribe.plugin.model_library import (
     task_of,
 )
 from napari_scribe.plugin.settings import recall, remember
+from napari_scribe.user_folder import home
 
 
 def test_each_model_gets_a_file_of_its_own() -> None:

@@ -11,11 +11,11 @@ import pytest
 import tifffile
 import zarr
 
-from napari_scribe.device import home
 from napari_scribe.plugin.layers.lazy import Lazy
 from napari_scribe.plugin.segment import job as segment_work
 from napari_scribe.plugin.segment.job import Segmented
 from napari_scribe.samples import Sample
+from napari_scribe.user_folder import home
 
 LONG = 60_000
 

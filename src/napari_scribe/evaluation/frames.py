@@ -44,8 +44,8 @@ def separated(labels: Array, name: str, pieces: bool | None) -> Array:
         number, n_pieces = many[0]
         raise ManyPiecesError(
             f"Number {number} of the {name} covers {n_pieces} separate pieces, but every number is "
-            "one object. If each piece is an object, use --pieces-are-objects (in Python, "
-            "pieces=True); if each number is one object, --numbers-are-objects (pieces=False)."
+            "one object. Say whether each piece is an object, or each number.",
+            pieces=None,
         )
     return labels
 

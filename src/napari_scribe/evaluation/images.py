@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import checked
-from ..arrays import arranged, order_onto
+from ..arrays import arranged, check_finite, order_onto
 from ..errors import InputError
 from ..image import AXES, Frame, Image
 from ..io import ImageLike, as_image
@@ -159,11 +159,7 @@ def read_plane(image: Image, frame: Frame, channel: int) -> Floats:
     """
     window = tuple(slice(0, image.length(a)) for a in "YX")
     plane: Floats = image.read(frame, window, [channel])[0].astype(np.float64)
-    if not np.isfinite(plane).all():
-        raise InputError(
-            f"{image.name} has NaN or infinite pixels{_place(frame)}. Replace them first, for "
-            "example with numpy.nan_to_num."
-        )
+    check_finite(plane, image.name, _place(frame))
     return plane
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
+from ..arrays import check_finite
 from ..errors import InputError
 from ..image import Frame, Image
 from .images import same_size
@@ -113,11 +114,7 @@ def _is_flat(blocks: list[Block]) -> bool:
 
 def _read(image: Image, frame: Frame, window: list[slice]) -> Floats:
     block: Floats = image.read(frame, window).astype(np.float64)
-    if not np.isfinite(block).all():
-        raise InputError(
-            f"{image.name} has NaN or infinite pixels. Replace them first, for example with "
-            "numpy.nan_to_num."
-        )
+    check_finite(block, image.name)
     return block
 
 

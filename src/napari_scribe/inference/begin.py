@@ -144,7 +144,8 @@ def _check_outputs(
         if made_from_changed(maker, identity) and not settings.overwrite:
             raise TakenError(
                 f"{output} was made from the same image before its file changed (size or time of "
-                "change). Replace it with --overwrite, or choose another name."
+                "change). Choose another name, or allow replacing it.",
+                overwrite=True,
             )
         may_replace = settings.overwrite or (maker == identity and not is_first)
         check_output(output, may_replace, room_for(source, settings) if is_first else 0)
@@ -231,5 +232,5 @@ def check_not_taken(path: Path, overwrite: bool) -> None:
     """
     if os.path.exists(path) and not overwrite:
         raise TakenError(
-            f"{path} exists already. Choose another name, or allow replacing it (--overwrite)."
+            f"{path} exists already. Choose another name, or allow replacing it.", overwrite=True
         )

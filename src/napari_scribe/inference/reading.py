@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
 from ..image import Frame, Image
 from ..normalization import Statistics
 from .tiles import Tile, mirrored
@@ -29,14 +28,8 @@ def tile_reader(
 
     def read(tile: Tile) -> npt.NDArray[np.float32]:
         pixels = read_mirrored(image, frame, tile.read, shape, channels)
-        seen = statistics.apply(pixels)
-        if pixels.dtype.kind == "f" and not np.isfinite(seen).all():
-            raise InputError(
-                f"{image.name} has NaN or infinite pixels near {[s.start for s in tile.keep]}, or "
-                "such that are far beyond all others. Replace them first, for example with "
-                "numpy.nan_to_num."
-            )
-        return seen
+        place = f" near {[s.start for s in tile.keep]}"
+        return statistics.apply_checked(pixels, image.name, place)
 
     return read
 

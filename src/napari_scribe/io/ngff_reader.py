@@ -197,7 +197,8 @@ def _level(group: zarr.Group, multiscale: Multiscale, path: Path, axes: str, lev
     if not axes and not is_named:
         raise InputError(
             f"{path} has axes {', '.join(letters).lower()}. Say which of {AXES} they are, one "
-            "letter each, with --axes."
+            "letter each.",
+            axes=None,
         )
     transforms = [
         transform

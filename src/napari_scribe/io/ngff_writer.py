@@ -78,7 +78,9 @@ def create_zarr(
             f"A zarr of shape {tuple(shape)} needs as many axes, in the order {AXES}; not '{axes}'."
         )
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already. Choose another name, or say --overwrite.")
+        raise InputError(
+            f"{path} exists already. Choose another name, or allow replacing it.", overwrite=True
+        )
     if chunks is None:
         chunks = [512 if a in "YX" else 1 for a in axes]
     with replacing_folder(path, overwrite) as partial:

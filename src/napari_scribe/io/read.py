@@ -123,7 +123,7 @@ def _read(path: Path, kind: str, axes: str, level: int, series: int) -> Image:
     if level:
         raise InputError(f"{path} has only level 0, not {level}.")
     if series:
-        raise InputError(f"{path} has only one image, 0, not {series} (--series).")
+        raise InputError(f"{path} has only one image, 0, not {series}.", series=None)
     if kind == ".npy":
         return Image(_native(np.load(path, mmap_mode="r")), name=stem(path))
     from .pictures import read_picture

@@ -134,7 +134,7 @@ def _is_linked(new: Path, path: Path) -> bool:
 
 
 def _taken(path: Path) -> TakenError:
-    return TakenError(f"{path} has appeared meanwhile, and is not replaced without --overwrite.")
+    return TakenError(f"{path} has appeared meanwhile, and is not replaced.", overwrite=True)
 
 
 def followed(path: Path) -> Path:

@@ -65,9 +65,7 @@ def choose_series(path: Path, described: Sequence[str], series: int) -> tuple[st
     listed += f"; and {n - _LISTED} more" if n > _LISTED else ""
     if not 0 <= series < n:
         there = f"has one image, 0: {first}" if n == 1 else f"has images {listed}"
-        raise InputError(f"{path} {there}. There is no image {series} (--series).")
+        raise InputError(f"{path} {there}. There is no image {series}.", series=None)
     if n == 1 or series:
         return ()
-    return (
-        f"it holds {n} images, of which the first was taken (--series 1 for the next): {listed}.",
-    )
+    return (f"it holds {n} images, of which the first was taken: series {listed}.",)

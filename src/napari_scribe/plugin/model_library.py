@@ -13,8 +13,8 @@ ANSWERS = {"objects": "Objects", "classes": "Classes", "denoised": "Denoiser"}
 
 
 def kept() -> list[Path]:
-    """Return the files in the model folder, newest first."""
-    from ..device import home
+    """Return the files in the model folder, newest first; without loading torch."""
+    from ..user_folder import home
 
     files = (home() / "models").glob("*.zip")
     return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)

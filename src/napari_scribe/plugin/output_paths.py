@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..device import home
 from ..errors import TakenError
+from ..user_folder import home
 from .jobs.worker import Question
 
 JobAt = Callable[[Path | None], Any]

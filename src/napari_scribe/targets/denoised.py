@@ -74,5 +74,6 @@ def check_colours(image: Image, channels: Sequence[int]) -> None:
     if image.is_rgb and len(channels) > 1:
         raise InputError(
             f"{image.name} is a colour picture (RGB): its colours were mixed after they were "
-            "recorded, and their noise with them. Choose one of its channels (--channels 1)."
+            "recorded, and their noise with them. Split its channels and choose one.",
+            channels="1",
         )

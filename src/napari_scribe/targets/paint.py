@@ -181,15 +181,16 @@ def separated(paint: Paint, dimensions: int, name: str) -> Paint:
         return replace(paint, array=array, pieces=False)
     found = covering(paint.array, dimensions, 2) if paint.pieces is None else None
     if found is not None:
+        text = (
+            f"The paint of {name}: {in_words(found, paint.offset)} Say whether each piece is an "
+            "object, or each number."
+        )
+        if paint.complete:
+            raise ManyPiecesError(text, pieces=None)
         raise ManyPiecesError(
-            f"The paint of {name}: {in_words(found, paint.offset)} If each piece is an object, use "
-            "--pieces-are-objects (in Python, Paint with pieces=True); if each number is one "
-            "object, --numbers-are-objects (pieces=False)."
-            + (
-                ""
-                if paint.complete
-                else " Where 0 is background, add --complete (Paint.from_mask)."
-            )
+            f"{text} If 0 is background, it is an ordinary mask (Paint.from_mask).",
+            pieces=None,
+            complete=True,
         )
     return paint
 
@@ -221,7 +222,8 @@ def check_values(found: set[int], task: str) -> None:
         raise InputError(
             "The paint holds no object: everything has label 1, which means background. "
             "Paint each object with a number of its own from 2 up; if the painted pieces are "
-            "objects already, let each be one of its own (--ones-are-objects)."
+            "objects already, let each be one of its own.",
+            ones_are_objects=True,
         )
     if not TASKS[task].separates_objects and len(found) < 2:
         raise InputError(

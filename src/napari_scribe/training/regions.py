@@ -12,7 +12,6 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..errors import InputError
 from ..image import Frame, Image
 from ..normalization import Statistics
 from ..recipe import Recipe
@@ -271,12 +270,8 @@ class RegionLoader:
 
     def _pixels(self, i: int, frame: Frame, window: Window) -> Tensor:
         raw = self.images[i].read(frame, window, self.channels)
-        seen = self.statistics[i].apply(raw)
-        if raw.dtype.kind == "f" and not np.isfinite(seen).all():
-            raise InputError(
-                f"{self.images[i].name} has NaN or infinite pixels near its paint. Replace them "
-                "first, for example with numpy.nan_to_num."
-            )
+        name = self.images[i].name
+        seen = self.statistics[i].apply_checked(raw, name, " near its paint")
         return torch.from_numpy(seen).to(self.device)
 
     def _encoded(

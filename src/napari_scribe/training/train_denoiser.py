@@ -204,7 +204,8 @@ def _check_independent(pairs: Pairs) -> None:
             raise InputError(
                 f"{one.in_words()} and {other.in_words()} are the same, pixel for pixel: their "
                 "noise is not independent, so a network would learn to keep it. Choose other "
-                "frames, or train on single images (--pairs single)."
+                "frames, or train on single images.",
+                pairs="single",
             )
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from napari_scribe.errors import InputError
 from napari_scribe.plugin.jobs.runner import Ended, JobRun, Question, Runner
-from napari_scribe.plugin.messages import explain, for_the_viewer
+from napari_scribe.plugin.messages import explain
 from napari_scribe.progress import Job
 
 
@@ -132,7 +132,7 @@ def test_stop_before_the_job_is_there_ends_it_without_a_result(runner: Runner, q
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (InputError("The image is empty (--axes)."), "The image is empty."),
+        (InputError("The image is empty.", axes=None), "The image is empty."),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "Not enough memory."),
         (MemoryError(), "Not enough memory."),
         (RuntimeError("boom\nand more"), "RuntimeError: boom"),
@@ -270,19 +270,6 @@ def test_threads_of_torch_do_not_wait_awake() -> None:
             [sys.executable, "-c", asked], env=environment, capture_output=True, text=True
         )
         assert done.stdout.strip() == after, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("core", "viewer"),
-    [
-        ("Name it with --axes (for example ZYX), or not.", "Write ZYX under Axes, or not."),
-        ("Check the axes of this one (--axes).", "Check the axes of this one."),
-        ("Name one, for example --axes ZYX.", "Name one, for example ZYX under Axes."),
-        ("Paint it; or make a mask (--complete, or Paint.from_mask).", "Paint it."),
-    ],
-)
-def test_messages_leave_the_command_line_out(core: str, viewer: str) -> None:
-    assert for_the_viewer(core) == viewer
 
 
 def test_what_nobody_foresaw_is_told() -> None:

@@ -247,7 +247,7 @@ def test_one_of_several_images_in_the_files_of_a_folder(
     idle()
     assert tifffile.imread(images / "labels" / "a.tif").shape == (64, 96)
     assert "a_masks.tif (left out, as labels of an image here)" in dock.message.text
-    assert "it holds 2 images, of which the first was taken: 0: 64 rows" in dock.message.text
+    assert "it holds 2 images, of which the first was taken: series 0: 64 rows" in dock.message.text
     picker.combo.setCurrentIndex(1)
     dock.segment()
     idle()

@@ -25,11 +25,12 @@ from ...device import machine_key
 from ...errors import InputError
 from ...memory import is_out_of_memory
 from ...model import Model, load_model
+from ...user_folder import read_table, update_table
 from ..engine import Predictor
 from ..source import Source
 from ..tiles import Tile
 from .compiled import Compiled
-from .tile_size import WORTH_MEASURING, recalled, remember
+from .tile_size import WORTH_MEASURING
 
 LONG = 300.0
 """Seconds of work from which on a twentieth less makes up for compiling."""
@@ -76,7 +77,7 @@ def pays(
     one = _Batch(model, device, dtype, shape, tuple(tile.margin))
     network = model.recipe.network.model_dump_json()
     key = f"{machine_key(device)}, {dtype}, {network}, {shape}, margin {tile.margin}"
-    found: Found | None = recalled(MEMORY).get(key)
+    found: Found | None = read_table(MEMORY).get(key)
     if found is None or found["gain"] >= FASTER:
         if _seconds(one) * n_pixels / (batch * math.prod(tile.kept_shape)) < LONG:
             return False, ""
@@ -84,7 +85,7 @@ def pays(
             found = _tried(one)
             if found is None:  # there is no room for this: the ladder sees to the rest
                 return False, ""
-            remember(MEMORY, key, found)
+            update_table(MEMORY, key, found)
     if found["problem"]:
         return False, f"The network was not compiled ({found['problem']})."
     if found["gain"] < FASTER:

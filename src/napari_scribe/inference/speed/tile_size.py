@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any
 
 import torch
 
-from ...device import home, machine_key
-from ...io import replacing
+from ...device import machine_key
 from ...memory import free_bytes, is_out_of_memory
+from ...user_folder import read_table, update_table
 from ..engine import Predictor
 from ..ladder import MOST_HALVINGS, halved
 from ..source import Source
@@ -102,27 +99,11 @@ def _known(
     """Kept pixels per second by side: from the last time, else measured."""
     network = source.model.recipe.network.model_dump_json()
     key = f"{machine_key(device)}, {dtype}, {network}, {len(source.channels)}, halo {halo}"
-    known = recalled(MEMORY).get(key)
+    known = read_table(MEMORY).get(key)
     if known is None:
         known = _measured(source, device, dtype, halo)
-        remember(MEMORY, key, known)
+        update_table(MEMORY, key, known)
     return dict(known)
-
-
-def recalled(name: str) -> dict[str, Any]:
-    """What was measured on this machine and remembered in a file of that name."""
-    with suppress(OSError, ValueError):
-        return dict(json.loads((home() / name).read_text()))
-    return {}
-
-
-def remember(name: str, key: str, value: Any) -> None:
-    """Remember a measurement in a file of that name; None forgets it."""
-    table = {**recalled(name), key: value}
-    if value is None:
-        del table[key]
-    with suppress(OSError), replacing(home() / name) as partial:  # a read-only home measures again
-        partial.write_text(json.dumps(table, indent=1))
 
 
 def _measured(

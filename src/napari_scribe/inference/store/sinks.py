@@ -92,11 +92,13 @@ class Folder:
         if made_from_changed(begun["identity"], self.identity):
             raise TakenError(
                 f"{self.path} holds an unfinished result of the same image as it was before its "
-                "file changed (size or time of change). Begin anew with --overwrite."
+                "file changed (size or time of change). Allow replacing it to begin anew.",
+                overwrite=True,
             )
         raise TakenError(
             f"{self.path} holds an unfinished result of another model, image or setting. Finish it "
-            "with what it was begun with, or replace it (--overwrite)."
+            "with what it was begun with, or allow replacing it.",
+            overwrite=True,
         )
 
     def begin(self, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:

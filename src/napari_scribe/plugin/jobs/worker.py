@@ -15,7 +15,7 @@ from napari.qt.threading import GeneratorWorker
 
 from ...errors import InputError
 from ...progress import Job
-from ..messages import explain, for_the_viewer
+from ..messages import explain
 from .torch_loader import load_torch
 
 log = logging.getLogger("napari_scribe")
@@ -152,7 +152,7 @@ def _drive(control: Control) -> Generator[Any, None, None]:
     except Question as question:
         yield Ended(question=question)
     except InputError as error:
-        yield Ended(error=for_the_viewer(str(error)))
+        yield Ended(error=str(error))
     except Exception as error:
         log.error("%s failed\n%s", control.what, traceback.format_exc())
         yield Ended(error=explain(error))

@@ -15,7 +15,7 @@ from ...io import beside_images, check_writable, list_images, read_image, result
 from ...progress import Job
 from ..jobs.remaining_time import Progressed
 from ..jobs.runner import Ended, JobRun, Question
-from ..messages import explain, for_the_viewer, listed
+from ..messages import explain, listed
 from ..model_library import duration
 
 log = logging.getLogger("napari_scribe")
@@ -211,8 +211,7 @@ def _each(
         except Exception as error:
             done = replace(done, failed=(*done.failed, (path.name, _reason(path, error))))
             continue
-        said = (for_the_viewer(note) for note in image.notes)
-        if note := " ".join(word for word in (*said, one.note, *one.ladder) if word):
+        if note := " ".join(word for word in (*image.notes, one.note, *one.ladder) if word):
             done = replace(done, notes=(*done.notes, (path.name, note)))
         if not one.is_complete:
             return replace(done, is_complete=False)
@@ -273,7 +272,7 @@ def _job(model: Any, image: Image, target: Path, given: FolderInput) -> Any:
 def _reason(image: Path, error: Exception) -> str:
     """Why an image failed, in words that can stand in brackets."""
     if isinstance(error, InputError):
-        text = for_the_viewer(str(error))
+        text = str(error)
     else:
         log.error("%s failed\n%s", image, traceback.format_exc())
         text = explain(error)

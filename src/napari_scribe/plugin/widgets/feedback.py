@@ -21,7 +21,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..messages import for_the_viewer
 from ..model_library import duration
 from .basics import button, row
 
@@ -125,7 +124,7 @@ class Message(QFrame):
 
     def error(self, text: str) -> None:
         """Say what went wrong."""
-        self._show(for_the_viewer(text), ERROR)
+        self._show(text, ERROR)
 
     def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
         """Ask; each answer is a button, which also takes the question away."""

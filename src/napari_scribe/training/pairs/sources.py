@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-import numpy as np
 import numpy.typing as npt
 
 from ...arguments import checked
+from ...arrays import check_finite
 from ...errors import InputError
 from ...image import AXES, Frame, Image
 from ...io import as_image
@@ -57,11 +57,7 @@ class View:
             If some are NaN or infinite.
         """
         pixels = self.image.read(self.frame, window, self.channels)
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-            raise InputError(
-                f"{self.in_words()} has NaN or infinite pixels. Replace them first, for example "
-                "with numpy.nan_to_num."
-            )
+        check_finite(pixels, self.in_words())
         return pixels
 
     def in_words(self) -> str:
@@ -201,9 +197,11 @@ def frame_pairs(
     axis = axis or next((a for a in iterated if image.length(a) > 1), "")
     if not axis or axis not in iterated or image.length(axis) < 2:
         what = f"has no axis {axis} of" if axis and axis not in iterated else "has no"
+        text, options = _instead(image, axis, dimensions)
         raise InputError(
             f"{image.name} (axes {image.axes}, shape {image.shape}) {what} frames to make pairs "
-            f"of. {_instead(image, axis, dimensions)}"
+            f"of. {text}",
+            **options,
         )
     views = tuple(_views(image, channels, dimensions))
     number = {view.frame: i for i, view in enumerate(views)}
@@ -328,16 +326,18 @@ def _chosen(image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
     return chosen
 
 
-def _instead(image: Image, axis: str, dimensions: int) -> str:
-    """What can be done where an image has no frames along an axis."""
-    alone = "train on single images (--pairs single)"
+def _instead(image: Image, axis: str, dimensions: int) -> tuple[str, dict[str, object]]:
+    """Return what can be done where an axis has no frames, and the options for it."""
+    alone = "train on single images"
     if axis == "Z" and image.length("T") > 1:
-        return "Its frames follow each other in time (T): take those (--pairs frames)."
+        return "Its frames follow each other in time (T): take those.", {"pairs": "frames"}
     if dimensions == 3 and image.length("Z") > 1:
-        return f"It is one volume: take its slices one by one (leave out --volumes), or {alone}."
+        text = f"It is one volume: take its slices one by one, or {alone}."
+        return text, {"volumes": False, "pairs": "single"}
     if image.n_channels > 1 and not image.is_rgb:
-        return f"If its channels are frames, name the axes (--axes TYX); if not, {alone}."
-    return f"It is a single one: {alone}."
+        text = f"If its channels are frames, name the axes; if not, {alone}."
+        return text, {"axes": "TYX", "pairs": "single"}
+    return f"It is a single one: {alone}.", {"pairs": "single"}
 
 
 def _views(image: Image, channels: Sequence[int] | None, dimensions: int) -> Iterator[View]:
