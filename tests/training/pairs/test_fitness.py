@@ -18,9 +18,9 @@ from napari_scribe.training.pairs.fitness import (
     Fitness,
     apply_remedies,
     check_pairs,
-    moving,
+    find_motion,
 )
-from napari_scribe.training.pairs.fitness.drift import drift_between
+from napari_scribe.training.pairs.registration import measure_drift
 from napari_scribe.training.pairs.sources import (
     Pairs,
     channel_pairs,
@@ -164,20 +164,20 @@ def test_a_moving_object_is_found(drift: float):
 def test_the_mask_is_where_the_object_is():
     movie = noisy_movie(**SIZE, moving=True)
     assert movie.path is not None
-    mask = moving(movie.noisy[:1], movie.noisy[3:4])
+    mask = find_motion(movie.noisy[:1], movie.noisy[3:4])
     places = np.round(movie.path[[0, 3]]).astype(int)
     assert mask[tuple(places.T)].all()
     away = np.min([np.hypot(*(np.indices(mask.shape) - p[:, None, None])) for p in places], axis=0)
     assert away[mask].max() < 25
-    assert not moving(movie.noisy[:1] * 0.0, movie.noisy[:1] * 0.0).any()
+    assert not find_motion(movie.noisy[:1] * 0.0, movie.noisy[:1] * 0.0).any()
 
 
 def test_motion_in_volumes():
     rng = np.random.default_rng(0)
     one, other = rng.normal(100, 10, (2, 1, 12, 64, 64))
-    assert not moving(one, other).any()
+    assert not find_motion(one, other).any()
     other[:, 4:8, 20:30, 20:30] += 20
-    mask = moving(one, other)
+    mask = find_motion(one, other)
     assert mask[5:7, 23:27, 23:27].all()
     assert mask.mean() < 0.15
 
@@ -311,10 +311,10 @@ def test_a_large_stack_is_read_in_part():
     assert stack.n_read < 110 * 384**2
 
 
-def test_drift_between_says_how_sure_it_is():
+def test_measure_drift_says_how_sure_it_is():
     movie = noisy_movie(n_frames=12, side=160, drift=0.7, seed=2)
     off = []
     for i in range(11):
-        shift, error = drift_between(movie.noisy[i][None], movie.noisy[i + 1][None])
+        shift, error = measure_drift(movie.noisy[i][None], movie.noisy[i + 1][None])
         off.append((shift - np.diff(movie.shifts, axis=0)[i]) / error)
     assert 0.5 < np.std(off) < 1.8

@@ -1,279 +1,399 @@
-"""What may be wrong with noisy pairs, in a biologist's words."""
+"""Judge what was measured of noisy pairs: a table of what may be wrong with them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ....evaluation.autocorrelation import stripe_direction
 from . import brightness
-from .grain import LAGS, Grain
-from .measurements import Finding, Floats, Looked
-from .tracking import Seen
+from .brightness import FLICKER, TREND_LENGTH
+from .clipping import find_clipping
+from .measurements import Measurements
+from .noise import BLOCKS, LAGS, STRIPES, TILT
+
+Kind = Literal[
+    "drift",
+    "bleaching",
+    "flicker",
+    "motion",
+    "correlated",
+    "clipping",
+    "identical",
+    "constant",
+    "few",
+    "small",
+]
+Remedy = Literal["register", "match", "leave_out_motion", "drop", ""]
+SizesAndTexts = Iterator[tuple[float, str]]
 
 DRIFT = 0.3
 """Pixels between the two of a pair that are harmless."""
 JUMP = 1.0
 """Pixels from which a single pair is one too many."""
+LOSS = 0.05
+"""Share of the light that may come or go over all frames."""
+GROUND = 0.1
+"""How much the ground may rise and fall, in units of the contrast."""
 MOVING = 0.0005
 """Share of the pixels that may change: less is chance."""
 MOSTLY = 0.5
 """Share from which leaving it out leaves too little."""
 CORRELATION = 0.05
 """Of noise with that of neighbouring pixels."""
-TILT = 0.02
-"""The same, as the power in the finest details tells it."""
 LINES = 0.02
 """The same along whole rows or columns, where it shows at every distance."""
-STRIPES = 0.2
-"""How strong stripes of a single picture may be, in units of its noise."""
-BLOCKS = 1.2
-"""How much steeper edges of blocks may be than other steps."""
 SMALLEST = 32
 """Pixels along Y and X from which noise can be told from structure."""
 FEW = 4
 """Pairs from which they are enough."""
 
 
-def findings(looked: Looked) -> tuple[Finding, ...]:
-    """All that was found, what is worst first."""
-    if len(looked.flat) == len(looked.seen):
-        return tuple(_constant(looked))
-    if small := [*_small(looked)]:  # what else there seems to be is chance
-        return (*_identical(looked), *_constant(looked), *small)
-    found = [*_constant(looked), *_correlated(looked), *_clipping(looked)]
-    if not looked.pairs.is_single:
-        found = [
-            *_identical(looked),
-            *found,
-            *_drift(looked),
-            *brightness.bleaching(looked),
-            *brightness.flicker(looked),
-            *brightness.off(looked),
-            *_motion(looked),
-            *_few(looked),
-        ]
-    return tuple(found)
+@dataclass(frozen=True)
+class Finding:
+    """Describe one thing that may be wrong.
+
+    Parameters
+    ----------
+    kind
+        What it is.
+    size, unit
+        How large it is, such as 2.1 ``px``; shares are in ``%``.
+    text
+        What it means, in a sentence or two.
+    remedy
+        What `apply_remedies` can do about it; empty where only better images help.
+    """
+
+    kind: Kind
+    size: float
+    unit: str
+    text: str
+    remedy: Remedy = ""
 
 
-def is_identical(one: Seen, other: Seen) -> bool:
-    """Whether two views hold the same pixels, and not only the same flat ground."""
-    return one.digest == other.digest and not one.is_flat
+class Rule(NamedTuple):
+    """Describe how one thing is found: `check` yields its size and its text where it holds."""
+
+    kind: Kind
+    unit: str
+    remedy: Remedy
+    check: Callable[[Measurements], SizesAndTexts]
 
 
-def _constant(looked: Looked) -> Iterator[Finding]:
-    n, flat = len(looked.seen), len(looked.flat)
-    where = " in one channel or more" * (len(looked.pairs.views[0].channels) > 1)
-    if flat == n:
-        yield Finding(
-            "constant",
+def judge(m: Measurements) -> tuple[Finding, ...]:
+    """Return all that was found, what is worst first."""
+    found = _apply(UNUSABLE, m)
+    if any(f.kind == "small" for f in found) or len(m.flat) == len(m.views):
+        return found  # what else there seems to be is chance
+    found += _apply(NOISE, m)
+    return found if m.pairs.is_single else found + _apply(TWO_PICTURES, m)
+
+
+def _apply(rules: Sequence[Rule], m: Measurements) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(rule.kind, size, rule.unit, text, rule.remedy)
+        for rule in rules
+        for size, text in rule.check(m)
+    )
+
+
+def _all_identical(m: Measurements) -> SizesAndTexts:
+    n, n_pairs = _count_identical(m)
+    if n == n_pairs:
+        yield (
             100.0,
-            "%",
-            f"All pictures are flat{where}: every pixel has the same value. These are not fit, "
+            f"In every pair {_IDENTICAL} These are not fit, because a pair needs two exposures. "
+            "For one exposure choose pairs out of single images.",
+        )
+
+
+def _some_identical(m: Measurements) -> SizesAndTexts:
+    n, n_pairs = _count_identical(m)
+    if 0 < n < n_pairs:
+        yield 100 * n / n_pairs, f"In {n} of {n_pairs} pairs {_IDENTICAL}"
+
+
+_IDENTICAL = (
+    "the two pictures are identical, pixel for pixel: their noise is the same, not independent, "
+    "and would be learned as if it were structure."
+)
+
+
+def _count_identical(m: Measurements) -> tuple[int, int]:
+    two = [m.pairs.pairs[pair.number] for pair in m.sample]
+    return sum(a != b and m.views[a].is_copy_of(m.views[b]) for a, b in two), len(two)
+
+
+def _all_flat(m: Measurements) -> SizesAndTexts:
+    if len(m.flat) == len(m.views):
+        channel = " in one channel or more" * (len(m.pairs.views[0].channels) > 1)
+        yield (
+            100.0,
+            f"All pictures are flat{channel}: every pixel has the same value. These are not fit, "
             "because they show nothing. Is it the right image and channel?",
         )
-    elif flat:
-        yield Finding(
-            "constant",
-            100 * flat / n,
-            "%",
-            f"{flat} of {n} pictures {'is' if flat == 1 else 'are'} flat, every pixel has the same "
-            f"value ({looked.named(looked.flat)}): nothing can be learnt from that.",
-            "drop",
+
+
+def _some_flat(m: Measurements) -> SizesAndTexts:
+    n, n_flat = len(m.views), len(m.flat)
+    if 0 < n_flat < n:
+        yield (
+            100 * n_flat / n,
+            f"{n_flat} of {n} pictures {_is_or_are(n_flat)} flat, every pixel has the same value "
+            f"({_names(m, m.flat)}): nothing can be learnt from that.",
         )
 
 
-def _small(looked: Looked) -> Iterator[Finding]:
-    side = min(n for view in looked.seen for n in looked.pairs.shape(view)[-2:])
-    if side < SMALLEST:
-        yield Finding(
-            "small",
+def _small(m: Measurements) -> SizesAndTexts:
+    side = min(n for view in m.views for n in m.pairs.shape(view)[-2:])
+    if side < SMALLEST and len(m.flat) < len(m.views):
+        yield (
             float(side),
-            "px",
             f"These pictures are too small to judge, with {side} pixels along Y or X: {SMALLEST} "
             "are needed to tell noise from structure.",
         )
 
 
-def _identical(looked: Looked) -> Iterator[Finding]:
-    if looked.pairs.is_single:
-        return
-    two = [looked.pairs.pairs[i] for i in looked.chosen]
-    n = sum(is_identical(looked.seen[a], looked.seen[b]) for a, b in two)
-    if n == 0:
-        return
-    every = n == len(two)
-    what = "In every pair" if every else f"In {n} of {len(two)} pairs"
-    text = (
-        f"{what} the two pictures are identical, pixel for pixel: their noise is the same, not "
-        "independent, and would be learned as if it were structure."
-    )
-    if every:
-        text += (
-            " These are not fit, because a pair needs two exposures. For one exposure choose "
-            "pairs out of single images."
-        )
-    yield Finding("identical", 100 * n / len(two), "%", text, "" if every else "drop")
-
-
-def _drift(looked: Looked) -> Iterator[Finding]:
-    _, drifts, errors = looked.drifts()
-    if not len(drifts):
-        return
-    lengths, doubt = np.linalg.norm(drifts, axis=1), np.linalg.norm(errors, axis=1)
-    usual = float(np.median(lengths))
-    jumps = (lengths > JUMP) & (lengths > 5 * doubt)
-    if usual > max(DRIFT, 3 * float(np.median(doubt))):
-        yield Finding(
-            "drift",
-            usual,
-            "px",
-            f"The image drifts by {usual:.1f} px between the two pictures of a pair: they do not "
-            "show the same place, and the denoiser would blur.",
-            "register",
-        )
-    elif jumps.any():
-        size = float(lengths[jumps].max())
-        yield Finding(
-            "drift",
+def _blocks(m: Measurements) -> SizesAndTexts:
+    if (size := _steepness_of_blocks(m)) > BLOCKS:
+        yield (
             size,
-            "px",
-            f"In {int(jumps.sum())} of {len(lengths)} pairs the image jumps, by up to {size:.1f} "
-            "px: the two pictures do not show the same place, and the denoiser would blur.",
-            "register",
-        )
-
-
-def _motion(looked: Looked) -> Iterator[Finding]:
-    share = float(np.mean(list(looked.moving.values()))) if looked.moving else 0.0
-    if share > MOSTLY:
-        yield Finding(
-            "motion",
-            100 * share,
-            "%",
-            f"{100 * share:.0f} % of the image changes between the two pictures of a pair, more "
-            "than noise can. These are not fit, because hardly anything is shown twice: choose "
-            "pictures that are closer in time or depth.",
-        )
-    elif share > MOVING and not looked.pairs.leaves_out_motion:
-        yield Finding(
-            "motion",
-            100 * share,
-            "%",
-            f"In {_percent(share)} of the image the two pictures of a pair differ by more than "
-            "noise: something moves or changes there, and the denoiser would smear it.",
-            "leave_out_motion",
-        )
-
-
-def _correlated(looked: Looked) -> Iterator[Finding]:
-    size, along = _correlation(looked)
-    blocks = max((float(np.median([f.blocks for f in s])) for s in looked.singles if s), default=1)
-    unit = ""
-    if blocks > BLOCKS:
-        size, unit = blocks, "times"
-        what = (
             f"Every eighth pixel there is an edge, {size:.1f} times as steep as other steps: the "
-            "blocks of JPEG or video compression"
+            f"blocks of JPEG or video compression. {_not_fit(m)}",
         )
-    elif size == 0:
+
+
+def _correlated(m: Measurements) -> SizesAndTexts:
+    size, along = _correlation(m)
+    if size == 0 or _steepness_of_blocks(m) > BLOCKS:
         return
-    elif size < 0:
+    if size < 0:
         what = "Noise of neighbouring pixels is opposite, as in images that were sharpened"
     elif along:
         what = f"Noise runs along {along}: stripes of the camera or of the scanner"
     else:
         what = "Noise comes in grains, as in images that were smoothed, scaled or compressed"
-    what += "" if unit else f" (correlation {size:.2f})"
-    remedy = (
-        "Turn off smoothing and lossy compression when you record, and take the images as the "
-        "camera wrote them."
+    yield size, f"{what} (correlation {size:.2f}). {_not_fit(m)}"
+
+
+def _not_fit(m: Measurements) -> str:
+    why = (
+        "because grains look like fine structure, and what smooths in space often ties frames "
+        "together as well. Pairs out of single images are not fit either."
     )
-    if looked.pairs.is_single:
+    if m.pairs.is_single:
         why = "because a pixel's noise can be told from that of the pixel beside it."
-    else:
-        why = (
-            "because grains look like fine structure, and what smooths in space often ties frames "
-            "together as well. Pairs out of single images are not fit either."
-        )
-    yield Finding("correlated", size, unit, f"{what}. These are not fit, {why} {remedy}")
+    return (
+        f"These are not fit, {why} Turn off smoothing and lossy compression when you record, and "
+        "take the images as the camera wrote them."
+    )
 
 
-def _clipping(looked: Looked) -> Iterator[Finding]:
-    high = max(looked.clipped, key=lambda c: c.high_share, default=None)
-    low = max(looked.clipped, key=lambda c: c.low_share, default=None)
-    if high and high.high_share:
-        yield Finding(
-            "clipping",
+def _steepness_of_blocks(m: Measurements) -> float:
+    """Return how much steeper edges of blocks are than other steps, in the worst channel."""
+    details = [[d.blocks for d in pair.details] for pair in m.sample if pair.details]
+    return float(np.median(details, axis=0).max()) if details else 1.0
+
+
+def _correlation(m: Measurements) -> tuple[float, str]:
+    """Return the largest correlation of noise with its neighbours that is no chance.
+
+    Beside it the lines along which it runs, if any. Of pairs it is the correlation of their
+    difference; but where the finest details are as of white noise, the correlation is that of what
+    changes all over the picture, and not of noise.
+    """
+    found = [(0.0, "")]
+    details = [pair.details for pair in m.sample if pair.details]
+    for channel, (tilt, stripes, _) in enumerate(np.median(details, axis=0) if details else ()):
+        if m.pairs.is_single and stripes > STRIPES:
+            found.append((float(stripes), "rows"))
+        elif m.pairs.is_single:
+            found.append((float(tilt) if abs(tilt) > TILT else 0.0, ""))
+        elif (measured := m.correlation(channel)) is not None:
+            correlation = np.where(np.abs(measured[0]) > 6 * measured[1], measured[0], 0)
+            correlation[LAGS, LAGS] = 0
+            size = float(correlation.flat[np.abs(correlation).argmax()])
+            # Stripes show at every distance; what changes in the scene is alike near by only.
+            along = stripe_direction(correlation, np.min, np.median, LINES)
+            if along or (abs(size) > CORRELATION and abs(tilt) > TILT):
+                found.append((size, along))
+    return max(found, key=lambda f: abs(f[0]))
+
+
+def _clipping(m: Measurements) -> SizesAndTexts:
+    pixels = [pixels for pair in m.sample for pixels in pair.pixels]
+    channels = [find_clipping(parts) for parts in zip(*pixels, strict=True)]
+    high = max(channels, key=lambda c: c.high_share)
+    if high.high_share:
+        yield (
             100 * high.high_share,
-            "%",
             f"{_percent(high.high_share)} of the pixels are saturated, at {high.high:g}. There "
             "these are not fit, because noise is cut off on one side and its mean is too dark: "
             "bright places come out too dark. Record with less light or gain.",
         )
-    if low and low.low_share:
-        yield Finding(
-            "clipping",
+    low = max(channels, key=lambda c: c.low_share)
+    if low.low_share:
+        yield (
             100 * low.low_share,
-            "%",
             f"{_percent(low.low_share)} of the pixels are cut off at {low.low:g}. There these are "
             "not fit, because noise is cut off on one side and its mean is too bright: dark "
             "places come out too bright. Keep the offset of the camera, subtract no background.",
         )
 
 
-def _few(looked: Looked) -> Iterator[Finding]:
-    n = len(looked.pairs.pairs)
-    if n < FEW:
-        yield Finding(
-            "few",
-            float(n),
-            "pairs",
-            f"There {'is one pair' if n == 1 else f'are {n} pairs'} only: more frames would give "
-            "a better denoiser.",
+def _drift(m: Measurements) -> SizesAndTexts:
+    drifts, errors = (np.linalg.norm(vectors, axis=1) for vectors in m.drifts())
+    if not len(drifts):
+        return
+    usual = float(np.median(drifts))
+    is_jump = (drifts > JUMP) & (drifts > 5 * errors)
+    if usual > max(DRIFT, 3 * float(np.median(errors))):
+        yield (
+            usual,
+            f"The image drifts by {usual:.1f} px between the two pictures of a pair: they do not "
+            "show the same place, and the denoiser would blur.",
+        )
+    elif is_jump.any():
+        size = float(drifts[is_jump].max())
+        yield (
+            size,
+            f"In {is_jump.sum()} of {len(drifts)} pairs the image jumps, by up to {size:.1f} px: "
+            "the two pictures do not show the same place, and the denoiser would blur.",
         )
 
 
-def _correlation(looked: Looked) -> tuple[float, str]:
-    """The largest correlation of noise with its neighbours that is no chance, and its direction.
+def _bleaching(m: Measurements) -> SizesAndTexts:
+    groups = [group for group in brightness.steady_groups(m) if len(group) >= TREND_LENGTH]
+    if not groups:
+        return
+    changes = np.median([brightness.steady_change(m, group) for group in groups], axis=0)
+    worst = int(np.abs(changes).argmax())
+    change, size = float(changes[worst]), 100 * float(abs(changes[worst]))
+    if size > 100 * LOSS:
+        what = f"loses {size:.0f} % of its brightness" if change < 0 else f"gains {size:.0f} %"
+        yield (
+            size,
+            f"The signal{_of_channel(m, worst)} {what} from the first frame to the last "
+            f"({'bleaching' if change < 0 else 'it gets brighter'}): pictures of a pair are not "
+            "equally bright.",
+        )
 
-    Of pairs it is that of their difference; but where the finest details are as white noise, it is
-    what changes all over the picture, and not noise, that goes together.
-    """
-    found = [(0.0, "")]
-    for singles, grains in zip(looked.singles, looked.grains, strict=True):
-        if not singles:
-            continue
-        tilt, stripes, _ = np.median(singles, axis=0).tolist()
-        if looked.pairs.is_single:
-            found.append(
-                (stripes, "rows") if stripes > STRIPES else (tilt if abs(tilt) > TILT else 0.0, "")
+
+def _flicker(m: Measurements) -> SizesAndTexts:
+    groups = brightness.steady_groups(m)
+    if not groups:
+        return
+    long = [group for group in groups if len(group) >= TREND_LENGTH]
+    changes = 100 * np.median([brightness.irregular_change(m, g) for g in groups], axis=0)
+    worst = int(changes.argmax())
+    size = float(changes[worst])
+    if not long and size > 100 * LOSS:
+        yield (
+            size,
+            f"The two pictures of a pair differ in brightness{_of_channel(m, worst)} by "
+            f"{size:.0f} %.",
+        )
+    elif long and size > 100 * FLICKER:
+        yield (
+            size,
+            f"Brightness{_of_channel(m, worst)} flickers by {size:.0f} % from frame to frame: "
+            "pictures of a pair are not equally bright.",
+        )
+    elif long:
+        grounds = [brightness.irregular_ground(m, group) for group in long]
+        size = 100 * float(np.median(grounds, axis=0).max())
+        if size > 100 * GROUND:
+            yield (
+                size,
+                f"The ground of the image rises and falls by {size:.0f} % of its contrast from "
+                "frame to frame: pictures of a pair are not equally bright.",
             )
-            continue
-        alike, error = usual_grain(grains)
-        alike = np.where(np.abs(alike) > 6 * error, alike, 0)
-        alike[LAGS, LAGS] = 0
-        size, along = float(alike.flat[np.abs(alike).argmax()]), _direction(alike)
-        if along or (abs(size) > CORRELATION and abs(tilt) > TILT):
-            found.append((size, along))
-    return max(found, key=lambda f: abs(f[0]))
 
 
-def usual_grain(grains: Sequence[Grain]) -> tuple[Floats, Floats]:
-    """Correlations by shift, as in most pairs, and what chance gives for them."""
-    alike = np.median([g.correlation for g in grains], axis=0)
-    error = np.median([g.error for g in grains], axis=0) * 1.25 / np.sqrt(len(grains))
-    return alike, error
+def _far_off(m: Measurements) -> SizesAndTexts:
+    views = [view for group in m.groups for view in brightness.far_off(group, m.views)]
+    if views:
+        n, n_off = len(m.views), len(views)
+        them = "it" if n_off == 1 else "them"
+        yield (
+            100 * n_off / n,
+            f"{n_off} of {n} frames {_is_or_are(n_off)} far darker or brighter than those around "
+            f"{them} ({_names(m, views)}).",
+        )
 
 
-def _direction(alike: Floats) -> str:
-    """Rows or columns, where noise goes together along all of them and less so elsewhere."""
-    rows, columns = alike[LAGS, LAGS + 1 :].min(), alike[LAGS + 1 :, LAGS].min()
-    slanted = float(np.median(np.delete(np.delete(alike, LAGS, 0), LAGS, 1)))
-    if rows > max(LINES, 2 * columns, 2 * slanted):
-        return "rows"
-    return "columns" if columns > max(LINES, 2 * rows, 2 * slanted) else ""
+def _mostly_motion(m: Measurements) -> SizesAndTexts:
+    if (share := _moving(m)) > MOSTLY:
+        yield (
+            100 * share,
+            f"{100 * share:.0f} % of the image changes between the two pictures of a pair, more "
+            "than noise can. These are not fit, because hardly anything is shown twice: choose "
+            "pictures that are closer in time or depth.",
+        )
+
+
+def _motion(m: Measurements) -> SizesAndTexts:
+    if MOVING < (share := _moving(m)) <= MOSTLY and not m.pairs.leaves_out_motion:
+        yield (
+            100 * share,
+            f"In {_percent(share)} of the image the two pictures of a pair differ by more than "
+            "noise: something moves or changes there, and the denoiser would smear it.",
+        )
+
+
+def _moving(m: Measurements) -> float:
+    shares = [pair.moving for pair in m.sample if not np.isnan(pair.moving)]
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def _few(m: Measurements) -> SizesAndTexts:
+    if (n := len(m.pairs.pairs)) < FEW:
+        pairs = "is one pair" if n == 1 else f"are {n} pairs"
+        yield float(n), f"There {pairs} only: more frames would give a better denoiser."
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share >= 0.0095 else f"{100 * share:.2g} %"
+
+
+def _is_or_are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _names(m: Measurements, views: Sequence[int], most: int = 4) -> str:
+    names = [m.pairs.views[v].in_words() for v in sorted(views)[:most]]
+    return "; ".join([*names, *(["..."] if len(views) > most else [])])
+
+
+def _of_channel(m: Measurements, channel: int) -> str:
+    """Return such as " of channel 1"; empty where there is one only."""
+    channels = m.pairs.views[0].channels
+    return f" of channel {channels[channel]}" if len(channels) > 1 else ""
+
+
+UNUSABLE = (
+    Rule("identical", "%", "", _all_identical),
+    Rule("identical", "%", "drop", _some_identical),
+    Rule("constant", "%", "", _all_flat),
+    Rule("constant", "%", "drop", _some_flat),
+    Rule("small", "px", "", _small),
+)
+NOISE = (
+    Rule("correlated", "times", "", _blocks),
+    Rule("correlated", "", "", _correlated),
+    Rule("clipping", "%", "", _clipping),
+)
+TWO_PICTURES = (
+    Rule("drift", "px", "register", _drift),
+    Rule("bleaching", "%", "match", _bleaching),
+    Rule("flicker", "%", "match", _flicker),
+    Rule("flicker", "%", "drop", _far_off),
+    Rule("motion", "%", "", _mostly_motion),
+    Rule("motion", "%", "leave_out_motion", _motion),
+    Rule("few", "pairs", "", _few),
+)
+"""What may be wrong, what is worst first: the unit of its size, and what can be done about it."""
