@@ -305,19 +305,18 @@ def _correlate(
     noise differ from pixel to pixel: smoothing is moved from the noise to the feature, whose
     product with each pixel's own noise then has a variance that is known.
     """
-    product, residual_power, feature_power, error = 0.0, 0.0, 0.0, 0.0
-    for residual, result in blocks:
-        features = feature(result)
-        features = features - features.mean()
-        smooth = _local_mean(residual)
-        product += float((smooth * features).sum())
-        residual_power += float(np.square(smooth).sum())
-        feature_power += float(np.square(features).sum())
-        error += float(np.square(residual * _local_mean(features)).sum())
-    if not feature_power:
+    smooth = np.concatenate([_local_mean(residual).ravel() for residual, _ in blocks])
+    features = [feature(result) for _, result in blocks]
+    features = [f - f.mean() for f in features]
+    error = sum(
+        float(np.square(residual * _local_mean(f)).sum())
+        for (residual, _), f in zip(blocks, features, strict=True)
+    )
+    joined = np.concatenate([f.ravel() for f in features])
+    if not joined.any():
         return 0.0, 0.0, 0.0
-    scale = math.sqrt(residual_power * feature_power)
-    return product / scale, Z_SCORE * math.sqrt(error) / scale, product / feature_power
+    product, scale = float(smooth @ joined), float(np.linalg.norm(smooth) * np.linalg.norm(joined))
+    return product / scale, Z_SCORE * math.sqrt(error) / scale, product / float(joined @ joined)
 
 
 def _local_mean(plane: Floats) -> Floats:

@@ -20,6 +20,8 @@ from napari_scribe.training.pairs.fitness import (
     check_pairs,
     find_motion,
 )
+from napari_scribe.training.pairs.fitness.measurements import measure
+from napari_scribe.training.pairs.fitness.noise import LAGS
 from napari_scribe.training.pairs.registration import measure_drift
 from napari_scribe.training.pairs.sources import (
     Pairs,
@@ -193,14 +195,15 @@ def test_motion_in_volumes():
 @pytest.mark.parametrize("is_single", [False, True])
 def test_correlated_noise_is_found(noise: Noise, size: float, words: str, is_single: bool):
     movie = Image(noisy_movie(**SIZE, noise=noise, drift=1.0).noisy, "TYX")
-    fitness = check_pairs(single_pairs(movie) if is_single else frame_pairs(movie))
-    finding = next(f for f in fitness.findings if f.kind == "correlated")
+    pairs = single_pairs(movie) if is_single else frame_pairs(movie)
+    finding = next(f for f in check_pairs(pairs).findings if f.kind == "correlated")
     assert words in finding.text
     assert "not fit, because" in finding.text
     assert finding.remedy == ""
     if not is_single:
         assert finding.size == pytest.approx(size, abs=0.1)
-        assert fitness.curves.correlation[1, 1] == pytest.approx(size, abs=0.1)
+        correlation, _ = measure(pairs, seed=0).correlation(0)
+        assert correlation[LAGS, LAGS + 1] == pytest.approx(size, abs=0.1)
 
 
 def test_compression_in_blocks_is_found():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -88,16 +89,14 @@ def move(pixels: Array, by: Sequence[float]) -> npt.NDArray[np.float32]:
     return np.asarray(moved[(slice(None), *inside)], dtype=np.float32)
 
 
-def _merge_channels(first: Array, second: Array) -> Iterator[npt.NDArray[np.float32]]:
+def _merge_channels(first: Array, second: Array) -> Array:
     """Add up the channels of each picture, each as strong as it rises above its noise."""
-    noise = [
-        np.hypot(np.diff(a).std(), np.diff(b).std()) for a, b in zip(first, second, strict=True)
-    ]
-    for picture in (first, second):
-        total = np.zeros(picture.shape[1:], np.float32)
-        for channel, strength in zip(picture.astype(np.float32), noise, strict=True):
-            total += (channel - channel.mean()) / np.float32(strength or 1)
-        yield total
+    pictures = np.stack([first, second]).astype(np.float32)
+    axes = tuple(range(2, pictures.ndim))
+    noise = np.hypot(*np.diff(pictures).std(axis=axes))
+    noise[noise == 0] = 1
+    centred = pictures - pictures.mean(axis=axes, keepdims=True)
+    return np.asarray((centred / noise.reshape(-1, *[1] * len(axes))).sum(axis=1))
 
 
 def _band_pass(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -110,12 +109,10 @@ def _band_pass(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def _peak(a: Array, b: Array, upsample: int) -> Floats:
     """Measure the drift from `a` to `b` where their cross-correlation peaks."""
-    # This taper is scipy.signal.windows.tukey; importing scipy.signal takes longer than a check.
-    taper = np.ones(a.shape, np.float32)
-    for axis, n in enumerate(a.shape):
-        shape = [-1 if i == axis else 1 for i in range(a.ndim)]
-        edge = np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)) / max(1, n // 8)
-        taper *= (np.sin(np.pi / 2 * np.minimum(edge, 1)) ** 2).astype(np.float32).reshape(shape)
+    # scipy.signal.windows.tukey is this taper, but importing it takes longer than a check.
+    edges = (np.minimum(np.arange(n) + 1, n - np.arange(n)) / max(1, n // 8) for n in a.shape)
+    tapers = (np.sin(np.pi / 2 * np.minimum(edge, 1)) ** 2 for edge in edges)
+    taper = functools.reduce(np.multiply.outer, tapers).astype(np.float32)
     if not (a * taper).any() or not (b * taper).any():
         return np.zeros(a.ndim)
     # Without normalization: equal weight for all frequencies would give most of it to noise.
@@ -148,8 +145,5 @@ def _standard_error(a: Array, b: Array) -> Floats:
 
 def _gradients(pixels: Array) -> Array:
     """Return the gradient along each axis; 0 along an axis of one pixel."""
-    steps = (
-        np.gradient(pixels, axis=axis) if n > 1 else np.zeros_like(pixels)
-        for axis, n in enumerate(pixels.shape)
-    )
-    return np.stack([np.asarray(step) for step in steps])
+    sides = enumerate(pixels.shape)
+    return np.stack([np.gradient(pixels, axis=i) if n > 1 else 0 * pixels for i, n in sides])

@@ -17,7 +17,6 @@ from ..sources import Pairs, as_pairs
 from .brightness import far_off
 from .findings import Finding, Remedy, judge
 from .measurements import Measurements, connected_views, measure, track_views
-from .noise import LAGS
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,21 +34,11 @@ class Curves:
         that could not be measured.
     brightness
         ``(n, C)``: relative to that of the first one, without the offset of the camera.
-    lags
-        ``(5,)``: 0 to 4 pixels.
-    correlation
-        ``(2, 5)``: how much noise goes together with that of pixels so far along Y, and along X;
-        NaN where pictures are alone.
-    moving
-        ``(m,)``: share of the pixels that change, by pair.
     """
 
     views: npt.NDArray[np.int64]
     drift: Floats
     brightness: Floats
-    lags: npt.NDArray[np.int64]
-    correlation: Floats
-    moving: Floats
 
 
 @dataclass(frozen=True)
@@ -164,8 +153,8 @@ def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> P
     tracked = track_views(pairs, groups)
     numbers = range(len(pairs.views))
     if "drop" in chosen:
-        flat = [number for number, view in tracked.items() if view.is_flat]
-        off = [number for group in groups for number in far_off(group, tracked)]
+        bad = [number for number, view in tracked.items() if view.is_flat]
+        bad += [number for group in groups for number in far_off(group, tracked)]
         different = tuple(
             (a, b) for a, b in pairs.pairs if a == b or not tracked[a].is_copy_of(tracked[b])
         )
@@ -174,24 +163,22 @@ def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> P
                 "The two pictures of every pair are identical: no pair is left without them. "
                 "Choose pairs out of single images."
             )
-        pairs = replace(pairs, pairs=different).without([*flat, *off])
+        pairs = replace(pairs, pairs=different).without(bad)
     if "register" in chosen:
-        not_moved = [0.0] * pairs.dimensions
-        pairs = pairs.registered([tracked[n].drift if n in tracked else not_moved for n in numbers])
+        still = [0.0] * pairs.dimensions
+        pairs = pairs.registered([tracked[i].drift if i in tracked else still for i in numbers])
         known = [(a, b) for a, b in pairs.pairs if tracked[a].segment == tracked[b].segment]
         pairs = replace(pairs, pairs=tuple(known) or pairs.pairs)
     if "match" in chosen:
-        as_it_is = [1.0] * len(pairs.views[0].channels), [0.0] * len(pairs.views[0].channels)
-        levels = [
-            (tracked[n].gains, tracked[n].offsets) if n in tracked else as_it_is for n in numbers
-        ]
-        pairs = pairs.matched(*zip(*levels, strict=True))
+        n = len(pairs.views[0].channels)
+        gains = [tracked[i].brightness.gains if i in tracked else [1.0] * n for i in numbers]
+        offsets = [tracked[i].brightness.offsets if i in tracked else [0.0] * n for i in numbers]
+        pairs = pairs.matched(gains, offsets)
     return pairs
 
 
 def _curves(m: Measurements) -> Curves:
     drift: list[float] = []
-    brightness: list[Floats] = []
     for group in m.groups:
         first = m.views[group[0]]
         for number in group:
@@ -199,22 +186,5 @@ def _curves(m: Measurements) -> Curves:
             is_known = view.segment == first.segment and not view.is_flat
             away = m.unknown_drift(number) - m.unknown_drift(group[0])
             drift.append(float(np.linalg.norm(away)) if is_known else math.nan)
-        brightness += list(np.exp(m.brightness(group)[:, 0]))
-    return Curves(
-        np.array([view for group in m.groups for view in group]),
-        np.array(drift),
-        np.stack(brightness),
-        np.arange(LAGS + 1),
-        _worst_correlation(m),
-        np.array([pair.moving for pair in m.sample]),
-    )
-
-
-def _worst_correlation(m: Measurements) -> Floats:
-    """Return the correlations of noise along Y and X, of the channel with the largest one."""
-    found = [m.correlation(channel) for channel in range(len(m.pairs.views[0].channels))]
-    known = [correlation for correlation, _ in filter(None, found)]
-    if not known:
-        return np.full((2, LAGS + 1), math.nan)
-    worst = max(known, key=lambda c: np.sort(np.abs(c), axis=None)[-2])  # but for the middle, 1
-    return np.stack([worst[LAGS:, LAGS], worst[LAGS, LAGS:]])
+    brightness = [np.exp(m.brightness(group)[:, 0]) for group in m.groups]
+    return Curves(np.concatenate(m.groups), np.array(drift), np.concatenate(brightness))

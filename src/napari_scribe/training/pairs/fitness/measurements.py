@@ -18,7 +18,7 @@ from ..registration import common_window, move
 from ..sources import Pairs
 from .motion import find_motion
 from .noise import FineDetail, correlate_difference, measure_fine_detail
-from .tracking import TrackedView, contrast, match, scaled, track
+from .tracking import TrackedView, contrast, match, track
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -106,8 +106,8 @@ class Measurements:
         """
         rows = []
         for number in group:
-            known, view = self.pairs.views[number].gains or 1.0, self.views[number]
-            rows.append(np.log(known) - np.log(np.vstack([view.gains, view.half_gains])))
+            known, found = self.pairs.views[number].gains or 1.0, self.views[number].brightness
+            rows.append(np.log(known) - np.log(np.vstack([found.gains, found.half_gains])))
         return np.stack(rows) - rows[0]
 
     def correlation(self, channel: int) -> tuple[Floats, Floats] | None:
@@ -239,5 +239,4 @@ def _align(first: Array, second: Array, fraction: Floats) -> tuple[Array, Array]
     ]
     inside = (slice(None), *(slice(_EDGE, -_EDGE) if f else slice(None) for f in small))
     one, other = first.astype(np.float32)[inside], move(second, [-f for f in small])[inside]
-    gains, offsets, _ = match(one, other)
-    return one, scaled(other, gains, offsets)
+    return one, match(one, other).apply(other)

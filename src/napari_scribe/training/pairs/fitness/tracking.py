@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,28 @@ _MIN_COMMON = 0.6
 """Share of a picture that another must show for their brightness to be compared."""
 
 
+class Brightness(NamedTuple):
+    """Describe how bright a picture is.
+
+    Parameters
+    ----------
+    gains, offsets
+        One a channel: ``gain * pixels + offset`` has the intensities of the first view.
+    half_gains
+        ``(2, C)``: the gains once more, from two halves of the picture; NaN where unknown.
+    """
+
+    gains: Floats
+    offsets: Floats
+    half_gains: Floats
+
+    def apply(self, pixels: Array) -> npt.NDArray[np.float32]:
+        """Return pixels ``(C, *spatial)`` with the intensities of the first view."""
+        shape = (-1, *[1] * (pixels.ndim - 1))
+        bright = self.gains.reshape(shape) * pixels + self.offsets.reshape(shape)
+        return np.asarray(bright, dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class TrackedView:
     """Hold what was measured of a view.
@@ -43,10 +65,8 @@ class TrackedView:
         of the view before.
     segment
         Drifts of two views can be compared where this number is the same.
-    gains, offsets
-        One a channel: ``gain * pixels + offset`` has the intensities of the first view.
-    half_gains
-        ``(2, C)``: the gains once more, from two halves of the picture; NaN where unknown.
+    brightness
+        Relative to the first view.
     means, contrasts
         One a channel: mean and standard deviation of the pixels.
     is_flat
@@ -58,9 +78,7 @@ class TrackedView:
     drift: Floats
     error: Floats
     segment: int
-    gains: Floats
-    offsets: Floats
-    half_gains: Floats
+    brightness: Brightness
     means: Floats
     contrasts: Floats
     is_flat: bool
@@ -95,16 +113,9 @@ class _Reference:
             return None
         drift = self.view.drift + step
         whole_pixels = [round(d) for d in drift - self.anchor_drift]
-        gains, offsets, half_gains = match(*common_part(self.anchor, pixels, whole_pixels))
-        return replace(
-            view,
-            drift=drift,
-            error=error,
-            segment=self.view.segment,
-            gains=gains,
-            offsets=offsets,
-            half_gains=half_gains,
-        )
+        brightness = match(*common_part(self.anchor, pixels, whole_pixels))
+        segment = self.view.segment
+        return replace(view, drift=drift, error=error, segment=segment, brightness=brightness)
 
     def updated(self, pixels: npt.NDArray[np.float32], view: TrackedView) -> _Reference:
         """Return the reference for the view after this one."""
@@ -115,7 +126,7 @@ class _Reference:
             whole_pixels = np.round(step)
             old = move(old, step - whole_pixels)
             old = np.stack([ndimage.shift(c, whole_pixels, order=0, mode="nearest") for c in old])
-        as_bright = scaled(pixels, view.gains, view.offsets)
+        as_bright = view.brightness.apply(pixels)
         weight = np.float32(1 / min(self.n + 1, _MEMORY))
         mixed = (1 - weight) * old + weight * as_bright
         anchor, anchor_drift = self.anchor, self.anchor_drift
@@ -143,7 +154,7 @@ def track(frames: Iterable[Array]) -> list[TrackedView]:
                 break
         else:
             if not view.is_flat:
-                as_bright = scaled(pixels, view.gains, view.offsets)
+                as_bright = view.brightness.apply(pixels)
                 new = _Reference(as_bright, view, 1, as_bright, view.drift)
                 references = [new, *references[:1]]
         tracked.append(view)
@@ -154,63 +165,38 @@ def _not_compared(raw: Array, before: Sequence[TrackedView]) -> TrackedView:
     """Measure a view by itself: it is the first, or begins another segment of the movie."""
     axes = tuple(range(1, raw.ndim))
     means, contrasts = (f(raw, axis=axes, dtype=np.float64) for f in (np.mean, np.std))
-    n = len(raw)
-    drift, gains, offsets, half_gains = (
-        np.zeros(len(axes)),
-        np.ones(n),
-        np.zeros(n),
-        np.ones((2, n)),
-    )
+    n, drift = len(raw), np.zeros(len(axes))
+    brightness = Brightness(np.ones(n), np.zeros(n), np.ones((2, n)))
     if before:  # as bright on average, and at the same place, as the last one
         last = before[-1]
-        drift, gains, half_gains = last.drift, last.gains, np.full((2, n), np.nan)
-        offsets = last.gains * last.means + last.offsets - gains * means
-    return TrackedView(
-        drift,
-        np.zeros(len(axes)),
-        len(before),
-        gains,
-        offsets,
-        half_gains,
-        means,
-        contrasts,
-        bool((raw.min(axis=axes) == raw.max(axis=axes)).any()),
-        hashlib.blake2b(raw.tobytes(), digest_size=16).digest(),
-    )
+        drift, gains = last.drift, last.brightness.gains
+        offsets = gains * last.means + last.brightness.offsets - gains * means
+        brightness = Brightness(gains, offsets, np.full((2, n), np.nan))
+    is_flat = bool((raw.min(axis=axes) == raw.max(axis=axes)).any())
+    digest = hashlib.blake2b(raw.tobytes(), digest_size=16).digest()
+    error = np.zeros(len(axes))
+    return TrackedView(drift, error, len(before), brightness, means, contrasts, is_flat, digest)
 
 
-def scaled(pixels: Array, gains: Floats, offsets: Floats) -> npt.NDArray[np.float32]:
-    """Return ``gain * pixels + offset`` of each channel of ``(C, *spatial)``."""
-    shape = (-1, *[1] * (pixels.ndim - 1))
-    return np.asarray(gains.reshape(shape) * pixels + offsets.reshape(shape), dtype=np.float32)
-
-
-def match(first: Array, second: Array) -> tuple[Floats, Floats, Floats]:
-    """Measure the gains and offsets that give the second picture the intensities of the first.
+def match(first: Array, second: Array) -> Brightness:
+    """Measure what gives the second picture the intensities of the first.
 
     The gain is the ratio of their contrasts: a regression of one on the other would find less where
     the scene has changed in between. Noise adds to a contrast, so that is what two halves of the
-    pixels of each bin have in common.
+    pixels of each bin have in common. Where a contrast cannot be told from noise, the gain is 1.
 
     Parameters
     ----------
     first, second
         ``(C, *spatial)``, of the same place to a pixel.
-
-    Returns
-    -------
-    gains, offsets
-        ``(C,)``; where a contrast cannot be told from noise, the gain is 1.
-    half_gains
-        ``(2, C)``: gains from two halves of the bins; NaN where they cannot be told.
     """
     matches = [_match_channel(one, other) for one, other in zip(first, second, strict=True)]
     gains, offsets, half_gains = zip(*matches, strict=True)
-    return np.array(gains), np.array(offsets), np.transpose(half_gains)
+    return Brightness(np.array(gains), np.array(offsets), np.transpose(half_gains))
 
 
 def contrast(pixels: Array) -> float:
-    """Measure the standard deviation ``(*spatial)`` of what is coarser than a bin, without noise."""
+    """Measure the standard deviation of pixels ``(*spatial)``, without noise and fine detail."""
     one, other = _half_bins(pixels)
     return math.sqrt(max(0.0, _covariance(one, other))) if one.size > 1 else 0.0
 
