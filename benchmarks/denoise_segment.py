@@ -20,9 +20,10 @@ import psutil
 import zarr
 from common import machine, parser, read_pairs
 from mosaic import mosaic_of
+from noise import camera_with_psnr
 
 import napari_scribe as ns
-from napari_scribe.samples.noise import Camera, digitize
+from napari_scribe.samples.camera import Camera, digitize
 
 WAYS = ("blocks", "copy")
 OFFSET, RANGE = 100.0, 2000.0  # of the mosaic
@@ -134,7 +135,7 @@ def _noisy_mosaic(chosen, path: Path) -> None:
 
 
 def _camera(clean: np.ndarray) -> Camera:
-    return Camera.with_psnr(clean, 24, offset=OFFSET, peak=RANGE)
+    return camera_with_psnr(clean, 24, offset=OFFSET, peak=RANGE)
 
 
 def _trained(chosen) -> ns.Model:

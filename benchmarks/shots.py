@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import tifffile
 from common import machine, parser
+from noise import camera_with_psnr, gaussian, gaussian_of_range, poisson
 
-from napari_scribe.samples.noise import Camera, Gaussian, Noise, Poisson, RandomGaussian
+from napari_scribe.samples.camera import Noise
 
 SIDE = 256
 PEAK = 255.0
@@ -26,10 +27,10 @@ CONTRAST = 20  # grey levels between the percentiles, of 8 bit
 N_HELD = 8
 KINDS = ("nuclei", "phase")
 NOISES: dict[str, Callable[[np.ndarray], Noise]] = {
-    "gaussian25": lambda clean: Gaussian(25),
-    "gaussian5-50": lambda clean: RandomGaussian(5, 50),
-    "poisson30": lambda clean: Poisson(30),
-    "camera24": lambda clean: Camera.with_psnr(clean, 24),
+    "gaussian25": lambda clean: gaussian(25),
+    "gaussian5-50": lambda clean: gaussian_of_range(5, 50),
+    "poisson30": lambda clean: poisson(30),
+    "camera24": lambda clean: camera_with_psnr(clean, 24),
 }
 """By name: made for the clean images to learn from."""
 

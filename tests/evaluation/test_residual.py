@@ -12,8 +12,7 @@ import pytest
 from scipy import ndimage
 
 from napari_scribe.errors import InputError
-from napari_scribe.evaluation.removed import Removed
-from napari_scribe.evaluation.residual import SAMPLE, check_removed
+from napari_scribe.evaluation.residual import SAMPLE, Removed, check_removed
 from napari_scribe.image import Image
 from napari_scribe.samples import nuclei
 

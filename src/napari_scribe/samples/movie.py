@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import fft, ndimage
 
 from ..errors import InputError
-from .noise import Camera, Noise, digitize
+from .camera import Camera, Noise, digitize
 from .synthetic import Floats, Random, cloud, glow, place_nuclei
 
 Track = npt.NDArray[np.float64]

@@ -7,10 +7,10 @@ import napari_scribe as ns
 from napari_scribe.networks.geometry import geometry_of
 from napari_scribe.normalization import FixedNormalization
 from napari_scribe.recipe import parse_recipe
-from napari_scribe.training.pairs import batches as noisy
+from napari_scribe.training.pairs import batches
 from napari_scribe.training.pairs.batches import PairSampler
 from napari_scribe.training.pairs.neighbours import neighbours
-from napari_scribe.training.pairs.registration import split
+from napari_scribe.training.pairs.split import split
 
 
 def recipe(**training):
@@ -101,7 +101,7 @@ def test_drift_is_undone(shift):
 def test_a_shift_by_a_fraction_is_exact_on_waves(fraction):
     x = torch.arange(64, dtype=torch.float32)
 
-    moved = noisy._moved(torch.sin(x / 3).expand(1, 8, 64), [0.0, fraction])
+    moved = batches._move(torch.sin(x / 3).expand(1, 8, 64), [0.0, fraction])
 
     torch.testing.assert_close(
         moved[0, 0, 3:-3], torch.sin((x + fraction) / 3)[3:-3], atol=0.01, rtol=0
@@ -143,7 +143,7 @@ def test_what_moves_has_no_weight():
     pairs = ns.frame_pairs(ns.Image(stack, "TYX"))
     still = ns.Pairs(pairs.views, pairs.pairs, leaves_out_motion=True)
 
-    weights = sampler(still).crops[0].weights
+    weights = sampler(still).pool[0].weights
 
     assert weights is not None
     assert float(weights[0, 25:35, 25:35].max()) == 0
@@ -161,14 +161,14 @@ def test_small_images_are_mirrored_without_weight():
 
 
 def test_a_stack_larger_than_the_pool_is_read_bit_by_bit(monkeypatch):
-    monkeypatch.setattr(noisy, "POOL", 2**16)
+    monkeypatch.setattr(batches, "POOL", 2**16)
     stack = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((6, 300, 300), np.float32)
     data = sampler(ns.frame_pairs(ns.Image(stack, "TYX")))
 
     seen = {float(v) for _ in range(60) for v in data.draw().pixels[:, 0, 0, 0]}
 
     assert not data.is_held_whole
-    assert max(c.first.shape[-1] for c in data.crops) < 300
+    assert max(c.first.shape[-1] for c in data.pool) < 300
     assert seen >= {0.0, 1.0, 2.0, 3.0}
 
 

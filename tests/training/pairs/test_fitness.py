@@ -7,20 +7,23 @@ from dataclasses import replace
 import imagecodecs
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.samples import noisy_movie
+from napari_scribe.samples.camera import Noise
 from napari_scribe.samples.movie import CAMERA
-from napari_scribe.samples.noise import Chain, Correlated, Noise, Stripes
 from napari_scribe.training.pairs.fitness import (
     Finding,
     Fitness,
     apply_remedies,
     check_pairs,
-    moving,
+    find_motion,
 )
-from napari_scribe.training.pairs.fitness.drift import drift_between
+from napari_scribe.training.pairs.fitness.measurements import measure
+from napari_scribe.training.pairs.fitness.noise import LAGS
+from napari_scribe.training.pairs.registration import measure_drift
 from napari_scribe.training.pairs.sources import (
     Pairs,
     channel_pairs,
@@ -40,6 +43,21 @@ def the_only(fitness: Fitness, kind: str) -> Finding:
     assert [f.kind for f in fitness.findings] == [kind]
     assert not fitness.is_fit
     return fitness.findings[0]
+
+
+def correlated(sigma: float, blur: float) -> Noise:
+    """Noise with grains: white noise after a Gaussian blur, of standard deviation `sigma`."""
+
+    def add(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noise = ndimage.gaussian_filter(rng.standard_normal(clean.shape), blur, mode="wrap")
+        return (clean + sigma / noise.std() * noise).astype(np.float32)
+
+    return add
+
+
+def striped(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The noise of a camera that raises and lowers whole rows."""
+    return CAMERA(clean, rng) + rng.normal(0, 10, (len(clean), 1)).astype(np.float32)
 
 
 class Counted:
@@ -164,20 +182,20 @@ def test_a_moving_object_is_found(drift: float):
 def test_the_mask_is_where_the_object_is():
     movie = noisy_movie(**SIZE, moving=True)
     assert movie.path is not None
-    mask = moving(movie.noisy[:1], movie.noisy[3:4])
+    mask = find_motion(movie.noisy[:1], movie.noisy[3:4])
     places = np.round(movie.path[[0, 3]]).astype(int)
     assert mask[tuple(places.T)].all()
     away = np.min([np.hypot(*(np.indices(mask.shape) - p[:, None, None])) for p in places], axis=0)
     assert away[mask].max() < 25
-    assert not moving(movie.noisy[:1] * 0.0, movie.noisy[:1] * 0.0).any()
+    assert not find_motion(movie.noisy[:1] * 0.0, movie.noisy[:1] * 0.0).any()
 
 
 def test_motion_in_volumes():
     rng = np.random.default_rng(0)
     one, other = rng.normal(100, 10, (2, 1, 12, 64, 64))
-    assert not moving(one, other).any()
+    assert not find_motion(one, other).any()
     other[:, 4:8, 20:30, 20:30] += 20
-    mask = moving(one, other)
+    mask = find_motion(one, other)
     assert mask[5:7, 23:27, 23:27].all()
     assert mask.mean() < 0.15
 
@@ -185,22 +203,23 @@ def test_motion_in_volumes():
 @pytest.mark.parametrize(
     ("noise", "size", "words"),
     [
-        (Correlated(20, 1.0), 0.78, "grains"),
-        (Correlated(20, 0.6), 0.5, "grains"),
-        (Chain((CAMERA, Stripes(10))), 0.17, "rows"),
+        (correlated(20, 1.0), 0.78, "grains"),
+        (correlated(20, 0.6), 0.5, "grains"),
+        (striped, 0.17, "rows"),
     ],
 )
 @pytest.mark.parametrize("is_single", [False, True])
 def test_correlated_noise_is_found(noise: Noise, size: float, words: str, is_single: bool):
     movie = Image(noisy_movie(**SIZE, noise=noise, drift=1.0).noisy, "TYX")
-    fitness = check_pairs(single_pairs(movie) if is_single else frame_pairs(movie))
-    finding = next(f for f in fitness.findings if f.kind == "correlated")
+    pairs = single_pairs(movie) if is_single else frame_pairs(movie)
+    finding = next(f for f in check_pairs(pairs).findings if f.kind == "correlated")
     assert words in finding.text
     assert "not fit, because" in finding.text
     assert finding.remedy == ""
     if not is_single:
         assert finding.size == pytest.approx(size, abs=0.1)
-        assert fitness.curves.correlation[1, 1] == pytest.approx(size, abs=0.1)
+        correlation, _ = measure(pairs, seed=0).correlation(0)
+        assert correlation[LAGS, LAGS + 1] == pytest.approx(size, abs=0.1)
 
 
 def test_compression_in_blocks_is_found():
@@ -311,10 +330,10 @@ def test_a_large_stack_is_read_in_part():
     assert stack.n_read < 110 * 384**2
 
 
-def test_drift_between_says_how_sure_it_is():
+def test_measure_drift_says_how_sure_it_is():
     movie = noisy_movie(n_frames=12, side=160, drift=0.7, seed=2)
     off = []
     for i in range(11):
-        shift, error = drift_between(movie.noisy[i][None], movie.noisy[i + 1][None])
+        shift, error = measure_drift(movie.noisy[i][None], movie.noisy[i + 1][None])
         off.append((shift - np.diff(movie.shifts, axis=0)[i]) / error)
     assert 0.5 < np.std(off) < 1.8

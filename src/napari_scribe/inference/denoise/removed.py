@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import as_dask
-from ...evaluation.removed import Removed
-from ...evaluation.residual import check_removed
+from ...evaluation.residual import Removed, check_removed
 from ...image import AXES, Image
 from ...io import is_zarr_name, write_tiff
 from ..begin import check_apart, check_not_taken

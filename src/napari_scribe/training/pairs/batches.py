@@ -1,4 +1,4 @@
-"""Patches of noisy pairs: held in memory where they fit, else a pool that is renewed bit by bit."""
+"""Cut batches of patches from noisy pairs, which are held in memory as far as they fit."""
 
 from __future__ import annotations
 
@@ -12,38 +12,40 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...inference.tiles import mirrored
 from ...memory import free_bytes
 from ...networks import Geometry
 from ...networks.blocks import crop
 from ...normalization import Statistics
 from ...recipe import DenoisedTarget, Recipe
+from ...windows import Window, intersect, shape_of, shift, whole
 from ..patches import patch_shape
 from ..regions import VALIDATION_PATCHES, Batch
-from .fitness import moving
+from .fitness import find_motion
 from .neighbours import neighbours
-from .registration import Share, Window, drift_of, fraction_of, inner, split
 from .sources import Pairs
+from .split import PairWindow, split
 
 POOL = 2**29
 """Bytes of pixels that are held in memory at most."""
 SIDE = 4
-"""Sides of a crop of the pool, in patches."""
-RENEW = 4
-"""Patches that are cut from the pool for each crop of it that is read anew."""
+"""Sides of a window of the pool, in patches."""
+PATCHES_PER_READ = 4
+"""Patches that are cut from the pool for each window of it that is read anew."""
 REACH = 3
-"""Pixels to either side that a shift by a fraction is worked out from."""
+"""Pixels to either side that a shift by a fraction is computed from."""
 
-Answer = Callable[[Tensor], Tensor]
-"""What the network makes of normalized pixels ``(N, C, *spatial)``, without gradients."""
+Predict = Callable[[Tensor], Tensor]
+"""Run the network on normalized pixels ``(N, C, *spatial)``, without gradients."""
 
 
 @dataclass(frozen=True)
-class Crop:
-    """The pixels of a share.
+class PairPixels:
+    """Hold the pixels of a window of a pair.
 
     Parameters
     ----------
+    pair
+        Number of the pair.
     first, second
         ``(C, *spatial)``, normalized, of the same place up to a fraction of a pixel.
     weights
@@ -57,20 +59,23 @@ class Crop:
 
 
 class PairSampler:
-    """What a denoiser learns from: the data of the training loop.
+    """Draw what a denoiser learns from: the data of the training loop.
+
+    Where the pairs do not fit into memory, patches are cut from a pool of windows, which are
+    replaced one after the other.
 
     Parameters
     ----------
     pairs
-        Where it is read.
+        What is read.
     statistics
         Numbers of the normalization, one a channel.
     recipe, geometry, device
-        Patch and batch size, what the network takes, and where.
+        Patch and batch size, what the network takes, and where it is.
     generator
-        Where every random number comes from.
-    answer
-        Of the network as it is, for pictures that are alone.
+        Source of every random number.
+    predict
+        Runs the network as it is, for pictures that are alone.
     """
 
     version = 0
@@ -83,61 +88,65 @@ class PairSampler:
         geometry: Sequence[Geometry],
         device: torch.device,
         generator: torch.Generator,
-        answer: Answer,
+        predict: Predict,
     ) -> None:
         assert isinstance(recipe.target, DenoisedTarget)
         self.pairs, self.statistics, self.recipe = pairs, statistics, recipe
-        self.device, self.generator, self.answer = device, generator, answer
-        self.shape, self.margin = _patch(pairs, recipe.training.patch, geometry)
-        share = recipe.target.consistency
-        self.consistency = share / (1 + share)
-        trained, held = split(pairs)
+        self.device, self.generator, self.predict = device, generator, predict
+        self.shape, self.margin = _patch_and_margin(pairs, recipe.training.patch, geometry)
+        consistency = recipe.target.consistency
+        self.consistency = consistency / (1 + consistency)
+        self._trained, held = split(pairs)
         self._views: dict[int, Tensor] = {}
         self._room = min(POOL, free_bytes("cpu") // 4)
         self.is_held_whole = _n_bytes(pairs) <= self._room
-        self._shares = trained
         self._n_cut = 0
-        self.crops = self._filled()
+        self.pool = self._filled_pool()
         self.validation = self._validation(held)
 
     def draw(self) -> Batch:
-        """The next batch of patches, turned and mirrored at random, either member as the input."""
+        """Return the next batch of patches, turned and mirrored at random.
+
+        Either picture of a pair is the input, unless the pairs are ordered.
+        """
         flip = self.recipe.augmentation.flip
         patches = []
         for _ in range(self.recipe.training.batch):
-            piece = self.crops[self._integer(len(self.crops))]
-            room = [max(0, n - s) for n, s in zip(piece.first.shape[1:], self.shape, strict=True)]
-            start = [self._integer(n + 1) for n in room]
+            pixels = self.pool[self._integer(len(self.pool))]
+            sides = pixels.first.shape[1:]
+            start = [
+                self._integer(max(0, n - m) + 1) for n, m in zip(sides, self.shape, strict=True)
+            ]
             swapped = self._integer(2) == 1 and not self.pairs.is_ordered
-            patch = self._cut(piece, start, swapped)
+            patch = self._cut(pixels, start, swapped)
             patches.append(self._turned(patch) if flip else patch)
-            self._renew()
+            self._renew_pool()
         noisy, target, weights = (torch.stack(part) for part in zip(*patches, strict=True))
         if self.pairs.is_single:
-            return self._of_neighbours(noisy, weights)
+            return self._batch_of_neighbours(noisy, weights)
         return self._batch(noisy, target, weights)
 
     def _batch(self, noisy: Tensor, target: Tensor, weights: Tensor) -> Batch:
         margin = self.margin
         return Batch(noisy, crop(target - noisy, margin), crop(weights, margin))
 
-    def _of_neighbours(self, noisy: Tensor, weights: Tensor) -> Batch:
-        """Pairs of neighbouring pixels.
+    def _batch_of_neighbours(self, noisy: Tensor, weights: Tensor) -> Batch:
+        """Make pairs of neighbouring pixels.
 
-        The paper's second term asks that the answers to both differ as the answer to the whole
-        does at their pixels. For squared errors the sum of both terms is one error, against a
-        target that is moved by that difference.
+        The second term of the paper's loss asks that the answers to both differ as the answer to
+        the whole does at their pixels. For squared errors the sum of both terms is one error,
+        against a target that is moved by that difference.
         """
         pick = neighbours(noisy.shape, self.generator)
         one, other = pick(noisy)
         known = torch.minimum(*pick(weights))
         if self.consistency:
-            seen, beyond = pick(self.answer(noisy))
-            other = other + self.consistency * (seen - beyond)
+            answer, answer_beside = pick(self.predict(noisy))
+            other = other + self.consistency * (answer - answer_beside)
         return self._batch(one, other, known)
 
     def _turned(self, patch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """All parts of a patch in one of its orientations."""
+        """Return all parts of a patch in one of its orientations."""
         n = patch[0].ndim - 1
         flipped = [axis for axis in range(1, n + 1) if self._integer(2)]
         is_square = patch[0].shape[-1] == patch[0].shape[-2]
@@ -145,25 +154,25 @@ class PairSampler:
         turned = (part.flip(flipped) for part in patch)
         return tuple(part.transpose(-1, -2) if transposed else part for part in turned)
 
-    def _cut(self, piece: Crop, start: Sequence[int], swapped: bool) -> tuple[Tensor, ...]:
-        """Input, target and weights of a patch; the target is brought to the input's place."""
-        at = tuple(slice(a, a + n) for a, n in zip(start, self.shape, strict=True))
-        noisy, target = piece.first[(slice(None), *at)], piece.second[(slice(None), *at)]
-        if piece.weights is None:
+    def _cut(self, pixels: PairPixels, start: Sequence[int], swapped: bool) -> tuple[Tensor, ...]:
+        """Cut input, target and weights of a patch; the target is moved to the input's place."""
+        window = (slice(None), *shift(whole(self.shape), start))
+        noisy, target = pixels.first[window], pixels.second[window]
+        if pixels.weights is None:
             weights = torch.ones_like(noisy[:1])
         else:
-            weights = piece.weights[(slice(None), *at)].to(noisy)
-        fraction = fraction_of(self.pairs, piece.pair)
-        a, b = self.pairs.pairs[piece.pair]
+            weights = pixels.weights[window].to(noisy)
+        fraction = self.pairs.fraction(pixels.pair)
+        a, b = self.pairs.pairs[pixels.pair]
         if swapped:
             noisy, target, fraction, a, b = target, noisy, [-f for f in fraction], b, a
         if any(fraction):
-            target = _moved(target, fraction)
-            _without_edges(weights, fraction)
+            target = _move(target, fraction)
+            _clear_edges(weights, fraction)
         return noisy, self._as_bright(target, b, a), weights
 
     def _as_bright(self, pixels: Tensor, view: int, other: int) -> Tensor:
-        """Normalized pixels of a view with the intensities of another."""
+        """Return normalized pixels of a view with the intensities of another."""
         one, wanted = self.pairs.views[view], self.pairs.views[other]
         if not one.gains:
             return pixels
@@ -178,84 +187,83 @@ class PairSampler:
     def _integer(self, below: int) -> int:
         return int(torch.randint(0, below, (1,), generator=self.generator))
 
-    def _filled(self) -> list[Crop]:
-        """Everything, or as much as may be held."""
+    def _filled_pool(self) -> list[PairPixels]:
+        """Read everything, or as much as may be held."""
         if self.is_held_whole:
-            return [self._load(share) for share in self._shares]
+            return [self._read_pair(part) for part in self._trained]
         n_channels = len(self.pairs.views[0].channels)
         for self._side in range(SIDE, 0, -1):
             n_bytes = 8 * math.prod(self._side * n for n in self.shape) * n_channels
             if self._room >= 8 * n_bytes:
                 break
-        return [self._random_crop() for _ in range(max(8, min(256, self._room // n_bytes)))]
+        return [self._read_random() for _ in range(max(8, min(256, self._room // n_bytes)))]
 
-    def _renew(self) -> None:
-        """Put a new crop in the place of an old one, now and then."""
+    def _renew_pool(self) -> None:
+        """Replace a window of the pool, now and then."""
         self._n_cut += 1
-        if not self.is_held_whole and self._n_cut % RENEW == 0:
-            self.crops[self._integer(len(self.crops))] = self._random_crop()
+        if not self.is_held_whole and self._n_cut % PATCHES_PER_READ == 0:
+            self.pool[self._integer(len(self.pool))] = self._read_random()
 
-    def _random_crop(self) -> Crop:
-        share = self._shares[self._integer(len(self._shares))]
+    def _read_random(self) -> PairPixels:
+        part = self._trained[self._integer(len(self._trained))]
         window = []
-        for whole, n in zip(share.window, self.shape, strict=True):
-            side = min(self._side * n, whole.stop - whole.start)
-            start = whole.start + self._integer(whole.stop - whole.start - side + 1)
+        for whole_axis, n in zip(part.window, self.shape, strict=True):
+            side = min(self._side * n, whole_axis.stop - whole_axis.start)
+            room = whole_axis.stop - whole_axis.start - side
+            start = whole_axis.start + self._integer(room + 1)
             window.append(slice(start, start + side))
-        return self._load(Share(share.pair, tuple(window)))
+        return self._read_pair(PairWindow(part.pair, tuple(window)))
 
-    def _load(self, share: Share) -> Crop:
-        a, b = self.pairs.pairs[share.pair]
-        first = self._pixels(a, share.window)
+    def _read_pair(self, part: PairWindow) -> PairPixels:
+        a, b = self.pairs.pairs[part.pair]
+        first = self._normalized(a, part.window)
+        weights = _weights_inside(part.window, first)
         if a == b:
-            return Crop(share.pair, first, first, _inside(share.window, first))
-        steps = [round(d) for d in drift_of(self.pairs, share.pair)]
-        window = tuple(
-            slice(s.start + d, s.stop + d) for s, d in zip(share.window, steps, strict=True)
-        )
-        second = self._pixels(b, window)
-        weights = _inside(share.window, first)
+            return PairPixels(part.pair, first, first, weights)
+        steps = [round(d) for d in self.pairs.drift(part.pair)]
+        second = self._normalized(b, shift(part.window, steps))
         if self.pairs.leaves_out_motion:
-            fraction = fraction_of(self.pairs, share.pair)
-            aligned = self._as_bright(_moved(second, fraction) if any(fraction) else second, b, a)
-            still = torch.from_numpy(~moving(first.cpu().numpy(), aligned.cpu().numpy()))
+            fraction = self.pairs.fraction(part.pair)
+            aligned = self._as_bright(_move(second, fraction) if any(fraction) else second, b, a)
+            still = torch.from_numpy(~find_motion(first.cpu().numpy(), aligned.cpu().numpy()))
             still = still[None].to(self.device, torch.uint8)
             weights = still if weights is None else weights * still
-        return Crop(share.pair, first, second, weights)
+        return PairPixels(part.pair, first, second, weights)
 
-    def _pixels(self, view: int, window: Window) -> Tensor:
-        """Normalized, at least as large as a patch: mirrored where there is less."""
+    def _normalized(self, view: int, window: Window) -> Tensor:
+        """Return normalized pixels, mirrored where there are fewer than a patch needs."""
         if not self.is_held_whole:
             return self._read(view, window)
         if view not in self._views:
-            whole = tuple(slice(0, n) for n in self.pairs.shape(view))
-            self._views[view] = self._read(view, whole)
-        found = self._views[view][(slice(None), *window)]
-        missing = any(n < m for n, m in zip(found.shape[1:], self.shape, strict=True))
-        return self._padded(found.cpu().numpy()) if missing else found
+            self._views[view] = self._read(view, whole(self.pairs.shape(view)))
+        pixels = self._views[view][(slice(None), *window)]
+        is_small = any(n < m for n, m in zip(pixels.shape[1:], self.shape, strict=True))
+        return self._padded(pixels.cpu().numpy()) if is_small else pixels
 
     def _read(self, view: int, window: Window) -> Tensor:
         return self._padded(self.statistics.apply(self.pairs.views[view].read(window)))
 
     def _padded(self, pixels: npt.NDArray[np.float32]) -> Tensor:
-        for axis, (n, least) in enumerate(zip(pixels.shape[1:], self.shape, strict=True), start=1):
-            if n < least:
-                pixels = np.take(pixels, mirrored(slice(0, least), n), axis=axis)
+        missing = [max(0, m - n) for n, m in zip(pixels.shape[1:], self.shape, strict=True)]
+        if any(missing):
+            pixels = np.pad(pixels, [(0, 0), *((0, n) for n in missing)], mode="reflect")
         return torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
 
-    def _validation(self, held: Sequence[Share]) -> list[Batch]:
-        """Fixed patches of what is held out."""
-        places = []
-        for share in held:
-            sides = [s.stop - s.start for s in share.window]
+    def _validation(self, held: Sequence[PairWindow]) -> list[Batch]:
+        """Cut fixed patches of what is held out."""
+        patches = []
+        for part in held:
             starts = [
-                range(0, max(1, n - m + 1), m) for n, m in zip(sides, self.shape, strict=True)
+                range(s.start, max(s.start, s.stop - m) + 1, m)
+                for s, m in zip(part.window, self.shape, strict=True)
             ]
-            places += [inner(share, start, self.shape) for start in itertools.product(*starts)]
-        chosen = np.linspace(0, len(places) - 1, min(len(places), VALIDATION_PATCHES)).astype(int)
+            for start in itertools.product(*starts):
+                window = intersect(shift(whole(self.shape), start), part.window)
+                patches.append(PairWindow(part.pair, window))
+        chosen = np.linspace(0, len(patches) - 1, min(len(patches), VALIDATION_PATCHES)).astype(int)
         n = self.recipe.training.batch
         origin = [0] * len(self.shape)
-        parts = [self._cut(self._load(places[i]), origin, swapped=False) for i in chosen]
+        parts = [self._cut(self._read_pair(patches[i]), origin, swapped=False) for i in chosen]
         parts = [part for part in parts if part[-1].any()]
         groups = [zip(*parts[i : i + n], strict=True) for i in range(0, len(parts), n)]
         batches = []
@@ -269,18 +277,22 @@ class PairSampler:
         return batches
 
 
-def _patch(
+def _patch_and_margin(
     pairs: Pairs, patch: int, geometry: Sequence[Geometry]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shape of what is cut, and what the network loses of it on either side of each axis."""
+    """Return the shape of what is cut, and what the network loses on either side of each axis."""
     if not pairs.is_single:
         return patch_shape(patch, geometry)
     halves, margin = patch_shape(patch // 2, geometry)
     return (*halves[:-2], 2 * halves[-2], 2 * halves[-1]), margin
 
 
-def _moved(pixels: Tensor, fraction: Sequence[float]) -> Tensor:
-    """Pixels ``(C, *spatial)`` at places a fraction further on, by Lanczos' kernel."""
+def _move(pixels: Tensor, fraction: Sequence[float]) -> Tensor:
+    """Interpolate pixels ``(C, *spatial)`` at places a fraction further on, by Lanczos' kernel.
+
+    Its reach is short, so few pixels at the edges are spoilt: Fourier phases, as in
+    `registration.move`, would need far more around each patch.
+    """
     for axis, f in enumerate(fraction, start=1):
         if f:
             away = torch.arange(-REACH, REACH + 1, dtype=torch.float64) - f
@@ -291,8 +303,8 @@ def _moved(pixels: Tensor, fraction: Sequence[float]) -> Tensor:
     return pixels
 
 
-def _without_edges(weights: Tensor, fraction: Sequence[float]) -> None:
-    """No weight where `_moved` had to take pixels from the other end."""
+def _clear_edges(weights: Tensor, fraction: Sequence[float]) -> None:
+    """Set weights to 0 where `_move` had to take pixels from the other end."""
     for axis, f in enumerate(fraction, start=1):
         if f:
             reach = min(REACH, weights.shape[axis])
@@ -300,19 +312,19 @@ def _without_edges(weights: Tensor, fraction: Sequence[float]) -> None:
             weights.narrow(axis, weights.shape[axis] - reach, reach).zero_()
 
 
-def _inside(window: Window, pixels: Tensor) -> Tensor | None:
-    """Weights that leave out what was mirrored to fill a patch; None where nothing was."""
-    sides = [s.stop - s.start for s in window]
-    if list(pixels.shape[1:]) == sides:
+def _weights_inside(window: Window, pixels: Tensor) -> Tensor | None:
+    """Return weights that leave out what was mirrored to fill a patch; None where nothing was."""
+    sides = shape_of(window)
+    if tuple(pixels.shape[1:]) == sides:
         return None
     weights = torch.zeros_like(pixels[:1], dtype=torch.uint8)
-    weights[(slice(None), *(slice(0, n) for n in sides))] = 1
+    weights[(slice(None), *whole(sides))] = 1
     return weights
 
 
 def _n_bytes(pairs: Pairs) -> int:
-    """Of all views, in float32, and of what is left out of each pair."""
+    """Return the bytes of all views, in float32, and of the motion masks of all pairs."""
     used = {i for pair in pairs.pairs for i in pair}
     n_views = sum(4 * len(pairs.views[i].channels) * math.prod(pairs.shape(i)) for i in used)
-    n_left_out = sum(math.prod(pairs.shape(a)) for a, _ in pairs.pairs)
-    return n_views + pairs.leaves_out_motion * n_left_out
+    n_masks = sum(math.prod(pairs.shape(a)) for a, _ in pairs.pairs)
+    return n_views + pairs.leaves_out_motion * n_masks

@@ -1,94 +1,149 @@
-"""Which parts of pairs train and which validate, where the scene may have drifted in between."""
+"""Register two noisy pictures: measure the drift between them, to a fraction of a pixel."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy import fft, ndimage
+from skimage.registration import phase_cross_correlation
 
-from ...errors import InputError
-from .sources import Pairs
+from ...windows import Window, intersect, shift, whole
 
-HELD = 10
-"""One in so many views validates."""
-STRIP = 8
-"""Of fewer views, one in so many pixels along the longest axis does."""
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
 
-Window = tuple[slice, ...]
-
-
-@dataclass(frozen=True)
-class Share:
-    """A part of a pair, by its window in the first view; the drift is accounted for."""
-
-    pair: int
-    window: Window
+SMALLEST = 16
+"""Pixels along Y and X that both pictures must show."""
+_FINE, _COARSE = 1.0, 12.0
+"""Sigmas in pixels of a band-pass: finer detail is mostly noise, coarser mostly uneven light."""
+_UPSAMPLE = 20
+_PAD = 16
 
 
-def split(pairs: Pairs) -> tuple[list[Share], list[Share]]:
-    """What trains, and what is held out: the last views, or of few ones a strip of each."""
-    n_held = len(pairs.views) // HELD
-    held_views = set(range(len(pairs.views) - n_held, len(pairs.views)))
-    trained, held = [], []
-    for number, pair in enumerate(pairs.pairs):
-        if not set(pair) & held_views:
-            trained.append(Share(number, _common(pairs, number)))
-        elif set(pair) <= held_views:
-            held.append(Share(number, _common(pairs, number)))
-    trained, held = _not_empty(trained), _not_empty(held)
-    if trained and held:
-        return trained, held
-    cut = [_strip(_common(pairs, number)) for number in range(len(pairs.pairs))]
-    trained = _not_empty([Share(number, rest) for number, (rest, _) in enumerate(cut)])
-    if not trained:
-        raise InputError(
-            "The pictures have drifted so far that the two of a pair show nothing in common. Take "
-            "pairs that are closer to each other."
-        )
-    return trained, _not_empty([Share(number, strip) for number, (_, strip) in enumerate(cut)])
+def measure_drift(first: Array, second: Array) -> tuple[Floats, Floats]:
+    """Measure how much further on the content of the second picture lies.
+
+    The peak of the cross-correlation after a band-pass is where the pictures agree best in the
+    sense of least squares, so noise hurts it least. It is measured again on what both show.
+
+    Parameters
+    ----------
+    first, second
+        ``(C, *spatial)``, of one shape.
+
+    Returns
+    -------
+    drift, error
+        One a spatial axis, in pixels. The standard error is infinite where nothing can be said.
+    """
+    a, b = (_band_pass(picture) for picture in _merge_channels(first, second))
+    drift = _peak(a, b, 1)
+    for _ in range(3):
+        one, other = common_part(a, b, [round(d) for d in drift])
+        if min(one.shape[-2:]) < SMALLEST:
+            break
+        correction = _peak(one, other, _UPSAMPLE)
+        drift = np.round(drift) + correction
+        if np.abs(correction).max() < 1:
+            return drift, _standard_error(one, other)
+    return np.zeros(a.ndim), np.full(a.ndim, np.inf)
 
 
-def _not_empty(shares: Sequence[Share]) -> list[Share]:
-    return [share for share in shares if all(s.stop > s.start for s in share.window)]
+def common_window(shape: Sequence[int], drift: Sequence[int]) -> Window:
+    """Return the window of a picture that another one shows, too, after a drift of whole pixels."""
+    return intersect(whole(shape), shift(whole(shape), [-d for d in drift]))
 
 
-def inner(share: Share, start: Sequence[int], shape: Sequence[int]) -> Share:
-    """A patch of a share, or as much of it as there is."""
-    window = tuple(
-        slice(s.start + a, min(s.start + a + n, s.stop))
-        for s, a, n in zip(share.window, start, shape, strict=True)
+def common_part(first: Array, second: Array, drift: Sequence[int]) -> tuple[Array, Array]:
+    """Cut two pictures to what both show, where the second has drifted by whole pixels.
+
+    Parameters
+    ----------
+    first, second
+        ``(..., *spatial)``, of one shape.
+    """
+    window = common_window(first.shape[-len(drift) :], drift)
+    return first[(..., *window)], second[(..., *shift(window, drift))]
+
+
+def move(pixels: Array, by: Sequence[float]) -> npt.NDArray[np.float32]:
+    """Move content ``(C, *spatial)`` on by a fraction of a pixel.
+
+    The phases of its Fourier transform are shifted, so that white noise stays white: interpolation,
+    as in `scipy.ndimage.shift`, would smooth it.
+    """
+    if not any(by):
+        return pixels.astype(np.float32)
+    axes = tuple(range(1, pixels.ndim))
+    pads = [min(_PAD, n - 1) for n in pixels.shape[1:]]
+    padded = np.pad(pixels.astype(np.float32), [(0, 0), *((p, p) for p in pads)], mode="reflect")
+    spectrum = fft.rfftn(padded, axes=axes)
+    for plane in spectrum:
+        plane[...] = ndimage.fourier_shift(plane, by, n=padded.shape[-1])
+    moved = fft.irfftn(spectrum, padded.shape[1:], axes=axes)
+    inside = shift(whole(pixels.shape[1:]), pads)
+    return np.asarray(moved[(slice(None), *inside)], dtype=np.float32)
+
+
+def _merge_channels(first: Array, second: Array) -> Array:
+    """Add up the channels of each picture, each as strong as it rises above its noise."""
+    pictures = np.stack([first, second]).astype(np.float32)
+    axes = tuple(range(2, pictures.ndim))
+    noise = np.hypot(*np.diff(pictures).std(axis=axes))
+    noise[noise == 0] = 1
+    centred = pictures - pictures.mean(axis=axes, keepdims=True)
+    return np.asarray((centred / noise.reshape(-1, *[1] * len(axes))).sum(axis=1))
+
+
+def _band_pass(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    # skimage.filters.difference_of_gaussians cuts both kernels at the same number of sigmas: the
+    # coarse one would take longer, or the fine one would be a poorer Gaussian.
+    coarse = [min(_COARSE, n / 4) for n in pixels.shape]
+    fine = ndimage.gaussian_filter(pixels, _FINE, truncate=3)
+    return np.asarray(fine - ndimage.gaussian_filter(pixels, coarse, truncate=2))
+
+
+def _peak(a: Array, b: Array, upsample: int) -> Floats:
+    """Measure the drift from `a` to `b` where their cross-correlation peaks."""
+    # scipy.signal.windows.tukey is this taper, but importing it takes longer than a check.
+    edges = (np.minimum(np.arange(n) + 1, n - np.arange(n)) / max(1, n // 8) for n in a.shape)
+    tapers = (np.sin(np.pi / 2 * np.minimum(edge, 1)) ** 2 for edge in edges)
+    taper = functools.reduce(np.multiply.outer, tapers).astype(np.float32)
+    if not (a * taper).any() or not (b * taper).any():
+        return np.zeros(a.ndim)
+    # Without normalization: equal weight for all frequencies would give most of it to noise.
+    drift, *_ = phase_cross_correlation(
+        a * taper, b * taper, upsample_factor=upsample, normalization=None
     )
-    return Share(share.pair, window)
+    return -np.asarray(drift, dtype=np.float64)
 
 
-def _strip(window: Window) -> tuple[Window, Window]:
-    """A window without the end of its longest axis, and that end."""
-    sides = [s.stop - s.start for s in window]
-    axis = int(np.argmax(sides))
-    edge = window[axis].stop - max(1, sides[axis] // STRIP)
-    rest, strip = list(window), list(window)
-    rest[axis], strip[axis] = slice(window[axis].start, edge), slice(edge, window[axis].stop)
-    return tuple(rest), tuple(strip)
+def _standard_error(a: Array, b: Array) -> Floats:
+    """Estimate the standard error of a drift from two pictures aligned to a pixel, one an axis.
+
+    A least squares fit of their difference to the gradient gives it. Noise steepens the gradient
+    of the sum just as it does that of the difference, so the latter is subtracted.
+    """
+    brighter = float((a * b).sum()) / max(float(np.square(b).sum()), 1e-30)
+    if brighter <= 0:
+        return np.full(a.ndim, np.inf)
+    b = b * np.float32(brighter)
+    difference = b - a
+    steep, faint = _gradients(a + b), _gradients(difference)
+    axes = tuple(range(1, a.ndim + 1))
+    slope = (np.square(steep).sum(axes) - np.square(faint).sum(axes)) / 2
+    # The band-pass has smoothed the noise in the difference: it is counted as if it were white.
+    spread = np.stack([ndimage.gaussian_filter(g, _FINE, truncate=3) for g in steep])
+    white = np.square(difference) * (4 * np.pi * _FINE**2) ** (a.ndim / 2)
+    error = np.sqrt((np.square(spread) * white).sum(axes))
+    return np.where(slope > 0, error / np.maximum(slope, 1e-30), np.inf).astype(np.float64)
 
 
-def drift_of(pairs: Pairs, pair: int) -> list[float]:
-    """How much further on the second's content lies than the first's."""
-    one, other = (pairs.views[i].shift for i in pairs.pairs[pair])
-    n = pairs.dimensions
-    return [b - a for a, b in zip(one or [0.0] * n, other or [0.0] * n, strict=True)]
-
-
-def fraction_of(pairs: Pairs, pair: int) -> list[float]:
-    """What is left of the drift after whole pixels; what is too small to matter is none."""
-    left = [d - round(d) for d in drift_of(pairs, pair)]
-    return left if max(map(abs, left)) > 0.02 else [0.0] * len(left)
-
-
-def _common(pairs: Pairs, pair: int) -> Window:
-    """What both views show, as a window of the first."""
-    shape = pairs.shape(pairs.pairs[pair][0])
-    return tuple(
-        slice(max(0, -d), min(n, n - d))
-        for n, d in zip(shape, map(round, drift_of(pairs, pair)), strict=True)
-    )
+def _gradients(pixels: Array) -> Array:
+    """Return the gradient along each axis; 0 along an axis of one pixel."""
+    sides = enumerate(pixels.shape)
+    return np.stack([np.gradient(pixels, axis=i) if n > 1 else 0 * pixels for i, n in sides])

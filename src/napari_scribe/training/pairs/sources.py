@@ -111,6 +111,17 @@ class Pairs:
         """Of a view, in pixels along its spatial axes."""
         return self.views[view].image.frame_shape(self.dimensions)
 
+    def drift(self, pair: int) -> list[float]:
+        """Return how much further on the content of the second view of a pair lies."""
+        one, other = (self.views[i].shift for i in self.pairs[pair])
+        still = (0.0,) * self.dimensions
+        return [b - a for a, b in zip(one or still, other or still, strict=True)]
+
+    def fraction(self, pair: int) -> list[float]:
+        """Return what a drift has beyond whole pixels; what is too small to matter is 0."""
+        fraction = [d - round(d) for d in self.drift(pair)]
+        return fraction if max(map(abs, fraction)) > 0.02 else [0.0] * len(fraction)
+
     @property
     def is_single(self) -> bool:
         """Whether each picture is alone, so that pairs are made of neighbouring pixels."""

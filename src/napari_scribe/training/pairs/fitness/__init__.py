@@ -1,10 +1,10 @@
-"""Whether noisy pairs are fit for Noise2Noise, and what can be done where they are not."""
+"""Check whether noisy pairs are fit for Noise2Noise, and what can be done where they are not."""
 
 from __future__ import annotations
 
 from .check import Curves, Fitness, apply_remedies, check_pairs, check_remedies
-from .measurements import Finding
-from .motion import moving
+from .findings import Finding
+from .motion import find_motion
 
 __all__ = [
     "Curves",
@@ -13,5 +13,5 @@ __all__ = [
     "apply_remedies",
     "check_pairs",
     "check_remedies",
-    "moving",
+    "find_motion",
 ]

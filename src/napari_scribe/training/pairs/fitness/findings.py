@@ -1,279 +1,319 @@
-"""What may be wrong with noisy pairs, in a biologist's words."""
+"""Judge what was measured of noisy pairs: a table of what may be wrong with them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from ....evaluation.autocorrelation import stripe_direction
 from . import brightness
-from .grain import LAGS, Grain
-from .measurements import Finding, Floats, Looked
-from .tracking import Seen
+from .brightness import FLICKER, TREND_LENGTH
+from .clipping import find_clipping
+from .measurements import Measurements
+from .noise import BLOCKS, LAGS, STRIPES, TILT
+
+Remedy = Literal["register", "match", "leave_out_motion", "drop", ""]
 
 DRIFT = 0.3
 """Pixels between the two of a pair that are harmless."""
 JUMP = 1.0
 """Pixels from which a single pair is one too many."""
+LOSS = 0.05
+"""Share of the light that may come or go over all frames."""
+GROUND = 0.1
+"""How much the ground may rise and fall, in units of the contrast."""
 MOVING = 0.0005
 """Share of the pixels that may change: less is chance."""
 MOSTLY = 0.5
-"""Share from which leaving it out leaves too little."""
+"""Share of the pixels from which leaving out what moves leaves too little."""
 CORRELATION = 0.05
 """Of noise with that of neighbouring pixels."""
-TILT = 0.02
-"""The same, as the power in the finest details tells it."""
 LINES = 0.02
 """The same along whole rows or columns, where it shows at every distance."""
-STRIPES = 0.2
-"""How strong stripes of a single picture may be, in units of its noise."""
-BLOCKS = 1.2
-"""How much steeper edges of blocks may be than other steps."""
 SMALLEST = 32
 """Pixels along Y and X from which noise can be told from structure."""
 FEW = 4
 """Pairs from which they are enough."""
 
+TABLE: dict[str, tuple[str, str, Remedy]] = {
+    "all identical": ("identical", "%", ""),
+    "identical": ("identical", "%", "drop"),
+    "all flat": ("constant", "%", ""),
+    "flat": ("constant", "%", "drop"),
+    "small": ("small", "px", ""),
+    "blocks": ("correlated", "times", ""),
+    "sharpened": ("correlated", "", ""),
+    "stripes": ("correlated", "", ""),
+    "grains": ("correlated", "", ""),
+    "saturated": ("clipping", "%", ""),
+    "cut off": ("clipping", "%", ""),
+    "drift": ("drift", "px", "register"),
+    "jump": ("drift", "px", "register"),
+    "bleaching": ("bleaching", "%", "match"),
+    "brightening": ("bleaching", "%", "match"),
+    "unlike": ("flicker", "%", "match"),
+    "flicker": ("flicker", "%", "match"),
+    "ground": ("flicker", "%", "match"),
+    "far off": ("flicker", "%", "drop"),
+    "mostly motion": ("motion", "%", ""),
+    "motion": ("motion", "%", "leave_out_motion"),
+    "few": ("few", "pairs", ""),
+}
+"""The kind of each finding, the unit of its size, and what `apply_remedies` can do about it."""
+SENTENCES = {
+    "all identical": "In every pair {identical} These are not fit, because a pair needs two "
+    "exposures. For one exposure choose pairs out of single images.",
+    "identical": "In {n} of {of} pairs {identical}",
+    "all flat": "All pictures are flat{channel}: every pixel has the same value. These are not "
+    "fit, because they show nothing. Is it the right image and channel?",
+    "flat": "{n} of {of} pictures {are} flat, every pixel has the same value ({names}): nothing "
+    "can be learnt from that.",
+    "small": "These pictures are too small to judge, with {size:.0f} pixels along Y or X: "
+    "{smallest} are needed to tell noise from structure.",
+    "blocks": "Every eighth pixel there is an edge, {size:.1f} times as steep as other steps: the "
+    "blocks of JPEG or video compression. {not_fit}",
+    "sharpened": "Noise of neighbouring pixels is opposite, as in images that were sharpened "
+    "(correlation {size:.2f}). {not_fit}",
+    "stripes": "Noise runs along {along}: stripes of the camera or of the scanner (correlation "
+    "{size:.2f}). {not_fit}",
+    "grains": "Noise comes in grains, as in images that were smoothed, scaled or compressed "
+    "(correlation {size:.2f}). {not_fit}",
+    "saturated": "{share} of the pixels are saturated, at {level:g}. There these are not fit, "
+    "because noise is cut off on one side and its mean is too dark: bright places come out too "
+    "dark. Record with less light or gain.",
+    "cut off": "{share} of the pixels are cut off at {level:g}. There these are not fit, because "
+    "noise is cut off on one side and its mean is too bright: dark places come out too bright. "
+    "Keep the offset of the camera, subtract no background.",
+    "drift": "The image drifts by {size:.1f} px between the two pictures of a pair: they do not "
+    "show the same place, and the denoiser would blur.",
+    "jump": "In {n} of {of} pairs the image jumps, by up to {size:.1f} px: the two pictures do "
+    "not show the same place, and the denoiser would blur.",
+    "bleaching": "The signal{channel} loses {size:.0f} % of its brightness from the first frame "
+    "to the last (bleaching): pictures of a pair are not equally bright.",
+    "brightening": "The signal{channel} gains {size:.0f} % from the first frame to the last (it "
+    "gets brighter): pictures of a pair are not equally bright.",
+    "unlike": "The two pictures of a pair differ in brightness{channel} by {size:.0f} %.",
+    "flicker": "Brightness{channel} flickers by {size:.0f} % from frame to frame: pictures of a "
+    "pair are not equally bright.",
+    "ground": "The ground of the image rises and falls by {size:.0f} % of its contrast from frame "
+    "to frame: pictures of a pair are not equally bright.",
+    "far off": "{n} of {of} frames {are} far darker or brighter than those around {them} "
+    "({names}).",
+    "mostly motion": "{size:.0f} % of the image changes between the two pictures of a pair, more "
+    "than noise can. These are not fit, because hardly anything is shown twice: choose pictures "
+    "that are closer in time or depth.",
+    "motion": "In {share} of the image the two pictures of a pair differ by more than noise: "
+    "something moves or changes there, and the denoiser would smear it.",
+    "few": "There {pairs} only: more frames would give a better denoiser.",
+}
+IDENTICAL = (
+    "the two pictures are identical, pixel for pixel: their noise is the same, not independent, "
+    "and would be learned as if it were structure."
+)
+NOT_FIT = (
+    "These are not fit, because {} Turn off smoothing and lossy compression when you record, and "
+    "take the images as the camera wrote them."
+)
 
-def findings(looked: Looked) -> tuple[Finding, ...]:
-    """All that was found, what is worst first."""
-    if len(looked.flat) == len(looked.seen):
-        return tuple(_constant(looked))
-    if small := [*_small(looked)]:  # what else there seems to be is chance
-        return (*_identical(looked), *_constant(looked), *small)
-    found = [*_constant(looked), *_correlated(looked), *_clipping(looked)]
-    if not looked.pairs.is_single:
-        found = [
-            *_identical(looked),
-            *found,
-            *_drift(looked),
-            *brightness.bleaching(looked),
-            *brightness.flicker(looked),
-            *brightness.off(looked),
-            *_motion(looked),
-            *_few(looked),
-        ]
-    return tuple(found)
+
+@dataclass(frozen=True)
+class Finding:
+    """Describe one thing that may be wrong.
+
+    Parameters
+    ----------
+    kind
+        What it is: drift, bleaching, flicker, motion, correlated, clipping, identical, constant,
+        few or small.
+    size, unit
+        How large it is, such as 2.1 ``px``; shares are in ``%``.
+    text
+        What it means, in a sentence or two.
+    remedy
+        What `apply_remedies` can do about it; empty where only better images help.
+    """
+
+    kind: str
+    size: float
+    unit: str
+    text: str
+    remedy: Remedy = ""
 
 
-def is_identical(one: Seen, other: Seen) -> bool:
-    """Whether two views hold the same pixels, and not only the same flat ground."""
-    return one.digest == other.digest and not one.is_flat
+def judge(m: Measurements) -> tuple[Finding, ...]:
+    """Return all that was found, what is worst first."""
+    unusable = (*_identical(m), *_flat(m), *_small(m))
+    if any(f.kind == "small" for f in unusable) or len(m.flat) == len(m.views):
+        return unusable  # what else there seems to be is chance
+    noise = (*_correlated(m), *_clipping(m))
+    if m.pairs.is_single:
+        return unusable + noise
+    changes = (*_drift(m), *_bleaching(m), *_flicker(m), *_far_off(m), *_motion(m), *_few(m))
+    return unusable + noise + changes
 
 
-def _constant(looked: Looked) -> Iterator[Finding]:
-    n, flat = len(looked.seen), len(looked.flat)
-    where = " in one channel or more" * (len(looked.pairs.views[0].channels) > 1)
-    if flat == n:
-        yield Finding(
-            "constant",
-            100.0,
-            "%",
-            f"All pictures are flat{where}: every pixel has the same value. These are not fit, "
-            "because they show nothing. Is it the right image and channel?",
-        )
-    elif flat:
-        yield Finding(
-            "constant",
-            100 * flat / n,
-            "%",
-            f"{flat} of {n} pictures {'is' if flat == 1 else 'are'} flat, every pixel has the same "
-            f"value ({looked.named(looked.flat)}): nothing can be learnt from that.",
-            "drop",
-        )
+def _found(name: str, size: float, **words: object) -> Finding:
+    """Write the sentence of a finding of the table."""
+    kind, unit, remedy = TABLE[name]
+    text = SENTENCES[name].format(size=size, **words)
+    return Finding(kind, float(size), unit, text, remedy)
 
 
-def _small(looked: Looked) -> Iterator[Finding]:
-    side = min(n for view in looked.seen for n in looked.pairs.shape(view)[-2:])
-    if side < SMALLEST:
-        yield Finding(
-            "small",
-            float(side),
-            "px",
-            f"These pictures are too small to judge, with {side} pixels along Y or X: {SMALLEST} "
-            "are needed to tell noise from structure.",
-        )
+def _identical(m: Measurements) -> Iterator[Finding]:
+    two = [m.pairs.pairs[pair.number] for pair in m.sample]
+    n = sum(a != b and m.views[a].is_copy_of(m.views[b]) for a, b in two)
+    if n:
+        name = "all identical" if n == len(two) else "identical"
+        yield _found(name, 100 * n / len(two), n=n, of=len(two), identical=IDENTICAL)
 
 
-def _identical(looked: Looked) -> Iterator[Finding]:
-    if looked.pairs.is_single:
+def _flat(m: Measurements) -> Iterator[Finding]:
+    n, n_flat = len(m.views), len(m.flat)
+    if n_flat == n:
+        several = len(m.pairs.views[0].channels) > 1
+        yield _found("all flat", 100, channel=" in one channel or more" * several)
+    elif n_flat:
+        yield _found("flat", 100 * n_flat / n, of=n, **_names(m, m.flat))
+
+
+def _small(m: Measurements) -> Iterator[Finding]:
+    side = min(n for view in m.views for n in m.pairs.shape(view)[-2:])
+    if side < SMALLEST and len(m.flat) < len(m.views):
+        yield _found("small", side, smallest=SMALLEST)
+
+
+def _correlated(m: Measurements) -> Iterator[Finding]:
+    details = [pair.details for pair in m.sample if pair.details]
+    if not details:
         return
-    two = [looked.pairs.pairs[i] for i in looked.chosen]
-    n = sum(is_identical(looked.seen[a], looked.seen[b]) for a, b in two)
-    if n == 0:
-        return
-    every = n == len(two)
-    what = "In every pair" if every else f"In {n} of {len(two)} pairs"
-    text = (
-        f"{what} the two pictures are identical, pixel for pixel: their noise is the same, not "
-        "independent, and would be learned as if it were structure."
+    usual = np.median(details, axis=0)  # (C, 3)
+    why = (
+        "a pixel's noise can be told from that of the pixel beside it."
+        if m.pairs.is_single
+        else "grains look like fine structure, and what smooths in space often ties frames "
+        "together as well. Pairs out of single images are not fit either."
     )
-    if every:
-        text += (
-            " These are not fit, because a pair needs two exposures. For one exposure choose "
-            "pairs out of single images."
-        )
-    yield Finding("identical", 100 * n / len(two), "%", text, "" if every else "drop")
+    not_fit = NOT_FIT.format(why)
+    if (blocks := usual[:, 2].max()) > BLOCKS:
+        yield _found("blocks", blocks, not_fit=not_fit)
+        return
+    found = [_correlation(m, channel, *row) for channel, row in enumerate(usual[:, :2].tolist())]
+    size, along = max(found, key=lambda f: abs(f[0]))
+    name = "sharpened" if size < 0 else "stripes" if along else "grains"
+    if size:
+        yield _found(name, size, along=along, not_fit=not_fit)
 
 
-def _drift(looked: Looked) -> Iterator[Finding]:
-    _, drifts, errors = looked.drifts()
+def _correlation(m: Measurements, channel: int, tilt: float, stripes: float) -> tuple[float, str]:
+    """Return the largest correlation of noise that is no chance, and the lines it runs along.
+
+    Of pairs it is that of their difference; but where the finest details are as of white noise,
+    what goes together is no noise: it changes all over the picture.
+    """
+    if m.pairs.is_single and stripes > STRIPES:
+        return stripes, "rows"
+    if m.pairs.is_single:
+        return (tilt if abs(tilt) > TILT else 0.0), ""
+    if (measured := m.correlation(channel)) is None:
+        return 0.0, ""
+    correlation = np.where(np.abs(measured[0]) > 6 * measured[1], measured[0], 0)
+    correlation[LAGS, LAGS] = 0
+    size = float(correlation.flat[np.abs(correlation).argmax()])
+    # Stripes show at every distance; what changes in the scene is alike near by only.
+    along = stripe_direction(correlation, np.min, np.median, LINES)
+    is_noise = along or (abs(size) > CORRELATION and abs(tilt) > TILT)
+    return (size, along) if is_noise else (0.0, "")
+
+
+def _clipping(m: Measurements) -> Iterator[Finding]:
+    pixels = [pixels for pair in m.sample for pixels in pair.pixels]
+    channels = [find_clipping(parts) for parts in zip(*pixels, strict=True)]
+    high = max(channels, key=lambda c: c.high_share)
+    low = max(channels, key=lambda c: c.low_share)
+    for name, share, level in (
+        ("saturated", high.high_share, high.high),
+        ("cut off", low.low_share, low.low),
+    ):
+        if share:
+            yield _found(name, 100 * share, share=_percent(share), level=level)
+
+
+def _drift(m: Measurements) -> Iterator[Finding]:
+    drifts, errors = (np.linalg.norm(vectors, axis=1) for vectors in m.drifts())
     if not len(drifts):
         return
-    lengths, doubt = np.linalg.norm(drifts, axis=1), np.linalg.norm(errors, axis=1)
-    usual = float(np.median(lengths))
-    jumps = (lengths > JUMP) & (lengths > 5 * doubt)
-    if usual > max(DRIFT, 3 * float(np.median(doubt))):
-        yield Finding(
-            "drift",
-            usual,
-            "px",
-            f"The image drifts by {usual:.1f} px between the two pictures of a pair: they do not "
-            "show the same place, and the denoiser would blur.",
-            "register",
-        )
-    elif jumps.any():
-        size = float(lengths[jumps].max())
-        yield Finding(
-            "drift",
-            size,
-            "px",
-            f"In {int(jumps.sum())} of {len(lengths)} pairs the image jumps, by up to {size:.1f} "
-            "px: the two pictures do not show the same place, and the denoiser would blur.",
-            "register",
-        )
+    is_jump = (drifts > JUMP) & (drifts > 5 * errors)
+    if (usual := np.median(drifts)) > max(DRIFT, 3 * np.median(errors)):
+        yield _found("drift", usual)
+    elif is_jump.any():
+        yield _found("jump", drifts[is_jump].max(), n=is_jump.sum(), of=len(drifts))
 
 
-def _motion(looked: Looked) -> Iterator[Finding]:
-    share = float(np.mean(list(looked.moving.values()))) if looked.moving else 0.0
-    if share > MOSTLY:
-        yield Finding(
-            "motion",
-            100 * share,
-            "%",
-            f"{100 * share:.0f} % of the image changes between the two pictures of a pair, more "
-            "than noise can. These are not fit, because hardly anything is shown twice: choose "
-            "pictures that are closer in time or depth.",
-        )
-    elif share > MOVING and not looked.pairs.leaves_out_motion:
-        yield Finding(
-            "motion",
-            100 * share,
-            "%",
-            f"In {_percent(share)} of the image the two pictures of a pair differ by more than "
-            "noise: something moves or changes there, and the denoiser would smear it.",
-            "leave_out_motion",
-        )
-
-
-def _correlated(looked: Looked) -> Iterator[Finding]:
-    size, along = _correlation(looked)
-    blocks = max((float(np.median([f.blocks for f in s])) for s in looked.singles if s), default=1)
-    unit = ""
-    if blocks > BLOCKS:
-        size, unit = blocks, "times"
-        what = (
-            f"Every eighth pixel there is an edge, {size:.1f} times as steep as other steps: the "
-            "blocks of JPEG or video compression"
-        )
-    elif size == 0:
+def _bleaching(m: Measurements) -> Iterator[Finding]:
+    groups = [group for group in brightness.steady_groups(m) if len(group) >= TREND_LENGTH]
+    if not groups:
         return
-    elif size < 0:
-        what = "Noise of neighbouring pixels is opposite, as in images that were sharpened"
-    elif along:
-        what = f"Noise runs along {along}: stripes of the camera or of the scanner"
-    else:
-        what = "Noise comes in grains, as in images that were smoothed, scaled or compressed"
-    what += "" if unit else f" (correlation {size:.2f})"
-    remedy = (
-        "Turn off smoothing and lossy compression when you record, and take the images as the "
-        "camera wrote them."
-    )
-    if looked.pairs.is_single:
-        why = "because a pixel's noise can be told from that of the pixel beside it."
-    else:
-        why = (
-            "because grains look like fine structure, and what smooths in space often ties frames "
-            "together as well. Pairs out of single images are not fit either."
-        )
-    yield Finding("correlated", size, unit, f"{what}. These are not fit, {why} {remedy}")
+    changes = np.median([brightness.steady_change(m, group) for group in groups], axis=0)
+    worst = int(np.abs(changes).argmax())
+    if abs(change := changes[worst]) > LOSS:
+        name = "bleaching" if change < 0 else "brightening"
+        yield _found(name, 100 * abs(change), channel=_of_channel(m, worst))
 
 
-def _clipping(looked: Looked) -> Iterator[Finding]:
-    high = max(looked.clipped, key=lambda c: c.high_share, default=None)
-    low = max(looked.clipped, key=lambda c: c.low_share, default=None)
-    if high and high.high_share:
-        yield Finding(
-            "clipping",
-            100 * high.high_share,
-            "%",
-            f"{_percent(high.high_share)} of the pixels are saturated, at {high.high:g}. There "
-            "these are not fit, because noise is cut off on one side and its mean is too dark: "
-            "bright places come out too dark. Record with less light or gain.",
-        )
-    if low and low.low_share:
-        yield Finding(
-            "clipping",
-            100 * low.low_share,
-            "%",
-            f"{_percent(low.low_share)} of the pixels are cut off at {low.low:g}. There these are "
-            "not fit, because noise is cut off on one side and its mean is too bright: dark "
-            "places come out too bright. Keep the offset of the camera, subtract no background.",
+def _flicker(m: Measurements) -> Iterator[Finding]:
+    groups = brightness.steady_groups(m)
+    if not groups:
+        return
+    long = [group for group in groups if len(group) >= TREND_LENGTH]
+    changes = np.median([brightness.irregular_change(m, group) for group in groups], axis=0)
+    worst = int(changes.argmax())
+    if changes[worst] > (FLICKER if long else LOSS):
+        name = "flicker" if long else "unlike"
+        yield _found(name, 100 * changes[worst], channel=_of_channel(m, worst))
+    elif long:
+        grounds = [brightness.irregular_ground(m, group) for group in long]
+        if (ground := np.median(grounds, axis=0).max()) > GROUND:
+            yield _found("ground", 100 * ground)
+
+
+def _far_off(m: Measurements) -> Iterator[Finding]:
+    views = [view for group in m.groups for view in brightness.far_off(group, m.views)]
+    if views:
+        yield _found(
+            "far off", 100 * len(views) / len(m.views), of=len(m.views), **_names(m, views)
         )
 
 
-def _few(looked: Looked) -> Iterator[Finding]:
-    n = len(looked.pairs.pairs)
-    if n < FEW:
-        yield Finding(
-            "few",
-            float(n),
-            "pairs",
-            f"There {'is one pair' if n == 1 else f'are {n} pairs'} only: more frames would give "
-            "a better denoiser.",
-        )
+def _motion(m: Measurements) -> Iterator[Finding]:
+    shares = [pair.moving for pair in m.sample if not np.isnan(pair.moving)]
+    share = float(np.mean(shares)) if shares else 0.0
+    if share > MOSTLY:
+        yield _found("mostly motion", 100 * share)
+    elif share > MOVING and not m.pairs.leaves_out_motion:
+        yield _found("motion", 100 * share, share=_percent(share))
 
 
-def _correlation(looked: Looked) -> tuple[float, str]:
-    """The largest correlation of noise with its neighbours that is no chance, and its direction.
-
-    Of pairs it is that of their difference; but where the finest details are as white noise, it is
-    what changes all over the picture, and not noise, that goes together.
-    """
-    found = [(0.0, "")]
-    for singles, grains in zip(looked.singles, looked.grains, strict=True):
-        if not singles:
-            continue
-        tilt, stripes, _ = np.median(singles, axis=0).tolist()
-        if looked.pairs.is_single:
-            found.append(
-                (stripes, "rows") if stripes > STRIPES else (tilt if abs(tilt) > TILT else 0.0, "")
-            )
-            continue
-        alike, error = usual_grain(grains)
-        alike = np.where(np.abs(alike) > 6 * error, alike, 0)
-        alike[LAGS, LAGS] = 0
-        size, along = float(alike.flat[np.abs(alike).argmax()]), _direction(alike)
-        if along or (abs(size) > CORRELATION and abs(tilt) > TILT):
-            found.append((size, along))
-    return max(found, key=lambda f: abs(f[0]))
-
-
-def usual_grain(grains: Sequence[Grain]) -> tuple[Floats, Floats]:
-    """Correlations by shift, as in most pairs, and what chance gives for them."""
-    alike = np.median([g.correlation for g in grains], axis=0)
-    error = np.median([g.error for g in grains], axis=0) * 1.25 / np.sqrt(len(grains))
-    return alike, error
-
-
-def _direction(alike: Floats) -> str:
-    """Rows or columns, where noise goes together along all of them and less so elsewhere."""
-    rows, columns = alike[LAGS, LAGS + 1 :].min(), alike[LAGS + 1 :, LAGS].min()
-    slanted = float(np.median(np.delete(np.delete(alike, LAGS, 0), LAGS, 1)))
-    if rows > max(LINES, 2 * columns, 2 * slanted):
-        return "rows"
-    return "columns" if columns > max(LINES, 2 * rows, 2 * slanted) else ""
+def _few(m: Measurements) -> Iterator[Finding]:
+    if (n := len(m.pairs.pairs)) < FEW:
+        yield _found("few", n, pairs="is one pair" if n == 1 else f"are {n} pairs")
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share >= 0.0095 else f"{100 * share:.2g} %"
+
+
+def _names(m: Measurements, views: Sequence[int], most: int = 4) -> dict[str, object]:
+    """Return the words of a sentence about some views."""
+    n = len(views)
+    names = [m.pairs.views[v].in_words() for v in sorted(views)[:most]]
+    are, them = ("is", "it") if n == 1 else ("are", "them")
+    return {"n": n, "are": are, "them": them, "names": "; ".join(names + ["..."] * (n > most))}
+
+
+def _of_channel(m: Measurements, channel: int) -> str:
+    """Return such as " of channel 1"; empty where there is one only."""
+    channels = m.pairs.views[0].channels
+    return f" of channel {channels[channel]}" if len(channels) > 1 else ""

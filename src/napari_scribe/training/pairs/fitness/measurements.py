@@ -1,134 +1,242 @@
-"""What was measured of noisy pairs, and what may be wrong with them."""
+"""Measure a sample of noisy pairs: drift and brightness of views, motion and noise of pairs."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from ....windows import Window, shift
+from ..registration import common_window, move
 from ..sources import Pairs
-from .grain import Fine, Grain
-from .levels import Clipped
-from .tracking import Seen
+from .motion import find_motion
+from .noise import FineDetail, correlate_difference, measure_fine_detail
+from .tracking import TrackedView, contrast, match, track
 
+Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
-Kind = Literal[
-    "drift",
-    "bleaching",
-    "flicker",
-    "motion",
-    "correlated",
-    "clipping",
-    "identical",
-    "constant",
-    "few",
-    "small",
-]
-Remedy = Literal["register", "match", "leave_out_motion", "drop", ""]
+
+N_PAIRS = 24
+"""How many pairs are measured."""
+SIDES = {2: (384, 384), 3: (16, 128, 128)}
+"""Of the window of a picture that is measured, in pixels, where the picture is larger."""
+_MIN_GROUPS = 3
+"""How many groups of views are measured at least: trends are seen in long ones only."""
+_EDGE = 4
+"""Pixels at the edges that a shift by a fraction spoils."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that may be wrong.
+class MeasuredPair:
+    """Hold what was measured of one pair, or of one picture that is alone.
 
     Parameters
     ----------
-    kind
-        What it is.
-    size, unit
-        How large it is, such as 2.1 ``px``; shares are in ``%``.
-    text
-        What it means, in a sentence or two.
-    remedy
-        What `apply_remedies` can do about it; empty where only better images help.
+    number
+        Of the pair.
+    pixels
+        A window of each of its pictures, but of flat ones.
+    details
+        One a channel: of the difference of the two, or of the picture that is alone. Empty where
+        the two do not differ.
+    correlations
+        By channel: correlation and error of the noise of the two, by shift.
+    moving
+        Share of the pixels that change; NaN where that was not measured.
     """
 
-    kind: Kind
-    size: float
-    unit: str
-    text: str
-    remedy: Remedy = ""
+    number: int
+    pixels: list[Array]
+    details: list[FineDetail] = field(default_factory=list)
+    correlations: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
+    moving: float = math.nan
 
 
-@dataclass
-class Looked:
-    """What was measured: the views and pairs that were looked at.
+@dataclass(frozen=True)
+class Measurements:
+    """Hold what was measured of a sample of noisy pairs.
 
     Parameters
     ----------
     pairs
         All of them.
-    chosen
-        Numbers of the pairs that were looked at.
     groups
-        Views that hang together, in their order.
-    seen
-        By view.
-    moving
-        By chosen pair: the share of pixels that change.
-    grains
-        By channel, of the chosen pairs.
-    singles
-        By channel: of the difference of pairs, or of single pictures.
-    clipped
-        By channel.
+        Views that pairs connect, in their order.
+    views, sample
+        The views and pairs that were measured.
     """
 
     pairs: Pairs
-    chosen: list[int]
     groups: list[list[int]]
-    seen: dict[int, Seen]
-    moving: dict[int, float] = field(default_factory=dict)
-    grains: list[list[Grain]] = field(default_factory=list)
-    singles: list[list[Fine]] = field(default_factory=list)
-    clipped: list[Clipped] = field(default_factory=list)
+    views: dict[int, TrackedView]
+    sample: list[MeasuredPair]
 
     @property
     def flat(self) -> list[int]:
-        """Views whose pixels are all equal."""
-        return [v for v, seen in self.seen.items() if seen.is_flat]
+        """Return views whose pixels are all equal."""
+        return [number for number, view in self.views.items() if view.is_flat]
 
-    def drifts(self) -> tuple[list[int], Floats, Floats]:
-        """Numbers of the pairs that could be measured, their drift ``(n, axes)``, and its error.
+    def unknown_drift(self, view: int) -> Floats:
+        """Return how far a view has drifted, beyond what the pairs know of."""
+        drift, known = self.views[view].drift, self.pairs.views[view].shift
+        return np.asarray(drift - known if known else drift)
 
-        What the pairs know of already is taken off.
-        """
-        measured, drifts, errors = [], [], []
-        for number in self.chosen:
-            a, b = self.pairs.pairs[number]
-            one, other = self.seen[a], self.seen[b]
-            if a != b and one.part == other.part and not (one.is_flat or other.is_flat):
-                measured.append(number)
-                drifts.append(self.place(b) - self.place(a))
+    def drifts(self) -> tuple[Floats, Floats]:
+        """Return the drift of each pair that could be tracked ``(n, axes)``, and its error."""
+        drifts, errors = [], []
+        for a, b in (self.pairs.pairs[pair.number] for pair in self.sample):
+            one, other = self.views[a], self.views[b]
+            if a != b and one.segment == other.segment and not (one.is_flat or other.is_flat):
+                drifts.append(self.unknown_drift(b) - self.unknown_drift(a))
                 errors.append(np.hypot(one.error, other.error))
         axes = self.pairs.dimensions
-        return measured, np.reshape(drifts, (-1, axes)), np.reshape(errors, (-1, axes))
-
-    def place(self, view: int) -> Floats:
-        """How far a view has drifted, beyond what is known."""
-        shift = self.seen[view].shift
-        known = self.pairs.views[view].shift
-        return np.asarray(shift - known if known else shift)
+        return np.reshape(drifts, (-1, axes)), np.reshape(errors, (-1, axes))
 
     def brightness(self, group: Sequence[int]) -> Floats:
-        """Logarithm ``(n, 3, C)`` of that of each view: as a whole, and of two halves."""
+        """Return the logarithm ``(n, 3, C)`` of that of each view: as a whole, and of two halves.
+
+        It is relative to the first view, beyond what the pairs know of.
+        """
         rows = []
-        for view in group:
-            known = self.pairs.views[view].gains or 1.0
-            seen = self.seen[view]
-            rows.append(np.log(known) - np.log(np.vstack([seen.gains, seen.halves])))
-        logs = np.stack(rows)
-        return np.asarray(logs - logs[0])
+        for number in group:
+            known, found = self.pairs.views[number].gains or 1.0, self.views[number].brightness
+            rows.append(np.log(known) - np.log(np.vstack([found.gains, found.half_gains])))
+        return np.stack(rows) - rows[0]
 
-    def named(self, views: Sequence[int], most: int = 4) -> str:
-        """Some views in words."""
-        names = [self.pairs.views[v].in_words() for v in sorted(views)[:most]]
-        return "; ".join([*names, *(["..."] if len(views) > most else [])])
+    def correlation(self, channel: int) -> tuple[Floats, Floats] | None:
+        """Return the correlations of noise by shift, as in most pairs, and what chance gives."""
+        found = [p.correlations[channel] for p in self.sample if channel in p.correlations]
+        if not found:
+            return None
+        correlation, error = np.median(found, axis=0)
+        # A median is less certain than a mean by this factor.
+        return correlation, error * 1.25 / np.sqrt(len(found))
 
-    def in_channel(self, channel: int) -> str:
-        """Such as " of channel 1"; empty where there is one only."""
-        channels = self.pairs.views[0].channels
-        return f" of channel {channels[channel]}" if len(channels) > 1 else ""
+
+def measure(pairs: Pairs, seed: int) -> Measurements:
+    """Measure at most 24 pairs, spread evenly; of large pictures a window of each.
+
+    Views are tracked in one window, the same in all of them. Noise and motion are measured in
+    windows drawn at random: what moves in one place only would not be seen otherwise.
+    """
+    rng = np.random.default_rng(seed)
+    groups = connected_views(pairs)
+    chosen = _choose_pairs(pairs, groups)
+    used = {view for number in chosen for view in pairs.pairs[number]}
+    groups = [left for group in groups if (left := [v for v in group if v in used])]
+    views = track_views(pairs, groups)
+    return Measurements(
+        pairs, groups, views, [_measure_pair(pairs, number, views, rng) for number in chosen]
+    )
+
+
+def connected_views(pairs: Pairs) -> list[list[int]]:
+    """Return the groups of views that pairs connect, in order."""
+    first, second = np.transpose(pairs.pairs)
+    n = len(pairs.views)
+    graph = coo_array((np.ones(len(first), bool), (first, second)), (n, n))
+    _, labels = connected_components(graph, directed=False)
+    groups: dict[int, list[int]] = {}
+    for view in np.unique(pairs.pairs).tolist():
+        groups.setdefault(int(labels[view]), []).append(view)
+    return list(groups.values())
+
+
+def track_views(pairs: Pairs, groups: Sequence[Sequence[int]]) -> dict[int, TrackedView]:
+    """Track the views of each group, in the window of their pictures with the most structure."""
+    views: dict[int, TrackedView] = {}
+    for group in groups:
+        window = _richest_window(pairs, group[0])
+        views |= zip(group, track(pairs.views[v].read(window) for v in group), strict=True)
+    return views
+
+
+def _choose_pairs(pairs: Pairs, groups: Sequence[Sequence[int]]) -> list[int]:
+    """Choose a few pairs: of few groups where they are long, so that trends can be seen."""
+    group_of = {view: i for i, group in enumerate(groups) for view in group}
+    by_group: list[list[int]] = [[] for _ in groups]
+    for number, (a, _) in enumerate(pairs.pairs):
+        by_group[group_of[a]].append(number)
+    length = int(np.median([len(numbers) for numbers in by_group]))
+    n_groups = min(len(groups), max(_MIN_GROUPS, N_PAIRS // length))
+    return [
+        numbers[i]
+        for numbers in (by_group[i] for i in _evenly(len(groups), n_groups))
+        for i in _evenly(len(numbers), max(1, N_PAIRS // n_groups))
+    ]
+
+
+def _evenly(n: int, wanted: int) -> list[int]:
+    """Return at most so many of `n` numbers, spread evenly."""
+    return np.unique(np.linspace(0, n - 1, min(n, wanted)).round().astype(int)).tolist()
+
+
+def _richest_window(pairs: Pairs, view: int) -> Window:
+    """Return the window of a picture with the most structure, of those at its ends and middle."""
+    axes = []
+    for n, side in zip(pairs.shape(view), SIDES[pairs.dimensions], strict=True):
+        room = max(0, n - side)
+        axes.append([slice(start, start + n - room) for start in sorted({0, room // 2, room})])
+    windows = list(itertools.product(*axes))
+    if len(windows) == 1:
+        return windows[0]
+    return max(windows, key=lambda w: sum(contrast(c) for c in pairs.views[view].read(w)))
+
+
+def _random_window(shape: Sequence[int], drift: Sequence[int], rng: np.random.Generator) -> Window:
+    """Draw a window of a picture that the other one of its pair shows, too."""
+    window = []
+    for common, side in zip(common_window(shape, drift), SIDES[len(shape)], strict=True):
+        room = max(0, common.stop - common.start - side)
+        start = common.start + int(rng.integers(0, room + 1))
+        window.append(slice(start, min(common.stop, start + side)))
+    return tuple(window)
+
+
+def _measure_pair(
+    pairs: Pairs, number: int, views: dict[int, TrackedView], rng: np.random.Generator
+) -> MeasuredPair:
+    a, b = pairs.pairs[number]
+    drift = np.zeros(pairs.dimensions)
+    if views[a].segment == views[b].segment:
+        drift = views[b].drift - views[a].drift
+    steps = [round(d) for d in drift]
+    window = _random_window(pairs.shape(a), steps, rng)
+    first = pairs.views[a].read(window)
+    second = first if a == b else pairs.views[b].read(shift(window, steps))
+    pixels = [p for view, p in {a: first, b: second}.items() if not views[view].is_flat]
+    rounding = 1 / 12 if first.dtype.kind in "ui" else 0.0
+    if a == b:
+        return MeasuredPair(number, pixels, _fine_details(first, rounding))
+    if len(pixels) < 2 or np.array_equal(first, second):
+        return MeasuredPair(number, pixels)
+    one, other = _align(first, second, drift - steps)
+    details = _fine_details(one - other, 2 * rounding)
+    mask = find_motion(one, other, is_white=all(d.is_white for d in details))
+    found = {c: correlate_difference(one[c], other[c], mask) for c in range(len(one))}
+    correlations = {channel: known for channel, known in found.items() if known is not None}
+    return MeasuredPair(number, pixels, details, correlations, float(mask.mean()))
+
+
+def _fine_details(pixels: Array, rounding: float) -> list[FineDetail]:
+    """Measure the finest details of each channel, in the middle plane of 3D."""
+    planes = pixels if pixels.ndim == 3 else pixels[:, pixels.shape[1] // 2]
+    return [measure_fine_detail(plane, rounding) for plane in planes]
+
+
+def _align(first: Array, second: Array, fraction: Floats) -> tuple[Array, Array]:
+    """Bring the second picture to the place and brightness of the first, and cut spoilt edges."""
+    small = [
+        f if abs(f) > 0.02 and n > 2 * _EDGE else 0.0
+        for f, n in zip(fraction, first.shape[1:], strict=True)
+    ]
+    inside = (slice(None), *(slice(_EDGE, -_EDGE) if f else slice(None) for f in small))
+    one, other = first.astype(np.float32)[inside], move(second, [-f for f in small])[inside]
+    return one, match(one, other).apply(other)

@@ -1,4 +1,4 @@
-"""Where the two pictures of a pair differ by more than noise."""
+"""Find where the two pictures of a pair differ by more than noise."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ SIGMA = 3.0
 """Over how many pixels differences are averaged in 2D; two thirds of it in 3D."""
 Z_SCORE = 6.5
 """How many standard deviations of averaged noise are no chance any more."""
-GROWN = 3
-"""Pixels by which what was found is widened: rims are too faint to be found."""
+GROWTH = 3
+"""Pixels by which the mask is widened: the rims of what moves are too faint to be found."""
 _FINE = 1.0
-"""Sigma of what is no noise, where the strength of noise is measured."""
+"""Sigma of the Gaussian that is subtracted where the strength of noise is measured."""
 
 
-def moving(first: Array, second: Array, *, is_white: bool = False) -> Mask:
+def find_motion(first: Array, second: Array, *, is_white: bool = False) -> Mask:
     """Find what moves, appears or goes away between two pictures of one place.
 
-    The difference is averaged over a few pixels. There noise of neighbouring pixels cancels, by how
-    much follows from its local variance (noise may be stronger where it is brighter); a change does
-    not cancel. Where noise is not white, the scores of the whole picture are wider by one factor,
-    which is divided out.
+    The difference is averaged over a few pixels. Noise cancels there, by how much follows from its
+    local variance (noise may be stronger where it is brighter); a change does not cancel. Where
+    noise is not white, the scores of the whole picture are wider by one factor, which is divided
+    out.
 
     Parameters
     ----------
@@ -41,17 +41,15 @@ def moving(first: Array, second: Array, *, is_white: bool = False) -> Mask:
     mask
         ``(*spatial)``: True where any channel changes.
     """
-    found = np.zeros(first.shape[1:], bool)
+    mask = np.zeros(first.shape[1:], bool)
     for one, other in zip(first, second, strict=True):
-        found |= np.abs(_scores(np.subtract(one, other, dtype=np.float32), is_white)) > Z_SCORE
-    if found.any():
-        cross = ndimage.generate_binary_structure(found.ndim, 1)
-        found = ndimage.binary_dilation(found, cross, iterations=GROWN)
-    return found
+        mask |= np.abs(_scores(np.subtract(one, other, dtype=np.float32), is_white)) > Z_SCORE
+    # An empty mask stays as it is; and the usual one is empty.
+    return np.asarray(ndimage.binary_dilation(mask, iterations=GROWTH)) if mask.any() else mask
 
 
 def _scores(difference: npt.NDArray[np.float32], is_white: bool) -> npt.NDArray[np.float32]:
-    """Local means of a difference ``(*spatial)`` in units of what white noise would give."""
+    """Return local means of a difference ``(*spatial)`` in units of what white noise would give."""
     n = difference.ndim
     sigma = SIGMA if n == 2 else SIGMA * 2 / 3
     smooth = ndimage.gaussian_filter(difference, sigma, truncate=3)
@@ -67,5 +65,5 @@ def _scores(difference: npt.NDArray[np.float32], is_white: bool) -> npt.NDArray[
     z = smooth / np.sqrt(np.maximum(allowed, np.finfo(np.float32).tiny))
     if is_white:
         return np.asarray(z, dtype=np.float32)
-    colour = float(np.median(np.abs(z.ravel()[:: max(1, z.size // 50_000)]))) / 0.6745
-    return np.asarray(z / max(1.0, colour), dtype=np.float32)
+    width = float(np.median(np.abs(z.ravel()[:: max(1, z.size // 50_000)]))) / 0.6745
+    return np.asarray(z / max(1.0, width), dtype=np.float32)

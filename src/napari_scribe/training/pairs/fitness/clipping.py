@@ -1,10 +1,9 @@
-"""Whether grey levels were cut off at the bright or the dark end."""
+"""Find grey levels that were cut off at the bright or the dark end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +13,11 @@ Array = npt.NDArray[Any]
 _SHARE = 1e-4
 _SPIKE = 5.0
 """How much more often than the levels beside it an end must occur to have been cut off."""
-_MOST = 4_000_000
+_MAX_PIXELS = 4_000_000
 
 
-@dataclass(frozen=True)
-class Clipped:
-    """Levels that were cut off, and the share of pixels on them; share 0 where none were."""
+class Clipping(NamedTuple):
+    """Name levels that were cut off, and the share of pixels on them; share 0 where none were."""
 
     low: float
     low_share: float
@@ -27,26 +25,27 @@ class Clipped:
     high_share: float
 
 
-def clipped(parts: Sequence[Array]) -> Clipped:
+def find_clipping(parts: Sequence[Array]) -> Clipping:
     """Look for plateaus at the ends of the grey levels of one kind of image.
 
     The end of an integer type is one. So is a largest or smallest level that occurs far more often
     than those beside it, such as 4095 of a camera of 12 bits; but not the many zeros where single
     photons are counted: there 1 is rarer, 2 much rarer still.
     """
-    step = max(1, sum(p.size for p in parts) // _MOST)
+    step = max(1, sum(p.size for p in parts) // _MAX_PIXELS)
     pixels = np.concatenate([p.ravel()[::step] for p in parts])
     values, counts = np.unique(pixels, return_counts=True)
     if len(values) < 8:
-        return Clipped(0.0, 0.0, 0.0, 0.0)
+        return Clipping(0.0, 0.0, 0.0, 0.0)
     shares = counts / pixels.size
     is_limit = pixels.dtype.kind in "ui" and values[-1] == np.iinfo(pixels.dtype).max
-    high = shares[-1] if (is_limit or _is_spike(shares[::-1], counts[-1])) else 0.0
-    goes_on = shares[1] < 2 * shares[2]
-    low = shares[0] if goes_on and _is_spike(shares, counts[0]) else 0.0
+    high = shares[-1] if is_limit or _is_spike(shares[::-1], counts[-1]) else 0.0
+    is_counted = shares[1] >= 2 * shares[2]
+    low = shares[0] if not is_counted and _is_spike(shares, counts[0]) else 0.0
     low, high = (float(s) if s > _SHARE else 0.0 for s in (low, high))
-    return Clipped(float(values[0]), low, float(values[-1]), high)
+    return Clipping(float(values[0]), low, float(values[-1]), high)
 
 
 def _is_spike(shares: npt.NDArray[np.float64], count: int) -> bool:
+    """Return whether the first of some shares is far larger than those that follow."""
     return bool(count >= 20 and shares[0] > _SPIKE * shares[1:6].mean())

@@ -1,0 +1,79 @@
+"""Measure how much noise goes together with the noise of pixels near it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Summary = Callable[[Floats], np.floating[Any]]
+
+
+def autocorrelate(
+    pictures: Iterable[Array], lags: int, mask: npt.NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats]:
+    """Correlate noise with itself, for each shift along Y and X by a few pixels.
+
+    Parameters
+    ----------
+    pictures
+        ``(..., Y, X)`` each, of mean 0; pairs of pixels are taken from all planes of all pictures.
+    lags
+        The longest shift, in pixels.
+    mask
+        Which pixels of the one picture count; the others have to be 0.
+
+    Returns
+    -------
+    correlation, error
+        ``(2 * lags + 1, 2 * lags + 1)`` by shift; in the middle, 1: each pixel with itself. The
+        error is the standard deviation by chance, where pixels are independent of each other, of
+        whatever strength each of them is.
+    """
+    size = 2 * lags + 1
+    products, squares = np.zeros((2, size, size))
+    for picture in pictures:
+        products += _sums_by_shift(picture, lags)
+        squares += _sums_by_shift(np.square(picture), lags)
+    scale = products[lags, lags]
+    if mask is not None:
+        counts = np.maximum(_sums_by_shift(mask, lags), 1)
+        scale = scale * counts / counts[lags, lags]
+    return products / scale, np.sqrt(np.maximum(squares, 0)) / scale
+
+
+def stripe_direction(
+    correlation: Floats, along: Summary, elsewhere: Summary, least: float = 0.0
+) -> Literal["rows", "columns", ""]:
+    """Return along which lines noise goes together at least twice as much as in any other way.
+
+    Parameters
+    ----------
+    correlation
+        By shift, of `autocorrelate`.
+    along, elsewhere
+        Summarize the correlations along a line, and those at slanted shifts.
+    least
+        What the correlation along the line has to exceed.
+    """
+    lags = len(correlation) // 2
+    rows, columns = along(correlation[lags, lags + 1 :]), along(correlation[lags + 1 :, lags])
+    slanted = elsewhere(np.delete(np.delete(correlation, lags, 0), lags, 1))
+    if rows > max(least, 2 * columns, 2 * slanted):
+        return "rows"
+    return "columns" if columns > max(least, 2 * rows, 2 * slanted) else ""
+
+
+def _sums_by_shift(pixels: Array, lags: int) -> Floats:
+    """Sum the products of pixels with those some pixels further on, by shift along Y and X."""
+    # scipy.signal.correlate answers every shift there is, for four times the work.
+    shape = [fft.next_fast_len(n + lags, real=True) for n in pixels.shape[-2:]]
+    power = np.abs(fft.rfft2(pixels.astype(np.float64), shape)) ** 2
+    sums = fft.irfft2(power.reshape(-1, *power.shape[-2:]).sum(axis=0), shape)
+    shifts = np.arange(-lags, lags + 1)
+    return np.asarray(sums[np.ix_(shifts, shifts)])
