@@ -17,7 +17,6 @@ from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, warm_up
 from .layers.conversion import real_viewer
 from .widgets.basics import LINE, chain, scrolled, theme_colors
-from .widgets.device_picker import DevicePicker
 from .widgets.feedback import Footer, Message, Progress
 from .widgets.layer_pickers import is_users
 
@@ -169,8 +168,7 @@ class Dock(QWidget):
 
     def _on_torch(self, gpu: str) -> None:
         """Offer the devices that there are; a word about a GPU that is not used."""
-        for picker in self.findChildren(DevicePicker):
-            picker.refresh()
+        self.form.more.device.reset_choices()
         if gpu and not self.message.text:
             self.message.warn(gpu)
 

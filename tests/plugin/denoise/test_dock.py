@@ -95,7 +95,7 @@ def kept_denoiser(denoiser: Any) -> Any:
 @pytest.fixture
 def ready(kept_denoiser: Any, dock: Any) -> Any:
     """The dock, with a model to apply."""
-    dock.form.model.refresh()
+    dock.form.model.reset_choices()
     assert dock.form.model.value() == kept_denoiser
     return dock
 
@@ -497,7 +497,7 @@ def test_stopped_and_gone_on_with(
 ) -> None:
     long = viewer.add_image(np.concatenate([frames] * 30), axis_labels=("t", "y", "x"), name="long")
     ready.form.image.layer.value = long
-    ready.form.more.save_to.line.setText(str(tmp_path / "long.zarr"))
+    ready.form.more.save_to.value = tmp_path / "long.zarr"
     click(ready.apply_button)
     qtbot.waitUntil(lambda: ready.progress.format().startswith("tile"), timeout=LONG)
     click(ready.stop_button)
@@ -584,7 +584,7 @@ def test_axes_that_do_not_fit(dock: Any, idle: Callable[[], None]) -> None:
 
 def test_without_a_denoiser(dock: Any, model: Any) -> None:
     model.save(model_folder() / "nuclei.zip")
-    dock.form.model.refresh()
+    dock.form.model.reset_choices()
     assert dock.form.model.value() is None
     assert not dock.apply_button.isEnabled()
     dock.apply()

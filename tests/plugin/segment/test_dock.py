@@ -44,14 +44,14 @@ def test_segment(dock: Any, idle: Callable[[], None], painted: Any, sample: Samp
 def test_the_newest_model_comes_first(dock: Any, model: Any, kept: Any) -> None:
     newer = model.save(model_folder() / "newer.zip")
     os.utime(newer, (2e9, 2e9))
-    dock.form.model.refresh()
+    dock.form.model.reset_choices()
     assert [path.stem for path in dock.form.model.combo.choices] == ["newer", "nuclei 2026"]
     assert dock.form.model.value() == newer
     dock.form.model.combo.value = kept
     dock.form.model.combo.native.activated.emit(1)  # what a click does
     newest = model.save(model_folder() / "newest.zip")
     os.utime(newest, (3e9, 3e9))
-    dock.form.model.refresh()
+    dock.form.model.reset_choices()
     assert dock.form.model.combo.choices[0] == newest
     assert dock.form.model.value() == kept  # what was chosen stays
 
@@ -66,7 +66,7 @@ def test_models_of_one_name_are_told_apart(dock: Any, model: Any, tmp_path: Any)
     shown = {combo.get_choice(name) for name in (str(first), str(second), "model (y)")}
     assert shown == {first, second, third}
     dock.form.model.combo.value = first
-    dock.form.model.refresh()
+    dock.form.model.reset_choices()
     assert dock.form.model.value() == first
 
 
@@ -107,7 +107,7 @@ def test_without_a_model(docks: Callable[[type], Any], model: Any) -> None:
     dock.segment()
     assert "no model yet" in dock.message.text
     model.save(model_folder() / "first.zip")
-    dock.form.model.refresh()
+    dock.form.model.reset_choices()
     assert dock.segment_button.isEnabled()
 
 
@@ -160,7 +160,7 @@ def test_channels_that_the_model_does_not_know(
     colours = painted.add_image(np.stack([noise, grey, noise], -1), rgb=True, name="slide")
     dock.form.image.layer.value = colours
     assert dock.form.needs.text() == "The model needs 1 of these 3 channels: tick which."
-    assert dock.form.image.channels.isVisibleTo(dock)
+    assert dock.form.image.channels.native.isVisibleTo(dock)
     dock.segment()
     idle()
     assert "slide has 3 channels, but this model was trained on 1 channel" in dock.message.text
@@ -172,7 +172,7 @@ def test_channels_that_the_model_does_not_know(
     assert evaluate(painted.layers["slide labels"].data, sample.truth).ap[0] > 0.3
     dock.form.image.layer.value = painted.layers["nuclei"]
     assert dock.form.needs.text() == ""
-    assert not dock.form.image.channels.isVisibleTo(dock)
+    assert not dock.form.image.channels.native.isVisibleTo(dock)
 
 
 def test_pixels_that_are_no_numbers(dock: Any, idle: Callable[[], None], painted: Any) -> None:

@@ -35,9 +35,9 @@ def test_a_folder(dock: Any, idle: Callable[[], None], folder: Path, sample: Sam
     dock.form.where.combo.value = FOLDER
     dock.segment()
     assert "Choose a folder of images" in dock.message.text
-    dock.form.where.images.line.setText(str(folder))
+    dock.form.where.images.value = folder
     out = folder / "labels"
-    assert dock.form.where.out.value() == out
+    assert dock.form.where.out.value == out
     assert dock.message.text == ""  # it is mended
     assert dock.segment_button.isEnabled()
     dock.segment()
@@ -58,7 +58,7 @@ def test_a_folder_is_stopped_and_goes_on(
 ) -> None:
     (folder / "c.tif").unlink()
     dock.form.where.combo.value = FOLDER
-    dock.form.where.images.line.setText(str(folder))
+    dock.form.where.images.value = folder
     dock.segment()
     qtbot.waitUntil(lambda: dock.progress.format().startswith("image 1 of 3"), timeout=LONG)
     dock.pause_button.click()
@@ -73,8 +73,8 @@ def test_a_folder_is_stopped_and_goes_on(
 
 def test_results_do_not_go_among_the_images(dock: Any, folder: Path) -> None:
     dock.form.where.combo.value = FOLDER
-    dock.form.where.images.line.setText(str(folder))
-    dock.form.where.out.line.setText(str(folder))
+    dock.form.where.images.value = folder
+    dock.form.where.out.value = folder
     dock.segment()
     assert "another folder for the results" in dock.message.text
 
@@ -82,7 +82,7 @@ def test_results_do_not_go_among_the_images(dock: Any, folder: Path) -> None:
 def test_two_images_of_one_name(dock: Any, folder: Path) -> None:
     tifffile.imwrite(folder / "a.tiff", np.zeros((9, 9)))
     dock.form.where.combo.value = FOLDER
-    dock.form.where.images.line.setText(str(folder))
+    dock.form.where.images.value = folder
     dock.segment()
     assert "More than one image would become a.tif" in dock.message.text
 
@@ -92,7 +92,7 @@ def choose(dock: Any, folder: Path) -> None:
     """Three images that can be read, chosen in the dock."""
     (folder / "c.tif").unlink()
     dock.form.where.combo.value = FOLDER
-    dock.form.where.images.line.setText(str(folder))
+    dock.form.where.images.value = folder
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_results_of_another_model_are_asked_about_before_any_work(
     assert contents(out) == before
     dock.segment()
     idle()
-    dock.form.where.images.line.setText("")  # what was asked about is what is done
+    dock.form.where.images.value = None  # what was asked about is what is done
     dock.message.answers["Replace all"].click()
     idle()
     assert "3 of 3 images segmented" in dock.message.text
@@ -180,10 +180,10 @@ def test_channels_of_a_folder(
         tifffile.imwrite(folder / f"{name}.tif", colours, photometric="rgb")
     tifffile.imwrite(folder / "e.tif", sample.image)  # has one channel: no choice
     chosen = dock.form.folder_channels
-    dock.form.where.images.line.setText(str(folder))
-    assert not chosen.isVisibleTo(dock)
+    dock.form.where.images.value = folder
+    assert not chosen.native.isVisibleTo(dock)
     dock.form.where.combo.value = FOLDER
-    assert chosen.isVisibleTo(dock)
+    assert chosen.native.isVisibleTo(dock)
     assert chosen.needs.text() == "The model needs 1 of these 3 channels: tick which."
     dock.segment()  # no more of them are ticked than that, or all images would fail
     assert dock.message.text == chosen.needs.text()
@@ -199,8 +199,8 @@ def test_channels_of_a_folder(
     for name in "abe":
         labels = tifffile.imread(folder / "labels" / f"{name}.tif")
         assert evaluate(labels, sample.truth).ap[0] > 0.3
-    dock.form.where.images.line.setText(str(folder / "labels"))  # these have one channel
-    assert not chosen.isVisibleTo(dock)
+    dock.form.where.images.value = folder / "labels"  # these have one channel
+    assert not chosen.native.isVisibleTo(dock)
 
 
 def test_notes_of_single_images_are_told(
@@ -236,10 +236,10 @@ def test_one_of_several_images_in_the_files_of_a_folder(
     tifffile.imwrite(images / "a_masks.tif", sample.truth)
     picker = dock.form.folder_channels.series
     dock.form.where.combo.value = FOLDER
-    assert picker.isHidden()
-    dock.form.where.images.line.setText(str(images))
-    assert not picker.isHidden() and not dock.form.folder_channels.isHidden()
-    assert [picker.combo.itemText(i)[:10] for i in range(picker.combo.count())] == [
+    assert picker.native.isHidden()
+    dock.form.where.images.value = images
+    assert not picker.native.isHidden() and not dock.form.folder_channels.native.isHidden()
+    assert [picker.combo.native.itemText(i)[:10] for i in range(len(picker.combo))] == [
         "0: 64 rows",
         "1: 96 rows",
     ]
@@ -248,13 +248,13 @@ def test_one_of_several_images_in_the_files_of_a_folder(
     assert tifffile.imread(images / "labels" / "a.tif").shape == (64, 96)
     assert "a_masks.tif (left out, as labels of an image here)" in dock.message.text
     assert "it holds 2 images, of which the first was taken: series 0: 64 rows" in dock.message.text
-    picker.combo.setCurrentIndex(1)
+    picker.combo.value = 1
     dock.segment()
     idle()
     assert "other results already" in dock.message.text  # they are of the other images
-    dock.form.where.out.line.setText(str(tmp_path / "second"))
+    dock.form.where.out.value = tmp_path / "second"
     dock.segment()
     idle()
     assert tifffile.imread(tmp_path / "second" / "b.tif").shape == (96, 96)
-    dock.form.where.images.line.setText(str(tmp_path))
-    assert picker.isHidden() and picker.value() == 0
+    dock.form.where.images.value = tmp_path
+    assert picker.native.isHidden() and picker.value() == 0

@@ -27,7 +27,7 @@ def test_a_device_that_is_gone_is_not_offered(
     remember(section, {"device": AWAY})
     device = docks(kind).form.more.device
     qtbot.waitUntil(lambda: bool(found_devices()), timeout=60_000)
-    device.refresh()
+    device.reset_choices()
     assert list(device.combo.choices) == ["", *devices()]
     assert device.value == ""
     assert device.hint.text().startswith(f"{AWAY} is not there any more")
@@ -37,10 +37,10 @@ def test_a_device_that_is_gone_is_not_offered(
 
 def test_a_device_that_is_there_stays_chosen(qtbot: Any) -> None:
     picker = DevicePicker()
-    qtbot.addWidget(picker)
+    qtbot.addWidget(picker.native)
     picker.value = "cpu"
     load_torch()
-    picker.refresh()
+    picker.reset_choices()
     assert picker.value == "cpu" and not picker.hint.text()
 
 
@@ -48,7 +48,7 @@ def test_a_device_that_is_there_stays_chosen(qtbot: Any) -> None:
 def test_what_is_no_device_is_the_best(qtbot: Any, kept: Any) -> None:
     load_torch()
     picker = DevicePicker()
-    qtbot.addWidget(picker)
+    qtbot.addWidget(picker.native)
     picker.value = kept
     assert picker.value == ""
     assert bool(picker.hint.text()) == (kept == "banana")

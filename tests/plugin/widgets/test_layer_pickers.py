@@ -75,7 +75,7 @@ def test_a_result_is_no_image_to_begin_with(two: Any, qtbot: Any) -> None:
     for purpose in ("denoised", "removed noise"):
         show_image(two, image, image_of(image), np.ones((40, 50)), purpose)
     picker = ImagePicker(two)
-    qtbot.addWidget(picker)
+    qtbot.addWidget(picker.native)
     picker.layer.value = two.layers["b"]
     for name in "ba":
         two.layers.remove(name)
@@ -95,11 +95,11 @@ def test_a_result_is_no_image_to_begin_with(two: Any, qtbot: Any) -> None:
 
 def test_boxes_of_other_channels_are_gone_at_once(qtbot: Any) -> None:
     picker = ChannelPicker()
-    qtbot.addWidget(picker)
+    qtbot.addWidget(picker.native)
     picker.show_channels(["red", "green"])
     before = picker.boxes
     picker.show_channels(["dapi", "gfp"])
-    assert picker.isVisible()
+    assert picker.visible
     assert not any(box.isVisible() for box in before)
 
 
@@ -107,7 +107,7 @@ def test_both_ends_of_a_long_name_are_seen(qtbot: Any) -> None:
     model_folder().mkdir(parents=True)
     names = [f"a movie of many nuclei 2026-11-22 00.49 ({i})" for i in (2, 3)]
     picker = ModelPicker(tooltip="Which")
-    qtbot.addWidget(picker)
+    qtbot.addWidget(picker.native)
     picker.show()
     combo = picker.combo.native
     combo.setFixedWidth(150)

@@ -272,8 +272,8 @@ class DenoiseDock(Dock):
             self.message.error(ended.error)
         elif isinstance(ended.value, Trained):
             self.trained = ended.value
-            self.form.more.start.refresh()
-            self.form.model.refresh()
+            self.form.more.start.reset_choices()
+            self.form.model.reset_choices()
             self._other = self.form.model.value()
             if ended.value.path is not None:
                 self.form.model.set_value(ended.value.path)

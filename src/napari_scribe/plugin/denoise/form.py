@@ -15,7 +15,7 @@ from ..settings import recall, remember
 from ..widgets.layer_pickers import ImagePicker, names_of_channels
 from ..widgets.model_picker import DENOISING, ModelPicker
 from ..widgets.scope_picker import LAYER as WHOLE
-from ..widgets.scope_picker import SLICE, VISIBLE, Where
+from ..widgets.scope_picker import SLICE, VISIBLE, ScopePicker
 from .job import Checked, DenoiseInput, DenoiserInput
 from .pairs import LAYER, PairSource, PairsPicker
 from .settings import DenoiseSettings
@@ -45,7 +45,7 @@ class DenoiseForm(QObject):
         self.image = ImagePicker(viewer, sample="Noisy movie")
         self.pairs = PairsPicker(viewer)
         self.model = ModelPicker(tasks=DENOISING)
-        self.where = Where(CHOICES, "What is denoised")
+        self.where = ScopePicker(CHOICES, "What is denoised")
         self.removed = CheckBox(value=False, text="Show what was removed")
         self.removed.tooltip = (
             "One more layer, hidden at first: the image less the result. It should look like "
@@ -136,7 +136,7 @@ class DenoiseForm(QObject):
     def reset_choices(self, event: Any = None) -> None:
         """Follow the viewer's layers, and the folder of models."""
         self.image.reset_choices(event)
-        self.model.refresh()
+        self.model.reset_choices()
         self._follow_image()
 
     def remember(self) -> None:

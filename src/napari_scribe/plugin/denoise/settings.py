@@ -8,9 +8,9 @@ from magicgui.widgets import ComboBox, FloatSpinBox
 
 from ..segment.settings import TILES
 from ..widgets.basics import named
+from ..widgets.inputs import RESULT_FILES, PathEdit
 from ..widgets.model_picker import DENOISING
 from ..widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
-from ..widgets.scope_picker import PathLine
 from ..widgets.training_settings import WIDTH, TrainingSettings
 
 LOSSES = [
@@ -49,12 +49,13 @@ class DenoiseSettings(TrainingSettings):
             "Type of the pixels of the result. float32 keeps fractions; that of the image: "
             "rounded, and cut off at its limits"
         )
-        self.save_to = PathLine(
-            "save",
+        self.save_to = PathEdit(
+            "w",
             "Save the result to",
             "A .zarr or .tif that the result is written to. A run to a .zarr that was stopped "
             "goes on when it is started again",
             "only shown; on disk if large",
+            RESULT_FILES,
         )
         self.fields |= {
             "loss": (self.loss, "l2"),
@@ -91,5 +92,5 @@ class DenoiseSettings(TrainingSettings):
             "tile": int(self.tile.value) or None,
             "device": self.device.value or None,
             "dtype": str(self.dtype.value),
-            "out": self.save_to.value(),
+            "out": self.save_to.value,
         }

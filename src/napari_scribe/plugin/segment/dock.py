@@ -74,7 +74,7 @@ class SegmentDock(Dock):
 
     def showEvent(self, event: Any) -> None:
         """Look for new models whenever the dock comes up."""
-        self.form.model.refresh()
+        self.form.model.reset_choices()
         super().showEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
@@ -85,7 +85,7 @@ class SegmentDock(Dock):
 
     def enterEvent(self, event: Any) -> None:
         """The same where it is always up, beside the Train dock."""
-        self.form.model.refresh()
+        self.form.model.reset_choices()
         super().enterEvent(event)
 
     def segment(self) -> None:
@@ -135,7 +135,7 @@ class SegmentDock(Dock):
 
     def _on_tab(self, is_chosen: bool) -> None:
         if is_chosen:
-            self.form.model.refresh()
+            self.form.model.reset_choices()
 
     def _on_form(self) -> None:
         """What was wrong with the form may be mended by now."""

@@ -17,7 +17,7 @@ from ..widgets.basics import hint
 from ..widgets.folder_channels import FolderChannels
 from ..widgets.layer_pickers import ImagePicker, is_image
 from ..widgets.model_picker import ModelPicker
-from ..widgets.scope_picker import FOLDER, LAYERS, SLICE, VISIBLE, Where
+from ..widgets.scope_picker import FOLDER, LAYERS, SLICE, VISIBLE, ScopePicker
 from .folder import FolderInput
 from .job import SegmentInput
 from .settings import SegmentSettings
@@ -51,7 +51,7 @@ class SegmentForm(QObject):
         self.image = ImagePicker(viewer)
         self.needs = hint()
         self.model = ModelPicker()
-        self.where = Where()
+        self.where = ScopePicker()
         self.folder_channels = FolderChannels()
         self.more = SegmentSettings(test_for_seams)
         self.more.recall()
@@ -62,7 +62,7 @@ class SegmentForm(QObject):
     def reset_choices(self, event: Any = None) -> None:
         """Follow the viewer's layers, and the folder of models."""
         self.image.reset_choices(event)
-        self.model.refresh()
+        self.model.reset_choices()
         self._show()
 
     @property
@@ -101,7 +101,7 @@ class SegmentForm(QObject):
             channels=self.image.channels.value() if self.needs.text() else None,
             region=region,
             part=part,
-            out=self.more.save_to.value(),
+            out=self.more.save_to.value,
             **self.more.values(),
         )
 
@@ -143,7 +143,7 @@ class SegmentForm(QObject):
         InputError
             If something is missing.
         """
-        model, images, out = self.model_file(), self.where.images.value(), self.where.out.value()
+        model, images, out = self.model_file(), self.where.images.value, self.where.out.value
         if images is None or out is None:
             raise InputError("Choose a folder of images, and one for the results.")
         channels, n = self.folder_channels.value()
@@ -165,13 +165,13 @@ class SegmentForm(QObject):
         path, layer, where = self.model.value(), self.image.layer.value, self.where.value()
         has_both = path is not None and layer is not None
         self.where.offer_slices(has_both and self._has_slices(path))
-        self.image.setEnabled(where != FOLDER)
+        self.image.enabled = where != FOLDER
         self.image.layer.enabled = where not in (LAYERS, FOLDER)
-        self.more.save_to.setEnabled(where not in (LAYERS, FOLDER))
+        self.more.save_to.enabled = where not in (LAYERS, FOLDER)
         text = self._channels_needed(path) if has_both and where != FOLDER else ""
         self.needs.setText(text)
-        self.image.channels.setVisible(bool(text))
-        self.folder_channels.follow(self.where.images.value() if where == FOLDER else None, path)
+        self.image.channels.visible = bool(text)
+        self.folder_channels.follow(self.where.images.value if where == FOLDER else None, path)
         self.changed.emit()
 
     def _has_slices(self, path: Path) -> bool:

@@ -10,7 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox
 from ..settings import recall, remember
 from ..widgets.basics import Fold, button, named
 from ..widgets.device_picker import DevicePicker
-from ..widgets.scope_picker import PathLine
+from ..widgets.inputs import RESULT_FILES, PathEdit
 from ..widgets.training_settings import WIDTH
 
 TILES = [("automatic", 0), *((str(n), n) for n in (64, 128, 256, 512, 1024, 2048, 4096))]
@@ -40,12 +40,13 @@ class SegmentSettings(Fold):
             "measured on this image"
         )
         self.device = DevicePicker()
-        self.save_to = PathLine(
-            "save",
+        self.save_to = PathEdit(
+            "w",
             "Save the labels to",
             "A .zarr or .tif that the labels are written to. A run to a .zarr that was stopped "
             "goes on when it is started again",
             "only shown; on disk if large",
+            RESULT_FILES,
         )
         self.probability = CheckBox(value=False, text="Show the probability too")
         self.probability.tooltip = (

@@ -302,7 +302,7 @@ class TrainDock(Dock):
 
     def _keep(self, trained: Trained) -> None:
         self.trained = trained
-        self.form.more.start.refresh()
+        self.form.more.start.reset_choices()
         tell_kept(self.message, trained, "this paint")
 
     def _ask_about_paint(self, question: Question, given: TrainInput) -> None:

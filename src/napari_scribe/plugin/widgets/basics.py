@@ -1,11 +1,12 @@
-"""Small widgets that the docks are made of."""
+"""Provide the layouts and the small widgets that the docks are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
+from magicgui.widgets import Container, Widget
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
 from qtpy.QtWidgets import (
@@ -18,27 +19,68 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
-    QStyle,
-    QStyleOptionComboBox,
-    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
 
+if TYPE_CHECKING:
+    from napari import Viewer
 
-def theme_colors(viewer: Any) -> dict[str, str]:
-    """Colours of napari's theme by name, as hex codes."""
+Part = QWidget | Widget
+"""A widget of Qt or of magicgui."""
+NEUTRAL = "#8b939f"
+"""A grey that is seen on dark and on light."""
+LINE = 26
+"""Height of a button in pixels, so that names stand level with it."""
+THEME_COLORS = (
+    "background",
+    "foreground",
+    "primary",
+    "secondary",
+    "highlight",
+    "text",
+    "icon",
+    "warning",
+    "error",
+    "current",
+)
+
+
+def theme_colors(viewer: Viewer) -> dict[str, str]:
+    """Return the colours of napari's theme by name, as hex codes."""
     from napari.utils.theme import get_theme
 
     theme = get_theme(viewer.theme)
-    names = ("background", "foreground", "primary", "secondary", "highlight", "text")
-    names += ("icon", "warning", "error", "current")
-    return {name: getattr(theme, name).as_hex(format="long") for name in names}
+    return {name: getattr(theme, name).as_hex(format="long") for name in THEME_COLORS}
+
+
+def native(part: Part) -> QWidget:
+    """Return the Qt widget of a part."""
+    widget: QWidget = part.native if isinstance(part, Widget) else part
+    return widget
+
+
+def layout_of(widget: QWidget) -> QLayout:
+    """Return the layout of a widget that has one."""
+    layout = widget.layout()
+    assert layout is not None
+    return layout
+
+
+def empty(layout: QLayout) -> None:
+    """Delete the widgets in a layout.
+
+    They are hidden at once. Qt deletes them later, and would draw them over new ones until then.
+    """
+    while (item := layout.takeAt(0)) is not None:
+        if (widget := item.widget()) is not None:
+            widget.hide()
+            widget.deleteLater()
 
 
 class Hint(QLabel):
-    """A wrapped line in a quieter colour; takes no room while it says nothing."""
+    """Show a wrapped line in a quieter colour; take no room while there is nothing to say."""
 
     def setText(self, text: str) -> None:
         """Say something else."""
@@ -47,7 +89,7 @@ class Hint(QLabel):
 
 
 def hint(text: str = "") -> Hint:
-    """A `Hint`."""
+    """Make a `Hint`."""
     label = Hint(text)
     label.setWordWrap(True)
     label.setProperty("scribe", "hint")
@@ -55,8 +97,16 @@ def hint(text: str = "") -> Hint:
     return label
 
 
-def row(*parts: QWidget | int) -> QWidget:
-    """Widgets side by side; a number is a stretch."""
+def row(*parts: Part | int, wide: int | None = None) -> QWidget:
+    """Lay widgets side by side.
+
+    Parameters
+    ----------
+    *parts
+        A number is empty space that stretches.
+    wide
+        Index of the part that takes all the width that is left.
+    """
     widget = QWidget()
     layout = QHBoxLayout(widget)
     layout.setContentsMargins(0, 0, 0, 0)
@@ -65,54 +115,76 @@ def row(*parts: QWidget | int) -> QWidget:
         if isinstance(part, int):
             layout.addStretch(part)
         else:
-            layout.addWidget(part)
+            layout.addWidget(native(part))
+    if wide is not None:
+        layout.setStretch(wide, 1)
     return widget
 
 
-def stack(*parts: QWidget) -> QWidget:
-    """Widgets one under the other."""
+def stack(*parts: Part) -> QWidget:
+    """Lay widgets one under the other."""
     widget = QWidget()
     layout = QVBoxLayout(widget)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)
     for part in parts:
-        layout.addWidget(part)
+        layout.addWidget(native(part))
     return widget
 
 
-def named(name: str, part: QWidget, width: int = 78) -> QWidget:
-    """A widget with its name on the left, level with its first line."""
+def named(name: str, part: Part, width: int = 78) -> QWidget:
+    """Put a name on the left of a widget, level with its first line.
+
+    magicgui's labels stand level with the middle, and are aligned on the right.
+    """
     label = QLabel(name)
-    label.setToolTip(part.toolTip())
+    label.setToolTip(native(part).toolTip())
     label.setFixedWidth(width)
     label.setMinimumHeight(LINE)
-    widget = row(label, part)
-    widget.layout().setStretch(1, 1)
-    widget.layout().setAlignment(label, Qt.AlignmentFlag.AlignTop)
+    widget = row(label, part, wide=1)
+    layout_of(widget).setAlignment(label, Qt.AlignmentFlag.AlignTop)
     return widget
 
 
-def step(number: str, name: str, part: QWidget) -> QWidget:
-    """A numbered step with what belongs to it."""
+def step(number: str, name: str, part: Part) -> QWidget:
+    """Put the number and the name of a step on the left of what belongs to it."""
     return named(f"<b>{number}</b>&nbsp; {name}", part, width=106)
 
 
-def button(text: str, tooltip: str, pressed: Callable[[], Any]) -> QPushButton:
-    """A push button."""
+def button(text: str, tooltip: str, pressed: Callable[[], object]) -> QPushButton:
+    """Make a push button that calls a function."""
     made = QPushButton(text)
     made.setToolTip(tooltip)
     made.clicked.connect(lambda _checked=False: pressed())
     return made
 
 
-NEUTRAL = "#8b939f"
-"""To be seen on dark and on light."""
-LINE = 26
-"""Height of a button, in pixels, so that names stand level with it."""
+class Column(Container[Widget]):
+    """Lay widgets one under the other in a container of magicgui.
+
+    Its `changed` comes after every `changed` of a part, and `reset_choices` goes to every part.
+
+    Parameters
+    ----------
+    *parts
+        Widgets of magicgui, and Qt's where magicgui has none; these have no `changed`.
+    spacing
+        Pixels between two parts.
+    """
+
+    def __init__(self, *parts: Part, spacing: int = 3) -> None:
+        widgets = [part for part in parts if isinstance(part, Widget)]
+        super().__init__(widgets=widgets, labels=False)
+        self.margins = (0, 0, 0, 0)
+        layout = self.native.layout()
+        layout.setSpacing(spacing)
+        for index, part in enumerate(parts):
+            if isinstance(part, QWidget):
+                layout.insertWidget(index, part)
 
 
 class Fold(QCollapsible):
-    """A part that is folded away until its title is clicked, or chosen by Tab and Space or Enter.
+    """Fold a part away until its title is clicked, or chosen by Tab and Space or Enter.
 
     What is folded away is hidden, not only low: Tab passes over it, and no key changes it.
     """
@@ -127,10 +199,11 @@ class Fold(QCollapsible):
         self.content().hide()
         self.toggled.connect(self.content().setVisible)
         self.setDuration(0)
-        self.layout().setContentsMargins(0, 0, 0, 0)
-        self.layout().setSpacing(2)
-        self.content().layout().setContentsMargins(16, 2, 0, 4)
-        self.content().layout().setSpacing(4)
+        outer, inner = layout_of(self), layout_of(self.content())
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(2)
+        inner.setContentsMargins(16, 2, 0, 4)
+        inner.setSpacing(4)
 
 
 def _triangle(is_open: bool) -> QIcon:
@@ -140,52 +213,26 @@ def _triangle(is_open: bool) -> QIcon:
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(QColor(NEUTRAL))
     painter.setPen(Qt.PenStyle.NoPen)
-    places = [(5, 8), (19, 8), (12, 17)] if is_open else [(8, 5), (17, 12), (8, 19)]
-    painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in places]))
+    corners = [(5, 8), (19, 8), (12, 17)] if is_open else [(8, 5), (17, 12), (8, 19)]
+    painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in corners]))
     painter.end()
     return QIcon(pixmap)
 
 
-class _MiddleElided(QObject):
-    """Draws a combo so that of a long name both ends can be read; Qt would cut off its end."""
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() != QEvent.Type.Paint or not isinstance(watched, QComboBox):
-            return False
-        option, what = QStyleOptionComboBox(), QStyle.ComplexControl.CC_ComboBox
-        watched.initStyleOption(option)
-        part = QStyle.SubControl.SC_ComboBoxEditField
-        width = watched.style().subControlRect(what, option, part, watched).width() - 2
-        text = option.currentText or watched.placeholderText()
-        middle = Qt.TextElideMode.ElideMiddle
-        option.currentText = watched.fontMetrics().elidedText(text, middle, width)
-        painter = QStylePainter(watched)
-        painter.drawComplexControl(what, option)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
-        painter.end()
-        return True
-
-
-def narrow(combo: QComboBox) -> None:
-    """Let a combo be as narrow as its dock, however long its names are."""
-    combo.setMinimumContentsLength(8)
-    combo.setSizeAdjustPolicy(combo.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
-    combo.installEventFilter(_MiddleElided(combo))
-
-
 class _CalmWheel(QObject):
-    """Scrolling over a spin box or combo scrolls the dock; it changes the value only in focus."""
+    """Let the wheel over a spin box or a combo scroll the dock, unless that has the focus."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
+        if event.type() != QEvent.Type.Wheel or not isinstance(watched, QWidget):
+            return False
+        if not watched.hasFocus():
             event.ignore()
             return True
         return False
 
 
 def scrolled(content: QWidget) -> QScrollArea:
-    """A widget in an area that scrolls up and down where the dock is too low for it."""
+    """Put a widget into an area that scrolls up and down where the dock is too low for it."""
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
@@ -206,9 +253,9 @@ def chain(widget: QWidget) -> None:
 
 
 def _in_order(widget: QWidget) -> Iterator[QWidget]:
-    """What Tab can reach."""
-    if isinstance(widget, QScrollArea):
-        widget = widget.widget()
+    """Yield what Tab can reach."""
+    if isinstance(widget, QScrollArea) and (content := widget.widget()) is not None:
+        widget = content
     layout = widget.layout()
     if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
         yield widget
@@ -217,8 +264,10 @@ def _in_order(widget: QWidget) -> Iterator[QWidget]:
 
 
 def _laid_out(layout: QLayout) -> Iterator[QWidget]:
-    for item in map(layout.itemAt, range(layout.count())):
-        if item.widget() is not None:
-            yield from _in_order(item.widget())
-        elif item.layout() is not None:
-            yield from _laid_out(item.layout())
+    for index in range(layout.count()):
+        item = layout.itemAt(index)
+        widget, inner = (None, None) if item is None else (item.widget(), item.layout())
+        if widget is not None:
+            yield from _in_order(widget)
+        elif inner is not None:
+            yield from _laid_out(inner)

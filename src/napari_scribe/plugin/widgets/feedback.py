@@ -1,9 +1,10 @@
-"""What a dock says, at its foot: one message, one progress bar."""
+"""Show what a dock says at its foot: one message, one progress bar."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QPaintEvent, QResizeEvent
@@ -22,19 +23,17 @@ from qtpy.QtWidgets import (
 )
 
 from ..model_library import duration
-from .basics import button, row
+from .basics import button, empty, row
 
 ERROR = "#e0414f"
 """napari's own is too dark for a line on a dark ground."""
 SHOW_EVERY = 0.25
 """Seconds between two states of a progress bar: each one makes the window draw itself anew."""
-
-
 _NO_BAR = Qt.ScrollBarPolicy.ScrollBarAlwaysOff
 
 
 class _Text(QScrollArea):
-    """Wrapped text, as high as it needs; it scrolls where that is more than `highest` pixels."""
+    """Show wrapped text, as high as it needs; scroll where that is more than `highest` pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +51,7 @@ class _Text(QScrollArea):
         self.setSizePolicy(policy)
 
     def show_bar_if_needed(self) -> None:
-        """Decide on the scroll bar by the whole text: one that is there makes the text higher."""
+        """Decide on the scroll bar by the whole text: a bar that is there makes the text higher."""
         is_high = self.label.heightForWidth(self.width()) > self.highest
         needed = Qt.ScrollBarPolicy.ScrollBarAsNeeded if is_high else _NO_BAR
         self.setVerticalScrollBarPolicy(needed)
@@ -63,28 +62,33 @@ class _Text(QScrollArea):
         self.show_bar_if_needed()
 
     def heightForWidth(self, width: int) -> int:
-        """As high as the text is at this width, and not above the highest."""
+        """Return the height of the text at this width, at most the highest."""
         edge = self.contentsMargins()
         text = self.label.heightForWidth(width - edge.left() - edge.right())
         return min(text + edge.top() + edge.bottom(), self.highest)
 
     def sizeHint(self) -> QSize:
-        """Of the text where it is not wrapped."""
+        """Return the size of the text where it is not wrapped."""
         size = self.label.sizeHint()
         return QSize(size.width(), min(size.height(), self.highest))
 
     def minimumSizeHint(self) -> QSize:
-        """A line."""
+        """Return the size of a line."""
         return QSize(0, self.fontMetrics().height())
 
 
 class Message(QFrame):
-    """One message to the user, with buttons where it is a question; hidden while there is none.
+    """Show one message, with buttons where it is a question; hidden while there is none.
 
     Signals
     -------
     shown
-        Whether it says something now.
+        With whether it says something now.
+
+    Attributes
+    ----------
+    answers
+        The buttons of a question, by what they say.
     """
 
     shown = Signal(bool)
@@ -97,6 +101,7 @@ class Message(QFrame):
         self._text = _Text()
         self._label = self._text.label
         self._buttons = QHBoxLayout()
+        self.answers: dict[str, QPushButton] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.addWidget(self._text)
@@ -105,14 +110,8 @@ class Message(QFrame):
 
     @property
     def text(self) -> str:
-        """What it says; empty while hidden."""
+        """Return what it says; empty while hidden."""
         return self._label.text()
-
-    @property
-    def answers(self) -> dict[str, QPushButton]:
-        """The buttons of a question, by what they say."""
-        found = (self._buttons.itemAt(i).widget() for i in range(self._buttons.count()))
-        return {button.text(): button for button in found}
 
     def info(self, text: str) -> None:
         """Say how things are."""
@@ -127,10 +126,11 @@ class Message(QFrame):
         self._show(text, ERROR)
 
     def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
-        """Ask; each answer is a button, which also takes the question away."""
+        """Ask a question; each answer is a button, which also takes the question away."""
         self._show(text, self._colors["warning"])
-        for say, then in answers.items():
-            self._buttons.addWidget(button(say, "", lambda then=then: self._answer(then)))
+        for label, then in answers.items():
+            self.answers[label] = button(label, "", partial(self._answer, then))
+            self._buttons.addWidget(self.answers[label])
 
     def clear(self) -> None:
         """Say nothing."""
@@ -171,19 +171,17 @@ class Message(QFrame):
         )
 
     def _drop_buttons(self) -> None:
-        while self._buttons.count():
-            answer = self._buttons.takeAt(0).widget()
-            answer.hide()
-            answer.deleteLater()
+        empty(self._buttons)
+        self.answers = {}
 
 
 class Progress(QProgressBar):
-    """A bar that says how far it is.
+    """Show how far something is, in a bar with words.
 
     Signals
     -------
     working
-        Whether something is going on now.
+        With whether something is going on now.
     """
 
     working = Signal(bool)
@@ -195,21 +193,21 @@ class Progress(QProgressBar):
         self.rest()
 
     def rest(self) -> None:
-        """Nothing is going on."""
+        """Show that nothing is going on."""
         self.setRange(0, 1000)
         self.setValue(0)
         self.setFormat("")
         self.working.emit(False)
 
     def busy(self, text: str) -> None:
-        """Something is going on, nobody knows how long. It is seen at once, whatever comes next."""
+        """Show at once that something is going on, nobody knows how long."""
         self.setRange(0, 0)
         self.setFormat(text)
         self.working.emit(True)
         self.repaint()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Write the words over a bar without an end, too: Qt leaves them out there."""
+        """Write the words over a bar without an end, too, where Qt leaves them out."""
         super().paintEvent(event)
         if self.maximum() == 0:
             option = QStyleOptionProgressBar()
@@ -227,13 +225,13 @@ class Progress(QProgressBar):
         self.tell(fraction or 0, text)
 
     def say(self, text: str) -> None:
-        """Other words at once, whatever is done."""
+        """Show other words at once; the share that is done stays."""
         if self.maximum() == 0:  # it would go on moving
             self.setRange(0, 1000)
         self.setFormat(text)
 
     def tell(self, fraction: float, text: str) -> None:
-        """Show a share that is done, in these words."""
+        """Show a share that is done, with these words."""
         now = time.monotonic()
         if now - self._shown < SHOW_EVERY and self.maximum() > 0:
             return
@@ -245,14 +243,16 @@ class Progress(QProgressBar):
 
 
 class Footer(QWidget):
-    """What a person waits for, always in sight at the foot of a dock; empty, it takes no room.
+    """Hold what a person waits for, always in sight at the foot of a dock.
+
+    It takes no room while there is nothing to show.
 
     Parameters
     ----------
     message, progress
         Shown while they say something.
     buttons
-        Beside the progress: what ends what goes on.
+        What ends the work, beside its progress.
     """
 
     def __init__(
@@ -260,8 +260,7 @@ class Footer(QWidget):
     ) -> None:
         super().__init__()
         self._message = message
-        self._work = row(progress, *buttons)
-        self._work.layout().setStretch(0, 1)
+        self._work = row(progress, *buttons, wide=0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(6)

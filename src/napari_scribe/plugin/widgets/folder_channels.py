@@ -1,4 +1,4 @@
-"""Which of several images in the files of a folder, and which of their channels, are used."""
+"""Ask which image of each file in a folder is used, and which of its channels."""
 
 from __future__ import annotations
 
@@ -7,39 +7,31 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
-
 from ...errors import InputError
 from ...io import list_images, list_series, read_image
 from ..model_library import channels_of, channels_to_tick
-from .basics import hint, named, narrow
+from .basics import Column, hint, named
+from .inputs import Choice, narrow
 from .layer_pickers import ChannelPicker, names_of_channels
 
-LOOKED_AT = 5
-"""So many images are tried: one of them can be read, or nobody wants the folder."""
+MOST_TRIED = 5
+"""Images that are tried. Where none of them can be read, no other will be."""
 
 
-class FolderChannels(QWidget):
-    """A choice of the image where files hold several, and of channels where a model needs it."""
+class FolderChannels(Column):
+    """Ask for an image where files hold several, and for channels where a model needs them."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.needs, self.picker, self.series = hint(), ChannelPicker(), SeriesPicker()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(3)
-        layout.addWidget(self.series)
-        layout.addWidget(self.needs)
-        layout.addWidget(self.picker)
         self._n = self._needed = 0
-        self._followed: tuple[Path | None, Path | None] = None, None
-        self.series.changed.connect(lambda: self.follow(*self._followed))
+        self._shown_for: tuple[Path | None, Path | None] = None, None
+        self.series.changed.connect(lambda: self.follow(*self._shown_for))
+        super().__init__(self.series, self.needs, self.picker)
         self.hide()
 
     def follow(self, folder: Path | None, model: Path | None) -> None:
-        """Look at the first image of a folder, and at the model."""
-        self._followed = folder, model
+        """Ask about the first image of a folder, and what the model needs of it."""
+        self._shown_for = folder, model
         self.series.offer([] if folder is None else series_in(folder))
         series = self.series.value()
         names = [] if folder is None or model is None else channels_in(folder, series)
@@ -48,10 +40,10 @@ class FolderChannels(QWidget):
         self._needed = channels_of(model)[0] if model is not None and text else 0
         self.needs.setText(text)
         self.picker.show_channels(names if text else [])
-        self.setVisible(bool(text) or self.series.is_offered)
+        self.visible = bool(text) or self.series.is_offered
 
     def value(self) -> tuple[list[int] | None, int]:
-        """The ticked channels, None where there is no choice, and of how many.
+        """Return the ticked channels, None where there is no choice, and of how many.
 
         Raises
         ------
@@ -66,54 +58,48 @@ class FolderChannels(QWidget):
         return ticked, self._n
 
 
-class SeriesPicker(QWidget):
-    """A choice among the images that the files of a folder hold; hidden where they hold one.
-
-    Signals
-    -------
-    changed
-        Another image.
-    """
-
-    changed = Signal()
+class SeriesPicker(Column):
+    """Offer the images that the files of a folder hold; hidden where they hold one."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.combo = QComboBox()
-        self.combo.setToolTip("Each file of this folder holds several images: which is segmented")
-        narrow(self.combo)
-        self.is_offered = False
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(named("In each file", self.combo, width=78))
-        self.combo.currentIndexChanged.connect(lambda _i: self.changed.emit())
+        self._images: list[str] = []
+        tip = "Each file of this folder holds several images: which is segmented"
+        self.combo = Choice(self._choices, tip)
+        narrow(self.combo.native)
+        super().__init__(named("In each file", self.combo))
+        self.combo.changed.connect(lambda: self.changed.emit(self))
         self.hide()
 
+    @property
+    def is_offered(self) -> bool:
+        """Return whether there are several images."""
+        return len(self._images) > 1
+
     def offer(self, images: list[str]) -> None:
-        """Offer some images; the place of the chosen one stays."""
-        texts = [f"{i}: {words}" for i, words in enumerate(images)] if len(images) > 1 else []
-        if texts != [self.combo.itemText(i) for i in range(self.combo.count())]:
-            before = self.value()
-            with QSignalBlocker(self.combo):
-                self.combo.clear()
-                self.combo.addItems(texts)
-                self.combo.setCurrentIndex(before if before < len(texts) else 0)
-        self.is_offered = bool(texts)
-        self.setVisible(self.is_offered)
+        """Offer some images; the same number stays chosen."""
+        if images != self._images:
+            self._images = images
+            with self.combo.changed.blocked():
+                self.combo.reset_choices()
+            self.visible = self.is_offered
 
     def value(self) -> int:
-        """Which image, from 0."""
-        return max(0, self.combo.currentIndex())
+        """Return which image is chosen, counted from 0."""
+        return int(self.combo.value or 0)
+
+    def _choices(self) -> list[tuple[str, int]]:
+        texts = [f"{i}: {words}" for i, words in enumerate(self._images)]
+        return [(text, i) for i, text in enumerate(texts)] if self.is_offered else []
 
 
 def channels_in(folder: Path, series: int = 0) -> list[str]:
-    """Names of the channels of the first image in a folder that can be read."""
-    return list(_of_first(_channels, folder, series))
+    """Return the channels' names of the first image in a folder that can be read."""
+    return list(_of_first_image(_channels, folder, series))
 
 
 def series_in(folder: Path) -> list[str]:
-    """The images in the first file of a folder that can be read, in a few words each."""
-    return list(_of_first(_series, folder, 0))
+    """Describe each image in the first file of a folder that can be read."""
+    return list(_of_first_image(_series, folder, 0))
 
 
 def _channels(path: Path, series: int) -> list[str]:
@@ -124,24 +110,24 @@ def _series(path: Path, _series: int) -> list[str]:
     return list_series(path)
 
 
-Look = Callable[[Path, int], list[str]]
+Reader = Callable[[Path, int], list[str]]
 
 
-def _of_first(look: Look, folder: Path, series: int) -> tuple[str, ...]:
-    """What is found in the first image of a folder that can be read; nothing if none can."""
+def _of_first_image(read: Reader, folder: Path, series: int) -> tuple[str, ...]:
+    """Return what is read of the first image in a folder that can be read; nothing if none can."""
     try:
-        return _looked_up(look, folder, series, folder.stat().st_mtime_ns)
+        return _read_once(read, folder, series, folder.stat().st_mtime_ns)
     except OSError:
         return ()
 
 
 @lru_cache(16)
-def _looked_up(look: Look, folder: Path, series: int, _changed: int) -> tuple[str, ...]:
-    """In a folder as it was when it was changed last: forms ask at each keystroke."""
+def _read_once(read: Reader, folder: Path, series: int, _changed: int) -> tuple[str, ...]:
+    """Read once for each state of a folder: forms ask at each keystroke."""
     paths: list[Path] = []
     with suppress(InputError):
-        paths = list_images(folder)[:LOOKED_AT]
+        paths = list_images(folder)[:MOST_TRIED]
     for path in paths:
         with suppress(InputError):
-            return tuple(look(path, series))
+            return tuple(read(path, series))
     return ()

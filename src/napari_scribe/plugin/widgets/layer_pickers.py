@@ -1,30 +1,24 @@
-"""Which image, which of its channels, which labels layer."""
+"""Ask which image is used, which of its channels, and which labels layer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
-from magicgui.widgets import ComboBox
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QGridLayout,
-    QLabel,
-    QLineEdit,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QWidget
 
 from ...errors import InputError
 from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of, note
 from ..model_library import size_in_words
-from .basics import hint, narrow, row
+from .basics import Column, empty, hint, row
+from .inputs import Choice, narrow
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Layer
 
 NO_IMAGE = "Open an image first, or try File > Open Sample > Scribe > {}."
 ONLY_RESULTS = "Only results are open: choose one if you mean it, or open an image."
@@ -37,47 +31,45 @@ MADE_BY_USER = (None, "annotations")
 DENOISED = "denoised"
 """Purpose of layers that hold a denoised image."""
 PER_ROW = 4
+"""Boxes to tick beside each other."""
 
 
-class LayerPicker(ComboBox):
-    """A combo of the viewer's layers of one kind.
+class LayerPicker(Choice):
+    """Offer the viewer's layers of one kind.
 
     Parameters
     ----------
     viewer
         Whose layers.
     accepts
-        Which of them.
+        Return whether a layer is offered.
     """
 
-    def __init__(self, viewer: Viewer, accepts: Callable[[Any], bool], tooltip: str) -> None:
-        def choices(_widget: Any = None) -> list[tuple[str, Any]]:
+    def __init__(self, viewer: Viewer, accepts: Callable[[Layer], bool], tooltip: str) -> None:
+        def choices() -> list[tuple[str, Layer]]:
             return [(layer.name, layer) for layer in viewer.layers if accepts(layer)]
 
-        self._offered = choices
-        super().__init__(choices=choices, tooltip=tooltip, nullable=False)
+        super().__init__(choices, tooltip)
         self.native.setPlaceholderText("none chosen")
         narrow(self.native)
 
-    def reset_choices(self, *_: Any) -> None:
-        """Follow the viewer's layers: a renamed one stays, a result is chosen by hand alone."""
+    def reset_choices(self, *_: object) -> None:
+        """Offer the viewer's layers: a renamed one stays, a result is chosen by hand alone."""
         before = self.value
         with self.changed.blocked():
             super().reset_choices()
-            offered = [layer for _, layer in self._offered()]
-            mine = [layer for layer in offered if is_users(layer)]
-            if before in offered:
-                self.value = before
-            elif mine:
-                self.value = mine[0]
-            else:
-                self.native.setCurrentIndex(-1)
+            if self.value is not before:
+                users = [layer for layer in self.choices if is_users(layer)]
+                if users:
+                    self.value = users[0]
+                else:
+                    self.native.setCurrentIndex(-1)
         if self.value is not before:
             self.changed.emit(self.value)
 
 
-def is_image(layer: Any) -> bool:
-    """Whether a layer is an image that the user has, or a denoised one of the plugin's."""
+def is_image(layer: Layer) -> bool:
+    """Return whether a layer is an image that the user has, or a denoised one of the plugin's."""
     from napari.layers import Image as ImageLayer
 
     purpose = str(note(layer).get("purpose", DENOISED))
@@ -85,20 +77,20 @@ def is_image(layer: Any) -> bool:
     return isinstance(layer, ImageLayer) and is_whole
 
 
-def is_paint(layer: Any) -> bool:
-    """Whether a layer can hold paint: labels, but no preview."""
+def is_paint(layer: Layer) -> bool:
+    """Return whether a layer can hold paint: labels, but no preview."""
     from napari.layers import Labels
 
     return isinstance(layer, Labels) and note(layer).get("purpose") != "preview"
 
 
-def is_users(layer: Any) -> bool:
-    """Whether a layer is the user's: an image, annotations, but no result of the plugin's."""
+def is_users(layer: Layer | None) -> bool:
+    """Return whether a layer is the user's: an image or annotations, but no result."""
     return layer is not None and note(layer).get("purpose") in MADE_BY_USER
 
 
-def image_meant(viewer: Viewer, selected: Any) -> Any:
-    """The image that is worked on where this layer is selected; None where that is unclear."""
+def image_meant(viewer: Viewer, selected: Layer | None) -> ImageLayer | None:
+    """Return the image that is worked on where a layer is selected; None where that is unclear."""
     if not is_users(selected):
         return None
     if is_image(selected):
@@ -107,8 +99,8 @@ def image_meant(viewer: Viewer, selected: Any) -> Any:
     return next((i for i in viewer.layers if i.name == source and is_image(i)), None)
 
 
-class ImagePicker(QWidget):
-    """An image layer, what its axes mean, and which channels are used.
+class ImagePicker(Column):
+    """Ask for an image layer, what its axes mean, and which channels are used.
 
     Parameters
     ----------
@@ -116,18 +108,15 @@ class ImagePicker(QWidget):
         What to try where no image is open.
     """
 
-    changed = Signal()
-
     def __init__(self, viewer: Viewer, sample: str = "Nuclei, 512 x 512") -> None:
-        super().__init__()
         self._viewer, self._sample = viewer, sample
         self.layer = LayerPicker(
             viewer,
             is_image,
             "The image to work on: the one selected last, here or in the list of layers",
         )
-        self._latest: Callable[[], Any] = lambda: None
-        self.axes = QLineEdit()
+        self._latest: Callable[[], ImageLayer | None] = lambda: None
+        self.axes = QLineEdit()  # magicgui's has no signal for the end of typing
         self.axes.setMaximumWidth(70)
         self.axes.setToolTip(
             "A letter per axis of the image: T time, C channels, Z slices or depth, Y, X"
@@ -135,18 +124,14 @@ class ImagePicker(QWidget):
         self.info = hint()
         self._axes_row = row(QLabel("Axes"), self.axes, 1)
         self.channels = ChannelPicker()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(3)
-        for part in (self.layer.native, self.info, self._axes_row, self.channels):
-            layout.addWidget(part)
-        self.layer.changed.connect(self._new_layer)
-        self.axes.editingFinished.connect(self._describe)
-        self._new_layer()
+        self.layer.changed.connect(self._show_layer)
+        super().__init__(self.layer, self.info, self._axes_row, self.channels)
+        self.axes.editingFinished.connect(self._on_axes)
+        self._show_layer()
         self.follow(viewer.layers.selection.active)
 
     def image(self) -> Image:
-        """The image as chosen.
+        """Return the image as chosen.
 
         Raises
         ------
@@ -158,12 +143,12 @@ class ImagePicker(QWidget):
         return image_of(self.layer.value, self.axes.text())
 
     @property
-    def latest(self) -> Any:
-        """The image that was selected last, here or in the list of layers; None where none is."""
+    def latest(self) -> ImageLayer | None:
+        """Return the image that was selected last, here or in the list of layers."""
         layer = self._latest()
         return layer if layer in self._viewer.layers else self.layer.value
 
-    def follow(self, selected: Any, *, only_see: bool = False) -> None:
+    def follow(self, selected: Layer | None, *, only_see: bool = False) -> None:
         """Go to the image that a user has selected in the list of layers, or its annotations.
 
         Results and previews are no reason to leave an image.
@@ -171,7 +156,7 @@ class ImagePicker(QWidget):
         Parameters
         ----------
         only_see
-            Whether the image stays for now, and this one is only seen as the `latest`.
+            Whether the image stays for now, and the selected one is only noted as the `latest`.
         """
         image = image_meant(self._viewer, selected)
         if image is None:
@@ -181,14 +166,15 @@ class ImagePicker(QWidget):
             self.layer.reset_choices()
             self.layer.value = image
 
-    def reset_choices(self, _event: Any = None) -> None:
-        """Follow the viewer's layers."""
+    def reset_choices(self, *_: object) -> None:
+        """Offer the viewer's layers."""
         self.layer.reset_choices()
         if self.layer.value is None:
             self._describe()
+            self.changed.emit(self)
 
     def _missing(self) -> str:
-        """What to say where no image is chosen."""
+        """Return what to say where no image is chosen."""
         from napari.layers import Image as ImageLayer
 
         if self.layer.choices:
@@ -196,15 +182,17 @@ class ImagePicker(QWidget):
         has_images = any(isinstance(layer, ImageLayer) for layer in self._viewer.layers)
         return ONLY_COMPANIONS if has_images else NO_IMAGE
 
-    def _new_layer(self, _value: Any = None) -> None:
+    def _show_layer(self) -> None:
         layer = self.layer.value
         if layer is not None:
             self._latest = ref(layer)
             self.axes.setText(guess_layer_axes(layer))
-            self._axes_row.setVisible(layer.ndim > 2)
-        else:
-            self._axes_row.hide()
+        self._axes_row.setVisible(layer is not None and layer.ndim > 2)
         self._describe()
+
+    def _on_axes(self) -> None:
+        self._describe()
+        self.changed.emit(self)
 
     def _describe(self) -> None:
         try:
@@ -215,23 +203,23 @@ class ImagePicker(QWidget):
         else:
             self.info.setText(size_in_words(image))
             self.channels.show_channels(names_of_channels(image))
-        self.changed.emit()
 
 
 def names_of_channels(image: Image) -> list[str]:
-    """Their names, or their numbers where they have none."""
+    """Return the names of an image's channels, or their numbers where they have none."""
     return list(image.channel_names or map(str, range(image.n_channels)))
 
 
-class ChannelPicker(QWidget):
-    """A box to tick for each channel; hidden where there is one."""
+class ChannelPicker(Column):
+    """Offer a box to tick for each channel, in a grid; hidden where there is one channel."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._grid = QGridLayout(self)
+        boxes = QWidget()
+        self._grid = QGridLayout(boxes)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._names: list[str] = []
         self.boxes: list[QCheckBox] = []
+        super().__init__(boxes)
         self.hide()
 
     def show_channels(self, names: list[str]) -> None:
@@ -240,22 +228,20 @@ class ChannelPicker(QWidget):
         One alone is no choice.
         """
         names = names if len(names) > 1 else []
-        if list(names) == self._names:
+        if names == self._names:
             return
-        self._names = list(names)
-        while self._grid.count():
-            box = self._grid.takeAt(0).widget()
-            box.hide()  # else it is drawn over the new ones until it is gone
-            box.deleteLater()
+        self._names = names
+        empty(self._grid)
         self.boxes = [QCheckBox(name) for name in names]
         if names:
             self._grid.addWidget(QLabel("Channels"), 0, 0)
         for i, box in enumerate(self.boxes):
             box.setChecked(True)
             box.setToolTip("Whether the network sees this channel")
+            box.toggled.connect(lambda _is_ticked: self.changed.emit(self))
             self._grid.addWidget(box, i // PER_ROW, 1 + i % PER_ROW)
         self._grid.setColumnStretch(PER_ROW + 1, 1)
-        self.setVisible(bool(names))
+        self.visible = bool(names)
 
     def set_value(self, channels: list[int] | None) -> None:
         """Tick these channels; all of them for None."""
@@ -263,7 +249,7 @@ class ChannelPicker(QWidget):
             box.setChecked(channels is None or i in channels)
 
     def value(self) -> list[int] | None:
-        """The ticked channels; None for all of them.
+        """Return the ticked channels; None for all of them.
 
         Raises
         ------
