@@ -1,4 +1,4 @@
-"""Every knob, once: small models that drive the forms, the command line and the model file."""
+"""Define every setting once, for the forms, the command line and the model file."""
 
 from .networks import NETWORK_KINDS, NetworkPart, UNet
 from .part import LARGEST

@@ -1,4 +1,4 @@
-"""The recipe: its parts together, read from plain values and files, and changed by name."""
+"""Put the parts of a recipe together, read them from files, and change them by name."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from .targets import ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
 
 LONGEST = 2**20
-"""Bytes of a file with a recipe."""
+"""Largest file with a recipe, in bytes."""
 
-VOLUME_DEFAULTS: dict[str, dict[str, Any]] = {
+Defaults = Mapping[str, Mapping[str, object]]
+"""Part of a recipe -> name -> value."""
+VOLUME_DEFAULTS: Defaults = {
     "network": {"depth": 2},
     "training": {"patch": 48, "batch": 1},
 }
-"""What differs in 3D, where nothing else is asked for; sides shrink in Z with flat levels."""
-DENOISER_DEFAULTS: dict[str, dict[str, Any]] = {
+"""Other defaults in 3D. With flat levels, patches have fewer pixels along Z."""
+DENOISER_DEFAULTS: Defaults = {
     "network": {"normalization": "none"},
 }
-"""What differs for denoisers, where nothing else is asked for."""
+"""Other defaults of denoisers."""
 
 
 class Recipe(Part):
-    """Everything that decides what is trained and how.
+    """Hold everything that decides what is trained and how.
 
     ``Recipe(task="objects")`` is short for ``Recipe(target=ObjectsTarget())``.
     """
@@ -42,7 +44,7 @@ class Recipe(Part):
     augmentation: Augmentation = Augmentation()
     tiling: Tiling = Tiling()
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **values: object) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -53,18 +55,18 @@ class Recipe(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_follow_what_is_asked(cls, values: Any) -> Any:
+    def _choose_defaults(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
         if _plain(values.get("target")).get("kind") == "denoised":
-            values = _filled_up(values, DENOISER_DEFAULTS)
+            values = _with_defaults(values, DENOISER_DEFAULTS)
         if str(_plain(values.get("network")).get("dimensions")) == "3":
-            values = _filled_up(values, VOLUME_DEFAULTS)
+            values = _with_defaults(values, VOLUME_DEFAULTS)
         return values
 
     @model_validator(mode="before")
     @classmethod
-    def _task_names_the_target(cls, values: Any) -> Any:
+    def _take_task_for_target(cls, values: object) -> object:
         if isinstance(values, dict) and "task" in values:
             values = dict(values)
             task = values.pop("task")
@@ -75,7 +77,7 @@ class Recipe(Part):
 
     @property
     def tile(self) -> int:
-        """Side of what a tile keeps, in pixels, where nothing is known of the machine."""
+        """Return the side of a tile without its halo, in pixels, for an unknown machine."""
         return self.tiling.tile or (512 if self.network.dimensions == 2 else 96)
 
     @property
@@ -88,8 +90,8 @@ class Recipe(Part):
         """Return the name of the encoding; that of the task where there is no choice."""
         return str(getattr(self.target, "encoding", self.task))
 
-    def changed(self, values: dict[str, Any]) -> Recipe:
-        """A recipe with some values replaced.
+    def changed(self, values: Mapping[str, object]) -> Recipe:
+        """Return a recipe with some values replaced.
 
         Parameters
         ----------
@@ -121,8 +123,8 @@ class Recipe(Part):
         return parse_recipe(chosen)
 
 
-def as_recipe(recipe: Any) -> Recipe | None:
-    """Return a recipe as it is, and that of plain values or of a JSON file; None stays.
+def as_recipe(recipe: object) -> Recipe | None:
+    """Return a recipe as it is, or make one of plain values or of a JSON file; None stays.
 
     Raises
     ------
@@ -134,8 +136,8 @@ def as_recipe(recipe: Any) -> Recipe | None:
     return read_recipe(recipe) if isinstance(recipe, str | Path) else parse_recipe(recipe)
 
 
-def parse_recipe(values: Any) -> Recipe:
-    """Build a recipe from plain values.
+def parse_recipe(values: object) -> Recipe:
+    """Build a recipe of plain values.
 
     Raises
     ------
@@ -182,20 +184,25 @@ def read_recipe(path: str | Path) -> Recipe:
         raise InputError(f"{path}: {error}") from None
 
 
-def _plain(part: Any) -> dict[str, Any]:
-    """A part of a recipe as a dictionary, of what was asked for."""
+def _plain(part: object) -> dict[str, Any]:
+    """Return a part of a recipe as a dictionary."""
     return part if isinstance(part, dict) else dict(getattr(part, "__dict__", {}))
 
 
-def _filled_up(values: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Defaults beneath what is asked for; parts that are models already are left alone."""
-    parts = {p: d for p, d in defaults.items() if isinstance(values.get(p, {}), dict)}
-    if "network" in parts:
-        kind = NETWORK_KINDS.get(values.get("network", {}).get("kind", UNet().kind))
-        fields = kind.model_fields if kind else {}
-        parts["network"] = {k: v for k, v in parts["network"].items() if k in fields}
-    return {**values, **{p: {**d, **values.get(p, {})} for p, d in parts.items()}}
+def _with_defaults(values: dict[str, object], defaults: Defaults) -> dict[str, object]:
+    """Add defaults for what is not asked for; parts that are models already stay as they are."""
+    filled = dict(values)
+    for part, default in defaults.items():
+        chosen = values.get(part, {})
+        if not isinstance(chosen, dict):
+            continue
+        if part == "network":  # a network has those of them that are fields of its kind
+            kind = NETWORK_KINDS.get(chosen.get("kind", UNet().kind))
+            default = {k: v for k, v in default.items() if kind and k in kind.model_fields}
+        filled[part] = {**default, **chosen}
+    return filled
 
 
-def _names(plain: dict[str, Any]) -> list[str]:
+def _names(plain: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return the dotted names of all values."""
     return [f"{part}.{key}" for part, values in plain.items() for key in values]

@@ -1,4 +1,4 @@
-"""Paint, the tasks that it can be for, and the encodings that a network can learn."""
+"""Define paint, the tasks that a network can have, and the encodings of their answers."""
 
 from __future__ import annotations
 

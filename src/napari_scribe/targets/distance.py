@@ -1,9 +1,9 @@
-"""Objects apart: foreground, and the distance to each object's own border.
+"""Say the answer to the task "objects": the foreground, and the distance to each object's border.
 
-The distance is 0 at an object's border and 1 at its innermost pixel, whatever its size. It is
-known inside objects that are painted whole, and 0 on background; so it can be learnt from a few
-objects. Objects are found by a watershed from the peaks of the distance, joined where no low
-border parts them.
+The distance is 0 at the border of an object and 1 at its innermost pixel, whatever its size. It is
+known inside objects that are painted whole, and is 0 on background, so it can be learnt from a few
+objects. Decoding starts a watershed at each peak of the distance, and then joins pieces between
+which the distance is not low.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from skimage.segmentation import watershed
 
 from ..evaluation.overlap import THRESHOLDS, count_overlap, match_objects
 from ..recipe import ObjectsTarget
+from ..windows import grow, intersect, whole
 from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
 from .objects import renumbered, with_ring
 from .paint import Labels
 
 DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.55, "peak": 0.5, "min_size": 10.0}
-"""Decoding parameters: threshold of the foreground, how low a border parts two pieces, what the
-distance must reach somewhere in an object, and its smallest size in pixels."""
+"""Decoding parameters: the threshold of the foreground, how low the distance is between objects,
+what it must reach somewhere in an object, and the smallest size of an object in pixels."""
 
 LOWEST_PEAK = 0.2
-"""Peaks of the distance below this are no object's centre."""
+"""Lower peaks of the distance are not the centre of an object."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class DistanceEncoding(PaintEncoding):
     Parameters
     ----------
     recipe
-        Ring of background and border weights.
+        Ring of background and weights between objects.
     """
 
     recipe: ObjectsTarget
@@ -61,7 +62,7 @@ class DistanceEncoding(PaintEncoding):
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
     ) -> Encoded:
-        """Targets of one frame of paint, ``(*spatial)``."""
+        """Return both maps, and where they are known."""
         labels, held_out = with_ring(renumbered(labels), held_out, self.recipe.ring)
         inside = labels > 1
         known = (labels > 0).astype(np.float32)
@@ -74,7 +75,7 @@ class DistanceEncoding(PaintEncoding):
         return Encoded(values, np.stack([known * border, known]), held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
-        """Split the foreground at low ridges of the distance; labels count from 1."""
+        """Split the foreground where the distance is low between two peaks; labels count from 1."""
         chosen = {**DEFAULTS, **parameters}
         mask = prediction["foreground"][0] > chosen["foreground"]
         distance = ndimage.gaussian_filter(prediction["distance"][0].astype(np.float32), 1)
@@ -82,21 +83,21 @@ class DistanceEncoding(PaintEncoding):
         peak = np.zeros(int(found.max(initial=0)) + 1, np.float32)
         np.maximum.at(peak, found.ravel(), prediction["distance"][0].ravel().astype(np.float32))
         is_object = (peak >= chosen["peak"]) & (np.bincount(found.ravel()) >= chosen["min_size"])
-        return _kept(found, is_object)
+        return _selected(found, is_object)
 
     def fit(
         self,
         examples: list[tuple[Prediction, Labels]],
         seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> Parameters:
-        """Try thresholds on painted objects, one after the other, and keep the best.
+        """Try parameters on painted objects, one after the other, and return the best.
 
         Parameters
         ----------
         examples
-            A prediction and the paint of the same place; objects as painted, 0 unknown.
+            A prediction and the paint of the same place; 0 is unknown.
         seconds_left
-            A value is tried only where as much time is left as the first look took.
+            A value is tried only where as much time is left as the first one took.
         """
         examples = [(prediction, renumbered(paint)) for prediction, paint in examples]
         sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
@@ -108,17 +109,18 @@ class DistanceEncoding(PaintEncoding):
             return best
         began = time.perf_counter()
         best_score = _score(self, examples, best)
-        a_look = time.perf_counter() - began
-        # The middle wins a tie. Few objects tell little about where pieces are to be joined.
-        outline, joining = (0.45, 0.55, 0.4, 0.6, 0.3, 0.7), (0.5, 0.6, 0.45, 0.65)
-        least = {"merge": max(1e-3, 0.1 / len(sizes)), "foreground": 1e-3}
-        for name, values in (("merge", joining), ("foreground", outline)):
+        duration = time.perf_counter() - began
+        # Values in the middle come first, so that they win ties. The fewer objects there are, the
+        # clearer another value of "merge" has to be better.
+        thresholds, limits = (0.45, 0.55, 0.4, 0.6, 0.3, 0.7), (0.5, 0.6, 0.45, 0.65)
+        margin = {"merge": max(1e-3, 0.1 / len(sizes)), "foreground": 1e-3}
+        for name, values in (("merge", limits), ("foreground", thresholds)):
             for value in values:
-                if seconds_left() < a_look:
+                if seconds_left() < duration:
                     return best
                 tried = {**best, name: value}
                 score = _score(self, examples, tried)
-                if score > best_score + least[name]:
+                if score > best_score + margin[name]:
                     best, best_score = tried, score
         return best
 
@@ -126,9 +128,14 @@ class DistanceEncoding(PaintEncoding):
 def _distances(
     labels: Labels, reach: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Normalised distance inside objects; distances to the nearest and second nearest object.
+    """Return distance maps of a labels image.
 
-    The latter two are right up to `reach` pixels and at least that beyond.
+    Returns
+    -------
+    inner
+        Normalised distance to the border inside objects, 0 outside.
+    nearest, second
+        Distances to the nearest and to the second nearest object, at most `reach`.
     """
     inner = np.zeros(labels.shape, np.float32)
     nearest = np.full(labels.shape, reach, np.float32)
@@ -137,12 +144,9 @@ def _distances(
     for label, box in enumerate(ndimage.find_objects(np.maximum(labels - 1, 0)), start=2):
         if box is None:
             continue
-        window = tuple(
-            slice(max(0, s.start - margin), min(n, s.stop + margin))
-            for s, n in zip(box, labels.shape, strict=True)
-        )
+        window = intersect(grow(box, margin), whole(labels.shape))
         mask = labels[window] == label
-        inner[window][mask] = _own_distance(labels[box] == label)[labels[box] == label]
+        inner[window][mask] = _inner_distance(labels[box] == label)[labels[box] == label]
         away = ndimage.distance_transform_edt(~mask).astype(np.float32)
         first = nearest[window]
         second[window] = np.minimum(second[window], np.maximum(first, away))
@@ -150,31 +154,31 @@ def _distances(
     return inner, nearest, second
 
 
-def _own_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Distance to the border of one object, 1 at its innermost pixel.
+def _inner_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Return the distance to the border of one object, 1 at its innermost pixel.
 
-    An object that is painted on one slice of a volume counts as flat: its distance is taken in
-    the slice.
+    An object that is painted on one slice of a volume counts as flat: its distance is measured
+    within the slice.
     """
     if mask.ndim == 3 and mask.shape[0] == 1:
-        return _own_distance(mask[0])[np.newaxis]
+        return _inner_distance(mask[0])[np.newaxis]
     away = ndimage.distance_transform_edt(np.pad(mask, 1))
     away = away[(slice(1, -1),) * mask.ndim]
     return np.asarray(away / max(float(away.max()), 1.0), dtype=np.float32)
 
 
 def _pieces(distance: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> Labels:
-    """One piece of the mask for each peak of the distance: too many, but none too large."""
+    """Divide a mask into one piece for each peak of the distance, mostly too many."""
     peaks = (ndimage.maximum_filter(distance, size=5) == distance) & mask & (distance > LOWEST_PEAK)
     seeds, _ = ndimage.label(peaks, structure=np.ones((3,) * mask.ndim))
     return np.asarray(watershed(-distance, seeds, mask=mask), dtype=np.int32)
 
 
 def _merged(pieces: Labels, distance: npt.NDArray[np.float32], limit: float) -> Labels:
-    """Join pieces whose common border is not low.
+    """Join pieces where the distance is not low along their common border.
 
-    Between two objects the distance falls to 0, within one it does not: pieces are joined where
-    the mean distance along their border is more than `limit` of the lower of their peaks.
+    Between two objects the distance falls to 0, within one object it does not. Pieces are joined
+    where its mean along their border is more than `limit` of the lower of their peaks.
     """
     n = int(pieces.max(initial=0)) + 1
     pairs, heights = [], []
@@ -195,8 +199,8 @@ def _merged(pieces: Labels, distance: npt.NDArray[np.float32], limit: float) -> 
     return np.asarray(connected_components(graph, directed=False)[1].astype(np.int32)[pieces])
 
 
-def _kept(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
-    """Only the labels to keep, counted from 1; 0 stays 0."""
+def _selected(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
+    """Return only the labels to keep, counted from 1; 0 stays 0."""
     keep[0] = False
     new = np.zeros(len(keep), np.int32)
     new[keep] = np.arange(1, int(keep.sum()) + 1)
@@ -206,7 +210,7 @@ def _kept(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
 def _score(
     encoding: DistanceEncoding, examples: list[tuple[Prediction, Labels]], parameters: Parameters
 ) -> float:
-    """Average precision, TP / (TP + FP + FN), averaged over IoU thresholds.
+    """Return the precision, TP / (TP + FP + FN), averaged over IoU thresholds.
 
     Only what is known counts: a found object without a painted one is wrong if most of it lies on
     paint.
@@ -219,7 +223,7 @@ def _score(
 
 
 def _counts(found: Labels, paint: Labels) -> npt.NDArray[np.float64]:
-    """TP, FP and FN per IoU threshold, ``(n_thresholds, 3)``."""
+    """Count TP, FP and FN per IoU threshold, ``(n_thresholds, 3)``."""
     objects = np.where(paint > 1, paint, 0)
     overlap = count_overlap(found, objects)
     matched = match_objects(overlap).counts().astype(float)

@@ -1,4 +1,4 @@
-"""What the user painted, and what is known from it.
+"""Hold what a person painted, check it, and tell what it says about each pixel.
 
 In paint, 0 is unknown, 1 background (or class 1), 2 and up are objects drawn whole (or classes).
 """
@@ -19,19 +19,20 @@ from ..errors import InputError, ManyPiecesError
 from ..image import Frame, Image
 from ..io import as_labels
 from ..pieces import Covering, covering, split
+from ..windows import Window, shift, whole
 from .tasks import TASKS
 
 Box = tuple[tuple[int, int], ...]
 Labels = npt.NDArray[np.int32]
 HELD_OUT_EVERY = 5
-"""One painted object (or place) in this many is kept for validation."""
+"""One painted object (or place) in this many validates."""
 PLACE = 32
 """Side, in pixels, of the places that background strokes are divided into for validation."""
 
 
 @dataclass(frozen=True)
 class Paint:
-    """A labels image of paint, of the image's shape without channels.
+    """Hold a labels image of paint, of the shape of its image without channels.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class Paint:
         Where 0 means background instead of unknown: None for nowhere, True for everywhere, or a
         list of boxes, each one ``(start, stop)`` per axis of `array`.
     offset
-        What is taken off a painted value in the results of a class model (1 for masks).
+        What is subtracted from a painted value in the results of a class model (1 for masks).
     axes
         A letter per axis of `array`, in its own order. Empty: those of the file, else TZYX. Axes
         of length 1 do not count.
@@ -69,8 +70,8 @@ class Paint:
             )
 
     @classmethod
-    def from_mask(cls, mask: Any, axes: str = "", pieces: bool | None = None) -> Paint:
-        """Paint from an ordinary mask: 0 is background, 1 and up are objects or classes.
+    def from_mask(cls, mask: object, axes: str = "", pieces: bool | None = None) -> Paint:
+        """Make paint of an ordinary mask: 0 is background, 1 and up are objects or classes.
 
         Results of class models carry the values of the mask.
 
@@ -81,20 +82,20 @@ class Paint:
         axes, pieces
             As of `Paint`.
         """
-        mask, axes = as_labels(mask, axes, "The mask")
-        mask = np.asarray(mask)
-        if mask.dtype.kind == "f" and (np.isfinite(mask) & (mask == np.round(mask))).all():
-            mask = mask.astype(np.int64)
-        if mask.dtype.kind not in "bui":
-            raise InputError(f"A mask needs whole numbers, this one holds {mask.dtype} values.")
-        if mask.size and mask.min() < 0:
+        labels, axes = as_labels(mask, axes, "The mask")
+        array = np.asarray(labels)
+        if array.dtype.kind == "f" and (np.isfinite(array) & (array == np.round(array))).all():
+            array = array.astype(np.int64)
+        if array.dtype.kind not in "bui":
+            raise InputError(f"A mask needs whole numbers, this one holds {array.dtype} values.")
+        if array.size and array.min() < 0:
             raise InputError("A mask needs values of 0 and up, this one has negative ones.")
-        if mask.size and mask.max() >= 2**31 - 1:
-            raise InputError(f"The value {mask.max()} of a mask is too large: number them anew.")
-        return cls(mask.astype(np.int32) + 1, True, offset=1, axes=axes, pieces=pieces)
+        if array.size and array.max() >= 2**31 - 1:
+            raise InputError(f"The value {array.max()} of a mask is too large: number them anew.")
+        return cls(array.astype(np.int32) + 1, True, offset=1, axes=axes, pieces=pieces)
 
     def frame(self, image: Image, frame: Frame) -> Labels:
-        """The paint of one frame, with ``complete`` regions filled with background."""
+        """Return the paint of one frame, with ``complete`` regions filled with background."""
         index = image.label_index(frame)
         labels = np.asarray(self.array[index]).astype(np.int32)
         if self.complete is True:
@@ -108,11 +109,12 @@ class Paint:
         return labels
 
     def snapshot(self) -> Paint:
-        """A copy that later strokes do not change."""
+        """Return a copy that later strokes do not change."""
         return replace(self, array=np.array(self.array))
 
 
-def _box_in_frame(box: Box, index: tuple[int | slice, ...]) -> tuple[slice, ...] | None:
+def _box_in_frame(box: Box, index: tuple[int | slice, ...]) -> Window | None:
+    """Return the part of a box that lies in a frame; None where none does."""
     window = []
     for (start, stop), at in zip(box, index, strict=True):
         if isinstance(at, slice):
@@ -122,7 +124,7 @@ def _box_in_frame(box: Box, index: tuple[int | slice, ...]) -> tuple[slice, ...]
     return tuple(window)
 
 
-def as_paint(paint: Any) -> Paint:
+def as_paint(paint: object) -> Paint:
     """Return paint as it is, or that of an array, an `Image` or a path."""
     return paint if isinstance(paint, Paint) else Paint(paint)
 
@@ -159,21 +161,21 @@ def fitted(paint: Paint, image: Image) -> Paint:
 
 
 def separated(paint: Paint, dimensions: int, name: str) -> Paint:
-    """Give each piece of paint a number of its own, where that is asked for.
+    """Give each separate piece of paint its own number, where that is asked for.
 
     Parameters
     ----------
     paint
-        Of objects, along the axes of its image's labels.
+        Paint of objects, along the axes of its image's labels.
     dimensions
-        2 or 3: of the network; pieces are separate where they are so in one of its frames.
+        2 or 3, of the network: pieces are separate if they are so within one of its frames.
     name
         What messages call the image.
 
     Raises
     ------
     ManyPiecesError
-        If one number covers many pieces, and nobody says what they are.
+        If one number covers many pieces, and ``pieces`` is None.
     """
     if paint.pieces:
         is_all_ones = paint.offset == 0 and np.asarray(paint.array).max(initial=0) == 1
@@ -196,7 +198,7 @@ def separated(paint: Paint, dimensions: int, name: str) -> Paint:
 
 
 def in_words(found: Covering, offset: int = 0) -> str:
-    """Say that a number covers many pieces; the offset is what paint adds to the user's numbers."""
+    """Say that a number covers many pieces; `offset` is what paint adds to the user's numbers."""
     return (
         f"Label {found.number - offset} covers {found.n_pieces} separate pieces, but every number "
         "is one object."
@@ -233,13 +235,13 @@ def check_values(found: set[int], task: str) -> None:
 
 
 class Slip(NamedTuple):
-    """What paint looks like that was not meant as it is.
+    """Describe a likely mistake in paint.
 
     Parameters
     ----------
     kind
-        ``ones``: nuclei painted with napari's default label 1; what is not painted stays unknown.
-        ``pieces``: one number, other than 1, for many objects.
+        ``ones``: objects painted with napari's default label 1, which means background.
+        ``pieces``: many objects with one number other than 1.
         ``mask``: an ordinary mask (0 is background, 1, 2, 3 ... are objects) taken for paint.
     text
         A question for the user.
@@ -249,8 +251,8 @@ class Slip(NamedTuple):
     text: str
 
 
-def question(paint: npt.NDArray[Any], task: str, dimensions: int = 2) -> Slip | None:
-    """What to ask the user where paint looks like one of three common slips; else None."""
+def question(paint: npt.ArrayLike, task: str, dimensions: int = 2) -> Slip | None:
+    """Return what to ask the user where paint looks like a common mistake; else None."""
     if not TASKS[task].separates_objects:
         return None
     paint = np.asarray(paint)
@@ -282,16 +284,16 @@ def question(paint: npt.NDArray[Any], task: str, dimensions: int = 2) -> Slip | 
     return None
 
 
-def as_meant(paint: npt.NDArray[Any], dimensions: int = 2) -> npt.NDArray[np.int32]:
-    """Paint in which each piece that `question` asks about is an object (the answer "yes")."""
+def as_meant(paint: npt.ArrayLike, dimensions: int = 2) -> Labels:
+    """Return paint in which each piece that `question` asks about is an object."""
     slip = question(paint, "objects", dimensions)
     if slip is not None and slip.kind == "pieces":
         return split(paint, min(dimensions, np.ndim(paint)), 2)
     return objects_from_ones(paint)
 
 
-def objects_from_ones(paint: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    """Paint in which every piece of label 1 is an object of its own."""
+def objects_from_ones(paint: npt.ArrayLike) -> Labels:
+    """Return paint in which every separate piece of label 1 is an object."""
     paint = np.asarray(paint).astype(np.int32)
     blobs, n_blobs = ndimage.label(paint == 1, structure=np.ones((3,) * paint.ndim))
     out = np.where(paint > 1, paint + n_blobs, 0)
@@ -299,8 +301,11 @@ def objects_from_ones(paint: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     return out
 
 
-def _mean_solidity(blobs: npt.NDArray[Any], n: int, most: int = 50) -> float:
-    """Mean share of its bounding ellipse that a piece fills: near 1 for blobs, low for strokes."""
+def _mean_solidity(blobs: Labels, n: int, most: int = 50) -> float:
+    """Return which share of its bounding ellipse a piece fills: near 1 for blobs, low for strokes.
+
+    It is the mean of the first `most` of `n` pieces.
+    """
     filled = []
     for i, window in enumerate(ndimage.find_objects(blobs, max_label=min(n, most)), start=1):
         if window is None:
@@ -311,10 +316,10 @@ def _mean_solidity(blobs: npt.NDArray[Any], n: int, most: int = 50) -> float:
     return float(np.mean(filled)) if filled else 0.0
 
 
-def like_objects(paint: npt.NDArray[Any]) -> str:
-    """Return a question where classes are painted as objects are, one piece a number; else nothing.
+def like_objects(paint: npt.ArrayLike) -> str:
+    """Return a question where paint of classes looks like objects, one piece a number; else "".
 
-    Without class 1 that is enough; with it the pieces have to be many, and whole as objects are.
+    Where class 1 is painted, there have to be at least three more, in the form of blobs.
     """
     paint = np.asarray(paint)
     values, places = np.unique(paint, return_inverse=True)
@@ -338,19 +343,20 @@ def like_objects(paint: npt.NDArray[Any]) -> str:
 def held_out(
     labels: Labels, image_index: int, n_images: int, task: str, origin: Sequence[int] | None = None
 ) -> npt.NDArray[np.bool_]:
-    """Which painted pixels validate instead of training.
+    """Choose which painted pixels validate instead of training.
 
-    Whole images where there are many (one in ten); else whole objects, by their label, and whole
-    places of background or of a class. None of these choices moves while more is painted.
+    Where there are many images, it is one in ten of them. Else it is whole objects, chosen by
+    their label, and whole squares of background or of a class. The choice does not change while
+    more is painted.
 
     Parameters
     ----------
     labels
         Paint of one frame or of a window in it, ``(*spatial)``.
     image_index, n_images
-        Which of how many images this is.
+        The number of this image, and how many there are.
     task
-        ``objects`` or ``classes``.
+        Name of the task.
     origin
         First pixel of the window in the frame; that of the frame when None.
 
@@ -362,8 +368,7 @@ def held_out(
     if n_images >= 2 * HELD_OUT_EVERY:
         chosen = image_index % (2 * HELD_OUT_EVERY) == HELD_OUT_EVERY - 1
         return np.full(labels.shape, chosen)
-    starts = origin or (0,) * labels.ndim
-    index = np.ogrid[tuple(slice(a, a + n) for a, n in zip(starts, labels.shape, strict=True))]
+    index = np.ogrid[shift(whole(labels.shape), origin or (0,) * labels.ndim)]
     place = np.zeros((1,) * labels.ndim, dtype=np.int64)
     for step, along in enumerate(index, start=1):
         place = place + step * (along // PLACE)

@@ -1,4 +1,4 @@
-"""One composed warp and one change of intensities per patch, on the device, in 2D and 3D.
+"""Warp each training patch once and change its intensities, on the device, in 2D and 3D.
 
 Random numbers are drawn on the CPU from one seeded generator, so that a seed means the same on
 every device; the pixels never leave the device.
@@ -19,7 +19,7 @@ from ..recipe import Augmentation
 def warp_fields(
     n: int, shape: Sequence[int], recipe: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Where the pixels of `n` patches are taken from: flip, rotation, scaling, elastic deformation.
+    """Draw random warps of `n` patches: flip, rotation, scaling, elastic deformation.
 
     The elastic part is as in the U-Net paper: Gaussian displacements on a coarse grid,
     interpolated smoothly.
@@ -40,7 +40,7 @@ def warp_fields(
 
 
 def _linear(n: int, dimensions: int, recipe: Augmentation, generator: torch.Generator) -> Tensor:
-    """Random matrices ``(n, d, d)``: rotation in the YX plane, scaling, flips of each axis."""
+    """Draw matrices ``(n, d, d)``: rotation in the YX plane, scaling, flips of each axis."""
     angle = _uniform(n, generator) * math.radians(recipe.rotation)
     scale = torch.exp(_mostly_small(n, generator) * math.log(recipe.scaling))
     matrix = torch.eye(dimensions).repeat(n, 1, 1)
@@ -57,6 +57,7 @@ def _linear(n: int, dimensions: int, recipe: Augmentation, generator: torch.Gene
 def _elastic(
     n: int, shape: Sequence[int], recipe: Augmentation, generator: torch.Generator
 ) -> Tensor:
+    """Draw displacements ``(n, *shape, d)``, smooth between random nodes."""
     coarse = [max(2, round(s / recipe.elastic_grid) + 1) for s in shape]
     strength = _mostly_small(n, generator).reshape(n, 1, *(1,) * len(shape)) * recipe.elastic
     nodes = torch.randn((n, len(shape), *coarse), generator=generator) * strength
@@ -84,7 +85,7 @@ def sample_at(volume: Tensor, places: Tensor, mode: str, outside: str) -> Tensor
 
 
 def change_intensity(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
-    """Random blur, gamma, contrast, brightness and noise of normalized patches ``(N, C, *s)``.
+    """Apply random blur, gamma, contrast, brightness and noise to patches ``(N, C, *spatial)``.
 
     Each patch is changed as a whole, so that its channels stay comparable.
     """
@@ -110,7 +111,7 @@ def change_intensity(pixels: Tensor, recipe: Augmentation, generator: torch.Gene
 
 
 def _blur(pixels: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur in the YX plane with one standard deviation a patch."""
+    """Blur each patch in the YX plane with a Gaussian of its own standard deviation."""
     reach = max(1, math.ceil(2 * float(sigma.max())))
     at = torch.arange(-reach, reach + 1, device=pixels.device, dtype=torch.float32)
     kernel = torch.exp(-(at**2) / (2 * sigma.clamp(min=1e-3)[:, None] ** 2))
@@ -125,10 +126,10 @@ def _blur(pixels: Tensor, sigma: Tensor) -> Tensor:
 
 
 def _uniform(n: int, generator: torch.Generator) -> Tensor:
-    """``n`` numbers between -1 and 1."""
+    """Draw `n` numbers between -1 and 1."""
     return torch.rand(n, generator=generator) * 2 - 1
 
 
 def _mostly_small(n: int, generator: torch.Generator) -> Tensor:
-    """``n`` numbers between -1 and 1, small ones more often: strong changes should be rare."""
+    """Draw `n` numbers between -1 and 1, small ones more often: strong changes should be rare."""
     return torch.rand(n, generator=generator) - torch.rand(n, generator=generator)

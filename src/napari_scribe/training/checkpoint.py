@@ -1,4 +1,4 @@
-"""Everything that changes while a network learns, and how it is kept for Continue."""
+"""Hold what changes while a network learns, and save it for Continue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training that can go on exactly where it stopped.
+    """Hold a training that can go on exactly where it stopped.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Checkpoint:
     numbers: dict[str, Any]
 
     def to_bytes(self) -> bytes:
-        """As safetensors, with the numbers as JSON among its metadata: data, no code."""
+        """Return it as safetensors, with the numbers as JSON among the metadata: data, no code."""
         return save_tensors(self.tensors, metadata={"numbers": json.dumps(self.numbers)})
 
     @classmethod
@@ -58,8 +58,8 @@ class Checkpoint:
             ) from error
 
 
-def check_checkpoint(resume: Any) -> None:
-    """Make sure that a training goes on from nothing but a checkpoint.
+def check_checkpoint(resume: object) -> None:
+    """Check that a training goes on from nothing but a checkpoint.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def check_checkpoint(resume: Any) -> None:
 
 
 class TrainState:
-    """A network while it learns.
+    """Hold a network while it learns.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class TrainState:
     recipe
         Learning rate and decay.
     seed
-        Of every random number of the training.
+        Seed of every random number of the training.
     dtype
         Precision of the convolutions: the gradients of float16 need scaling.
 
@@ -93,18 +93,18 @@ class TrainState:
         Steps done, and how long they took until the last end.
     average
         Polynomial-decay average of the weights (Shamir and Zhang 2013,
-        https://arxiv.org/abs/1212.1824): it follows the last tenth of the run, however long that
-        will be, so no end has to be known.
+        https://arxiv.org/abs/1212.1824), over the last tenth of the run or so. The run may end at
+        any step.
     first_loss
-        That of the first step: of a network that has learnt nothing yet. None before it, and where
-        the training began with a model.
+        Loss of the first step, of a network that has learnt nothing yet. None before that step,
+        and where the training began with a model.
     steps_before
-        Steps that the model had learnt for which a fine-tuning began with.
+        Steps that the model had learnt for, where a fine-tuning began with one.
     best
         Weights of the average with the lowest validation loss.
     best_loss, best_is_parent
-        That loss (None where nothing validates), and whether those are the weights of the model
-        that a fine-tuning began with.
+        That loss (None where nothing validates), and whether these are still the weights of the
+        model that a fine-tuning began with.
     """
 
     def __init__(
@@ -131,13 +131,17 @@ class TrainState:
         self.best_is_parent = False
 
     def update_average(self) -> None:
-        """Take the network's weights into the average; to be called after each step."""
+        """Take the network's weights into the average, after each step.
+
+        This is not `torch.optim.swa_utils.AveragedModel`, because that takes the integers among
+        the buffers into the average and counts the steps a second time.
+        """
         share = (self.recipe.averaging + 1) / (self.index + self.recipe.averaging)
         pairs = zip(
             self.average.state_dict().values(), self.network.state_dict().values(), strict=True
         )
-        kept, new = zip(*((a, b) for a, b in pairs if a.is_floating_point()), strict=True)
-        torch._foreach_lerp_(list(kept), list(new), min(1.0, share))
+        averages, new = zip(*((a, b) for a, b in pairs if a.is_floating_point()), strict=True)
+        torch._foreach_lerp_(list(averages), list(new), min(1.0, share))
 
     def keep_if_best(self, loss: float) -> bool:
         """Keep the average as the best one if its validation loss is the lowest so far."""
@@ -149,25 +153,25 @@ class TrainState:
         return True
 
     def keep_parent(self, steps: int) -> None:
-        """Remember the weights that a fine-tuning begins with; they are to be beaten.
+        """Take the weights that a fine-tuning begins with for the best, until others are better.
 
         Parameters
         ----------
         steps
-            For which they have learnt already.
+            How many steps they have learnt for already.
         """
         self.steps_before = steps
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         self.best_is_parent = True
 
     def result(self) -> Tensors:
-        """The weights to give back: the best, or the average where nothing validates."""
+        """Return the best weights, or the average where nothing validates."""
         if self.best is None or self.best_loss is None:
             return dict(self.average.state_dict())
         return self.best
 
     def checkpoint(self) -> Checkpoint:
-        """A copy of everything, on the CPU."""
+        """Copy everything to the CPU."""
         parts: dict[str, Tensors] = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -225,6 +229,6 @@ class TrainState:
             i, _, key = name.partition(".")
             # Fused steps go through memory as it lies: moments must lie as their weights do.
             alike = tensor.shape == weights[int(i)].shape
-            kept = torch.empty_like(weights[int(i)]).copy_(tensor) if alike else tensor.clone()
-            state.setdefault(int(i), {})[key] = kept
+            copied = torch.empty_like(weights[int(i)]).copy_(tensor) if alike else tensor.clone()
+            state.setdefault(int(i), {})[key] = copied
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})

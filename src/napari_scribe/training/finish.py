@@ -187,7 +187,8 @@ def learnt(
     }
 
 
-def _hash(array: npt.NDArray[Any]) -> str:
+def _hash(array: npt.NDArray[np.generic]) -> str:
+    """Return a short text that differs for arrays that differ."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -49,8 +48,8 @@ class Setup:
 
 
 def set_up(
-    images: Sequence[Any],
-    paints: Sequence[Any],
+    images: Sequence[object],
+    paints: Sequence[object],
     recipe: Recipe | None,
     channels: Sequence[int] | None,
     start: Model | None,
@@ -66,32 +65,32 @@ def set_up(
     """
     if not (isinstance(images, list | tuple) and isinstance(paints, list | tuple)):
         raise InputError("Give lists, also of one: train([image], [paint]).")
-    images = [as_image(image) for image in images]
-    paints = [as_paint(paint) for paint in paints]
-    if not images or len(images) != len(paints):
+    opened = [as_image(image) for image in images]
+    drawn = [as_paint(paint) for paint in paints]
+    if not opened or len(opened) != len(drawn):
         raise InputError(
-            f"{len(images)} images and {len(paints)} paints: give one paint for each image."
+            f"{len(opened)} images and {len(drawn)} paints: give one paint for each image."
         )
     if start is not None and task_of(start.recipe).source != "paint":
         raise InputError(
             f"{start.name} is a denoiser, which learns from noisy pairs and not from paint: start "
             "from a model of labels, or train it on as a denoiser (train_denoiser)."
         )
-    images, denoiser = _denoised(denoiser, start, images, channels, device)
+    opened, denoiser = _denoised(denoiser, start, opened, channels, device)
     channels = None if denoiser is not None else channels
     recipe = recipe or (start.recipe if start else Recipe())
-    recipe = recipe if start else for_thick_slices(recipe, images[0])
+    recipe = recipe if start else for_thick_slices(recipe, opened[0])
     loss_of(recipe, paint_encoding_of(recipe).heads)
     if start is not None:
         check_same_network(start, recipe)
-    for image in images:
+    for image in opened:
         image.spatial_axes(recipe.network.dimensions)
-    paints = [fitted(paint, image) for image, paint in zip(images, paints, strict=True)]
+    drawn = [fitted(paint, image) for image, paint in zip(opened, drawn, strict=True)]
     task = task_of(recipe)
     if task.separates_objects:
-        pairs = zip(images, paints, strict=True)
-        paints = [separated(p, recipe.network.dimensions, i.name) for i, p in pairs]
-    painted, offset = painted_values(paints, task)
+        pairs = zip(opened, drawn, strict=True)
+        drawn = [separated(p, recipe.network.dimensions, i.name) for i, p in pairs]
+    painted, offset = painted_values(drawn, task)
     if start is not None:
         if new := sorted(set(painted) - set(start.painted)):
             raise InputError(
@@ -105,17 +104,17 @@ def set_up(
                 "would change their values."
             )
         painted = start.painted
-    chosen = channels_of(images[0], channels, start)
-    for image in images:
-        if image.n_channels != images[0].n_channels:
+    chosen = channels_of(opened[0], channels, start)
+    for image in opened:
+        if image.n_channels != opened[0].n_channels:
             raise InputError(
-                f"{image.name} has {image.n_channels} channels, {images[0].name} has "
-                f"{images[0].n_channels}: train on images with the same channels."
+                f"{image.name} has {image.n_channels} channels, {opened[0].name} has "
+                f"{opened[0].n_channels}: train on images with the same channels."
             )
-    normalization, statistics = _normalization(images, chosen, start, denoiser is not None)
+    normalization, statistics = _normalization(opened, chosen, start, denoiser is not None)
     return Setup(
-        images=images,
-        paints=paints,
+        images=opened,
+        paints=drawn,
         recipe=recipe,
         channels=chosen,
         normalization=normalization,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -51,13 +50,13 @@ class TrainJob(TrainingJob):
         self._images, self._recipe = images, recipe
         self._paints: list[Paint] | None = None
 
-    def update_paint(self, paints: Sequence[Any]) -> None:
-        """Let the next steps learn from newer paint, which is not changed later.
+    def update_paint(self, paints: Sequence[object]) -> None:
+        """Let the next steps learn from newer paint.
 
         Parameters
         ----------
         paints
-            One `Paint` (or array, or path of a file) per image.
+            One `Paint` (or array, or path of a file) per image; they may not change later.
 
         Raises
         ------
@@ -69,8 +68,8 @@ class TrainJob(TrainingJob):
                 f"Give a list of paint, one for each of {counted(len(self._images), 'image')}: "
                 "update_paint([paint])."
             )
-        pairs = zip(self._images, paints, strict=True)
-        newer = [fitted(as_paint(paint), image) for image, paint in pairs]
+        listed = zip(self._images, paints, strict=True)
+        newer = [fitted(as_paint(paint), image) for image, paint in listed]
         if task_of(self._recipe).separates_objects:
             dimensions = self._recipe.network.dimensions
             newer = [separated(replace(p, pieces=bool(p.pieces)), dimensions, "") for p in newer]
@@ -86,9 +85,9 @@ class TrainJob(TrainingJob):
 
 @checked
 def train(
-    images: Sequence[Any],
-    paints: Sequence[Any],
-    recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
+    images: Sequence[object],
+    paints: Sequence[object],
+    recipe: Recipe | Mapping[str, object] | str | Path | None = None,
     *,
     channels: Sequence[int] | None = None,
     start: Model | str | Path | None = None,

@@ -70,8 +70,8 @@ class Setup:
 
 @checked
 def train_denoiser(
-    pairs: Pairs | Any,
-    recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
+    pairs: object,
+    recipe: Recipe | Mapping[str, object] | str | Path | None = None,
     *,
     start: Model | str | Path | None = None,
     resume: Checkpoint | None = None,
@@ -80,7 +80,7 @@ def train_denoiser(
     device: str | None = None,
     keep_worse: bool = False,
 ) -> TrainingJob:
-    """Train a network to take the noise off images, from noisy images alone.
+    """Train a network to remove noise from images, from noisy images alone.
 
     Parameters
     ----------
