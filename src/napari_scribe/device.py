@@ -1,4 +1,4 @@
-"""Where the arithmetic happens, and in which precision."""
+"""Choose where the arithmetic happens, and in which precision."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def pick_device(name: str | None = None) -> torch.device:
-    """The device to use: the one named, else cuda, else mps, else cpu.
+    """Return the device to use: the one named, else cuda, else mps, else cpu.
 
     Raises
     ------
     InputError
-        If the named device is not there.
+        If the named device cannot be used.
     """
     import torch
 
@@ -51,7 +51,7 @@ def pick_device(name: str | None = None) -> torch.device:
 
 
 def devices() -> list[str]:
-    """Names of the devices that can be used, the best first: ``cuda`` if there is one, ``cpu``."""
+    """Return the names of the devices that can be used, the fastest first."""
     import torch
 
     n = torch.cuda.device_count() if torch.cuda.is_available() and not _cuda_problem() else 0
@@ -61,7 +61,7 @@ def devices() -> list[str]:
 
 
 def all_like(device: torch.device) -> list[torch.device]:
-    """Every cuda device where none of them was named; else the one that is given."""
+    """Return every cuda device if cuda was asked for without a number, else the device itself."""
     import torch
 
     if str(device) != "cuda":
@@ -70,9 +70,9 @@ def all_like(device: torch.device) -> list[torch.device]:
 
 
 def _cuda_problem() -> str:
-    """Why the cuda device that torch lists cannot compute; empty where it can.
+    """Return why the cuda device that torch lists cannot compute; empty where it can.
 
-    A torch without code for a card, being older or newer than the card, still lists it.
+    A torch that is older or newer than a card has no code for it, but still lists it.
     """
     import torch
 
@@ -84,7 +84,7 @@ def _cuda_problem() -> str:
 
 
 def unseen_gpu() -> str:
-    """A word to a user whose GPU this torch cannot use; empty where there is nothing to say."""
+    """Return a message for a user whose GPU this torch cannot use; else an empty text."""
     import torch
 
     if torch.backends.mps.is_available():
@@ -109,7 +109,7 @@ def unseen_gpu() -> str:
 
 
 def home() -> Path:
-    """The folder where trained models are kept; ``NAPARI_SCRIBE_HOME`` moves it."""
+    """Return the folder of models and settings; ``NAPARI_SCRIBE_HOME`` moves it."""
     if path := os.environ.get("NAPARI_SCRIBE_HOME"):
         return Path(path)
     import platformdirs
@@ -118,10 +118,10 @@ def home() -> Path:
 
 
 def precision(device: torch.device) -> torch.dtype:
-    """The faster of float32 and bfloat16 (float16 on cuda cards without it) on this machine.
+    """Return the faster of float32 and bfloat16 on this machine; float16 on older cuda cards.
 
-    On the CPU it is measured once, in half a second, and remembered: bfloat16 is several times
-    faster on some processors and slower on others.
+    On the CPU it is measured once, in half a second, and remembered, because bfloat16 is several
+    times faster on some processors and slower on others.
     """
     import torch
 
@@ -144,12 +144,12 @@ def precision(device: torch.device) -> torch.dtype:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(known, indent=1))
         except OSError:
-            pass  # a read-only home costs half a second each time, nothing else
+            pass  # in a read-only folder it is measured again each time
     return torch.bfloat16 if known[key] == "bfloat16" else torch.float32
 
 
 def machine_key(device: torch.device) -> str:
-    """Names what measurements of speed hold for: a processor or a card, and this torch."""
+    """Return a name of the processor or card and of torch: measured speeds hold for these."""
     import torch
 
     name = _processor() if device.type != "cuda" else torch.cuda.get_device_name(device)
@@ -158,7 +158,7 @@ def machine_key(device: torch.device) -> str:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Let cuda convolutions give the same numbers each time, at some cost in speed."""
+    """Make cuda convolutions give the same numbers each time, at some cost in speed."""
     import torch
 
     before = torch.backends.cudnn.deterministic
@@ -178,7 +178,7 @@ def _processor() -> str:
 
 
 def _bfloat16_is_faster() -> bool:
-    """Time a small convolution both ways, by turns, and compare the best of each."""
+    """Time a small convolution in both precisions by turns, and compare the best of each."""
     import torch
 
     x = torch.zeros(2, 16, 128, 128).contiguous(memory_format=torch.channels_last)
