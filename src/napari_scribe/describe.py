@@ -1,4 +1,4 @@
-"""What a model or an image is, in words."""
+"""Describe models and images in words."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .model import Model, counted
 from .targets import task_of
 
 ENOUGH_STEPS = 50
-"""Below this, before the first regular look at held-out paint, results say next to nothing."""
+"""Fewer steps say nothing about a model: the first regular validation comes after so many."""
 NOTHING_FOUND = (
     "The model finds nothing here: paint some of the objects of this image, and train on."
 )
 HARDLY_LOWER = 0.75
-"""Share of the first loss that the best one has to be below."""
+"""A model has learnt something if its best loss is below this share of its first loss."""
 
 
 def describe_model(model: Model) -> str:
-    """A few lines about a model."""
+    """Describe a model in a few lines."""
     made = model.provenance
     network = model.recipe.network
     is_denoiser = task_of(model.recipe).is_image
@@ -59,7 +59,7 @@ def _of_labels(model: Model) -> Iterator[str]:
 
 
 def _of_denoiser(model: Model) -> Iterator[str]:
-    """What it learnt from, how well, and what it does to the brightness."""
+    """Describe a denoiser: its pairs, its error, and its effect on the brightness."""
     pairs, loss = model.provenance.get("pairs"), model.provenance.get("best_validation")
     if pairs:
         what = "neighbouring pixels" if pairs.get("single") else str(pairs["pairs"])
@@ -75,7 +75,7 @@ def _of_denoiser(model: Model) -> Iterator[str]:
 
 
 def steps_learnt(model: Model) -> int:
-    """Return for how many steps a network has learnt, those of the model it began with included."""
+    """Return how many steps a network was trained, including the model that it began with."""
     made = model.provenance
     return sum(int(_number(made.get(key)) or 0) for key in ("steps", "steps_before"))
 
@@ -83,14 +83,14 @@ def steps_learnt(model: Model) -> int:
 def too_little_learnt(model: Model) -> str:
     """Return why a model cannot be judged by its results yet; empty where it can.
 
-    The steps count, and the loss on held-out paint against that of the first step. Nothing is said
-    of a model that does not tell how it was trained.
+    It is judged by the number of steps, and by the loss on held-out paint relative to that of the
+    first step. A model without a record of its training is not judged.
     """
     made, steps = model.provenance, steps_learnt(model)
     if 0 < steps < ENOUGH_STEPS:
         return f"The network has trained for {counted(steps, 'step')} only, too few to judge"
     first, best = _number(made.get("first_loss")), _number(made.get("best_validation"))
-    is_noise = task_of(model.recipe).is_image  # which most of the loss on noisy pairs is
+    is_noise = task_of(model.recipe).is_image  # most of the loss is the noise of the targets
     if first is None or best is None or is_noise or best < HARDLY_LOWER * first:
         return ""
     return (
@@ -100,7 +100,7 @@ def too_little_learnt(model: Model) -> str:
 
 
 def _number(value: object) -> float | None:
-    """Return a number that a model file tells; None where it tells something else."""
+    """Return a value of a model file if it is a finite number, else None."""
     if isinstance(value, int | float) and math.isfinite(value):
         return float(value)
     return None
@@ -113,7 +113,7 @@ def _channels(model: Model) -> str:
 
 
 def _per_axis(pixels: Sequence[int]) -> str:
-    """One number where all axes agree."""
+    """Describe a length in pixels by one number, or by one for each axis where they differ."""
     if len(set(pixels)) == 1:
         return f"{pixels[0]} px"
     axes = "ZYX"[-len(pixels) :]
@@ -121,12 +121,12 @@ def _per_axis(pixels: Sequence[int]) -> str:
 
 
 def axes_of(image: Image) -> str:
-    """Its axes and their lengths."""
+    """Describe the axes of an image and their lengths."""
     return ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))
 
 
 class Understood(NamedTuple):
-    """Name of a file, the axes of its image and their lengths, and what reading it has to say."""
+    """Hold how a file was read: its name, the axes and their lengths, and notes of the reader."""
 
     name: str
     axes: str
@@ -134,22 +134,22 @@ class Understood(NamedTuple):
 
 
 def understood(name: str, image: Image) -> Understood:
-    """Return how a file was understood; its pixels are not kept."""
+    """Return how a file was read, without its pixels."""
     return Understood(name, axes_of(image), image.notes)
 
 
 def describe_inputs(images: Sequence[Understood]) -> str:
-    """A line for images that are alike: how they were understood, before long work on them."""
+    """Describe how images were read, with one line for those that are alike."""
     return _by_text((image.axes, image.name) for image in images)
 
 
 def describe_notes(images: Sequence[Understood]) -> str:
-    """A line for each thing that reading some images has to say; empty where there is none."""
+    """Return the notes of the reader, with one line for each different note; else nothing."""
     return _by_text((note, image.name) for image in images for note in image.notes)
 
 
 def _by_text(pairs: Iterable[tuple[str, str]]) -> str:
-    """A line for each text, after the names that it is said of."""
+    """Return a line for each text: the names of the images it is about, then the text."""
     names: dict[str, list[str]] = {}
     for text, name in pairs:
         names.setdefault(text, []).append(name)
@@ -157,7 +157,7 @@ def _by_text(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def describe_image(image: Image) -> str:
-    """A few lines about an image."""
+    """Describe an image in a few lines."""
     lines = [f"Image {image.name}", f"  axes         {axes_of(image)}"]
     lines.append(f"  pixels       {image.dtype}")
     if image.scale:

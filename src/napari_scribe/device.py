@@ -1,4 +1,4 @@
-"""Where the arithmetic happens, and in which precision."""
+"""Choose where the arithmetic happens, and in which precision."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MEASURED = "precision.json"
 
 
 def pick_device(name: str | None = None) -> torch.device:
-    """The device to use: the one named, else cuda, else mps, else cpu.
+    """Return the device to use: the one named, else cuda, else mps, else cpu.
 
     Raises
     ------
     InputError
-        If the named device is not there.
+        If the named device cannot be used.
     """
     import torch
 
@@ -55,7 +55,7 @@ def pick_device(name: str | None = None) -> torch.device:
 
 
 def devices() -> list[str]:
-    """Names of the devices that can be used, the best first: ``cuda`` if there is one, ``cpu``."""
+    """Return the names of the devices that can be used, the fastest first."""
     import torch
 
     n = torch.cuda.device_count() if torch.cuda.is_available() and not _cuda_problem() else 0
@@ -65,7 +65,7 @@ def devices() -> list[str]:
 
 
 def all_like(device: torch.device) -> list[torch.device]:
-    """Every cuda device where none of them was named; else the one that is given."""
+    """Return every cuda device if cuda was asked for without a number, else the device itself."""
     import torch
 
     if str(device) != "cuda":
@@ -74,9 +74,9 @@ def all_like(device: torch.device) -> list[torch.device]:
 
 
 def _cuda_problem() -> str:
-    """Why the cuda device that torch lists cannot compute; empty where it can.
+    """Return why the cuda device that torch lists cannot compute; empty where it can.
 
-    A torch without code for a card, being older or newer than the card, still lists it.
+    A torch that is older or newer than a card has no code for it, but still lists it.
     """
     import torch
 
@@ -88,7 +88,7 @@ def _cuda_problem() -> str:
 
 
 def unseen_gpu() -> str:
-    """A word to a user whose GPU this torch cannot use; empty where there is nothing to say."""
+    """Return a message for a user whose GPU this torch cannot use; else an empty text."""
     import torch
 
     if torch.backends.mps.is_available():
@@ -113,10 +113,10 @@ def unseen_gpu() -> str:
 
 
 def precision(device: torch.device) -> torch.dtype:
-    """The faster of float32 and bfloat16 (float16 on cuda cards without it) on this machine.
+    """Return the faster of float32 and bfloat16 on this machine; float16 on older cuda cards.
 
-    On the CPU it is measured once, in half a second, and remembered: bfloat16 is several times
-    faster on some processors and slower on others.
+    On the CPU it is measured once, in half a second, and remembered, because bfloat16 is several
+    times faster on some processors and slower on others.
     """
     import torch
 
@@ -134,7 +134,7 @@ def precision(device: torch.device) -> torch.dtype:
 
 
 def machine_key(device: torch.device) -> str:
-    """Names what measurements of speed hold for: a processor or a card, and this torch."""
+    """Return a name of the processor or card and of torch: measured speeds hold for these."""
     import torch
 
     name = _processor() if device.type != "cuda" else torch.cuda.get_device_name(device)
@@ -143,7 +143,7 @@ def machine_key(device: torch.device) -> str:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Let cuda convolutions give the same numbers each time, at some cost in speed."""
+    """Make cuda convolutions give the same numbers each time, at some cost in speed."""
     import torch
 
     before = torch.backends.cudnn.deterministic
@@ -163,7 +163,7 @@ def _processor() -> str:
 
 
 def _bfloat16_is_faster() -> bool:
-    """Time a small convolution both ways, by turns, and compare the best of each."""
+    """Time a small convolution in both precisions by turns, and compare the best of each."""
     import torch
 
     x = torch.zeros(2, 16, 128, 128).contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""How much memory is left, and whether an error says that there was too little."""
+"""Measure how much memory is free, and recognize errors of too little memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def size_in_words(n_bytes: float) -> str:
-    """A size in a unit that fits: ``800 bytes``, ``12 MB``, ``3.5 GB``."""
+    """Return a size in a unit that fits: ``800 bytes``, ``12 MB``, ``3.5 GB``."""
     size, units = float(n_bytes), ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
     while size >= 999.5 and len(units) > 1:
         size, _ = size / 1000, units.pop(0)
@@ -21,13 +21,13 @@ def size_in_words(n_bytes: float) -> str:
 
 
 def free_bytes(device: torch.device | str) -> int:
-    """How much more memory this process can have on a device.
+    """Return how many bytes this process can still allocate on a device.
 
     Parameters
     ----------
     device
-        A cuda device, whose own memory counts; for all others that of the machine does, within
-        what a container, a batch system or ``ulimit -v`` leaves of it.
+        For a cuda device the memory of the card counts. For all others the memory of the machine
+        counts, within the limits of a container, a batch system or ``ulimit -v``.
     """
     if str(device).startswith("cuda"):
         return _free_on_cuda(device)
@@ -38,24 +38,25 @@ def free_bytes(device: torch.device | str) -> int:
 
 
 def _free_on_cuda(device: torch.device | str) -> int:
-    """What the driver has left, and what torch holds of it without using it."""
+    """Return what the driver has left, and what torch has reserved without using it."""
     import torch
 
     free, _ = torch.cuda.mem_get_info(device)
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(free) + int(kept)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free) + int(unused)
 
 
 _VERSION_1 = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"
 _VERSION_2 = "memory.max", "memory.current", ""
-"""Files of a control group with its limit and its use, and what its totals begin with."""
+"""Files with the limit and the use of a control group, and the prefix of its totals, in both
+versions of control groups."""
 
 
 def _group_room(root: Path = Path("/")) -> Iterator[int]:
-    """What is left in each of Linux' control groups that this process is in and that has a limit.
+    """Yield how much is free in each Linux control group of this process that has a limit.
 
-    A group's own limit binds, and so do those of the groups above it. Inside a container the path
-    may be the one outside: of that only the top is there, and it is the container's.
+    The limits of a group and of all groups above it bind. Inside a container the path may be the
+    one outside of it: only its top exists, and that is the group of the container.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -78,18 +79,21 @@ def _group_room(root: Path = Path("/")) -> Iterator[int]:
 
 
 def _room_in(group: Path, limit: str, use: str, total: str) -> int | None:
-    """Limit minus use; None without a limit. Cached files count as free: the kernel drops them."""
+    """Return limit minus use, or None without a limit.
+
+    Cached files count as free, because the kernel drops them.
+    """
     try:
         room = int((group / limit).read_text()) - int((group / use).read_text())
         lines = (group / "memory.stat").read_text().splitlines()
     except (OSError, ValueError):  # no such group, or the limit is the word "max"
         return None
-    kept = dict(line.split(maxsplit=1) for line in lines)
-    return room + sum(int(kept.get(f"{total}{name}_file", 0)) for name in ("active", "inactive"))
+    totals = dict(line.split(maxsplit=1) for line in lines)
+    return room + sum(int(totals.get(f"{total}{name}_file", 0)) for name in ("active", "inactive"))
 
 
 def _address_room() -> Iterator[int]:
-    """What the process may still map, where that is limited (``ulimit -v``, batch systems)."""
+    """Yield how much address space is left, where it is limited (``ulimit -v``, batch systems)."""
     try:
         import resource
     except ImportError:  # Windows
@@ -114,14 +118,14 @@ _TEXTS = (
     "could not execute a primitive",
 )
 _OTHER = "could not create a primitive descriptor"
-"""What oneDNN says of an operation that it does not know."""
+"""Text of oneDNN for an operation that it does not know: not an error of memory."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory could not be had, of the machine or of a device.
+    """Return whether an error means that memory of the machine or of a device was exhausted.
 
-    After "could not create a primitive" only a new thread can use oneDNN again: the one that met
-    it finds the same error at every later attempt, however much memory there is.
+    After "could not create a primitive" only a new thread can use oneDNN again. In the thread that
+    met it, every later attempt fails, however much memory is free.
     """
     if isinstance(error, MemoryError):
         return True

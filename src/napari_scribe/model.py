@@ -1,4 +1,4 @@
-"""A trained model: everything needed to apply it, in one file that holds data and no code."""
+"""Hold a trained model, and read and write its file, which holds data and no code."""
 
 from __future__ import annotations
 
@@ -46,30 +46,30 @@ _NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
 @dataclass(frozen=True)
 class Model:
-    """A network and what belongs to it.
+    """Hold a network and everything that is needed to apply it.
 
     Parameters
     ----------
     network
         The trained network, on the CPU, in float32.
     recipe
-        How it was made.
+        What the network is and how it was trained.
     channels, image_channels
-        Which channels of the training images it sees, and how many those images had.
+        Which channels of the training images the network gets, and how many those images had.
     normalization
-        How images are brought to its range.
+        How the intensities of images are scaled.
     painted, offset
-        Values of the classes in paint, and what is taken off them in results.
+        Values of the classes in paint, and what is subtracted from them in results.
     parameters
-        Decoding parameters, fitted on painted objects.
+        Parameters of the decoding, fitted on painted objects.
     provenance
         What it was trained on and how: hashes, steps, validation, versions.
     thumbnail
         ``(h, w, 3)`` uint8 picture of a training image, or None.
     denoiser
-        What images go through first, or None.
+        The model that images go through first, or None.
     name
-        What messages call it: that of its file, where it was read from one.
+        What messages call the model: the name of its file, if it was read from one.
     """
 
     network: Network = field(repr=False)
@@ -87,7 +87,7 @@ class Model:
 
     @property
     def dimensions(self) -> int:
-        """2 or 3: how many axes of space a frame has."""
+        """Return how many axes of space a frame has, 2 or 3."""
         return self.recipe.network.dimensions
 
     @property
@@ -98,7 +98,7 @@ class Model:
     coder = encoding
 
     def channels_for(self, image: Image) -> tuple[int, ...]:
-        """Which channels of an image go in, or into the denoiser where there is one.
+        """Return which channels of an image the network gets, or its denoiser if it has one.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Model:
         )
 
     def fingerprint(self) -> str:
-        """A short text that differs for models that answer differently."""
+        """Return a short text that differs for models that answer differently."""
         answering = self.recipe.model_dump(exclude={"training", "augmentation", "losses"})
         if self.recipe.encoding == "distance":  # results were begun before it had a name
             answering["target"].pop("encoding", None)
@@ -147,14 +147,14 @@ class Model:
         path
             Folders above it are created.
         overwrite
-            Whether to replace a file that is there by then.
+            Whether to replace a file that exists.
 
         Raises
         ------
         TakenError
-            If there is a file that may not be replaced.
+            If a file exists that may not be replaced.
         InputError
-            If the file cannot be written, or the weights are no numbers.
+            If the file cannot be written, or weights are NaN or infinite.
         """
         path = Path(path)
         _check_weights(self.network.state_dict())
@@ -177,7 +177,7 @@ class Model:
             self.denoiser._write(archive, f"{folder}{DENOISER}")
 
     def description(self) -> dict[str, Any]:
-        """Everything but the weights, as plain values for JSON."""
+        """Return everything but the weights, as plain values for JSON."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -193,14 +193,15 @@ class Model:
         }
 
     def changed(self, **changes: Any) -> Model:
-        """The same model with some fields changed."""
+        """Return the same model with some fields changed."""
         return replace(self, **changes)
 
 
 def build_network(recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
-    """Build a network with fresh weights, which the random numbers of the caller decide.
+    """Build the network of a recipe, with new weights.
 
-    They go on unchanged afterwards. A denoiser begins by adding nothing to the image.
+    The state of torch's random numbers decides the weights, and is left as it was. A denoiser
+    begins by changing nothing.
     """
     build, n_out = NETWORKS[recipe.network.kind], count_channels(encoding.heads)
     with torch.random.fork_rng(devices=[]):
@@ -211,12 +212,12 @@ def build_network(recipe: Recipe, n_channels: int, encoding: Encoding) -> Networ
 
 
 def model_folder() -> Path:
-    """Where the models that were trained are kept."""
+    """Return the folder of the models that were trained."""
     return home() / "models"
 
 
 def new_model_path(image_name: str) -> Path:
-    """A new file in the model folder, named after the image and the minute."""
+    """Return a new path in the model folder, named after the image and the minute."""
     name = _NOT_IN_NAMES.sub("-", image_name).strip(" .-")[:60] or "model"
     stem = f"{name} {time.strftime('%Y-%m-%d %H.%M')}"
     path, n = model_folder() / f"{stem}.zip", 1
@@ -227,12 +228,12 @@ def new_model_path(image_name: str) -> Path:
 
 
 def kept_models() -> list[Path]:
-    """Files of the kept models, newest first."""
+    """Return the files of the models in the model folder, newest first."""
     return sorted(model_folder().glob("*.zip"), key=lambda p: p.stat().st_mtime, reverse=True)
 
 
 def find_model(name: str | Path) -> Path:
-    """The file of a model: a path, or the name of one that is kept.
+    """Return the file of a model, given its path, or its name in the model folder.
 
     Raises
     ------
@@ -254,8 +255,8 @@ def find_model(name: str | Path) -> Path:
     raise InputError(f"There is no model '{name}': give a file. Models kept by name: {names}.")
 
 
-def as_model(model: Any) -> Model:
-    """Return a model as it is, and read one that is told by its file or its name.
+def as_model(model: object) -> Model:
+    """Return a model as it is, or read it if its file or name is given.
 
     Raises
     ------
@@ -279,7 +280,7 @@ def load_model(name: str | Path) -> Model:
     ------
     InputError
         If there is no such file, or it is not a model, is damaged, was written by a newer
-        version, or its weights are no numbers.
+        version, or its weights are NaN or infinite.
     """
     path = find_model(name)
     with open_model_file(path) as file:
@@ -311,7 +312,13 @@ def _read(file: ModelFile) -> Model:
 
 
 def _check_kind(recipe: Mapping[str, object]) -> None:
-    """Say of a network that others have added to their installation that it is missing here."""
+    """Check that a network of this kind is registered: another installation may have more kinds.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
     network = recipe.get("network")
     kind = network.get("kind", "unet") if isinstance(network, Mapping) else "unet"
     if isinstance(kind, str) and kind not in NETWORKS:
@@ -324,8 +331,8 @@ def _check_kind(recipe: Mapping[str, object]) -> None:
 def _read_weights(
     file: ModelFile, recipe: Recipe, n_channels: int, encoding: Encoding
 ) -> dict[str, torch.Tensor]:
-    """Weights that fit the network of a recipe, which is not built if they do not."""
-    with torch.device("meta"):  # shapes without numbers
+    """Read the weights, and check that they fit the network before it is built."""
+    with torch.device("meta"):  # shapes alone: a foreign file could ask for a huge network
         expected = build_network(recipe, n_channels, encoding).state_dict()
     weights = load_tensors(file.weights(sum(t.nbytes for t in expected.values())))
     if {k: (t.shape, t.dtype) for k, t in weights.items()} != {
@@ -360,7 +367,7 @@ def _normalization(described: Description, recipe: Recipe) -> Normalization | Fi
 
 
 def are_numbers(weights: Mapping[str, torch.Tensor]) -> bool:
-    """Whether weights can answer with numbers: they are finite, and no variance is negative."""
+    """Return whether all weights are finite and no variance is negative."""
     return all(
         bool(tensor.isfinite().all())
         and not (name.endswith("running_var") and bool((tensor < 0).any()))
@@ -378,12 +385,12 @@ def _check_weights(weights: Mapping[str, torch.Tensor]) -> None:
 
 
 def counted(n: int, noun: str) -> str:
-    """Such as "1 channel" or "3 channels"."""
+    """Return a number with its noun, such as "1 channel" or "3 channels"."""
     return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
 def as_tuple(channels: Sequence[int] | None, image: Image) -> tuple[int, ...]:
-    """Channels as chosen, all when None.
+    """Return the channels that were chosen, or all channels of an image when None.
 
     Raises
     ------

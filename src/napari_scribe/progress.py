@@ -1,4 +1,4 @@
-"""Long work as an object: iterate it, stop it, take its result."""
+"""Run long work as an object that is iterated, stopped, and asked for its result."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _UNSET = object()
 
 
 class Abandoned(GeneratorExit):
-    """Raised within the work of a job that is closed; of one that is dropped, `GeneratorExit`."""
+    """Tell the work of a job that it was closed; a job that is deleted gets a `GeneratorExit`."""
 
 
 class Job(Generic[Step, Result]):
-    """A generator of frozen records that the caller drives at its own pace.
+    """Run a generator of frozen records, one at each step that the caller asks for.
 
     Parameters
     ----------
     body
-        Called with this job once, at the first step; returns the generator that does the work.
-        The generator looks at ``stop_requested`` between steps, ends early when it is set, and
+        Called with this job once, at the first step, and returns the generator that does the work.
+        The generator checks ``stop_requested`` between steps, ends early when it is set, and
         returns the result.
     """
 
@@ -45,23 +45,23 @@ class Job(Generic[Step, Result]):
             raise StopIteration
         try:
             if self._generator is None:
-                # Without a cycle, a job that is dropped ends at once, in the thread that drops it,
-                # not whenever and wherever garbage is collected.
+                # A weak reference makes no cycle: a job that is deleted ends at once in the thread
+                # that deletes it, not in whichever thread collects garbage later.
                 self._generator = self._body(weakref.proxy(self))
             return next(self._generator)
         except StopIteration as end:
             self._result = end.value
             raise StopIteration from None
         except BaseException:
-            self._closed = True  # it failed: asking once more does not make it done
+            self._closed = True  # a job that failed has no more steps
             raise
 
     def stop(self) -> None:
-        """Ask for an early end that keeps the best so far; may be called from any thread."""
+        """Ask for an early end that keeps the best result so far, from any thread."""
         self.stop_requested = True
 
     def close(self) -> None:
-        """Abandon the work; nothing half written stays behind."""
+        """Abandon the work, and leave nothing half written behind."""
         self._closed = True
         if self._generator is not None:
             with suppress(Abandoned):
@@ -69,12 +69,12 @@ class Job(Generic[Step, Result]):
 
     @property
     def done(self) -> bool:
-        """Whether the work has ended and `result` is there."""
+        """Return whether the work has ended and there is a result."""
         return self._result is not _UNSET
 
     @property
     def result(self) -> Result:
-        """What the work gave.
+        """Return the result of the work.
 
         Raises
         ------

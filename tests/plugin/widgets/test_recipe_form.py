@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import Field
 
+from napari_scribe.plugin.jobs.continuing import changes_of_recipe
 from napari_scribe.plugin.widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
 from napari_scribe.plugin.widgets.training_settings import TrainingSettings
 from napari_scribe.recipe import NETWORK_KINDS, NetworkPart, Recipe
@@ -140,3 +141,8 @@ def test_one_kind_of_network_is_no_choice() -> None:
     settings = TrainingSettings(RecipeForm(), ())
     settings.lay_out()
     assert settings.recipe.kind.native.parent() is None
+
+
+def test_continue_asks_where_the_kind_of_network_is_another() -> None:
+    recipes = Recipe(), Recipe(network=Plain())
+    assert list(changes_of_recipe(*recipes, ("network",))) == [("network unet", "network plain")]

@@ -4,7 +4,7 @@ import torch
 from scipy import ndimage
 
 import napari_scribe as ns
-from napari_scribe.networks.geometry import geometry_of
+from napari_scribe.networks import geometry_of
 from napari_scribe.normalization import FixedNormalization
 from napari_scribe.recipe import parse_recipe
 from napari_scribe.training.pairs import batches
