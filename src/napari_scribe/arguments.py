@@ -1,4 +1,4 @@
-"""Arguments of public functions: what each may be, and what to write where it is something else."""
+"""Check the arguments of public functions, and say what to write where one is wrong."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ import functools
 import inspect
 import operator
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-def _part_of_axis(value: Any) -> slice:
-    """Take a slice or range, or a start and a stop."""
-    is_span = isinstance(value, slice | range)
-    start, stop, step = (value.start, value.stop, value.step) if is_span else (*value, None)
+def _part_of_axis(value: slice | range | Sequence[int | None]) -> slice:
+    """Convert a slice or range, or a start and a stop."""
+    if isinstance(value, slice | range):
+        start, stop, step = value.start, value.stop, value.step
+    else:
+        (start, stop), step = value, None
     if step not in (None, 1):
-        raise ValueError("every pixel is answered")
+        raise ValueError("a part has no gaps")
     return slice(*(None if end is None else operator.index(end) for end in (start, stop)))
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    """Take a list of names, or a text with commas between them."""
+def _names(value: str | Iterable[str]) -> tuple[str, ...]:
+    """Convert a list of names, or a text with commas between them."""
     names = value.split(",") if isinstance(value, str) else tuple(value)
     if not all(isinstance(name, str) for name in names):
-        raise ValueError("no names")
+        raise ValueError("some are no names")
     return tuple(name.strip() for name in names)
 
 
 @functools.cache
 def _kinds() -> dict[str, tuple[Any, str]]:
-    """By the name of a parameter: its type for pydantic, and the right form in words."""
+    """Return the type for pydantic and the right form in words, by the name of a parameter."""
     from pydantic import PlainValidator
 
     path = str | Path
@@ -69,19 +74,19 @@ def _kinds() -> dict[str, tuple[Any, str]]:
 
 
 @functools.cache
-def _adapter(name: str) -> Any:
+def _adapter(name: str) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(_kinds()[name][0])
 
 
-def converted(name: str, value: Any) -> Any:
-    """Return an argument as the parameter of this name takes it; numbers of numpy are fine.
+def converted(name: str, value: object) -> Any:
+    """Convert an argument to what the parameter of this name takes; numpy's numbers are fine.
 
     Raises
     ------
     InputError
-        If it cannot be taken for that, with the right form.
+        If it cannot be converted; the message gives the right form.
     """
     try:
         return _adapter(name).validate_python(value)
@@ -90,10 +95,17 @@ def converted(name: str, value: Any) -> Any:
         raise InputError(f"{name}={reprlib.repr(value)} is not understood: give {form}.") from None
 
 
+def _takes(name: str, annotation: str) -> bool:
+    """Return whether a parameter is of the kind of its name; `first` may be an image as well."""
+    kind, _ = _kinds().get(name, (None, ""))
+    return kind is not None and (not isinstance(kind, type) or kind.__name__ in annotation)
+
+
 def checked(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Check the arguments of a public function before it runs.
 
-    Parameters of any type, and those that may be left out and are, are left to the function.
+    The function itself checks parameters of any type. An argument that may be None and is so is
+    not checked.
     """
     signature = inspect.signature(function)
     annotations = {n: str(p.annotation) for n, p in signature.parameters.items()}
@@ -103,7 +115,7 @@ def checked(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
         bound = signature.bind(*args, **kwargs)
         for name, value in bound.arguments.items():
             is_left_out = value is None and "None" in annotations[name]
-            if name in _kinds() and annotations[name] != "Any" and not is_left_out:
+            if _takes(name, annotations[name]) and not is_left_out:
                 bound.arguments[name] = converted(name, value)
         return function(*bound.args, **bound.kwargs)
 

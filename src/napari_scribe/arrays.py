@@ -1,15 +1,17 @@
-"""Arrays of any library: what can be taken for one, and the order of its axes."""
+"""Read arrays of any library, check their numbers, and order their axes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
 
+Pixels = npt.NDArray[Any]
+"""A numpy array of numbers of any type."""
 Pick = int | range | tuple[int, ...] | None
 """What is shown of an axis: one index (the axis goes), some of them; None is a new axis."""
 Order = tuple[int | None, ...]
@@ -17,13 +19,31 @@ Order = tuple[int | None, ...]
 _USUAL = "TCZYX"
 
 
-def as_array(data: Any, name: str) -> Any:
-    """Return an array as it is, and one of numpy for lists, tensors and the like.
+class Array(Protocol):
+    """Describe what is used of an array of any library that indexes like numpy."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the length of each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Return the type of the pixels."""
+
+    @property
+    def ndim(self) -> int:
+        """Return the number of axes."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+def as_array(data: object, name: str) -> Array:
+    """Return an array as it is, and a numpy array for lists, tensors and the like.
 
     Parameters
     ----------
     data
-        What is to be read.
+        An array, or numbers that make one.
     name
         What messages call it.
 
@@ -32,9 +52,10 @@ def as_array(data: Any, name: str) -> Any:
     InputError
         If it is no array of numbers, or its shape is not known yet.
     """
+    array = cast(Array, data)
     try:
-        np.dtype(data.dtype)
-        shape = tuple(data.shape)
+        np.dtype(array.dtype)  # a tensor has a type of its own
+        shape = tuple(array.shape)
     except (AttributeError, TypeError):
         return _numbers_of(data, name)
     if any(n != n for n in shape):
@@ -42,11 +63,11 @@ def as_array(data: Any, name: str) -> Any:
             f"{name} has a shape that is not known yet, as a dask array made by a choice of pixels "
             "has. Call its compute_chunk_sizes() first."
         )
-    return data
+    return array
 
 
-def _numbers_of(data: Any, name: str) -> npt.NDArray[Any]:
-    """Convert what is no array of any library that indexes like numpy."""
+def _numbers_of(data: object, name: str) -> Pixels:
+    """Convert lists, tensors and the like to a numpy array."""
     try:
         if hasattr(data, "detach"):  # a torch tensor, on any device
             data = data.detach().cpu()
@@ -61,13 +82,13 @@ def _numbers_of(data: Any, name: str) -> npt.NDArray[Any]:
     return numbers
 
 
-def check_finite(pixels: npt.NDArray[np.number], name: str, place: str = "") -> None:
+def check_finite(pixels: Pixels, name: str, place: str = "") -> None:
     """Check that no pixel is NaN or infinite.
 
     Parameters
     ----------
     pixels
-        Of any type; whole numbers are not looked at.
+        Of any type; whole numbers are always finite.
     name
         What messages call the image.
     place
@@ -76,7 +97,7 @@ def check_finite(pixels: npt.NDArray[np.number], name: str, place: str = "") -> 
     Raises
     ------
     InputError
-        If one is.
+        If one is NaN or infinite.
     """
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise InputError(
@@ -86,10 +107,11 @@ def check_finite(pixels: npt.NDArray[np.number], name: str, place: str = "") -> 
 
 
 def order_onto(axes: str, shape: Sequence[int], onto: str, lengths: Sequence[int]) -> Order | None:
-    """Find which axis of an array lies along each of another; axes of length 1 do not count.
+    """Find the axis of an array that lies along each axis of another one.
 
-    Letters decide where both have the same ones, and an array without letters is taken to be in the
-    usual order. Else places decide, as the letters of a file may be guessed.
+    Letters decide where both arrays have the same ones. An array without letters is taken to be in
+    the order TCZYX. Where letters differ, the order of the axes decides, as the letters of a file
+    may be guessed. Axes of length 1 do not count.
 
     Parameters
     ----------
@@ -101,55 +123,58 @@ def order_onto(axes: str, shape: Sequence[int], onto: str, lengths: Sequence[int
     Returns
     -------
     order
-        One entry an axis of the other; None if the array does not fit.
+        One entry per axis of the other; None if the array does not fit.
     """
     long = [i for i, n in enumerate(shape) if n > 1]
     wanted = [j for j, n in enumerate(lengths) if n > 1]
-    own, others = [axes[i] for i in long if axes], [onto[j] for j in wanted if onto]
-    own, others = own or sorted(others, key=_USUAL.index), others or sorted(own, key=_USUAL.index)
-    if len(own) == len(long) and set(own) == set(others):
-        long = [long[own.index(letter)] for letter in others]
+    letters, others = [axes[i] for i in long if axes], [onto[j] for j in wanted if onto]
+    letters, others = (
+        letters or sorted(others, key=_USUAL.index),
+        others or sorted(letters, key=_USUAL.index),
+    )
+    if len(letters) == len(long) and set(letters) == set(others):
+        long = [long[letters.index(letter)] for letter in others]
     if [shape[i] for i in long] != [lengths[j] for j in wanted]:
         return None
-    found = dict(zip(wanted, long, strict=True))
-    return tuple(found.get(j) for j in range(len(lengths)))
+    axis_along = dict(zip(wanted, long, strict=True))
+    return tuple(axis_along.get(j) for j in range(len(lengths)))
 
 
-def as_dask(data: Any) -> Any:
-    """Return an array of dask as it is, and one of dask for any other, which it reads lazily."""
+def as_dask(data: Array) -> Any:
+    """Return a dask array as it is, and a lazy dask array of any other array."""
     import dask.array as da
 
-    # A name by the content would be found by reading or pickling what may be a large file.
+    # dask would make a name from the content, by reading or pickling what may be a large file.
     return data if isinstance(data, da.Array) else da.from_array(data, name=False)
 
 
-def arranged(data: Any, order: Order) -> Any:
+def arranged(data: Array, order: Order) -> Any:
     """Lay the axes of an array in an order, without reading it.
 
-    Axes that the order leaves out have length 1. A numpy array gives a view.
+    Axes that the order leaves out have length 1. The result is a view of a numpy array, and a dask
+    array of any other.
     """
-    found = [i for i in order if i is not None]
+    axes = [i for i in order if i is not None]
     shape = tuple(1 if i is None else int(data.shape[i]) for i in order)
-    if shape == tuple(data.shape) and found == sorted(found):
+    if shape == tuple(data.shape) and axes == sorted(axes):
         return data
-    if not isinstance(data, np.ndarray):
-        data = as_dask(data)
-    data = data[tuple(slice(None) if i in found else 0 for i in range(data.ndim))]
-    data = data.transpose([sorted(found).index(i) for i in found])
-    return data[tuple(None if i is None else slice(None) for i in order)]
+    array: Any = data if isinstance(data, np.ndarray) else as_dask(data)
+    array = array[tuple(slice(None) if i in axes else 0 for i in range(array.ndim))]
+    array = array.transpose([sorted(axes).index(i) for i in axes])
+    return array[tuple(None if i is None else slice(None) for i in order)]
 
 
-def picks_for(shape: Sequence[int], found: str, axes: str) -> tuple[list[Pick], str]:
+def picks_for(shape: Sequence[int], guessed: str, axes: str) -> tuple[list[Pick], str]:
     """Return how an array is shown so that it has the axes that were asked for.
 
-    Axes of length 1 come and go as it is asked for; others keep their order.
+    Axes of length 1 are added or left out. Others keep their order.
 
     Parameters
     ----------
-    shape, found
-        Of the array, with a letter an axis; any letter beyond ``TCZYX`` for one without a name.
+    shape, guessed
+        Of the array, with a letter per axis; any letter beyond ``TCZYX`` for one without a name.
     axes
-        Letters that were asked for, one an axis.
+        Letters that were asked for, one per axis.
 
     Returns
     -------
@@ -158,12 +183,12 @@ def picks_for(shape: Sequence[int], found: str, axes: str) -> tuple[list[Pick], 
     letters
         `axes`; where they do not fit, the array is as it is, and these are for `Image` to refuse.
     """
-    long = [i for i, n in enumerate(shape) if n > 1 or found[i] in "YX"]
+    long = [i for i, n in enumerate(shape) if n > 1 or guessed[i] in "YX"]
     every = list(range(len(shape)))
-    for kept in (long, every):
-        if len(axes) == len(kept):
-            return [range(n) if i in kept else 0 for i, n in enumerate(shape)], axes
-    if not _is_part([found[i] for i in long], axes):
+    for shown in (long, every):
+        if len(axes) == len(shown):
+            return [range(n) if i in shown else 0 for i, n in enumerate(shape)], axes
+    if not _is_part([guessed[i] for i in long], axes):
         return [range(n) if i in long else 0 for i, n in enumerate(shape)], axes
     picks: list[Pick] = []
     left = iter(axes)
@@ -171,31 +196,31 @@ def picks_for(shape: Sequence[int], found: str, axes: str) -> tuple[list[Pick], 
         if i not in long:
             picks.append(0)
             continue
-        while next(left) != found[i]:
+        while next(left) != guessed[i]:
             picks.append(None)
         picks.append(range(n))
     return [*picks, *(None for _ in left)], axes
 
 
 def _is_part(letters: Sequence[str], axes: str) -> bool:
-    """Whether letters come in that order among others."""
+    """Return whether letters come in that order among others."""
     left = iter(axes)
     return all(letter in left for letter in letters)
 
 
-def with_axes(data: Any, axes: str, found: str) -> Any:
-    """Give an array the axes that were asked for, where only axes of length 1 are in question.
+def with_axes(data: Array, axes: str, guessed: str) -> Any:
+    """Give an array the axes that were asked for, where it lacks or has axes of length 1.
 
-    Returns it as it is where that is not plain: the caller compares.
+    An array that does not fit has another number of axes then, which the caller refuses.
 
     Parameters
     ----------
-    axes, found
-        Letters that were asked for, and those that were guessed, one an axis.
+    axes, guessed
+        Letters that were asked for, and those that were guessed, one per axis.
     """
-    picks, _ = picks_for(data.shape, found, axes)
+    picks, _ = picks_for(data.shape, guessed, axes)
     of_axes = [pick for pick in picks if pick is not None]
-    places = iter(i for i, pick in enumerate(of_axes) if not isinstance(pick, int))
+    shown = iter(i for i, pick in enumerate(of_axes) if not isinstance(pick, int))
     return arranged(
-        data, tuple(None if p is None else next(places) for p in picks if not isinstance(p, int))
+        data, tuple(None if p is None else next(shown) for p in picks if not isinstance(p, int))
     )

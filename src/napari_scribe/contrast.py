@@ -1,4 +1,4 @@
-"""What would hide an image's contrast: large offsets, borders without data, sparse objects."""
+"""Find what would hide an image's contrast: offsets, borders without data, sparse objects."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from .arrays import Pixels
+
 Nodata = tuple[float | None, ...]
-"""The value that says that there is no data, one a channel; None where there is none."""
+"""Value of pixels without data, one per channel; None where there is none."""
 STEPS = 2**12
-"""Grey levels that a contrast is to have in single precision."""
+"""Grey levels that a contrast has to have in single precision."""
 FAR = 10.0
 """How far a border without data lies from the pixels, in units of their contrast."""
 NOISE_ALONE = 6.0
-"""Contrast of a field without anything in it, in units of its noise, with some room."""
+"""Contrast of an empty field in units of its noise (5.2 to 5.8), and some more."""
 BEYOND = 0.5
 """How far objects lie beyond the noise at least, in units of the contrast of the noise."""
 _MEAN_TO_SIGMA = math.sqrt(math.pi) / 2
-"""From the mean difference of two pixels to the standard deviation of Gaussian noise."""
+"""Standard deviation of Gaussian noise over the mean difference of two pixels."""
 
 
-def noise_of(row: Array) -> np.float32:
-    """Return the standard deviation of noise, from what neighbouring pixels ``(n,)`` differ by."""
+def noise_of(row: Pixels) -> np.float32:
+    """Return the standard deviation of noise, from differences of neighbouring pixels ``(n,)``."""
     with np.errstate(over="ignore"):
         mean = np.abs(np.diff(row, prepend=row[:1])).mean()
     if not np.isfinite(mean):  # a sum beyond single precision
@@ -33,8 +34,8 @@ def noise_of(row: Array) -> np.float32:
     return np.float32(_MEAN_TO_SIGMA * mean)
 
 
-def missing_in(pixels: Array, nodata: Nodata) -> npt.NDArray[np.bool_]:
-    """Find the pixels ``(C, ...)`` that say that there is no data, such as -9999 or NaN."""
+def missing_in(pixels: Pixels, nodata: Nodata) -> npt.NDArray[np.bool_]:
+    """Find the pixels ``(C, ...)`` without data, whose value is such as -9999 or NaN."""
     found = np.zeros(pixels.shape, bool)
     for out, channel, value in zip(found, pixels, nodata, strict=True):
         if value is not None and value != value:
@@ -47,19 +48,20 @@ def missing_in(pixels: Array, nodata: Nodata) -> npt.NDArray[np.bool_]:
     return found
 
 
-def border_of(row: Array, percentiles: Sequence[float]) -> float | None:
-    """Find the constant value of a border without data that no file declares.
+def border_of(row: Pixels, percentiles: Sequence[float]) -> float | None:
+    """Find the constant value of a border without data that no file declares; None without one.
 
-    That is an extreme value of many pixels, far from all others or the only negative one; the
-    others have a contrast beyond their noise. A dark ground of which most of an image consists is
-    none, unless it is negative and nothing else is; neither are saturated pixels of integers.
+    It is the lowest value, or of floats the highest, of many pixels. It lies far from all others,
+    or is the only negative one, and the others have a contrast beyond their noise. A dark
+    background that fills most of an image is no border, unless it is the only negative value.
+    Saturated integers are no border either.
 
     Parameters
     ----------
     row
         ``(n,)`` pixels of one channel.
     percentiles
-        Those by which contrast is measured.
+        The two between which contrast is measured.
     """
     for is_low in (True, False) if row.dtype.kind == "f" else (True,):
         value = row.min() if is_low else row.max()
@@ -69,25 +71,25 @@ def border_of(row: Array, percentiles: Sequence[float]) -> float | None:
         share = is_border.mean()
         if 100 * share < (percentiles[0] if is_low else 100 - percentiles[1]) or share == 1:
             continue
-        rest = row[~is_border].astype(np.float64)
-        is_only_negative = is_low and value < 0 <= rest.min()
+        others = row[~is_border].astype(np.float64)
+        is_only_negative = is_low and value < 0 <= others.min()
         if share > 0.5 and not is_only_negative:
             continue
-        low, high = np.percentile(rest, percentiles)
-        gap = rest.min() - float(value) if is_low else float(value) - rest.max()
+        low, high = np.percentile(others, percentiles)
+        gap = others.min() - float(value) if is_low else float(value) - others.max()
         is_apart = is_only_negative or gap > FAR * (high - low)
-        if is_apart and high - low > NOISE_ALONE * noise_of(rest):
+        if is_apart and high - low > NOISE_ALONE * noise_of(others):
             return float(value)
     return None
 
 
-def origin_of(row: Array, percentiles: Sequence[float]) -> Any:
-    """Find what to take off pixels ``(n,)`` before they become single precision.
+def origin_of(row: Pixels, percentiles: Sequence[float]) -> Any:
+    """Find what to subtract from pixels ``(n,)`` before they become single precision.
 
     Returns
     -------
     origin
-        One of the pixels, in their type; 0 where single precision loses nothing that matters.
+        One of the pixels, in their type; 0 where single precision is good enough.
     """
     zero = row.dtype.type(0)
     is_exact = row.dtype.kind == "b" or row.dtype.itemsize <= 2 or row.dtype == np.float32
@@ -103,51 +105,51 @@ def origin_of(row: Array, percentiles: Sequence[float]) -> Any:
     return first if 0 < contrast < STEPS * float(np.spacing(np.float32(largest))) else zero
 
 
-def shifted(pixels: Array, origin: Array) -> Array:
-    """Take an origin off pixels without a loss; the result has a sign."""
+def shifted(pixels: Pixels, origin: Pixels | np.generic) -> Pixels:
+    """Subtract an origin from pixels without a loss; the result has a sign."""
     if pixels.dtype.kind not in "iu":
-        moved: Array = pixels - origin
+        moved: Pixels = pixels - origin
         return moved
     wide = np.uint64 if pixels.dtype == np.uint64 else np.int64
-    difference: Array = pixels.astype(wide) - np.asarray(origin).astype(wide)  # modulo 2**64
+    difference: Pixels = pixels.astype(wide) - np.asarray(origin).astype(wide)  # modulo 2**64
     return difference.view(np.int64)
 
 
 def standing_out(
-    blocks: Iterable[Array], low: np.float32, high: np.float32
+    blocks: Iterable[Pixels], low: np.float32, high: np.float32
 ) -> tuple[np.float32, np.float32]:
-    """Widen a contrast that is that of noise to objects beyond it, however few there are.
+    """Widen the contrast of noise to the objects beyond it, however few there are.
 
-    Of nine neighbours, five have to be beyond: so single hot pixels, pairs of them and cosmic rays
-    are noise.
+    A pixel belongs to an object if five of the nine around it lie beyond the noise. So single hot
+    pixels, pairs of them and cosmic rays are noise.
 
     Parameters
     ----------
     blocks
         ``(h, w)`` each, finite.
     low, high
-        The contrast of the noise.
+        The levels between which the noise lies.
 
     Returns
     -------
     low, high
-        The levels of dark and of bright objects, where there are some.
+        The levels of dark and of bright objects; those of the noise where there are none.
     """
     from scipy import ndimage
 
-    def in_company(block: Array, beyond: npt.NDArray[np.bool_]) -> Array:
+    def object_pixels(block: Pixels, beyond: npt.NDArray[np.bool_]) -> Pixels:
         if not beyond.any():
             return block[:0, 0]
         share = ndimage.uniform_filter(beyond.astype(np.float32), 3, mode="nearest")
-        found: Array = block[beyond & (share > 0.5)]
-        return found
+        pixels: Pixels = block[beyond & (share > 0.5)]
+        return pixels
 
-    # In double precision: of very bright images the ends lie beyond single precision.
+    # In double precision, as the ends of very bright images lie beyond single precision.
     margin = BEYOND * (np.float64(high) - np.float64(low))
     dark, bright = [np.zeros(0)], [np.zeros(0)]
     for block in blocks:
-        dark.append(in_company(block, block < low - margin))
-        bright.append(in_company(block, block > high + margin))
+        dark.append(object_pixels(block, block < low - margin))
+        bright.append(object_pixels(block, block > high + margin))
     tails = np.concatenate(dark), np.concatenate(bright)
     if tails[0].size:
         low = np.float32(np.percentile(tails[0], 10))

@@ -1,4 +1,4 @@
-"""The demo without a window: paint, train and segment on the built-in sample, results in files."""
+"""Run the demo without a window: paint, train and segment on the built-in sample, into files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy.typing as npt
-
+from .arrays import Pixels
 from .evaluation.metrics import Scores, evaluate
 from .evaluation.plots import save_triptych
 from .image import Image
@@ -18,16 +17,14 @@ from .terminal import exit_status, print_scores, say_unseen_gpu, segment_with_ba
 from .training.train import train
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from .model import Model
 
 PIXEL = 0.5
-"""Micrometers."""
+"""Side of a pixel of the sample, in micrometers."""
 
 
 def run_headless(out: Path, seconds: float, device: str | None) -> None:
-    """Train for some seconds, segment, and write everything into a folder."""
+    """Train for some seconds, segment, and write all results into a folder."""
     check_writable(out / "model.zip")
     sample = nuclei()
     image = Image(sample.image, "YX", dict.fromkeys("YX", PIXEL), name="nuclei")
@@ -42,8 +39,8 @@ def run_headless(out: Path, seconds: float, device: str | None) -> None:
     print(f"Model, labels, picture and scores are in {out.resolve()}")
 
 
-def save_results(out: Path, sample: Sample, model: Model, labels: npt.NDArray[Any]) -> Scores:
-    """Write image, model, labels, picture and scores; the scores."""
+def save_results(out: Path, sample: Sample, model: Model, labels: Pixels) -> Scores:
+    """Write image, model, labels, picture and scores, and return the scores."""
     out.mkdir(parents=True, exist_ok=True)
     scale, units = dict.fromkeys("YX", PIXEL), dict.fromkeys("YX", "micrometer")
     model.save(out / "model.zip")

@@ -1,4 +1,4 @@
-"""The one kind of error that a user can mend, and what others say in words."""
+"""Define the errors that a user can mend, and put others into words."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class InputError(ValueError):
 
 
 class ManyPiecesError(InputError):
-    """One number covers many separate pieces, of which each may be meant as an object."""
+    """Report one number on many separate pieces, of which each may be meant as an object."""
 
 
 class InUseError(InputError):
-    """Another process is at work on the same: wait for it, or stop it."""
+    """Report that another process is at work on the same: wait for it, or stop it."""
 
 
 class DamagedError(OSError):
-    """What was kept on disk is damaged, as after a power cut: it has to be made again."""
+    """Report damaged files of an earlier run, as after a power cut: they have to be made again."""
 
 
 class TakenError(InputError):
-    """Something else lies where a result is to go: choose another place, or replace it."""
+    """Report something else where a result is to go: choose another place, or replace it."""
 
 
 BUGS = RecursionError, NotImplementedError
-"""Errors of this program, though they are a `RuntimeError`."""
+"""Errors of this program itself, although they are kinds of `RuntimeError`."""
 NO_MEMORY = (
     "There was not enough memory. Close other programs, or ask for less at once: a smaller tile "
     "to segment or denoise, a smaller training.patch or training.batch to train."
@@ -53,9 +53,10 @@ NO_MEMORY = (
 
 
 def in_words(error: BaseException) -> str:
-    """Return what an error says, in one line of whole sentences; never nothing."""
+    """Return what an error says, in one line of whole sentences, which is never empty."""
     text = _text(error)
-    is_explained = isinstance(error, MemoryError) and ". " in text  # by this package
+    # The texts of this package have two sentences; those of Python and numpy have one at most.
+    is_explained = isinstance(error, MemoryError) and ". " in text
     if is_out_of_memory(error) and not is_explained:
         return NO_MEMORY
     text = text or f"{type(error).__name__}, without further words"
@@ -63,7 +64,7 @@ def in_words(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """The first line of what it says; of the system's errors the file, too."""
+    """Return the first line of what an error says, and the file where the system names one."""
     if isinstance(error, UnicodeEncodeError):
         near = error.object[max(0, error.start - 40) : error.end + 40]
         return f"The name {near!r} cannot be written as text: rename the file or folder"

@@ -1,4 +1,4 @@
-"""One description of an image, wherever its pixels come from."""
+"""Describe an image, wherever its pixels come from."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from .arrays import as_array, with_axes
+from .arrays import Pixels, as_array, with_axes
 from .errors import InputError
 
 AXES = "TCZYX"
 Frame = tuple[tuple[str, int], ...]
-"""Which T (and Z, where Z is a list of slices) a spatial frame is taken from."""
+"""The T (and Z, where Z is a list of slices) that a spatial frame is taken from."""
 
 
 def guess_axes(shape: Sequence[int]) -> str:
     """Guess the axes of an array from its shape.
 
-    A last axis of 1, 3 or 4 or a first one of 2 to 4 beside larger ones is taken for channels; a
-    third axis for Z when it is left over, and a fourth for T.
+    A last axis of length 1, 3 or 4, or a first one of 2 to 4, beside larger axes is taken for
+    channels. Of what is left a third axis is taken for Z and a fourth one for T.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 2 axes or more than 5.
     """
     n = len(shape)
     if n < 2 or n > 5:
@@ -41,7 +45,7 @@ def guess_axes(shape: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Image:
-    """Pixels with the meaning of their axes.
+    """Hold pixels and the meaning of their axes.
 
     Parameters
     ----------
@@ -61,11 +65,11 @@ class Image:
     name
         What messages and results call this image.
     source, level, series
-        The file or folder that it was read from, which level of a pyramid, and which of several
-        images in the file.
+        The file or folder that it was read from, the level of a pyramid, and the number of the
+        image in a file of several.
     notes
-        What reading it has to say: a pixel size that makes no sense, frames that are not there,
-        other images in the file.
+        Remarks from reading: a pixel size that makes no sense, frames that are missing, other
+        images in the file.
     nodata
         The value of pixels that hold no data, where the file declares one, as those of GDAL do.
         They are left out of all statistics, and taken for background.
@@ -73,7 +77,7 @@ class Image:
     Raises
     ------
     InputError
-        If the axes do not fit the array, or it is none of real numbers.
+        If the axes do not fit the array, or it holds no real numbers.
     """
 
     data: Any
@@ -90,10 +94,10 @@ class Image:
     nodata: float | None = None
 
     def __post_init__(self) -> None:
-        for what in ("scale", "translate", "units"):
-            if not isinstance(getattr(self, what), Mapping):
+        for field_name in ("scale", "translate", "units"):
+            if not isinstance(getattr(self, field_name), Mapping):
                 raise InputError(
-                    f"Give the {what} of {self.name} per axis letter, as {{'Y': ...}}."
+                    f"Give the {field_name} of {self.name} per axis letter, as {{'Y': ...}}."
                 )
         data = as_array(self.data, self.name)
         axes = str(self.axes or guess_axes(data.shape)).upper()
@@ -120,31 +124,31 @@ class Image:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Length of each axis, in the order of `axes`."""
+        """Return the length of each axis, in the order of `axes`."""
         return tuple(int(n) for n in self.data.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the pixels."""
+        """Return the type of the pixels."""
         dtype: np.dtype[Any] = np.dtype(self.data.dtype)
         return dtype
 
     def length(self, axis: str) -> int:
-        """Length of an axis; 1 where the image has no such axis."""
+        """Return the length of an axis; 1 where the image has no such axis."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
     @property
     def n_channels(self) -> int:
-        """Number of channels; 1 without a channel axis."""
+        """Return the number of channels; 1 without a channel axis."""
         return self.length("C")
 
     @property
     def is_rgb(self) -> bool:
-        """Whether its channels are the colours of a picture: three or four of them, last."""
+        """Return whether its channels are colours: three or four of them, on the last axis."""
         return self.axes.endswith("C") and self.n_channels in (3, 4)
 
     def spatial_axes(self, dimensions: int) -> str:
-        """``YX`` or ``ZYX``: what one frame of a 2D or 3D network spans.
+        """Return the axes of one frame of a 2D or 3D network: ``YX`` or ``ZYX``.
 
         Raises
         ------
@@ -162,30 +166,30 @@ class Image:
         return "ZYX"
 
     def frame_shape(self, dimensions: int) -> tuple[int, ...]:
-        """Shape of one frame, in pixels along `spatial_axes`."""
+        """Return the shape of one frame, in pixels along `spatial_axes`."""
         return tuple(self.length(a) for a in self.spatial_axes(dimensions))
 
     def iterated_axes(self, dimensions: int) -> str:
-        """The axes that are walked frame by frame: T, and Z where it is a list of slices."""
+        """Return the axes with one frame after the other: T, and Z where it is a list of slices."""
         spatial = self.spatial_axes(dimensions)
         return "".join(a for a in "TZ" if a in self.axes and a not in spatial)
 
     def frames(self, dimensions: int) -> Iterator[Frame]:
-        """Every frame, in order of T, then Z."""
+        """Yield every frame, in order of T, then Z."""
         axes = self.iterated_axes(dimensions)
         for index in itertools.product(*(range(self.length(a)) for a in axes)):
             yield tuple(zip(axes, index, strict=True))
 
     def label_axes(self) -> str:
-        """Axes of labels for this image: the same without channels, in the order TZYX."""
+        """Return the axes of labels for this image: the same without C, in the order TZYX."""
         return "".join(a for a in "TZYX" if a in self.axes)
 
     def label_shape(self) -> tuple[int, ...]:
-        """Shape of labels for this image, along `label_axes`."""
+        """Return the shape of labels for this image, along `label_axes`."""
         return tuple(self.length(a) for a in self.label_axes())
 
     def label_index(self, frame: Frame) -> tuple[int | slice, ...]:
-        """Where a frame lies in an array of labels for this image."""
+        """Return the index of a frame in an array of labels for this image."""
         at = dict(frame)
         return tuple(at.get(a, slice(None)) for a in self.label_axes())
 
@@ -194,7 +198,7 @@ class Image:
         frame: Frame,
         window: Sequence[slice],
         channels: Sequence[int] | None = None,
-    ) -> npt.NDArray[Any]:
+    ) -> Pixels:
         """Read a window of one frame.
 
         Parameters
@@ -204,7 +208,7 @@ class Image:
         window
             A slice per spatial axis, inside the frame.
         channels
-            Which channels, in this order; all when None.
+            Numbers of channels, in this order; all when None.
 
         Returns
         -------
@@ -215,13 +219,13 @@ class Image:
         at: dict[str, Any] = dict(frame)
         at |= dict(zip(spatial, window, strict=True))
         index = tuple(at.get(a, slice(None) if a == "C" else 0) for a in self.axes)
-        block = np.asarray(self.data[index])
-        kept = [a for a in self.axes if a in spatial or a == "C"]
-        block = block.transpose([kept.index(a) for a in ["C", *spatial] if a in kept])
-        if "C" not in kept:
-            block = block[np.newaxis]
-        return block if channels is None else block[list(channels)]
+        pixels = np.asarray(self.data[index])
+        axes = [a for a in self.axes if a in spatial or a == "C"]
+        pixels = pixels.transpose([axes.index(a) for a in ["C", *spatial] if a in axes])
+        if "C" not in axes:
+            pixels = pixels[np.newaxis]
+        return pixels if channels is None else pixels[list(channels)]
 
     def selected(self, **changes: Any) -> Image:
-        """The same image with some fields changed."""
+        """Return the same image with some fields changed."""
         return replace(self, **changes)

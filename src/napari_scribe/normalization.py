@@ -1,4 +1,4 @@
-"""One affine change of the intensities per image and channel, from a bounded sample of it."""
+"""Normalize intensities: one affine change per image and channel, from a bounded sample."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import check_finite
+from .arrays import Pixels, check_finite
 from .contrast import Nodata, border_of, missing_in, noise_of, origin_of, shifted, standing_out
 from .errors import InputError
 from .image import Frame, Image
+from .windows import Window, shift, whole
 
 SAMPLE = 2_000_000
-"""How many pixels of a channel are looked at."""
+"""Pixels of a channel that are sampled."""
 SEARCHED = 2**26
-"""How many, where these are like noise alone, are searched for sparse objects."""
+"""Pixels that are searched for sparse objects, where the sample looks like noise alone."""
 _BAND = 2**22
-"""How many of those are searched at a time."""
+"""Pixels that are searched at a time."""
 _SMALLEST = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """How images are brought to one range: part of a model.
+    """Bring images to one range, each by numbers of its own: part of a model.
 
     Parameters
     ----------
@@ -37,12 +38,12 @@ class Normalization:
         Contrast (the difference of the two percentiles) up to which a channel of integers counts
         as flat, in the units of images of type `dtype`. What is flat becomes 0 everywhere.
     noise
-        Contrast up to which a channel counts as flat, in units of its own noise: a field without
-        anything in it. Noise alone has a contrast of 5.2 (Gaussian) to 5.8 (few photons).
+        Contrast up to which a channel counts as flat, in units of its noise: an empty field.
+        Noise alone has a contrast of 5.2 (Gaussian) to 5.8 (few photons).
     dtype
         Type of the images that the model was trained on.
     is_absolute
-        Whether `floor` holds for floats, too: of images that all come from one denoiser.
+        Whether `floor` holds for floats, too, as where all images come from one denoiser.
     """
 
     low: float = 1.0
@@ -67,12 +68,12 @@ class Normalization:
     def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
         """Measure an image.
 
-        Where the sample is like noise alone, more of the image is searched for sparse objects.
+        Where the sample looks like noise alone, more of the image is searched for sparse objects.
 
         Raises
         ------
         InputError
-            If it holds NaN or infinite pixels (in the sample that is looked at).
+            If pixels of the sample are NaN or infinite.
         """
         raw = sample_pixels(image, channels)
         ends = self.low, self.high
@@ -94,11 +95,11 @@ class Normalization:
 
     def _levels(self, row: npt.NDArray[np.float32]) -> tuple[float, float]:
         low, high = np.percentile(row, [self.low, self.high])
-        # Few bright pixels on an even ground: the percentiles fall together, the extremes do not.
+        # Of few bright pixels on an even background the percentiles are equal, the extremes not.
         return (low, high) if high > low else (row.min(), row.max())
 
     def _floor_for(self, dtype: np.dtype[Any]) -> float:
-        """The floor in the units of another type of integers; floats may be on any scale."""
+        """Convert the floor to another type of integers; it is 0 for floats, of any scale."""
         if self.is_absolute:
             return self.floor
         trained = np.dtype(self.dtype)
@@ -109,7 +110,9 @@ class Normalization:
 
 @dataclass(frozen=True)
 class FixedNormalization:
-    """The numbers of the training images, for every image: so a denoiser meets the noise it knows.
+    """Bring images to one range by the numbers of the training images.
+
+    So the noise of every image has the strength that a denoiser was trained on.
 
     Parameters
     ----------
@@ -134,12 +137,12 @@ class FixedNormalization:
             )
 
     def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
-        """These numbers, whatever the image is.
+        """Return the numbers of the training images, and the noise of this image.
 
         Raises
         ------
         InputError
-            If it holds NaN or infinite pixels (in the sample that is looked at).
+            If pixels of the sample are NaN or infinite.
         """
         raw = sample_pixels(image, channels)
         nodata = (image.nodata,) * len(raw)
@@ -149,7 +152,7 @@ class FixedNormalization:
 
     @property
     def numbers(self) -> Statistics:
-        """These numbers; of no image, so there is no noise."""
+        """Return the numbers of the training images, with noise 0."""
         low = np.array(self.means, np.float32)
         high = low + np.array(self.deviations, np.float32)
         return Statistics(low, high, np.zeros(len(low), bool), np.zeros(len(low), np.float32))
@@ -157,22 +160,22 @@ class FixedNormalization:
 
 @dataclass(frozen=True)
 class Statistics:
-    """The numbers of one image: arrays with one value a channel; noise as a standard deviation.
+    """Hold the numbers of one image, as arrays with one value per channel.
 
     Parameters
     ----------
     low, high
-        Become 0 and 1; counted from `origins`.
+        Become 0 and 1; relative to `origins`.
     flat
-        Whether nothing stands out.
+        Whether the channel is empty: nothing stands out from the noise.
     noise
         Standard deviation.
     digest
-        Tells samples of different images apart.
+        Differs for samples of different images.
     origins
-        What is taken off before pixels become single precision, in the type of the image.
+        What is subtracted before pixels become single precision, in the type of the image.
     nodata
-        Values that become 0, as there is no data.
+        Values of pixels without data, which become 0.
     """
 
     low: npt.NDArray[np.float32]
@@ -180,10 +183,10 @@ class Statistics:
     flat: npt.NDArray[np.bool_]
     noise: npt.NDArray[np.float32]
     digest: str = ""
-    origins: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    origins: Pixels = field(default_factory=lambda: np.zeros(0, np.uint8))
     nodata: Nodata = ()
 
-    def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def apply(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """Normalize ``(C, *spatial)``; flat channels become 0.
 
         What is too large for single precision becomes infinite.
@@ -199,17 +202,15 @@ class Statistics:
             out[missing_in(pixels, self.nodata)] = 0
         return out
 
-    def apply_checked(
-        self, pixels: npt.NDArray[Any], name: str, place: str
-    ) -> npt.NDArray[np.float32]:
-        """Normalize as `apply` does, and check that all pixels are finite then.
+    def apply_checked(self, pixels: Pixels, name: str, place: str) -> npt.NDArray[np.float32]:
+        """Normalize as `apply` does, and check that the result is finite.
 
         Parameters
         ----------
         pixels
             ``(C, *spatial)``.
         name, place
-            What the message calls the image, and where in it they are, such as " near its paint".
+            The image in messages, and where in it the pixels are, such as " near its paint".
 
         Raises
         ------
@@ -221,10 +222,10 @@ class Statistics:
             check_finite(out, name, f"{place}, or such that are far beyond all others")
         return out
 
-    def undo(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """From normalized pixels ``(C, *spatial)`` back to the units of the image.
+    def undo(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """Convert normalized pixels ``(C, *spatial)`` back to the units of the image.
 
-        Only of numbers without origins, as those of denoisers are.
+        The numbers must have no origins, as is so for denoisers.
         """
         shape = (-1,) + (1,) * (pixels.ndim - 1)
         out = pixels.astype(np.float32)
@@ -235,32 +236,32 @@ class Statistics:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Pixels of each channel in single precision, without those that hold no data.
+    """Hold pixels of each channel in single precision, without those that hold no data.
 
-    What was taken off them before is in `origins`.
+    `origins` were subtracted from them before.
     """
 
     rows: list[npt.NDArray[np.float32]]
-    origins: npt.NDArray[Any]
+    origins: Pixels
 
     @property
     def digest(self) -> str:
-        """Tells samples of different images apart."""
-        found = hashlib.sha256()
+        """Return a short text that differs for samples of different images."""
+        digest = hashlib.sha256()
         for part in (*self.rows, *([self.origins] if self.origins.any() else [])):
-            found.update(np.ascontiguousarray(part).tobytes())
-        return found.hexdigest()[:16]
+            digest.update(np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()[:16]
 
 
 def _sampled(
-    image: Image, raw: npt.NDArray[Any], nodata: Nodata, ends: Sequence[float] | None = None
+    image: Image, raw: Pixels, nodata: Nodata, percentiles: Sequence[float] | None = None
 ) -> _Sample:
-    """Bring a sample ``(C, n)`` to single precision.
+    """Convert a sample ``(C, n)`` to single precision, with origins where percentiles are given.
 
     Raises
     ------
     InputError
-        If it has NaN or infinite pixels, or larger ones than single precision knows.
+        If pixels are NaN, infinite, or too large for single precision.
     """
     rows = list(raw)
     if any(value is not None for value in nodata):
@@ -269,8 +270,8 @@ def _sampled(
         rows = [nothing if m.all() else r[~m] for r, m in zip(raw, missing, strict=True)]
     for row in rows:
         check_finite(row, image.name)
-    found = [origin_of(row, ends) if ends else row.dtype.type(0) for row in rows]
-    origins = np.array(found, raw.dtype)
+    chosen = [origin_of(row, percentiles) if percentiles else raw.dtype.type(0) for row in rows]
+    origins = np.array(chosen, raw.dtype)
     with np.errstate(over="ignore"):
         moved = [shifted(r, o) if o else r for r, o in zip(rows, origins, strict=True)]
         single = [row.astype(np.float32) for row in moved]
@@ -289,7 +290,7 @@ def finite_sample(image: Image, channels: Sequence[int] | None = None) -> npt.ND
     Raises
     ------
     InputError
-        If NaN or infinite pixels are in it.
+        If pixels of the sample are NaN or infinite.
     """
     raw = sample_pixels(image, channels)
     if image.nodata is not None:
@@ -298,24 +299,20 @@ def finite_sample(image: Image, channels: Sequence[int] | None = None) -> npt.ND
     return np.stack(_sampled(image, raw, (None,) * len(raw)).rows)
 
 
-def sample_pixels(
-    image: Image, channels: Sequence[int] | None = None, seed: int = 0
-) -> npt.NDArray[Any]:
-    """A sample of an image's pixels, ``(C, n)``, the same one each time.
+def sample_pixels(image: Image, channels: Sequence[int] | None = None, seed: int = 0) -> Pixels:
+    """Return a sample of an image's pixels, ``(C, n)``, the same one each time.
 
-    Small images are taken whole; of large ones, blocks of 128 px at seeded places.
+    Small images are read whole. Of large ones, windows of 128 px at seeded places are read.
     """
     parts = []
     for frame, window in _windows(image, SAMPLE, 128, seed):
-        block = image.read(frame, window, channels)
-        parts.append(block.reshape(len(block), -1))
+        pixels = image.read(frame, window, channels)
+        parts.append(pixels.reshape(len(pixels), -1))
     return np.concatenate(parts, axis=1)
 
 
-def _windows(
-    image: Image, n_pixels: int, side: int, seed: int
-) -> Iterator[tuple[Frame, tuple[slice, ...]]]:
-    """Where to look at about so many pixels: in whole frames, or in blocks at seeded places."""
+def _windows(image: Image, n_pixels: int, side: int, seed: int) -> Iterator[tuple[Frame, Window]]:
+    """Yield 2D frames and windows of about so many pixels: whole frames, or seeded places."""
     frames = list(image.frames(2))
     shape = image.frame_shape(2)
     rng = np.random.default_rng(seed)
@@ -324,14 +321,14 @@ def _windows(
         chosen = np.sort(rng.choice(len(frames), n_pixels // per_frame, replace=False))
         frames = [frames[i] for i in chosen]
     for frame in frames:
-        for window in _blocks(shape, per_frame, rng, side):
+        for window in _windows_of_frame(shape, per_frame, rng, side):
             yield frame, window
 
 
 def _searched(
-    image: Image, channel: int, origin: Any, nodata: float | None, filling: np.float32
+    image: Image, channel: int, origin: np.generic, nodata: float | None, filling: np.float32
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Read one channel of an image, as far as it is searched for objects, band by band."""
+    """Read what is searched for objects of one channel, band by band."""
     for frame, (rows, columns) in _windows(image, SEARCHED, 1024, 0):
         height = max(1, _BAND // (columns.stop - columns.start))
         for start in range(rows.start, rows.stop, height):
@@ -339,18 +336,20 @@ def _searched(
             pixels = image.read(frame, window, [channel])
             with np.errstate(over="ignore"):
                 moved = shifted(pixels, origin) if origin else pixels
-                block = moved.astype(np.float32)
-            block[missing_in(pixels, (nodata,)) | ~np.isfinite(block)] = filling
-            yield block[0]
+                band = moved.astype(np.float32)
+            band[missing_in(pixels, (nodata,)) | ~np.isfinite(band)] = filling
+            yield band[0]
 
 
-def _blocks(
+def _windows_of_frame(
     shape: tuple[int, ...], n_pixels: int, rng: np.random.Generator, side: int
-) -> list[tuple[slice, ...]]:
+) -> list[Window]:
+    """Return the whole frame where it is small, else windows at random places."""
     if np.prod(shape) <= n_pixels:
-        return [tuple(slice(0, n) for n in shape)]
-    blocks = []
+        return [whole(shape)]
+    windows = []
     for _ in range(max(1, n_pixels // side ** len(shape))):
         starts = [int(rng.integers(0, max(1, n - side + 1))) for n in shape]
-        blocks.append(tuple(slice(a, min(a + side, n)) for a, n in zip(starts, shape, strict=True)))
-    return blocks
+        corner = [slice(0, min(side, n)) for n in shape]
+        windows.append(shift(corner, starts))
+    return windows

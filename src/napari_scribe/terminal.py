@@ -1,11 +1,11 @@
-"""What commands show in a terminal: progress bars, tables, and what Ctrl-C and other signals do."""
+"""Show progress bars, tables and errors in a terminal, and answer Ctrl-C and other signals."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +14,21 @@ from .errors import BUGS, InputError, InUseError, TakenError, in_words
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from .evaluation.images import ImageScores
     from .evaluation.metrics import ClassScores, Scores
+    from .inference.run import SegmentJob
+    from .inference.seams import Seams, SeamStep
+    from .model import Model
     from .progress import Job
     from .training.trainer import TrainingJob
 
 
 _FLAGS = {"pieces": "--pieces-are-objects, or --numbers-are-objects"}
-"""How options are written that differ from the arguments in Python."""
+"""Options that are written in another way than the arguments of Python."""
 
 
 def with_flags(error: BaseException) -> str:
-    """Return what an error says, with the options that it is about as the command line has them."""
+    """Return what an error says, with the options that it is about as flags."""
     text = str(error) if isinstance(error, InputError) else in_words(error)
     options = error.options if isinstance(error, InputError) else {}
     if not options:
@@ -41,18 +45,18 @@ def _flag(name: str, value: object) -> str:
 
 
 def say_unseen_gpu() -> None:
-    """Say so where there is a GPU that torch cannot use."""
+    """Print a message where there is a GPU that torch cannot use."""
     from .device import unseen_gpu
 
-    if word := unseen_gpu():
-        print(word, file=sys.stderr)
+    if message := unseen_gpu():
+        print(message, file=sys.stderr)
 
 
-def train_with_bar(job: TrainingJob, keep: Callable[[Any], Any]) -> None:
-    """Drive a training and keep its result, also where signals, or a lost terminal, end it early.
+def train_with_bar(job: TrainingJob, save: Callable[[Model], object]) -> None:
+    """Run a training and save its result, also where a signal or a lost terminal ends it early.
 
-    The first signal stops the training. A second one cuts short what comes after its last step;
-    before the first step there is nothing to keep, and it ends at once.
+    The first signal stops the training. A second one cuts short what comes after its last step.
+    Before the first step there is nothing to save, and the second signal ends the process at once.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -62,77 +66,86 @@ def train_with_bar(job: TrainingJob, keep: Callable[[Any], Any]) -> None:
         TimeElapsedColumn(),
         TextColumn("{task.fields[s]}"),
     )
-    is_learning = False
+    has_begun = False
 
-    def again(number: int) -> None:
-        if not is_learning:
+    def hurry(number: int) -> None:
+        if not has_begun:
             _end_at_once(number)
         job.hurry()
 
-    with stops_on_signals(job, again), Progress(*columns) as bar:
-        shown = bar.add_task("", total=1.0, s="")
+    with stops_on_signals(job, hurry), Progress(*columns) as bar:
+        line = bar.add_task("", total=1.0, s="")
         validation = ""
         for step in job:
-            is_learning = True
+            has_begun = True
             if step.validation is not None:
                 validation = f", validation {step.validation:.3f}"
             text = f"step {step.index}, loss {step.loss:.3f}{validation}"
-            bar.update(shown, completed=step.fraction or 0.0, s=text)
+            bar.update(line, completed=step.fraction or 0.0, s=text)
             _say(bar, step.note)
             if job.stop_requested:
                 _say(bar, "Stopping: the best model so far is kept.")
-        keep(job.result)
-        bar.update(shown, completed=1.0)
+        save(job.result)
+        bar.update(line, completed=1.0)
 
 
 def _say(bar: Progress, text: str) -> None:
-    """Print a line above a bar, if anybody is there to read it."""
+    """Print a line above a bar, unless it is empty or the terminal is gone."""
     if text:
         with contextlib.suppress(OSError):
             bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def segment_with_bar(job: Any, name: str, said: set[str] | None = None) -> Any:
-    """Drive a `segment` job; its result.
+def segment_with_bar(job: SegmentJob, name: str, printed: set[str] | None = None) -> Any:
+    """Run a `segment` or `denoise` job and return its result.
 
     Parameters
     ----------
-    said
-        Words of the jobs before it, which are not said again; its own are added.
+    name
+        What is shown beside the bar: the name of the image's file.
+    printed
+        Remarks of the jobs before, which are not printed again; its own are added.
+
+    Raises
+    ------
+    RuntimeError
+        If it failed midway; the message says whether the same command goes on from there.
     """
-    said = set() if said is None else said
+    printed = set() if printed is None else printed
     with stops_on_signals(job), _tiles_bar() as bar:
-        shown = bar.add_task(name, total=None, s="")
+        line = bar.add_task(name, total=None, s="")
         has_begun = False
         try:
             for step in job:
                 has_begun = True
                 text = "tiles of " + " x ".join(map(str, step.tile)) + " px"
-                bar.update(shown, completed=step.done, total=step.total, s=text)
+                bar.update(line, completed=step.done, total=step.total, s=text)
         except (InUseError, *BUGS):
             raise
         except (InputError, OSError, RuntimeError, MemoryError) as error:
             if isinstance(error, TakenError) and not has_begun:
                 raise  # nothing was done here
-            kept = " What was done is kept: the same command goes on from there."
             reason = with_flags(error)
-            where = "" if Path(name).stem in reason else f"{name}: "
-            raise RuntimeError(f"{where}{reason}{kept if job.goes_on else ''}") from error
+            if Path(name).stem not in reason:
+                reason = f"{name}: {reason}"
+            if job.goes_on:
+                reason += " What was done is kept: the same command goes on from there."
+            raise RuntimeError(reason) from error
         if job.is_complete:
-            bar.update(shown, completed=1, total=1)
-        for word in [*job.ladder, job.note]:
-            if word not in said:
-                said.add(word)
-                _say(bar, word)
+            bar.update(line, completed=1, total=1)
+        for remark in [*job.ladder, job.note]:
+            if remark not in printed:
+                printed.add(remark)
+                _say(bar, remark)
     return job.result
 
 
-def seams_with_bar(job: Any) -> Any:
-    """Drive a `seam_test` job; its result."""
+def seams_with_bar(job: Job[SeamStep, Seams]) -> Seams:
+    """Run a `seam_test` job and return its result."""
     with stops_on_signals(job), _tiles_bar() as bar:
-        shown = bar.add_task("Seam test", total=None, s="")
+        line = bar.add_task("Seam test", total=None, s="")
         for step in job:
-            bar.update(shown, completed=step.done, total=step.total)
+            bar.update(line, completed=step.done, total=step.total)
     return job.result
 
 
@@ -155,8 +168,8 @@ def _tiles_bar() -> Progress:
 
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Ctrl-C, what clusters and containers send before they kill, and a terminal that is closed; as far
-as this system has them."""
+"""Signals that ask for an end: Ctrl-C, what clusters and containers send before they kill, and a
+terminal that is closed. Windows lacks some."""
 _received: list[int] = []
 """Signals that asked this process to end, in their order."""
 
@@ -176,7 +189,13 @@ def _end_at_once(number: int) -> None:
 def stops_on_signals(
     job: Job[Any, Any], again: Callable[[int], None] = _end_at_once
 ) -> Iterator[None]:
-    """Let a signal stop a job early, which keeps what it has; `again` answers those that follow."""
+    """Let a signal stop a job early, which keeps what it has.
+
+    Parameters
+    ----------
+    again
+        Called with the number of each signal after the first one.
+    """
 
     def stop(number: int, _frame: object) -> None:
         _received.append(number)
@@ -184,11 +203,11 @@ def stops_on_signals(
             again(number)
         job.stop()
 
-    found = (getattr(signal, name) for name in SIGNALS if hasattr(signal, name))
+    numbers = (getattr(signal, name) for name in SIGNALS if hasattr(signal, name))
     _received.clear()
-    before = {number: signal.getsignal(number) for number in found}
+    before = {number: signal.getsignal(number) for number in numbers}
     if before.get(SIGHUP := getattr(signal, "SIGHUP", None)) is signal.SIG_IGN:
-        del before[SIGHUP]  # under nohup
+        del before[SIGHUP]  # under nohup, which lets a process outlive its terminal
     for number in before:
         signal.signal(number, stop)
     try:
@@ -198,8 +217,8 @@ def stops_on_signals(
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def print_scores(scores: dict[str, Scores] | dict[str, ClassScores]) -> None:
-    """All numbers of the last one, under a table with a row for each where there are many."""
+def print_scores(scores: Mapping[str, Scores | ClassScores | ImageScores]) -> None:
+    """Print all numbers of the last entry, under a table of all entries if there are several."""
     from rich.console import Console
     from rich.table import Table
 
@@ -207,7 +226,7 @@ def print_scores(scores: dict[str, Scores] | dict[str, ClassScores]) -> None:
     *_, (last, numbers) = rows.items()
     columns = [key for key in IN_SHORT if key in numbers] or list(numbers)[:6]
     titles = {key: f"{key} (dB)" if "PSNR" in key else key for key in numbers}
-    # Piped, a table is as wide as it needs to be, so that nothing is cut.
+    # Into a pipe a table is printed as wide as it needs to be, so that nothing is cut.
     width = None if sys.stdout.isatty() else 40 + 16 * len(columns) + max(map(len, rows))
     console = Console(width=width)
     if len(rows) > 1:
@@ -220,12 +239,12 @@ def print_scores(scores: dict[str, Scores] | dict[str, ClassScores]) -> None:
         whole.add_row(titles[key], _number(value))
     console.print(whole)
     if "SI_PSNR" in numbers:
-        console.print(OF_IMAGES, highlight=False, soft_wrap=True)
+        console.print(LEGEND, highlight=False, soft_wrap=True)
 
 
 IN_SHORT = ("precision", "recall", "F1", "AP50", "AP75", "AP90")
-"""What a row of the table has room for."""
-OF_IMAGES = (
+"""Columns of the table with a row per image."""
+LEGEND = (
     "Means over n_frames; spread is their standard deviation. SI_PSNR is PSNR after the gain and "
     "offset that fit best."
 )
