@@ -18,7 +18,7 @@ import torch
 import zarr
 
 import napari_scribe as ns
-from napari_scribe.cli.segment import targets_of
+from napari_scribe.cli.segment import result_paths
 from napari_scribe.cli.train import _n_bytes, check_new_model, save
 from napari_scribe.errors import InputError, InUseError
 from napari_scribe.io import add_pyramid, create_zarr, read_image, read_labels, write_tiff
@@ -719,13 +719,13 @@ def test_a_failure_midway_keeps_what_was_done(call: Call, folder: Path, saved: b
 def test_where_results_go(folder: Path, out: str, is_there: bool, expected: str):
     if is_there:
         Path(out).mkdir()
-    assert targets_of([Path("images/0.tif")], out) == [Path(expected)]
+    assert result_paths([Path("images/0.tif")], out) == [Path(expected)]
 
 
 @pytest.mark.parametrize("out", ["a.png", "a.JPG", "a.npy", "a.h5"])
 def test_kinds_that_are_not_written(folder: Path, out: str):
     with pytest.raises(InputError, match=r"Results go to \.tif.* or a folder, not to"):
-        targets_of([Path("images/0.tif")], out)
+        result_paths([Path("images/0.tif")], out)
 
 
 def test_a_folder_with_dots_and_one_behind_a_link(call: Call, folder: Path, saved: bytes):

@@ -1,4 +1,7 @@
-"""The commands: as thin as a dock. Nothing heavy is imported before a command runs."""
+"""Define the command line: the commands, their errors and statuses of exit.
+
+The package and torch are imported when a command runs, so that ``--help`` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ for command in (demo, train, segment, train_denoiser, denoise, evaluate, seam_te
     app.command()(command)
 
 
-def _say_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"napari-scribe {__version__}")
         raise typer.Exit
@@ -37,23 +40,23 @@ def _say_version(asked: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version.", callback=_say_version),
+        typer.Option("--version", help="Print the version.", callback=_print_version),
     ] = False,
 ) -> None: ...
 
 
 def _print_any_name() -> None:
-    """Let names of files be printed whatever bytes they hold: they need not be UTF-8."""
+    """Let names of files be printed whatever bytes they hold, as they need not be UTF-8."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:
-    """Run a command; bad input ends with one line and status 2, a failure midway with 1.
+    """Run a command.
 
-    What is foreseen are bad input, a machine that fails (disks, memory, devices) and names that
-    are no text. Everything else is a bug and shows its traceback.
+    Bad input ends with one line and status 2. A failure of disks, memory or devices, or a name that
+    is no text, ends with one line and status 1. Any other error is a bug and shows its traceback.
     """
     _print_any_name()
     try:

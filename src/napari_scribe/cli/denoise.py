@@ -1,4 +1,4 @@
-"""The commands that take noise off: `train_denoiser` and `denoise`."""
+"""Define the commands `train-denoiser` and `denoise`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from ..errors import InputError
 from ..terminal import say_unseen_gpu
 from .options import (
+    DEFAULT_SECONDS,
     Axes,
     Channels,
     Device,
@@ -20,11 +21,11 @@ from .options import (
     RecipeFile,
     Series,
     Values,
-    changes,
-    expand,
-    numbers,
+    all_images,
+    channel_numbers,
     open_image,
-    say_notes,
+    print_notes,
+    recipe_changes,
 )
 from .segment import (
     ModelFile,
@@ -33,10 +34,10 @@ from .segment import (
     Scheduler,
     Tile,
     Workers,
-    each_done,
-    part_of,
-    say_end,
-    targets_of,
+    print_end,
+    read_part,
+    result_paths,
+    run_each,
 )
 from .train import check_new_model, train_and_save
 
@@ -48,14 +49,13 @@ if TYPE_CHECKING:
     from ..recipe import Recipe
     from ..training.pairs.sources import Pairs, Way
 
-DEFAULT_SECONDS = 300.0
 PAIRS: dict[str, Way] = {
     "frames": "consecutive",
     "even-odd": "even-odd",
     "near": "near",
     "repeats": "all",
 }
-"""Ways to pair the frames of one stack, by their names here."""
+"""Ways to pair the frames of one stack, by the values of ``--pairs``."""
 
 
 def train_denoiser(
@@ -111,23 +111,23 @@ def train_denoiser(
     parent = load_model(start) if start else None
     if parent is not None:
         check_denoiser(parent)
-    seen_model = check_new_model(model, start)
+    stamp_before = check_new_model(model, start)
     chosen = _recipe(recipe, set_, loss, seed, parent, volumes)
     check_plan(chosen, steps, seconds, device)
     asked = {word.strip() for word in remedies.split(",") if word.strip()}
     check_remedies(asked - {"all"})
-    seen = numbers(channels)
-    paths = expand(images)
+    numbers = channel_numbers(channels)
+    paths = all_images(images)
     opened = [open_image(path, axes, series=series) for path in paths]
-    found = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
-    typer.echo(describe_inputs(found))
-    say_notes(found)
-    made = _mended(_pairs(opened, pairs, seen, chosen.network.dimensions), asked)
+    inputs = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
+    typer.echo(describe_inputs(inputs))
+    print_notes(inputs)
+    noisy = _mended(_pairs(opened, pairs, numbers, chosen.network.dimensions), asked)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
     job = start_training(
-        made,
+        noisy,
         chosen,
         start=parent,
         steps=steps,
@@ -138,7 +138,7 @@ def train_denoiser(
     train_and_save(
         job,
         model,
-        seen_model,
+        stamp_before,
         "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
         "is kept. Force it with --keep-worse.",
     )
@@ -174,43 +174,43 @@ def denoise(
     from ..model import load_model
 
     loaded = load_model(model)
-    paths = expand(images)
-    targets = targets_of(paths, out)
+    paths = all_images(images)
+    targets = result_paths(paths, out)
     opened: dict[Path, Image] = {}
-    found: list[Understood] = []
+    inputs: list[Understood] = []
 
     def job_for(path: Path, target: Path) -> SegmentJob:
-        opened.clear()
+        opened.clear()  # so that one image is open at a time
         opened[target] = image = open_image(path, axes, level, series)
-        found.append(understood(path.name, image))
+        inputs.append(understood(path.name, image))
         if removed:
             check_removed_path(target, image, overwrite)
         return start_denoising(
             loaded,
             image,
             target,
-            channels=numbers(channels),
+            channels=channel_numbers(channels),
             dtype=type_,
             tile=tile,
             device=device,
             overwrite=overwrite,
-            part=part_of(part),
+            part=read_part(part),
             workers=workers,
             scheduler=scheduler,
         )
 
-    for target, job in each_done(paths, targets, job_for, found):
+    for target, job in run_each(paths, targets, job_for, inputs):
         if part:
             continue
         image = opened[target]
-        used = numbers(channels) or list(loaded.channels_for(image))
+        used = channel_numbers(channels) or list(loaded.channels_for(image))
         try:
             typer.echo(check_removed_from(image, job.result, used).in_words())
         except InputError as error:  # too small or too flat to tell, or nothing was removed
             typer.echo(f"What was removed was not judged. {error}")
         if removed:
             typer.echo(f"Removed: {write_removed(target, image, job.result, used, overwrite)}")
-    say_end("Denoised", out, part)
+    print_end("Denoised", out, part)
 
 
 def _recipe(
@@ -221,7 +221,7 @@ def _recipe(
     parent: Model | None,
     volumes: bool,
 ) -> Recipe:
-    """The parent's recipe or the default, then the file, then single values."""
+    """Return the recipe of the file, the parent or the default, with single values changed."""
     from ..recipe import parse_recipe, read_recipe
 
     network = {"dimensions": 3} if volumes else {}
@@ -229,7 +229,9 @@ def _recipe(
     if path is not None:
         recipe = read_recipe(path)
     single = {"training.seed": seed, "target.loss": loss}
-    return recipe.changed({k: v for k, v in single.items() if v is not None} | changes(values))
+    return recipe.changed(
+        {k: v for k, v in single.items() if v is not None} | recipe_changes(values)
+    )
 
 
 def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimensions: int) -> Pairs:

@@ -1,4 +1,4 @@
-"""The commands that look and score: `evaluate`, `info`; and the `demo`."""
+"""Define the commands `evaluate`, `info` and `demo`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ import typer
 
 from ..errors import InputError, ManyPiecesError
 from ..terminal import print_scores, with_flags
-from .options import PIECES, Axes, Device, Level, Pieces, Series, open_image, say_notes
+from .options import PIECES, Axes, Device, Level, Pieces, Series, open_image, print_notes
 
 if TYPE_CHECKING:
+    from ..evaluation.images import ImageScores
+    from ..evaluation.metrics import ClassScores, Scores
     from ..image import Image
 
-Scoring = Callable[[Path, Path], Any]
-"""Scores of a file that was made, against the true one."""
-Pooling = Callable[[list[Any]], Any]
+    AnyScores = Scores | ClassScores | ImageScores
+    Scoring = Callable[[Path, Path], AnyScores]
+    """Scores a predicted file against the true one."""
+    Pooling = Callable[[list[Any]], AnyScores]
+    """Puts scores of one kind together."""
 
 
 def demo(
@@ -98,7 +102,7 @@ def evaluate(
         score, pool = _image_scoring(peak, slices, axes, series)
     else:
         score, pool = _label_scoring(task or "objects", slices, axes, series, pieces)
-    scores: dict[str, Any] = {}
+    scores: dict[str, AnyScores] = {}
     for path, true_path in pairs:
         try:
             scores[path.name] = score(path, true_path)
@@ -111,23 +115,23 @@ def evaluate(
 
 
 def _matched(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
-    """Each file that was made, with the true one."""
+    """Return each predicted file with the true one."""
     from ..io import left_over, list_images, match_labels, some
 
-    found = list_images(predicted, labels=True)
-    matched = match_labels(found, truth)
-    if found != [predicted] and (left := left_over(truth, matched)):
+    paths = list_images(predicted, labels=True)
+    matched = match_labels(paths, truth)
+    if paths != [predicted] and (left := left_over(truth, matched)):
         raise InputError(f"Nothing was predicted for {some([p.name for p in left])} in {truth}.")
-    return list(zip(found, matched, strict=True))
+    return list(zip(paths, matched, strict=True))
 
 
 def _are_images(path: Path, true_path: Path, axes: str, series: int) -> bool:
-    """Whether two files are images for sure: labels may be floats, but are whole numbers.
+    """Return whether two files hold fractions: they are images then, as labels are whole numbers.
 
     Raises
     ------
     InputError
-        If that is true of one of them only.
+        If one of them holds fractions and the other does not.
     """
     from ..io import read_image
     from ..normalization import sample_pixels
@@ -155,15 +159,15 @@ def _label_scoring(
 
     def read_pair(path: Path, true_path: Path) -> tuple[Image, Image]:
         pair = read_label_image(path, axes), read_label_image(true_path, axes, series)
-        _say_notes((path, true_path), pair)
+        _print_notes((path, true_path), pair)
         return pair
 
-    def score_classes(path: Path, true_path: Path) -> Any:
+    def score_classes(path: Path, true_path: Path) -> ClassScores:
         frames = frame_pairs(*read_pair(path, true_path), slices)
         return metrics.pool_classes([metrics.evaluate_classes(p, t) for p, t in frames])
 
-    def score_objects(path: Path, true_path: Path) -> Any:
-        nonlocal pieces
+    def score_objects(path: Path, true_path: Path) -> Scores:
+        nonlocal pieces  # one answer holds for all files
         pair = read_pair(path, true_path)
         try:
             frames = frame_pairs(*pair, slices)
@@ -186,24 +190,24 @@ def _image_scoring(
     from ..evaluation.images import evaluate_images, pool_images
     from ..io import read_image
 
-    def score_files(path: Path, true_path: Path) -> Any:
+    def score_files(path: Path, true_path: Path) -> ImageScores:
         pair = read_image(path, axes), read_image(true_path, axes, series=series)
-        _say_notes((path, true_path), pair)
+        _print_notes((path, true_path), pair)
         return evaluate_images(*pair, peak=peak, slices=slices)
 
     return score_files, pool_images
 
 
-def _say_notes(paths: Sequence[Path], images: Sequence[Image]) -> None:
+def _print_notes(paths: Sequence[Path], images: Sequence[Image]) -> None:
     from ..describe import understood
 
-    say_notes([understood(str(p), image) for p, image in zip(paths, images, strict=True)])
+    print_notes([understood(str(p), image) for p, image in zip(paths, images, strict=True)])
 
 
-def _write_json(path: Path, scores: dict[str, Any], pooled: Any) -> None:
-    """Numbers as JSON, which knows no infinity: null where an image equals its reference."""
+def _write_json(path: Path, scores: dict[str, AnyScores], pooled: AnyScores) -> None:
+    """Write scores as JSON, with null for infinity, as where an image equals its reference."""
 
-    def finite(score: Any) -> dict[str, float | None]:
+    def finite(score: AnyScores) -> dict[str, float | None]:
         numbers: dict[str, float] = score.as_dict()
         return {key: value if math.isfinite(value) else None for key, value in numbers.items()}
 

@@ -1,4 +1,4 @@
-"""What commands share: options, and what they stand for."""
+"""Define the options that several commands share, and read their values."""
 
 from __future__ import annotations
 
@@ -43,16 +43,20 @@ Channels = Annotated[
 ]
 
 
-def numbers(channels: str) -> list[int] | None:
-    """Channels as written, 0,2; None where nothing is."""
+DEFAULT_SECONDS = 300.0
+"""Length of a training where neither steps nor seconds are given."""
+
+
+def channel_numbers(channels: str) -> list[int] | None:
+    """Read the numbers of channels, such as 0,2; None for an empty text."""
     try:
         return [int(part) for part in channels.split(",")] if channels else None
     except ValueError:
         raise InputError(f"--channels {channels}: write numbers from 0, such as 0,2.") from None
 
 
-def expand(paths: Sequence[Path]) -> list[Path]:
-    """Images, and all that folders hold; says which files of folders are taken for labels."""
+def all_images(paths: Sequence[Path]) -> list[Path]:
+    """List images, and those in folders; print which files of folders are taken for labels."""
     from ..io import beside_images, list_images, some
 
     images = [image for path in paths for image in list_images(path)]
@@ -64,22 +68,22 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 
 def open_image(path: str | Path, axes: str, level: int = 0, series: int = 0) -> Image:
-    """An image with the axes that were named."""
+    """Read an image, with the axes that were named."""
     from ..io import read_image
 
     return read_image(path, axes, level, series)
 
 
-def say_notes(images: Sequence[Understood]) -> None:
-    """Say what reading images has to say, once for those of which it is the same."""
+def print_notes(images: Sequence[Understood]) -> None:
+    """Print the notes of images, those of several images once."""
     from ..describe import describe_notes
 
     if notes := describe_notes(images):
         typer.echo(notes, err=True)
 
 
-def changes(values: list[str] | None) -> dict[str, Any]:
-    """What --set says, by key."""
+def recipe_changes(values: list[str] | None) -> dict[str, Any]:
+    """Read the values of ``--set``, by key."""
     changes = {}
     for pair in values or []:
         key, equals, value = pair.partition("=")

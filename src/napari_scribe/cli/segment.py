@@ -1,4 +1,4 @@
-"""The commands that run a model: `segment`, and `seam-test`."""
+"""Define the commands `segment` and `seam-test`, and what `denoise` shares with them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .options import (
     Images,
     Level,
     Series,
-    changes,
-    expand,
-    numbers,
+    all_images,
+    channel_numbers,
     open_image,
-    say_notes,
+    print_notes,
+    recipe_changes,
 )
 
 OTHER_KINDS = (
@@ -30,13 +30,15 @@ OTHER_KINDS = (
     ".hdf5", ".ims", ".nd2", ".czi", ".lif", ".lsm", ".mrc", ".nii", ".dcm", ".svs", ".vsi", ".btf",
     ".mat", ".csv", ".zip", ".gz", ".avi", ".mp4",
 )  # fmt: skip
-"""Ends of the names of other kinds of files; what ends in none of them is a folder."""
+"""Suffixes of files that no results are written to. A name with any other suffix is a folder."""
 
 if TYPE_CHECKING:
     from ..describe import Understood
     from ..inference.run import SegmentJob
 
-ModelFile = Annotated[str, typer.Option("--model", help="A model file, or a kept one's name.")]
+ModelFile = Annotated[
+    str, typer.Option("--model", help="A model file, or the name of one in the model folder.")
+]
 Tile = Annotated[
     int | None,
     typer.Option(
@@ -56,7 +58,7 @@ Out = Annotated[
     str,
     typer.Option(help=".tif, .zarr, or a folder (one .tif an image).", metavar="PATH"),
 ]
-"""As it was written: a slash at the end says that it is a folder."""
+"""A text and no path, as a slash at the end, which paths lose, marks a folder."""
 Halo = Annotated[
     Literal["exact", "quick"],
     typer.Option(help="Around tiles. quick: the smallest that changes next to nothing; says what."),
@@ -97,37 +99,37 @@ def segment(
     from ..model import load_model
 
     loaded = load_model(model)
-    if changed := changes(set_):
+    if changed := recipe_changes(set_):
         if other := next((key for key in changed if not key.startswith("tiling.")), None):
             raise InputError(f"--set {other}: a trained model takes new values of tiling only.")
         loaded = loaded.changed(recipe=loaded.recipe.changed(changed))
-    paths = expand(images)
-    targets = targets_of(paths, out)
-    found: list[Understood] = []
+    paths = all_images(images)
+    targets = result_paths(paths, out)
+    inputs: list[Understood] = []
 
     def job_for(path: Path, target: Path) -> SegmentJob:
         check_apart(target, path)
         image = open_image(path, axes, level, series)
-        found.append(understood(path.name, image))
+        inputs.append(understood(path.name, image))
         return start_segmenting(
             loaded,
             image,
             target,
-            channels=numbers(channels),
+            channels=channel_numbers(channels),
             tile=tile,
             batch=batch,
             halo=halo,
             device=device,
             save=tuple(word.strip() for word in save.split(",")),
             overwrite=overwrite,
-            part=part_of(part),
+            part=read_part(part),
             workers=workers,
             scheduler=scheduler,
         )
 
-    for _ in each_done(paths, targets, job_for, found):
+    for _ in run_each(paths, targets, job_for, inputs):
         pass
-    say_end("Labels", out, part)
+    print_end("Labels", out, part)
 
 
 def seam_test(
@@ -146,11 +148,11 @@ def seam_test(
     from ..inference.seams import seam_test as start_seam_test
 
     opened = open_image(image, axes, level, series)
-    say_notes([understood(opened.name, opened)])
+    print_notes([understood(opened.name, opened)])
     job = start_seam_test(
         model,
         opened,
-        channels=numbers(channels),
+        channels=channel_numbers(channels),
         tile=tile,
         halo=halo,
         device=device,
@@ -158,18 +160,22 @@ def seam_test(
     typer.echo(seams_with_bar(job).in_words())
 
 
-def each_done(
+def run_each(
     paths: Sequence[Path],
     targets: Sequence[Path],
     job_for: Callable[[Path, Path], SegmentJob],
-    found: Sequence[Understood],
+    inputs: Sequence[Understood],
 ) -> Iterator[tuple[Path, SegmentJob]]:
-    """Run a job for each image, with a bar; yields where it went, and the job.
+    """Run a job for each image, with a progress bar; yield its target and the job when it is done.
 
     Parameters
     ----------
-    found
-        How each image was understood, as `job_for` notes it; printed before any work.
+    paths, targets
+        Images, and where their results go.
+    job_for
+        Opens an image, adds its description to `inputs`, and returns the job for it.
+    inputs
+        Descriptions of the images; printed before any work.
 
     Raises
     ------
@@ -179,16 +185,17 @@ def each_done(
     from ..describe import describe_inputs
     from ..io import followed
 
-    # All are checked before any is begun. When its turn comes each is checked again: hours later,
-    # another program may be at work on it, or have made its labels. So one is open at a time.
+    # All jobs are made before any work, as making one checks its input. Each is made again when its
+    # turn comes: hours later, another program may be at work on the image, or have made its labels.
+    # So only one image is open at a time.
     job = [job_for(path, target) for path, target in zip(paths, targets, strict=True)][-1]
-    typer.echo(describe_inputs(found))
-    say_notes(found)
-    said: set[str] = set()
+    typer.echo(describe_inputs(inputs))
+    print_notes(inputs)
+    printed: set[str] = set()
     for path, target in zip(paths, targets, strict=True):
         followed(target.parent).mkdir(parents=True, exist_ok=True)
         job = job if len(paths) == 1 else job_for(path, target)
-        segment_with_bar(job, path.name, said)
+        segment_with_bar(job, path.name, printed)
         if job.stop_requested and not job.is_complete:
             typer.echo(f"Stopped before {target} was whole. The same command goes on from here.")
             raise typer.Exit(exit_status())
@@ -198,16 +205,16 @@ def each_done(
             raise typer.Exit(exit_status())
 
 
-def say_end(what: str, out: str, part: str) -> None:
-    """Where the results are, or what is to be done with this part of them."""
+def print_end(what: str, out: str, part: str) -> None:
+    """Print where the results are, or what to do after this part of the work."""
     if part:
         typer.echo(f"Part {part} is done. After all parts, run the same command without --part.")
     else:
         typer.echo(f"{what}: {out}")
 
 
-def part_of(text: str) -> tuple[int, int] | None:
-    """A share of the work as written, 3/16."""
+def read_part(text: str) -> tuple[int, int] | None:
+    """Read a part of the work, such as 3/16; None for an empty text."""
     if not text:
         return None
     try:
@@ -217,11 +224,8 @@ def part_of(text: str) -> tuple[int, int] | None:
     return i, n
 
 
-def targets_of(paths: Sequence[Path], out: str) -> list[Path]:
-    """Where each image's labels go.
-
-    A folder is what exists as one, what ends in a slash, and any name that is not of an image.
-    """
+def result_paths(paths: Sequence[Path], out: str) -> list[Path]:
+    """Return the path of each result: in a folder, or for one image a file or a zarr."""
     from ..io import result_names
 
     path = Path(out)
@@ -236,19 +240,22 @@ def targets_of(paths: Sequence[Path], out: str) -> list[Path]:
 
 
 def is_folder(out: str) -> bool:
-    """Whether an output is a folder, to which files are written; else it is a file or a zarr.
+    """Return whether results go into a folder; else they go into a TIFF file or a zarr.
+
+    A folder is one that exists, a name with a slash at the end, or a name without a suffix of
+    images.
 
     Raises
     ------
     InputError
-        If it is neither.
+        If the name is that of another kind of file.
     """
     from ..io import WRITTEN
 
     path = Path(out)
     suffix, is_there = path.suffix.lower(), os.path.isdir(path)
     is_marked = out.endswith(("/", os.sep))
-    if suffix == ".zarr":  # the shell adds a slash to one that is there
+    if suffix == ".zarr":  # the shell adds a slash to the name of one that exists
         return is_marked and not is_there
     if is_there or is_marked:
         return True

@@ -1,4 +1,4 @@
-"""The command `train`."""
+"""Define the command `train`, and what `train-denoiser` shares with it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import typer
 from ..errors import InputError, ManyPiecesError, TakenError
 from ..terminal import exit_status, say_unseen_gpu, train_with_bar, with_flags
 from .options import (
+    DEFAULT_SECONDS,
     PIECES,
     Axes,
     Channels,
@@ -24,11 +25,11 @@ from .options import (
     RecipeFile,
     Series,
     Values,
-    changes,
-    expand,
-    numbers,
+    all_images,
+    channel_numbers,
     open_image,
-    say_notes,
+    print_notes,
+    recipe_changes,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from ..recipe import Recipe
     from ..targets import Paint
     from ..training.trainer import TrainingJob
-
-DEFAULT_SECONDS = 300.0
 
 
 def train(
@@ -80,26 +79,28 @@ def train(
     from ..training.train import train as start_training
 
     parent = load_model(start) if start else None
-    seen_model = check_new_model(model, start)
-    chosen, seen = _recipe(recipe, set_, task, seed, parent), numbers(channels)
+    stamp_before = check_new_model(model, start)
+    chosen = _recipe(recipe, set_, task, seed, parent)
+    numbers = channel_numbers(channels)
     if (ones or pieces is not None) and chosen.task != "objects":
         option = "--ones-are-objects" if ones else PIECES
         raise InputError(f"{option} is for the task objects, not for classes.")
-    paths = expand(images)
+    paths = all_images(images)
     opened = [open_image(path, axes, series=series) for path in paths]
     matched = match_labels(paths, labels)
     paints = [
         _open_paint(path, image, complete, ones, pieces)
         for path, image in zip(matched, opened, strict=True)
     ]
-    found = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
-    typer.echo(describe_inputs(found))
-    say_notes(found)
+    inputs = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
+    typer.echo(describe_inputs(inputs))
+    print_notes(inputs)
     if left := [path.name for path in left_over(labels, matched)]:
         typer.echo(f"Left out, as labels of no image here ({len(left)}): {some(left)}")
     if chosen.task == "objects":
         dimensions = chosen.network.dimensions
-        paints = _asked_about(paints, [path.name for path in matched], complete or ones, dimensions)
+        names = [path.name for path in matched]
+        paints = _ask_about_slips(paints, names, complete or ones, dimensions)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -107,43 +108,43 @@ def train(
         opened,
         paints,
         chosen,
-        channels=seen,
+        channels=numbers,
         start=parent,
         steps=steps,
         seconds=seconds,
         device=device,
         keep_worse=keep_worse,
     )
-    check_writable(model, _n_bytes(chosen, len(seen or range(opened[0].n_channels))))
+    check_writable(model, _n_bytes(chosen, len(numbers or range(opened[0].n_channels))))
     train_and_save(
         job,
         model,
-        seen_model,
+        stamp_before,
         "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
         "is kept. Paint more, or force it with --keep-worse.",
     )
 
 
-def train_and_save(job: TrainingJob, path: Path, seen: str, unchanged: str) -> None:
-    """Train, save the best model however the training ends, and end with the status that tells.
+def train_and_save(job: TrainingJob, path: Path, stamp_before: str, unhelpful: str) -> None:
+    """Train, save the best model however the training ends, and set the status of exit.
 
     Parameters
     ----------
-    seen
-        What `check_new_model` saw at the path: only that is replaced.
-    unchanged
-        What is said where a fine-tuning did not help.
+    stamp_before
+        Result of `check_new_model`: only that file is replaced.
+    unhelpful
+        Printed where a fine-tuning did not help.
 
     Raises
     ------
     RuntimeError
-        If the training broke off.
+        If the training failed midway.
     typer.Exit
         If it was stopped.
     """
-    train_with_bar(job, lambda trained: save(trained, path, seen))
+    train_with_bar(job, lambda trained: save(trained, path, stamp_before))
     if job.kept_parent:
-        typer.echo(unchanged)
+        typer.echo(unhelpful)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
@@ -151,12 +152,18 @@ def train_and_save(job: TrainingJob, path: Path, seen: str, unchanged: str) -> N
 
 
 def check_new_model(model: Path, start: str | None) -> str:
-    """A new model replaces none but the one that it was fine-tuned from.
+    """Check that a new model replaces no other than the one that it is fine-tuned from.
 
     Returns
     -------
-    seen
-        Tells whether that is changed meanwhile; empty where there is none.
+    stamp_before
+        Size and time of the file that is replaced, which differ if it changes meanwhile; empty
+        where there is none.
+
+    Raises
+    ------
+    InputError
+        If it would replace another, or cannot be written.
     """
     from ..io import check_writable, stamp
     from ..model import find_model
@@ -174,7 +181,7 @@ def check_new_model(model: Path, start: str | None) -> str:
 
 
 def _n_bytes(recipe: Recipe, n_channels: int) -> int:
-    """How much room the weights of a model will need."""
+    """Return the size of the weights of a model that is not made yet."""
     import torch
 
     from ..model import build_network
@@ -185,13 +192,18 @@ def _n_bytes(recipe: Recipe, n_channels: int) -> int:
     return sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
 
-def save(trained: Model, path: Path, seen: str) -> None:
-    """Save a model; where it cannot be written, keep it elsewhere rather than lose it.
+def save(trained: Model, path: Path, stamp_before: str) -> None:
+    """Save a model; where it cannot be written, save it elsewhere rather than lose it.
 
     Parameters
     ----------
-    seen
-        What `check_new_model` saw there: only that is replaced.
+    stamp_before
+        Result of `check_new_model`: only that file is replaced.
+
+    Raises
+    ------
+    RuntimeError
+        If it could not be saved at the path.
     """
     import tempfile
 
@@ -199,11 +211,13 @@ def save(trained: Model, path: Path, seen: str) -> None:
     from ..io import stamp
     from ..model import model_folder, new_model_path
 
-    is_as_seen = bool(seen) and path.exists() and stamp(path, None) == seen
+    is_unchanged = bool(stamp_before) and path.exists() and stamp(path, None) == stamp_before
     try:
-        typer.echo(f"Model: {trained.save(path, overwrite=is_as_seen)}")
-        if word := too_little_learnt(trained):
-            typer.echo(f"{word}: train for longer (--seconds), or go on from it (--start {path}).")
+        typer.echo(f"Model: {trained.save(path, overwrite=is_unchanged)}")
+        if remark := too_little_learnt(trained):
+            typer.echo(
+                f"{remark}: train for longer (--seconds), or go on from it (--start {path})."
+            )
         return
     except TakenError:
         problem = f"{path} was written by another program meanwhile, and is not replaced."
@@ -220,7 +234,7 @@ def save(trained: Model, path: Path, seen: str) -> None:
 
 
 def _free_name(path: Path) -> Path:
-    """The first of ``NAME-2.zip``, ``NAME-3.zip`` ... that is not there."""
+    """Return the first of ``NAME-2.zip``, ``NAME-3.zip`` ... that does not exist."""
     names = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in itertools.count(2))
     return next(name for name in names if not name.exists())
 
@@ -232,7 +246,7 @@ def _open_paint(path: Path, image: Image, complete: bool, ones: bool, pieces: bo
     from ..targets.paint import fitted, objects_from_ones
 
     labels = read_label_image(path)
-    say_notes([understood(path.name, labels)])
+    print_notes([understood(path.name, labels)])
     if ones:
         labels = labels.selected(data=objects_from_ones(labels.data))
     paint = Paint.from_mask(labels, pieces=pieces) if complete else Paint(labels, pieces=pieces)
@@ -246,7 +260,7 @@ def _recipe(
     seed: int | None,
     parent: Model | None,
 ) -> Recipe:
-    """The parent's recipe or the default, then the file, then single values."""
+    """Return the recipe of the file, the parent or the default, with single values changed."""
     from ..recipe import Recipe, read_recipe
 
     recipe = parent.recipe if parent else Recipe()
@@ -257,37 +271,37 @@ def _recipe(
             **{**recipe.model_dump(exclude={"target"}, exclude_unset=True), "task": task}
         )
     seeded = {} if seed is None else {"training.seed": seed}
-    return recipe.changed({**seeded, **changes(values)})
+    return recipe.changed({**seeded, **recipe_changes(values)})
 
 
-def _asked_about(
-    paints: list[Paint], names: Sequence[str], is_said: bool, dimensions: int
+def _ask_about_slips(
+    paints: list[Paint], names: Sequence[str], is_explained: bool, dimensions: int
 ) -> list[Paint]:
-    """Point out paint that looks like a common slip; where somebody can answer, ask and mend it.
+    """Point out paint that looks like a common slip; ask and mend it if somebody can answer.
 
-    Where it is said what 0 or 1 means, only one number for many pieces is left to be asked about.
+    Where an option explains what 0 or 1 means, one number for many pieces is the only slip left.
     """
     import numpy as np
 
     from ..targets import Paint
     from ..targets.paint import objects_from_ones, question
 
-    paints = _asked_about_pieces(paints, names, dimensions)
-    if is_said:
+    paints = _ask_about_pieces(paints, names, dimensions)
+    if is_explained:
         return paints
     slips = (question(np.asarray(paint.array), "objects", dimensions) for paint in paints)
-    asked = ((n, s) for n, s in zip(names, slips, strict=True) if s and s.kind != "pieces")
-    name, slip = next(asked, ("", None))
+    found = ((n, s) for n, s in zip(names, slips, strict=True) if s and s.kind != "pieces")
+    name, slip = next(found, ("", None))
     if slip is None:
         return paints
     option = "--ones-are-objects" if slip.kind == "ones" else "--complete"
-    said = f"{name}: {slip.text} If so, use {option}"
+    text = f"{name}: {slip.text} If so, use {option}"
     if not sys.stdin.isatty():
         if all(np.asarray(paint.array).max(initial=0) <= 1 for paint in paints):
-            raise InputError(f"{said}; if not, paint objects with numbers from 2 up.")
-        typer.echo(f"{said}; if not, go on.", err=True)
+            raise InputError(f"{text}; if not, paint objects with numbers from 2 up.")
+        typer.echo(f"{text}; if not, go on.", err=True)
         return paints
-    typer.echo(f"{said}; if not, go on.", err=True)
+    typer.echo(f"{text}; if not, go on.", err=True)
     if slip.kind == "mask":
         if typer.confirm("Go on with the labels as they are?"):
             return paints
@@ -300,8 +314,8 @@ def _asked_about(
     ]
 
 
-def _asked_about_pieces(paints: list[Paint], names: Sequence[str], dimensions: int) -> list[Paint]:
-    """Ask what many pieces of one number are, if somebody can answer."""
+def _ask_about_pieces(paints: list[Paint], names: Sequence[str], dimensions: int) -> list[Paint]:
+    """Split many pieces of one number, or not; ask which, if somebody can answer."""
     from ..targets.paint import separated
 
     try:
