@@ -164,6 +164,7 @@ def _tiles_bar() -> Progress:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[s]}"),
+        speed_estimate_period=300.0,  # seconds: a volume's tile may take longer than rich's 30
     )
 
 
