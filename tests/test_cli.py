@@ -512,7 +512,7 @@ def test_outputs(call: Call, trained: Path, out: str):
     said = call(*arguments)
     assert said.code == 0 and "nothing to do" in said.out.replace("\n", " ")
     said = call(*arguments, "--save", "labels,probability")
-    assert said.code == 2 and "exists already" in said.err
+    assert said.code == 2 and "exists already" in said.err and "(--overwrite)" in said.err
     assert everything(Path(out).parent if out != "folder" else Path(out)) == before
     assert call(*arguments, "--overwrite").code == 0
     np.testing.assert_array_equal(read_labels(path), first)

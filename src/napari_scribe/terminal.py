@@ -41,7 +41,7 @@ def _flag(name: str, value: object) -> str:
     flag = f"--{name.replace('_', '-')}"
     if value is False:
         return f"leave out {flag}"
-    return flag if value in (None, True) else f"{flag} {value}"
+    return flag if value is None or value is True else f"{flag} {value}"
 
 
 def say_unseen_gpu() -> None:
@@ -164,6 +164,7 @@ def _tiles_bar() -> Progress:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[s]}"),
+        speed_estimate_period=300.0,  # seconds: a volume's tile may take longer than rich's 30
     )
 
 

@@ -257,7 +257,7 @@ def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimens
 
 
 def _two(images: Sequence[Image], channels: list[int] | None) -> list[int]:
-    """The channels that make pairs; both where there are no more."""
+    """Return the two channels that make pairs; by default those of an image with two."""
     if channels is None and all(image.n_channels < 3 for image in images):
         return [0, 1]
     if channels is None or len(channels) != 2:
