@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,10 +17,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from .arguments import checked
-from .device import home
 from .errors import InputError
 from .image import Image
-from .io import SUFFIXES, check_writable, replacing
+from .io import check_writable, replacing
 from .io.model_file import (
     DENOISER,
     DESCRIPTION,
@@ -36,12 +33,11 @@ from .io.model_file import (
     open_model_file,
     to_png,
 )
+from .io.model_folder import find_model
 from .networks import UNet
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Coder, Parameters, coder_of, count_channels
-
-_NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
 
 @dataclass(frozen=True)
@@ -198,50 +194,6 @@ def build_network(recipe: Recipe, n_channels: int, coder: Coder) -> UNet:
     if recipe.task == "denoised":  # begins by taking nothing away
         torch.nn.init.zeros_(network.head.get_parameter("weight"))
     return network
-
-
-def model_folder() -> Path:
-    """Where the models that were trained are kept."""
-    return home() / "models"
-
-
-def new_model_path(image_name: str) -> Path:
-    """A new file in the model folder, named after the image and the minute."""
-    name = _NOT_IN_NAMES.sub("-", image_name).strip(" .-")[:60] or "model"
-    stem = f"{name} {time.strftime('%Y-%m-%d %H.%M')}"
-    path, n = model_folder() / f"{stem}.zip", 1
-    while path.exists():
-        n += 1
-        path = model_folder() / f"{stem} ({n}).zip"
-    return path
-
-
-def kept_models() -> list[Path]:
-    """Files of the kept models, newest first."""
-    return sorted(model_folder().glob("*.zip"), key=lambda p: p.stat().st_mtime, reverse=True)
-
-
-def find_model(name: str | Path) -> Path:
-    """The file of a model: a path, or the name of one that is kept.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    kept = model_folder() / f"{path.name.removesuffix('.zip')}.zip"
-    if path.name == str(name) and kept.is_file():
-        return kept
-    if path.name != str(name) or path.suffix.lower() in (".zip", *SUFFIXES):
-        what = "that file does not exist"
-        if path.exists():
-            what = "it is a folder" if path.is_dir() else "it is no ordinary file"
-        raise InputError(f"There is no model '{name}': {what}. Check the path.")
-    names = ", ".join(p.stem for p in kept_models()[:10]) or "none"
-    raise InputError(f"There is no model '{name}': give a file. Models kept by name: {names}.")
 
 
 def as_model(model: Any) -> Model:

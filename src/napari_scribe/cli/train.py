@@ -159,7 +159,7 @@ def check_new_model(model: Path, start: str | None) -> str:
         Tells whether that is changed meanwhile; empty where there is none.
     """
     from ..io import check_writable, stamp
-    from ..model import find_model
+    from ..io.model_folder import find_model
 
     check_writable(model)
     if model.suffix.lower() != ".zip":
@@ -197,7 +197,7 @@ def save(trained: Model, path: Path, seen: str) -> None:
 
     from ..describe import too_little_learnt
     from ..io import stamp
-    from ..model import model_folder, new_model_path
+    from ..io.model_folder import model_folder, new_model_path
 
     is_as_seen = bool(seen) and path.exists() and stamp(path, None) == seen
     try:

@@ -12,7 +12,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from ...errors import InputError
-from ..model_library import in_words, kept, task_of
+from ...io.model_folder import list_models
+from ..model_library import in_words, task_of
 from .basics import button, hint, narrow, row
 
 FINDING = frozenset({"objects", "classes"})
@@ -106,7 +107,7 @@ class ModelPicker(QWidget):
 
     def _choices(self, _widget: Any = None) -> list[tuple[str, Any]]:
         first = [(self._none, self._none)] if self._none else []
-        listed = [path for path in kept() if task_of(path) in self._tasks]
+        listed = [path for path in list_models() if task_of(path) in self._tasks]
         others = [path for path in self._files if path not in listed]
         files = [*others, *listed]
         return [*first, *zip(_told_apart(files), files, strict=True)]
