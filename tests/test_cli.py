@@ -22,7 +22,8 @@ from napari_scribe.cli.segment import result_paths
 from napari_scribe.cli.train import _n_bytes, check_new_model, save
 from napari_scribe.errors import InputError, InUseError
 from napari_scribe.io import add_pyramid, create_zarr, read_image, read_labels, write_tiff
-from napari_scribe.model import load_model, model_folder
+from napari_scribe.io.model_folder import model_folder
+from napari_scribe.model import load_model
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei, simulate_paint

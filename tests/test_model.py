@@ -18,15 +18,8 @@ from safetensors.torch import save as save_tensors
 
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
-from napari_scribe.model import (
-    Model,
-    as_tuple,
-    build_network,
-    find_model,
-    kept_models,
-    load_model,
-    model_folder,
-)
+from napari_scribe.io.model_folder import find_model, list_models, model_folder
+from napari_scribe.model import Model, as_tuple, build_network, load_model
 from napari_scribe.normalization import Normalization
 from napari_scribe.recipe import Recipe
 from napari_scribe.targets import encoding_of
@@ -331,13 +324,13 @@ def test_a_damaged_picture(saved: Path):
 
 def test_models_are_found_by_path_and_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NAPARI_SCRIBE_HOME", str(tmp_path / "home"))
-    assert kept_models() == []
+    assert list_models() == []
     with pytest.raises(InputError, match=r"no model 'nuclei': give a file. .* none"):
         find_model("nuclei")
     for i, name in enumerate(["nuclei", "cells"]):
         path = make().save(model_folder() / f"{name}.zip")
         os.utime(path, (1000 + i, 1000 + i))
-    assert [p.stem for p in kept_models()] == ["cells", "nuclei"]
+    assert [p.stem for p in list_models()] == ["cells", "nuclei"]
     assert find_model("nuclei") == find_model("nuclei.zip") == model_folder() / "nuclei.zip"
     monkeypatch.chdir(tmp_path)
     here = make().save(tmp_path / "nuclei")

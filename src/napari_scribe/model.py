@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +19,7 @@ from safetensors.torch import save as save_tensors
 from .arguments import checked
 from .errors import InputError
 from .image import Image
-from .io import SUFFIXES, check_writable, replacing
+from .io import check_writable, replacing
 from .io.model_file import (
     DENOISER,
     DESCRIPTION,
@@ -35,13 +33,11 @@ from .io.model_file import (
     open_model_file,
     to_png,
 )
+from .io.model_folder import find_model
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
-from .user_folder import home
-
-_NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
 
 @dataclass(frozen=True)
@@ -209,50 +205,6 @@ def build_network(recipe: Recipe, n_channels: int, encoding: Encoding) -> Networ
     if task_of(recipe).is_image:
         network.answer_zero()
     return network
-
-
-def model_folder() -> Path:
-    """Return the folder of the models that were trained."""
-    return home() / "models"
-
-
-def new_model_path(image_name: str) -> Path:
-    """Return a new path in the model folder, named after the image and the minute."""
-    name = _NOT_IN_NAMES.sub("-", image_name).strip(" .-")[:60] or "model"
-    stem = f"{name} {time.strftime('%Y-%m-%d %H.%M')}"
-    path, n = model_folder() / f"{stem}.zip", 1
-    while path.exists():
-        n += 1
-        path = model_folder() / f"{stem} ({n}).zip"
-    return path
-
-
-def kept_models() -> list[Path]:
-    """Return the files of the models in the model folder, newest first."""
-    return sorted(model_folder().glob("*.zip"), key=lambda p: p.stat().st_mtime, reverse=True)
-
-
-def find_model(name: str | Path) -> Path:
-    """Return the file of a model, given its path, or its name in the model folder.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    kept = model_folder() / f"{path.name.removesuffix('.zip')}.zip"
-    if path.name == str(name) and kept.is_file():
-        return kept
-    if path.name != str(name) or path.suffix.lower() in (".zip", *SUFFIXES):
-        what = "that file does not exist"
-        if path.exists():
-            what = "it is a folder" if path.is_dir() else "it is no ordinary file"
-        raise InputError(f"There is no model '{name}': {what}. Check the path.")
-    names = ", ".join(p.stem for p in kept_models()[:10]) or "none"
-    raise InputError(f"There is no model '{name}': give a file. Models kept by name: {names}.")
 
 
 def as_model(model: object) -> Model:

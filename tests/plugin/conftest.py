@@ -81,7 +81,7 @@ def model(sample: Sample) -> Any:
 @pytest.fixture
 def kept(model: Any) -> Any:
     """The model, in the model folder."""
-    from napari_scribe.model import model_folder
+    from napari_scribe.io.model_folder import model_folder
 
     return model.save(model_folder() / "nuclei 2026.zip")
 

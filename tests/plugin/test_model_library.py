@@ -14,12 +14,12 @@ import pytest
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.io import model_file
-from napari_scribe.model import kept_models, load_model, model_folder, new_model_path
+from napari_scribe.io.model_folder import list_models, model_folder, new_model_path
+from napari_scribe.model import load_model
 from napari_scribe.plugin.model_library import (
     dimensions_of,
     duration,
     in_words,
-    kept,
     size_in_words,
     task_of,
 )
@@ -39,11 +39,12 @@ def test_each_model_gets_a_file_of_its_own() -> None:
     assert new_model_path("...").name.startswith("model 20")
 
 
-def test_kept_models_are_those_of_the_core() -> None:
+def test_models_are_listed_newest_first() -> None:
     model_folder().mkdir(parents=True)
-    for name in ("a.zip", "b.zip", "c.txt"):
+    for i, name in enumerate(("a.zip", "b.zip", "c.txt")):
         (model_folder() / name).touch()
-    assert set(kept()) == set(kept_models()) == {model_folder() / "a.zip", model_folder() / "b.zip"}
+        os.utime(model_folder() / name, (i, i))
+    assert list_models() == [model_folder() / "b.zip", model_folder() / "a.zip"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", None])

@@ -167,7 +167,7 @@ def check_new_model(model: Path, start: str | None) -> str:
         If it would replace another, or cannot be written.
     """
     from ..io import check_writable, stamp
-    from ..model import find_model
+    from ..io.model_folder import find_model
 
     check_writable(model)
     if model.suffix.lower() != ".zip":
@@ -210,7 +210,7 @@ def save(trained: Model, path: Path, stamp_before: str) -> None:
 
     from ..describe import too_little_learnt
     from ..io import stamp
-    from ..model import model_folder, new_model_path
+    from ..io.model_folder import model_folder, new_model_path
 
     is_unchanged = bool(stamp_before) and path.exists() and stamp(path, None) == stamp_before
     try:

@@ -213,6 +213,7 @@ def _score(
 
 
 def _decibel(peak: float, error: float) -> float:
+    """Return the PSNR of a mean squared error."""
     return 10 * math.log10(peak**2 / error) if error > 0 else math.inf
 
 
@@ -224,8 +225,10 @@ def _spread(column: Floats) -> float:
 
 
 def _place(frame: Frame) -> str:
+    """Return the place of a frame in words, such as `` at T 3``."""
     return "".join(f" at {axis} {index}" for axis, index in frame)
 
 
 def _in_words(image: Image) -> str:
+    """Return the axes of an image and their lengths, in words."""
     return ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))

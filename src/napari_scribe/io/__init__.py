@@ -6,7 +6,7 @@ several images), `file_array` (pixels that stay on disk), `units`.
 Write images: `tiff_writer`, `ngff_writer`, `chunks` (of a zarr, on disk).
 Files and folders: `files` (find images and labels), `writable` (check before the work),
 `replace` (write all or nothing), `origin` (has an image changed, which run made it).
-Models: `model_file`, `archive` (a zip from an unknown source).
+Models: `model_folder`, `model_file`, `archive` (a zip from an unknown source).
 """
 
 from __future__ import annotations

@@ -82,6 +82,7 @@ def chunks_of(array: PiecewiseArray, index: Sequence[int | slice]) -> Iterator[C
 
 
 def _folder(array: ZarrArray) -> Path:
+    """Return the folder of the chunks of an array."""
     store: Any = array.store  # a local one, which has a root
     return Path(store.root, array.path, "c")
 

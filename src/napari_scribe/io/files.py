@@ -238,28 +238,28 @@ def _apart(images: list[Path], labels: list[Path]) -> list[Path]:
 def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
     """Match by stem; where that fails for an image, by the stem without endings."""
     by_stem, by_core = _grouped(labels, stem), _grouped(labels, _core)
-    found = [
+    matches = [
         _others(by_stem.get(stem(p), []), p)
         or _others(by_core.get(_core(p), []), p)
         or by_stem.get(stem(p), [])
         for p in images
     ]
-    missing = [p.name for p, labels_of in zip(images, found, strict=True) if not labels_of]
+    missing = [p.name for p, labels_of in zip(images, matches, strict=True) if not labels_of]
     if missing:
         raise InputError(
             f"No labels for {some(missing)} in {labels[0].parent}. Labels need the name of their "
             "image, with any suffix; images without labels are to be left out."
         )
-    for path, labels_of in zip(images, found, strict=True):
+    for path, labels_of in zip(images, matches, strict=True):
         if len(labels_of) > 1:
             both = some([p.name for p in labels_of])
             raise InputError(f"{path.name} could have labels {both}: give files, in order.")
-        if sum(labels_of[0] in other for other in found) > 1:
+        if sum(labels_of[0] in other for other in matches) > 1:
             raise InputError(
                 f"{labels_of[0]} would belong to more than one image, such as {path}: give files, "
                 "in order."
             )
-    return [labels_of[0] for labels_of in found]
+    return [labels_of[0] for labels_of in matches]
 
 
 def _others(labels: list[Path], image: Path) -> list[Path]:

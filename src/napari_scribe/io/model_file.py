@@ -44,12 +44,14 @@ _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
 def _not_too_many(values: object) -> object:
+    """Refuse a list that would be checked one by one for long."""
     if isinstance(values, list | dict) and len(values) > MOST:
         raise ValueError("too many")
     return values
 
 
 def _all_described(images: object) -> object:
+    """Refuse images that are no dictionaries, without copying them."""
     if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
         raise ValueError("images are described by a dictionary each")
     return images
@@ -74,7 +76,7 @@ class Numbers(BaseModel):
 
     @field_validator("dtype")
     @classmethod
-    def _numbers_alone(cls, name: str) -> str:
+    def _type_of_numbers(cls, name: str) -> str:
         try:
             kind = np.dtype(name).kind
         except TypeError:
@@ -123,20 +125,26 @@ class Description(BaseModel):
 
     @field_validator("provenance")
     @classmethod
-    def _can_be_described(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _checked_provenance(cls, values: dict[str, Any]) -> dict[str, Any]:
         Provenance.model_validate(values)
         return values
 
 
 class _Target(BaseModel):
+    """Hold the kind of a target, which is the task."""
+
     kind: str
 
 
 class _Network(BaseModel):
+    """Hold the dimensions of a network."""
+
     dimensions: Literal[2, 3]
 
 
 class _Recipe(BaseModel):
+    """Hold the parts of a recipe that menus show."""
+
     target: _Target
     network: _Network
 

@@ -107,6 +107,7 @@ def _images(node: zarr.Group) -> list[tuple[zarr.Group, Multiscale]]:
 
 
 def _array(group: zarr.Group, path: str) -> ZarrArray:
+    """Return the array at a path in a group."""
     array: Any = group[path]  # a group, if the metadata are wrong: then its use raises
     opened: ZarrArray = array
     return opened

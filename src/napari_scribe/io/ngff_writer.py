@@ -179,7 +179,7 @@ def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
 
 
 def forget_pyramid(group: Path) -> None:
-    """Let the full resolution be the only level that the metadata name."""
+    """Remove the smaller levels from the metadata; their pixels stay on disk."""
     import zarr
 
     node = zarr.open_group(group, mode="r+")
@@ -199,7 +199,7 @@ def _shapes(shape: Sequence[int], axes: str) -> Iterator[tuple[int, ...]]:
 def _halve(
     source: ZarrArray, level: ZarrArray, chunks: Iterable[Chunk], axes: str, labels: bool
 ) -> Iterator[None]:
-    """Fill chunks of a level from the one before; yields after each."""
+    """Fill chunks of a level from the level before, and yield after each."""
     factors = [2 if a in "YX" else 1 for a in axes]
     for chunk in chunks:
         place = window_of(level, chunk)

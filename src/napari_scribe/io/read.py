@@ -112,6 +112,7 @@ def list_series(path: str | Path) -> list[str]:
 
 
 def _read(path: Path, kind: str, axes: str, level: int, series: int) -> Image:
+    """Read a file of a kind that is known."""
     if kind == ".zarr":
         from .ngff_reader import read_zarr
 
@@ -269,6 +270,7 @@ def _kind(path: str | Path) -> str:
 
 
 def _native(pixels: Pixels) -> Pixels:
+    """Return pixels in the byte order of the machine."""
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 

@@ -115,14 +115,14 @@ def put(new: Path, path: Path, overwrite: bool = True) -> None:
 
 def _put_new(new: Path, path: Path) -> None:
     """Move a file or folder to a place where nothing is."""
-    if new.is_dir() or not _is_linked(new, path):
+    if new.is_dir() or not _moved_by_link(new, path):
         if os.path.lexists(path):
             raise _taken(path)
         new.rename(path)
 
 
-def _is_linked(new: Path, path: Path) -> bool:
-    """Move a file by a link, which unlike a rename never replaces; False on disks without links."""
+def _moved_by_link(new: Path, path: Path) -> bool:
+    """Move a file by a link, which never replaces; return False on disks without links."""
     try:
         os.link(new, path)
     except FileExistsError:
@@ -188,14 +188,14 @@ def tidy(path: Path) -> None:
     start = f".{path.name.lstrip('.')}."
     with suppress(OSError):  # there is no such folder, or it cannot be read
         for name in os.listdir(path.parent):
-            found = _TAG.fullmatch(name.removeprefix(start)) if name.startswith(start) else None
-            left = path.with_name(name)
-            if found is None or not _is_abandoned(left, found[1], int(found[2])):
+            tag = _TAG.fullmatch(name.removeprefix(start)) if name.startswith(start) else None
+            temporary = path.with_name(name)
+            if tag is None or not _is_abandoned(temporary, tag[1], int(tag[2])):
                 continue
-            if found[3] == "old" and not os.path.lexists(path):
-                left.rename(path)
+            if tag[3] == "old" and not os.path.lexists(path):
+                temporary.rename(path)
             else:
-                delete(left, path)
+                delete(temporary, path)
 
 
 def _is_abandoned(path: Path, host: str, process: int) -> bool:
@@ -203,10 +203,10 @@ def _is_abandoned(path: Path, host: str, process: int) -> bool:
     import psutil
 
     try:
-        made = max(path.lstat().st_mtime, path.lstat().st_ctime)  # a rename changes the latter
+        changed = max(path.lstat().st_mtime, path.lstat().st_ctime)  # a rename changes the latter
         if host != _HOST:
-            return time.time() - made > DAY
-        return bool(made < psutil.Process(process).create_time() - CLOCK)
+            return time.time() - changed > DAY
+        return bool(changed < psutil.Process(process).create_time() - CLOCK)
     except psutil.NoSuchProcess:
         return True
     except (psutil.Error, OSError):

@@ -64,8 +64,8 @@ def choose_series(path: Path, described: Sequence[str], series: int) -> tuple[st
     listed = "; ".join(f"{i}: {words}" for i, words in enumerate(described[:_LISTED]))
     listed += f"; and {n - _LISTED} more" if n > _LISTED else ""
     if not 0 <= series < n:
-        there = f"has one image, 0: {first}" if n == 1 else f"has images {listed}"
-        raise InputError(f"{path} {there}. There is no image {series}.", series=None)
+        listing = f"has one image, 0: {first}" if n == 1 else f"has images {listed}"
+        raise InputError(f"{path} {listing}. There is no image {series}.", series=None)
     if n == 1 or series:
         return ()
     return (f"it holds {n} images, of which the first was taken: series {listed}.",)

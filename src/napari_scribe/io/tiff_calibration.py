@@ -62,6 +62,7 @@ def _pixel(page: tifffile.TiffPage, name: str) -> float:
 
 
 def _of_imagej(metadata: Mapping[str, object], pixel: Mapping[str, float]) -> Calibration:
+    """Return the calibration of an ImageJ file, whose unit is that of its resolution tags."""
     unit = full_name(str(metadata.get("unit", "")))
     scale = {a: v for a, v in pixel.items() if v and unit}
     units = dict.fromkeys(scale, unit)
@@ -81,6 +82,7 @@ def _of_imagej(metadata: Mapping[str, object], pixel: Mapping[str, float]) -> Ca
 
 
 def _of_ome(image: Element) -> Calibration:
+    """Return the calibration of an image that OME-XML describes."""
     scale: dict[str, float] = {}
     units: dict[str, str] = {}
     notes = []

@@ -1,4 +1,4 @@
-"""List the models that were trained, and describe them in words; without torch."""
+"""Describe models and images in words, without torch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,6 @@ from ..image import Image
 from ..io.model_file import Provenance, read_summary
 
 ANSWERS = {"objects": "Objects", "classes": "Classes", "denoised": "Denoiser"}
-
-
-def kept() -> list[Path]:
-    """Return the files in the model folder, newest first; without loading torch."""
-    from ..user_folder import home
-
-    files = (home() / "models").glob("*.zip")
-    return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def channels_of(path: Path) -> tuple[int, int]:

@@ -11,7 +11,8 @@ import pytest
 import napari_scribe as ns
 from napari_scribe.evaluation.images import evaluate_images
 from napari_scribe.image import Image
-from napari_scribe.model import kept_models, load_model, model_folder
+from napari_scribe.io.model_folder import list_models, model_folder
+from napari_scribe.model import load_model
 from napari_scribe.plugin.denoise import job as denoise_work
 from napari_scribe.plugin.denoise.dock import DenoiseDock
 from napari_scribe.plugin.denoise.fitness_view import REMEDIES
@@ -230,14 +231,14 @@ def test_train_checks_first_and_asks(drifting: Any, idle: Callable[[], None], qt
     click(drifting.train_button)
     idle()
     assert "The check found something" in drifting.message.text
-    assert not kept_models()
+    assert not list_models()
     drifting.message.answers["Not yet"].click()
     assert set(drifting.findings.boxes) == {"register", "match"}
     drifting.findings.boxes["match"].setChecked(False)
     click(drifting.train_button)  # what was found has been read
     idle()
     assert drifting.trained.given.remedies == {"register"}
-    assert len(kept_models()) == 1
+    assert len(list_models()) == 1
 
 
 def test_what_was_found_can_be_trained_on(drifting: Any, idle: Callable[[], None]) -> None:
@@ -327,7 +328,7 @@ def test_stop_and_continue(dock: Any, viewer: Any, idle: Callable[[], None], qtb
         idle()
 
     go_on()
-    assert kept_models() == [path] == [dock.trained.path]
+    assert list_models() == [path] == [dock.trained.path]
     assert dock.curves.steps[0] <= first < dock.curves.steps[-1]
     assert dock.form.model.value() == path
     learnt = load_model(path).provenance
@@ -336,7 +337,7 @@ def test_stop_and_continue(dock: Any, viewer: Any, idle: Callable[[], None], qtb
     renamed = path.rename(path.with_name("mine.zip"))
     go_on()
     assert not told
-    assert set(kept_models()) == {renamed, dock.trained.path}
+    assert set(list_models()) == {renamed, dock.trained.path}
     assert load_model(renamed).provenance == learnt
 
 
@@ -366,7 +367,7 @@ def test_the_dock_is_closed_while_it_trains(dock: Any, viewer: Any, qtbot: Any) 
     qtbot.waitUntil(lambda: len(steps) > 2, timeout=LONG)
     viewer.window.remove_dock_widget(dock.parent())
     assert not dock.runner.is_running
-    assert load_model(kept_models()[0]).recipe.task == "denoised"
+    assert load_model(list_models()[0]).recipe.task == "denoised"
 
 
 def test_the_image_is_removed_while_it_trains(
@@ -381,7 +382,7 @@ def test_the_image_is_removed_while_it_trains(
     assert "film was removed. Training goes on" in dock.message.text
     dock.stop()
     idle()
-    assert len(kept_models()) == 1
+    assert len(list_models()) == 1
 
 
 # Apply
@@ -519,7 +520,7 @@ def expect(dock: Any, idle: Callable[[], None], said: str) -> None:
     assert said in dock.message.text
     assert "--" not in dock.message.text
     assert dock.train_button.isEnabled()
-    assert not kept_models()
+    assert not list_models()
 
 
 def test_without_an_image(viewer: Any) -> None:

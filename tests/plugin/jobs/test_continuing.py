@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_scribe.model import kept_models
+from napari_scribe.io.model_folder import list_models
 from napari_scribe.plugin.denoise.dock import DenoiseDock
 from napari_scribe.plugin.denoise.pairs import NEAR
 from napari_scribe.plugin.train.dock import TrainDock
@@ -112,7 +112,7 @@ def test_what_continue_cannot_change_on_paint(painting: Sitting) -> None:
         widget.value = before
     form.image.channels.boxes[1].setChecked(False)
     assert "channels 0, 1, as it was trained, or train anew with channels 0?" in painting.question()
-    more.start.set_value(kept_models()[0])
+    more.start.set_value(list_models()[0])
     assert "no model to start from" in painting.question()
     form.image.channels.boxes[1].setChecked(True)
     more.start.set_value(None)

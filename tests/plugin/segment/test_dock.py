@@ -13,7 +13,7 @@ from qtpy.QtGui import QEnterEvent
 from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_scribe.evaluation.metrics import evaluate
-from napari_scribe.model import model_folder
+from napari_scribe.io.model_folder import model_folder
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample

@@ -12,7 +12,7 @@ import tifffile
 
 import napari_scribe as ns
 from napari_scribe.evaluation.metrics import evaluate
-from napari_scribe.model import model_folder
+from napari_scribe.io.model_folder import model_folder
 from napari_scribe.plugin.widgets.scope_picker import FOLDER
 from napari_scribe.samples import Sample
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from napari_scribe.evaluation.metrics import evaluate
-from napari_scribe.model import kept_models, load_model
+from napari_scribe.io.model_folder import list_models
+from napari_scribe.model import load_model
 from napari_scribe.plugin.layers.conversion import note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample, nuclei
@@ -102,7 +103,7 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
     click(dock.stop_button)
     watch.until_idle()
     assert watch.steps[-1].index > stopped_at
-    assert len(kept_models()) == 2
+    assert len(list_models()) == 2
     assert dock.curves.steps[0] < stopped_at < dock.curves.steps[-1]
     assert dock.curves.validation
 
@@ -293,7 +294,7 @@ def expect(dock: Any, watch: Watch, said: str) -> None:
     watch.until_idle()
     assert said in dock.message.text
     assert dock.train_button.isEnabled()
-    assert not kept_models()
+    assert not list_models()
 
 
 def test_without_an_image(make_napari_viewer: Any, qtbot: Any) -> None:
@@ -617,8 +618,8 @@ def test_the_viewer_is_closed_while_it_trains(
     dock.train()
     watch.until_step(3)
     viewer.close()
-    qtbot.waitUntil(lambda: bool(kept_models()), timeout=LONG)
-    load_model(kept_models()[0])
+    qtbot.waitUntil(lambda: bool(list_models()), timeout=LONG)
+    load_model(list_models()[0])
 
 
 def test_the_dock_is_closed_while_it_trains(dock: Any, watch: Watch, painted: Any) -> None:
@@ -627,7 +628,7 @@ def test_the_dock_is_closed_while_it_trains(dock: Any, watch: Watch, painted: An
     n = len(watch.steps)
     painted.window.remove_dock_widget(dock.parent())
     assert not dock.runner.is_running
-    assert len(kept_models()) == 1
+    assert len(list_models()) == 1
     assert len(watch.steps) == n
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_scribe.model import model_folder
+from napari_scribe.io.model_folder import model_folder
 from napari_scribe.plugin.layers.conversion import image_of, new_annotations
 from napari_scribe.plugin.layers.results import show_image, show_labels
 from napari_scribe.plugin.widgets.layer_pickers import (

@@ -184,7 +184,7 @@ def finish(job: TrainJob, given: TrainInput, path: Path | None = None) -> Traine
     It takes the place of what lies at `path`; a new one is found where nothing does.
     """
     given = given.changed(resume=None)  # two checkpoints would be one too many to keep
-    from ...model import new_model_path
+    from ...io.model_folder import new_model_path
 
     trained = Trained(job.result, given.start, job.checkpoint, given, job.kept_parent, job.problem)
     if job.kept_parent:

@@ -9,7 +9,8 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog
 
 from ...errors import InputError
-from ..model_library import in_words, kept, task_of
+from ...io.model_folder import list_models
+from ..model_library import in_words, task_of
 from .basics import Column, button, hint, row
 from .inputs import Choice, narrow, refresh_when_seen
 
@@ -89,7 +90,7 @@ class ModelPicker(Column):
 
     def _choices(self) -> list[tuple[str, str | Path]]:
         first = [(self._none, self._none)] if self._none else []
-        listed = [path for path in kept() if task_of(path) in self._tasks]
+        listed = [path for path in list_models() if task_of(path) in self._tasks]
         others = [path for path in self._files if path not in listed]
         files = [*others, *listed]
         return [*first, *zip(_distinct_names(files), files, strict=True)]
