@@ -96,10 +96,10 @@ def segment_with_bar(job: Any, name: str, said: set[str] | None = None) -> Any:
             kept = " What was done is kept: the same command goes on from there."
             reason = in_words(error)
             where = "" if Path(name).stem in reason else f"{name}: "
-            raise RuntimeError(f"{where}{reason}{kept if job.goes_on else ''}") from error
+            raise RuntimeError(f"{where}{reason}{kept if job.can_resume else ''}") from error
         if job.is_complete:
             bar.update(shown, completed=1, total=1)
-        for word in [*job.ladder, job.note]:
+        for word in [*job.memory_notes, job.note]:
             if word not in said:
                 said.add(word)
                 _say(bar, word)

@@ -34,7 +34,7 @@ OTHER_KINDS = (
 
 if TYPE_CHECKING:
     from ..describe import Understood
-    from ..inference.run import SegmentJob
+    from ..inference.run import InferenceJob
 
 ModelFile = Annotated[str, typer.Option("--model", help="A model file, or a kept one's name.")]
 Tile = Annotated[
@@ -105,7 +105,7 @@ def segment(
     targets = targets_of(paths, out)
     found: list[Understood] = []
 
-    def job_for(path: Path, target: Path) -> SegmentJob:
+    def job_for(path: Path, target: Path) -> InferenceJob:
         check_apart(target, path)
         image = open_image(path, axes, level, series)
         found.append(understood(path.name, image))
@@ -161,9 +161,9 @@ def seam_test(
 def each_done(
     paths: Sequence[Path],
     targets: Sequence[Path],
-    job_for: Callable[[Path, Path], SegmentJob],
+    job_for: Callable[[Path, Path], InferenceJob],
     found: Sequence[Understood],
-) -> Iterator[tuple[Path, SegmentJob]]:
+) -> Iterator[tuple[Path, InferenceJob]]:
     """Run a job for each image, with a bar; yields where it went, and the job.
 
     Parameters

@@ -1,13 +1,11 @@
-"""One frame through one model, part by part, into a sink: tiles, and objects block by block."""
+"""Do the work on one frame: run its tiles, decode its blocks, and record each part."""
 
 from __future__ import annotations
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,91 +14,92 @@ import torch
 from ..errors import DamagedError
 from ..image import Frame
 from ..targets import count_channels
-from .engine import Write, by_head
-from .reading import Read
+from .engine import by_head
 from .source import Source
-from .stitch import Block, Index, keep_core, merge
-from .store.damage import OnDisk, Place, gone_is_damage, read_written
-from .store.in_memory import Sink
+from .stitch import Block, Index, crop_to_core, merge
+from .store.damage import OnDisk, Place, missing_is_damage, read_written
+from .store.sinks import Array, Sink
 from .tiles import Tile
 
-Predict = Callable[[Sequence[Tile], Read, Write], Iterator[int]]
-"""Runs a network over tiles, as `Ladder.predict` does."""
-FRAMES = "frames"
+FINISHED = "frames"
 """Name under which frames are recorded whose predictions are no longer needed."""
+NUMBERED = "numbered"
+"""Name under which blocks are recorded whose objects have their ids."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the work on each frame consists of.
+    """Hold the parts that each frame is divided into.
 
     Parameters
     ----------
     tiles
-        Each goes through the network.
+        Each tile goes through the network.
     blocks
-        Each is made into objects; without any, each tile becomes labels at once.
+        Each block is decoded into objects. Without blocks each tile is decoded at once.
     """
 
     tiles: tuple[Tile, ...]
     blocks: tuple[Block, ...]
 
+    def __len__(self) -> int:
+        return len(self.tiles) + len(self.blocks)
+
     @property
     def n_units(self) -> int:
-        """Number of blocks, else of tiles: what is shared out to processes."""
+        """Return the number of blocks, else of tiles: what is shared out to processes."""
         return len(self.blocks) or len(self.tiles)
 
     @cached_property
     def tiles_of(self) -> Mapping[Index, list[int]]:
-        """For each block, the numbers of the tiles that it looks at."""
+        """Return, for each block, the numbers of the tiles that its window overlaps."""
         sides = self.tiles[0].kept_shape
         counts = [max(t.keep[a].start for t in self.tiles) // n + 1 for a, n in enumerate(sides)]
-        found = {}
+        numbers = {}
         for block in self.blocks:
             spans = [
                 range(w.start // n, -(-w.stop // n))
                 for w, n in zip(block.window, sides, strict=True)
             ]
             places = np.array(list(itertools.product(*spans))).T
-            found[block.index] = np.ravel_multi_index(tuple(places), counts).tolist()
-        return found
+            numbers[block.index] = np.ravel_multi_index(tuple(places), counts).tolist()
+        return numbers
 
-    def numbers_for(self, mine: Collection[int]) -> list[int]:
-        """Numbers of the tiles for some of the units, those first that the first block needs."""
+    def numbers_for(self, units: Collection[int]) -> list[int]:
+        """Return the numbers of the tiles for some units, ordered by the block that needs them."""
         if not self.blocks:
-            return sorted(mine)
-        return [i for unit in sorted(mine) for i in self._first_needed_by[unit]]
+            return sorted(units)
+        return [i for unit in sorted(units) for i in self._first_needed_by[unit]]
 
     @cached_property
     def _first_needed_by(self) -> list[list[int]]:
-        """For each block, the numbers of the tiles that it looks at and none before it does."""
+        """Return, for each block, the numbers of its tiles that no block before it needs."""
         seen: set[int] = set()
-        found = []
+        numbers = []
         for block in self.blocks:
-            found.append([i for i in self.tiles_of[block.index] if i not in seen])
-            seen.update(found[-1])
-        return found
+            numbers.append([i for i in self.tiles_of[block.index] if i not in seen])
+            seen.update(numbers[-1])
+        return numbers
 
 
 @dataclass(frozen=True)
 class FrameWork:
-    """The work on one frame. What was recorded in the sink before is not done again.
+    """Do and record the parts of one frame. Parts that were recorded before are not done again.
 
     Parameters
     ----------
     source, frame
-        What is looked at.
+        The model and its image, and the frame.
     name
-        Of the frame in the sink.
+        Name of the frame in the sink.
     sink
-        Where predictions and records are.
+        Where predictions and records are kept.
     parts
-        Tiles and blocks.
+        Tiles and blocks of the frame.
     labels
-        Array of the whole answer to write to: of objects, labels that each block counts from 1;
-        of a denoiser, an image.
+        Array of the whole answer. Labels of objects are counted from 1 in each block.
     maps
-        Head -> array ``(channels, *labels)`` of what the network says, where that is kept.
+        Head name -> array ``(channels, *labels)`` of the predictions that are saved.
     """
 
     source: Source
@@ -108,187 +107,164 @@ class FrameWork:
     name: str
     sink: Sink
     parts: Parts
-    labels: Any
-    maps: Mapping[str, Any]
+    labels: Array
+    maps: Mapping[str, Array]
 
     @property
     def is_whole(self) -> bool:
-        """Whether every part was recorded."""
-        if self.sink.is_done(FRAMES, self.name):
+        """Return whether every part was recorded."""
+        if self.is_finished:
             return True
         blocks, tiles = self.parts.blocks, self.parts.tiles
-        return all(map(self.is_found, blocks)) if blocks else all(map(self.is_predicted, tiles))
+        return all(map(self.is_decoded, blocks)) if blocks else all(map(self.is_predicted, tiles))
+
+    @property
+    def is_finished(self) -> bool:
+        """Return whether every part is done, and the predictions may have been deleted."""
+        return self.sink.is_done(FINISHED, self.name)
+
+    @property
+    def n_done(self) -> int:
+        """Return how many parts were recorded."""
+        if self.is_whole:
+            return len(self.parts)
+        return sum(map(self.is_predicted, self.parts.tiles)) + sum(
+            map(self.is_decoded, self.parts.blocks)
+        )
 
     def is_predicted(self, tile: Tile) -> bool:
-        """Whether a tile has gone through the network."""
-        return self.sink.is_done(f"{self.name}/tiles", tile_key(tile))
+        """Return whether a tile has gone through the network."""
+        return self.sink.is_done(f"{self.name}/tiles", tile.key)
 
-    def is_found(self, block: Block) -> bool:
-        """Whether the objects of a block are there."""
+    def is_decoded(self, block: Block) -> bool:
+        """Return whether the objects of a block were found."""
         return self.sink.is_done("objects", self.block_name(block))
 
     def is_ready(self, block: Block) -> bool:
-        """Whether all tiles that a block looks at have gone through the network."""
-        return all(self.is_predicted(self.parts.tiles[i]) for i in self._needed(block))
+        """Return whether all tiles that a block overlaps have gone through the network."""
+        return all(self.is_predicted(self.parts.tiles[i]) for i in self.parts.tiles_of[block.index])
 
-    def run(self, predict: Predict, mine: Collection[int]) -> Iterator[int]:
-        """Do what is not done: tiles, and each block as soon as its tiles are.
-
-        Parameters
-        ----------
-        mine
-            Numbers of the blocks (tiles, where there are none) that this process works on.
-
-        Yields
-        ------
-        done
-            How many parts have been done here.
-        """
-        if self.sink.is_done(FRAMES, self.name):
-            return
-        tiles, numbers = self.parts.tiles, self.parts.numbers_for(mine)
-        left = [tiles[i] for i in numbers if not self.is_predicted(tiles[i])]
-        there = set(numbers)
-        # A block beside another process's share waits for its tiles: the last run finds it.
-        todo = deque(
-            block
-            for unit, block in enumerate(self.parts.blocks)
-            if unit in mine
-            and not self.is_found(block)
-            and all(i in there or self.is_predicted(tiles[i]) for i in self._needed(block))
-        )
-        n_found = 0
-        predicted = predict(left, self.source.reader(self.frame), self.keep_answer)
-        for n_predicted in itertools.chain([0], predicted):
-            if n_predicted:
-                yield n_predicted + n_found
-            while todo and self.is_ready(todo[0]):
-                self.find_objects(todo.popleft())
-                n_found += 1
-                yield n_predicted + n_found
-
-    def keep_answer(self, tile: Tile, answer: npt.NDArray[Any]) -> None:
-        """Write what the network says of a tile, ``(channels, *keep)``, then record it."""
+    def write_tile(self, tile: Tile, answer: np.ndarray) -> None:
+        """Write the network's answer for a tile, ``(channels, *keep)``, then record it."""
         model = self.source.model
         by_name = by_head(answer, model.coder.heads)
         self.sink.check()
-        with gone_is_damage():
+        with missing_is_damage():
             if self.parts.blocks:
                 self._prediction()[(slice(None), *tile.keep)] = answer
             else:
-                answered = self.source.finished(model.coder.decode(by_name, model.parameters))
-                self.labels[self.at(tile.keep)] = answered
+                decoded = model.coder.decode(by_name, model.parameters)
+                self.labels[self.index_of(tile.keep)] = self.source.to_output(decoded)
             for head, array in self.maps.items():
-                array[(slice(None), *self.at(tile.keep))] = by_name[head]
-            self.sink.record(f"{self.name}/tiles", tile_key(tile))
+                array[(slice(None), *self.index_of(tile.keep))] = by_name[head]
+            self.sink.record(f"{self.name}/tiles", tile.key)
 
-    def find_objects(self, block: Block) -> None:
+    def decode_block(self, block: Block) -> None:
         """Find the objects of a block, then record it.
 
         Raises
         ------
         DamagedError
-            If a prediction that it looks at is gone.
+            If a prediction that it needs is gone.
         """
         model = self.source.model
         stored = read_written(self._prediction(), (slice(None), *block.window))
-        window = torch.from_numpy(stored).float().numpy()  # numpy is slow with float16
-        decoded = model.coder.decode(by_head(window, model.coder.heads), model.parameters)
-        core, found = keep_core(decoded, block, self.source.frame_shape)
+        prediction = torch.from_numpy(stored).float().numpy()  # numpy is slow with float16
+        decoded = model.coder.decode(by_head(prediction, model.coder.heads), model.parameters)
+        core, objects = crop_to_core(decoded, block, self.source.frame_shape)
         self.sink.check()
-        with gone_is_damage():
-            self.labels[self.at(block.core)] = core
-            self.sink.save(f"objects/{self.block_name(block)}", n=np.array(found.n), **found.zones)
-            self.sink.record("objects", self.block_name(block))
+        with missing_is_damage():
+            self.labels[self.index_of(block.core)] = core
+            name = self.block_name(block)
+            self.sink.save(f"objects/{name}", n=np.array(objects.n), **objects.zones)
+            self.sink.record("objects", name)
 
-    def close(self) -> None:
-        """Let go of the predictions: every part is done."""
-        if not self.sink.is_done(FRAMES, self.name):
-            self.sink.record(FRAMES, self.name)
+    def finish(self) -> None:
+        """Record that every part is done, and delete the predictions."""
+        if not self.is_finished:
+            self.sink.record(FINISHED, self.name)
         self.sink.drop(f"{self.name}/")
 
-    def tables(self) -> tuple[dict[Index, npt.NDArray[np.int32]], int]:
-        """From the labels of each block to ids of the frame's objects; how many there are.
+    def merge_blocks(self) -> tuple[dict[Index, npt.NDArray[np.int32]], int]:
+        """Return a table from labels to ids of objects for each block, and the number of objects.
 
         Raises
         ------
         DamagedError
-            If what was kept of them is damaged.
+            If what was saved of a block is gone.
         """
         blocks = {block.index: block for block in self.parts.blocks}
 
-        def kept(index: Index, key: str) -> Any:
-            found = self.sink.load(f"objects/{self.block_name(blocks[index])}", key)
-            if found is None:
+        def saved(index: Index, key: str) -> np.ndarray:
+            array = self.sink.load(f"objects/{self.block_name(blocks[index])}", key)
+            if array is None:
                 raise DamagedError(f"The objects of block {index} were deleted or damaged.")
-            return found[key]
+            return array
 
-        return merge({index: int(kept(index, "n")) for index in blocks}, kept)
+        return merge({index: int(saved(index, "n")) for index in blocks}, saved)
 
-    def number(self, block: Block, table: npt.NDArray[np.int32], labels: Any) -> None:
-        """Write the objects of a block under their ids."""
-        at = self.at(block.core)
-        labels[at] = table[read_written(self.labels, at)].astype(labels.dtype)
+    def write_ids(self, block: Block, table: npt.NDArray[np.int32], final: Array) -> None:
+        """Write the ids of the objects of a block to the final labels, then record it."""
+        index = self.index_of(block.core)
+        self.sink.check()
+        final[index] = table[read_written(self.labels, index)].astype(final.dtype)
+        self.sink.record(NUMBERED, self.block_name(block))
 
-    def lost(self, on_disk: OnDisk) -> tuple[list[Tile], list[Block]]:
+    def is_numbered(self, block: Block) -> bool:
+        """Return whether the ids of the objects of a block were written."""
+        return self.sink.is_done(NUMBERED, self.block_name(block))
+
+    def lost_parts(self, on_disk: OnDisk) -> tuple[list[Tile], list[Block]]:
         """Return the tiles and blocks that were done and are no longer on disk."""
-        is_closed = self.sink.is_done(FRAMES, self.name)
+        is_finished = self.is_finished
         tiles = [
             tile
             for tile in self.parts.tiles
-            if (is_closed or self.is_predicted(tile)) and not on_disk.has(self._places(tile))
+            if (is_finished or self.is_predicted(tile)) and not on_disk.has(self._places(tile))
         ]
         blocks = [
             block
             for block in self.parts.blocks
-            if (is_closed or self.is_found(block))
+            if (is_finished or self.is_decoded(block))
             and not (
                 self.sink.has(f"objects/{self.block_name(block)}")
-                and on_disk.has([(self.labels, self.at(block.core))])
+                and on_disk.has([(self.labels, self.index_of(block.core))])
             )
         ]
         return tiles, blocks
 
     def forget_lost(self, on_disk: OnDisk) -> bool:
-        """Take back the records of what is no longer on disk; whether there was any.
+        """Remove the records of what is no longer on disk; return whether there was any.
 
-        Where the predictions were let go of, all tiles are run once more.
+        If the predictions were deleted, all tiles are run once more.
         """
-        tiles, blocks = self.lost(on_disk)
+        tiles, blocks = self.lost_parts(on_disk)
         if tiles or blocks:
-            self.sink.unrecord(FRAMES, {self.name})
-            self.sink.unrecord(f"{self.name}/tiles", set(map(tile_key, tiles)))
+            self.sink.unrecord(FINISHED, {self.name})
+            self.sink.unrecord(f"{self.name}/tiles", {tile.key for tile in tiles})
             self.sink.unrecord("objects", set(map(self.block_name, blocks)))
         return bool(tiles or blocks)
 
     def _places(self, tile: Tile) -> list[Place]:
-        """Where what the network says of a tile is kept, as long as it is needed."""
-        at = self.at(tile.keep)
-        places: list[Place] = [(array, (slice(None), *at)) for array in self.maps.values()]
+        """Return where the answer for a tile is stored, as long as it is needed."""
+        index = self.index_of(tile.keep)
+        places: list[Place] = [(array, (slice(None), *index)) for array in self.maps.values()]
         if not self.parts.blocks:
-            places.append((self.labels, at))
-        elif not self.sink.is_done(FRAMES, self.name):
+            places.append((self.labels, index))
+        elif not self.is_finished:
             places.append((self._prediction(), (slice(None), *tile.keep)))
         return places
 
     def block_name(self, block: Block) -> str:
-        """Of a block, in the whole run."""
+        """Return the name of a block in the whole run."""
         return f"{self.name}-" + "-".join(str(i) for i in block.index)
 
-    def _prediction(self) -> Any:
+    def _prediction(self) -> Array:
         channels = count_channels(self.source.model.coder.heads)
         shape = (channels, *self.source.frame_shape)
         chunks = (channels, *self.parts.tiles[0].kept_shape)
         return self.sink.array(f"{self.name}/prediction", shape, np.float16, chunks)
 
-    def _needed(self, block: Block) -> list[int]:
-        return self.parts.tiles_of[block.index]
-
-    def at(self, window: Sequence[slice]) -> tuple[int | slice, ...]:
-        """Where a window of the frame lies in the answer."""
-        return self.source.at(self.frame, window)
-
-
-def tile_key(tile: Tile) -> str:
-    """Names a tile in its frame."""
-    return ",".join(str(s.start) for s in tile.keep)
+    def index_of(self, window: Sequence[slice]) -> tuple[int | slice, ...]:
+        """Return the index of a window of the frame in the answer."""
+        return self.source.index_of(self.frame, window)

@@ -1,9 +1,8 @@
-"""What a network is given to see: windows of a frame, mirrored outside the image, normalized."""
+"""Read the network's input: windows of a frame, mirrored outside the image and normalized."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,32 +10,33 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..image import Frame, Image
 from ..normalization import Statistics
+from ..windows import start_of
 from .tiles import Tile, mirrored
 
 Read = Callable[[Tile], npt.NDArray[np.float32]]
-"""Normalized pixels of a tile, ``(C, *in)``."""
+"""Reads the normalized pixels of a tile, ``(C, *in)``."""
 
 
 def tile_reader(
     image: Image, frame: Frame, channels: Sequence[int], statistics: Statistics, dimensions: int
 ) -> Read:
-    """How tiles of a frame are read: mirrored outside the image, normalized.
+    """Return a function that reads tiles of a frame.
 
-    What it gives raises InputError where a tile holds NaN or infinite pixels, or such that are
-    infinite once they are normalized.
+    It raises InputError where a tile holds NaN or infinite pixels, or pixels that become infinite
+    when they are normalized.
     """
     shape = image.frame_shape(dimensions)
 
     def read(tile: Tile) -> npt.NDArray[np.float32]:
         pixels = read_mirrored(image, frame, tile.read, shape, channels)
-        seen = statistics.apply(pixels)
-        if pixels.dtype.kind == "f" and not np.isfinite(seen).all():
+        normalized = statistics.apply(pixels)
+        if pixels.dtype.kind == "f" and not np.isfinite(normalized).all():
             raise InputError(
-                f"{image.name} has NaN or infinite pixels near {[s.start for s in tile.keep]}, or "
+                f"{image.name} has NaN or infinite pixels near {list(start_of(tile.keep))}, or "
                 "such that are far beyond all others. Replace them first, for example with "
                 "numpy.nan_to_num."
             )
-        return seen
+        return normalized
 
     return read
 
@@ -47,8 +47,8 @@ def read_mirrored(
     window: Sequence[slice],
     shape: Sequence[int],
     channels: Sequence[int],
-) -> npt.NDArray[Any]:
-    """Read a window ``(C, *window)`` that may reach beyond the frame, mirrored there."""
+) -> np.ndarray:
+    """Read a window ``(C, *window)``; pixels beyond the frame are mirrored."""
     indices = [mirrored(s, n) for s, n in zip(window, shape, strict=True)]
     inside = tuple(slice(int(i.min()), int(i.max()) + 1) for i in indices)
     pixels = image.read(frame, inside, channels)

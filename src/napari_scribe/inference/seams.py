@@ -16,9 +16,10 @@ from ..io import as_image
 from ..model import Model, load_model
 from ..progress import Job
 from ..targets import count_channels
+from .denoise.denoised_image import denoised_source_of
 from .engine import Predictor, into, predict_tiles
 from .halo_search import smallest_halo
-from .source import Source, source_of
+from .source import Source
 from .tiles import Tile, plan_tiles
 
 N_PLACES = 6
@@ -105,7 +106,7 @@ def seam_test(
         If the model does not fit the image.
     """
     model = model if isinstance(model, Model) else load_model(model)
-    source = source_of(model, as_image(image), channels, region, device=device)
+    source = denoised_source_of(model, as_image(image), channels, region, device)
     target = pick_device(device)
 
     def body(job: Job[SeamStep, Seams]) -> Generator[SeamStep, None, Seams]:

@@ -1,4 +1,4 @@
-"""The public job `segment`: a model over an image of any size."""
+"""Segment an image of any size: the public job `segment`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from ..describe import too_little_learnt
 from ..errors import InputError
 from ..io import as_image
 from ..model import Model, as_model
-from .begin import Settings, begin
-from .run import SegmentJob
-from .source import Source, source_of
-from .store.maps import MAPS
+from .begin import begin
+from .denoise.denoised_image import denoised_source_of
+from .plan import Settings
+from .run import InferenceJob
+from .source import Source
+from .store.results import MAPS
 
 
 @checked
@@ -34,7 +36,7 @@ def segment(
     part: tuple[int, int] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-) -> SegmentJob:
+) -> InferenceJob:
     """Segment an image.
 
     Parameters
@@ -123,19 +125,16 @@ def segment(
         scheduler=scheduler,
     )
     settings.check(image)
-    source = source_of(model, image, channels, region, device=device)
-    job = begin(source, settings)
-    job.note = job.note or _note_on(source)
-    if word := too_little_learnt(model):
-        job.note = f"{job.note} {word}: train it for some minutes.".strip()
-    return job
+    source = denoised_source_of(model, image, channels, region, device)
+    advice = f"{words}: train it for some minutes." if (words := too_little_learnt(model)) else ""
+    return begin(source, settings, _note_on(source), advice)
 
 
 def _note_on(source: Source) -> str:
-    statistics = source.statistics
-    if not statistics.flat.all():
+    """Return a sentence for the user where nothing stands out in the image."""
+    if not source.is_empty:
         return ""
-    contrast = float((statistics.high - statistics.low).max())
+    contrast = float((source.statistics.high - source.statistics.low).max())
     return (
         f"{source.image.name} was taken for empty: nothing in it stands out from even ground or "
         f"noise (contrast {contrast:.3g})."

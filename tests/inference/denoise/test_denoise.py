@@ -43,7 +43,7 @@ def shots(*shape: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def in_float32(monkeypatch):
-    monkeypatch.setattr("napari_scribe.inference.execute.precision", lambda _: torch.float32)
+    monkeypatch.setattr("napari_scribe.inference.plan.precision", lambda _: torch.float32)
     monkeypatch.setattr(
         "napari_scribe.inference.denoise.denoised_image.precision", lambda _: torch.float32
     )

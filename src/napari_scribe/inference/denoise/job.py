@@ -14,8 +14,9 @@ from ...image import Image
 from ...io import as_image
 from ...model import Model, as_model
 from ...targets.denoised import check_intensities
-from ..begin import Settings, begin
-from ..run import SegmentJob
+from ..begin import begin
+from ..plan import Settings
+from ..run import InferenceJob
 from ..source import Source, source_of
 
 FAR = 4.0
@@ -38,7 +39,7 @@ def denoise(
     part: tuple[int, int] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-) -> SegmentJob:
+) -> InferenceJob:
     """Take the noise off an image.
 
     Parameters
@@ -88,9 +89,7 @@ def denoise(
     check_intensities(image)
     typed = image.dtype if dtype == "source" else np.dtype(np.float32)
     source = source_of(model, image, channels, region, typed)
-    job = begin(source, settings)
-    job.note = job.note or _note_on(source)
-    return job
+    return begin(source, settings, _note_on(source))
 
 
 def check_denoiser(model: Model) -> None:

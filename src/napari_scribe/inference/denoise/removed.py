@@ -14,7 +14,7 @@ from ...evaluation.residual import check_removed
 from ...image import AXES, Image
 from ...io import is_zarr_name, write_tiff
 from ..begin import check_apart, check_not_taken
-from ..store.maps import map_path, write_zarr
+from ..store.results import map_path, write_zarr
 
 
 def noisy_part(image: Image, channels: Sequence[int]) -> Image:
