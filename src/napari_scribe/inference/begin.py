@@ -12,16 +12,50 @@ from typing import Any
 
 from ..device import pick_device
 from ..errors import InputError, TakenError
+from ..image import Image
 from ..io import WRITTEN, check_text, check_writable, followed, hidden, stamp, tidy
 from ..io.origin import RUN, maker_of
+from .cluster import Cluster
 from .denoise.denoised_image import noisy_source
 from .plan import Settings
-from .plan import check_apart as check_apart
 from .run import InferenceJob, InferenceStep, Run
 from .source import Source
 from .store.lock import WHOLE, RunLock
 from .store.results import map_path, open_results
 from .store.sinks import Folder, Memory, made_from_changed
+
+MOST_SHARES = 100_000
+"""Largest number of processes that the work is shared among."""
+
+
+def check_settings(settings: Settings, image: Image) -> None:
+    """Check, before anything is read, that the settings make sense.
+
+    Raises
+    ------
+    InputError
+        If a value makes no sense, or the output would replace the image.
+    """
+    if settings.tile is not None and settings.tile < 1:
+        raise InputError(f"A tile of {settings.tile} px keeps nothing: use 1 or more.")
+    if settings.batch is not None and settings.batch < 1:
+        raise InputError(f"A batch of {settings.batch} has no tile: use 1 or more.")
+    if settings.workers is not None and settings.workers < 1:
+        raise InputError(f"{settings.workers} workers do nothing: use 1 or more.")
+    if settings.part is not None:
+        share, n_shares = settings.part
+        if n_shares > MOST_SHARES:
+            raise InputError(
+                f"The work cannot be shared among {n_shares}: use at most {MOST_SHARES} parts."
+            )
+        if not 1 <= share <= n_shares:
+            raise InputError(f"There is no part {share}/{n_shares}: the first is 1/{n_shares}.")
+    if settings.out is None and (settings.part or settings.is_on_cluster):
+        raise InputError("Work that is shared needs an output on disk (out).")
+    if settings.is_on_cluster:
+        Cluster(settings.workers, settings.scheduler).check()
+    if settings.out is not None and image.source is not None:
+        check_apart(settings.out, image.source)
 
 
 def begin(source: Source, settings: Settings, note: str = "", advice: str = "") -> InferenceJob:
@@ -122,9 +156,21 @@ def bytes_needed(source: Source, settings: Settings) -> int:
     if model.coder.is_pixelwise:
         return n_bytes
     # Provisional labels, and predictions. A single process has those of one frame at a time.
-    n_frames = len(source.frames()) if settings.part or settings.cluster else 1
+    n_frames = len(source.frames()) if settings.part or settings.is_on_cluster else 1
     prediction = 2 * sum(heads.values()) * math.prod(source.frame_shape)
     return n_bytes + 4 * n_pixels + n_frames * prediction
+
+
+def check_apart(out: Path, image: Path) -> None:
+    """Check that a result does not replace the image that it was made from.
+
+    Raises
+    ------
+    InputError
+        If both are the same file or folder, or the image lies in the folder that is replaced.
+    """
+    if out.resolve() in (image.resolve(), *image.resolve().parents):
+        raise InputError(f"{out} is the image itself: choose another name for the result.")
 
 
 def check_output(path: Path, overwrite: bool, n_bytes: int) -> None:

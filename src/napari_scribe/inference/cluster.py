@@ -1,17 +1,42 @@
-"""Connect to the dask cluster that the work is shared with."""
+"""Do the parts of a run on many processes or machines, by dask.distributed.
+
+Each worker opens image and model once, runs tiles, decodes blocks, and writes to the folder that
+all workers share. Nothing large goes through the scheduler. A worker that dies costs only the part
+that it was working on.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import pickle
+import threading
+import time
+import uuid
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+import numpy as np
+import torch
+
+from ..device import all_like, pick_device
+from ..errors import InputError, InUseError
+from ..image import Image
+from ..io import read_image
+from .denoise.denoised_image import DenoisedPixels
+from .plan import Plan, Settings, make_predictor
+from .source import Source
+from .store.journal import boot
+from .store.lock import RunLock
+from .store.sinks import Folder
+from .work import FrameWork, Progress, Work, open_work
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
+
+    Task = Future[Any]
 
 
 @dataclass(frozen=True)
@@ -89,3 +114,279 @@ class Cluster:
         if self.workers is None:
             return None
         return max(1, (os.cpu_count() or 1) // self.workers)
+
+
+@dataclass(frozen=True)
+class SharedRun:
+    """Hold all that a worker needs to take part in a run.
+
+    Parameters
+    ----------
+    source
+        What is run over, pickled, so that only workers open the image.
+    plan
+        As the process that leads has decided.
+    folder, identity
+        Path and identity of the sink.
+    out, maps
+        Path of the output, and names of the maps that are saved.
+    name
+        A name that no other run has, so that workers that stay open begin anew with each run.
+    device
+        As the user named it.
+    threads
+        Number of torch threads; the worker's own setting when None.
+    boot
+        Names the machine that leads. What other machines record counts there only once it has
+        reached the disk.
+    """
+
+    source: bytes
+    plan: Plan
+    folder: Path
+    identity: str
+    out: Path | None
+    maps: tuple[str, ...]
+    name: str
+    device: str | None
+    threads: int | None
+    boot: str
+
+
+def run_on_workers(
+    work: Work, settings: Settings, plan: Plan, notes: list[str], patience: float
+) -> Progress:
+    """Do the parts that are not done on a cluster.
+
+    Parameters
+    ----------
+    notes
+        Sentences for the user on what workers did when memory ran out are added to it.
+    patience
+        Seconds to wait until this machine sees what other machines have written.
+    """
+    from distributed import as_completed
+
+    sink, cluster = work.sink, Cluster(settings.workers, settings.scheduler)
+    assert isinstance(sink, Folder)
+    shared = SharedRun(
+        source=pickle.dumps(replace(work.source, image=_portable(work.source.image))),
+        plan=plan,
+        folder=sink.path,
+        identity=sink.identity,
+        out=settings.out,
+        maps=settings.maps,
+        name=uuid.uuid4().hex,
+        device=settings.device,
+        threads=cluster.threads,
+        boot=boot(),
+    )
+    with cluster.client() as client:
+        shared_task = _submit_shared(client, shared)
+        tasks = _submit(client, shared_task, work.frames)
+        left = {frame.name: 0 for frame in work.frames}
+        for frame, _ in tasks.values():
+            left[frame.name] += 1
+        for future in as_completed(list(tasks)):
+            frame, n = tasks.pop(future)
+            notes.extend(note for note in future.result() if note not in notes)
+            left[frame.name] -= 1
+            if not left[frame.name] and _is_seen_whole(frame, sink, patience):
+                frame.finish()
+            yield frame, n
+
+
+def _submit_shared(client: Client, shared: SharedRun) -> Task:
+    """Submit the shared run as a task, whose result the others take.
+
+    When all workers that hold the result have died, dask runs the task again.
+    """
+    import dask
+
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+        return client.submit(_identity, shared, pure=False)
+
+
+def _identity(shared: SharedRun) -> SharedRun:
+    return shared
+
+
+def _submit(
+    client: Client, shared: Task, frames: Sequence[FrameWork]
+) -> dict[Task, tuple[FrameWork, int]]:
+    """Submit a task for the tiles of each block, and one for the block, once its tiles are done.
+
+    Returns
+    -------
+    tasks
+        Each task with its frame, and the number of its parts.
+    """
+    tasks: dict[Task, tuple[FrameWork, int]] = {}
+    for i, frame in enumerate(frames):
+        parts = frame.parts
+        of_tile: dict[int, Task] = {}
+        for unit in range(parts.n_units):
+            numbers = parts.numbers_for({unit})
+            todo = [n for n in numbers if not frame.is_predicted(parts.tiles[n])]
+            if todo and not frame.is_whole:
+                future = client.submit(_predict, shared, i, todo, pure=False)
+                tasks[future] = (frame, len(todo))
+                of_tile |= dict.fromkeys(todo, future)
+        for n, block in enumerate(parts.blocks):
+            if not frame.is_decoded(block):
+                after = {of_tile[t] for t in parts.tiles_of[block.index] if t in of_tile}
+                future = client.submit(_decode, shared, i, n, list(after), pure=False)
+                tasks[future] = (frame, 1)
+    return tasks
+
+
+def _is_seen_whole(frame: FrameWork, sink: Folder, patience: float) -> bool:
+    """Wait until this machine sees all that workers recorded of a frame; return whether it does."""
+    end = time.monotonic() + patience
+    while True:
+        sink.journal.reload()
+        if frame.is_whole or time.monotonic() > end:
+            return frame.is_whole
+        time.sleep(0.5)
+
+
+class WorkerState:
+    """Hold what a worker keeps open between tasks."""
+
+    def __init__(self, shared: SharedRun) -> None:
+        if shared.threads is not None:
+            torch.set_num_threads(shared.threads)
+        self.in_use = threading.Lock()
+        self.sink = Folder(shared.folder, shared.identity)
+        if Plan.from_record(self.sink.join(), shared.plan.batch) != shared.plan:
+            raise InUseError(f"{self.sink.path} is no longer of this job.")
+        self._shared, self._is_elsewhere = shared, shared.boot != boot()
+        self._source: Source = pickle.loads(shared.source)
+        self._device = _pick_device(shared.device)
+        self._lock: RunLock | None = None
+        self.notes: list[str] = []
+        self.work = open_work(self._source, shared.plan, self.sink, shared.out, shared.maps)
+        self._make_predictor(None)
+
+    def _make_predictor(self, killed_at: int | None) -> None:
+        self.predictor = make_predictor(
+            self._source,
+            self._shared.plan,
+            self._shared.maps,
+            self._device,
+            self.notes,
+            killed_at,
+            self._on_reduction,
+        )
+
+    def _on_reduction(self, reductions: int) -> None:
+        if self._lock is not None:
+            self._lock.hold(reductions)
+
+    def sync(self) -> None:
+        """Wait for the disk on other machines than the one that leads, which asks for it."""
+        if self._is_elsewhere:
+            self.sink.journal.sync()
+
+    @contextmanager
+    def locked(self, task: str) -> Generator[None, None, None]:
+        """Note the task that is worked on; reduce the load if that killed a worker before."""
+        folder = self.sink.path / "tried"
+        folder.mkdir(exist_ok=True)
+        try:
+            self._lock = RunLock(folder, task)
+            self._lock.hold(self.predictor.reductions)
+        except InUseError:  # a worker that dask gave up works on it still: do it without a note
+            self._lock = None
+        try:
+            killed_at = None if self._lock is None else self._lock.killed_at
+            if killed_at is not None and killed_at >= self.predictor.reductions:
+                self._make_predictor(killed_at)
+                self._on_reduction(self.predictor.reductions)
+            yield
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+            self._lock = None
+
+
+_states: dict[str, WorkerState] = {}
+"""The state of this worker, by the name of the run."""
+_opening = threading.Lock()
+
+
+@contextmanager
+def _state_of(shared: SharedRun) -> Generator[WorkerState, None, None]:
+    """Open the state of this worker once per run; let one task use it at a time."""
+    with _opening:
+        if shared.name not in _states:
+            _states.clear()  # the run before is over
+            _states[shared.name] = WorkerState(shared)
+        state = _states[shared.name]
+    with state.in_use:
+        state.sink.check()  # the job may have been stopped
+        state.sink.journal.reload()  # another worker may have done it meanwhile
+        yield state
+        state.sync()
+
+
+def _predict(shared: SharedRun, frame: int, tiles: Sequence[int]) -> list[str]:
+    """Run the network over tiles, in a worker."""
+    with _state_of(shared) as state, state.locked(f"{frame}-{tiles[0]}"):
+        work = state.work.frames[frame]
+        todo = [t for i in tiles if not work.is_predicted(t := work.parts.tiles[i])]
+        read = work.source.reader(work.frame)
+        for _ in state.predictor.predict(todo, read, work.write_tile):
+            pass
+        return state.notes
+
+
+def _decode(shared: SharedRun, frame: int, block: int, _after: Sequence[object]) -> list[str]:
+    """Decode a block, in a worker; `_after` are the tasks that dask waits for."""
+    with _state_of(shared) as state:
+        work = state.work.frames[frame]
+        if not (work.is_whole or work.is_decoded(work.parts.blocks[block])):
+            work.decode_block(work.parts.blocks[block])
+        return state.notes
+
+
+def _pick_device(name: str | None) -> torch.device:
+    """Return the worker's device: each worker takes another of several cuda cards of a machine."""
+    from distributed import get_worker
+
+    device = pick_device(name)
+    number = get_worker().name
+    if isinstance(number, int) and len(cards := all_like(device)) > 1:
+        return cards[number % len(cards)]
+    return device
+
+
+@dataclass(frozen=True)
+class _PixelsOnDisk:
+    """Stand in for pixels while they are sent: each worker opens them by itself."""
+
+    path: Path
+    axes: str
+    level: int
+    series: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _open_pixels, (self.path, self.axes, self.level, self.series)
+
+
+def _open_pixels(path: Path, axes: str, level: int, series: int) -> object:
+    return read_image(path, axes, level, series).data
+
+
+def _portable(image: Image) -> Image:
+    """Return an image that can be sent to workers: its path, or its pixels where it has none."""
+    if isinstance(pixels := image.data, DenoisedPixels):
+        noisy = replace(pixels.source, image=_portable(pixels.source.image))
+        return image.selected(data=DenoisedPixels(noisy, pixels.device))
+    if image.source is None:
+        return image
+    path = image.source.absolute()
+    on_disk = _PixelsOnDisk(path, image.axes, image.level, image.series, image.shape, image.dtype)
+    return image.selected(data=on_disk, source=path)

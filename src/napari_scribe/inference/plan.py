@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 from ..device import all_like, precision
-from ..errors import InputError
-from ..image import Image
 from ..targets import count_channels
-from .cluster import Cluster
 from .denoise.denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
 from .halo_search import smallest_halo
@@ -24,9 +21,6 @@ from .speed.compiled import Compiled
 from .speed.tile_size import choose_batch, choose_tile, reductions_needed
 from .store.sinks import Record
 from .tiles import Tile, plan_tiles
-
-MOST_SHARES = 100_000
-"""Largest number of processes that the work is shared among."""
 
 
 @dataclass(frozen=True)
@@ -45,51 +39,9 @@ class Settings:
     scheduler: str | None = None
 
     @property
-    def cluster(self) -> Cluster | None:
-        """Return where the work goes, if not here."""
-        return Cluster(self.workers, self.scheduler) if self.workers or self.scheduler else None
-
-    def check(self, image: Image) -> None:
-        """Check, before anything is read, that this can be done.
-
-        Raises
-        ------
-        InputError
-            If a value makes no sense, or the output would replace the image.
-        """
-        if self.tile is not None and self.tile < 1:
-            raise InputError(f"A tile of {self.tile} px keeps nothing: use 1 or more.")
-        if self.batch is not None and self.batch < 1:
-            raise InputError(f"A batch of {self.batch} has no tile: use 1 or more.")
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"{self.workers} workers do nothing: use 1 or more.")
-        if self.part is not None and self.part[1] > MOST_SHARES:
-            raise InputError(
-                f"The work cannot be shared among {self.part[1]}: use at most {MOST_SHARES} parts."
-            )
-        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
-            raise InputError(
-                f"There is no part {self.part[0]}/{self.part[1]}: the first is 1/{self.part[1]}."
-            )
-        cluster = self.cluster
-        if self.out is None and (self.part or cluster):
-            raise InputError("Work that is shared needs an output on disk (out).")
-        if cluster is not None:
-            cluster.check()
-        if self.out is not None and image.source is not None:
-            check_apart(self.out, image.source)
-
-
-def check_apart(out: Path, image: Path) -> None:
-    """Check that a result does not replace the image that it was made from.
-
-    Raises
-    ------
-    InputError
-        If both are the same file or folder, or the image lies in the folder that is replaced.
-    """
-    if out.resolve() in (image.resolve(), *image.resolve().parents):
-        raise InputError(f"{out} is the image itself: choose another name for the result.")
+    def is_on_cluster(self) -> bool:
+        """Return whether dask workers do the work."""
+        return bool(self.workers or self.scheduler)
 
 
 @dataclass(frozen=True)
@@ -175,7 +127,7 @@ def _pays_to_compile(
     source: Source, settings: Settings, plan: Plan, device: torch.device
 ) -> tuple[bool, str]:
     """Return whether compiling pays, with a sentence for the user."""
-    if settings.cluster is not None:  # the workers' machines may be others
+    if settings.is_on_cluster:  # the workers' machines may be others
         return False, ""
     tile = plan.tiles(source)[0]
     batch = plan.batch_on(device, source, tile)

@@ -16,14 +16,14 @@ from ..errors import DamagedError, InputError, InUseError
 from ..image import Frame
 from ..io import add_pyramid, forget_pyramid, is_zarr_name
 from ..progress import Abandoned, Job
-from .frame import FrameWork
+from .cluster import run_on_workers
 from .plan import Plan, Settings, make_plan, make_predictor
 from .source import Region, Source
 from .store.damage import check_final, missing_is_damage
 from .store.lock import RunLock
 from .store.results import hand_over, open_results, smallest_type
 from .store.sinks import Array, Folder, Memory
-from .work import Progress, Work, open_work
+from .work import FrameWork, Progress, Work, open_work
 
 ATTEMPTS = 3
 """To do again what was deleted or damaged, before the user is asked to see to it."""
@@ -205,15 +205,13 @@ class Run:
             return work.labels
         with missing_is_damage():
             if isinstance(sink, Folder):
-                work.check_recorded(PATIENCE if settings.cluster else 0.0)
+                work.check_recorded(PATIENCE if settings.is_on_cluster else 0.0)
             return (yield from self._finish(job, work))
 
     def _start(self, job: InferenceJob, plan: Plan) -> Callable[[Work], Progress]:
         """Lock the work, and return what does its parts: here, or on a cluster."""
         settings, lock = self.settings, self.lock
-        if settings.cluster is not None:
-            from .workers import run_on_workers  # needs dask.distributed
-
+        if settings.is_on_cluster:
             if lock is not None:
                 lock.hold(0)
             return lambda work: run_on_workers(work, settings, plan, job.memory_notes, PATIENCE)
