@@ -16,7 +16,7 @@ from common import machine, parser, read_pairs
 import napari_scribe as ns
 from napari_scribe.device import pick_device, precision
 from napari_scribe.evaluation.overlap import count_overlap
-from napari_scribe.inference import execute
+from napari_scribe.inference import plan, work
 
 
 def main() -> None:
@@ -39,13 +39,13 @@ def main() -> None:
 
 
 def _labels(model, image, device, dtype, block=None):
-    sides = dict(execute.SIDE)
-    execute.precision = lambda _device: dtype
-    execute.SIDE = {n: block or side for n, side in sides.items()}
+    sides = dict(work.SIDE)
+    plan.precision = lambda _device: dtype
+    work.SIDE = {n: block or side for n, side in sides.items()}
     try:
         return np.asarray(ns.run(ns.segment(model, image, device=device)))
     finally:
-        execute.SIDE = sides
+        work.SIDE = sides
 
 
 def _compare(what, one, other, threshold):

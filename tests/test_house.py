@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -69,6 +70,20 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, name) for name in names)
 
 
+def files_imported(path: Path) -> set[Path]:
+    """Return the files of the package that a file imports, lazily or for type checkers, too."""
+    folder, files = list(path.parts[:-1]), set()
+    for node in ast.walk(ast.parse((SOURCE / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = folder[: len(folder) - node.level + 1]
+            origin = Path(*above, *(node.module or "").split("."))
+            for alias in node.names:  # each may name a module, or something within one
+                places = [origin / alias.name, origin]
+                modules = [m for p in places for m in (Path(f"{p}.py"), p / "__init__.py")]
+                files |= {next(m for m in modules if m in FILES)}
+    return files - {path}
+
+
 def loaded_by(code: str) -> set[str]:
     """Return the top-level modules that a fresh interpreter has after running `code`."""
     report = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, sep='\\n')"
@@ -93,6 +108,22 @@ def test_no_import_runs_upward(path: Path) -> None:
         target = homes.get(parts[1], parts[1]).partition(".")[0]
         if target in FLOOR:
             assert FLOOR[target] <= FLOOR[room(path)], f"{path}:{line} imports upward: {name}"
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    """The package itself is left out: its public names are lazy, but for type checkers."""
+    root = Path("__init__.py")
+    try:
+        graphlib.TopologicalSorter({p: files_imported(p) - {root} for p in ROOMS}).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(map(str, reversed(error.args[1]))))
+
+
+def test_what_a_file_imports_is_found() -> None:
+    found = files_imported(Path("inference", "denoise", "job.py"))
+    assert {Path("model.py"), Path("io/__init__.py"), Path("inference/begin.py")} <= found
+    lazy = files_imported(Path("plugin", "denoise", "job.py"))
+    assert Path("inference/denoise/job.py") in lazy
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)

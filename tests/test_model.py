@@ -88,7 +88,7 @@ def test_a_model_comes_back_bit_for_bit(tmp_path: Path, task: str, n_channels: i
     assert again.provenance == model.provenance
     np.testing.assert_array_equal(again.thumbnail, model.thumbnail)
     assert again.save(tmp_path / "again.zip").read_bytes()  # and can be saved once more
-    assert again.coder.heads == model.coder.heads
+    assert again.encoding.heads == model.encoding.heads
 
 
 def test_a_model_without_a_picture(tmp_path: Path):

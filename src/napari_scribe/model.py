@@ -91,8 +91,6 @@ class Model:
         """Return how its network says the answer."""
         return encoding_of(self.recipe, self.painted, self.offset, len(self.channels))
 
-    coder = encoding
-
     def channels_for(self, image: Image) -> tuple[int, ...]:
         """Return which channels of an image the network gets, or its denoiser if it has one.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .evaluation.images import ImageScores
     from .evaluation.metrics import ClassScores, Scores
-    from .inference.run import SegmentJob
+    from .inference.run import InferenceJob
     from .inference.seams import Seams, SeamStep
     from .model import Model
     from .progress import Job
@@ -96,7 +96,7 @@ def _say(bar: Progress, text: str) -> None:
             bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def segment_with_bar(job: SegmentJob, name: str, printed: set[str] | None = None) -> Any:
+def segment_with_bar(job: InferenceJob, name: str, printed: set[str] | None = None) -> Any:
     """Run a `segment` or `denoise` job and return its result.
 
     Parameters
@@ -128,12 +128,12 @@ def segment_with_bar(job: SegmentJob, name: str, printed: set[str] | None = None
             reason = with_flags(error)
             if Path(name).stem not in reason:
                 reason = f"{name}: {reason}"
-            if job.goes_on:
+            if job.can_resume:
                 reason += " What was done is kept: the same command goes on from there."
             raise RuntimeError(reason) from error
         if job.is_complete:
             bar.update(line, completed=1, total=1)
-        for remark in [*job.ladder, job.note]:
+        for remark in [*job.memory_notes, job.note]:
             if remark not in printed:
                 printed.add(remark)
                 _say(bar, remark)

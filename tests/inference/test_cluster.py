@@ -127,7 +127,7 @@ def test_workers_of_this_machine_of_which_one_is_killed(
     assert len(workers) == 2
     workers[0].kill()
     run(job)
-    assert job.is_complete and job.ladder == []
+    assert job.is_complete and job.memory_notes == []
     assert is_right(tmp_path / "a.zarr", expected)
     assert len(job.levels) == 3
 
@@ -222,7 +222,7 @@ def test_a_worker_that_leaves_takes_nothing_with_it(
     assert is_right(tmp_path / "a.zarr", expected)
 
 
-def test_what_killed_a_worker_for_memory_is_tried_on_a_lower_rung(
+def test_what_killed_a_worker_for_memory_is_tried_with_less(
     folder: Path, expected: np.ndarray, tmp_path: Path, scheduler: str
 ):
     out = tmp_path / "a.tif"
@@ -232,12 +232,14 @@ def test_what_killed_a_worker_for_memory_is_tried_on_a_lower_rung(
     run(job)
     tried = tmp_path / ".a.tif.part" / "tried"
     tried.mkdir()
-    left = {"host": "gone", "boot": "gone", "process": 1, "started": 0, "kills": 0, "rung": 0}
+    left = {"host": "gone", "boot": "gone", "process": 1, "started": 0, "kills": 0, "reductions": 0}
     for task in (f"{frame}-{tile}" for frame in range(2) for tile in range(2100 // TILE)):
         (tried / f"{task}.running").write_text(json.dumps(left))
     again = begin(folder, out, scheduler=scheduler)
     run(again)
-    assert again.ladder == ["Memory is short, or was before: began with tiles halved once, on cpu."]
+    assert again.memory_notes == [
+        "Memory is short, or was before: began with tiles halved once, on cpu."
+    ]
     # Smaller tiles may round the last bit another way.
     assert (read_labels(out) != expected).mean() < 1e-3
 

@@ -12,7 +12,7 @@ import torch
 from napari_scribe.image import Image
 from napari_scribe.inference import halo_search as quick
 from napari_scribe.inference.engine import Predictor
-from napari_scribe.inference.halo_search import BOUND, Found, smallest_halo
+from napari_scribe.inference.halo_search import BOUND, HaloSearch, smallest_halo
 from napari_scribe.inference.segment import segment
 from napari_scribe.inference.source import Source, source_of
 from napari_scribe.model import Model
@@ -36,9 +36,9 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 4000, shape).astype(np.uint16)
 
 
-def looked_at(model: Model, image: Any) -> tuple[Source, Predictor, Found]:
+def looked_at(model: Model, image: Any) -> tuple[Source, Predictor, HaloSearch]:
     source = source_of(model, Image(image, "ZYX"[-np.ndim(image) :]), None, None)
-    predictor = Predictor(model.network, model.coder.heads, torch.device("cpu"), torch.float64)
+    predictor = Predictor(model.network, model.encoding.heads, torch.device("cpu"), torch.float64)
     return source, predictor, smallest_halo(predictor, source)
 
 

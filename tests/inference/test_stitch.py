@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_scribe.evaluation.metrics import evaluate
-from napari_scribe.inference.stitch import ZONE, keep_core, merge, plan_blocks
+from napari_scribe.inference.stitch import ZONE, crop_to_core, merge, plan_blocks
 from napari_scribe.recipe import ObjectsTarget
 from napari_scribe.samples import nuclei
 from napari_scribe.targets.distance import DistanceEncoding
+from napari_scribe.windows import relative_to
 
 shapes = st.lists(st.integers(1, 90), min_size=2, max_size=3)
 
@@ -24,7 +25,7 @@ def stitched(frame: np.ndarray, side: int, margin: int, decode: Any = None) -> t
     found, cores = {}, []
     for block in plan_blocks(frame.shape, side, margin):
         labels = decode(block.window) if decode else ndimage.label(frame[block.window])[0]
-        core, found[block.index] = keep_core(labels, block, frame.shape)
+        core, found[block.index] = crop_to_core(labels, block, frame.shape)
         cores.append((block, core))
     counts = {index: block.n for index, block in found.items()}
     tables, n = merge(counts, lambda index, name: found[index].zones[name])
@@ -46,7 +47,7 @@ def test_cores_cover_a_frame_once(shape: list[int], side: int, margin: int):
     for block in plan_blocks(shape, side, margin):
         times[block.core] += 1
         window = np.zeros(shape)[block.window]
-        assert window[block.inside(block.core)].shape == times[block.core].shape
+        assert window[relative_to(block.core, block.window)].shape == times[block.core].shape
     assert (times == 1).all()
 
 

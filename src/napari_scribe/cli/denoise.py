@@ -44,7 +44,7 @@ from .train import check_new_model, train_and_save
 if TYPE_CHECKING:
     from ..describe import Understood
     from ..image import Image
-    from ..inference.run import SegmentJob
+    from ..inference.run import InferenceJob
     from ..model import Model
     from ..recipe import Recipe
     from ..training.pairs.sources import Pairs, Way
@@ -179,7 +179,7 @@ def denoise(
     opened: dict[Path, Image] = {}
     inputs: list[Understood] = []
 
-    def job_for(path: Path, target: Path) -> SegmentJob:
+    def job_for(path: Path, target: Path) -> InferenceJob:
         opened.clear()  # so that one image is open at a time
         opened[target] = image = open_image(path, axes, level, series)
         inputs.append(understood(path.name, image))

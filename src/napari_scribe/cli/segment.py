@@ -34,7 +34,7 @@ OTHER_KINDS = (
 
 if TYPE_CHECKING:
     from ..describe import Understood
-    from ..inference.run import SegmentJob
+    from ..inference.run import InferenceJob
 
 ModelFile = Annotated[
     str, typer.Option("--model", help="A model file, or the name of one in the model folder.")
@@ -107,7 +107,7 @@ def segment(
     targets = result_paths(paths, out)
     inputs: list[Understood] = []
 
-    def job_for(path: Path, target: Path) -> SegmentJob:
+    def job_for(path: Path, target: Path) -> InferenceJob:
         check_apart(target, path)
         image = open_image(path, axes, level, series)
         inputs.append(understood(path.name, image))
@@ -163,9 +163,9 @@ def seam_test(
 def run_each(
     paths: Sequence[Path],
     targets: Sequence[Path],
-    job_for: Callable[[Path, Path], SegmentJob],
+    job_for: Callable[[Path, Path], InferenceJob],
     inputs: Sequence[Understood],
-) -> Iterator[tuple[Path, SegmentJob]]:
+) -> Iterator[tuple[Path, InferenceJob]]:
     """Run a job for each image, with a progress bar; yield its target and the job when it is done.
 
     Parameters

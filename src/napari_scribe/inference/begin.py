@@ -1,96 +1,72 @@
-"""What all runs of a model over an image begin with: checks of the output, and where it grows."""
+"""Begin a run of a model over an image: check its output, or find that it is done already."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..device import pick_device
 from ..errors import InputError, TakenError
 from ..image import Image
-from ..io import (
-    WRITTEN,
-    check_text,
-    check_writable,
-    followed,
-    hidden,
-    is_zarr_name,
-    open_levels,
-    tidy,
-)
-from ..io.origin import maker_of
+from ..io import WRITTEN, check_text, check_writable, followed, hidden, stamp, tidy
+from ..io.origin import RUN, maker_of
 from .cluster import Cluster
-from .execute import Execution
-from .run import SegmentJob, SegmentStep
+from .denoise.denoised_image import noisy_source
+from .plan import Settings
+from .run import InferenceJob, InferenceStep, Run
 from .source import Source
-from .store.identity import compared, identity_of, made_from_changed
-from .store.in_memory import Memory
-from .store.lock import WHOLE, Presence
-from .store.maps import map_path, read_maps
-from .store.results import read_answer
-from .store.sinks import Folder
+from .store.lock import WHOLE, RunLock
+from .store.results import map_path, open_results
+from .store.sinks import Folder, Memory, made_from_changed
 
-MOST_PARTS = 100_000
-"""Into which the work is divided."""
+MOST_SHARES = 100_000
+"""Largest number of processes that the work is shared among."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a model is run over an image, as `segment` and `denoise` are asked."""
+def check_settings(settings: Settings, image: Image) -> None:
+    """Check, before anything is read, that the settings make sense.
 
-    out: Path | None
-    maps: tuple[str, ...] = ()
-    tile: int | None = None
-    batch: int | None = None
-    is_quick: bool = False
-    device: str | None = None
-    overwrite: bool = False
-    part: tuple[int, int] | None = None
-    workers: int | None = None
-    scheduler: str | None = None
-
-    @property
-    def cluster(self) -> Cluster | None:
-        """Where the work goes, if not here."""
-        return Cluster(self.workers, self.scheduler) if self.workers or self.scheduler else None
-
-    def check(self, image: Image) -> None:
-        """Refuse what cannot be done, before anything is read.
-
-        Raises
-        ------
-        InputError
-            If a value makes no sense, or the output would replace the image.
-        """
-        if self.tile is not None and self.tile < 1:
-            raise InputError(f"A tile of {self.tile} px keeps nothing: use 1 or more.")
-        if self.batch is not None and self.batch < 1:
-            raise InputError(f"A batch of {self.batch} has no tile: use 1 or more.")
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"{self.workers} workers do nothing: use 1 or more.")
-        if self.part is not None and self.part[1] > MOST_PARTS:
+    Raises
+    ------
+    InputError
+        If a value makes no sense, or the output would replace the image.
+    """
+    if settings.tile is not None and settings.tile < 1:
+        raise InputError(f"A tile of {settings.tile} px keeps nothing: use 1 or more.")
+    if settings.batch is not None and settings.batch < 1:
+        raise InputError(f"A batch of {settings.batch} has no tile: use 1 or more.")
+    if settings.workers is not None and settings.workers < 1:
+        raise InputError(f"{settings.workers} workers do nothing: use 1 or more.")
+    if settings.part is not None:
+        share, n_shares = settings.part
+        if n_shares > MOST_SHARES:
             raise InputError(
-                f"The work cannot be shared among {self.part[1]}: use at most {MOST_PARTS} parts."
+                f"The work cannot be shared among {n_shares}: use at most {MOST_SHARES} parts."
             )
-        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
-            raise InputError(
-                f"There is no part {self.part[0]}/{self.part[1]}: the first is 1/{self.part[1]}."
-            )
-        cluster = self.cluster
-        if self.out is None and (self.part or cluster):
-            raise InputError("Work that is shared needs an output on disk (out).")
-        if cluster is not None:
-            cluster.check()
-        if self.out is not None and image.source is not None:
-            check_apart(self.out, image.source)
+        if not 1 <= share <= n_shares:
+            raise InputError(f"There is no part {share}/{n_shares}: the first is 1/{n_shares}.")
+    if settings.out is None and (settings.part or settings.is_on_cluster):
+        raise InputError("Work that is shared needs an output on disk (out).")
+    if settings.is_on_cluster:
+        Cluster(settings.workers, settings.scheduler).check()
+    if settings.out is not None and image.source is not None:
+        check_apart(settings.out, image.source)
 
 
-def begin(source: Source, settings: Settings) -> SegmentJob:
-    """The job that runs a model over an image.
+def begin(source: Source, settings: Settings, note: str = "", advice: str = "") -> InferenceJob:
+    """Return the job that runs a model over an image.
+
+    Parameters
+    ----------
+    note
+        A sentence for the user about the image; left out if the output is done already.
+    advice
+        A sentence for the user about the model.
 
     Raises
     ------
@@ -99,46 +75,63 @@ def begin(source: Source, settings: Settings) -> SegmentJob:
     TakenError
         If something else is there already.
     """
-    path = settings.out
-    if path is not None:
-        check_text(path)
-        path = followed(path) if os.path.islink(path) else path
-    identity = identity_of(source, settings.maps, settings.is_quick)
-    if path is not None:
-        outputs = [path, *(map_path(path, name) for name in settings.maps)]
-        for output in [*outputs, hidden(path)]:
-            tidy(output)
-        if not settings.overwrite and all(maker_of(output) == identity for output in outputs):
-            Folder.remove_left(hidden(path), identity)
-            return _done_before(path, source, settings.maps)
-        _check_outputs(outputs, source, settings, identity)
-    sink = Memory() if path is None else Folder(hidden(path), identity, settings.overwrite)
-    who = WHOLE if settings.part is None else f"part-{settings.part[0]}"
-    execution = Execution(
-        source=source,
-        sink=sink,
-        out=path,
-        overwrite=settings.overwrite,
-        device=pick_device(settings.device),
-        device_name=settings.device,
-        presence=Presence(sink.path, who) if isinstance(sink, Folder) else None,
-        tile=settings.tile,
-        batch=settings.batch,
-        is_quick=settings.is_quick,
-        maps=settings.maps,
-        part=settings.part,
-        cluster=settings.cluster,
+    if settings.out is None:
+        run = Run(source, settings, Memory(), pick_device(settings.device), None)
+        return InferenceJob(run, source.region, f"{note} {advice}".strip())
+    check_text(settings.out)
+    path = followed(settings.out) if os.path.islink(settings.out) else settings.out
+    identity = identity_of(source, settings)
+    outputs = [path, *(map_path(path, name) for name in settings.maps)]
+    for output in [*outputs, hidden(path)]:
+        tidy(output)
+    if not settings.overwrite and all(maker_of(output) == identity for output in outputs):
+        Folder.remove_finished(hidden(path), identity)
+        return _done_before(path, source, settings.maps, advice)
+    _check_outputs(outputs, source, settings, identity)
+    sink = Folder(hidden(path), identity, settings.overwrite)
+    lock = RunLock(sink.path, WHOLE if settings.part is None else f"part-{settings.part[0]}")
+    run = Run(source, replace(settings, out=path), sink, pick_device(settings.device), lock)
+    return InferenceJob(run, source.region, f"{note} {advice}".strip(), can_resume=True)
+
+
+def _done_before(path: Path, source: Source, maps: Sequence[str], advice: str) -> InferenceJob:
+    """Return a job that has nothing to do but to open the results."""
+
+    def body(job: InferenceJob) -> Generator[InferenceStep, None, Any]:
+        yield from ()
+        job.levels, job.maps = open_results(path, maps, source)
+        return job.levels[0]
+
+    compared = "same size and time of change, and the same sample of the pixels"
+    if noisy_source(source).image.source is None:
+        compared = "by shape, type and a sample of the pixels"
+    note = (
+        f"{path} was made before by the same model from the same image ({compared}): "
+        f"nothing to do. {advice}"
     )
-    job = SegmentJob(execution)
-    job.goes_on = isinstance(sink, Folder)
-    job.region = source.region
-    return job
+    return InferenceJob(body, source.region, note.strip())
+
+
+def identity_of(source: Source, settings: Settings) -> str:
+    """Return a text that differs between calls that may have different results.
+
+    Images are compared by shape, type, a sample of the pixels and, if they were read from disk, by
+    size and time of change of their files.
+    """
+    noisy = noisy_source(source)
+    image = noisy.image
+    region = sorted((a, s.start, s.stop) for a, s in source.region.items())
+    seen = (image.axes, image.shape, str(image.dtype), noisy.channels, noisy.statistics.digest)
+    form = (settings.is_quick, sorted(settings.maps), str(source.dtype), image.series)
+    call = repr((source.model.fingerprint(), *seen, region, *form))
+    digest = hashlib.sha256(call.encode()).hexdigest()[:16]
+    return f"{RUN}{digest}-{stamp(image.source, image.data) if image.source is not None else ''}"
 
 
 def _check_outputs(
     outputs: Sequence[Path], source: Source, settings: Settings, identity: str
 ) -> None:
-    """Make sure that labels, and then maps, can be written; maps may be left by the same call."""
+    """Check that labels and maps can be written. Maps of the same call are replaced."""
     for output in outputs:
         is_first, maker = output == outputs[0], maker_of(output)
         if made_from_changed(maker, identity) and not settings.overwrite:
@@ -148,71 +141,51 @@ def _check_outputs(
                 overwrite=True,
             )
         may_replace = settings.overwrite or (maker == identity and not is_first)
-        check_output(output, may_replace, room_for(source, settings) if is_first else 0)
+        check_output(output, may_replace, bytes_needed(source, settings) if is_first else 0)
 
 
-def room_for(source: Source, settings: Settings) -> int:
-    """Bytes that results and the work for them take at most, all together."""
+def bytes_needed(source: Source, settings: Settings) -> int:
+    """Estimate how many bytes the results and the work for them take at most on disk."""
     n_pixels, model = math.prod(source.shape), source.model
     n_labels = math.prod(source.label_shape)
     if source.is_image:
         return 2 * n_pixels * source.dtype.itemsize
-    heads = {head.name: head.channels for head in model.coder.heads}
-    of_maps = [
-        next(iter(heads.values())) if n == "probability" else heads[n] for n in settings.maps
-    ]
-    n_bytes = 8 * n_pixels + sum(6 * n * n_labels for n in of_maps)
-    if model.coder.is_pixelwise:
+    heads = {head.name: head.channels for head in model.encoding.heads}
+    first = next(iter(heads.values()))
+    n_channels = [first if name == "probability" else heads[name] for name in settings.maps]
+    n_bytes = 8 * n_pixels + sum(6 * n * n_labels for n in n_channels)
+    if model.encoding.is_pixelwise:
         return n_bytes
-    # Numbers that each block counts, and predictions: of one frame after the other, if alone.
-    n_frames = len(source.frames()) if settings.part or settings.cluster else 1
-    return (
-        n_bytes + 4 * n_pixels + 2 * sum(heads.values()) * n_frames * math.prod(source.frame_shape)
-    )
-
-
-def _done_before(path: Path, source: Source, maps: Sequence[str]) -> SegmentJob:
-    """Nothing to do."""
-
-    def nothing(job: SegmentJob) -> Generator[SegmentStep, None, Any]:
-        yield from ()
-        job.levels = open_levels(path) if is_zarr_name(path) else [read_answer(path, source)]
-        job.maps = read_maps(path, maps, source)
-        return job.levels[0]
-
-    job = SegmentJob(nothing)
-    job.region = source.region
-    job.note = (
-        f"{path} was made before by the same model from the same image ({compared(source)}): "
-        "nothing to do."
-    )
-    return job
+    # Provisional labels, and predictions. A single process has those of one frame at a time.
+    n_frames = len(source.frames()) if settings.part or settings.is_on_cluster else 1
+    prediction = 2 * sum(heads.values()) * math.prod(source.frame_shape)
+    return n_bytes + 4 * n_pixels + n_frames * prediction
 
 
 def check_apart(out: Path, image: Path) -> None:
-    """Make sure that a result does not replace the image that it is of.
+    """Check that a result does not replace the image that it was made from.
 
     Raises
     ------
     InputError
-        If both are the same file or folder, or the image lies in what would be replaced.
+        If both are the same file or folder, or the image lies in the folder that is replaced.
     """
     if out.resolve() in (image.resolve(), *image.resolve().parents):
         raise InputError(f"{out} is the image itself: choose another name for the result.")
 
 
 def check_output(path: Path, overwrite: bool, n_bytes: int) -> None:
-    """Make sure that a result can be written, before any work.
+    """Check that a result can be written, before any work.
 
     Parameters
     ----------
     n_bytes
-        Room that it and the work for it need.
+        Room on the disk that the result and the work for it need.
 
     Raises
     ------
     InputError
-        If the suffix is unknown, or the place cannot be written.
+        If the suffix is unknown, or the path cannot be written.
     TakenError
         If something is there already.
     """
@@ -223,7 +196,7 @@ def check_output(path: Path, overwrite: bool, n_bytes: int) -> None:
 
 
 def check_not_taken(path: Path, overwrite: bool) -> None:
-    """Make sure that nothing is replaced that may not be.
+    """Check that nothing is replaced that may not be.
 
     Raises
     ------

@@ -1,7 +1,8 @@
-"""The same parts on many processes or machines, by dask.distributed.
+"""Do the parts of a run on many processes or machines, by dask.distributed.
 
-Each worker opens image and model once, runs tiles and finds objects, and writes them to the folder
-that all share; nothing large goes through the scheduler. A worker that dies costs what it was at.
+Each worker opens image and model once, runs tiles, decodes blocks, and writes to the folder that
+all workers share. Nothing large goes through the scheduler. A worker that dies costs only the part
+that it was working on.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import pickle
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from ..device import all_like, pick_device
@@ -25,33 +26,29 @@ from ..errors import InputError, InUseError
 from ..image import Image
 from ..io import read_image
 from .denoise.denoised_image import DenoisedPixels
-from .frame import FrameWork
-from .ladder import Ladder
-from .run import Work
+from .plan import Plan, Settings, make_predictor
+from .source import Source
 from .store.journal import boot
-from .store.lock import Presence
+from .store.lock import RunLock
 from .store.sinks import Folder
+from .work import FrameWork, Progress, Work, open_work
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
-    from .execute import Execution
-
-
-PATIENCE = 30.0
-"""Seconds to wait until what other machines have written is seen."""
+    Task = Future[Any]
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where the work goes.
+    """Describe where the work goes.
 
     Parameters
     ----------
     workers
-        So many processes on this machine; or
+        Number of processes to start on this machine; or
     scheduler
-        address of a dask scheduler, as ``tcp://host:8786``.
+        address of a dask scheduler, such as ``tcp://host:8786``.
 
     Raises
     ------
@@ -71,7 +68,7 @@ class Cluster:
             ) from error
 
     def check(self) -> None:
-        """Make sure that the scheduler answers, before any work.
+        """Check that the scheduler answers, before any work.
 
         Raises
         ------
@@ -84,7 +81,7 @@ class Cluster:
 
     @contextmanager
     def client(self) -> Generator[Client, None, None]:
-        """Connect to the scheduler, or start workers that end with it.
+        """Connect to the scheduler, or start workers that end with the connection.
 
         Raises
         ------
@@ -95,7 +92,7 @@ class Cluster:
 
         if self.scheduler is not None:
             try:
-                client = Client(self.scheduler, timeout="15s")  # it may be busy
+                client = Client(self.scheduler, timeout="15s")  # a busy scheduler answers late
             except (OSError, ValueError) as error:
                 raise InputError(
                     f"No dask scheduler answers at {self.scheduler}: check the address."
@@ -105,7 +102,7 @@ class Cluster:
             return
         options = {
             "threads_per_worker": 1,
-            "memory_limit": 0,  # it would stop workers for what torch holds on to
+            "memory_limit": 0,  # dask would stop workers for memory that torch caches
             "dashboard_address": "127.0.0.1:0",  # the usual port may be another cluster's
         }
         with LocalCluster(n_workers=self.workers, **options) as local, Client(local) as client:
@@ -113,224 +110,248 @@ class Cluster:
 
     @property
     def threads(self) -> int | None:
-        """Of torch, in each worker; what the worker has by its own setting when None."""
+        """Return the number of torch threads per worker; None where the worker decides."""
         if self.workers is None:
             return None
         return max(1, (os.cpu_count() or 1) // self.workers)
 
 
 @dataclass(frozen=True)
-class Ticket:
-    """All that a worker needs to take part.
+class SharedRun:
+    """Hold all that a worker needs to take part in a run.
 
     Parameters
     ----------
-    execution
-        As in the process that leads, without what belongs to that process; pickled, so that only
-        workers open the image.
+    source
+        What is run over, pickled, so that only workers open the image.
+    plan
+        As the process that leads has decided.
     folder, identity
-        Of the sink.
-    attempt
-        A name that no other job has, so that workers that stay open begin anew with each.
-    decided
-        By the process that leads.
+        Path and identity of the sink.
+    out, maps
+        Path of the output, and names of the maps that are saved.
+    name
+        A name that no other run has, so that workers that stay open begin anew with each run.
     device
         As the user named it.
     threads
-        Of torch.
+        Number of torch threads; the worker's own setting when None.
     boot
-        Of the machine that leads: what other machines record must have reached the disk.
+        Names the machine that leads. What other machines record counts there only once it has
+        reached the disk.
     """
 
-    execution: bytes
+    source: bytes
+    plan: Plan
     folder: Path
     identity: str
-    attempt: str
-    decided: dict[str, Any]
+    out: Path | None
+    maps: tuple[str, ...]
+    name: str
     device: str | None
     threads: int | None
     boot: str
 
 
-def on_workers(
-    cluster: Cluster, execution: Execution, decided: dict[str, Any], ladder: list[str]
-) -> Work:
-    """Work on a cluster; what its ladders had to do is added to `ladder`."""
-    assert isinstance(execution.sink, Folder)
-    source = replace(execution.source, image=_portable(execution.source.image))
-    plain = replace(execution, source=source, sink=None, presence=None, cluster=None)
-    sink = execution.sink
-    ticket = Ticket(
-        pickle.dumps(plain),
-        sink.path,
-        sink.identity,
-        uuid.uuid4().hex,
-        decided,
-        execution.device_name,
-        cluster.threads,
-        boot(),
+def run_on_workers(
+    work: Work, settings: Settings, plan: Plan, notes: list[str], patience: float
+) -> Progress:
+    """Do the parts that are not done on a cluster.
+
+    Parameters
+    ----------
+    notes
+        Sentences for the user on what workers did when memory ran out are added to it.
+    patience
+        Seconds to wait until this machine sees what other machines have written.
+    """
+    from distributed import as_completed
+
+    sink, cluster = work.sink, Cluster(settings.workers, settings.scheduler)
+    assert isinstance(sink, Folder)
+    shared = SharedRun(
+        source=pickle.dumps(replace(work.source, image=_portable(work.source.image))),
+        plan=plan,
+        folder=sink.path,
+        identity=sink.identity,
+        out=settings.out,
+        maps=settings.maps,
+        name=uuid.uuid4().hex,
+        device=settings.device,
+        threads=cluster.threads,
+        boot=boot(),
     )
-
-    def work(frames: Sequence[FrameWork]) -> Generator[tuple[int, int], None, None]:
-        from distributed import as_completed
-
-        with cluster.client() as client:
-            shared = _handed_out(client, ticket)
-            known = [0] * len(frames)
-            futures = _submitted(client, shared, frames)
-            left = Counter(i for i, _ in futures.values())
-            for future in as_completed(list(futures)):
-                i, n = futures.pop(future)
-                ladder.extend(word for word in future.result() if word not in ladder)
-                known[i] += n
-                left[i] -= 1
-                if not left[i] and _is_seen_whole(frames[i], sink):
-                    frames[i].close()
-                yield i, known[i]
-
-    return work
+    with cluster.client() as client:
+        shared_task = _submit_shared(client, shared)
+        tasks = _submit(client, shared_task, work.frames)
+        left = {frame.name: 0 for frame in work.frames}
+        for frame, _ in tasks.values():
+            left[frame.name] += 1
+        for future in as_completed(list(tasks)):
+            frame, n = tasks.pop(future)
+            notes.extend(note for note in future.result() if note not in notes)
+            left[frame.name] -= 1
+            if not left[frame.name] and _is_seen_whole(frame, sink, patience):
+                frame.finish()
+            yield frame, n
 
 
-def _handed_out(client: Client, ticket: Ticket) -> Any:
-    """The ticket, as a task's result: when all workers that hold it have died, it is made again."""
+def _submit_shared(client: Client, shared: SharedRun) -> Task:
+    """Submit the shared run as a task, whose result the others take.
+
+    When all workers that hold the result have died, dask runs the task again.
+    """
     import dask
 
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
-        return client.submit(_same, ticket, pure=False)
+        return client.submit(_identity, shared, pure=False)
 
 
-def _same(ticket: Ticket) -> Ticket:
-    return ticket
+def _identity(shared: SharedRun) -> SharedRun:
+    return shared
 
 
-def _is_seen_whole(frame: FrameWork, sink: Folder) -> bool:
-    """Whether all that workers recorded of a frame is there; a network disk may show it late."""
-    end = time.monotonic() + PATIENCE
+def _submit(
+    client: Client, shared: Task, frames: Sequence[FrameWork]
+) -> dict[Task, tuple[FrameWork, int]]:
+    """Submit a task for the tiles of each block, and one for the block, once its tiles are done.
+
+    Returns
+    -------
+    tasks
+        Each task with its frame, and the number of its parts.
+    """
+    tasks: dict[Task, tuple[FrameWork, int]] = {}
+    for i, frame in enumerate(frames):
+        parts = frame.parts
+        of_tile: dict[int, Task] = {}
+        for unit in range(parts.n_units):
+            numbers = parts.numbers_for({unit})
+            todo = [n for n in numbers if not frame.is_predicted(parts.tiles[n])]
+            if todo and not frame.is_whole:
+                future = client.submit(_predict, shared, i, todo, pure=False)
+                tasks[future] = (frame, len(todo))
+                of_tile |= dict.fromkeys(todo, future)
+        for n, block in enumerate(parts.blocks):
+            if not frame.is_decoded(block):
+                after = {of_tile[t] for t in parts.tiles_of[block.index] if t in of_tile}
+                future = client.submit(_decode, shared, i, n, list(after), pure=False)
+                tasks[future] = (frame, 1)
+    return tasks
+
+
+def _is_seen_whole(frame: FrameWork, sink: Folder, patience: float) -> bool:
+    """Wait until this machine sees all that workers recorded of a frame; return whether it does."""
+    end = time.monotonic() + patience
     while True:
-        sink.journal.look_again()
+        sink.journal.reload()
         if frame.is_whole or time.monotonic() > end:
             return frame.is_whole
         time.sleep(0.5)
 
 
-def _submitted(client: Client, ticket: Any, frames: Sequence[FrameWork]) -> dict[Any, Any]:
-    """One task for the tiles of each block, and one for its objects once all its tiles are done.
+class WorkerState:
+    """Hold what a worker keeps open between tasks."""
 
-    Returns
-    -------
-    futures
-        Each with the number of its frame, and how many parts it does.
-    """
-    futures: dict[Any, tuple[int, int]] = {}
-    for i, frame in enumerate(frames):
-        parts = frame.parts
-        of_tile: dict[int, Any] = {}
-        for unit in range(parts.n_units):
-            mine = parts.numbers_for({unit})
-            todo = [t for t in mine if not frame.is_predicted(parts.tiles[t])]
-            if todo and not frame.is_whole:
-                future = client.submit(_predict, ticket, i, todo, pure=False)
-                futures[future] = (i, len(todo))
-                of_tile |= dict.fromkeys(todo, future)
-        for n, block in enumerate(parts.blocks):
-            if not frame.is_found(block):
-                after = {of_tile[t] for t in parts.tiles_of[block.index] if t in of_tile}
-                future = client.submit(_find, ticket, i, n, list(after), pure=False)
-                futures[future] = (i, 1)
-    return futures
-
-
-class _Hands:
-    """What a worker keeps open between tasks."""
-
-    def __init__(self, ticket: Ticket) -> None:
-        if ticket.threads is not None:
-            torch.set_num_threads(ticket.threads)
-        self.lock = threading.Lock()
-        self.sink = Folder(ticket.folder, ticket.identity)
-        self._decided = ticket.decided
-        if self.sink.join() != ticket.decided:
+    def __init__(self, shared: SharedRun) -> None:
+        if shared.threads is not None:
+            torch.set_num_threads(shared.threads)
+        self.in_use = threading.Lock()
+        self.sink = Folder(shared.folder, shared.identity)
+        if Plan.from_record(self.sink.join(), shared.plan.batch) != shared.plan:
             raise InUseError(f"{self.sink.path} is no longer of this job.")
-        self._is_elsewhere = ticket.boot != boot()
-        execution: Execution = pickle.loads(ticket.execution)
-        self._execution = replace(execution, sink=self.sink, device=_device(ticket.device))
-        run = self._execution.run_for(ticket.decided)
-        self.words: list[str] = []
-        self.ladder: Ladder = self._execution.ladder_for(ticket.decided, self.words)
-        self.frames = run.frames(*run.arrays())
+        self._shared, self._is_elsewhere = shared, shared.boot != boot()
+        self._source: Source = pickle.loads(shared.source)
+        self._device = _pick_device(shared.device)
+        self._lock: RunLock | None = None
+        self.notes: list[str] = []
+        self.work = open_work(self._source, shared.plan, self.sink, shared.out, shared.maps)
+        self._make_predictor(None)
 
-    def settle(self) -> None:
-        """Wait for the disk, where the machine that leads asks for that, or all counts as lost."""
+    def _make_predictor(self, killed_at: int | None) -> None:
+        self.predictor = make_predictor(
+            self._source,
+            self._shared.plan,
+            self._shared.maps,
+            self._device,
+            self.notes,
+            killed_at,
+            self._on_reduction,
+        )
+
+    def _on_reduction(self, reductions: int) -> None:
+        if self._lock is not None:
+            self._lock.hold(reductions)
+
+    def sync(self) -> None:
+        """Wait for the disk on other machines than the one that leads, which asks for it."""
         if self._is_elsewhere:
             self.sink.journal.sync()
 
     @contextmanager
-    def trying(self, task: str) -> Generator[None, None, None]:
-        """Note what is worked on; if that killed a worker for memory, begin a rung lower."""
+    def locked(self, task: str) -> Generator[None, None, None]:
+        """Note the task that is worked on; reduce the load if that killed a worker before."""
         folder = self.sink.path / "tried"
         folder.mkdir(exist_ok=True)
         try:
-            presence = Presence(folder, task)
-            presence.note(self.ladder.descended)
-        except InUseError:  # a worker that was given up, but lives on
-            yield
-            return
-        self._execution.presence = presence
+            self._lock = RunLock(folder, task)
+            self._lock.hold(self.predictor.reductions)
+        except InUseError:  # a worker that dask gave up works on it still: do it without a note
+            self._lock = None
         try:
-            killed_on = presence.killed_on
-            if killed_on is not None and killed_on >= self.ladder.descended:
-                self.ladder = self._execution.ladder_for(self._decided, self.words)
-                presence.note(self.ladder.descended)
+            killed_at = None if self._lock is None else self._lock.killed_at
+            if killed_at is not None and killed_at >= self.predictor.reductions:
+                self._make_predictor(killed_at)
+                self._on_reduction(self.predictor.reductions)
             yield
         finally:
-            presence.leave()
-            self._execution.presence = None
+            if self._lock is not None:
+                self._lock.release()
+            self._lock = None
 
 
-_hands: dict[str, _Hands] = {}
+_states: dict[str, WorkerState] = {}
+"""The state of this worker, by the name of the run."""
 _opening = threading.Lock()
 
 
-def _opened(ticket: Ticket) -> _Hands:
-    with _opening:
-        if ticket.attempt not in _hands:
-            _hands.clear()  # the job before is over
-            _hands[ticket.attempt] = _Hands(ticket)
-        return _hands[ticket.attempt]
-
-
 @contextmanager
-def _working(ticket: Ticket) -> Generator[_Hands, None, None]:
-    """One task at a time; what it has recorded counts when it ends."""
-    hands = _opened(ticket)
-    with hands.lock:
-        hands.sink.check()  # the job may have been stopped
-        hands.sink.journal.look_again()  # another may have done it meanwhile
-        yield hands
-        hands.settle()
+def _state_of(shared: SharedRun) -> Generator[WorkerState, None, None]:
+    """Open the state of this worker once per run; let one task use it at a time."""
+    with _opening:
+        if shared.name not in _states:
+            _states.clear()  # the run before is over
+            _states[shared.name] = WorkerState(shared)
+        state = _states[shared.name]
+    with state.in_use:
+        state.sink.check()  # the job may have been stopped
+        state.sink.journal.reload()  # another worker may have done it meanwhile
+        yield state
+        state.sync()
 
 
-def _predict(ticket: Ticket, frame: int, tiles: Sequence[int]) -> list[str]:
-    """Run the network over tiles; in a worker."""
-    with _working(ticket) as hands, hands.trying(f"{frame}-{tiles[0]}"):
-        work = hands.frames[frame]
-        chosen = [t for i in tiles if not work.is_predicted(t := work.parts.tiles[i])]
-        for _ in hands.ladder.predict(chosen, work.source.reader(work.frame), work.keep_answer):
+def _predict(shared: SharedRun, frame: int, tiles: Sequence[int]) -> list[str]:
+    """Run the network over tiles, in a worker."""
+    with _state_of(shared) as state, state.locked(f"{frame}-{tiles[0]}"):
+        work = state.work.frames[frame]
+        todo = [t for i in tiles if not work.is_predicted(t := work.parts.tiles[i])]
+        read = work.source.reader(work.frame)
+        for _ in state.predictor.predict(todo, read, work.write_tile):
             pass
-        return hands.words
+        return state.notes
 
 
-def _find(ticket: Ticket, frame: int, block: int, _after: Sequence[Any]) -> list[str]:
-    """Find the objects of a block; in a worker."""
-    with _working(ticket) as hands:
-        work = hands.frames[frame]
-        if not (work.is_whole or work.is_found(work.parts.blocks[block])):
-            work.find_objects(work.parts.blocks[block])
-        return hands.words
+def _decode(shared: SharedRun, frame: int, block: int, _after: Sequence[object]) -> list[str]:
+    """Decode a block, in a worker; `_after` are the tasks that dask waits for."""
+    with _state_of(shared) as state:
+        work = state.work.frames[frame]
+        if not (work.is_whole or work.is_decoded(work.parts.blocks[block])):
+            work.decode_block(work.parts.blocks[block])
+        return state.notes
 
 
-def _device(name: str | None) -> torch.device:
-    """The worker's device: of several cuda cards on a machine, each worker takes another."""
+def _pick_device(name: str | None) -> torch.device:
+    """Return the worker's device: each worker takes another of several cuda cards of a machine."""
     from distributed import get_worker
 
     device = pick_device(name)
@@ -341,31 +362,31 @@ def _device(name: str | None) -> torch.device:
 
 
 @dataclass(frozen=True)
-class _OnDisk:
-    """Stands in for pixels that each worker opens by itself."""
+class _PixelsOnDisk:
+    """Stand in for pixels while they are sent: each worker opens them by itself."""
 
     path: Path
     axes: str
     level: int
     series: int
     shape: tuple[int, ...]
-    dtype: Any
+    dtype: np.dtype
 
-    def __reduce__(self) -> Any:
-        return _pixels, (self.path, self.axes, self.level, self.series)
+    def __reduce__(self) -> tuple[object, ...]:
+        return _open_pixels, (self.path, self.axes, self.level, self.series)
 
 
-def _pixels(path: Path, axes: str, level: int, series: int) -> Any:
+def _open_pixels(path: Path, axes: str, level: int, series: int) -> object:
     return read_image(path, axes, level, series).data
 
 
 def _portable(image: Image) -> Image:
-    """An image that can be sent to a worker: its place on disk, or its pixels where it has none."""
+    """Return an image that can be sent to workers: its path, or its pixels where it has none."""
     if isinstance(pixels := image.data, DenoisedPixels):
         noisy = replace(pixels.source, image=_portable(pixels.source.image))
         return image.selected(data=DenoisedPixels(noisy, pixels.device))
     if image.source is None:
         return image
     path = image.source.absolute()
-    on_disk = _OnDisk(path, image.axes, image.level, image.series, image.shape, image.dtype)
+    on_disk = _PixelsOnDisk(path, image.axes, image.level, image.series, image.shape, image.dtype)
     return image.selected(data=on_disk, source=path)

@@ -1,4 +1,4 @@
-"""Overlap-tile inference: read ahead, forward, crop, write behind."""
+"""Run a network over tiles: read ahead, forward, crop, write behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,34 +18,35 @@ from ..errors import InputError
 from ..networks import Network
 from ..networks.blocks import crop_center, memory_format, placed
 from ..targets import Head, count_channels
+from ..windows import intersect, relative_to, shape_of, start_of
 from .reading import Read
 from .tiles import Tile, plan_tiles
 
-Write = Callable[[Tile, npt.NDArray[Any]], None]
-"""Takes a tile and ``(channels, *keep)``."""
+Write = Callable[[Tile, np.ndarray], None]
+"""Writes the answer for a tile, ``(channels, *keep)``."""
 Predict = Callable[[Tensor, Sequence[int]], Tensor]
-"""Answers ``(N, channels, *out)`` to pixels ``(N, C, *in)``, so many cropped off per axis."""
+"""Maps pixels ``(N, C, *in)`` and a margin per axis to answers ``(N, channels, *out)``."""
 
 AHEAD = 2
-"""Batches that are read before their turn, and that may wait to be written."""
+"""Number of batches that are read ahead, and that may wait to be written."""
 
 
 class Predictor:
-    """A network made ready for inference on a device.
+    """Run a network on a device, ready for inference.
 
     Parameters
     ----------
     network
-        Left as it is; a copy is taken.
+        The network. A copy of it is used.
     heads
-        What its channels mean.
+        The heads of its output channels.
     device, dtype
-        Where and in which precision the convolutions run.
+        Device and precision of the convolutions.
     reduce
-        Whether the index of the most probable class is all that is wanted of a categorical head.
+        Whether a categorical head gives the index of the most probable class only.
     answers
-        Type of the answers. In float16, as they are kept, they are converted here: numpy is slow
-        with it.
+        Type of the answers. Answers that are stored as float16 are converted here, because numpy is
+        slow with float16.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Predictor:
         self._copying = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def __call__(self, batch: Tensor, margin: Sequence[int] | None = None) -> Tensor:
-        """Answers ``(N, channels, *out)``, on the device, to normalized ``(N, C, *in)``.
+        """Map normalized pixels ``(N, C, *in)`` to answers ``(N, channels, *out)`` on the device.
 
-        On cuda this returns before the work is done; `margin` is cropped from each side.
+        `margin` is cropped from each side. On cuda this returns before the work is done.
         """
         with torch.inference_mode():
             pixels = self._placed(batch)
@@ -78,13 +78,13 @@ class Predictor:
             logits: Tensor = self.network(x, margin)
             if self.reduce:
                 return logits.float().argmax(dim=1, keepdim=True)
-            logits = logits.contiguous().float()  # all that follows is fastest channel by channel
-            if self.heads[0].kind == "image":  # in float32: the image itself is not rounded
+            logits = logits.contiguous().float()  # activations are fastest with channels first
+            if self.heads[0].kind == "image":  # added in float32, so that the image is not rounded
                 return crop_center(pixels.float(), logits.shape[2:]) + logits
             return activate(logits, self.heads).to(self.answers)
 
     def _placed(self, batch: Tensor) -> Tensor:
-        """The batch on the device; on cuda it is copied beside the work on the one before."""
+        """Copy a batch to the device; on cuda while the batch before it is computed."""
         if self._copying is None:
             return batch.to(self.device)
         with torch.cuda.stream(self._copying):
@@ -96,7 +96,7 @@ class Predictor:
 
 
 def activate(logits: Tensor, heads: Sequence[Head]) -> Tensor:
-    """Logits to answers, each head by its kind; ``(N, channels, *spatial)`` both."""
+    """Apply each head's activation to logits ``(N, channels, *spatial)``."""
     parts = torch.split(logits, [head.channels for head in heads], dim=1)
     return torch.cat(
         [
@@ -110,22 +110,22 @@ def activate(logits: Tensor, heads: Sequence[Head]) -> Tensor:
 def predict_tiles(
     predictors: Sequence[Predict], tiles: Sequence[Tile], read: Read, write: Write, batch: int = 1
 ) -> Iterator[int]:
-    """Run a network over tiles and write what each keeps, in their order.
+    """Run a network over tiles and write their answers, in order.
 
-    Tiles are read ahead in one thread and written behind in another; the network runs in the
-    caller's. With one predictor a device, the devices take batches by turns.
+    One thread reads tiles ahead, another writes answers behind, and the network runs in the
+    caller's thread. With several devices, batches are given to them in turn.
 
     Parameters
     ----------
     predictors
-        The same network, on one device or several.
+        The same network on one device or several.
     batch
-        Tiles per forward pass, where they have one shape.
+        Tiles per forward pass, where the tiles have one shape.
 
     Yields
     ------
     done
-        Number of tiles that are written so far.
+        Number of tiles written so far.
     """
     groups = [
         group[i : i + batch]
@@ -133,8 +133,9 @@ def predict_tiles(
         for group in [list(same)]
         for i in range(0, len(group), batch)
     ]
-    # On the CPU a pass ends before its call returns: there is nothing to keep under way.
-    under_way = sum(
+    # On the CPU a forward pass has ended when its call returns. On other devices one per device may
+    # still run: its answer is fetched later.
+    n_running = sum(
         getattr(p, "device", None) not in (None, torch.device("cpu")) for p in predictors
     )
     reading: deque[Future[Tensor]] = deque()
@@ -152,7 +153,7 @@ def predict_tiles(
                 reading.append(reader.submit(_read_all, read, following))
             predict = predictors[i % len(predictors)]
             answering.append((group, predict(reading.popleft().result(), group[0].margin)))
-            while len(answering) > under_way:
+            while len(answering) > n_running:
                 finish_one()
             while writing and (len(writing) > AHEAD or writing[0][1].done()):
                 done = _written(writing, done)
@@ -166,8 +167,10 @@ def predict_tiles(
 
 @contextmanager
 def _thread() -> Iterator[ThreadPoolExecutor]:
-    """One thread, waited for in the end; not where a garbage collector ends what it works for: it
-    may do so in a thread that this one itself waits for.
+    """Start one thread, and wait for it in the end.
+
+    A generator that is garbage collected may end in any thread, even in one that this thread waits
+    for. So only the thread that started it waits.
     """
     owner, pool = threading.get_ident(), ThreadPoolExecutor(1)
     try:
@@ -177,6 +180,7 @@ def _thread() -> Iterator[ThreadPoolExecutor]:
 
 
 def _written(writing: deque[tuple[int, Future[None]]], done: int) -> int:
+    """Wait for the oldest write; return the number of tiles written so far."""
     n, future = writing.popleft()
     future.result()
     return done + n
@@ -189,7 +193,7 @@ def _read_all(read: Read, group: Sequence[Tile]) -> Tensor:
 def _write_all(write: Write, group: Sequence[Tile], answers: Tensor) -> None:
     if answers.is_floating_point() and not all(v.isfinite() for v in torch.aminmax(answers)):
         raise InputError(
-            f"The model answers with NaN or infinite values near {[s.start for s in group[0].keep]}"
+            f"The model answers with NaN or infinite values near {list(start_of(group[0].keep))}"
             ": its weights are damaged, or pixels there are far beyond those it was trained on. "
             "Choose another model, or replace such pixels."
         )
@@ -204,43 +208,45 @@ def predict_window(
     tile: int,
     rank: Callable[[Tile], int] = lambda _tile: 0,
     enough: Callable[[], bool] = lambda: False,
-) -> dict[str, npt.NDArray[np.float32]]:
-    """Answers for a small window of a frame, by head, ``(channels, *window)``.
+) -> dict[str, np.ndarray]:
+    """Run a network over a small window of a frame.
 
-    Tiles of a high `rank` come first (it is given them as counted from the window's corner); where
-    it was `enough` before their turn, answers are 0.
+    Parameters
+    ----------
+    tile
+        Side of `keep`, in pixels.
+    rank
+        Tiles of a high rank come first. It is called with tiles counted from the window's corner.
+    enough
+        Ends the work early when it returns True; answers of the tiles that are left are 0.
+
+    Returns
+    -------
+    answers
+        Head name -> ``(channels, *window)``.
     """
-    shape, origin = [s.stop - s.start for s in window], [s.start for s in window]
+    shape = shape_of(window)
     answer = np.zeros((count_channels(predictor.heads), *shape), np.float32)
     tiles = sorted(plan_tiles(shape, tile, predictor.geometry), key=rank, reverse=True)
-    placed = [part.shifted(origin) for part in tiles]
+    placed = [part.shifted(start_of(window)) for part in tiles]
     done = predict_tiles([predictor], placed, read, into(answer, window))
     while not enough() and next(done, None):
         pass
     return by_head(answer, predictor.heads)
 
 
-def into(answer: npt.NDArray[Any], window: Sequence[slice]) -> Write:
-    """Puts what tiles keep into ``(channels, *window)``, as far as it lies within the window."""
+def into(answer: np.ndarray, window: Sequence[slice]) -> Write:
+    """Return a function that writes tiles into ``(channels, *window)``, where they overlap it."""
 
-    def write(tile: Tile, pixels: npt.NDArray[Any]) -> None:
-        common = [
-            slice(max(k.start, w.start), min(k.stop, w.stop))
-            for k, w in zip(tile.keep, window, strict=True)
-        ]
-        inside, here = (
-            tuple(
-                slice(c.start - o.start, c.stop - o.start)
-                for c, o in zip(common, origin, strict=True)
-            )
-            for origin in (tile.keep, window)
-        )
-        answer[(slice(None), *here)] = pixels[(slice(None), *inside)]
+    def write(tile: Tile, pixels: np.ndarray) -> None:
+        common = intersect(tile.keep, window)
+        target = answer[(slice(None), *relative_to(common, window))]
+        target[...] = pixels[(slice(None), *relative_to(common, tile.keep))]
 
     return write
 
 
-def by_head(prediction: npt.NDArray[Any], heads: Sequence[Head]) -> dict[str, npt.NDArray[Any]]:
-    """Split ``(channels, *spatial)`` into one array a head."""
+def by_head(prediction: np.ndarray, heads: Sequence[Head]) -> dict[str, np.ndarray]:
+    """Split ``(channels, *spatial)`` into one array per head."""
     parts = np.split(prediction, np.cumsum([head.channels for head in heads])[:-1])
     return {head.name: part for head, part in zip(heads, parts, strict=True)}

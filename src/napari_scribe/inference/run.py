@@ -1,66 +1,52 @@
-"""One image through one model, from the first tile to the finished output."""
+"""Run a model over an image, from the first tile to the finished output."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 
 from ..describe import NOTHING_FOUND
-from ..errors import DamagedError
+from ..errors import DamagedError, InputError, InUseError
 from ..image import Frame
-from ..io import (
-    add_pyramid,
-    create_zarr,
-    forget_pyramid,
-    is_zarr_name,
-    open_levels,
-    written_whole,
-)
-from ..progress import Job
-from .frame import FrameWork, Parts
+from ..io import add_pyramid, forget_pyramid, is_zarr_name
+from ..progress import Abandoned, Job
+from .cluster import run_on_workers
+from .plan import Plan, Settings, make_plan, make_predictor
 from .source import Region, Source
-from .store.damage import (
-    NUMBERED,
-    check_final,
-    check_recorded,
-    forget_lost,
-    forget_lost_ids,
-    gone_is_damage,
-)
-from .store.in_memory import Memory
-from .store.maps import head_of, read_maps
-from .store.results import hand_over, read_answer, smallest_type
-from .store.sinks import Folder
+from .store.damage import check_final, missing_is_damage
+from .store.lock import RunLock
+from .store.results import hand_over, open_results, smallest_type
+from .store.sinks import Array, Folder, Memory
+from .work import FrameWork, Progress, Work, open_work
 
-Work = Callable[[Sequence[FrameWork]], Generator[tuple[int, int], None, None]]
-"""Does the parts of frames; yields which frame, and how many of its parts were done here."""
-CHUNK = {2: (1, 1, 512, 512), 3: (1, 16, 128, 128)}
-"""Of labels, in TZYX, for 2D and 3D networks; blocks are multiples of it."""
+ATTEMPTS = 3
+"""To do again what was deleted or damaged, before the user is asked to see to it."""
+PATIENCE = 30.0
+"""Seconds to wait until this machine sees what other machines have written to a network disk."""
 
 
 @dataclass(frozen=True)
-class SegmentStep:
-    """A record of `segment`.
+class InferenceStep:
+    """Record a step of `segment` or `denoise`.
 
     Parameters
     ----------
     done, total
-        Parts: tiles that go through the network, blocks that are made into objects and numbered.
+        Number of parts: tiles that go through the network, blocks that are decoded and numbered.
     elapsed
         Seconds since the start.
     frame
         The frame that was worked on.
     tile
-        Shape of what a tile keeps, in pixels.
+        Shape of the output of a tile, in pixels.
     phase
-        ``tiles``, ``numbers``, or ``pyramid``: the copies for display, which are not counted.
+        ``tiles``, ``numbers``, or ``pyramid`` for the copies for display, which are not counted.
     """
 
     done: int
@@ -71,292 +57,225 @@ class SegmentStep:
     phase: str = "tiles"
 
 
-class SegmentJob(Job[SegmentStep, Any]):
-    """A running segmentation; its result is the labels, an array of the region's label shape.
+class InferenceJob(Job[InferenceStep, Any]):
+    """Run a model over an image; the result is an array of the region's shape.
+
+    Parameters
+    ----------
+    body
+        Does the work, as for `Job`.
+    region
+        What is answered: axis letter -> slice of the image.
+    note
+        A sentence for the user about the image.
+    can_resume
+        Whether the same call resumes the work where this job was stopped or broken off.
 
     Attributes
     ----------
-    region
-        What is answered: axis letter -> slice of the image.
     so_far
-        The labels while they are made; of objects, numbers that each block counts anew.
+        The answer while it is made. Labels of objects are counted from 1 in each block.
     levels
-        The result, and where it is a zarr, smaller copies for display after it.
+        The result; from a zarr with smaller copies for display after it.
     maps
-        What was asked for of ``probability`` (foreground, or one channel a class) and
-        ``distance`` (of objects, to their border): ``(channels, *label shape)`` float16.
+        The maps that were asked for: ``probability`` (foreground, or one channel a class) and
+        ``distance`` (of objects, to their border), ``(channels, *label shape)`` float16.
     is_complete
-        False where the job was stopped early: what was not reached is 0, and no output is written.
-    goes_on
-        Whether the same call goes on where this job was stopped or broke off.
-    note
-        A word to the user about the image.
-    ladder
-        What was done when memory ran out, in words.
+        False if the job was stopped early. Then pixels that were not reached are 0, and no output
+        is written.
+    memory_notes
+        Sentences for the user on what was done when memory ran out.
     n_objects
-        How many objects there are; None before that is known, and for classes.
+        Number of objects; None until it is known, and for classes.
     """
 
-    def __init__(self, body: Callable[..., Generator[SegmentStep, None, Any]]) -> None:
+    def __init__(
+        self,
+        body: Callable[..., Generator[InferenceStep, None, Any]],
+        region: Region | None = None,
+        note: str = "",
+        can_resume: bool = False,
+    ) -> None:
         super().__init__(body)
-        self.region: Region = {}
+        self.region: Region = region or {}
+        self.note = note
+        self.can_resume = can_resume
         self.so_far: Any = None
         self.levels: list[Any] = []
-        self.maps: dict[str, Any] = {}
+        self.maps: Mapping[str, Any] = {}
         self.is_complete = True
-        self.goes_on = False
-        self.note = ""
-        self.ladder: list[str] = []
+        self.memory_notes: list[str] = []
         self.n_objects: int | None = None
 
     @property
     def probability(self) -> Any:
-        """The map of that name; None where it was not asked for."""
+        """Return the map of that name; None where it was not asked for."""
         return self.maps.get("probability")
 
 
 @dataclass
 class Run:
-    """The work of `segment`.
+    """Do the work of an `InferenceJob`.
 
     Parameters
     ----------
     source
-        What is run over what.
-    parts
-        Of each frame.
+        A model, and the region of an image that it answers.
+    settings
+        How it is run; links in the path of the output are resolved.
     sink
-        Where it grows.
-    out
-        Where it goes once it is whole; to a zarr only from a `Folder`.
-    maps
-        What is kept besides: of ``probability`` and ``distance``.
-    overwrite
-        Whether it takes the place of what is there by then.
-    is_shared
-        Whether this process does a share only, and leaves the end to another run.
-    patience
-        Seconds to wait until what other machines have written is seen.
+        Where the work is kept until the output is whole.
+    device
+        Device of the network in this process.
+    lock
+        Keeps other processes from the same work; None for work in memory.
     """
 
     source: Source
-    parts: Parts
+    settings: Settings
     sink: Memory | Folder
-    out: Path | None
-    maps: tuple[str, ...]
-    overwrite: bool = False
-    is_shared: bool = False
-    patience: float = 0.0
+    device: torch.device
+    lock: RunLock | None
     _began: float = field(default=0.0, init=False)
-    _total: int = field(default=0, init=False)
 
-    def __call__(
-        self, job: SegmentJob, work: Work, is_again: bool = False
-    ) -> Generator[SegmentStep, None, Any]:
-        """Run; the result is the labels.
+    def __call__(self, job: InferenceJob) -> Generator[InferenceStep, None, Any]:
+        """Run; do again what was deleted or damaged meanwhile.
 
-        Parameters
-        ----------
-        is_again
-            Whether parts of what was done were found to be gone.
+        Returns
+        -------
+        answer
+            Labels, or the denoised image.
 
         Raises
         ------
         DamagedError
-            If they are. Called again, it does them again.
+            If parts are lost again and again.
         """
-        self._began = time.perf_counter()
-        labels, job.maps = self.arrays()
-        job.so_far = labels
-        frames = self.frames(labels, job.maps)
-        self._total = len(frames) * (self._per_frame + len(self.parts.blocks))
-        # While others do their parts, the listing of what is there may lag behind.
-        if isinstance(self.sink, Folder) and (is_again or not self.is_shared):
-            forget_lost(frames, self.sink, self._results)
-        yield from self._work(job, frames, work)
-        if self.is_shared or (not job.is_complete and isinstance(self.sink, Folder)):
-            return labels
-        with gone_is_damage():
-            if isinstance(self.sink, Folder):
-                check_recorded(frames, self.sink, self.patience)
-            return (yield from self._finish(job, frames, labels))
-
-    def _finish(
-        self, job: SegmentJob, frames: Sequence[FrameWork], labels: Any
-    ) -> Generator[SegmentStep, None, Any]:
-        """What comes after all parts are done; the result is the labels."""
-        final = yield from self._number(job, frames, labels)
-        if job.is_complete and self._is_zarr:
-            yield from self._pyramid(job)
-        if not job.is_complete:
-            return final
-        if self.out is None:
-            job.levels = [final]
-            return final
-        assert isinstance(self.sink, Folder)
-        hand_over(
-            self.out,
-            final,
-            job.maps,
-            self.source,
-            self.sink,
-            self.overwrite,
-            check=lambda: self._check_final(final, labels),
-        )
-        job.levels = (
-            open_levels(self.out) if self._is_zarr else [read_answer(self.out, self.source)]
-        )
-        job.maps = read_maps(self.out, self.maps, self.source)
-        return job.levels[0]
-
-    def _check_final(self, final: Any, labels: Any) -> None:
-        """Make sure that nothing of the answer was deleted while it was made."""
-        assert self.out is not None and isinstance(self.sink, Folder)
-        group = self.sink.path / self.out.name
-        self.sink.check_arrays()
         try:
-            check_final(final, labels)
-        except DamagedError:
-            if self._is_zarr:
-                forget_pyramid(group)  # it may be made of what was not there
+            for n in range(ATTEMPTS):
+                try:
+                    return (yield from self._attempt(job, is_first=n == 0))
+                except DamagedError as error:
+                    reason = error
+                    self._release()
+            where = self.sink.path if isinstance(self.sink, Folder) else "memory"
+            raise DamagedError(
+                f"{reason} It was done again and lost again: keep programs that clean up or "
+                f"synchronize away from {where}, or choose another folder."
+            )
+        except InUseError:
             raise
-        if self._is_zarr:
-            for _ in add_pyramid(group, labels=not self.source.is_image):
-                pass  # only what is gone
+        except (Abandoned, InputError):
+            # A job that is only dropped, as by an error in the loop over it, can be resumed.
+            if self._is_alone:
+                assert isinstance(self.sink, Folder)
+                self.sink.remove()
+            raise
+        finally:
+            self._release()
 
-    @property
-    def _is_zarr(self) -> bool:
-        return self.out is not None and is_zarr_name(self.out)
-
-    @property
-    def _results(self) -> list[str]:
-        """Names of what objects are written to when they have their ids."""
-        if not self.parts.blocks or self.out is None:
-            return []
-        return [self.out.name if self._is_zarr else "labels"]
-
-    def arrays(self) -> tuple[Any, dict[str, Any]]:
-        """Where labels go as they are found, and the maps that are kept."""
-        return self._labels(), {name: self._map(name) for name in self.maps}
-
-    def frames(self, labels: Any, maps: Mapping[str, Any]) -> list[FrameWork]:
-        """The work on each frame."""
-        by_head = {head_of(name, self.source).name: array for name, array in maps.items()}
-        return [
-            FrameWork(self.source, frame, f"frame-{i}", self.sink, self.parts, labels, by_head)
-            for i, frame in enumerate(self.source.frames())
-        ]
-
-    @property
-    def _per_frame(self) -> int:
-        return len(self.parts.tiles) + len(self.parts.blocks)
-
-    def _step(self, done: int, frame: FrameWork, phase: str = "tiles") -> SegmentStep:
-        elapsed, kept = time.perf_counter() - self._began, self.parts.tiles[0].kept_shape
-        return SegmentStep(done, self._total, elapsed, frame.frame, kept, phase)
-
-    def _work(
-        self, job: SegmentJob, frames: Sequence[FrameWork], work: Work
-    ) -> Generator[SegmentStep, None, None]:
-        """All parts of all frames; sets whether it came to the end."""
-        done = sum(self._n_done(frame) for frame in frames)
-        known = [0] * len(frames)
-        at = 0
-        with closing(work(frames)) as working:
-            for at, n in working:
-                done += n - known[at]
-                known[at] = n
-                yield self._step(done, frames[at])
+    def _attempt(self, job: InferenceJob, is_first: bool) -> Generator[InferenceStep, None, Any]:
+        """Do all parts that are not done, then finish the output."""
+        settings, sink = self.settings, self.sink
+        record = sink.begin(lambda: make_plan(self.source, settings, self.device).record)
+        plan = Plan.from_record(record, settings.batch)
+        if is_first:
+            job.note = f"{job.note} {plan.note}".strip()
+        progress_of = self._start(job, plan)
+        self._began = time.perf_counter()
+        work = open_work(self.source, plan, sink, settings.out, settings.maps)
+        job.so_far, job.maps = work.labels, work.maps
+        is_shared = settings.part is not None
+        # While other processes work, the listing of what is on a network disk may lag behind.
+        if isinstance(sink, Folder) and not (is_first and is_shared):
+            work.forget_lost()
+        done, frame = sum(frame.n_done for frame in work.frames), work.frames[0]
+        with closing(progress_of(work)) as progress:
+            for frame, n in progress:
+                done += n
+                yield self._step(work, done, frame)
                 if job.stop_requested:
                     break
-        job.is_complete = not self.is_shared and all(frame.is_whole for frame in frames)
-        if not (job.is_complete or job.stop_requested or self.is_shared):
+        job.is_complete = not is_shared and work.is_whole
+        if not (job.is_complete or job.stop_requested or is_shared):
             raise DamagedError("Some parts did not reach the disk.")
-        if not job.is_complete and isinstance(self.sink, Memory):
-            _find_what_is_there(frames[at])
+        if not job.is_complete and isinstance(sink, Memory):
+            _decode_what_is_there(frame)
+        if is_shared or (not job.is_complete and isinstance(sink, Folder)):
+            return work.labels
+        with missing_is_damage():
+            if isinstance(sink, Folder):
+                work.check_recorded(PATIENCE if settings.is_on_cluster else 0.0)
+            return (yield from self._finish(job, work))
 
-    def _n_done(self, frame: FrameWork) -> int:
-        if frame.is_whole:
-            return self._per_frame
-        return sum(map(frame.is_predicted, self.parts.tiles)) + sum(
-            map(frame.is_found, self.parts.blocks)
+    def _start(self, job: InferenceJob, plan: Plan) -> Callable[[Work], Progress]:
+        """Lock the work, and return what does its parts: here, or on a cluster."""
+        settings, lock = self.settings, self.lock
+        if settings.is_on_cluster:
+            if lock is not None:
+                lock.hold(0)
+            return lambda work: run_on_workers(work, settings, plan, job.memory_notes, PATIENCE)
+        predictor = make_predictor(
+            self.source,
+            plan,
+            settings.maps,
+            self.device,
+            job.memory_notes,
+            None if lock is None else lock.killed_at,
+            (lambda _reductions: None) if lock is None else lock.hold,
         )
+        if lock is not None:
+            lock.hold(predictor.reductions)
+        return lambda work: work.run(predictor, *(settings.part or ()))
 
-    def _labels(self) -> Any:
-        """Where labels go as they are found."""
-        n, source = self.source.model.dimensions, self.source
-        shape = source.shape
-        kept = CHUNK[n] if self.parts.blocks else self.parts.tiles[0].kept_shape
-        kept = ((1,) * len(shape) + tuple(kept))[-len(shape) :]
-        chunks = [min(c, n) for c, n in zip(kept, shape, strict=True)]
-        if isinstance(self.sink, Memory):
-            dtype = source.dtype if source.is_image else np.int32
-            return self.sink.array("labels", shape, dtype, chunks)
-        if self.parts.blocks:
-            return self.sink.array("provisional", shape, np.int32, chunks)
-        if source.is_image:
-            return self._output(source.dtype, chunks)
-        return self._output(smallest_type(max(source.model.painted) - source.model.offset), chunks)
+    def _finish(self, job: InferenceJob, work: Work) -> Generator[InferenceStep, None, Any]:
+        """Number the objects, and hand the results over; return the answer."""
+        out, sink, labels = self.settings.out, self.sink, work.labels
+        final = yield from self._number(job, work)
+        if job.is_complete and self._is_zarr:
+            yield from self._pyramid(job, work)
+        if not job.is_complete:
+            return final
+        if out is None:
+            job.levels = [final]
+            return final
+        assert isinstance(sink, Folder)
+        hand_over(
+            out,
+            final,
+            work.maps,
+            self.source,
+            sink,
+            self.settings.overwrite,
+            check=lambda: self._check_final(final, labels),
+        )
+        job.levels, job.maps = open_results(out, self.settings.maps, self.source)
+        return job.levels[0]
 
-    def _output(self, dtype: np.dtype[Any], chunks: Sequence[int]) -> Any:
-        """An array on disk for the answer."""
-        assert isinstance(self.sink, Folder)
-        image, source = self.source.image, self.source
-        if self.out is None or not self._is_zarr:
-            return self.sink.array("labels", source.shape, dtype, chunks)
-
-        def make(path: Path) -> None:
-            create_zarr(
-                path,
-                source.shape,
-                dtype,
-                source.axes,
-                image.scale,
-                image.units,
-                chunks,
-                translate=source.translate,
-            )
-
-        array = self.sink.opened(self.out.name, "0", make)
-        # With objects, what they were made from tells where there are none.
-        return array if self.parts.blocks else written_whole(array)
-
-    def _map(self, name: str) -> Any:
-        """Where a map goes, ``(channels, *label shape)``."""
-        n, shape = head_of(name, self.source).channels, self.source.label_shape
-        kept = self.parts.tiles[0].kept_shape
-        chunks = [n, *[1] * (len(shape) - len(kept)), *kept]
-        return self.sink.array(name, (n, *shape), np.float16, chunks)
-
-    def _number(
-        self, job: SegmentJob, frames: Sequence[FrameWork], labels: Any
-    ) -> Generator[SegmentStep, None, Any]:
+    def _number(self, job: InferenceJob, work: Work) -> Generator[InferenceStep, None, Array]:
         """Give objects their ids, counted on through the frames; can be broken off and repeated."""
-        blocks, done = self.parts.blocks, len(frames) * self._per_frame
+        blocks, done = work.parts.blocks, work.n_parts
         if not blocks:
-            return labels
-        found = list(frames)
-        if not job.is_complete:  # stopped, in memory: nothing after the frame that it was at
-            found = list(takewhile(lambda frame: frame.is_found(blocks[-1]), frames))
-        tables = [frame.tables() for frame in found]
-        in_place = isinstance(self.sink, Memory)
-        n_objects = sum(n for _, n in tables)
-        final = labels if in_place else self._output(smallest_type(n_objects), labels.chunks)
+            return work.labels
+        frames = list(work.frames)
+        if not job.is_complete:  # stopped, in memory: frames after the last one have no objects
+            frames = list(takewhile(lambda frame: frame.is_decoded(blocks[-1]), frames))
+        merged = [frame.merge_blocks() for frame in frames]
+        final = work.labels
         if isinstance(self.sink, Folder):
-            forget_lost_ids(found, final, self.sink)
+            final = work.output(smallest_type(sum(n for _, n in merged)))
+            work.forget_lost_ids(final, frames)
         n_before = 0
-        for frame, (of_blocks, n_objects) in zip(found, tables, strict=True):
+        for frame, (tables, n_objects) in zip(frames, merged, strict=True):
             for block in blocks:
-                if not self.sink.is_done(NUMBERED, frame.block_name(block)):
-                    table = of_blocks[block.index]
+                if not frame.is_numbered(block):
+                    table = tables[block.index]
                     table[1:] += n_before
-                    self.sink.check()
-                    frame.number(block, table, final)
-                    self.sink.record(NUMBERED, frame.block_name(block))
+                    frame.write_ids(block, table, final)
                 done += 1
                 if job.is_complete:
-                    yield self._step(done, frame, "numbers")
-                if job.stop_requested and not in_place:
+                    yield self._step(work, done, frame, "numbers")
+                if job.stop_requested and isinstance(self.sink, Folder):
                     job.is_complete = False
                     return final
             n_before += n_objects
@@ -365,18 +284,62 @@ class Run:
             job.note = job.note or NOTHING_FOUND
         return final
 
-    def _pyramid(self, job: SegmentJob) -> Generator[SegmentStep, None, None]:
-        assert self.out is not None and isinstance(self.sink, Folder)
-        last = self.frames(None, {})[-1]
-        for _ in add_pyramid(self.sink.path / self.out.name, labels=not self.source.is_image):
-            yield self._step(self._total, last, "pyramid")
+    def _pyramid(self, job: InferenceJob, work: Work) -> Generator[InferenceStep, None, None]:
+        """Add smaller copies for display to a zarr."""
+        assert self.settings.out is not None and isinstance(self.sink, Folder)
+        group = self.sink.path / self.settings.out.name
+        for _ in add_pyramid(group, labels=not self.source.is_image):
+            yield self._step(work, _total(work), work.frames[-1], "pyramid")
             if job.stop_requested:
                 job.is_complete = False
                 return
 
+    def _check_final(self, final: Array, labels: Array) -> None:
+        """Check that nothing of the answer was deleted while it was made."""
+        out, sink = self.settings.out, self.sink
+        assert out is not None and isinstance(sink, Folder)
+        group = sink.path / out.name
+        sink.check_arrays()
+        try:
+            check_final(final, labels)
+        except DamagedError:
+            if self._is_zarr:
+                forget_pyramid(group)  # it may be made from the missing chunks
+            raise
+        if self._is_zarr:
+            for _ in add_pyramid(group, labels=not self.source.is_image):
+                pass  # writes what is missing only
 
-def _find_what_is_there(frame: FrameWork) -> None:
-    """Make objects of what a stopped run has; where it was not, there are none."""
+    @property
+    def _is_zarr(self) -> bool:
+        return self.settings.out is not None and is_zarr_name(self.settings.out)
+
+    @property
+    def _is_alone(self) -> bool:
+        """Return whether nothing in the folder is another run's work."""
+        if not isinstance(self.sink, Folder) or self.settings.part is not None:
+            return False
+        return self.sink.is_new and self.sink.is_mine()
+
+    def _step(self, work: Work, done: int, frame: FrameWork, phase: str = "tiles") -> InferenceStep:
+        elapsed = time.perf_counter() - self._began
+        shape = work.parts.tiles[0].kept_shape
+        return InferenceStep(done, _total(work), elapsed, frame.frame, shape, phase)
+
+    def _release(self) -> None:
+        if isinstance(self.sink, Folder) and self.sink.path.exists():
+            self.sink.journal.sync()
+        if self.lock is not None:
+            self.lock.release()
+
+
+def _total(work: Work) -> int:
+    """Return the number of parts; blocks count twice, as they are decoded and numbered."""
+    return work.n_parts + len(work.frames) * len(work.parts.blocks)
+
+
+def _decode_what_is_there(frame: FrameWork) -> None:
+    """Decode the blocks of a frame that was stopped midway, from the tiles that it has."""
     for block in frame.parts.blocks:
-        if not frame.is_found(block):
-            frame.find_objects(block)
+        if not frame.is_decoded(block):
+            frame.decode_block(block)

@@ -1,4 +1,4 @@
-"""The seam test: does the answer depend on where the tiles lie?"""
+"""Test whether the answer depends on where the tiles lie: the seam test."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from ..device import pick_device, precision
 from ..image import Frame
 from ..io import as_image
-from ..model import Model, load_model
+from ..model import Model, as_model
 from ..progress import Job
 from ..targets import count_channels
+from ..windows import Window, overlap, shape_of
+from .denoise.denoised_image import denoised_source_of
 from .engine import Predictor, into, predict_tiles
 from .halo_search import smallest_halo
-from .source import Source, source_of
+from .source import Source
 from .tiles import Tile, plan_tiles
 
 N_PLACES = 6
+"""Number of places that are compared."""
 SEAM = 1e-2
-"""A difference of probability that could be seen in a result."""
+"""Difference of a probability that could be seen in a result."""
 
 
 @dataclass(frozen=True)
 class SeamStep:
-    """A record of `seam_test`: tiles that have been run, of how many; seconds since the start."""
+    """Record a step of `seam_test`: tiles done, of how many, and seconds since the start."""
 
     done: int
     total: int
@@ -37,20 +40,20 @@ class SeamStep:
 
 @dataclass(frozen=True)
 class Seams:
-    """What a seam test found.
+    """Hold the result of a seam test.
 
     Parameters
     ----------
     largest
         Largest difference of a probability (or distance) between two origins of the tiles.
     n_pixels
-        How many pixels were compared.
+        Number of pixels that were compared.
     n_differing
-        In how many of them it is more than `SEAM`.
+        Number of pixels that differ by more than `SEAM`.
     precision
-        Of the arithmetic.
+        Precision of the network's arithmetic.
     tile, halo
-        In pixels per axis.
+        Sizes in pixels per axis.
     """
 
     largest: float
@@ -61,7 +64,7 @@ class Seams:
     halo: tuple[int, ...]
 
     def in_words(self) -> str:
-        """What it means to the user."""
+        """Describe the result to the user."""
         tile, halo = (" x ".join(map(str, sizes)) for sizes in (self.tile, self.halo))
         measured = (
             f"Moving the tiles ({tile} px, halo {halo} px) changed probabilities by at most "
@@ -74,7 +77,7 @@ class Seams:
 
 def seam_test(
     model: Model | str | Path,
-    image: Any,
+    image: object,
     *,
     channels: Sequence[int] | None = None,
     region: Mapping[str, slice] | None = None,
@@ -90,37 +93,37 @@ def seam_test(
     model, image, channels, region, halo, device
         As for `segment`.
     tile
-        Side of what a tile keeps, in pixels; the smaller, the more borders are looked at.
+        Side of the output of a tile, in pixels. The smaller it is, the more borders are compared.
     seed
-        Of the places, and of how far the tiles are moved.
+        Seed of the random places, and of how far the tiles are moved.
 
     Returns
     -------
     job
-        Its result says how much the answer differs.
+        The job; its result says how much the answer differs.
 
     Raises
     ------
     InputError
         If the model does not fit the image.
     """
-    model = model if isinstance(model, Model) else load_model(model)
-    source = source_of(model, as_image(image), channels, region, device=device)
+    model = as_model(model)
+    source = denoised_source_of(model, as_image(image), channels, region, device)
     target = pick_device(device)
 
     def body(job: Job[SeamStep, Seams]) -> Generator[SeamStep, None, Seams]:
         dtype = precision(target)
-        predictor = Predictor(model.network, model.coder.heads, target, dtype)
+        predictor = Predictor(model.network, model.encoding.heads, target, dtype)
         exact = [g.halo for g in predictor.geometry]
-        around = smallest_halo(predictor, source).halo if halo == "quick" else exact
+        halos = smallest_halo(predictor, source).halo if halo == "quick" else exact
         side = tile or model.recipe.tile // 2
         rng = np.random.default_rng(seed)
-        places = list(_places(source, side, around, rng))
+        places = list(_places(source, side, halos, rng))
         total = sum(len(tiles) for *_, plans in places for tiles in plans)
         began, done = time.perf_counter(), 0
         largest, n_pixels, n_differing = 0.0, 0, 0
         for frame, window, plans in places:
-            answers, shape = [], [w.stop - w.start for w in window]
+            answers, shape = [], shape_of(window)
             for tiles in plans:
                 answers.append(np.zeros((count_channels(predictor.heads), *shape), np.float32))
                 write = into(answers[-1], window)
@@ -134,19 +137,20 @@ def seam_test(
             if job.stop_requested:
                 break
         name = str(dtype).removeprefix("torch.")
-        kept = plan_tiles(source.frame_shape, side, predictor.geometry, around)[0].kept_shape
-        return Seams(largest, n_pixels, n_differing, name, kept, tuple(around))
+        sides = plan_tiles(source.frame_shape, side, predictor.geometry, halos)[0].kept_shape
+        return Seams(largest, n_pixels, n_differing, name, sides, tuple(halos))
 
     return Job(body)
 
 
-Place = tuple[Frame, tuple[slice, ...], list[list[Tile]]]
+Place = tuple[Frame, Window, list[list[Tile]]]
+"""A frame, a window of it, and two sets of tiles that cover the window."""
 
 
 def _places(
     source: Source, side: int, halo: Sequence[int], rng: np.random.Generator
 ) -> Iterator[Place]:
-    """Windows of two tiles a side, each with the tiles of the run and with moved ones."""
+    """Yield random windows of two tiles a side, with tiles as in a run and with moved tiles."""
     shape, geometry, frames = source.frame_shape, source.model.network.geometry, source.frames()
     plain = plan_tiles(shape, side, geometry, halo)
     sides = plain[0].kept_shape
@@ -166,14 +170,8 @@ def _places(
             tile.shifted([-m for m in moves]) for tile in plan_tiles(longer, side, geometry, halo)
         ]
         frame = frames[int(rng.integers(len(frames)))]
-        yield frame, window, [_touching(tiles, window) for tiles in (plain, moved)]
-
-
-def _touching(tiles: Sequence[Tile], window: Sequence[slice]) -> list[Tile]:
-    return [
-        tile
-        for tile in tiles
-        if all(
-            k.start < w.stop and w.start < k.stop for k, w in zip(tile.keep, window, strict=True)
+        yield (
+            frame,
+            window,
+            [[t for t in tiles if overlap(t.keep, window)] for tiles in (plain, moved)],
         )
-    ]

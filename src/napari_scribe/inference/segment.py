@@ -1,10 +1,10 @@
-"""The public job `segment`: a model over an image of any size."""
+"""Segment an image of any size: the public job `segment`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..arguments import checked
 from ..describe import too_little_learnt
@@ -12,16 +12,18 @@ from ..errors import InputError
 from ..io import as_image
 from ..model import Model, as_model
 from ..targets import savable_maps, task_of
-from .begin import Settings, begin
-from .run import SegmentJob
-from .source import Source, source_of
-from .store.maps import MAPS
+from .begin import begin, check_settings
+from .denoise.denoised_image import denoised_source_of
+from .plan import Settings
+from .run import InferenceJob
+from .source import Source
+from .store.results import MAPS
 
 
 @checked
 def segment(
     model: Model | str | Path,
-    image: Any,
+    image: object,
     out: str | Path | None = None,
     *,
     channels: Sequence[int] | None = None,
@@ -35,42 +37,44 @@ def segment(
     part: tuple[int, int] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-) -> SegmentJob:
+) -> InferenceJob:
     """Segment an image.
 
     Parameters
     ----------
     model
-        A trained model, its file, or the name of one that is kept.
+        A trained model, its file, or the name of one in the model folder.
     image
         An `Image`, an array, or the path of one.
     out
-        ``.tif`` or ``.zarr`` to write the labels to. None: they are given back only.
+        Path of a ``.tif`` or ``.zarr`` to write the labels to. When None, they are only returned.
     channels
-        Which channels of the image the model is given, one for each that it sees, in its order.
-        Those that it was trained on when None.
+        Channels of the image for the model, as many as it sees, in its order; the channels that
+        it was trained on when None.
     region
-        What to segment: pixels per axis letter, as ``{"T": slice(3, 4)}``; all when None. What
-        lies around it is looked at, so that the answer is that of a run over all; for that its
-        start is moved to a multiple of the network's stride. See the job's ``region``.
+        Region to segment: pixels per axis letter, as ``{"T": slice(3, 4)}``; the whole image when
+        None. The network also sees the pixels around it, and its start is moved back to a multiple
+        of the network's stride (see the job's ``region``): so the answer is that of a run over the
+        whole image.
     tile
-        Side of what a tile keeps, in pixels; chosen for this machine when None. The answer does
-        not depend on it.
+        Side of the output of a tile, in pixels; chosen for this machine when None. The answer
+        does not depend on it.
     batch
         Tiles per forward pass; chosen when None.
     halo
-        ``exact``, or ``quick``: the smallest halo that changes the probabilities of some places of
-        this image by less than `quick.BOUND`; the job's ``note`` says by how much.
+        ``exact``, or ``quick``: the smallest halo that changes probabilities at some places of this
+        image by at most `halo_search.BOUND`. The job's ``note`` says by how much.
     device
-        ``cuda`` (all of them), ``cuda:0``, ``mps`` or ``cpu``; the best there is when None.
+        ``cuda`` (all cards), ``cuda:0``, ``mps`` or ``cpu``; the fastest one when None.
     save
-        ``labels`` and, where wanted, ``probability`` and (of objects) ``distance``: these are kept
-        as the job's ``maps`` and written beside `out`, as ``NAME.probability.tif`` (or ``.zarr``).
+        ``labels``, and maps: ``probability`` and, for objects, ``distance``. Maps are in the job's
+        ``maps``, and are written beside `out`, as ``NAME.probability.tif`` (or ``.zarr``).
     overwrite
-        Whether `out` may exist already, or be begun by another model, image or setting.
+        Whether `out` is replaced if it exists, or was begun with another model, image or setting.
     part
-        Which share of the work this process does, as ``(3, 16)``: the others are for other
-        processes, on this or other machines. A run without `part` then ends the work.
+        Share of the work that this process does, such as ``(3, 16)`` for the third of 16. Other
+        processes, on this or other machines, do the other shares. Then a run without `part`
+        finishes the work.
     workers, scheduler
         Share the work among so many processes of this machine, or give it to the dask scheduler
         at an address such as ``tcp://host:8786``, whose workers see the same files. Needs
@@ -127,20 +131,17 @@ def segment(
         workers=workers,
         scheduler=scheduler,
     )
-    settings.check(image)
-    source = source_of(model, image, channels, region, device=device)
-    job = begin(source, settings)
-    job.note = job.note or _note_on(source)
-    if word := too_little_learnt(model):
-        job.note = f"{job.note} {word}: train it for some minutes.".strip()
-    return job
+    check_settings(settings, image)
+    source = denoised_source_of(model, image, channels, region, device)
+    advice = f"{words}: train it for some minutes." if (words := too_little_learnt(model)) else ""
+    return begin(source, settings, _note_on(source), advice)
 
 
 def _note_on(source: Source) -> str:
-    statistics = source.statistics
-    if not statistics.flat.all():
+    """Return a sentence for the user where nothing stands out in the image."""
+    if not source.is_empty:
         return ""
-    contrast = float((statistics.high - statistics.low).max())
+    contrast = float((source.statistics.high - source.statistics.low).max())
     return (
         f"{source.image.name} was taken for empty: nothing in it stands out from even ground or "
         f"noise (contrast {contrast:.3g})."

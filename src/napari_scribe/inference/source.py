@@ -1,4 +1,4 @@
-"""What is looked at, and by which model."""
+"""Describe what a model is run over: an image, its channels, and a region of it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,32 @@ from ..image import AXES, Frame, Image
 from ..model import Model, as_tuple
 from ..normalization import Statistics
 from ..targets import task_of
+from ..windows import Window, shape_of, start_of
 from .reading import Read, tile_reader
 from .tiles import Tile
 
 Region = dict[str, slice]
-"""Axis letter -> pixels of the image along it, for each of its axes but C."""
+"""Axis letter -> pixels of the image along it, for each axis of the image but C."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A part of an image, and a model for it. What lies beyond the part is seen, but not answered.
+    """Hold a model, and the region of an image that it answers.
+
+    The network also sees the pixels around the region.
 
     Parameters
     ----------
     model, image
         A model and an image that fits it.
     channels
-        Those of the image that the model is given.
+        Channels of the image that the network sees.
     statistics
-        Of these channels, in the whole image.
+        Statistics of these channels in the whole image.
     region
-        What is answered.
+        The region that is answered.
     dtype
-        Type of an answer that is an image: float32, or integers, to whose limits it is clipped.
+        Type of a denoised image: float32, or a type of integers, to whose limits it is clipped.
     """
 
     model: Model
@@ -49,76 +52,68 @@ class Source:
 
     @cached_property
     def spatial(self) -> str:
-        """Axes of a frame: ``YX`` or ``ZYX``."""
+        """Return the axes of a frame: ``YX`` or ``ZYX``."""
         return self.image.spatial_axes(self.model.dimensions)
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
-        """Of each frame, in pixels."""
-        return tuple(_length(self.region[a]) for a in self.spatial)
+        """Return the shape of each frame of the region, in pixels."""
+        return shape_of(self._window(self.spatial))
 
     @property
     def is_image(self) -> bool:
-        """Whether the answer is an image, not labels."""
+        """Return whether the answer is an image, not labels."""
         return task_of(self.model.recipe).is_image
 
     @property
+    def is_empty(self) -> bool:
+        """Return whether nothing stands out in any channel."""
+        return bool(self.statistics.flat.all())
+
+    @property
     def label_shape(self) -> tuple[int, ...]:
-        """Of labels for the region, along the image's label axes."""
-        return tuple(_length(self.region[a]) for a in self.image.label_axes())
+        """Return the shape of labels for the region, along the image's label axes."""
+        return shape_of(self._window(self.image.label_axes()))
 
     @property
     def axes(self) -> str:
-        """Of the answer: those of labels, and C for an image of several channels."""
+        """Return the axes of the answer: those of labels, and C for images of several channels."""
         labels = self.image.label_axes()
         with_channels = self.is_image and len(self.channels) > 1
         return "".join(a for a in AXES if a in labels or (a == "C" and with_channels))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the answer, along `axes`."""
-        return tuple(len(self.channels) if a == "C" else _length(self.region[a]) for a in self.axes)
+        """Return the shape of the answer, along `axes`."""
+        lengths = dict(zip(self.image.label_axes(), self.label_shape, strict=True))
+        return tuple(lengths.get(a, len(self.channels)) for a in self.axes)
+
+    @property
+    def translate(self) -> dict[str, float]:
+        """Return the position of the first pixel of the answer, per axis letter."""
+        image = self.image
+        return {
+            a: image.translate.get(a, 0.0) + s.start * image.scale.get(a, 1.0)
+            for a, s in self.region.items()
+        }
 
     def frames(self) -> list[Frame]:
-        """Every frame of the region, in the order of T, then Z."""
+        """Return every frame of the region, in the order of T, then Z."""
         return [
             frame
             for frame in self.image.frames(self.model.dimensions)
             if all(self.region[a].start <= i < self.region[a].stop for a, i in frame)
         ]
 
-    def at(self, frame: Frame, window: Sequence[slice], axes: str = "") -> tuple[int | slice, ...]:
-        """Where a window of a frame lies in the answer, or in an array with other axes of its."""
-        place: dict[str, int | slice] = dict(zip(self.spatial, window, strict=True))
-        place |= {a: i - self.region[a].start for a, i in frame}
-        return tuple(place.get(a, slice(None)) for a in axes or self.axes)
-
-    def finished(self, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What a model answers, as it is given back: images in the units and type of the image.
-
-        Parameters
-        ----------
-        answer
-            Labels ``(*spatial)``, or an image ``(C, *spatial)``, normalized.
-        """
-        if not self.is_image:
-            return answer
-        pixels: npt.NDArray[Any] = self.statistics.undo(answer)
-        if self.dtype.kind in "ui":
-            limits = np.iinfo(self.dtype)
-            # The limits of large types are no float32.
-            exact = pixels.astype(np.float64) if self.dtype.itemsize > 2 else pixels
-            pixels = np.clip(np.rint(exact), limits.min, limits.max)
-            if self.dtype.itemsize == 8:  # nor float64
-                pixels = np.minimum(pixels, np.nextafter(float(limits.max), 0))
-        elif self.dtype == np.float16:
-            pixels = np.clip(pixels, -65504, 65504)
-        typed = pixels.astype(self.dtype)
-        return typed if "C" in self.axes else typed[0]
+    def index_of(self, frame: Frame, window: Sequence[slice]) -> tuple[int | slice, ...]:
+        """Return the index of a window of a frame in the answer."""
+        by_axis: dict[str, int | slice] = dict(zip(self.spatial, window, strict=True))
+        by_axis |= {a: i - self.region[a].start for a, i in frame}
+        return tuple(by_axis.get(a, slice(None)) for a in self.axes)
 
     def reader(self, frame: Frame) -> Read:
-        """How tiles of a frame are read; they are counted from where the region begins."""
-        origin = [self.region[a].start for a in self.spatial]
+        """Return a function that reads tiles of a frame, counted from the start of the region."""
+        origin = start_of(self._window(self.spatial))
         read = tile_reader(self.image, frame, self.channels, self.statistics, self.model.dimensions)
 
         def read_shifted(tile: Tile) -> npt.NDArray[np.float32]:
@@ -126,14 +121,32 @@ class Source:
 
         return read_shifted
 
-    @property
-    def translate(self) -> dict[str, float]:
-        """Where the first pixel of the answer lies, per axis letter."""
-        image = self.image
-        return {
-            a: image.translate.get(a, 0.0) + s.start * image.scale.get(a, 1.0)
-            for a, s in self.region.items()
-        }
+    def to_output(self, decoded: np.ndarray) -> np.ndarray:
+        """Convert a decoded answer to how it is stored: images in the image's units and type.
+
+        Parameters
+        ----------
+        decoded
+            Labels ``(*spatial)``, or a normalized image ``(C, *spatial)``.
+        """
+        if not self.is_image:
+            return decoded
+        pixels: np.ndarray = self.statistics.undo(decoded)
+        if self.dtype.kind in "ui":
+            limits = np.iinfo(self.dtype)
+            # float32 cannot hold the limits of types above 16 bits, nor float64 those of 64 bits.
+            rounded = np.rint(pixels.astype(np.float64) if self.dtype.itemsize > 2 else pixels)
+            pixels = np.clip(rounded, limits.min, limits.max)
+            if self.dtype.itemsize == 8:
+                pixels = np.minimum(pixels, np.nextafter(float(limits.max), 0))
+        elif self.dtype == np.float16:
+            pixels = np.clip(pixels, -65504, 65504)  # the limits of float16
+        typed = pixels.astype(self.dtype)
+        return typed if "C" in self.axes else typed[0]
+
+    def _window(self, axes: str) -> Window:
+        """Return the region along some axes."""
+        return tuple(self.region[a] for a in axes)
 
 
 def source_of(
@@ -142,18 +155,17 @@ def source_of(
     channels: Sequence[int] | None,
     region: Mapping[str, slice] | None,
     dtype: npt.DTypeLike = np.float32,
-    device: str | None = None,
 ) -> Source:
-    """What a model is run over; the image is measured.
+    """Measure an image, and describe what a model is run over.
+
+    A denoiser of the model is left out: see `denoised_source_of`.
 
     Parameters
     ----------
     channels, region
         As for `segment`.
     dtype
-        Of an answer that is an image.
-    device
-        Of the model's denoiser, where it has one: the model then sees what that makes of the image.
+        Type of a denoised image.
 
     Raises
     ------
@@ -161,20 +173,21 @@ def source_of(
         If the model does not fit the image, or there is no such channel or region.
     """
     spatial = image.spatial_axes(model.dimensions)
-    chosen = _channels(model, image, channels)
-    if model.denoiser is not None:
-        from .denoise.denoised_image import denoised_image  # which itself has a source
-
-        image = denoised_image(model.denoiser, image, chosen, device)
-        chosen = tuple(range(image.n_channels))
+    chosen = choose_channels(model, image, channels)
     strides = {a: g.stride for a, g in zip(spatial, model.network.geometry, strict=True)}
-    taken = region_of(image, region, strides)
+    aligned = aligned_region(image, region, strides)
     statistics = model.normalization.measure(image, chosen)
-    return Source(model, image, chosen, statistics, taken, np.dtype(dtype))
+    return Source(model, image, chosen, statistics, aligned, np.dtype(dtype))
 
 
-def _channels(model: Model, image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
-    """Channels of the image for the model, in the model's order."""
+def choose_channels(model: Model, image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the channels of the image for the model (or its denoiser), in the model's order.
+
+    Raises
+    ------
+    InputError
+        If their number is not what the model sees, or the image lacks one.
+    """
     if channels is None:
         return model.channels_for(image)
     chosen = as_tuple(channels, image)
@@ -187,23 +200,23 @@ def _channels(model: Model, image: Image, channels: Sequence[int] | None) -> tup
     return chosen
 
 
-def region_of(
+def aligned_region(
     image: Image, wanted: Mapping[str, slice] | None, strides: Mapping[str, int]
 ) -> Region:
-    """What is answered, of an image, where so much is wanted.
+    """Return the region to answer, for the pixels that are wanted.
 
     Parameters
     ----------
     wanted
-        Per axis letter, in pixels; all of the others.
+        Pixels per axis letter; all pixels along the other axes.
     strides
-        Of the network, per spatial axis: starts are put on multiples of it, so that what is found
-        is the same as in a run over all.
+        The network's stride per spatial axis. Starts are moved back to multiples of it, so that
+        the answer is the same as in a run over the whole image.
 
     Raises
     ------
     InputError
-        If an axis is not the image's, or nothing of it is wanted.
+        If an axis is not the image's, or no pixel is wanted.
     """
     region = {}
     wanted = wanted or {}
@@ -220,7 +233,3 @@ def region_of(
             )
         region[axis] = slice(start // stride * stride, stop)
     return region
-
-
-def _length(part: slice) -> int:
-    return int(part.stop - part.start)

@@ -1,7 +1,7 @@
-"""Frames decoded block by block: objects that cross blocks get one id.
+"""Cut frames into blocks, and give objects that cross blocks one id.
 
-Each block is decoded with a margin around what it keeps, its core; so an object that crosses a face
-is seen by the blocks on both sides. Both know its pixels in a zone along the face::
+Each block is decoded with a margin around its core. So both blocks at a face see an object that
+crosses it, and both have labels for a zone along the face::
 
       core of one        face        core of the next
     |- - - - - - - - - - - - | - - - - - - - - - - - -|
@@ -23,54 +23,49 @@ from scipy.sparse.csgraph import connected_components
 
 from ..evaluation.overlap import count_overlap, match_objects
 from ..targets.paint import Labels
+from ..windows import Window, grow, intersect, relative_to, whole
 
 SIDE = {2: 2048, 3: 128}
 """Side of a block's core, in pixels, for 2D and 3D networks."""
 MARGIN = {2: 128, 3: 32}
-"""What a block sees beyond its core: about the largest object that is found as in the whole."""
+"""Pixels around a core: larger objects may be found otherwise than in the whole frame."""
 ZONE = 16
 """Pixels on either side of a face on which two blocks are compared."""
 Index = tuple[int, ...]
+"""Number of a block along each axis."""
 Zones = dict[str, Labels]
 """``"0-low"``, ``"0-high"``, ``"1-low"`` ...: labels along each face that has a neighbour."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a frame that is decoded at once; one slice per spatial axis in each field.
+    """Describe a part of a frame that is decoded at once.
 
     Parameters
     ----------
     index
-        Which block along each axis.
+        Number of the block along each axis.
     core
-        What it gives, in the frame.
+        Window of the frame that the block answers.
     window
-        What it looks at: the core and a margin, within the frame.
+        Window of the frame that is decoded: the core and a margin, within the frame.
     """
 
     index: Index
-    core: tuple[slice, ...]
-    window: tuple[slice, ...]
-
-    def inside(self, part: Sequence[slice]) -> tuple[slice, ...]:
-        """Where a part of the frame lies in the window."""
-        return tuple(
-            slice(p.start - w.start, p.stop - w.start)
-            for p, w in zip(part, self.window, strict=True)
-        )
+    core: Window
+    window: Window
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found in a block.
+class BlockObjects:
+    """Hold the objects of a block.
 
     Parameters
     ----------
     n
         Number of objects in the core; their labels are 1 ... `n`.
     zones
-        The same labels along its faces, for comparison with the neighbours'.
+        The same labels along the faces, to compare with the neighbours'.
     """
 
     n: int
@@ -78,46 +73,40 @@ class Found:
 
 
 def plan_blocks(shape: Sequence[int], side: int, margin: int) -> list[Block]:
-    """Cut a frame into blocks whose cores cover it once.
+    """Cut a frame into blocks whose cores cover each pixel once.
 
     Parameters
     ----------
     shape
-        Of the frame, in pixels.
+        Shape of the frame, in pixels.
     side, margin
-        Of a core, and around it, in pixels; the margin is at least `ZONE`.
+        Side of a core and pixels around it; the margin is at least `ZONE`.
     """
-    blocks = []
+    blocks, frame = [], whole(shape)
     for index in itertools.product(*(range(-(-n // side)) for n in shape)):
-        core = tuple(
-            slice(i * side, min((i + 1) * side, n)) for i, n in zip(index, shape, strict=True)
-        )
-        window = tuple(
-            slice(max(0, c.start - margin), min(n, c.stop + margin))
-            for c, n in zip(core, shape, strict=True)
-        )
-        blocks.append(Block(index, core, window))
+        core = intersect([slice(i * side, (i + 1) * side) for i in index], frame)
+        blocks.append(Block(index, core, intersect(grow(core, margin), frame)))
     return blocks
 
 
-def keep_core(labels: Labels, block: Block, shape: Sequence[int]) -> tuple[Labels, Found]:
-    """What a block gives, from the labels of its window.
+def crop_to_core(labels: Labels, block: Block, shape: Sequence[int]) -> tuple[Labels, BlockObjects]:
+    """Cut the labels of a block's window down to its core, and number them from 1.
 
     Parameters
     ----------
     labels
         ``(*window)``.
     shape
-        Of the frame.
+        Shape of the frame.
 
     Returns
     -------
     core
-        ``(*core)``, counted from 1.
-    found
-        What is to be compared with the neighbours.
+        ``(*core)``.
+    objects
+        The objects of the core, and their labels along its faces.
     """
-    core = labels[block.inside(block.core)]
+    core = labels[relative_to(block.core, block.window)]
     present = np.unique(core)
     present = present[present > 0]
     new = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
@@ -128,8 +117,8 @@ def keep_core(labels: Labels, block: Block, shape: Sequence[int]) -> tuple[Label
             if 0 < face < n:
                 zone = list(block.core)
                 zone[axis] = slice(max(0, face - ZONE), min(n, face + ZONE))
-                zones[f"{axis}-{name}"] = new[labels[block.inside(zone)]]
-    return new[core], Found(len(present), zones)
+                zones[f"{axis}-{name}"] = new[labels[relative_to(zone, block.window)]]
+    return new[core], BlockObjects(len(present), zones)
 
 
 def merge(
@@ -140,16 +129,16 @@ def merge(
     Parameters
     ----------
     counts
-        Number of objects that each block of the frame has found.
+        Number of objects of each block of the frame.
     zone
-        The labels of a block along one of its faces; looked at two at a time.
+        Returns the labels of a block along one of its faces. Only two zones are held at a time.
 
     Returns
     -------
     tables
-        For each block, its label -> the object's id, ``(n + 1,)``; 0 stays 0.
+        For each block, label -> id of the object, ``(n + 1,)``; 0 stays 0.
     n_objects
-        Ids are 1 ... `n_objects`.
+        Number of objects; ids are 1 ... `n_objects`.
     """
     ends = np.cumsum(list(counts.values()))
     starts = dict(zip(counts, [0, *ends.tolist()], strict=False))
@@ -165,10 +154,10 @@ def merge(
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(n, n))
     n_objects, ids = connected_components(graph, directed=False) if n else (0, np.zeros(0, int))
     tables = {
-        index: np.concatenate([[0], ids[starts[index] : starts[index] + n_found] + 1]).astype(
+        index: np.concatenate([[0], ids[starts[index] : starts[index] + n_labels] + 1]).astype(
             np.int32
         )
-        for index, n_found in counts.items()
+        for index, n_labels in counts.items()
     }
     return tables, int(n_objects)
 

@@ -1,4 +1,4 @@
-"""Where tiles lie: geometry as data, without tensors.
+"""Plan where tiles lie.
 
 One axis of a tile::
 
@@ -6,8 +6,8 @@ One axis of a tile::
         |----------|======================|----------|
         read.start   keep.start   keep.stop   read.stop
 
-Tiles start on multiples of the network's stride and all have one shape. What `read` covers beyond
-the image is mirrored; what a tile keeps depends on no other choice than the image.
+Tiles start on multiples of the network's stride, and all have one shape. Pixels of `read` beyond
+the image are mirrored. The output does not depend on the size and number of the tiles.
 """
 
 from __future__ import annotations
@@ -21,49 +21,53 @@ import numpy as np
 import numpy.typing as npt
 
 from ..networks import Geometry, sides
+from ..windows import Window, shape_of, shift, start_of
 
 _Axis = tuple[slice, slice, slice, int]
+"""One axis of a tile: keep, read, crop and margin."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile, one entry per spatial axis in each field.
+    """Describe one tile; each field has one entry per spatial axis.
 
     Parameters
     ----------
     keep
-        What it gives, in the frame.
+        Window of the frame that the tile answers.
     read
-        What goes into the network; may begin before 0 and end beyond the frame.
+        Window of the frame that goes into the network. It may begin before 0 and end beyond the
+        frame.
     crop
-        Where `keep` lies in what the network gives within `margin`: all of it but for tiles at
-        the end of the frame, and for what a ``valid`` network gives in excess.
+        Window of `keep` in the network's output within `margin`. It is all of that output, except
+        for tiles at the end of the frame and for ``valid`` networks, whose output is larger.
     margin
-        Pixels that the network is to leave out on either side of what it could give.
+        Pixels per axis that the network leaves out on either side of its output.
     """
 
-    keep: tuple[slice, ...]
-    read: tuple[slice, ...]
-    crop: tuple[slice, ...]
+    keep: Window
+    read: Window
+    crop: Window
     margin: tuple[int, ...]
 
     @property
     def kept_shape(self) -> tuple[int, ...]:
-        """Of what it gives, in pixels."""
-        return tuple(s.stop - s.start for s in self.keep)
+        """Return the shape of the output, in pixels."""
+        return shape_of(self.keep)
 
     @property
     def read_shape(self) -> tuple[int, ...]:
-        """Of what goes into the network, in pixels."""
-        return tuple(s.stop - s.start for s in self.read)
+        """Return the shape of the network's input, in pixels."""
+        return shape_of(self.read)
+
+    @property
+    def key(self) -> str:
+        """Return a text that names the tile within its frame."""
+        return ",".join(map(str, start_of(self.keep)))
 
     def shifted(self, by: Sequence[int]) -> Tile:
-        """The same tile further on in the frame, by so many pixels per axis."""
-
-        def move(slices: tuple[slice, ...]) -> tuple[slice, ...]:
-            return tuple(slice(s.start + d, s.stop + d) for s, d in zip(slices, by, strict=True))
-
-        return Tile(move(self.keep), move(self.read), self.crop, self.margin)
+        """Return the tile moved by a number of pixels per axis."""
+        return Tile(shift(self.keep, by), shift(self.read, by), self.crop, self.margin)
 
 
 def plan_tiles(
@@ -77,16 +81,16 @@ def plan_tiles(
     Parameters
     ----------
     shape
-        Of the frame, in pixels.
+        Shape of the frame, in pixels.
     tile
-        Largest side that is kept, in pixels, or one per axis; rounded up to the stride. The tiles
-        of an axis share its length evenly. One number is for the axes that are halved most: see
-        `sides`.
+        Largest side of `keep`, in pixels, or one side per axis. It is rounded up to the stride, and
+        the tiles of an axis share its length evenly. A single number is the side along the axes
+        that are halved most: see `sides`.
     geometry
-        Of the network, one per axis.
+        The network's geometry, one per axis.
     halo
-        Pixels around what is kept, per axis, rounded up to what the network can do; its own halo
-        when None. With less, what is kept depends on where the tiles end.
+        Pixels per axis around `keep`, rounded up to what the network can do. The exact halo of the
+        network when None. With a smaller halo the output depends on where the tiles end.
     """
     largest = sides(tile, geometry) if isinstance(tile, int) else tile
     halos = [g.halo for g in geometry] if halo is None else halo
@@ -94,39 +98,39 @@ def plan_tiles(
     for n, most, around, g in zip(shape, largest, halos, geometry, strict=True):
         count = -(-n // _round_up(most, g.stride))
         side = _round_up(-(-n // count), g.stride)
-        # Anything but a multiple of the stride would move the grid of pooling.
+        # A margin that is no multiple of the stride would move the grid of pooling.
         margin = _round_up(max(0, around - g.shrinkage), g.stride)
         axes.append(_cut(slice(0, n), side, g.shrinkage + margin, g))
     return _product(axes)
 
 
 def split(tile: Tile, geometry: Sequence[Geometry]) -> list[Tile]:
-    """Two tiles of one shape that together give what this one does.
+    """Cut a tile across its longest axis into two of one shape.
 
-    It is cut across the longest axis; where none is longer than the stride, it stays one.
+    A tile with no axis longer than the stride is returned as it is.
     """
-    kept = list(tile.kept_shape)
-    long = [axis for axis, g in enumerate(geometry) if kept[axis] > g.stride]
-    if not long:
+    lengths = list(tile.kept_shape)
+    divisible = [axis for axis, g in enumerate(geometry) if lengths[axis] > g.stride]
+    if not divisible:
         return [tile]
-    longest = max(long, key=lambda axis: kept[axis])
-    kept[longest] = -(-kept[longest] // 2)
+    longest = max(divisible, key=lambda axis: lengths[axis])
+    lengths[longest] = -(-lengths[longest] // 2)
     return _product(
         [
             _cut(keep, _round_up(side, g.stride), keep.start - read.start, g)
-            for keep, side, read, g in zip(tile.keep, kept, tile.read, geometry, strict=True)
+            for keep, side, read, g in zip(tile.keep, lengths, tile.read, geometry, strict=True)
         ]
     )
 
 
 def cost(tiles: Sequence[Tile]) -> float:
-    """Pixels that go into the network for each pixel that is kept."""
+    """Return how many pixels go into the network for each pixel of the output."""
     read = sum(math.prod(tile.read_shape) for tile in tiles)
     return read / sum(math.prod(tile.kept_shape) for tile in tiles)
 
 
 def _cut(keep: slice, side: int, halo: int, geometry: Geometry) -> list[_Axis]:
-    """Cut one axis into pieces of one side."""
+    """Cut one axis of `keep` into pieces of one side."""
     size = geometry.input_size(side, halo)
     return [
         (
@@ -140,7 +144,7 @@ def _cut(keep: slice, side: int, halo: int, geometry: Geometry) -> list[_Axis]:
 
 
 def _product(axes: Sequence[Sequence[_Axis]]) -> list[Tile]:
-    """Every combination of the pieces of each axis."""
+    """Combine the pieces of each axis into tiles."""
     tiles = []
     for pieces in itertools.product(*axes):
         keep, read, crop, margin = zip(*pieces, strict=True)
@@ -153,7 +157,7 @@ def _round_up(n: int, step: int) -> int:
 
 
 def mirrored(read: slice, n: int) -> npt.NDArray[np.intp]:
-    """Indices of `read` in an axis of length `n`, mirrored at its ends as often as needed."""
+    """Return indices for `read` along an axis of length `n`, mirrored at its ends repeatedly."""
     index = np.arange(read.start, read.stop)
     if n == 1:
         return np.zeros_like(index)

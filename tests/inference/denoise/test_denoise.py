@@ -31,7 +31,7 @@ def denoiser(n_channels: int = 1, dimensions: int = 2, seed: int = 0) -> ns.Mode
         normalization=FixedNormalization((100.0,) * n_channels, (20.0,) * n_channels),
         parameters={"shift 0": 0.25},
     )
-    network = build_network(recipe, n_channels, blank.coder).eval()
+    network = build_network(recipe, n_channels, blank.encoding).eval()
     torch.nn.init.normal_(network.head.weight)  # as it begins, it takes nothing away
     return blank.changed(network=network)
 
@@ -43,7 +43,7 @@ def shots(*shape: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def in_float32(monkeypatch):
-    monkeypatch.setattr("napari_scribe.inference.execute.precision", lambda _: torch.float32)
+    monkeypatch.setattr("napari_scribe.inference.plan.precision", lambda _: torch.float32)
     monkeypatch.setattr(
         "napari_scribe.inference.denoise.denoised_image.precision", lambda _: torch.float32
     )

@@ -91,7 +91,7 @@ def test_a_run_that_is_compiled_is_gone_on_with_compiled(
     job.stop()
     run(job)
     said = "compiled: " if CAN_COMPILE else "not compiled ("
-    assert job.note.startswith(f"The network was {said}") and job.ladder == []
+    assert job.note.startswith(f"The network was {said}") and job.memory_notes == []
     assert not job.is_complete
 
     # Who goes on does as the first did, whatever this machine would choose by now.
@@ -100,7 +100,7 @@ def test_a_run_that_is_compiled_is_gone_on_with_compiled(
     assert begun["settings"]["compiled"] is CAN_COMPILE
     again = begin(model, tmp_path / "a.tif")
     run(again)
-    assert again.note == job.note and again.ladder == []
+    assert again.note == job.note and again.memory_notes == []
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), expected)
 
 
@@ -148,7 +148,7 @@ def test_what_crashes_while_it_compiles_ends_nothing_and_is_not_tried_again(
     np.testing.assert_array_equal(run(job), expected)
     assert job.note == f"The network was not compiled ({CRASHED})."
 
-    monkeypatch.setattr(trial, "_tried", None)
+    monkeypatch.setattr(trial, "_try", None)
     again = begin(model)
     run(again)
     assert again.note == job.note
@@ -167,7 +167,7 @@ def test_who_goes_on_where_it_cannot_be_compiled_is_told(
     path.write_text(path.read_text().replace('"compiled": false', '"compiled": true'))
     again = begin(hard, tmp_path / "a.tif")
     run(again)
-    (word,) = again.ladder
+    (word,) = again.memory_notes
     assert word.startswith("Compiling failed, so the network runs as it is (")
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), expected)
 

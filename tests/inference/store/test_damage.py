@@ -212,7 +212,7 @@ def test_what_is_deleted_again_and_again_is_said(
         for _ in job:
             deleted(tmp_path / ".a.tif.part", "**/c")
     assert not (tmp_path / "a.tif").exists()
-    assert job.goes_on
+    assert job.can_resume
 
 
 def test_a_chunk_that_cannot_be_decoded(objects: Model, stack: np.ndarray, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from napari_scribe.errors import InputError
 from napari_scribe.inference.store import journal
 from napari_scribe.inference.store.journal import ON_DISK, Journal
-from napari_scribe.inference.store.lock import Presence
+from napari_scribe.inference.store.lock import RunLock
 from napari_scribe.inference.store.sinks import Folder
 
 
@@ -114,7 +114,7 @@ def test_the_logs_of_two_processes_add_up(tmp_path: Path):
     subprocess.run([sys.executable, "-c", RECORD, tmp_path], check=True)
     assert len(list(tmp_path.iterdir())) == 2
     assert not mine.is_done("tiles", "b")  # it looks once
-    mine.look_again()
+    mine.reload()
     assert mine.is_done("tiles", "a") and mine.is_done("tiles", "b")
 
 
@@ -169,13 +169,13 @@ def test_what_is_left_of_a_folder_is_replaced(tmp_path: Path):
         Folder(tmp_path / "run", "you")
 
 
-# ---- presence -----------------------------------------------------------------------------------
+# ---- locks ---------------------------------------------------------------------------------------
 
 WORK = """
 import sys
 from pathlib import Path
-from napari_scribe.inference.store.lock import Presence
-Presence(Path(sys.argv[1]), sys.argv[2]).note(int(sys.argv[3]))
+from napari_scribe.inference.store.lock import RunLock
+RunLock(Path(sys.argv[1]), sys.argv[2]).hold(int(sys.argv[3]))
 print("at work", flush=True)
 input()
 """
@@ -183,9 +183,9 @@ input()
 
 @contextmanager
 def somebody_at_work(
-    folder: Path, who: str = "run", rung: int = 0
+    folder: Path, who: str = "run", reductions: int = 0
 ) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-c", WORK, folder, who, str(rung)]
+    command = [sys.executable, "-c", WORK, folder, who, str(reductions)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         try:
             assert child.stdout is not None and b"at work" in child.stdout.readline()
@@ -197,21 +197,21 @@ def somebody_at_work(
 def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path):
     with somebody_at_work(tmp_path):
         with pytest.raises(InputError, match=r"Another program is at work on .*: wait until"):
-            Presence(tmp_path, "run")
+            RunLock(tmp_path, "run")
         with pytest.raises(InputError, match="Another program is at work"):
-            Presence(tmp_path, "part-2")
-    Presence(tmp_path, "run")
+            RunLock(tmp_path, "part-2")
+    RunLock(tmp_path, "run")
 
 
 def test_who_is_slower_to_begin_is_refused(tmp_path: Path):
     """Both found nobody when they were called."""
-    late = Presence(tmp_path, "run")
+    late = RunLock(tmp_path, "run")
     with somebody_at_work(tmp_path):
         with pytest.raises(InputError, match="Another program is at work"):
-            late.note(0)
-        late.leave()
+            late.hold(0)
+        late.release()
         with pytest.raises(InputError, match="Another program is at work"):
-            Presence(tmp_path, "run")
+            RunLock(tmp_path, "run")
 
 
 def test_a_clock_that_is_set_hides_nobody(tmp_path: Path):
@@ -220,38 +220,38 @@ def test_a_clock_that_is_set_hides_nobody(tmp_path: Path):
         noted = json.loads(note.read_text())
         note.write_text(json.dumps(noted | {"started": noted["started"] + 1.5}))
         with pytest.raises(InputError, match="Another program is at work"):
-            Presence(tmp_path, "run")
+            RunLock(tmp_path, "run")
 
 
 HERE_BEFORE, ELSEWHERE = {"boot": "another"}, {"host": "another", "boot": "another"}
 
 
-@pytest.mark.parametrize(("change", "killed_on"), [({}, None), (HERE_BEFORE, None), (ELSEWHERE, 2)])
+@pytest.mark.parametrize(("change", "killed_at"), [({}, None), (HERE_BEFORE, None), (ELSEWHERE, 2)])
 def test_kills_are_not_compared_with_those_of_another_machine(
-    tmp_path: Path, change: dict[str, str], killed_on: int | None
+    tmp_path: Path, change: dict[str, str], killed_at: int | None
 ):
-    with somebody_at_work(tmp_path, rung=2):
+    with somebody_at_work(tmp_path, reductions=2):
         (note,) = tmp_path.glob("*.running")
         noted = json.loads(note.read_text())
     if noted["kills"] is None:
         pytest.skip("kills are not counted here")
     note.write_text(json.dumps(noted | change))
-    assert Presence(tmp_path, "run").killed_on == killed_on
+    assert RunLock(tmp_path, "run").killed_at == killed_at
 
 
 def test_parts_run_beside_each_other_and_the_last_run_waits_for_them(tmp_path: Path):
     with somebody_at_work(tmp_path, "part-2"):
-        Presence(tmp_path, "part-3")
+        RunLock(tmp_path, "part-3")
         for who in ("part-2", "run"):
             with pytest.raises(InputError, match="Another program is at work"):
-                Presence(tmp_path, who)
+                RunLock(tmp_path, who)
 
 
 def test_who_leaves_in_order_leaves_nothing(tmp_path: Path):
-    one = Presence(tmp_path, "run")
-    assert one.killed_on is None
-    one.note(3)
-    assert Presence(tmp_path, "run") is not one  # its own process does not count
-    one.leave()
+    one = RunLock(tmp_path, "run")
+    assert one.killed_at is None
+    one.hold(3)
+    assert RunLock(tmp_path, "run") is not one  # its own process does not count
+    one.release()
     assert not list(tmp_path.iterdir())
-    one.leave()
+    one.release()

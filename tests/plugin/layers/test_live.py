@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_scribe.inference.run import SegmentJob, SegmentStep
+from napari_scribe.inference.run import InferenceJob, InferenceStep
 from napari_scribe.plugin.jobs.runner import Runner
 from napari_scribe.plugin.layers import lazy
 from napari_scribe.plugin.layers import live as growing
@@ -39,7 +39,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def follow(viewer: Any, image: Any, at_once: None, qtbot: Any) -> Any:
     """Follow what is so far there of a region; with a real job, which only waits."""
-    job, runner = SegmentJob(_waiting), Runner(viewer)
+    job, runner = InferenceJob(_waiting), Runner(viewer)
     job.region = REGION
     runner.start("Waiting", lambda: job, lambda job: None)
     qtbot.waitUntil(lambda: runner.job is job, timeout=LONG)
@@ -63,10 +63,10 @@ def run(viewer: Any, at_once: None) -> Any:
     made.close()
 
 
-def _waiting(job: SegmentJob) -> Generator[SegmentStep, None, Any]:
+def _waiting(job: InferenceJob) -> Generator[InferenceStep, None, Any]:
     while not job.stop_requested:
         time.sleep(0.01)
-        yield SegmentStep(0, 1, 0.0, ())
+        yield InferenceStep(0, 1, 0.0, ())
 
 
 def shown(viewer: Any) -> Any:
@@ -182,12 +182,12 @@ def test_the_time_left_is_that_of_the_phase_at_hand(
 ) -> None:
     """Of 40 parts 20 are tiles, 10 are blocks between them, and 10 are numbered in the end."""
 
-    def body(_job: SegmentJob) -> Generator[SegmentStep, None, Any]:
+    def body(_job: InferenceJob) -> Generator[InferenceStep, None, Any]:
         for done in range(1, 41):
             time.sleep(0.07)
-            yield SegmentStep(done, 40, 0, (), (256, 256), "tiles" if done <= 30 else "numbers")
+            yield InferenceStep(done, 40, 0, (), (256, 256), "tiles" if done <= 30 else "numbers")
 
-    monkeypatch.setattr(segment_run, "begin", lambda given, begun: SegmentJob(body))
+    monkeypatch.setattr(segment_run, "begin", lambda given, begun: InferenceJob(body))
     monkeypatch.setattr(segment_run, "finish", lambda job, given, begun: None)
     film = viewer.add_image(np.zeros((10, 512, 256), np.uint8), name="film")
     texts: list[str] = []

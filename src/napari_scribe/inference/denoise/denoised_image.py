@@ -1,4 +1,4 @@
-"""An image seen through a denoiser, block by block as it is read: there is no copy of the whole."""
+"""Denoise an image block by block as it is read, without a copy of the whole."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import itertools
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,37 +16,39 @@ import torch
 from ...device import pick_device, precision
 from ...image import Frame, Image
 from ...model import Model
+from ...windows import Window, overlap, relative_to, shape_of
 from ..engine import Predictor, Write, into
-from ..frame import tile_key
-from ..ladder import Ladder
-from ..source import Source, source_of
+from ..retry import RetryingPredictor
+from ..source import Source, choose_channels, source_of
 from ..tiles import Tile, plan_tiles
 
 CACHE = 2**27
-"""Bytes of denoised tiles that are kept for the windows that follow."""
+"""Bytes of denoised tiles that are cached for the windows that follow."""
 SMALL = 4
-"""Of an image of which more tiles would be needed than are kept, a window of less than this part
-of a tile is denoised by itself."""
+"""A window that is smaller than a tile by this factor is denoised alone, without a whole tile, if
+the image is larger than the cache: its tile would be dropped before it is used again."""
+
+Pixels = npt.NDArray[np.float32]
 
 
 def denoised_image(
     model: Model, image: Image, channels: Sequence[int] | None = None, device: str | None = None
 ) -> Image:
-    """An image whose pixels are denoised as they are read.
+    """Return an image whose pixels are denoised as they are read.
 
     Parameters
     ----------
     model
         A denoiser.
     image, channels
-        What it is given.
+        The noisy image, and which of its channels are denoised.
     device
         As for `denoise`.
 
     Returns
     -------
     denoised
-        float32, with the axes of what `denoise` gives; its channels are those that were chosen.
+        A float32 image with the axes of the result of `denoise`, and the chosen channels.
 
     Raises
     ------
@@ -63,20 +64,53 @@ def denoised_image(
     )
 
 
+def denoised_source_of(
+    model: Model,
+    image: Image,
+    channels: Sequence[int] | None,
+    region: Mapping[str, slice] | None,
+    device: str | None,
+) -> Source:
+    """Return the `source_of` a model: the image, or the denoised image if the model has a denoiser.
+
+    Parameters
+    ----------
+    channels, region, device
+        As for `segment`.
+
+    Raises
+    ------
+    InputError
+        If the model does not fit the image, or there is no such channel or region.
+    """
+    if model.denoiser is None:
+        return source_of(model, image, channels, region)
+    image.spatial_axes(model.dimensions)  # raises before any work
+    chosen = choose_channels(model, image, channels)
+    denoised = denoised_image(model.denoiser, image, chosen, device)
+    return source_of(model, denoised, range(denoised.n_channels), region)
+
+
+def noisy_source(source: Source) -> Source:
+    """Return the source before any denoiser."""
+    pixels = source.image.data
+    return pixels.source if isinstance(pixels, DenoisedPixels) else source
+
+
 class DenoisedPixels:
-    """Looks like an array to `Image`. May be read from several threads, and sent to workers.
+    """Read denoised pixels like an array, from any thread or process.
 
     Parameters
     ----------
     source
-        What is denoised.
+        The noisy image, and the denoiser.
     device
         As for `denoise`.
 
     Attributes
     ----------
-    words
-        Where it is told what was done when memory ran out.
+    notes
+        Sentences for the user on what was done when memory ran out.
     """
 
     dtype = np.dtype(np.float32)
@@ -85,117 +119,104 @@ class DenoisedPixels:
         self.source, self.device = source, device
         self.shape = source.shape
         self.ndim = len(self.shape)
+        self.notes: list[str] = []
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[Frame, str], npt.NDArray[np.float32]] = OrderedDict()
-        self.words: list[str] = []
+        self._cache: OrderedDict[tuple[Frame, str], Pixels] = OrderedDict()
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[type[DenoisedPixels], tuple[Source, str | None]]:
         return DenoisedPixels, (self.source, self.device)
 
-    def __getitem__(self, index: tuple[int | slice, ...]) -> npt.NDArray[np.float32]:
-        """Denoised pixels; an index as `Image.read` makes it: numbers, and slices without steps."""
+    def __getitem__(self, index: tuple[int | slice, ...]) -> Pixels:
+        """Read denoised pixels, by an index of numbers and slices without steps."""
         spans = [_span(i, n) for i, n in zip(index, self.shape, strict=True)]
-        at = dict(zip(self.source.axes, spans, strict=True))
-        out = np.empty([s.stop - s.start for s in spans], np.float32)
+        by_axis = dict(zip(self.source.axes, spans, strict=True))
+        out = np.empty(shape_of(spans), np.float32)
         spatial = self.source.spatial
         iterated = [a for a in self.source.axes if a not in spatial + "C"]
-        window = tuple(at[a] for a in spatial)
-        with self._lock:  # the network has one user at a time
-            places = itertools.product(*(range(at[a].start, at[a].stop) for a in iterated))
-            for place in places:
+        window = tuple(by_axis[a] for a in spatial)
+        channels = by_axis.get("C", 0)
+        with self._lock:  # the network serves one thread at a time
+            places = (range(by_axis[a].start, by_axis[a].stop) for a in iterated)
+            for place in itertools.product(*places):
                 frame = tuple(zip(iterated, place, strict=True))
-                to: list[int | slice] = [
-                    dict(frame)[a] - at[a].start if a in iterated else slice(None)
+                to = tuple(
+                    dict(frame)[a] - by_axis[a].start if a in iterated else slice(None)
                     for a in self.source.axes
-                ]
-                out[tuple(to)] = self._window(frame, window)[self._channels(at)]
+                )
+                out[to] = self._read(frame, window)[channels]
         return out[tuple(slice(None) if isinstance(i, slice) else 0 for i in index)]
 
-    def _channels(self, at: dict[str, slice]) -> int | slice:
-        return at.get("C", 0)
-
-    def _window(self, frame: Frame, window: tuple[slice, ...]) -> npt.NDArray[np.float32]:
-        """``(C, *window)``."""
-        n_pixels = math.prod(s.stop - s.start for s in window)
-        tiles = self._tiles()
+    def _read(self, frame: Frame, window: Window) -> Pixels:
+        """Denoise a window of a frame: ``(C, *window)``."""
+        tiles = self._tiles
         is_large = 4 * math.prod(self.shape) > CACHE
-        if is_large and SMALL * n_pixels < math.prod(tiles[0].kept_shape):
-            return self._alone(frame, window)
-        needed = [t for t in tiles if all(map(_overlap, t.keep, window))]
-        return self._from_tiles(frame, window, needed)
+        is_small_window = SMALL * math.prod(shape_of(window)) < math.prod(tiles[0].kept_shape)
+        if is_large and is_small_window:
+            return self._read_alone(frame, window)
+        return self._read_tiles(frame, window, [t for t in tiles if overlap(t.keep, window)])
 
-    def _alone(self, frame: Frame, window: tuple[slice, ...]) -> npt.NDArray[np.float32]:
-        """A small window, begun on a multiple of the stride as tiles are."""
+    def _read_alone(self, frame: Frame, window: Window) -> Pixels:
+        """Denoise a small window by itself; like a tile it starts on a multiple of the stride."""
         geometry = self.source.model.network.geometry
-        first = [s.start // g.stride * g.stride for s, g in zip(window, geometry, strict=True)]
-        whole = tuple(slice(a, s.stop) for a, s in zip(first, window, strict=True))
-        shape = [s.stop - s.start for s in whole]
+        start = [s.start // g.stride * g.stride for s, g in zip(window, geometry, strict=True)]
+        aligned = tuple(slice(a, s.stop) for a, s in zip(start, window, strict=True))
+        shape = shape_of(aligned)
         answer = np.empty((len(self.source.channels), *shape), np.float32)
-        tiles = [tile.shifted(first) for tile in plan_tiles(shape, max(shape), geometry)]
-        self._predict(tiles, frame, into(answer, whole))
-        return self._finished(answer[(slice(None), *_within(window, whole))])
+        tiles = [tile.shifted(start) for tile in plan_tiles(shape, max(shape), geometry)]
+        self._predict(tiles, frame, into(answer, aligned))
+        return self._decode(answer[(slice(None), *relative_to(window, aligned))])
 
-    def _from_tiles(
-        self, frame: Frame, window: tuple[slice, ...], tiles: Sequence[Tile]
-    ) -> npt.NDArray[np.float32]:
-        shape = [s.stop - s.start for s in window]
-        out = np.empty((len(self.source.channels), *shape), np.float32)
+    def _read_tiles(self, frame: Frame, window: Window, tiles: Sequence[Tile]) -> Pixels:
+        """Denoise a window from whole tiles, which are cached."""
+        out = np.empty((len(self.source.channels), *shape_of(window)), np.float32)
+        put = into(out, window)
 
-        def put(tile: Tile, pixels: npt.NDArray[np.float32]) -> None:
-            inside = [
-                slice(max(k.start, w.start), min(k.stop, w.stop))
-                for k, w in zip(tile.keep, window, strict=True)
-            ]
-            out[(slice(None), *_within(inside, window))] = pixels[
-                (slice(None), *_within(inside, tile.keep))
-            ]
-
-        def keep(tile: Tile, answer: npt.NDArray[np.float32]) -> None:
-            finished = self._finished(answer)
-            self._kept[frame, tile_key(tile)] = finished
-            put(tile, finished)
+        def cache_and_put(tile: Tile, answer: Pixels) -> None:
+            self._cache[frame, tile.key] = pixels = self._decode(answer)
+            put(tile, pixels)
 
         missing = []
         for tile in tiles:
-            if (known := self._kept.get((frame, tile_key(tile)))) is None:
+            if (cached := self._cache.get((frame, tile.key))) is None:
                 missing.append(tile)
                 continue
-            self._kept.move_to_end((frame, tile_key(tile)))
-            put(tile, known)
+            self._cache.move_to_end((frame, tile.key))
+            put(tile, cached)
         if missing:
-            self._predict(missing, frame, keep)
-        size = sum(kept.nbytes for kept in self._kept.values())
-        while size > CACHE and len(self._kept) > len(tiles):
-            size -= self._kept.popitem(last=False)[1].nbytes
+            self._predict(missing, frame, cache_and_put)
+        size = sum(pixels.nbytes for pixels in self._cache.values())
+        while size > CACHE and len(self._cache) > len(tiles):
+            size -= self._cache.popitem(last=False)[1].nbytes
         return out
 
-    def _finished(self, answer: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """``(C, *spatial)`` in the units of the image."""
+    def _decode(self, answer: Pixels) -> Pixels:
+        """Convert an answer ``(C, *spatial)`` to the units of the image."""
         model = self.source.model
-        decoded = model.coder.decode({"denoised": answer}, model.parameters)
+        decoded = model.encoding.decode({"denoised": answer}, model.parameters)
         return self.source.statistics.undo(decoded)
 
+    @property
     def _tiles(self) -> list[Tile]:
         model = self.source.model
         return plan_tiles(self.source.frame_shape, model.recipe.tile, model.network.geometry)
 
     def _predict(self, tiles: Sequence[Tile], frame: Frame, write: Write) -> None:
-        for _ in self._ladder.predict(tiles, self.source.reader(frame), write):
+        for _ in self._predictor.predict(tiles, self.source.reader(frame), write):
             pass
 
     @cached_property
-    def _ladder(self) -> Ladder:
+    def _predictor(self) -> RetryingPredictor:
         device, model = pick_device(self.device), self.source.model
         dtype = precision(device)
 
-        def predictors(kind: str) -> list[Predictor]:
-            at = device if kind == device.type else torch.device(kind)
-            return [Predictor(model.network, model.coder.heads, at, dtype)]
+        def make(kind: str) -> list[Predictor]:
+            target = device if kind == device.type else torch.device(kind)
+            return [Predictor(model.network, model.encoding.heads, target, dtype)]
 
-        def told(_descended: int, word: str) -> None:
-            self.words.append(f"Denoising: {word}")
+        def report(_reductions: int, words: str) -> None:
+            self.notes.append(f"Denoising: {words}")
 
-        return Ladder(1, device.type, predictors, model.network.geometry, told=told)
+        return RetryingPredictor(1, device.type, make, model.network.geometry, report=report)
 
 
 def _span(index: int | slice, n: int) -> slice:
@@ -203,12 +224,3 @@ def _span(index: int | slice, n: int) -> slice:
         start, stop, _ = index.indices(n)
         return slice(start, stop)
     return slice(index, index + 1)
-
-
-def _within(part: Sequence[slice], whole: Sequence[slice]) -> list[slice]:
-    """A part of a window, counted from where the window begins."""
-    return [slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True)]
-
-
-def _overlap(one: slice, other: slice) -> bool:
-    return bool(one.start < other.stop and other.start < one.stop)

@@ -1,12 +1,13 @@
-"""The public job `denoise`: a denoiser over an image of any size."""
+"""Denoise an image of any size: the public job `denoise`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ...arguments import checked
 from ...errors import InputError
@@ -15,18 +16,20 @@ from ...io import as_image
 from ...model import Model, as_model
 from ...targets import task_of
 from ...targets.denoised import check_intensities
-from ..begin import Settings, begin
-from ..run import SegmentJob
+from ..begin import begin, check_settings
+from ..plan import Settings
+from ..run import InferenceJob
 from ..source import Source, source_of
 
 FAR = 4.0
-"""How far an image's mean may lie from the training images', in their standard deviations."""
+"""Distance of an image's mean from that of the training images, in their standard deviations, from
+which the user is warned."""
 
 
 @checked
 def denoise(
     model: Model | str | Path,
-    image: Any,
+    image: object,
     out: str | Path | None = None,
     *,
     channels: Sequence[int] | None = None,
@@ -39,36 +42,37 @@ def denoise(
     part: tuple[int, int] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-) -> SegmentJob:
-    """Take the noise off an image.
+) -> InferenceJob:
+    """Remove the noise from an image.
 
     Parameters
     ----------
     model
-        A denoiser, as `train_denoiser` gives it, its file, or the name of one that is kept.
+        A denoiser from `train_denoiser`, its file, or the name of one in the model folder.
     image
         An `Image`, an array, or the path of one.
     out
-        ``.tif`` or ``.zarr`` to write the result to. None: it is given back only.
+        Path of a ``.tif`` or ``.zarr`` to write the result to. When None, it is only returned.
     channels
-        Which channels of the image are denoised, one for each that the model sees. Those that it
-        was trained on when None.
+        Channels of the image to denoise, as many as the model sees; the channels that it was
+        trained on when None.
     dtype
-        ``float32``, or the type of the ``source``: rounded, and clipped to its limits.
+        ``float32``, or ``source``: the type of the image. Then pixels are rounded, and clipped to
+        the limits of the type.
     region, tile, batch, device, overwrite, part, workers, scheduler
         As for `segment`.
 
     Returns
     -------
     job
-        Its result is the image without its noise, in the units of the image, with the axes
-        ``TCZYX`` that the image has (without C for a single channel). As for `segment`, an output
-        appears once it is whole, and the same call goes on where it was broken off.
+        The job. Its result is the denoised image, in the units of the image, with its axes in the
+        order ``TCZYX`` (without C for a single channel). As for `segment`, an output appears once
+        it is whole, and the same call resumes work that was broken off.
 
     Raises
     ------
     InputError
-        As for `segment`; and if the model is none for denoising.
+        As for `segment`; and if the model is no denoiser.
     """
     model = as_model(model)
     image = as_image(image)
@@ -85,22 +89,20 @@ def denoise(
         workers=workers,
         scheduler=scheduler,
     )
-    settings.check(image)
+    check_settings(settings, image)
     check_intensities(image)
     typed = image.dtype if dtype == "source" else np.dtype(np.float32)
     source = source_of(model, image, channels, region, typed)
-    job = begin(source, settings)
-    job.note = job.note or _note_on(source)
-    return job
+    return begin(source, settings, _note_on(source))
 
 
 def check_denoiser(model: Model) -> None:
-    """Make sure that a model answers with images.
+    """Check that a model is a denoiser.
 
     Raises
     ------
     InputError
-        If it does not.
+        If it is not.
     """
     if not task_of(model.recipe).is_image:
         raise InputError(
@@ -110,21 +112,23 @@ def check_denoiser(model: Model) -> None:
 
 
 def _note_on(source: Source) -> str:
-    """A word where an image is much unlike those that the denoiser was trained on."""
-    numbers = source.statistics
-    width = numbers.high - numbers.low
-    away = np.abs(_mean(source.image, source.channels) - numbers.low) / width
-    if away.max() <= FAR:
+    """Return a sentence for the user if the image is unlike those that the model was trained on."""
+    # A denoiser's statistics are those of its training images: the mean, and the mean plus the
+    # standard deviation.
+    mean, deviation = source.statistics.low, source.statistics.high - source.statistics.low
+    distance = np.abs(_mean(source.image, source.channels) - mean) / deviation
+    if distance.max() <= FAR:
         return ""
     return (
         f"{source.image.name} is much brighter or darker than the images that this denoiser was "
-        f"trained on ({away.max():.0f} standard deviations): do not trust the result. Train on "
+        f"trained on ({distance.max():.0f} standard deviations): do not trust the result. Train on "
         "images like this one."
     )
 
 
-def _mean(image: Image, channels: Sequence[int]) -> Any:
-    """Of the middle of the first frame, per channel."""
+def _mean(image: Image, channels: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Return the mean of the middle of the first frame, per channel."""
     window = [slice(n // 4, n // 4 + max(1, min(n // 2, 512))) for n in image.frame_shape(2)]
     pixels = image.read(next(iter(image.frames(2))), window, channels)
-    return pixels.reshape(len(pixels), -1).mean(axis=1, dtype=np.float64)
+    means: npt.NDArray[np.float64] = pixels.reshape(len(pixels), -1).mean(axis=1, dtype=np.float64)
+    return means

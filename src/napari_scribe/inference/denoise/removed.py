@@ -1,4 +1,4 @@
-"""What a denoiser took away: the noise, if all is well."""
+"""Check and write what a denoiser removed: only noise, if all is well."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from ...evaluation.residual import Removed, check_removed
 from ...image import AXES, Image
 from ...io import is_zarr_name, write_tiff
 from ..begin import check_apart, check_not_taken
-from ..store.maps import map_path, write_zarr
+from ..store.results import map_path, write_zarr
 
 
 def noisy_part(image: Image, channels: Sequence[int]) -> Image:
-    """Some channels of an image, lazily, with the axes of what `denoise` gives for them."""
+    """Return some channels of an image, lazily, with the axes of the result of `denoise`."""
     pixels = _lazy(image.data)
     if "C" in image.axes:
         at = image.axes.index("C")
         pixels = pixels.take(list(channels) if len(channels) > 1 else channels[0], axis=at)
-    left = image.axes if len(channels) > 1 else image.axes.replace("C", "")
-    order = "".join(a for a in AXES if a in left)
+    axes = image.axes if len(channels) > 1 else image.axes.replace("C", "")
+    order = "".join(a for a in AXES if a in axes)
     names = image.channel_names
     return image.selected(
-        data=pixels.transpose([left.index(a) for a in order]),
+        data=pixels.transpose([axes.index(a) for a in order]),
         axes=order,
         channel_names=tuple(names[c] for c in channels) if names else (),
     )
 
 
-def removed_noise(image: Image, denoised: Any, channels: Sequence[int]) -> Image:
-    """The image less what `denoise` made of its channels: float32, lazy where those are."""
+def removed_noise(image: Image, denoised: object, channels: Sequence[int]) -> Image:
+    """Return the image minus the denoised image: float32, lazy where these are."""
     noisy = noisy_part(image, channels)
     return noisy.selected(data=noisy.data.astype(np.float32) - _lazy(denoised))
 
 
-def check_removed_from(image: Image, denoised: Any, channels: Sequence[int]) -> Removed:
-    """See `check_removed`: whether only noise was taken from channels of an image."""
+def check_removed_from(image: Image, denoised: object, channels: Sequence[int]) -> Removed:
+    """Check that only noise was removed from channels of an image; see `check_removed`."""
     noisy = noisy_part(image, channels)
     return check_removed(noisy, noisy.selected(data=denoised))
 
 
 def check_removed_path(out: Path, image: Image, overwrite: bool) -> None:
-    """Make sure that what is removed can be written beside a result, before any work.
+    """Check, before any work, that what is removed can be written beside a result.
 
     Raises
     ------
     InputError
-        If it would replace the image.
+        If the file would replace the image.
     TakenError
         If something is there already.
     """
@@ -61,14 +61,14 @@ def check_removed_path(out: Path, image: Image, overwrite: bool) -> None:
 
 
 def write_removed(
-    out: Path, image: Image, denoised: Any, channels: Sequence[int], overwrite: bool = True
+    out: Path, image: Image, denoised: object, channels: Sequence[int], overwrite: bool = True
 ) -> Path:
-    """Write what was removed beside the result, and of its kind, as ``NAME.removed.tif``.
+    """Write what was removed beside the result, as ``NAME.removed.tif`` (or ``.zarr``).
 
     Raises
     ------
     TakenError
-        If something is there by then that may not be replaced.
+        If something has appeared there that may not be replaced.
     """
     path, noise = map_path(out, "removed"), removed_noise(image, denoised, channels)
     if is_zarr_name(path):
@@ -78,5 +78,5 @@ def write_removed(
     return path
 
 
-def _lazy(array: Any) -> Any:
+def _lazy(array: object) -> Any:
     return array if isinstance(array, np.ndarray) else as_dask(array)

@@ -1,8 +1,8 @@
-"""torch.compile where it pays: in jobs that are long, on machines where it was seen to be faster.
+"""Find out whether torch.compile pays: in long jobs, on machines where it is faster.
 
-Compiling takes 10 s to a minute, and on some processors the result is the slower one. So a machine
-is asked once for each network, in a job that is long enough, and the answer is remembered. It is
-tried in a process of its own: if that crashes, nothing else does, and its memory goes with it.
+Compiling takes 10 s to a minute, and on some processors the result is slower. So each network is
+tried once on a machine, in a job that is long enough, and the answer is remembered. It is tried in
+a separate process, so that a crash of the compiler ends nothing else, and its memory is freed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -33,21 +33,28 @@ from .compiled import Compiled
 from .tile_size import WORTH_MEASURING
 
 LONG = 300.0
-"""Seconds of work from which on a twentieth less makes up for compiling."""
+"""Seconds of work from which a gain of 5 % makes up for compiling."""
 FASTER = 1.05
+"""Smallest gain in speed for which a network is compiled."""
 TOLERANCE = {torch.float32: 1e-4}
-"""Largest change of a probability that passes, by precision."""
+"""Largest change of a probability that is allowed, by precision."""
 COARSE = 0.02
 """The same in precisions of 16 bits."""
 MEMORY = "compiled.json"
 CRASHED = "trying it ended in a crash"
-Found = dict[str, Any]
-"""`gain`: how many times as fast it is compiled; `problem`: why it cannot be used, or empty."""
+Network = Callable[..., Tensor]
+
+
+class Trial(TypedDict):
+    """Hold how many times as fast a network is compiled, and why it cannot be used, or nothing."""
+
+    gain: float
+    problem: str
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """What is timed: a network, how it runs, on how much at once."""
+    """Hold what is timed: a network, its device and precision, and the shape of its input."""
 
     model: Model
     device: torch.device
@@ -55,9 +62,9 @@ class _Batch:
     shape: tuple[int, ...]
     margin: tuple[int, ...]
 
-    def ready(self) -> tuple[Predictor, Tensor]:
-        """The network as a run has it, and pixels ``(N, C, *in)`` for it."""
-        heads = self.model.coder.heads
+    def prepare(self) -> tuple[Predictor, Tensor]:
+        """Return the network as a run has it, and pixels ``(N, C, *in)`` for it."""
+        heads = self.model.encoding.heads
         predictor = Predictor(self.model.network, heads, self.device, self.dtype)
         return predictor, torch.rand(self.shape)
 
@@ -65,38 +72,38 @@ class _Batch:
 def pays(
     source: Source, tile: Tile, batch: int, device: torch.device, dtype: torch.dtype, share: int = 1
 ) -> tuple[bool, str]:
-    """Whether to compile for a job, or a process's share of it; with a word where there is one.
+    """Return whether to compile for a process's share of a job, with a sentence for the user.
 
-    For a job that is short nothing is measured, and what compiles is not even imported.
+    In short jobs nothing is measured, and the compiler is not even imported.
     """
     model = source.model
     n_pixels = math.prod(source.label_shape) / share
-    if n_pixels < WORTH_MEASURING[model.dimensions] or source.statistics.flat.all():
+    if n_pixels < WORTH_MEASURING[model.dimensions] or source.is_empty:
         return False, ""
     shape = (batch, len(source.channels), *tile.read_shape)
     one = _Batch(model, device, dtype, shape, tuple(tile.margin))
     network = model.recipe.network.model_dump_json()
     key = f"{machine_key(device)}, {dtype}, {network}, {shape}, margin {tile.margin}"
-    found: Found | None = read_table(MEMORY).get(key)
-    if found is None or found["gain"] >= FASTER:
+    trial: Trial | None = read_table(MEMORY).get(key)
+    if trial is None or trial["gain"] >= FASTER:
         if _seconds(one) * n_pixels / (batch * math.prod(tile.kept_shape)) < LONG:
             return False, ""
-        if found is None:
-            found = _tried(one)
-            if found is None:  # there is no room for this: the ladder sees to the rest
+        if trial is None:
+            trial = _try(one)
+            if trial is None:
                 return False, ""
-            update_table(MEMORY, key, found)
-    if found["problem"]:
-        return False, f"The network was not compiled ({found['problem']})."
-    if found["gain"] < FASTER:
+            update_table(MEMORY, key, trial)
+    if trial["problem"]:
+        return False, f"The network was not compiled ({trial['problem']})."
+    if trial["gain"] < FASTER:
         return False, ""
-    return True, f"The network was compiled: {found['gain']:.2f} times as fast here."
+    return True, f"The network was compiled: {trial['gain']:.2f} times as fast here."
 
 
 def _seconds(batch: _Batch) -> float:
-    """How long it takes as it is; 0 where there is no room for it."""
+    """Time a batch without compiling; 0 where there is too little memory for it."""
     try:
-        predictor, x = batch.ready()
+        predictor, x = batch.prepare()
         return min(_timed(predictor, x, batch.margin)[0] for _ in range(3))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -104,9 +111,9 @@ def _seconds(batch: _Batch) -> float:
         return 0.0
 
 
-def _tried(batch: _Batch) -> Found | None:
-    """What a process of its own found; None where memory or disk had no room for it."""
-    how = {
+def _try(batch: _Batch) -> Trial | None:
+    """Try it in a separate process; None where there is too little memory or disk for that."""
+    settings = {
         "device": str(batch.device),
         "dtype": str(batch.dtype).removeprefix("torch."),
         "shape": batch.shape,
@@ -117,37 +124,42 @@ def _tried(batch: _Batch) -> Found | None:
     try:
         with tempfile.TemporaryDirectory(prefix="napari-scribe-") as folder:
             path = batch.model.save(Path(folder, "model.zip"))
-            command = [sys.executable, "-c", start, str(path), json.dumps(how)]
+            command = [sys.executable, "-c", start, str(path), json.dumps(settings)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except (OSError, InputError):  # the run does without
+    except (OSError, InputError):
         return None
     if done.returncode:
         return {"gain": 0.0, "problem": CRASHED}
-    found: Found | None = json.loads(done.stdout.splitlines()[-1])
-    return found
+    trial: Trial | None = json.loads(done.stdout.splitlines()[-1])
+    return trial
 
 
 def main() -> None:
-    """Of the process that tries: what `_tried` says comes in, what was found goes out."""
-    path, how = sys.argv[1], json.loads(sys.argv[2])
-    torch.set_num_threads(how["threads"])
-    device, dtype = torch.device(how["device"]), getattr(torch, how["dtype"])
-    batch = _Batch(load_model(path), device, dtype, tuple(how["shape"]), tuple(how["margin"]))
+    """Run the separate process: read what `_try` passes, and print the result."""
+    path, settings = sys.argv[1], json.loads(sys.argv[2])
+    torch.set_num_threads(settings["threads"])
+    batch = _Batch(
+        load_model(path),
+        torch.device(settings["device"]),
+        getattr(torch, settings["dtype"]),
+        tuple(settings["shape"]),
+        tuple(settings["margin"]),
+    )
+    trial: Trial | None = None
     try:
-        found = _compared(batch)
+        trial = _compare(batch)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        found = None
-    print(json.dumps(found))
+    print(json.dumps(trial))
 
 
-def _compared(batch: _Batch) -> Found:
-    """Compiled against as it is, by turns."""
-    predictor, x = batch.ready()
+def _compare(batch: _Batch) -> Trial:
+    """Time a network compiled and not compiled, by turns."""
+    predictor, x = batch.prepare()
     problems: list[str] = []
     plain = predictor.network
-    networks: list[Callable[..., Any]] = [plain, Compiled(plain, x.shape, problems.append)]
+    networks: list[Network] = [plain, Compiled(plain, x.shape, problems.append)]
     answers: list[Tensor] = []
     best = [math.inf, math.inf]
     for n in range(7):
@@ -156,7 +168,7 @@ def _compared(batch: _Batch) -> Found:
             seconds, answer = _timed(predictor, x, batch.margin)
             if n == 0:
                 answers.append(answer)
-            elif n > 1:  # compiled and warmed up by now
+            elif n > 1:  # the first two rounds compile and warm up
                 best[i] = min(best[i], seconds)
         if problems:
             return {"gain": 0.0, "problem": problems[0]}

@@ -1,4 +1,4 @@
-"""A network compiled by torch; `trial` says where that pays."""
+"""Compile a network with torch; `compile_trial` tells where that pays."""
 
 from __future__ import annotations
 
@@ -13,44 +13,47 @@ from ...memory import is_out_of_memory
 
 
 class Compiled:
-    """A network compiled for tiles of one shape; on others, and where that fails, it runs as it is.
+    """Run a network compiled for tiles of one shape.
+
+    Tiles of other shapes run without compiling, and so do all where compiling fails.
 
     Parameters
     ----------
     network
-        As a `Predictor` holds it.
+        The network of a `Predictor`.
     shape
-        ``(N, C, *in)`` of what it is compiled for; compiling another would take as long again.
-    told
-        Called with the reason, where it cannot be compiled.
+        ``(N, C, *in)`` to compile for. Compiling for another would take as long again.
+    report
+        Called with the reason where the network cannot be compiled.
     """
 
     def __init__(
         self,
         network: Callable[..., Any],
         shape: Sequence[int],
-        told: Callable[[str], None] = lambda _reason: None,
+        report: Callable[[str], None] = lambda _reason: None,
     ) -> None:
-        self._network, self._shape, self._told = network, tuple(shape), told
-        self._fast: Callable[..., Any] | None = None
+        self._network, self._shape, self._report = network, tuple(shape), report
+        self._compiled: Callable[..., Any] | None = None
         self._has_failed = False
 
     def __call__(self, x: Tensor, margin: Sequence[int] | None = None) -> Any:
-        """What the network answers to ``(N, C, *in)``, so many pixels cropped off per axis."""
+        """Run the network on ``(N, C, *in)``; a margin per axis is cropped from its output."""
         if not self._has_failed and tuple(x.shape) == self._shape:
             try:
-                return self._first(x, margin) if self._fast is None else self._fast(x, margin)
+                run = self._compile_and_run if self._compiled is None else self._compiled
+                return run(x, margin)
             except Exception as error:
-                if is_out_of_memory(error):  # the ladder goes down, and tiles get another shape
+                if is_out_of_memory(error):  # tiles get another shape when it is retried
                     raise
                 self._has_failed = True
-                self._told(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+                self._report(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
         return self._network(x, margin)
 
-    def _first(self, x: Tensor, margin: Sequence[int] | None) -> Any:
-        fast = torch.compile(self._network, dynamic=False, fullgraph=True)
-        with warnings.catch_warnings():  # torch's, of its own old parts
+    def _compile_and_run(self, x: Tensor, margin: Sequence[int] | None) -> Any:
+        compiled = torch.compile(self._network, dynamic=False, fullgraph=True)
+        with warnings.catch_warnings():  # torch warns of its own deprecated parts
             warnings.simplefilter("ignore")
-            answer = fast(x, margin)
-        self._fast = fast
+            answer = compiled(x, margin)
+        self._compiled = compiled
         return answer

@@ -1,4 +1,4 @@
-"""How much a network is given at once: from the memory that is free, and from what is fastest."""
+"""Choose how much a network computes at once, by free memory and by measured speed."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from ...device import machine_key
 from ...memory import free_bytes, is_out_of_memory
 from ...user_folder import read_table, update_table
 from ..engine import Predictor
-from ..ladder import MOST_HALVINGS, halved
+from ..retry import MOST_HALVINGS, halved
 from ..source import Source
 from ..tiles import Tile, plan_tiles
 
 CANDIDATES = {2: (192, 256, 384, 512, 768, 1024, 1536), 3: (32, 48, 64, 96, 128, 160)}
 WORTH_MEASURING = {2: 2**25, 3: 2**25}
-"""Pixels from which on a run takes longer than the measurement could save."""
+"""Pixels from which a measurement can save more time than it takes."""
 SECONDS = 4.0
-"""How long a measurement may take."""
+"""Duration of a measurement, at most."""
 SHARE = 0.5
-"""Of the free memory, that a batch may need by estimate."""
+"""Share of the free memory that a batch may need by estimate."""
 MEMORY = "tiles.json"
 MAPS = 6
-"""How often the features at full resolution are in memory at once: measured on the CPU with U-Nets,
-5.0 to 5.3 times in 2D and 1.8 to 2.8 times in 3D."""
+"""Feature maps of the first level that are in memory at once. Measured on the CPU with U-Nets: 5.0
+to 5.3 in 2D and 1.8 to 2.8 in 3D."""
+Speeds = dict[str, float]
+"""Side of a tile -> pixels per second."""
 
 
 def bytes_needed(source: Source, tile: Tile, batch: int, dtype: torch.dtype) -> int:
-    """What the network needs for a batch, by estimate."""
+    """Estimate the memory that the network needs for a batch."""
     features = source.model.recipe.network.features
     return int(batch * math.prod(tile.read_shape) * features * dtype.itemsize * MAPS)
 
 
-def n_descents(
+def reductions_needed(
     source: Source, tile: Tile, batch: int, device: torch.device, dtype: torch.dtype
 ) -> int:
-    """How many rungs to begin below the top, so that what is free should do."""
+    """Return how often to reduce the load at first, so that it fits the free memory."""
     room, geometry = free_bytes(device), source.model.network.geometry
     n = 0
     while batch > 1 and bytes_needed(source, tile, batch, dtype) > room:
@@ -53,20 +55,20 @@ def n_descents(
 def choose_tile(
     source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
 ) -> int:
-    """Side of what a tile keeps: the fastest on this machine, measured once if that pays."""
+    """Return the side of a tile: the fastest on this machine, measured once if that pays."""
     n, recipe = source.model.dimensions, source.model.recipe
     if recipe.tiling.tile:
         return recipe.tile
     n_pixels = math.prod(source.label_shape)
-    if n_pixels < WORTH_MEASURING[n] or source.statistics.flat.all():
+    if n_pixels < WORTH_MEASURING[n] or source.is_empty:
         return recipe.tile
-    speeds = _known(source, device, dtype, halo)
+    speeds = _speeds(source, device, dtype, halo)
     sides = [s for s in _fitting(CANDIDATES[n], source, device, dtype, halo) if str(s) in speeds]
     return max(sides or [recipe.tile], key=lambda side: speeds.get(str(side), 0.0))
 
 
 def choose_batch(source: Source, tile: Tile, device: torch.device, dtype: torch.dtype) -> int:
-    """Tiles per forward pass: on a GPU as many as make up a large one, if they fit."""
+    """Return the tiles per forward pass: on a GPU as many as keep it busy, if they fit."""
     if source.model.recipe.tiling.batch or device.type == "cpu":
         return source.model.recipe.tiling.batch or 1
     wanted = max(1, 2**22 // math.prod(tile.read_shape))
@@ -82,7 +84,7 @@ def _fitting(
     dtype: torch.dtype,
     halo: Sequence[int] | None,
 ) -> list[int]:
-    """Sides whose tiles fit into memory by estimate; at least the smallest."""
+    """Return the sides whose tiles fit into memory by estimate; at least the smallest."""
     room = SHARE * free_bytes(device)
     fit = [s for s in sides if bytes_needed(source, _tile(source, s, halo), 1, dtype) <= room]
     return fit or [min(sides)]
@@ -93,26 +95,27 @@ def _tile(source: Source, side: int, halo: Sequence[int] | None) -> Tile:
     return plan_tiles([side] * source.model.dimensions, side, geometry, halo)[0]
 
 
-def _known(
+def _speeds(
     source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
-) -> dict[str, float]:
-    """Kept pixels per second by side: from the last time, else measured."""
+) -> Speeds:
+    """Return the speed of each side, as remembered, else measured."""
     network = source.model.recipe.network.model_dump_json()
-    key = f"{machine_key(device)}, {dtype}, {network}, {len(source.channels)}, halo {halo}"
-    known = read_table(MEMORY).get(key)
-    if known is None:
-        known = _measured(source, device, dtype, halo)
-        update_table(MEMORY, key, known)
-    return dict(known)
+    around = halo and list(halo)
+    key = f"{machine_key(device)}, {dtype}, {network}, {len(source.channels)}, halo {around}"
+    speeds: Speeds | None = read_table(MEMORY).get(key)
+    if speeds is None:
+        speeds = _measured(source, device, dtype, halo)
+        update_table(MEMORY, key, speeds)
+    return dict(speeds)
 
 
 def _measured(
     source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
-) -> dict[str, float]:
-    """Time each side, from the usual one on, until the time is up or larger ones get slower."""
+) -> Speeds:
+    """Time each side, from the smallest on, until the time is up or larger ones get slower."""
     model = source.model
-    predictor = Predictor(model.network, model.coder.heads, device, dtype)
-    speeds: dict[str, float] = {}
+    predictor = Predictor(model.network, model.encoding.heads, device, dtype)
+    speeds: Speeds = {}
     began = time.perf_counter()
     for side in _fitting(CANDIDATES[model.dimensions], source, device, dtype, halo):
         tile = _tile(source, side, halo)

@@ -1,4 +1,8 @@
-"""Who works on a run, and how the one before has ended."""
+"""Lock the folder of a run, and know how the process that held the lock before has ended.
+
+A lock is a note of a process in the folder, ``NAME.running``. It holds as long as that process
+runs, so a killed process leaves no lock behind. Processes of other machines are not asked.
+"""
 
 from __future__ import annotations
 
@@ -18,115 +22,116 @@ from ...io import CLOCK, beside, replacing
 from .journal import boot
 
 WHOLE = "run"
-"""Who does all that is left, and ends the work."""
+"""Name of the lock of a run that does all that is left, and finishes the work."""
 _HOST = socket.gethostname()
 TRIES = 10
-"""To be the first, where others try at the same moment."""
-AT_WORK: set[str] = set()
-"""Tokens of the jobs of this process that have begun and not ended."""
+"""To get a lock, where others try at the same moment."""
+HELD: set[str] = set()
+"""Tokens of the locks that jobs of this process hold."""
 
 
-class Presence:
-    """Says that a process works in a folder: others keep away, and the next one knows how it ended.
+class RunLock:
+    """Lock a part of a run for this process.
 
     Parameters
     ----------
     folder
-        Of the run.
-    who
+        Folder of the run.
+    name
         Which part of the run this process does.
 
     Attributes
     ----------
-    killed_on
-        Rung of the ladder on which the system killed the process before, most likely for want of
-        memory; None where it did not.
+    killed_at
+        How often the load was reduced (see `RetryingPredictor`) when the system killed the process
+        that held the lock before, most likely because memory ran out. None if it did not.
 
     Raises
     ------
     InUseError
-        If the process that is noted there still runs.
+        If the process that holds the lock still runs.
     """
 
-    def __init__(self, folder: Path, who: str) -> None:
-        self._folder, self._who = folder, who
-        self._path = folder / f"{who}.running"
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._path = folder / f"{name}.running"
         self._token = uuid.uuid4().hex
-        check_free(folder, who, AT_WORK)
-        self.killed_on: int | None = None
+        check_free(folder, name, HELD)
+        self.killed_at: int | None = None
         before = _read(self._path)
-        if before and not _is_spared(before):
-            self.killed_on = int(before["rung"])
+        if before and not _had_memory(before):
+            self.killed_at = int(before.get("reductions", 0))
 
-    def note(self, rung: int) -> None:
-        """Write down that this process works, and on which rung.
+    def hold(self, reductions: int) -> None:
+        """Acquire the lock if it is not held yet, and note how often the load was reduced.
 
         Raises
         ------
         InUseError
-            If another has begun since.
+            If another process has acquired it since.
         """
         process = psutil.Process()
-        noted = {
+        note = {
             "host": _HOST,
             "boot": boot(),
             "process": process.pid,
             "started": process.create_time(),
             "token": self._token,
             "kills": _memory_kills(),
-            "rung": rung,
+            "reductions": reductions,
         }
-        if self._token not in AT_WORK:
-            self._begin(json.dumps(noted))
+        if self._token not in HELD:
+            self._acquire(json.dumps(note))
             return
         with replacing(self._path) as partial:
-            partial.write_text(json.dumps(noted))
+            partial.write_text(json.dumps(note))
 
-    def _begin(self, text: str) -> None:
-        """Be the only one who begins."""
+    def _acquire(self, note: str) -> None:
+        """Write the note as the only process."""
         for _ in range(TRIES):
-            check_free(self._folder, self._who)
+            check_free(self._folder, self._name)
             with suppress(TakenError), replacing(self._path, overwrite=False) as partial:
-                partial.write_text(text)
-                AT_WORK.add(self._token)
+                partial.write_text(note)
+                HELD.add(self._token)
             if _read(self._path).get("token") == self._token:
                 break
-            AT_WORK.discard(self._token)
-            _take_away(self._path)
+            HELD.discard(self._token)
+            _remove_stale(self._path)
         try:
-            check_free(self._folder, self._who, {self._token})
+            # Once more: a run and its parts have locks of different names.
+            check_free(self._folder, self._name, {self._token})
         except InUseError:
-            self.leave()
+            self.release()
             raise
 
-    def leave(self) -> None:
-        """Note that the process has ended in an orderly way."""
-        if self._token in AT_WORK:
-            AT_WORK.discard(self._token)
+    def release(self) -> None:
+        """Release the lock, so that the next process knows that this one was not killed."""
+        if self._token in HELD:
+            HELD.discard(self._token)
             if _read(self._path).get("token") == self._token:
                 self._path.unlink(missing_ok=True)
 
 
-def check_free(folder: Path, who: str = WHOLE, but: Collection[str] = ()) -> None:
-    """Make sure that nobody else does the same work.
+def check_free(folder: Path, name: str = WHOLE, ignored: Collection[str] = ()) -> None:
+    """Check that nobody else holds a lock on the same work.
 
-    Parts may run beside each other; the run that ends the work is alone.
+    Parts may run beside each other. The run that finishes the work runs alone.
 
     Parameters
     ----------
-    but
-        Tokens of those that do not count.
+    ignored
+        Tokens of locks that do not count.
 
     Raises
     ------
     InUseError
-        If a process of this machine that is noted there still runs, or a job of this process.
+        If a process of this machine holds one and still runs, or a job of this process.
     """
     for path in folder.glob("*.running"):
-        is_in_the_way = WHOLE in (who, path.stem) or path.stem == who
-        noted = _read(path) if is_in_the_way else {}
-        if noted and noted.get("token") not in but and _is_running(noted):
-            if noted["process"] == os.getpid():
+        excludes = WHOLE in (name, path.stem) or path.stem == name
+        note = _read(path) if excludes else {}
+        if note and note.get("token") not in ignored and _is_running(note):
+            if note["process"] == os.getpid():
                 raise InUseError(
                     f"Another job of this program is at work on {folder}: wait until it has ended, "
                     "or close it."
@@ -136,15 +141,15 @@ def check_free(folder: Path, who: str = WHOLE, but: Collection[str] = ()) -> Non
             )
 
 
-def _take_away(path: Path) -> None:
-    """Remove the note of a process that has ended, unless another has just written its own."""
-    gone = beside(path, "gone")
+def _remove_stale(path: Path) -> None:
+    """Remove the note of a process that has ended, unless another has just written its note."""
+    moved = beside(path, "gone")
     with suppress(FileNotFoundError):
-        path.rename(gone)
-        if (noted := _read(gone)) and _is_running(noted):
-            gone.rename(path)
+        path.rename(moved)
+        if (note := _read(moved)) and _is_running(note):
+            moved.rename(path)
         else:
-            gone.unlink()
+            moved.unlink()
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -153,32 +158,34 @@ def _read(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _is_running(noted: dict[str, Any]) -> bool:
-    """Whether a process still runs; one of another machine does not count."""
-    if noted["host"] != _HOST:
+def _is_running(note: dict[str, object]) -> bool:
+    """Return whether a process still runs; processes of other machines do not count."""
+    pid = note["process"]
+    if note["host"] != _HOST or not isinstance(pid, int):
         return False
-    if noted["process"] == os.getpid():
-        return noted.get("token") in AT_WORK
+    if pid == os.getpid():
+        return note.get("token") in HELD
     try:
-        started = psutil.Process(noted["process"]).create_time()
+        started = psutil.Process(pid).create_time()
     except psutil.Error:
         return False
-    return bool(abs(started - noted["started"]) < CLOCK)
+    # A process that was given the same number later is another one.
+    return bool(abs(started - float(str(note["started"]))) < CLOCK)
 
 
-def _is_spared(before: dict[str, Any]) -> bool:
-    """Whether it is known that a process was not killed for want of memory.
+def _had_memory(note: dict[str, object]) -> bool:
+    """Return whether it is known that a process was not killed because memory ran out.
 
-    Where kills are not counted, or on another machine, any kill is taken for such a one.
+    Where the system does not count such kills, and on other machines, any kill is taken for one.
     """
-    if before["host"] == _HOST and before.get("boot") != boot():  # a power cut
+    if note["host"] == _HOST and note.get("boot") != boot():  # a power cut
         return True
     kills = _memory_kills()
-    return kills is not None and before.get("boot") == boot() and before["kills"] == kills
+    return kills is not None and note.get("boot") == boot() and note["kills"] == kills
 
 
 def _memory_kills() -> int | None:
-    """How many processes this machine has killed for want of memory, where it counts them."""
+    """Return how many processes were killed because memory ran out; None if not counted."""
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/vmstat").read_text().splitlines()
         return int(next(line.split()[1] for line in lines if line.startswith("oom_kill ")))

@@ -1,9 +1,13 @@
-"""Finished results, from the folder of their run to where they belong."""
+"""Write finished results to where they belong, and read them from there.
+
+Beside the labels lie the maps that were asked for, ``(channels, *label shape)`` float16: what the
+network says of each pixel.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,40 +15,54 @@ import numpy as np
 
 from ...arrays import as_dask
 from ...errors import DamagedError, TakenError
-from ...io import is_zarr_name, lost_chunks, put, read_image, read_labels, write_tiff
+from ...image import AXES, Image
+from ...io import (
+    create_zarr,
+    followed,
+    is_zarr_name,
+    lost_chunks,
+    open_levels,
+    put,
+    read_image,
+    read_labels,
+    replacing_folder,
+    tidy,
+    write_tiff,
+)
 from ...io.origin import maker_of, sign
+from ...targets import Head
 from ..source import Source
 from .damage import remove_unreadable
-from .maps import map_path, write_map
-from .sinks import Folder
+from .sinks import Array, Folder
 
 FOLDER = "results"
-"""Of what is written last, within the folder of a run."""
+"""Folder within that of a run, for results that are written in the end."""
+MAPS = ("probability", "distance")
 
 
 def hand_over(
     out: Path,
-    labels: Any,
-    maps: Mapping[str, Any],
+    labels: Array,
+    maps: Mapping[str, Array],
     source: Source,
     sink: Folder,
     overwrite: bool,
     check: Callable[[], None],
 ) -> None:
-    """Write the results of a run, move them to where they belong, and take its folder away.
+    """Write the results of a run, move them to where they belong, and delete its folder.
 
     Parameters
     ----------
     out
-        Where the labels go; maps go beside them.
+        Path of the labels; maps go beside them.
     labels
-        The array of a run. Of a zarr it lies in the group that is moved.
+        The labels of a run. For a zarr they lie in the group that is moved.
     maps
         Name -> array ``(channels, *labels)``.
     overwrite
-        Whether they take the place of what is there by then.
+        Whether results replace what is there by then.
     check
-        Raises where parts of the labels are no longer on disk.
+        Raises DamagedError where parts of the labels are no longer on disk.
 
     Raises
     ------
@@ -52,15 +70,16 @@ def hand_over(
         If something has appeared there that may not be replaced. The results are then put beside
         it, under another name.
     DamagedError
-        If parts of them are no longer on disk.
+        If parts of the results are no longer on disk.
     """
     try:
         made = _written(out, labels, maps, source, sink)
-    except (RuntimeError, ValueError):  # of what decodes the arrays of the run
+    except (RuntimeError, ValueError):  # a chunk cannot be decoded
         remove_unreadable([labels, *maps.values()])
         raise
+    # Checked after writing: what was deleted before may be missing in what was written.
     sink.check()
-    check()  # when all is written: what was deleted before that may be missing in it
+    check()
     if any(map(lost_chunks, maps.values())) or not all(path.exists() for path in made.values()):
         raise DamagedError(f"Parts of the result in {sink.path} were deleted.")
     try:
@@ -73,9 +92,9 @@ def hand_over(
 
 
 def _written(
-    out: Path, labels: Any, maps: Mapping[str, Any], source: Source, sink: Folder
+    out: Path, labels: Array, maps: Mapping[str, Array], source: Source, sink: Folder
 ) -> dict[Path, Path]:
-    """Write labels and maps within the folder of a run; from their places to where they are now."""
+    """Write labels and maps within the folder of a run; return final path -> path for now."""
     made: dict[Path, Path] = {}
     for name, array in maps.items():
         path = map_path(out, name)
@@ -92,18 +111,23 @@ def _written(
 
 
 def _place(made: dict[Path, Path], made_by: str, overwrite: bool) -> None:
-    """Move results to their places; what they lie at is noted in `made`."""
+    """Move results to their final paths; `made` is updated with each move."""
     for path, new in made.items():
         put(new, path, overwrite or maker_of(path) == made_by)
         made[path] = path
 
 
 def _place_beside(out: Path, made: Mapping[Path, Path]) -> Path:
-    """Move results to free names beside the one that they were to have; that of the labels."""
+    """Move results to free names beside their final paths; return the path of the labels."""
     n = 2
     while True:
         other = out.with_name(f"{out.stem}-{n}{out.suffix}")
-        places = {path: _renamed(path, out, other) for path in made}
+        places = {
+            path: other
+            if path == out
+            else path.with_name(path.name.replace(out.stem, other.stem, 1))
+            for path in made
+        }
         if not any(map(os.path.lexists, places.values())):
             for path, new in made.items():
                 put(new, places[path], overwrite=False)
@@ -111,24 +135,99 @@ def _place_beside(out: Path, made: Mapping[Path, Path]) -> Path:
         n += 1
 
 
-def _renamed(path: Path, out: Path, other: Path) -> Path:
-    """Where a result goes that was to lie beside `out`, and lies beside `other` now."""
-    return other if path == out else path.with_name(path.name.replace(out.stem, other.stem, 1))
+def write_map(path: Path, array: Array, source: Source, made_by: str) -> None:
+    """Write a map piece by piece.
 
-
-def smallest_type(largest: int) -> np.dtype[Any]:
-    """The smallest type that holds labels up to the largest."""
-    return np.min_scalar_type(largest)
-
-
-def read_answer(path: Path, source: Source) -> Any:
-    """What a run wrote to a file, lazily where it is large.
-
-    A TIFF lacks axes of length 1: they are put back.
+    A TIFF holds it as float32, because programs that read TIFF know no float16.
     """
+    image = source.image
+    axes = image.label_axes()
+    if not is_zarr_name(path):
+        write_tiff(path, array, "C" + axes, image.scale, image.units, software=made_by)
+        return
+    import dask.array as da
+
+    order = _with_channels(axes)
+    lazy = da.moveaxis(as_dask(array), 0, order.index("C"))
+    write_zarr(path, image.selected(data=lazy, axes=order, translate=source.translate))
+    sign(path, made_by)
+
+
+def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
+    """Write an image piece by piece; it appears when it is whole."""
+    import dask.array as da
+
+    lazy = da.asarray(image.data)
+    chunks = [sizes[0] for sizes in lazy.chunks]
+    tidy(followed(path))
+    with replacing_folder(path, overwrite) as partial:
+        target = create_zarr(
+            partial,
+            image.shape,
+            image.dtype,
+            image.axes,
+            image.scale,
+            image.units,
+            chunks,
+            translate=image.translate,
+        )
+        da.store(lazy, target, lock=False, scheduler="single-threaded")
+
+
+def open_results(
+    out: Path, names: Sequence[str], source: Source
+) -> tuple[list[Any], dict[str, Any]]:
+    """Open the results of a run, lazily where they are large.
+
+    Returns
+    -------
+    levels
+        The labels; from a zarr with smaller copies for display after them.
+    maps
+        Name -> map ``(channels, *label shape)``.
+    """
+    levels = open_levels(out) if is_zarr_name(out) else [_read_tiff(out, source)]
+    return levels, {name: _read_map(map_path(out, name), name, source) for name in names}
+
+
+def _read_tiff(path: Path, source: Source) -> Any:
+    """Read labels or a denoised image; axes of length 1, which a TIFF lacks, are put back."""
     answer = read_image(path).data if source.is_image else read_labels(path)
     if answer.shape == source.shape:
         return answer
     if isinstance(answer, np.ndarray):
         return answer.reshape(source.shape)
     return as_dask(answer).reshape(source.shape)
+
+
+def _read_map(path: Path, name: str, source: Source) -> Any:
+    """Read a map; axes of length 1, which a TIFF lacks, are put back."""
+    import dask.array as da
+
+    axes, n_channels = source.image.label_axes(), head_of(name, source).channels
+    lengths = dict(zip("C" + axes, (n_channels, *source.label_shape), strict=True))
+    order = _with_channels(axes)
+    array = as_dask(read_image(path).data)
+    return da.moveaxis(array.reshape([lengths[a] for a in order]), order.index("C"), 0)
+
+
+def map_path(out: Path, name: str) -> Path:
+    """Return the path of a map: beside the labels, with the same suffix."""
+    suffix = ".zarr" if is_zarr_name(out) else ".tif"
+    return out.with_name(f"{out.stem}.{name}{suffix}")
+
+
+def head_of(name: str, source: Source) -> Head:
+    """Return the head that a map shows."""
+    heads = source.model.encoding.heads
+    return heads[0] if name == "probability" else next(h for h in heads if h.name == name)
+
+
+def smallest_type(largest: int) -> np.dtype[Any]:
+    """Return the smallest type that holds labels up to the largest."""
+    return np.min_scalar_type(largest)
+
+
+def _with_channels(axes: str) -> str:
+    """Return axes with C among them, in the order of a file."""
+    return "".join(a for a in AXES if a in axes + "C")

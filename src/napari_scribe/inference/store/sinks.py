@@ -1,8 +1,8 @@
-"""Where results grow until they are whole: a folder that survives the process.
+"""Keep what a run has done: in memory, or in a folder that survives the process.
 
-It is hidden beside the output. Each finished part is written before it is recorded, so that a
-run that was killed goes on from the records, and many processes can work on one. The output appears
-only when it is whole.
+A folder is hidden beside the output. Each part is written before it is recorded. So a run that was
+killed resumes from the records, and many processes can work in one folder. The output appears only
+when it is whole.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -23,35 +23,157 @@ import zarr
 
 from ...errors import DamagedError, InUseError, TakenError
 from ...io import beside, delete, replacing, tidy, written_whole
-from .identity import made_from_changed
-from .in_memory import Kept
 from .journal import Journal
 from .lock import check_free
 
-_IDENTITY = "run.json"
+_BEGUN = "run.json"
+"""Name of the file that says what a folder was begun with."""
+Index = tuple[int | slice, ...]
+Record = dict[str, Any]
+"""Plain values for JSON."""
+
+
+class Array(Protocol):
+    """Describe an array of numpy or zarr that results are written to."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the length of each axis."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Return the type of the values."""
+        ...
+
+    def __getitem__(self, index: Index, /) -> np.ndarray: ...
+
+    def __setitem__(self, index: Index, value: np.ndarray, /) -> None: ...
+
+
+class Sink(Protocol):
+    """Keep the arrays and records of a run."""
+
+    def begin(self, decide: Callable[[], Record]) -> Record:
+        """Return what was decided when the run was begun; decide it if it was not begun before."""
+        ...
+
+    def array(
+        self, name: str, shape: Sequence[int], dtype: npt.DTypeLike, chunks: Sequence[int]
+    ) -> Array:
+        """Return an array full of 0, or what an earlier run has written to it."""
+        ...
+
+    def is_done(self, name: str, key: str) -> bool:
+        """Return whether a part was recorded."""
+        ...
+
+    def record(self, name: str, key: str) -> None:
+        """Record a part that has been written."""
+        ...
+
+    def unrecord(self, name: str, lost: Collection[str] | None = None) -> None:
+        """Remove the records of some parts; of all parts when None."""
+        ...
+
+    def save(self, name: str, **arrays: np.ndarray) -> None:
+        """Save small arrays under a name, all or none."""
+        ...
+
+    def load(self, name: str, key: str) -> np.ndarray | None:
+        """Load one of the arrays that were saved under a name; None where it is lost."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Return whether arrays are saved under a name."""
+        ...
+
+    def drop(self, name: str) -> None:
+        """Delete everything under a name, and under all names below it."""
+        ...
+
+    def check(self) -> None:
+        """Check that what is written now goes into this run's work."""
+        ...
+
+
+class Memory:
+    """Keep the work of a run in memory: for runs without an output."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, np.ndarray] = {}
+        self._saved: dict[str, dict[str, np.ndarray]] = {}
+        self._done: dict[str, set[str]] = {}
+
+    def begin(self, decide: Callable[[], Record]) -> Record:
+        """Decide for this run alone."""
+        return decide()
+
+    def array(
+        self, name: str, shape: Sequence[int], dtype: npt.DTypeLike, chunks: Sequence[int]
+    ) -> np.ndarray:
+        """Return an array full of 0, or what was written to it."""
+        if name not in self._arrays:
+            self._arrays[name] = np.zeros(tuple(shape), dtype)
+        return self._arrays[name]
+
+    def is_done(self, name: str, key: str) -> bool:
+        """Return whether a part was recorded."""
+        return key in self._done.get(name, ())
+
+    def record(self, name: str, key: str) -> None:
+        """Record a part that has been written."""
+        self._done.setdefault(name, set()).add(key)
+
+    def unrecord(self, name: str, lost: Collection[str] | None = None) -> None:
+        """Remove the records of some parts; of all parts when None."""
+        done = self._done.get(name, set())
+        done -= done if lost is None else set(lost)
+
+    def save(self, name: str, **arrays: np.ndarray) -> None:
+        """Save small arrays under a name."""
+        self._saved[name] = arrays
+
+    def load(self, name: str, key: str) -> np.ndarray | None:
+        """Load one of the arrays that were saved under a name."""
+        return self._saved.get(name, {}).get(key)
+
+    def has(self, name: str) -> bool:
+        """Return whether arrays are saved under a name."""
+        return name in self._saved
+
+    def drop(self, name: str) -> None:
+        """Delete everything under a name, and under all names below it."""
+        tables: list[dict[str, Any]] = [self._arrays, self._saved, self._done]
+        for table in tables:
+            for key in [key for key in table if key.startswith(name)]:
+                del table[key]
+
+    def check(self) -> None:
+        """Do nothing: nobody else has this memory."""
 
 
 class Folder:
-    """A folder that an interrupted run leaves behind, and its next one goes on with.
+    """Keep the work of a run in a folder, from which an interrupted run is resumed.
 
     Parameters
     ----------
     path
-        Created by `begin`, where it is not there.
+        Path of the folder. `begin` creates it if it is not there.
     identity
-        What a run must have in common with the one that began it: model, image, settings.
+        Text that is the same for runs with the same result: same model, image and settings.
     overwrite
-        Whether what was begun with another identity is replaced, when this run begins.
+        Whether `begin` replaces a folder of another identity.
 
     Attributes
     ----------
     is_new
-        Whether this run has begun it.
+        Whether this run has begun the folder.
 
     Raises
     ------
     TakenError
-        If it was begun with another identity, and is not to be replaced.
+        If the folder has another identity and is not to be replaced.
     """
 
     def __init__(self, path: Path, identity: str, overwrite: bool = False) -> None:
@@ -60,31 +182,31 @@ class Folder:
         self.is_new = False
         self._is_another(_begun(path))
         self.journal = Journal(path)
-        self._arrays: dict[str, Any] = {}
+        self._arrays: dict[str, Array] = {}
         self._metadata: dict[str, set[Path]] = {}
-        self._mark: object = None
+        self._mark: tuple[int, int] | None = None
+
+    def is_mine(self) -> bool:
+        """Return whether the folder is there and has this identity."""
+        begun = _begun(self.path)
+        return begun is not None and begun["identity"] == self.identity
 
     @staticmethod
-    def is_begun(path: Path, identity: str) -> bool:
-        """Whether a run of this identity has begun a folder."""
-        begun = _begun(path)
-        return begun is not None and begun["identity"] == identity
-
-    @staticmethod
-    def remove_left(path: Path, identity: str) -> None:
-        """Take away what a run has left that was killed after its result was in place.
+    def remove_finished(path: Path, identity: str) -> None:
+        """Delete the folder of a run that was killed after its result was in place.
 
         Raises
         ------
         InUseError
-            If it is not left, but at work.
+            If another process is at work in it.
         """
-        if path.is_dir() and (_begun(path) is None or Folder.is_begun(path, identity)):
+        begun = _begun(path)
+        if path.is_dir() and (begun is None or begun["identity"] == identity):
             check_free(path)
             delete(path)
 
-    def _is_another(self, begun: dict[str, Any] | None) -> bool:
-        """Whether a run of another identity has begun the folder, and may be replaced."""
+    def _is_another(self, begun: Record | None) -> bool:
+        """Return whether the folder has another identity, and may be replaced."""
         if begun is None or begun["identity"] == self.identity:
             return False
         if self._overwrite:
@@ -101,25 +223,25 @@ class Folder:
             overwrite=True,
         )
 
-    def begin(self, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Make the folder, unless an earlier run has.
+    def begin(self, decide: Callable[[], Record]) -> Record:
+        """Create the folder, unless an earlier run has.
 
         Parameters
         ----------
         decide
-            Gives what may differ between runs, but not within one: plain values for JSON.
+            Returns what must not change once the run has begun.
 
         Returns
         -------
-        settings
-            What was decided, by this run or by the one that began the folder.
+        decided
+            What this run decided, or the run that began the folder.
 
         Raises
         ------
         TakenError
-            If a run of another identity was faster.
+            If a run of another identity began the folder meanwhile.
         InUseError
-            If one that is to be replaced is at work.
+            If a run that is to be replaced is at work.
         """
         begun = _begun(self.path)
         if self._is_another(begun):
@@ -127,15 +249,15 @@ class Folder:
             delete(self.path)
             begun = None
         if begun is None:
-            self._make({"identity": self.identity, "settings": decide()})
+            self._create({"identity": self.identity, "settings": decide()})
         return self.join()
 
-    def _make(self, begun: dict[str, Any]) -> None:
-        """Make the folder, unless another process is faster."""
+    def _create(self, begun: Record) -> None:
+        """Create the folder, unless another process is faster."""
         tidy(self.path)
         new = beside(self.path, "part")
         new.mkdir(parents=True)
-        (new / _IDENTITY).write_text(json.dumps(begun))
+        (new / _BEGUN).write_text(json.dumps(begun))
         try:
             new.rename(self.path)
             self.is_new = True
@@ -147,28 +269,28 @@ class Folder:
             else:  # another process was first
                 shutil.rmtree(new)
 
-    def join(self) -> dict[str, Any]:
-        """Take part in what was begun; what was known of an earlier folder is forgotten.
+    def join(self) -> Record:
+        """Take part in a run that was begun; forget what was read of an earlier folder.
 
         Returns
         -------
-        settings
-            With which it was begun.
+        decided
+            What was decided when the run was begun.
         """
         self._mark = _mark(self.path)
         self._arrays.clear()
         self._metadata.clear()
-        self.journal.look_again()
+        self.journal.reload()
         begun = _begun(self.path)
         if begun is None:
             raise OSError(f"Could not write to {self.path}.")
         if self._is_another(begun):
             raise InUseError(f"Another program has begun anew in {self.path} at this moment.")
-        settings: dict[str, Any] = begun["settings"]
-        return settings
+        decided: Record = begun["settings"]
+        return decided
 
     def check(self) -> None:
-        """Make sure that the folder is still the one that this run has begun or joined.
+        """Check that the folder is still the one that this run has begun or joined.
 
         Raises
         ------
@@ -185,115 +307,126 @@ class Folder:
         raise DamagedError(f"{self.path} was deleted while the work went on.")
 
     def check_arrays(self) -> None:
-        """Make sure that the arrays that were opened can be opened.
+        """Check that the arrays that were opened can be opened again.
 
         Raises
         ------
         DamagedError
-            If what describes one was deleted.
+            If the metadata of an array was deleted.
         """
         self.check()
         for name, files in self._metadata.items():
             if not all(file.exists() for file in files):
                 raise DamagedError(f"{self.path / name} was deleted while the work went on.")
 
-    def array(self, name: str, shape: Sequence[int], dtype: Any, chunks: Sequence[int]) -> Any:
-        """An array full of 0, or what an earlier run has written to it."""
+    def array(
+        self, name: str, shape: Sequence[int], dtype: npt.DTypeLike, chunks: Sequence[int]
+    ) -> Array:
+        """Return an array full of 0, or what an earlier run has written to it."""
         if name not in self._arrays:
 
-            def make(path: Path) -> None:
+            def create(path: Path) -> None:
                 zarr.create_array(
                     path, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks), fill_value=0
                 )
 
-            self._arrays[name] = written_whole(self.opened(name, "", make))
+            self._arrays[name] = written_whole(self.open_or_create(name, "", create))
         return self._arrays[name]
 
-    def opened(self, name: str, inside: str, make: Callable[[Path], object]) -> Any:
-        """The array in what `make` makes; what is no array any more is made anew."""
+    def open_or_create(self, name: str, inside: str, create: Callable[[Path], object]) -> Array:
+        """Open the array at `inside` of what `create` makes; create it anew if it is damaged."""
         path = self.path / name
         self._metadata[name] = {path / "zarr.json", path / inside / "zarr.json"}
-        self.made(name, make)
+        self._create_once(path, create)
         if not all(file.exists() for file in self._metadata[name]):  # a part was deleted
             delete(path)
-            self.made(name, make)
-        return zarr.open_array(path / inside, mode="r+")
+            self._create_once(path, create)
+        return cast(Array, zarr.open_array(path / inside, mode="r+"))
 
-    def made(self, name: str, make: Callable[[Path], object]) -> Path:
-        """A file or folder that `make` makes at the path that it is given, once and whole."""
-        path = self.path / name
-        if not path.exists():
-            self.check()
-            place = self.path / f"new-{uuid.uuid4().hex}" / path.name
-            place.parent.mkdir()
-            try:
-                make(place)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with suppress(OSError):  # another process was first
-                    place.rename(path)
-            finally:
-                shutil.rmtree(place.parent, ignore_errors=True)
-        return path
+    def _create_once(self, path: Path, create: Callable[[Path], object]) -> None:
+        """Let `create` make a file or folder, unless it is there; it appears when it is whole."""
+        if path.exists():
+            return
+        self.check()
+        partial = self.path / f"new-{uuid.uuid4().hex}" / path.name
+        partial.parent.mkdir()
+        try:
+            create(partial)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # another process was first
+                partial.rename(path)
+        finally:
+            shutil.rmtree(partial.parent, ignore_errors=True)
 
     def is_done(self, name: str, key: str) -> bool:
-        """Whether a part was recorded, now or by another run."""
+        """Return whether a part was recorded, by this run or another."""
         return self.journal.is_done(name, key)
 
     def record(self, name: str, key: str) -> None:
         """Record a part that has been written."""
         self.journal.record(name, key)
 
-    def save(self, name: str, **arrays: npt.NDArray[Any]) -> None:
-        """Keep small arrays under a name, all or nothing."""
-        with replacing(self.path / f"{name}.npz") as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-    def load(self, name: str, *keys: str) -> Kept | None:
-        """What was kept under a name, or some of it; None also where it did not reach the disk."""
-        lost = FileNotFoundError, EOFError, ValueError, KeyError, BadZipFile, zlib.error
-        # numpy would leave a damaged file open.
-        path = self.path / f"{name}.npz"
-        with suppress(*lost), path.open("rb") as file:
-            arrays = np.load(file)
-            return {key: arrays[key] for key in keys or arrays.files}
-        path.unlink(missing_ok=True)  # what is not there is made anew
-        return None
-
-    def drop(self, name: str) -> None:
-        """Forget everything under a name."""
-        for known in self._arrays, self._metadata:
-            for key in [key for key in known if key.startswith(name)]:
-                del known[key]
-        self.journal.forget(name)
-        delete(self.path / name)
-
-    def has(self, name: str) -> bool:
-        """Whether something is kept under a name."""
-        return (self.path / f"{name}.npz").exists()
-
     def unrecord(self, name: str, lost: Collection[str] | None = None) -> None:
-        """Take back the records of some parts; of all when None."""
+        """Remove the records of some parts; of all parts when None."""
         if lost is None or lost:
             self.journal.unrecord(name, lost)
 
+    def save(self, name: str, **arrays: np.ndarray) -> None:
+        """Save small arrays under a name, all or none."""
+        with replacing(self.path / f"{name}.npz") as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+    def load(self, name: str, key: str) -> np.ndarray | None:
+        """Load one of the arrays that were saved under a name.
+
+        Returns None for a file that did not reach the disk whole, and deletes it.
+        """
+        damage = FileNotFoundError, EOFError, ValueError, KeyError, BadZipFile, zlib.error
+        path = self.path / f"{name}.npz"
+        # Opened here, because numpy would leave a damaged file open.
+        with suppress(*damage), path.open("rb") as file:
+            array: np.ndarray = np.load(file)[key]
+            return array
+        path.unlink(missing_ok=True)
+        return None
+
+    def has(self, name: str) -> bool:
+        """Return whether arrays are saved under a name."""
+        return (self.path / f"{name}.npz").exists()
+
+    def drop(self, name: str) -> None:
+        """Delete everything under a name, and under all names below it."""
+        tables: list[dict[str, Any]] = [self._arrays, self._metadata]
+        for table in tables:
+            for key in [key for key in table if key.startswith(name)]:
+                del table[key]
+        self.journal.forget(name)
+        delete(self.path / name)
+
     def remove(self) -> None:
-        """Take the folder away."""
+        """Delete the folder."""
         with suppress(OSError):
-            (self.path / _IDENTITY).unlink()
+            (self.path / _BEGUN).unlink()  # first, so that what is left is not resumed
         delete(self.path)
 
 
-def _mark(folder: Path) -> object:
-    """Differs for folders that were begun at different times; None of none."""
+def made_from_changed(one: str, other: str) -> bool:
+    """Return whether two identities differ only in when the image's files were changed."""
+    (call, _, changed), (other_call, _, other_changed) = (t.rpartition("-") for t in (one, other))
+    return bool(call) and call == other_call and changed != other_changed
+
+
+def _mark(folder: Path) -> tuple[int, int] | None:
+    """Return what differs between folders that were begun at different times; None if not begun."""
     with suppress(OSError):
-        found = (folder / _IDENTITY).stat()
-        return found.st_ino, found.st_mtime_ns
+        status = (folder / _BEGUN).stat()
+        return status.st_ino, status.st_mtime_ns
     return None
 
 
-def _begun(path: Path) -> dict[str, Any] | None:
-    """What an earlier run noted in its folder."""
+def _begun(path: Path) -> Record | None:
+    """Read what a folder was begun with; None where it was not begun."""
     with suppress(OSError, ValueError, TypeError):
-        begun = json.loads((path / _IDENTITY).read_text())
+        begun: Record = json.loads((path / _BEGUN).read_text())
         return begun if {"identity", "settings"} <= set(begun) else None
     return None

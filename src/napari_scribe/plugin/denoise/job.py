@@ -20,7 +20,7 @@ from ..output_paths import at_place
 from .pairs import PairSource
 
 if TYPE_CHECKING:
-    from ...inference.run import SegmentJob
+    from ...inference.run import InferenceJob
     from ...model import Model
     from ...training.checkpoint import Checkpoint
     from ...training.pairs.fitness import Fitness
@@ -209,7 +209,7 @@ class Denoised(Outcome):
         return " ".join(part for part in (super().in_words(save_to), self.verdict, where) if part)
 
 
-def begin_denoising(given: DenoiseInput, begun: Begun) -> SegmentJob:
+def begin_denoising(given: DenoiseInput, begun: Begun) -> InferenceJob:
     """Make the job; in its thread."""
     from ...inference.denoise.job import check_denoiser, denoise
     from ...model import load_model
@@ -219,7 +219,7 @@ def begin_denoising(given: DenoiseInput, begun: Begun) -> SegmentJob:
     begun.task = model.recipe.task
     begun.channels = tuple(given.channels or model.channels_for(given.image))
 
-    def job_at(path: Path | None) -> SegmentJob:
+    def job_at(path: Path | None) -> InferenceJob:
         begun.path = path
         job = denoise(
             model,
@@ -232,7 +232,7 @@ def begin_denoising(given: DenoiseInput, begun: Begun) -> SegmentJob:
             device=given.device,
             overwrite=given.overwrite,
         )
-        begun.goes_on = job.goes_on
+        begun.goes_on = job.can_resume
         return job
 
     name = f"{given.image.name} denoised {given.part}"
@@ -240,7 +240,7 @@ def begin_denoising(given: DenoiseInput, begun: Begun) -> SegmentJob:
     return at_place(given.out, name, is_small, given.image_layer.source.path, job_at)
 
 
-def finish_denoising(job: SegmentJob, given: DenoiseInput, begun: Begun) -> Denoised:
+def finish_denoising(job: InferenceJob, given: DenoiseInput, begun: Begun) -> Denoised:
     """What the job gave, and whether only noise was taken away; in its thread."""
     pixels, levels = job.result, list(job.levels)
     is_small = math.prod(pixels.shape) <= IN_MEMORY
@@ -252,7 +252,7 @@ def finish_denoising(job: SegmentJob, given: DenoiseInput, begun: Begun) -> Deno
         verdict, is_noise = _verdict(part, pixels, begun.channels)
         if given.with_removed and is_small:
             removed = _removed(part, pixels, begun.channels)
-    notes = [job.note, *job.ladder]
+    notes = [job.note, *job.memory_notes]
     if given.with_removed and not is_small:
         notes.append(TOO_LARGE)
     return Denoised(
@@ -264,7 +264,7 @@ def finish_denoising(job: SegmentJob, given: DenoiseInput, begun: Begun) -> Deno
         region=job.region or given.region or {},
         seconds=0.0,
         is_complete=job.is_complete,
-        goes_on=job.goes_on,
+        goes_on=job.can_resume,
         note=" ".join(note for note in notes if note),
         path=begun.path,
     )

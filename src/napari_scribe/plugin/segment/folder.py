@@ -211,7 +211,7 @@ def _each(
         except Exception as error:
             done = replace(done, failed=(*done.failed, (path.name, _reason(path, error))))
             continue
-        if note := " ".join(word for word in (*image.notes, one.note, *one.ladder) if word):
+        if note := " ".join(word for word in (*image.notes, one.note, *one.memory_notes) if word):
             done = replace(done, notes=(*done.notes, (path.name, note)))
         if not one.is_complete:
             return replace(done, is_complete=False)
@@ -237,7 +237,7 @@ def _made_before(
         if target in given.overwrite or not any(target.stem in name for name in there):
             continue
         try:
-            if not _job(model, read_image(image, series=given.series), target, given).goes_on:
+            if not _job(model, read_image(image, series=given.series), target, given).can_resume:
                 before.add(target)
         except TakenError:
             taken.add(target)

@@ -13,7 +13,7 @@ from ..jobs.inference import IN_MEMORY, Begun, Outcome, RunInput
 from ..output_paths import at_place
 
 if TYPE_CHECKING:
-    from ...inference.run import SegmentJob
+    from ...inference.run import InferenceJob
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Segmented(Outcome):
         return f"{self.n_found} {what}{'' if self.n_found == 1 else plural}"
 
 
-def begin(given: SegmentInput, begun: Begun) -> SegmentJob:
+def begin(given: SegmentInput, begun: Begun) -> InferenceJob:
     """Make the job; in its thread."""
     from ...inference.segment import segment
     from ...model import load_model
@@ -78,7 +78,7 @@ def begin(given: SegmentInput, begun: Begun) -> SegmentJob:
     model = load_model(given.model) if isinstance(given.model, Path) else given.model
     begun.task = model.recipe.task
 
-    def job_at(path: Path | None) -> SegmentJob:
+    def job_at(path: Path | None) -> InferenceJob:
         begun.path = path
         job = segment(
             model,
@@ -92,7 +92,7 @@ def begin(given: SegmentInput, begun: Begun) -> SegmentJob:
             save=("labels", "probability") if given.with_probability else ("labels",),
             overwrite=given.overwrite,
         )
-        begun.goes_on = job.goes_on
+        begun.goes_on = job.can_resume
         return job
 
     name = f"{given.image.name} {given.part}"
@@ -100,7 +100,7 @@ def begin(given: SegmentInput, begun: Begun) -> SegmentJob:
     return at_place(given.out, name, is_small, given.image_layer.source.path, job_at)
 
 
-def finish(job: SegmentJob, given: SegmentInput, begun: Begun) -> Segmented:
+def finish(job: InferenceJob, given: SegmentInput, begun: Begun) -> Segmented:
     """What the job gave; in its thread."""
     labels, levels = job.result, list(job.levels)
     is_small = math.prod(labels.shape) <= IN_MEMORY
@@ -108,7 +108,7 @@ def finish(job: SegmentJob, given: SegmentInput, begun: Begun) -> Segmented:
     if isinstance(labels, np.ndarray) or (is_small and job.is_complete):
         labels, levels = np.asarray(labels), []  # a copy of its own: painting changes no file
         n_found = _n_found(labels, begun.task)
-    probability, notes = job.probability, [job.note, *job.ladder]
+    probability, notes = job.probability, [job.note, *job.memory_notes]
     if probability is not None and math.prod(probability.shape) > IN_MEMORY:
         probability = None
         notes.append("The probability lies beside the labels, too large to be shown.")
@@ -121,7 +121,7 @@ def finish(job: SegmentJob, given: SegmentInput, begun: Begun) -> Segmented:
         n_found=n_found,
         seconds=0.0,
         is_complete=job.is_complete,
-        goes_on=job.goes_on,
+        goes_on=job.can_resume,
         note=" ".join(note for note in notes if note),
         path=begun.path,
     )

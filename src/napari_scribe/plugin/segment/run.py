@@ -18,7 +18,7 @@ from ..messages import explain
 from .job import SegmentInput, begin, finish
 
 if TYPE_CHECKING:
-    from ...inference.run import SegmentStep
+    from ...inference.run import InferenceStep
 
 log = logging.getLogger("napari_scribe")
 PHASES = {"numbers": "Numbering the objects", "pyramid": "Making smaller copies for display"}
@@ -95,7 +95,7 @@ class SegmentRun(JobRun):
             self._growing.close()
         super().close()
 
-    def _on_record(self, record: SegmentStep) -> None:
+    def _on_record(self, record: InferenceStep) -> None:
         given, growing = self.given, self._growing
         assert given is not None and growing is not None
         if not self._has_worked:
@@ -151,7 +151,7 @@ class SegmentRun(JobRun):
         set_previews_visible(self.viewer, given.image_layer, False)
 
 
-def _in_tiles(record: SegmentStep, given: Any) -> tuple[float, int]:
+def _in_tiles(record: InferenceStep, given: Any) -> tuple[float, int]:
     """How many tiles are done, and of how many.
 
     The record counts blocks too: once while they are made into objects, between the tiles, of which

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from napari_scribe.inference.engine import Predictor
-from napari_scribe.inference.ladder import MOST_HALVINGS, Ladder, Rung, halved
+from napari_scribe.inference.retry import MOST_HALVINGS, Load, RetryingPredictor, halved
 from napari_scribe.inference.segment import segment
 from napari_scribe.inference.tiles import Tile, plan_tiles
 from napari_scribe.io import read_image, read_labels
@@ -39,7 +39,7 @@ def model(random_model: Make) -> Model:
 
 @pytest.fixture(scope="module")
 def folder(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepared(tmp_path_factory.mktemp("ladder"), model)
+    return prepared(tmp_path_factory.mktemp("retry"), model)
 
 
 def prepared(folder: Path, model: Model) -> Path:
@@ -102,7 +102,7 @@ for step in job:
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 if to_memory:
     np.save(out, job.result)
-print(*job.ladder, sep="\\n")
+print(*job.memory_notes, sep="\\n")
 """
 
 
@@ -118,15 +118,15 @@ def is_right(folder: Path, out: Path) -> bool:
     return bool((labels != expected).mean() < 1e-4)
 
 
-# ---- rungs --------------------------------------------------------------------------------------
+# ---- loads --------------------------------------------------------------------------------------
 
 
-def test_each_rung_asks_for_less_until_the_last():
-    rung: Rung | None = Rung(4, 0, "cuda")
+def test_each_load_is_smaller_until_the_last():
+    load: Load | None = Load(4, 0, "cuda")
     words = []
-    while rung is not None:
-        words.append(rung.in_words())
-        rung = rung.below()
+    while load is not None:
+        words.append(load.in_words())
+        load = load.reduced()
     assert words[:5] == [
         "batches of 4, whole tiles, on cuda",
         "batches of 2, whole tiles, on cuda",
@@ -140,7 +140,7 @@ def test_each_rung_asks_for_less_until_the_last():
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_the_answer_is_the_same_on_every_rung(random_model: Make, dimensions: int, padding: str):
+def test_the_answer_is_the_same_with_every_load(random_model: Make, dimensions: int, padding: str):
     depth = 2 if dimensions == 2 else 1
     model = random_model(dimensions=dimensions, width=2, padding=padding, depth=depth)
     geometry = model.network.geometry
@@ -154,28 +154,28 @@ def test_the_answer_is_the_same_on_every_rung(random_model: Make, dimensions: in
         return pixels[(slice(None), *inside)]
 
     def make(kind: str) -> list[Predictor]:
-        return [Predictor(model.network, model.coder.heads, torch.device(kind), torch.float32)]
+        return [Predictor(model.network, model.encoding.heads, torch.device(kind), torch.float32)]
 
     answers = []
-    for descended in range(1 + MOST_HALVINGS + 1 if dimensions == 2 else 5):
-        ladder = Ladder(2, "cpu", make, geometry, descended)
-        assert ladder.descended == descended
+    for reductions in range(1 + MOST_HALVINGS + 1 if dimensions == 2 else 5):
+        predictor = RetryingPredictor(2, "cpu", make, geometry, reductions)
+        assert predictor.reductions == reductions
         answer = np.full((2, *shape), np.nan, np.float32)
 
         def write(tile: Tile, part: np.ndarray, answer: np.ndarray = answer) -> None:
             answer[(slice(None), *tile.keep)] = part
 
-        assert list(ladder.predict(tiles, read, write))[-1] == len(tiles)
+        assert list(predictor.predict(tiles, read, write))[-1] == len(tiles)
         answers.append(answer)
     for answer in answers[1:]:
         assert np.abs(answer - answers[0]).max() <= 1e-5
 
 
-def test_a_ladder_has_an_end(random_model: Make):
+def test_the_load_has_a_smallest(random_model: Make):
     geometry = random_model().network.geometry
-    ladder = Ladder(4, "cpu", lambda _: [], geometry, descended=100)
-    assert ladder.rung == Rung(1, MOST_HALVINGS, "cpu")
-    assert ladder.descended == 2 + MOST_HALVINGS
+    predictor = RetryingPredictor(4, "cpu", lambda _: [], geometry, reductions=100)
+    assert predictor.load == Load(1, MOST_HALVINGS, "cpu")
+    assert predictor.reductions == 2 + MOST_HALVINGS
     (small,) = plan_tiles((4, 4), 4, geometry)
     assert halved(small, MOST_HALVINGS, geometry) == [small]
 
@@ -274,7 +274,9 @@ def test_a_kill_for_want_of_memory_asks_for_less(folder: Path, tmp_path: Path, g
     assert not out.exists()
     job = begin(folder, out)
     assert next(job).done > 1
-    assert job.ladder == ["Memory is short, or was before: began with tiles halved once, on cpu."]
+    assert job.memory_notes == [
+        "Memory is short, or was before: began with tiles halved once, on cpu."
+    ]
     run(job)
     assert is_right(folder, out)
 
@@ -290,7 +292,7 @@ def test_any_other_kill_does_not(folder: Path, tmp_path: Path):
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     job = begin(folder, out)
     run(job)
-    assert job.ladder == []
+    assert job.memory_notes == []
     assert is_right(folder, out)
 
 
@@ -303,7 +305,7 @@ def test_memory_of_a_card_that_runs_out(random_model: Make):
     image = np.random.default_rng(0).integers(0, 4000, (2100, 2100)).astype(np.uint16)
     expected = run(segment(model, image, tile=512, batch=1, device="cuda:0"))
     job = segment(model, image, tile=2100, batch=2, device="cuda:0")
-    job.ladder.clear()
+    job.memory_notes.clear()
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.empty_cache()
     try:
@@ -312,5 +314,5 @@ def test_memory_of_a_card_that_runs_out(random_model: Make):
         labels = run(job)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert any("Memory ran out: went on with tiles halved" in word for word in job.ladder)
+    assert any("Memory ran out: went on with tiles halved" in word for word in job.memory_notes)
     assert (labels != expected).mean() < 1e-2  # bfloat16

@@ -1,0 +1,224 @@
+"""Hold what is asked of a run and what is decided for it, and make the network ready for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..device import all_like, precision
+from ..targets import count_channels
+from .denoise.denoised_image import DenoisedPixels
+from .engine import Predict, Predictor
+from .halo_search import smallest_halo
+from .retry import RetryingPredictor
+from .source import Source
+from .speed.compile_trial import pays
+from .speed.compiled import Compiled
+from .speed.tile_size import choose_batch, choose_tile, reductions_needed
+from .store.sinks import Record
+from .tiles import Tile, plan_tiles
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hold how a model is run over an image, as `segment` and `denoise` are asked."""
+
+    out: Path | None
+    maps: tuple[str, ...] = ()
+    tile: int | None = None
+    batch: int | None = None
+    is_quick: bool = False
+    device: str | None = None
+    overwrite: bool = False
+    part: tuple[int, int] | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+
+    @property
+    def is_on_cluster(self) -> bool:
+        """Return whether dask workers do the work."""
+        return bool(self.workers or self.scheduler)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Hold what is decided when an output is begun, and recorded with it.
+
+    A run that resumes the work keeps to it, because parts that were made otherwise would not fit
+    together to the last digit.
+
+    Parameters
+    ----------
+    precision
+        Type of the network's arithmetic, such as ``bfloat16``.
+    tile
+        Side of `keep` of a tile, in pixels.
+    halo
+        Pixels around it per axis; the network's exact halo when None.
+    compiled
+        Whether the network is compiled.
+    note
+        A sentence for the user on what was decided.
+    batch
+        Tiles per forward pass. Each process chooses it for its device when None. It is not
+        recorded, because it does not change the answer.
+    """
+
+    precision: str
+    tile: int
+    halo: tuple[int, ...] | None = None
+    compiled: bool = False
+    note: str = ""
+    batch: int | None = None
+
+    @classmethod
+    def from_record(cls, record: Record, batch: int | None) -> Plan:
+        """Read the plan of an output from its record."""
+        halo = record["halo"] and tuple(record["halo"])
+        compiled = record.get("compiled", False)
+        return cls(record["precision"], record["tile"], halo, compiled, record["note"], batch)
+
+    @property
+    def record(self) -> Record:
+        """Return the plan as plain values for JSON."""
+        return {
+            "precision": self.precision,
+            "tile": self.tile,
+            "halo": self.halo,
+            "compiled": self.compiled,
+            "note": self.note,
+        }
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type of the network's arithmetic."""
+        dtype: torch.dtype = getattr(torch, self.precision)
+        return dtype
+
+    def tiles(self, source: Source) -> list[Tile]:
+        """Return the tiles of each frame."""
+        return plan_tiles(source.frame_shape, self.tile, source.model.network.geometry, self.halo)
+
+    def batch_on(self, device: torch.device, source: Source, tile: Tile) -> int:
+        """Return the number of tiles per forward pass on a device."""
+        return self.batch or choose_batch(source, tile, device, self.dtype)
+
+
+def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
+    """Decide how a new output is made on this machine."""
+    dtype = precision(device)
+    halo: tuple[int, ...] | None = None
+    note = ""
+    if settings.is_quick and not source.is_empty:
+        search = smallest_halo(_predictor(source, device, dtype), source)
+        halo, note = tuple(search.halo), search.in_words()
+    tile = settings.tile or choose_tile(source, device, dtype, halo)
+    name = str(dtype).removeprefix("torch.")
+    plan = Plan(name, tile, halo, note=note, batch=settings.batch)
+    compiled, words = _pays_to_compile(source, settings, plan, device)
+    return replace(plan, compiled=compiled, note=f"{note} {words}".strip())
+
+
+def _pays_to_compile(
+    source: Source, settings: Settings, plan: Plan, device: torch.device
+) -> tuple[bool, str]:
+    """Return whether compiling pays, with a sentence for the user."""
+    if settings.is_on_cluster:  # the workers' machines may be others
+        return False, ""
+    tile = plan.tiles(source)[0]
+    batch = plan.batch_on(device, source, tile)
+    if reductions_needed(source, tile, batch, device, plan.dtype):
+        return False, ""
+    n_processes = settings.part[1] if settings.part else 1
+    return pays(source, tile, batch, device, plan.dtype, n_processes * len(all_like(device)))
+
+
+def make_predictor(
+    source: Source,
+    plan: Plan,
+    maps: Sequence[str],
+    device: torch.device,
+    notes: list[str],
+    killed_at: int | None = None,
+    on_reduction: Callable[[int], None] = lambda _reductions: None,
+) -> RetryingPredictor:
+    """Make the network ready as planned, with a load that the free memory should do for.
+
+    Parameters
+    ----------
+    maps
+        Names of the maps that are saved.
+    notes
+        Sentences for the user on memory are added to it.
+    killed_at
+        How often the load was reduced when the process before was killed because memory ran out.
+    on_reduction
+        Called with the number of reductions when memory runs out.
+    """
+    if isinstance(pixels := source.image.data, DenoisedPixels):
+        notes += [note for note in pixels.notes if note not in notes]
+        pixels.notes = notes
+    tile = plan.tiles(source)[0]
+    batch = plan.batch_on(device, source, tile)
+    reductions = reductions_needed(source, tile, batch, device, plan.dtype)
+    if killed_at is not None:
+        reductions = max(reductions, killed_at + 1)
+    encoding = source.model.encoding
+    has_index = encoding.is_pixelwise and encoding.heads[0].kind == "categorical"
+    is_reduced = has_index and not maps
+
+    def make(kind: str) -> Sequence[Predict]:
+        if source.is_empty:
+            return [_Blank(source, is_reduced)]
+        devices = all_like(device) if kind == device.type else [torch.device(kind)]
+        predictors = [_predictor(source, d, plan.dtype, is_reduced) for d in devices]
+        if plan.compiled and kind == device.type:
+            shape = (batch, len(source.channels), *tile.read_shape)
+            for predictor in predictors:
+                predictor.network = Compiled(predictor.network, shape, not_compiled)
+        return predictors
+
+    def not_compiled(reason: str) -> None:
+        notes.append(f"Compiling failed, so the network runs as it is ({reason}).")
+
+    def report(n: int, words: str) -> None:
+        notes.append(words)
+        on_reduction(n)
+
+    geometry = source.model.network.geometry
+    predictor = RetryingPredictor(batch, device.type, make, geometry, reductions, report)
+    if predictor.reductions:
+        why = "Memory is short" if killed_at is None else "Memory is short, or was before"
+        notes.append(f"{why}: began with {predictor.load.in_words()}.")
+    return predictor
+
+
+def _predictor(
+    source: Source, device: torch.device, dtype: torch.dtype, is_reduced: bool = False
+) -> Predictor:
+    model = source.model
+    # Predictions that are stored are float16.
+    answers = torch.float32 if model.encoding.is_pixelwise else torch.float16
+    return Predictor(model.network, model.encoding.heads, device, dtype, is_reduced, answers)
+
+
+@dataclass(frozen=True)
+class _Blank:
+    """Answer 0 everywhere, in place of the network, where nothing stands out in the image."""
+
+    source: Source
+    is_reduced: bool
+
+    def __call__(self, batch: Tensor, margin: Sequence[int] | None = None) -> Tensor:
+        model = self.source.model
+        channels = 1 if self.is_reduced else count_channels(model.encoding.heads)
+        margins = margin or [0] * model.dimensions
+        shape = [
+            g.output_size(n) - 2 * m
+            for g, n, m in zip(model.network.geometry, batch.shape[2:], margins, strict=True)
+        ]
+        return torch.zeros(len(batch), channels, *shape)

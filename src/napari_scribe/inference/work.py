@@ -1,0 +1,498 @@
+"""Divide a run into tiles and blocks, do these parts in this process, and record each.
+
+`Work` holds all frames of a run, `FrameWork` does the parts of one frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..errors import DamagedError
+from ..image import Frame
+from ..io import create_zarr, is_zarr_name, written_whole
+from ..targets import count_channels
+from .engine import by_head
+from .plan import Plan
+from .retry import RetryingPredictor
+from .source import Source
+from .stitch import MARGIN, SIDE, Block, Index, crop_to_core, merge, plan_blocks
+from .store.damage import OnDisk, Place, missing_is_damage, read_written
+from .store.results import head_of, smallest_type
+from .store.sinks import Array, Folder, Memory, Sink
+from .tiles import Tile
+
+CHUNK = {2: (1, 1, 512, 512), 3: (1, 16, 128, 128)}
+"""Chunks of labels, in TZYX, for 2D and 3D networks; blocks are multiples of it."""
+FINISHED = "frames"
+"""Name under which frames are recorded whose predictions are no longer needed."""
+NUMBERED = "numbered"
+"""Name under which blocks are recorded whose objects have their ids."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Hold the parts that each frame is divided into.
+
+    Parameters
+    ----------
+    tiles
+        Each tile goes through the network.
+    blocks
+        Each block is decoded into objects. Without blocks each tile is decoded at once.
+    """
+
+    tiles: tuple[Tile, ...]
+    blocks: tuple[Block, ...]
+
+    def __len__(self) -> int:
+        return len(self.tiles) + len(self.blocks)
+
+    @property
+    def n_units(self) -> int:
+        """Return the number of blocks, else of tiles: what is shared out to processes."""
+        return len(self.blocks) or len(self.tiles)
+
+    @cached_property
+    def tiles_of(self) -> Mapping[Index, list[int]]:
+        """Return, for each block, the numbers of the tiles that its window overlaps."""
+        sides = self.tiles[0].kept_shape
+        counts = [max(t.keep[a].start for t in self.tiles) // n + 1 for a, n in enumerate(sides)]
+        numbers = {}
+        for block in self.blocks:
+            spans = [
+                range(w.start // n, -(-w.stop // n))
+                for w, n in zip(block.window, sides, strict=True)
+            ]
+            places = np.array(list(itertools.product(*spans))).T
+            numbers[block.index] = np.ravel_multi_index(tuple(places), counts).tolist()
+        return numbers
+
+    def numbers_for(self, units: Collection[int]) -> list[int]:
+        """Return the numbers of the tiles for some units, ordered by the block that needs them."""
+        if not self.blocks:
+            return sorted(units)
+        return [i for unit in sorted(units) for i in self._first_needed_by[unit]]
+
+    @cached_property
+    def _first_needed_by(self) -> list[list[int]]:
+        """Return, for each block, the numbers of its tiles that no block before it needs."""
+        seen: set[int] = set()
+        numbers = []
+        for block in self.blocks:
+            numbers.append([i for i in self.tiles_of[block.index] if i not in seen])
+            seen.update(numbers[-1])
+        return numbers
+
+
+@dataclass(frozen=True)
+class FrameWork:
+    """Do and record the parts of one frame. Parts that were recorded before are not done again.
+
+    Parameters
+    ----------
+    source, frame
+        The model and its image, and the frame.
+    name
+        Name of the frame in the sink.
+    sink
+        Where predictions and records are kept.
+    parts
+        Tiles and blocks of the frame.
+    labels
+        Array of the whole answer. Labels of objects are counted from 1 in each block.
+    maps
+        Head name -> array ``(channels, *labels)`` of the predictions that are saved.
+    """
+
+    source: Source
+    frame: Frame
+    name: str
+    sink: Sink
+    parts: Parts
+    labels: Array
+    maps: Mapping[str, Array]
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether every part was recorded."""
+        if self.is_finished:
+            return True
+        blocks, tiles = self.parts.blocks, self.parts.tiles
+        return all(map(self.is_decoded, blocks)) if blocks else all(map(self.is_predicted, tiles))
+
+    @property
+    def is_finished(self) -> bool:
+        """Return whether every part is done, and the predictions may have been deleted."""
+        return self.sink.is_done(FINISHED, self.name)
+
+    @property
+    def n_done(self) -> int:
+        """Return how many parts were recorded."""
+        if self.is_whole:
+            return len(self.parts)
+        return sum(map(self.is_predicted, self.parts.tiles)) + sum(
+            map(self.is_decoded, self.parts.blocks)
+        )
+
+    def is_predicted(self, tile: Tile) -> bool:
+        """Return whether a tile has gone through the network."""
+        return self.sink.is_done(f"{self.name}/tiles", tile.key)
+
+    def is_decoded(self, block: Block) -> bool:
+        """Return whether the objects of a block were found."""
+        return self.sink.is_done("objects", self.block_name(block))
+
+    def is_ready(self, block: Block) -> bool:
+        """Return whether all tiles that a block overlaps have gone through the network."""
+        return all(self.is_predicted(self.parts.tiles[i]) for i in self.parts.tiles_of[block.index])
+
+    def write_tile(self, tile: Tile, answer: np.ndarray) -> None:
+        """Write the network's answer for a tile, ``(channels, *keep)``, then record it."""
+        model = self.source.model
+        by_name = by_head(answer, model.encoding.heads)
+        self.sink.check()
+        with missing_is_damage():
+            if self.parts.blocks:
+                self._prediction()[(slice(None), *tile.keep)] = answer
+            else:
+                decoded = model.encoding.decode(by_name, model.parameters)
+                self.labels[self.index_of(tile.keep)] = self.source.to_output(decoded)
+            for head, array in self.maps.items():
+                array[(slice(None), *self.index_of(tile.keep))] = by_name[head]
+            self.sink.record(f"{self.name}/tiles", tile.key)
+
+    def decode_block(self, block: Block) -> None:
+        """Find the objects of a block, then record it.
+
+        Raises
+        ------
+        DamagedError
+            If a prediction that it needs is gone.
+        """
+        model = self.source.model
+        stored = read_written(self._prediction(), (slice(None), *block.window))
+        prediction = torch.from_numpy(stored).float().numpy()  # numpy is slow with float16
+        decoded = model.encoding.decode(by_head(prediction, model.encoding.heads), model.parameters)
+        core, objects = crop_to_core(decoded, block, self.source.frame_shape)
+        self.sink.check()
+        with missing_is_damage():
+            self.labels[self.index_of(block.core)] = core
+            name = self.block_name(block)
+            self.sink.save(f"objects/{name}", n=np.array(objects.n), **objects.zones)
+            self.sink.record("objects", name)
+
+    def finish(self) -> None:
+        """Record that every part is done, and delete the predictions."""
+        if not self.is_finished:
+            self.sink.record(FINISHED, self.name)
+        self.sink.drop(f"{self.name}/")
+
+    def merge_blocks(self) -> tuple[dict[Index, npt.NDArray[np.int32]], int]:
+        """Return a table from labels to ids of objects for each block, and the number of objects.
+
+        Raises
+        ------
+        DamagedError
+            If what was saved of a block is gone.
+        """
+        blocks = {block.index: block for block in self.parts.blocks}
+
+        def saved(index: Index, key: str) -> np.ndarray:
+            array = self.sink.load(f"objects/{self.block_name(blocks[index])}", key)
+            if array is None:
+                raise DamagedError(f"The objects of block {index} were deleted or damaged.")
+            return array
+
+        return merge({index: int(saved(index, "n")) for index in blocks}, saved)
+
+    def write_ids(self, block: Block, table: npt.NDArray[np.int32], final: Array) -> None:
+        """Write the ids of the objects of a block to the final labels, then record it."""
+        index = self.index_of(block.core)
+        self.sink.check()
+        final[index] = table[read_written(self.labels, index)].astype(final.dtype)
+        self.sink.record(NUMBERED, self.block_name(block))
+
+    def is_numbered(self, block: Block) -> bool:
+        """Return whether the ids of the objects of a block were written."""
+        return self.sink.is_done(NUMBERED, self.block_name(block))
+
+    def lost_parts(self, on_disk: OnDisk) -> tuple[list[Tile], list[Block]]:
+        """Return the tiles and blocks that were done and are no longer on disk."""
+        is_finished = self.is_finished
+        tiles = [
+            tile
+            for tile in self.parts.tiles
+            if (is_finished or self.is_predicted(tile)) and not on_disk.has(self._places(tile))
+        ]
+        blocks = [
+            block
+            for block in self.parts.blocks
+            if (is_finished or self.is_decoded(block))
+            and not (
+                self.sink.has(f"objects/{self.block_name(block)}")
+                and on_disk.has([(self.labels, self.index_of(block.core))])
+            )
+        ]
+        return tiles, blocks
+
+    def forget_lost(self, on_disk: OnDisk) -> bool:
+        """Remove the records of what is no longer on disk; return whether there was any.
+
+        If the predictions were deleted, all tiles are run once more.
+        """
+        tiles, blocks = self.lost_parts(on_disk)
+        if tiles or blocks:
+            self.sink.unrecord(FINISHED, {self.name})
+            self.sink.unrecord(f"{self.name}/tiles", {tile.key for tile in tiles})
+            self.sink.unrecord("objects", set(map(self.block_name, blocks)))
+        return bool(tiles or blocks)
+
+    def _places(self, tile: Tile) -> list[Place]:
+        """Return where the answer for a tile is stored, as long as it is needed."""
+        index = self.index_of(tile.keep)
+        places: list[Place] = [(array, (slice(None), *index)) for array in self.maps.values()]
+        if not self.parts.blocks:
+            places.append((self.labels, index))
+        elif not self.is_finished:
+            places.append((self._prediction(), (slice(None), *tile.keep)))
+        return places
+
+    def block_name(self, block: Block) -> str:
+        """Return the name of a block in the whole run."""
+        return f"{self.name}-" + "-".join(str(i) for i in block.index)
+
+    def _prediction(self) -> Array:
+        channels = count_channels(self.source.model.encoding.heads)
+        shape = (channels, *self.source.frame_shape)
+        chunks = (channels, *self.parts.tiles[0].kept_shape)
+        return self.sink.array(f"{self.name}/prediction", shape, np.float16, chunks)
+
+    def index_of(self, window: Sequence[slice]) -> tuple[int | slice, ...]:
+        """Return the index of a window of the frame in the answer."""
+        return self.source.index_of(self.frame, window)
+
+
+Progress = Generator[tuple[FrameWork, int], None, None]
+"""Yields a frame, and how many of its parts have been done since the last time."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Hold the work on all frames, and the arrays that it writes to.
+
+    Parameters
+    ----------
+    source
+        A model, and the region of an image that it answers.
+    sink
+        Where the work is kept until the output is whole.
+    out
+        Path of the output; a zarr grows in the sink under its name.
+    parts
+        Parts of each frame.
+    labels
+        Array of the answer. Labels of objects are counted from 1 in each block.
+    maps
+        Name -> array ``(channels, *label shape)`` of the maps that are saved.
+    frames
+        The work on each frame.
+    """
+
+    source: Source
+    sink: Memory | Folder
+    out: Path | None
+    parts: Parts
+    labels: Array
+    maps: Mapping[str, Array]
+    frames: tuple[FrameWork, ...]
+
+    @property
+    def n_parts(self) -> int:
+        """Return the number of parts of all frames."""
+        return len(self.frames) * len(self.parts)
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether every part of every frame was recorded."""
+        return all(frame.is_whole for frame in self.frames)
+
+    def run(self, predictor: RetryingPredictor, share: int = 1, n_shares: int = 1) -> Progress:
+        """Do what is not done: tiles, and each block as soon as its tiles are predicted.
+
+        Parameters
+        ----------
+        share, n_shares
+            Which share of the work this process does, such as the third of 16.
+        """
+        n_units = self.parts.n_units
+        for i, frame in enumerate(self.frames):
+            first, n_all = i * n_units, n_units * len(self.frames)
+            mine = {n for n in range(n_units) if (first + n) * n_shares // n_all == share - 1}
+            tiles, blocks = _left(frame, mine)
+            read, n_before = self.source.reader(frame.frame), 0
+            for n in itertools.chain([0], predictor.predict(tiles, read, frame.write_tile)):
+                if n:
+                    yield frame, n - n_before
+                    n_before = n
+                while blocks and frame.is_ready(blocks[0]):
+                    frame.decode_block(blocks.popleft())
+                    yield frame, 1
+            if frame.is_whole:
+                frame.finish()
+
+    def output(self, dtype: npt.DTypeLike) -> Array:
+        """Return the array on disk for the final answer."""
+        return _output(self.source, self.sink, self.out, self.parts, dtype)
+
+    def check_recorded(self, patience: float) -> None:
+        """Check that all that was recorded is on disk.
+
+        Parameters
+        ----------
+        patience
+            Seconds to wait until this machine sees what other machines have written.
+
+        Raises
+        ------
+        DamagedError
+            If it is not.
+        """
+        assert isinstance(self.sink, Folder)
+        end = time.monotonic() + patience
+        while True:
+            self.sink.check_arrays()
+            on_disk = OnDisk()
+            if not any(any(frame.lost_parts(on_disk)) for frame in self.frames):
+                return
+            if time.monotonic() > end:
+                raise DamagedError(f"Parts of what was done in {self.sink.path} were deleted.")
+            time.sleep(1.0)
+
+    def forget_lost(self) -> None:
+        """Remove the records of what is no longer on disk, and the final labels made from it."""
+        on_disk = OnDisk()
+        lost = [frame.forget_lost(on_disk) for frame in self.frames]
+        if any(lost):
+            self.sink.unrecord(NUMBERED)
+            if self.parts.blocks and self.out is not None:
+                self.sink.drop(_final_name(self.out))
+
+    def forget_lost_ids(self, final: Array, frames: Sequence[FrameWork]) -> None:
+        """Remove the records of blocks whose ids are gone from the final labels."""
+        on_disk = OnDisk()
+        lost = [
+            frame.block_name(block)
+            for frame in frames
+            for block in self.parts.blocks
+            if frame.is_numbered(block) and not on_disk.has([(final, frame.index_of(block.core))])
+        ]
+        self.sink.unrecord(NUMBERED, lost)
+
+
+def open_work(
+    source: Source, plan: Plan, sink: Memory | Folder, out: Path | None, maps: Sequence[str]
+) -> Work:
+    """Divide the work into parts, and open the arrays that it writes to."""
+    blocks = []
+    if not source.model.encoding.is_pixelwise:
+        n = source.model.dimensions
+        blocks = plan_blocks(source.frame_shape, SIDE[n], MARGIN[n])
+    parts = Parts(tuple(plan.tiles(source)), tuple(blocks))
+    labels = _labels(source, sink, out, parts)
+    opened = {name: _map(name, source, sink, parts) for name in maps}
+    by_head = {head_of(name, source).name: array for name, array in opened.items()}
+    frames = tuple(
+        FrameWork(source, frame, f"frame-{i}", sink, parts, labels, by_head)
+        for i, frame in enumerate(source.frames())
+    )
+    return Work(source, sink, out, parts, labels, opened, frames)
+
+
+def _left(frame: FrameWork, mine: set[int]) -> tuple[list[Tile], deque[Block]]:
+    """Return the tiles and blocks of some units that are not done.
+
+    A block that needs a tile of another process's share is left to the run that finishes the work.
+    """
+    if frame.is_finished:
+        return [], deque()
+    parts = frame.parts
+    numbers = parts.numbers_for(mine)
+    predicted_here = set(numbers)
+    blocks = deque(
+        block
+        for unit, block in enumerate(parts.blocks)
+        if unit in mine
+        and not frame.is_decoded(block)
+        and all(
+            i in predicted_here or frame.is_predicted(parts.tiles[i])
+            for i in parts.tiles_of[block.index]
+        )
+    )
+    return [t for i in numbers if not frame.is_predicted(t := parts.tiles[i])], blocks
+
+
+def _labels(source: Source, sink: Memory | Folder, out: Path | None, parts: Parts) -> Array:
+    """Return the array that tiles or blocks are written to."""
+    if isinstance(sink, Memory):
+        dtype = source.dtype if source.is_image else np.dtype(np.int32)
+        return sink.array("labels", source.shape, dtype, source.shape)
+    if parts.blocks:
+        return sink.array("provisional", source.shape, np.int32, _chunks(source, parts))
+    if source.is_image:
+        return _output(source, sink, out, parts, source.dtype)
+    largest = max(source.model.painted) - source.model.offset
+    return _output(source, sink, out, parts, smallest_type(largest))
+
+
+def _map(name: str, source: Source, sink: Memory | Folder, parts: Parts) -> Array:
+    """Return the array that a map is written to, ``(channels, *label shape)``."""
+    n, shape = head_of(name, source).channels, source.label_shape
+    side = parts.tiles[0].kept_shape
+    chunks = [n, *[1] * (len(shape) - len(side)), *side]
+    return sink.array(name, (n, *shape), np.float16, chunks)
+
+
+def _output(
+    source: Source, sink: Memory | Folder, out: Path | None, parts: Parts, dtype: npt.DTypeLike
+) -> Array:
+    """Return the array on disk for the final answer: within the zarr of an output, if it is one."""
+    assert isinstance(sink, Folder)
+    chunks = _chunks(source, parts)
+    if out is None or not is_zarr_name(out):
+        return sink.array("labels", source.shape, dtype, chunks)
+    create = partial(
+        create_zarr,
+        shape=source.shape,
+        dtype=dtype,
+        axes=source.axes,
+        scale=source.image.scale,
+        units=source.image.units,
+        chunks=chunks,
+        translate=source.translate,
+    )
+    array = sink.open_or_create(out.name, "0", create)
+    # Of objects, chunks full of 0 may be left out: the provisional labels tell which these are.
+    return array if parts.blocks else written_whole(array)
+
+
+def _chunks(source: Source, parts: Parts) -> list[int]:
+    """Return the chunks of labels, along the axes of the answer."""
+    n, shape = source.model.dimensions, source.shape
+    side = CHUNK[n] if parts.blocks else parts.tiles[0].kept_shape
+    padded = ((1,) * len(shape) + tuple(side))[-len(shape) :]
+    return [min(c, n) for c, n in zip(padded, shape, strict=True)]
+
+
+def _final_name(out: Path) -> str:
+    """Return the name in the sink of the final labels of objects."""
+    return out.name if is_zarr_name(out) else "labels"
