@@ -221,7 +221,7 @@ class RegionLoader:
 
     def load(self, paints: Sequence[Paint], old: Sequence[Region] = ()) -> list[Region]:
         """Return the regions of all paint; unchanged ones are taken over from `old`."""
-        known = {region.key: region for region in old}
+        by_key = {region.key: region for region in old}
         pieces = []
         for i, (image, paint) in enumerate(zip(self.images, paints, strict=True)):
             for frame in image.frames(self.recipe.network.dimensions):
@@ -229,16 +229,16 @@ class RegionLoader:
                 painted = [core for core in _blocks(labels.shape) if labels[core].any()]
                 pieces += [(i, frame, labels, core) for core in painted]
         survey = self._survey(pieces)
-        return [self._region(*piece, survey, known) for piece in pieces]
+        return [self._region(*piece, survey, by_key) for piece in pieces]
 
     def _survey(self, pieces: Sequence[tuple[int, Frame, Labels, Window]]) -> Survey:
-        found: set[int] = set()
-        trained: set[int] = set()
+        all_kinds: set[int] = set()
+        trained_kinds: set[int] = set()
         for i, _, labels, core in pieces:
             kinds = self._kinds(labels[core])
-            found |= set(np.unique(kinds).tolist())
-            trained |= set(np.unique(kinds[~self._held(i, labels, core)]).tolist())
-        return Survey(frozenset(found - trained), 1 in found)
+            all_kinds |= set(np.unique(kinds).tolist())
+            trained_kinds |= set(np.unique(kinds[~self._held(i, labels, core)]).tolist())
+        return Survey(frozenset(all_kinds - trained_kinds), 1 in all_kinds)
 
     def _kinds(self, paint: Labels) -> Labels:
         """Return 1 for background and 2 for objects, or the classes."""
@@ -255,12 +255,12 @@ class RegionLoader:
         labels: Labels,
         core: Window,
         survey: Survey,
-        known: dict[tuple[int, Frame, tuple[int, ...]], Region],
+        by_key: dict[tuple[int, Frame, tuple[int, ...]], Region],
     ) -> Region:
         window = intersect(grow(core, MARGIN[labels.ndim]), whole(labels.shape))
         key = (i, frame, start_of(window))
         paint = labels[window]
-        old = known.get(key)
+        old = by_key.get(key)
         if old is not None and np.array_equal(old.paint, paint) and old.survey == survey:
             return old
         pixels = self._pixels(i, frame, window) if old is None else old.smooth[: len(self.channels)]
@@ -271,13 +271,13 @@ class RegionLoader:
 
     def _pixels(self, i: int, frame: Frame, window: Window) -> Tensor:
         raw = self.images[i].read(frame, window, self.channels)
-        seen = self.statistics[i].apply(raw)
-        if raw.dtype.kind == "f" and not np.isfinite(seen).all():
+        normalized = self.statistics[i].apply(raw)
+        if raw.dtype.kind == "f" and not np.isfinite(normalized).all():
             raise InputError(
                 f"{self.images[i].name} has NaN or infinite pixels near its paint. Replace them "
                 "first, for example with numpy.nan_to_num."
             )
-        return torch.from_numpy(seen).to(self.device)
+        return torch.from_numpy(normalized).to(self.device)
 
     def _encoded(
         self,
