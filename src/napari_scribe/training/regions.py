@@ -129,6 +129,8 @@ class Layout:
     def __init__(self, encoding: PaintEncoding, n_channels: int) -> None:
         self.encoding, self.n_channels = encoding, n_channels
         moving = [head for head in encoding.heads if head.moves_with_pixels]
+        if list(encoding.heads[: len(moving)]) != moving:
+            raise ValueError(f"{encoding}: heads that move with the pixels have to come first.")
         self.has_labels = len(moving) < len(encoding.heads)
         self.smooth: list[int] = []
         self.exact: list[int] = []
@@ -168,7 +170,7 @@ class Layout:
         Parameters
         ----------
         smooth, exact
-            Of the region; ``held_exact`` for validation.
+            Those of the region; its ``held_exact`` for validation.
         places
             ``(*shape, d)``: where each pixel of the patch is taken from.
         margin
