@@ -14,6 +14,13 @@ from napari_scribe.recipe import parse_recipe
 
 SAVED = Path(__file__).parent / "data" / "saved"
 MODELS = sorted(path.stem for path in SAVED.glob("*.zip"))
+FINGERPRINTS = {
+    "classes": "ba548f7b0faeb883",
+    "denoised": "f45de03fd083153e",
+    "objects": "153d7104937335d9",
+    "valid": "950207e5e0180c06",
+    "volume": "5e722a4b5e2a7434",
+}
 RECIPES = json.loads((SAVED / "recipes.json").read_text())
 
 
@@ -24,6 +31,12 @@ def test_a_saved_model_answers_as_before(name: str) -> None:
     with torch.inference_mode():
         logits = model.network(torch.from_numpy(known["pixels"]))
     np.testing.assert_allclose(logits.numpy(), known["logits"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_saved_model_is_known_by_the_same_fingerprint(name: str) -> None:
+    """Results that were begun with it can go on."""
+    assert ns.load_model(SAVED / f"{name}.zip").fingerprint() == FINGERPRINTS[name]
 
 
 @pytest.mark.parametrize("name", RECIPES)

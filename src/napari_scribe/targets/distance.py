@@ -78,12 +78,13 @@ class DistanceEncoding(PaintEncoding):
         """Split the foreground where the distance is low between two peaks; labels count from 1."""
         chosen = {**DEFAULTS, **parameters}
         mask = prediction["foreground"][0] > chosen["foreground"]
+        # Smoothed, so that noise of the prediction makes no peaks.
         distance = ndimage.gaussian_filter(prediction["distance"][0].astype(np.float32), 1)
-        found = _merged(_pieces(distance, mask), distance, chosen["merge"])
-        peak = np.zeros(int(found.max(initial=0)) + 1, np.float32)
-        np.maximum.at(peak, found.ravel(), prediction["distance"][0].ravel().astype(np.float32))
-        is_object = (peak >= chosen["peak"]) & (np.bincount(found.ravel()) >= chosen["min_size"])
-        return _selected(found, is_object)
+        objects = _merged(_pieces(distance, mask), distance, chosen["merge"])
+        peak = np.zeros(int(objects.max(initial=0)) + 1, np.float32)
+        np.maximum.at(peak, objects.ravel(), prediction["distance"][0].ravel().astype(np.float32))
+        is_object = (peak >= chosen["peak"]) & (np.bincount(objects.ravel()) >= chosen["min_size"])
+        return _selected(objects, is_object)
 
     def fit(
         self,
@@ -103,6 +104,7 @@ class DistanceEncoding(PaintEncoding):
         sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
         if not sizes:
             return dict(DEFAULTS)
+        # Parts of objects are dropped, objects that are cut by the edge of the image are not.
         min_size = max(4.0, 0.25 * float(np.percentile(sizes, 5)))
         best = {**DEFAULTS, "min_size": min_size}
         if seconds_left() <= 0:

@@ -181,10 +181,10 @@ def separated(paint: Paint, dimensions: int, name: str) -> Paint:
         is_all_ones = paint.offset == 0 and np.asarray(paint.array).max(initial=0) == 1
         array = objects_from_ones(paint.array) if is_all_ones else split(paint.array, dimensions, 2)
         return replace(paint, array=array, pieces=False)
-    found = covering(paint.array, dimensions, 2) if paint.pieces is None else None
-    if found is not None:
+    many = covering(paint.array, dimensions, 2) if paint.pieces is None else None
+    if many is not None:
         text = (
-            f"The paint of {name}: {in_words(found, paint.offset)} Say whether each piece is an "
+            f"The paint of {name}: {in_words(many, paint.offset)} Say whether each piece is an "
             "object, or each number."
         )
         if paint.complete:
@@ -197,39 +197,39 @@ def separated(paint: Paint, dimensions: int, name: str) -> Paint:
     return paint
 
 
-def in_words(found: Covering, offset: int = 0) -> str:
+def in_words(pieces: Covering, offset: int = 0) -> str:
     """Say that a number covers many pieces; `offset` is what paint adds to the user's numbers."""
     return (
-        f"Label {found.number - offset} covers {found.n_pieces} separate pieces, but every number "
-        "is one object."
+        f"Label {pieces.number - offset} covers {pieces.n_pieces} separate pieces, but every "
+        "number is one object."
     )
 
 
-def check_values(found: set[int], task: str) -> None:
-    """Check the values found in all paint together (0 left out).
+def check_values(values: set[int], task: str) -> None:
+    """Check the values in all paint together, without 0.
 
     Raises
     ------
     InputError
         If a network cannot learn from them.
     """
-    if not found:
+    if not values:
         raise InputError(
             "Nothing is painted yet. Paint some objects, each with a number of its own from 2 "
             "up, and a few strokes of background with 1."
             if TASKS[task].separates_objects
             else "Nothing is painted yet. Paint a few strokes of each class, from 1 up."
         )
-    if TASKS[task].separates_objects and found == {1}:
+    if TASKS[task].separates_objects and values == {1}:
         raise InputError(
             "The paint holds no object: everything has label 1, which means background. "
             "Paint each object with a number of its own from 2 up; if the painted pieces are "
             "objects already, let each be one of its own.",
             ones_are_objects=True,
         )
-    if not TASKS[task].separates_objects and len(found) < 2:
+    if not TASKS[task].separates_objects and len(values) < 2:
         raise InputError(
-            f"Only class {found.pop()} is painted. Paint some strokes of a second class too: "
+            f"Only class {values.pop()} is painted. Paint some strokes of a second class too: "
             "a network learns classes from their difference."
         )
 
@@ -256,9 +256,9 @@ def question(paint: npt.ArrayLike, task: str, dimensions: int = 2) -> Slip | Non
     if not TASKS[task].separates_objects:
         return None
     paint = np.asarray(paint)
-    found = covering(paint, min(dimensions, paint.ndim), 2)
-    if found is not None:
-        return Slip("pieces", f"{in_words(found)} Is each piece an object?")
+    many = covering(paint, min(dimensions, paint.ndim), 2)
+    if many is not None:
+        return Slip("pieces", f"{in_words(many)} Is each piece an object?")
     ones = paint == 1
     others, sizes = np.unique(paint[paint > 1], return_counts=True)
     if not ones.any():

@@ -19,8 +19,6 @@ class Task:
     ----------
     name
         As in recipes.
-    title
-        What a person calls a model of it.
     noun, plural
         What is counted in a result.
     layer
@@ -33,7 +31,6 @@ class Task:
     """
 
     name: str
-    title: str
     noun: str
     plural: str
     layer: Literal["labels", "image"]
@@ -49,7 +46,6 @@ class Task:
 TASKS: dict[str, Task] = {
     "objects": Task(
         name="objects",
-        title="Objects",
         noun="object",
         plural="objects",
         layer="labels",
@@ -58,7 +54,6 @@ TASKS: dict[str, Task] = {
     ),
     "classes": Task(
         name="classes",
-        title="Classes",
         noun="class",
         plural="classes",
         layer="labels",
@@ -67,7 +62,6 @@ TASKS: dict[str, Task] = {
     ),
     "denoised": Task(
         name="denoised",
-        title="Denoiser",
         noun="image",
         plural="images",
         layer="image",

@@ -133,8 +133,8 @@ class TrainState:
     def update_average(self) -> None:
         """Take the network's weights into the average, after each step.
 
-        This is not `torch.optim.swa_utils.AveragedModel`, because that takes the integers among
-        the buffers into the average and counts the steps a second time.
+        `torch.optim.swa_utils.AveragedModel` gives the same numbers with as much code: it counts
+        the steps a second time, and has other names in checkpoints.
         """
         share = (self.recipe.averaging + 1) / (self.index + self.recipe.averaging)
         pairs = zip(
@@ -199,8 +199,8 @@ class TrainState:
         """Go back to a checkpoint of the same network."""
         parts: dict[str, Tensors] = {}
         for name, tensor in checkpoint.tensors.items():
-            part, _, rest = name.partition("/")
-            parts.setdefault(part, {})[rest] = tensor
+            part, _, key = name.partition("/")
+            parts.setdefault(part, {})[key] = tensor
         self.network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
         device = next(self.network.parameters()).device

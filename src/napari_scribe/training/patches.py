@@ -181,9 +181,9 @@ def can_validate(regions: Sequence[Region], separates_objects: bool) -> bool:
 
     Background or one class alone would praise a network that answers nothing else.
     """
-    values = [np.unique(region.paint[region.held & (region.paint > 0)]) for region in regions]
-    found = set(np.concatenate([*values, np.array([], int)]).tolist())
-    return max(found, default=0) > 1 if separates_objects else len(found) > 1
+    parts = [np.unique(region.paint[region.held & (region.paint > 0)]) for region in regions]
+    values = set(np.concatenate([*parts, np.array([], int)]).tolist())
+    return max(values, default=0) > 1 if separates_objects else len(values) > 1
 
 
 def validation_batches(

@@ -128,6 +128,8 @@ class Layout:
     def __init__(self, encoding: PaintEncoding, n_channels: int) -> None:
         self.encoding, self.n_channels = encoding, n_channels
         moving = [head for head in encoding.heads if head.moves_with_pixels]
+        if list(encoding.heads[: len(moving)]) != moving:
+            raise ValueError(f"{encoding}: heads that move with the pixels have to come first.")
         self.has_labels = len(moving) < len(encoding.heads)
         self.smooth: list[int] = []
         self.exact: list[int] = []
@@ -167,7 +169,7 @@ class Layout:
         Parameters
         ----------
         smooth, exact
-            Of the region; ``held_exact`` for validation.
+            Those of the region; its ``held_exact`` for validation.
         places
             ``(*shape, d)``: where each pixel of the patch is taken from.
         margin
@@ -220,7 +222,7 @@ class RegionLoader:
 
     def load(self, paints: Sequence[Paint], old: Sequence[Region] = ()) -> list[Region]:
         """Return the regions of all paint; unchanged ones are taken over from `old`."""
-        known = {region.key: region for region in old}
+        by_key = {region.key: region for region in old}
         pieces = []
         for i, (image, paint) in enumerate(zip(self.images, paints, strict=True)):
             for frame in image.frames(self.recipe.network.dimensions):
@@ -228,16 +230,16 @@ class RegionLoader:
                 painted = [core for core in _blocks(labels.shape) if labels[core].any()]
                 pieces += [(i, frame, labels, core) for core in painted]
         survey = self._survey(pieces)
-        return [self._region(*piece, survey, known) for piece in pieces]
+        return [self._region(*piece, survey, by_key) for piece in pieces]
 
     def _survey(self, pieces: Sequence[tuple[int, Frame, Labels, Window]]) -> Survey:
-        found: set[int] = set()
-        trained: set[int] = set()
+        all_kinds: set[int] = set()
+        trained_kinds: set[int] = set()
         for i, _, labels, core in pieces:
             kinds = self._kinds(labels[core])
-            found |= set(np.unique(kinds).tolist())
-            trained |= set(np.unique(kinds[~self._held(i, labels, core)]).tolist())
-        return Survey(frozenset(found - trained), 1 in found)
+            all_kinds |= set(np.unique(kinds).tolist())
+            trained_kinds |= set(np.unique(kinds[~self._held(i, labels, core)]).tolist())
+        return Survey(frozenset(all_kinds - trained_kinds), 1 in all_kinds)
 
     def _kinds(self, paint: Labels) -> Labels:
         """Return 1 for background and 2 for objects, or the classes."""
@@ -254,12 +256,12 @@ class RegionLoader:
         labels: Labels,
         core: Window,
         survey: Survey,
-        known: dict[tuple[int, Frame, tuple[int, ...]], Region],
+        by_key: dict[tuple[int, Frame, tuple[int, ...]], Region],
     ) -> Region:
         window = intersect(grow(core, MARGIN[labels.ndim]), whole(labels.shape))
         key = (i, frame, start_of(window))
         paint = labels[window]
-        old = known.get(key)
+        old = by_key.get(key)
         if old is not None and np.array_equal(old.paint, paint) and old.survey == survey:
             return old
         pixels = self._pixels(i, frame, window) if old is None else old.smooth[: len(self.channels)]
@@ -271,8 +273,8 @@ class RegionLoader:
     def _pixels(self, i: int, frame: Frame, window: Window) -> Tensor:
         raw = self.images[i].read(frame, window, self.channels)
         name = self.images[i].name
-        seen = self.statistics[i].apply_checked(raw, name, " near its paint")
-        return torch.from_numpy(seen).to(self.device)
+        normalized = self.statistics[i].apply_checked(raw, name, " near its paint")
+        return torch.from_numpy(normalized).to(self.device)
 
     def _encoded(
         self,

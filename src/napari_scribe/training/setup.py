@@ -65,32 +65,32 @@ def set_up(
     """
     if not (isinstance(images, list | tuple) and isinstance(paints, list | tuple)):
         raise InputError("Give lists, also of one: train([image], [paint]).")
-    opened = [as_image(image) for image in images]
-    drawn = [as_paint(paint) for paint in paints]
-    if not opened or len(opened) != len(drawn):
+    all_images = [as_image(image) for image in images]
+    all_paints = [as_paint(paint) for paint in paints]
+    if not all_images or len(all_images) != len(all_paints):
         raise InputError(
-            f"{len(opened)} images and {len(drawn)} paints: give one paint for each image."
+            f"{len(all_images)} images and {len(all_paints)} paints: give one paint for each image."
         )
     if start is not None and task_of(start.recipe).source != "paint":
         raise InputError(
             f"{start.name} is a denoiser, which learns from noisy pairs and not from paint: start "
             "from a model of labels, or train it on as a denoiser (train_denoiser)."
         )
-    opened, denoiser = _denoised(denoiser, start, opened, channels, device)
+    all_images, denoiser = _denoised(denoiser, start, all_images, channels, device)
     channels = None if denoiser is not None else channels
     recipe = recipe or (start.recipe if start else Recipe())
-    recipe = recipe if start else for_thick_slices(recipe, opened[0])
+    recipe = recipe if start else for_thick_slices(recipe, all_images[0])
     loss_of(recipe, paint_encoding_of(recipe).heads)
     if start is not None:
         check_same_network(start, recipe)
-    for image in opened:
+    for image in all_images:
         image.spatial_axes(recipe.network.dimensions)
-    drawn = [fitted(paint, image) for image, paint in zip(opened, drawn, strict=True)]
+    all_paints = [fitted(paint, image) for image, paint in zip(all_images, all_paints, strict=True)]
     task = task_of(recipe)
     if task.separates_objects:
-        pairs = zip(opened, drawn, strict=True)
-        drawn = [separated(p, recipe.network.dimensions, i.name) for i, p in pairs]
-    painted, offset = painted_values(drawn, task)
+        pairs = zip(all_images, all_paints, strict=True)
+        all_paints = [separated(p, recipe.network.dimensions, i.name) for i, p in pairs]
+    painted, offset = painted_values(all_paints, task)
     if start is not None:
         if new := sorted(set(painted) - set(start.painted)):
             raise InputError(
@@ -104,17 +104,17 @@ def set_up(
                 "would change their values."
             )
         painted = start.painted
-    chosen = channels_of(opened[0], channels, start)
-    for image in opened:
-        if image.n_channels != opened[0].n_channels:
+    chosen = channels_of(all_images[0], channels, start)
+    for image in all_images:
+        if image.n_channels != all_images[0].n_channels:
             raise InputError(
-                f"{image.name} has {image.n_channels} channels, {opened[0].name} has "
-                f"{opened[0].n_channels}: train on images with the same channels."
+                f"{image.name} has {image.n_channels} channels, {all_images[0].name} has "
+                f"{all_images[0].n_channels}: train on images with the same channels."
             )
-    normalization, statistics = _normalization(opened, chosen, start, denoiser is not None)
+    normalization, statistics = _normalization(all_images, chosen, start, denoiser is not None)
     return Setup(
-        images=opened,
-        paints=drawn,
+        images=all_images,
+        paints=all_paints,
         recipe=recipe,
         channels=chosen,
         normalization=normalization,
@@ -134,15 +134,15 @@ def check_same_network(start: Model, recipe: Recipe) -> None:
     InputError
         If the recipe has another network, task or encoding.
     """
-    begun = start.recipe
-    if (begun.network, begun.task) != (recipe.network, recipe.task):
+    parent = start.recipe
+    if (parent.network, parent.task) != (recipe.network, recipe.task):
         raise InputError(
             "The recipe has another network or task than the model to start from. Leave them as "
             "they are in the model, or train from nothing."
         )
-    if begun.encoding != recipe.encoding:
+    if parent.encoding != recipe.encoding:
         raise InputError(
-            f"The model to start from has the encoding '{begun.encoding}', the recipe "
+            f"The model to start from has the encoding '{parent.encoding}', the recipe "
             f"'{recipe.encoding}'. Leave it as it is, or train from nothing."
         )
 
@@ -186,13 +186,13 @@ def channels_of(
     """Return the channels that were chosen, or those of the model to start from."""
     if start is None:
         return as_tuple(channels, image)
-    known = start.changed(denoiser=None).channels_for(image)
-    if channels is not None and tuple(channels) != known:
+    expected = start.changed(denoiser=None).channels_for(image)
+    if channels is not None and tuple(channels) != expected:
         raise InputError(
-            f"The model to start from sees the channels {list(known)}, not {list(channels)}. Leave "
-            "them as they are, or train from nothing."
+            f"The model to start from sees the channels {list(expected)}, not {list(channels)}. "
+            "Leave them as they are, or train from nothing."
         )
-    return known
+    return expected
 
 
 def painted_values(paints: Sequence[Paint], task: Task) -> tuple[tuple[int, ...], int]:
@@ -205,28 +205,28 @@ def painted_values(paints: Sequence[Paint], task: Task) -> tuple[tuple[int, ...]
     InputError
         If a network cannot learn from them.
     """
-    found: set[int] = set()
+    values: set[int] = set()
     for paint in paints:
         array = np.asarray(paint.array)
-        found |= set(np.unique(array[array != 0]).tolist())
+        values |= set(np.unique(array[array != 0]).tolist())
         if paint.complete:
-            found.add(1)
-    if found and min(found) < 0:
+            values.add(1)
+    if values and min(values) < 0:
         raise InputError("Paint needs values of 0 and up, this one has negative ones.")
-    if found and max(found) >= 2**31 - 1:
-        raise InputError(f"The label {max(found)} is too large: number the labels anew.")
-    check_values({v for v in found if v > 0}, task.name)
+    if values and max(values) >= 2**31 - 1:
+        raise InputError(f"The label {max(values)} is too large: number the labels anew.")
+    check_values({v for v in values if v > 0}, task.name)
     if task.separates_objects:
         return (), 0
-    if len(found) > MOST_CLASSES:
+    if len(values) > MOST_CLASSES:
         raise InputError(
-            f"The paint has {len(found)} classes, more than {MOST_CLASSES}. Are these objects? "
+            f"The paint has {len(values)} classes, more than {MOST_CLASSES}. Are these objects? "
             "Then choose the task 'objects'."
         )
     offsets = {paint.offset for paint in paints}
     if len(offsets) > 1:
         raise InputError("Some paints are masks and others are not: use one kind of them.")
-    return tuple(sorted(found)), offsets.pop()
+    return tuple(sorted(values)), offsets.pop()
 
 
 def _normalization(
@@ -253,10 +253,11 @@ def _normalization(
             "learn from. Check that this is the right image, channel or slice."
         )
     if start is None:
-        seen = [s for s in statistics if not s.flat.all()]
-        lowest = min(float((s.high - s.low)[~s.flat].min()) for s in seen)
+        with_contrast = [s for s in statistics if not s.flat.all()]
+        lowest = min(float((s.high - s.low)[~s.flat].min()) for s in with_contrast)
         ratio = min(
-            float(((s.high - s.low) / np.maximum(s.noise, 1e-37))[~s.flat].min()) for s in seen
+            float(((s.high - s.low) / np.maximum(s.noise, 1e-37))[~s.flat].min())
+            for s in with_contrast
         )
         normalization = replace(
             normalization, floor=0.01 * lowest, noise=min(NOISE_ALONE, 0.9 * ratio)

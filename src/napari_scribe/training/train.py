@@ -164,9 +164,9 @@ def _train(
     notes = [UNCHECKED] if start is not None and not data.validation else []
 
     def update() -> str:
-        said = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
+        note = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
         notes.clear()
-        return said
+        return note
 
     def preview(request: Request) -> Preview:
         return _preview(request, setup, state, dtype)

@@ -164,11 +164,11 @@ def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: st
     if start is not None:
         _check_start(start, recipe, view.image, len(view.channels))
     _check_independent(pairs)
-    known = start.normalization if start is not None else None
+    of_start = start.normalization if start is not None else None
     return Setup(
         pairs,
         recipe,
-        known if isinstance(known, FixedNormalization) else _normalization(pairs),
+        of_start if isinstance(of_start, FixedNormalization) else _normalization(pairs),
         view.channels,
         view.image.n_channels,
         pick_device(device),
@@ -196,11 +196,11 @@ def _check_independent(pairs: Pairs) -> None:
         shape = pairs.shape(a)
         middle = tuple(slice(max(0, n // 2 - 64), n // 2 + 64) for n in shape)
         one, other = pairs.views[a], pairs.views[b]
-        seen, beside = one.read(middle), other.read(middle)
-        if seen.min() == seen.max():  # nothing is there: look at all
+        pixels, other_pixels = one.read(middle), other.read(middle)
+        if pixels.min() == pixels.max():  # nothing is there: look at all
             whole = tuple(slice(0, n) for n in shape)
-            seen, beside = one.read(whole), other.read(whole)
-        if np.array_equal(seen, beside) and seen.min() < seen.max():
+            pixels, other_pixels = one.read(whole), other.read(whole)
+        if np.array_equal(pixels, other_pixels) and pixels.min() < pixels.max():
             raise InputError(
                 f"{one.in_words()} and {other.in_words()} are the same, pixel for pixel: their "
                 "noise is not independent, so a network would learn to keep it. Choose other "
@@ -211,8 +211,8 @@ def _check_independent(pairs: Pairs) -> None:
 
 def _normalization(pairs: Pairs) -> FixedNormalization:
     """Return the mean and standard deviation of the images that the pairs are made of."""
-    seen = {(id(view.image), view.channels): view for view in pairs.views}
-    views = list(seen.values())
+    by_image = {(id(view.image), view.channels): view for view in pairs.views}
+    views = list(by_image.values())
     chosen = [
         views[i] for i in np.linspace(0, len(views) - 1, min(len(views), SAMPLED)).astype(int)
     ]

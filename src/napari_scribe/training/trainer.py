@@ -314,11 +314,11 @@ class Trainer:
         state.update_average()
         return number
 
-    def _diverged(self, what: str) -> RuntimeError:
+    def _diverged(self, quantity: str) -> RuntimeError:
         """Return an error to raise; the network is set back to its average."""
         self.state.network.load_state_dict(self.state.average.state_dict())
         return RuntimeError(
-            f"the {what} is no longer a number. A lower learning rate may help "
+            f"the {quantity} is no longer a number. A lower learning rate may help "
             "(training.learning_rate)."
         )
 

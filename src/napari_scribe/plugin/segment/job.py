@@ -64,10 +64,12 @@ class Segmented(Outcome):
 
     def found_in_words(self) -> str:
         """As in "3 objects"."""
-        what, plural = {"objects": ("object", "s"), "classes": ("class", "es")}[self.task]
+        from ...targets import TASKS
+
         if self.n_found is None:
             return "Done"
-        return f"{self.n_found} {what}{'' if self.n_found == 1 else plural}"
+        task = TASKS[self.task]
+        return f"{self.n_found} {task.noun if self.n_found == 1 else task.plural}"
 
 
 def begin(given: SegmentInput, begun: Begun) -> InferenceJob:
@@ -128,4 +130,7 @@ def finish(job: InferenceJob, given: SegmentInput, begun: Begun) -> Segmented:
 
 
 def _n_found(labels: Any, task: str) -> int:
-    return int(labels.max(initial=0)) if task == "objects" else len(np.unique(labels))
+    from ...targets import TASKS
+
+    is_counted = TASKS[task].separates_objects
+    return int(labels.max(initial=0)) if is_counted else len(np.unique(labels))
