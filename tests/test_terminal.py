@@ -250,7 +250,7 @@ def fails(error: BaseException) -> Any:
     """A job of tiles that fails at once."""
 
     class Failing(ns.Job):
-        goes_on = True
+        can_resume = True
 
     def body(_job: Any) -> Generator[Any, None, None]:
         raise error

@@ -1,4 +1,4 @@
-"""Hold what is asked of a run and what is decided for it, and make the network ready for it."""
+"""Plan a run: what is asked of it, what is decided for it, and the network that does it."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Plan:
     precision
         Type of the network's arithmetic, such as ``bfloat16``.
     tile
-        Side of `keep` of a tile, in pixels.
+        Side of the output of a tile, in pixels.
     halo
-        Pixels around it per axis; the network's exact halo when None.
+        Pixels per axis around the output of a tile; the network's exact halo when None.
     compiled
         Whether the network is compiled.
     note
@@ -146,7 +146,7 @@ def make_predictor(
     killed_at: int | None = None,
     on_reduction: Callable[[int], None] = lambda _reductions: None,
 ) -> RetryingPredictor:
-    """Make the network ready as planned, with a load that the free memory should do for.
+    """Make the network ready as planned, and begin with a load that should fit the free memory.
 
     Parameters
     ----------

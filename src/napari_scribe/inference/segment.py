@@ -76,32 +76,32 @@ def segment(
         processes, on this or other machines, do the other shares. Then a run without `part`
         finishes the work.
     workers, scheduler
-        Share the work among so many processes of this machine, or give it to the dask scheduler
-        at an address such as ``tcp://host:8786``, whose workers see the same files. Needs
+        Number of processes on this machine to share the work among; or the address of a dask
+        scheduler, such as ``tcp://host:8786``, whose workers see the same files. Both need
         ``napari-scribe[cluster]`` and an `out`.
 
     Returns
     -------
     job
-        Its result is the labels: a numpy array, or those of `out`, lazily where they are large.
-        `out` appears once it is whole. Until then it grows in a hidden folder beside it: after a
-        stop, an error or a crash, the same call goes on from there. Where the same call has been
-        done before, there is nothing to do. (Of an image, shape, type and a sample of its pixels
-        are compared, and of one on disk size and time of change of its files.) What others delete
-        of it meanwhile is done again.
+        The job. Its result is the labels: a numpy array, or those of `out`, lazily where they are
+        large. `out` appears once it is whole. Until then it grows in a hidden folder beside it:
+        after a stop, an error or a crash, the same call resumes the work. If `out` was made by the
+        same call before, there is nothing to do. (Images are compared by shape, type and a sample
+        of the pixels; images on disk also by size and time of change of their files.) Parts that
+        other programs delete meanwhile are done again.
 
     Raises
     ------
     InputError
-        Before any work: if the model does not fit the image, a sample of the image has NaN or
+        Before any work, if the model does not fit the image, a sample of the image has NaN or
         infinite pixels, `out` cannot be written, or another process is at work on it. Midway, if
-        there are such pixels elsewhere.
+        there are such pixels outside the sample.
     TakenError
-        Before any work: if something else is at `out`, or an unfinished result of another model,
-        image or setting. In the end: if something has appeared there meanwhile; the result is then
-        kept beside it.
+        Before any work, if something else is at `out`, or an unfinished result of another model,
+        image or setting. In the end, if something has appeared there meanwhile: then the result is
+        put beside it, under another name.
     InUseError
-        At the first step: if another job is at work on `out`.
+        At the first step, if another job is at work on `out`.
     """
     model = as_model(model)
     image = as_image(image)

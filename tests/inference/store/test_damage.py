@@ -131,6 +131,8 @@ def test_chunks_that_are_lost_while_results_are_written_are_made_again(
     write, n_writes = results.write_tiff, itertools.count()
 
     def lose_and_write(path: Path, *args: Any, **kwargs: Any) -> None:
+        if path.name != "a.tif":  # a map
+            return write(path, *args, **kwargs)
         chunks = [p for p in tmp_path.glob(f".a.tif.part/{what}/c/**/*") if p.is_file()]
         assert chunks
         for chunk in chunks[:2] if next(n_writes) == 0 else ():
