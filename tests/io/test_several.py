@@ -46,7 +46,7 @@ def test_one_of_several_images_can_be_chosen_and_the_others_are_told_of(tmp_path
     np.testing.assert_array_equal(second.data, ARRAY[2][:7])
     assert (first.series, second.series) == (0, 1)
     (note,) = first.notes
-    assert "holds 2 images" in note and "--series 1" in note
+    assert "holds 2 images" in note and "taken: series 0: " in note and "; 1: " in note
     assert "20" in note and "7" in note
     assert second.notes == ()
     assert len(list_series(path)) == 2

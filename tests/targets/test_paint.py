@@ -213,7 +213,7 @@ def test_paint_is_laid_on_its_image_without_a_copy():
     [
         (set(), "objects", "Nothing is painted yet. Paint some objects"),
         (set(), "classes", "Nothing is painted yet. Paint a few strokes of each class"),
-        ({1}, "objects", "holds no object: .*let each be one of its own"),
+        ({1}, "objects", "(?s)holds no object: .*ones_are_objects=True"),
         ({1}, "classes", "Only class 1 is painted"),
         ({4}, "classes", "Only class 4 is painted"),
     ],
