@@ -112,12 +112,14 @@ def evaluate(
 
 def _matched(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     """Each file that was made, with the true one."""
-    from ..io import left_over, list_images, match_labels, some
+    from ..io import first_few, list_images, match_labels, unmatched_labels
 
     found = list_images(predicted, labels=True)
     matched = match_labels(found, truth)
-    if found != [predicted] and (left := left_over(truth, matched)):
-        raise InputError(f"Nothing was predicted for {some([p.name for p in left])} in {truth}.")
+    if found != [predicted] and (left := unmatched_labels(truth, matched)):
+        raise InputError(
+            f"Nothing was predicted for {first_few([p.name for p in left])} in {truth}."
+        )
     return list(zip(found, matched, strict=True))
 
 

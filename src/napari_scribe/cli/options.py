@@ -53,12 +53,12 @@ def numbers(channels: str) -> list[int] | None:
 
 def expand(paths: Sequence[Path]) -> list[Path]:
     """Images, and all that folders hold; says which files of folders are taken for labels."""
-    from ..io import beside_images, list_images, some
+    from ..io import beside_images, first_few, list_images
 
     images = [image for path in paths for image in list_images(path)]
     if left := [beside.name for path in paths for beside in beside_images(path)]:
         typer.echo(
-            f"Left out, as labels or maps of images here ({len(left)}): {some(left)}", err=True
+            f"Left out, as labels or maps of images here ({len(left)}): {first_few(left)}", err=True
         )
     return images
 

@@ -177,7 +177,7 @@ def each_done(
         If it is stopped.
     """
     from ..describe import describe_inputs
-    from ..io import followed
+    from ..io import resolve_links
 
     # All are checked before any is begun. When its turn comes each is checked again: hours later,
     # another program may be at work on it, or have made its labels. So one is open at a time.
@@ -186,7 +186,7 @@ def each_done(
     say_notes(found)
     said: set[str] = set()
     for path, target in zip(paths, targets, strict=True):
-        followed(target.parent).mkdir(parents=True, exist_ok=True)
+        resolve_links(target.parent).mkdir(parents=True, exist_ok=True)
         job = job if len(paths) == 1 else job_for(path, target)
         segment_with_bar(job, path.name, said)
         if job.stop_requested and not job.is_complete:
@@ -243,7 +243,7 @@ def is_folder(out: str) -> bool:
     InputError
         If it is neither.
     """
-    from ..io import WRITTEN
+    from ..io import RESULT_SUFFIXES
 
     path = Path(out)
     suffix, is_there = path.suffix.lower(), os.path.isdir(path)
@@ -257,6 +257,6 @@ def is_folder(out: str) -> bool:
             f"Results go to .tif, .tiff, .zarr or a folder, not to {path.suffix}. (A folder whose "
             f"name ends so is written with a slash: {out}/)"
         )
-    if os.path.isfile(path) and suffix not in WRITTEN:
+    if os.path.isfile(path) and suffix not in RESULT_SUFFIXES:
         raise InputError(f"{out} is a file: give a folder, .tif or .zarr.")
-    return suffix not in WRITTEN
+    return suffix not in RESULT_SUFFIXES

@@ -75,7 +75,7 @@ def train(
 ) -> None:
     """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best."""
     from ..describe import describe_inputs, understood
-    from ..io import check_writable, left_over, match_labels, some
+    from ..io import check_writable, first_few, match_labels, unmatched_labels
     from ..model import load_model
     from ..training.train import train as start_training
 
@@ -95,8 +95,8 @@ def train(
     found = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
     typer.echo(describe_inputs(found))
     say_notes(found)
-    if left := [path.name for path in left_over(labels, matched)]:
-        typer.echo(f"Left out, as labels of no image here ({len(left)}): {some(left)}")
+    if left := [path.name for path in unmatched_labels(labels, matched)]:
+        typer.echo(f"Left out, as labels of no image here ({len(left)}): {first_few(left)}")
     if chosen.task == "objects":
         dimensions = chosen.network.dimensions
         paints = _asked_about(paints, [path.name for path in matched], complete or ones, dimensions)

@@ -13,14 +13,14 @@ from ..device import pick_device
 from ..errors import InputError, TakenError
 from ..image import Image
 from ..io import (
-    WRITTEN,
+    RESULT_SUFFIXES,
     check_text,
     check_writable,
-    followed,
-    hidden,
     is_zarr_name,
     open_levels,
+    resolve_links,
     tidy,
+    work_folder,
 )
 from ..io.origin import maker_of
 from .cluster import Cluster
@@ -102,17 +102,17 @@ def begin(source: Source, settings: Settings) -> SegmentJob:
     path = settings.out
     if path is not None:
         check_text(path)
-        path = followed(path) if os.path.islink(path) else path
+        path = resolve_links(path) if os.path.islink(path) else path
     identity = identity_of(source, settings.maps, settings.is_quick)
     if path is not None:
         outputs = [path, *(map_path(path, name) for name in settings.maps)]
-        for output in [*outputs, hidden(path)]:
+        for output in [*outputs, work_folder(path)]:
             tidy(output)
         if not settings.overwrite and all(maker_of(output) == identity for output in outputs):
-            Folder.remove_left(hidden(path), identity)
+            Folder.remove_left(work_folder(path), identity)
             return _done_before(path, source, settings.maps)
         _check_outputs(outputs, source, settings, identity)
-    sink = Memory() if path is None else Folder(hidden(path), identity, settings.overwrite)
+    sink = Memory() if path is None else Folder(work_folder(path), identity, settings.overwrite)
     who = WHOLE if settings.part is None else f"part-{settings.part[0]}"
     execution = Execution(
         source=source,
@@ -215,7 +215,7 @@ def check_output(path: Path, overwrite: bool, n_bytes: int) -> None:
     TakenError
         If something is there already.
     """
-    if path.suffix.lower() not in WRITTEN:
+    if path.suffix.lower() not in RESULT_SUFFIXES:
         raise InputError(f"Cannot write {path.name}: results go to .tif or .zarr.")
     check_not_taken(path, overwrite)
     check_writable(path, n_bytes)

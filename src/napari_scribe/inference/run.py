@@ -21,7 +21,7 @@ from ..io import (
     forget_pyramid,
     is_zarr_name,
     open_levels,
-    written_whole,
+    with_empty_chunks,
 )
 from ..progress import Job
 from .frame import FrameWork, Parts
@@ -319,7 +319,7 @@ class Run:
 
         array = self.sink.opened(self.out.name, "0", make)
         # With objects, what they were made from tells where there are none.
-        return array if self.parts.blocks else written_whole(array)
+        return array if self.parts.blocks else with_empty_chunks(array)
 
     def _map(self, name: str) -> Any:
         """Where a map goes, ``(channels, *label shape)``."""

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from ...errors import InUseError, TakenError
-from ...io import CLOCK, beside, replacing
+from ...io import CLOCK_TOLERANCE, replacing, temporary_path
 from .journal import boot
 
 WHOLE = "run"
@@ -138,7 +138,7 @@ def check_free(folder: Path, who: str = WHOLE, but: Collection[str] = ()) -> Non
 
 def _take_away(path: Path) -> None:
     """Remove the note of a process that has ended, unless another has just written its own."""
-    gone = beside(path, "gone")
+    gone = temporary_path(path, "gone")
     with suppress(FileNotFoundError):
         path.rename(gone)
         if (noted := _read(gone)) and _is_running(noted):
@@ -163,7 +163,7 @@ def _is_running(noted: dict[str, Any]) -> bool:
         started = psutil.Process(noted["process"]).create_time()
     except psutil.Error:
         return False
-    return bool(abs(started - noted["started"]) < CLOCK)
+    return bool(abs(started - noted["started"]) < CLOCK_TOLERANCE)
 
 
 def _is_spared(before: dict[str, Any]) -> bool:

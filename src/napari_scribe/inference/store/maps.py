@@ -10,10 +10,10 @@ from ...arrays import as_dask
 from ...image import AXES, Image
 from ...io import (
     create_zarr,
-    followed,
     is_zarr_name,
     read_image,
     replacing_folder,
+    resolve_links,
     tidy,
     write_tiff,
 )
@@ -51,7 +51,7 @@ def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
 
     lazy = da.asarray(image.data)
     chunks = [sizes[0] for sizes in lazy.chunks]
-    tidy(followed(path))
+    tidy(resolve_links(path))
     with replacing_folder(path, overwrite) as partial:
         target: Any = create_zarr(
             partial,

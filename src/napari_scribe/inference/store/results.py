@@ -11,7 +11,7 @@ import numpy as np
 
 from ...arrays import as_dask
 from ...errors import DamagedError, TakenError
-from ...io import is_zarr_name, lost_chunks, put, read_image, read_labels, write_tiff
+from ...io import is_zarr_name, lost_chunks, move_into_place, read_image, read_labels, write_tiff
 from ...io.origin import maker_of, sign
 from ..source import Source
 from .damage import remove_unreadable
@@ -94,7 +94,7 @@ def _written(
 def _place(made: dict[Path, Path], made_by: str, overwrite: bool) -> None:
     """Move results to their places; what they lie at is noted in `made`."""
     for path, new in made.items():
-        put(new, path, overwrite or maker_of(path) == made_by)
+        move_into_place(new, path, overwrite or maker_of(path) == made_by)
         made[path] = path
 
 
@@ -106,7 +106,7 @@ def _place_beside(out: Path, made: Mapping[Path, Path]) -> Path:
         places = {path: _renamed(path, out, other) for path in made}
         if not any(map(os.path.lexists, places.values())):
             for path, new in made.items():
-                put(new, places[path], overwrite=False)
+                move_into_place(new, places[path], overwrite=False)
             return other
         n += 1
 

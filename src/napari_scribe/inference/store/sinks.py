@@ -22,7 +22,7 @@ import numpy.typing as npt
 import zarr
 
 from ...errors import DamagedError, InUseError, TakenError
-from ...io import beside, delete, replacing, tidy, written_whole
+from ...io import delete, replacing, temporary_path, tidy, with_empty_chunks
 from .identity import made_from_changed
 from .in_memory import Kept
 from .journal import Journal
@@ -131,7 +131,7 @@ class Folder:
     def _make(self, begun: dict[str, Any]) -> None:
         """Make the folder, unless another process is faster."""
         tidy(self.path)
-        new = beside(self.path, "part")
+        new = temporary_path(self.path, "part")
         new.mkdir(parents=True)
         (new / _IDENTITY).write_text(json.dumps(begun))
         try:
@@ -204,7 +204,7 @@ class Folder:
                     path, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks), fill_value=0
                 )
 
-            self._arrays[name] = written_whole(self.opened(name, "", make))
+            self._arrays[name] = with_empty_chunks(self.opened(name, "", make))
         return self._arrays[name]
 
     def opened(self, name: str, inside: str, make: Callable[[Path], object]) -> Any:
