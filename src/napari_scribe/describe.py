@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from .image import Image
-from .io import some
+from .io import first_few
 from .model import Model, counted
 from .targets import task_of
 
@@ -153,7 +153,7 @@ def _by_text(pairs: Iterable[tuple[str, str]]) -> str:
     names: dict[str, list[str]] = {}
     for text, name in pairs:
         names.setdefault(text, []).append(name)
-    return "\n".join(f"{some(found, 3)}: {text}" for text, found in names.items())
+    return "\n".join(f"{first_few(found, 3)}: {text}" for text, found in names.items())
 
 
 def describe_image(image: Image) -> str:

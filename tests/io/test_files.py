@@ -16,13 +16,13 @@ from napari_scribe.io import (
     beside_images,
     check_writable,
     create_zarr,
-    left_over,
     list_images,
     match_labels,
     read_image,
     read_labels,
     replacing,
     stem,
+    unmatched_labels,
     write_tiff,
 )
 from napari_scribe.io.units import full_name, in_micrometers, symbol
@@ -79,8 +79,8 @@ def test_labels_by_name(tmp_path: Path):
     labels = touch(tmp_path / "labels", *names)
     assert match_labels(images, [tmp_path / "labels"]) == labels[:4]
     assert match_labels(images, str(tmp_path / "labels")) == labels[:4]
-    assert left_over([tmp_path / "labels"], labels[:4]) == labels[4:]
-    assert left_over(labels, labels[:4]) == []  # files are given one by one
+    assert unmatched_labels([tmp_path / "labels"], labels[:4]) == labels[4:]
+    assert unmatched_labels(labels, labels[:4]) == []  # files are given one by one
 
 
 def test_labels_by_name_in_zarrs_and_several_folders(tmp_path: Path):
@@ -198,7 +198,7 @@ def test_labels_may_lie_beside_their_images(tmp_path: Path):
     images = touch(tmp_path, "a.tif", "b.tif")
     labels = touch(tmp_path, "a_masks.tif", "b_masks.png")
     assert match_labels(list_images(tmp_path), [tmp_path]) == labels
-    assert left_over([tmp_path], [*images, *labels]) == []
+    assert unmatched_labels([tmp_path], [*images, *labels]) == []
 
 
 # ---- what is no file -----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_scribe.errors import TakenError
-from napari_scribe.io import put, read_image, replacing, tidy, write_tiff
+from napari_scribe.io import move_into_place, read_image, replacing, tidy, write_tiff
 from napari_scribe.memory import size_in_words
 
 
@@ -24,7 +24,7 @@ def killed(tmp_path: Path, code: str) -> None:
     """Run code in a process that is killed in it."""
     head = (
         "import os, sys\nfrom pathlib import Path\nfrom napari_scribe.io import *\n"
-        "from napari_scribe.io.replace import beside\ntmp = Path(sys.argv[1])\n"
+        "from napari_scribe.io.replace import temporary_path\ntmp = Path(sys.argv[1])\n"
     )
     done = subprocess.run([sys.executable, "-c", head + code, tmp_path], check=False)
     assert done.returncode in (-9, 1)
@@ -36,9 +36,9 @@ KILL = "os.kill(os.getpid(), 9)\n"
 def test_a_folder_is_replaced_and_what_appeared_is_not(tmp_path: Path):
     old = folder(tmp_path / "a", "old")
     with pytest.raises(TakenError, match="has appeared meanwhile"):
-        put(folder(tmp_path / "b", "new"), old, overwrite=False)
+        move_into_place(folder(tmp_path / "b", "new"), old, overwrite=False)
     assert (old / "text").read_text() == "old"
-    put(tmp_path / "b", old)
+    move_into_place(tmp_path / "b", old)
     assert (old / "text").read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     with pytest.raises(TakenError), replacing(tmp_path / "file", overwrite=False) as partial:
@@ -55,7 +55,7 @@ def test_an_old_folder_is_there_until_the_new_one_is(tmp_path: Path, moment: str
     folder(tmp_path / "b", "new")
     kill = "n = 0\nreal = Path.rename\ndef rename(a, b):\n    global n\n    n += 1\n"
     kill += f"    if n == {2 if moment == 'set aside' else 3}: {KILL}    return real(a, b)\n"
-    killed(tmp_path, kill + "Path.rename = rename\nput(tmp / 'b', tmp / 'a')\n")
+    killed(tmp_path, kill + "Path.rename = rename\nmove_into_place(tmp / 'b', tmp / 'a')\n")
     tidy(old)
     assert (old / "text").read_text() == ("old" if moment == "set aside" else "new")
     assert {p.name for p in tmp_path.iterdir()} <= {"a", "b"}

@@ -118,12 +118,14 @@ def evaluate(
 
 def _matched(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     """Return each predicted file with the true one."""
-    from ..io import left_over, list_images, match_labels, some
+    from ..io import first_few, list_images, match_labels, unmatched_labels
 
     paths = list_images(predicted, labels=True)
     matched = match_labels(paths, truth)
-    if paths != [predicted] and (left := left_over(truth, matched)):
-        raise InputError(f"Nothing was predicted for {some([p.name for p in left])} in {truth}.")
+    if paths != [predicted] and (left := unmatched_labels(truth, matched)):
+        raise InputError(
+            f"Nothing was predicted for {first_few([p.name for p in left])} in {truth}."
+        )
     return list(zip(paths, matched, strict=True))
 
 

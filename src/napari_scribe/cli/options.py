@@ -57,12 +57,12 @@ def channel_numbers(channels: str) -> list[int] | None:
 
 def all_images(paths: Sequence[Path]) -> list[Path]:
     """List images, and those in folders; print which files of folders are taken for labels."""
-    from ..io import beside_images, list_images, some
+    from ..io import beside_images, first_few, list_images
 
     images = [image for path in paths for image in list_images(path)]
     if left := [beside.name for path in paths for beside in beside_images(path)]:
         typer.echo(
-            f"Left out, as labels or maps of images here ({len(left)}): {some(left)}", err=True
+            f"Left out, as labels or maps of images here ({len(left)}): {first_few(left)}", err=True
         )
     return images
 

@@ -183,7 +183,7 @@ def run_each(
         If it is stopped.
     """
     from ..describe import describe_inputs
-    from ..io import followed
+    from ..io import resolve_links
 
     # All jobs are made before any work, as making one checks its input. Each is made again when its
     # turn comes: hours later, another program may be at work on the image, or have made its labels.
@@ -193,7 +193,7 @@ def run_each(
     print_notes(inputs)
     printed: set[str] = set()
     for path, target in zip(paths, targets, strict=True):
-        followed(target.parent).mkdir(parents=True, exist_ok=True)
+        resolve_links(target.parent).mkdir(parents=True, exist_ok=True)
         job = job if len(paths) == 1 else job_for(path, target)
         segment_with_bar(job, path.name, printed)
         if job.stop_requested and not job.is_complete:
@@ -250,7 +250,7 @@ def is_folder(out: str) -> bool:
     InputError
         If the name is that of another kind of file.
     """
-    from ..io import WRITTEN
+    from ..io import RESULT_SUFFIXES
 
     path = Path(out)
     suffix, is_there = path.suffix.lower(), os.path.isdir(path)
@@ -264,6 +264,6 @@ def is_folder(out: str) -> bool:
             f"Results go to .tif, .tiff, .zarr or a folder, not to {path.suffix}. (A folder whose "
             f"name ends so is written with a slash: {out}/)"
         )
-    if os.path.isfile(path) and suffix not in WRITTEN:
+    if os.path.isfile(path) and suffix not in RESULT_SUFFIXES:
         raise InputError(f"{out} is a file: give a folder, .tif or .zarr.")
-    return suffix not in WRITTEN
+    return suffix not in RESULT_SUFFIXES

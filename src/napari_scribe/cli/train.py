@@ -74,7 +74,7 @@ def train(
 ) -> None:
     """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best."""
     from ..describe import describe_inputs, understood
-    from ..io import check_writable, left_over, match_labels, some
+    from ..io import check_writable, first_few, match_labels, unmatched_labels
     from ..model import load_model
     from ..targets import task_of
     from ..training.train import train as start_training
@@ -96,8 +96,8 @@ def train(
     inputs = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
     typer.echo(describe_inputs(inputs))
     print_notes(inputs)
-    if left := [path.name for path in left_over(labels, matched)]:
-        typer.echo(f"Left out, as labels of no image here ({len(left)}): {some(left)}")
+    if left := [path.name for path in unmatched_labels(labels, matched)]:
+        typer.echo(f"Left out, as labels of no image here ({len(left)}): {first_few(left)}")
     if task_of(chosen).separates_objects:
         dimensions = chosen.network.dimensions
         names = [path.name for path in matched]

@@ -13,7 +13,15 @@ from typing import Any
 from ..device import pick_device
 from ..errors import InputError, TakenError
 from ..image import Image
-from ..io import WRITTEN, check_text, check_writable, followed, hidden, stamp, tidy
+from ..io import (
+    RESULT_SUFFIXES,
+    check_text,
+    check_writable,
+    resolve_links,
+    stamp,
+    tidy,
+    work_folder,
+)
 from ..io.origin import RUN, maker_of
 from .cluster import Cluster
 from .denoise.denoised_image import noisy_source
@@ -79,16 +87,16 @@ def begin(source: Source, settings: Settings, note: str = "", advice: str = "") 
         run = Run(source, settings, Memory(), pick_device(settings.device), None)
         return InferenceJob(run, source.region, f"{note} {advice}".strip())
     check_text(settings.out)
-    path = followed(settings.out) if os.path.islink(settings.out) else settings.out
+    path = resolve_links(settings.out) if os.path.islink(settings.out) else settings.out
     identity = identity_of(source, settings)
     outputs = [path, *(map_path(path, name) for name in settings.maps)]
-    for output in [*outputs, hidden(path)]:
+    for output in [*outputs, work_folder(path)]:
         tidy(output)
     if not settings.overwrite and all(maker_of(output) == identity for output in outputs):
-        Folder.remove_finished(hidden(path), identity)
+        Folder.remove_finished(work_folder(path), identity)
         return _done_before(path, source, settings.maps, advice)
     _check_outputs(outputs, source, settings, identity)
-    sink = Folder(hidden(path), identity, settings.overwrite)
+    sink = Folder(work_folder(path), identity, settings.overwrite)
     lock = RunLock(sink.path, WHOLE if settings.part is None else f"part-{settings.part[0]}")
     run = Run(source, replace(settings, out=path), sink, pick_device(settings.device), lock)
     return InferenceJob(run, source.region, f"{note} {advice}".strip(), can_resume=True)
@@ -189,7 +197,7 @@ def check_output(path: Path, overwrite: bool, n_bytes: int) -> None:
     TakenError
         If something is there already.
     """
-    if path.suffix.lower() not in WRITTEN:
+    if path.suffix.lower() not in RESULT_SUFFIXES:
         raise InputError(f"Cannot write {path.name}: results go to .tif or .zarr.")
     check_not_taken(path, overwrite)
     check_writable(path, n_bytes)

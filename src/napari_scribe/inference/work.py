@@ -19,7 +19,7 @@ import torch
 
 from ..errors import DamagedError
 from ..image import Frame
-from ..io import create_zarr, is_zarr_name, written_whole
+from ..io import create_zarr, is_zarr_name, with_empty_chunks
 from ..targets import count_channels
 from .engine import by_head
 from .plan import Plan
@@ -482,7 +482,7 @@ def _output(
     )
     array = sink.open_or_create(out.name, "0", create)
     # Of objects, chunks full of 0 may be left out: the provisional labels tell which these are.
-    return array if parts.blocks else written_whole(array)
+    return array if parts.blocks else with_empty_chunks(array)
 
 
 def _chunks(source: Source, parts: Parts) -> list[int]:

@@ -18,18 +18,18 @@ from .chunks import (
     lost_chunks,
     remove_chunks,
     window_of,
-    written_whole,
+    with_empty_chunks,
 )
 from .files import (
     SUFFIXES,
     beside_images,
     check_file,
-    left_over,
+    first_few,
     list_images,
     match_labels,
     result_names,
-    some,
     stem,
+    unmatched_labels,
 )
 from .ngff_reader import open_levels
 from .ngff_writer import add_pyramid, create_zarr, forget_pyramid
@@ -43,20 +43,29 @@ from .read import (
     read_label_image,
     read_labels,
 )
-from .replace import CLOCK, beside, delete, followed, hidden, put, replacing, replacing_folder, tidy
+from .replace import (
+    CLOCK_TOLERANCE,
+    delete,
+    move_into_place,
+    replacing,
+    replacing_folder,
+    resolve_links,
+    temporary_path,
+    tidy,
+    work_folder,
+)
 from .tiff_writer import write_tiff
-from .writable import WRITTEN, check_text, check_writable, is_zarr_name
+from .writable import RESULT_SUFFIXES, check_text, check_writable, is_zarr_name
 
 __all__ = [
-    "CLOCK",
+    "CLOCK_TOLERANCE",
+    "RESULT_SUFFIXES",
     "SUFFIXES",
-    "WRITTEN",
     "ImageLike",
     "add_pyramid",
     "are_on_disk",
     "as_image",
     "as_labels",
-    "beside",
     "beside_images",
     "check_file",
     "check_text",
@@ -65,29 +74,30 @@ __all__ = [
     "chunks_on_disk",
     "create_zarr",
     "delete",
-    "followed",
+    "first_few",
     "forget_pyramid",
-    "hidden",
     "is_zarr_name",
-    "left_over",
     "list_images",
     "list_series",
     "lost_chunks",
     "match_labels",
+    "move_into_place",
     "open_levels",
-    "put",
     "read_image",
     "read_label_image",
     "read_labels",
     "remove_chunks",
     "replacing",
     "replacing_folder",
+    "resolve_links",
     "result_names",
-    "some",
     "stamp",
     "stem",
+    "temporary_path",
     "tidy",
+    "unmatched_labels",
     "window_of",
+    "with_empty_chunks",
+    "work_folder",
     "write_tiff",
-    "written_whole",
 ]

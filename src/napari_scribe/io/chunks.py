@@ -31,7 +31,7 @@ class PiecewiseArray(Array, Protocol):
         """Return the shape of a piece."""
 
 
-def written_whole(array: ZarrArray) -> ZarrArray:
+def with_empty_chunks(array: ZarrArray) -> ZarrArray:
     """Return the same array, but chunks full of 0 are written to disk like all others."""
     return array.with_config({"write_empty_chunks": True})
 

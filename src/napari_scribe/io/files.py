@@ -186,7 +186,7 @@ def match_labels(
     ------
     InputError
         If labels are missing, fit more than one image, or are the image itself. Other files in a
-        folder are no error: see `left_over`.
+        folder are no error: see `unmatched_labels`.
     """
     written = [labels] if isinstance(labels, str | Path) else labels
     paths = [Path(p) for p in images]
@@ -213,7 +213,9 @@ def match_labels(
     return _apart(paths, label_paths)
 
 
-def left_over(labels: Sequence[str | Path] | str | Path, matched: Sequence[Path]) -> list[Path]:
+def unmatched_labels(
+    labels: Sequence[str | Path] | str | Path, matched: Sequence[Path]
+) -> list[Path]:
     """Return the files in folders of labels that were not `matched` to images."""
     folders = _folders([Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)])
     return [p for f in folders for p in list_images(f, labels=True) if p not in matched]
@@ -247,12 +249,12 @@ def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
     missing = [p.name for p, labels_of in zip(images, matches, strict=True) if not labels_of]
     if missing:
         raise InputError(
-            f"No labels for {some(missing)} in {labels[0].parent}. Labels need the name of their "
-            "image, with any suffix; images without labels are to be left out."
+            f"No labels for {first_few(missing)} in {labels[0].parent}. Labels need the name of "
+            "their image, with any suffix; images without labels are to be left out."
         )
     for path, labels_of in zip(images, matches, strict=True):
         if len(labels_of) > 1:
-            both = some([p.name for p in labels_of])
+            both = first_few([p.name for p in labels_of])
             raise InputError(f"{path.name} could have labels {both}: give files, in order.")
         if sum(labels_of[0] in other for other in matches) > 1:
             raise InputError(
@@ -287,7 +289,7 @@ def _ending(path: Path, endings: Sequence[str]) -> str:
     return next((e for e in endings if name.endswith(e)), "")
 
 
-def some(names: Sequence[str], n: int = 5) -> str:
+def first_few(names: Sequence[str], n: int = 5) -> str:
     """Return the first few of some names, and the number of others, in words."""
     more = f" and {len(names) - n} more" if len(names) > n else ""
     return ", ".join(names[:n]) + more

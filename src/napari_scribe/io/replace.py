@@ -18,13 +18,13 @@ from ..errors import TakenError
 
 DAY = 86400.0
 """Seconds after which unfinished work of another machine counts as abandoned."""
-CLOCK = 5.0
+CLOCK_TOLERANCE = 5.0
 """Seconds by which the start time of a process may change when the clock is set."""
-LONGER = 32
+EXTRA_CHARACTERS = 32
 """Most characters by which a temporary name is longer than the name of the result."""
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
 _TAG = re.compile(r"([0-9a-f]{4})-(\d+)-\d+\.(part|old|gone)")
-"""End of a temporary name: the machine, the process, a number and the kind, see `beside`."""
+"""End of a temporary name: the machine, the process, a number and the kind."""
 _numbers = itertools.count()
 
 
@@ -46,13 +46,13 @@ def replacing(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
     OSError
         If it could not be written; what was at `path` before is still there.
     """
-    path = followed(Path(path))
-    partial = beside(path, "part")
+    path = resolve_links(Path(path))
+    partial = temporary_path(path, "part")
     with _named_in_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
-            put(partial, path, overwrite)
+            move_into_place(partial, path, overwrite)
         finally:
             _remove(partial)
 
@@ -60,13 +60,13 @@ def replacing(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
 @contextmanager
 def replacing_folder(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
     """Make a folder as `replacing` writes a file; the temporary path ends in the same name."""
-    path = followed(Path(path))
-    partial = beside(path, "part")
+    path = resolve_links(Path(path))
+    partial = temporary_path(path, "part")
     with _named_in_errors(path):
         try:
             partial.mkdir(parents=True)
             yield partial / path.name
-            put(partial / path.name, path, overwrite)
+            move_into_place(partial / path.name, path, overwrite)
         finally:
             _remove(partial)
 
@@ -81,7 +81,7 @@ def _named_in_errors(path: Path) -> Iterator[None]:
         raise OSError(error.errno, f"Could not write {path}: {reason}") from error
 
 
-def put(new: Path, path: Path, overwrite: bool = True) -> None:
+def move_into_place(new: Path, path: Path, overwrite: bool = True) -> None:
     """Move a file or folder to its place.
 
     An old folder is renamed first, and deleted when the new one is there. If the process dies in
@@ -99,7 +99,7 @@ def put(new: Path, path: Path, overwrite: bool = True) -> None:
     if not overwrite:
         _put_new(new, path)
     elif new.is_dir() or path.is_dir():
-        old = beside(path, "old")
+        old = temporary_path(path, "old")
         with suppress(FileNotFoundError):
             path.rename(old)
         try:
@@ -137,18 +137,18 @@ def _taken(path: Path) -> TakenError:
     return TakenError(f"{path} has appeared meanwhile, and is not replaced.", overwrite=True)
 
 
-def followed(path: Path) -> Path:
+def resolve_links(path: Path) -> Path:
     """Return the path behind links."""
     return Path(os.path.realpath(path))
 
 
-def hidden(path: Path) -> Path:
+def work_folder(path: Path) -> Path:
     """Return the folder in which an output is made until it is whole."""
-    path = followed(path)
+    path = resolve_links(path)
     return path.with_name(f".{path.name}.part")
 
 
-def beside(path: Path, kind: str) -> Path:
+def temporary_path(path: Path, kind: str) -> Path:
     """Return a new hidden name beside a path, from which the path and this process can be told.
 
     Parameters
@@ -173,7 +173,7 @@ def delete(path: Path, of: Path | None = None) -> None:
         Path of the result that it belongs to: `tidy` for that path ends the deletion, if the
         process dies in between. The file itself when None.
     """
-    gone = beside(of or path, "gone")
+    gone = temporary_path(of or path, "gone")
     with suppress(OSError):  # it is not there, or is held open (Windows)
         path.rename(gone)
     _remove(path)
@@ -206,7 +206,7 @@ def _is_abandoned(path: Path, host: str, process: int) -> bool:
         changed = max(path.lstat().st_mtime, path.lstat().st_ctime)  # a rename changes the latter
         if host != _HOST:
             return time.time() - changed > DAY
-        return bool(changed < psutil.Process(process).create_time() - CLOCK)
+        return bool(changed < psutil.Process(process).create_time() - CLOCK_TOLERANCE)
     except psutil.NoSuchProcess:
         return True
     except (psutil.Error, OSError):

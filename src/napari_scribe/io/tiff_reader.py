@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..image import AXES, Image, guess_axes
 from .chunks import PiecewiseArray
 from .file_array import FileArray, check_pieces, compose, show
-from .files import some, stem
+from .files import first_few, stem
 from .series import choose_series, tiff_images
 from .tiff_calibration import read_calibration
 from .tiff_damage import check_whole, cut, damage_found, whole_frames
@@ -77,7 +77,9 @@ def _names_of_set(series: tifffile.TiffPageSeries) -> str:
     """Return the note on an image that is split into several files."""
     pages = (page for page in series if page is not None)
     names = sorted({page.parent.filehandle.name for page in pages})
-    return f"it is one image in {len(names)} files: {some(names, 3)}." if len(names) > 1 else ""
+    if len(names) == 1:
+        return ""
+    return f"it is one image in {len(names)} files: {first_few(names, 3)}."
 
 
 def _in_words(series: tifffile.TiffPageSeries) -> str:

@@ -16,7 +16,7 @@ from ..arrays import Array, Pixels
 from ..errors import InputError
 from ..image import AXES, Image
 from .files import stem
-from .replace import followed, replacing, tidy
+from .replace import replacing, resolve_links, tidy
 from .units import in_micrometers, size_of, symbol
 
 _TILE = 512
@@ -88,7 +88,7 @@ def write_tiff(
         data = data.astype(dtype, copy=False)
     else:
         data, is_tiled = (b.astype(dtype, copy=False) for b in _blocks(image, order)), True
-    tidy(followed(path))
+    tidy(resolve_links(path))
     with replacing(path, overwrite) as partial:
         tifffile.imwrite(
             partial,

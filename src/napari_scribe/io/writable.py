@@ -10,14 +10,14 @@ from pathlib import Path
 from ..errors import InputError
 from ..memory import size_in_words
 from .files import SUFFIXES
-from .replace import LONGER, beside, followed, hidden, tidy
+from .replace import EXTRA_CHARACTERS, resolve_links, temporary_path, tidy, work_folder
 
 _NAME_BYTES = 255
 """Longest name of a file, where the system does not tell."""
 _DEEPER_BYTES = 200
 """Most bytes that paths within a folder of work add to its own path."""
 
-WRITTEN = (".tif", ".tiff", ".zarr")
+RESULT_SUFFIXES = (".tif", ".tiff", ".zarr")
 """Suffixes of the files and folders that results are written to."""
 
 
@@ -45,7 +45,7 @@ def check_writable(path: str | Path, n_bytes: int = 0) -> None:
     """
     path = Path(path)
     check_text(path)
-    to = followed(path)
+    to = resolve_links(path)
     if os.path.isdir(to) and path.suffix.lower() in SUFFIXES and not is_zarr_name(path):
         raise InputError(f"Cannot write {path}: it is a folder. Choose another name.")
     try:
@@ -57,14 +57,14 @@ def check_writable(path: str | Path, n_bytes: int = 0) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
         if folder == to.parent:
-            probe = beside(to, "part")
+            probe = temporary_path(to, "part")
             probe.touch()
             probe.unlink()
         free = shutil.disk_usage(folder).free
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"Cannot write {path}: {reason}. Choose another folder.") from error
-    if free < n_bytes and free + _size(hidden(to)) < n_bytes:
+    if free < n_bytes and free + _size(work_folder(to)) < n_bytes:
         raise InputError(
             f"Cannot write {path}: it needs up to {size_in_words(n_bytes)}, and {folder} has "
             f"{size_in_words(free)} left. Make room or choose another disk."
@@ -103,10 +103,11 @@ def _check_length(path: Path, folder: Path) -> None:
         limit, path_limit = (os.pathconf(folder, f"PC_{n}_MAX") for n in ("NAME", "PATH"))
     *above, name = path.relative_to(folder).parts
     longest = max([len(os.fsencode(part)) for part in above], default=0)
-    if longest > limit or len(os.fsencode(name)) + LONGER > limit:
+    if longest > limit or len(os.fsencode(name)) + EXTRA_CHARACTERS > limit:
         raise InputError(
             f"Cannot write {path}: a name in it is too long. This disk has names of up to {limit} "
-            f"bytes, and the work for a result needs {LONGER} more than its own. Shorten it."
+            f"bytes, and the work for a result needs {EXTRA_CHARACTERS} more than its own. Shorten "
+            "it."
         )
     if path_limit and len(os.fsencode(path)) + _DEEPER_BYTES > path_limit:
         raise InputError(f"Cannot write {path}: the whole path is too long. Choose a shorter one.")

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from ...errors import InUseError, TakenError
-from ...io import CLOCK, beside, replacing
+from ...io import CLOCK_TOLERANCE, replacing, temporary_path
 from .journal import boot
 
 WHOLE = "run"
@@ -143,7 +143,7 @@ def check_free(folder: Path, name: str = WHOLE, ignored: Collection[str] = ()) -
 
 def _remove_stale(path: Path) -> None:
     """Remove the note of a process that has ended, unless another has just written its note."""
-    moved = beside(path, "gone")
+    moved = temporary_path(path, "gone")
     with suppress(FileNotFoundError):
         path.rename(moved)
         if (note := _read(moved)) and _is_running(note):
@@ -170,7 +170,7 @@ def _is_running(note: dict[str, object]) -> bool:
     except psutil.Error:
         return False
     # A process that was given the same number later is another one.
-    return bool(abs(started - float(str(note["started"]))) < CLOCK)
+    return bool(abs(started - float(str(note["started"]))) < CLOCK_TOLERANCE)
 
 
 def _had_memory(note: dict[str, object]) -> bool:

@@ -18,14 +18,14 @@ from ...errors import DamagedError, TakenError
 from ...image import AXES, Image
 from ...io import (
     create_zarr,
-    followed,
     is_zarr_name,
     lost_chunks,
+    move_into_place,
     open_levels,
-    put,
     read_image,
     read_labels,
     replacing_folder,
+    resolve_links,
     tidy,
     write_tiff,
 )
@@ -113,7 +113,7 @@ def _written(
 def _place(made: dict[Path, Path], made_by: str, overwrite: bool) -> None:
     """Move results to their final paths; `made` is updated with each move."""
     for path, new in made.items():
-        put(new, path, overwrite or maker_of(path) == made_by)
+        move_into_place(new, path, overwrite or maker_of(path) == made_by)
         made[path] = path
 
 
@@ -130,7 +130,7 @@ def _place_beside(out: Path, made: Mapping[Path, Path]) -> Path:
         }
         if not any(map(os.path.lexists, places.values())):
             for path, new in made.items():
-                put(new, places[path], overwrite=False)
+                move_into_place(new, places[path], overwrite=False)
             return other
         n += 1
 
@@ -159,7 +159,7 @@ def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
 
     lazy = da.asarray(image.data)
     chunks = [sizes[0] for sizes in lazy.chunks]
-    tidy(followed(path))
+    tidy(resolve_links(path))
     with replacing_folder(path, overwrite) as partial:
         target = create_zarr(
             partial,

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import zarr
 
 from ...errors import DamagedError, InUseError, TakenError
-from ...io import beside, delete, replacing, tidy, written_whole
+from ...io import delete, replacing, temporary_path, tidy, with_empty_chunks
 from .journal import Journal
 from .lock import check_free
 
@@ -255,7 +255,7 @@ class Folder:
     def _create(self, begun: Record) -> None:
         """Create the folder, unless another process is faster."""
         tidy(self.path)
-        new = beside(self.path, "part")
+        new = temporary_path(self.path, "part")
         new.mkdir(parents=True)
         (new / _BEGUN).write_text(json.dumps(begun))
         try:
@@ -330,7 +330,7 @@ class Folder:
                     path, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks), fill_value=0
                 )
 
-            self._arrays[name] = written_whole(self.open_or_create(name, "", create))
+            self._arrays[name] = with_empty_chunks(self.open_or_create(name, "", create))
         return self._arrays[name]
 
     def open_or_create(self, name: str, inside: str, create: Callable[[Path], object]) -> Array:

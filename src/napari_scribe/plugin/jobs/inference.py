@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ...image import Image
-from ...io import hidden
+from ...io import work_folder
 from ..model_library import duration
 
 if TYPE_CHECKING:
@@ -161,4 +161,4 @@ class Begun:
         """Whether the next run finds something of it: the hidden folder that it grew in."""
         if not self.goes_on or self.path is None:
             return False
-        return hidden(self.path).exists()
+        return work_folder(self.path).exists()
