@@ -24,7 +24,15 @@ from .files import (
 )
 from .ngff import create_zarr
 from .pyramid import add_pyramid, forget_pyramid, open_levels
-from .read import as_image, as_labels, list_series, read_image, read_label_image, read_labels
+from .read import (
+    ImageLike,
+    as_image,
+    as_labels,
+    list_series,
+    read_image,
+    read_label_image,
+    read_labels,
+)
 from .replace import CLOCK, beside, delete, followed, hidden, put, replacing, replacing_folder, tidy
 from .stamp import stamp
 from .tiff_writer import write_tiff
@@ -34,6 +42,7 @@ __all__ = [
     "CLOCK",
     "SUFFIXES",
     "WRITTEN",
+    "ImageLike",
     "add_pyramid",
     "are_on_disk",
     "as_image",

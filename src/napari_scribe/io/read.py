@@ -19,6 +19,8 @@ from ..image import Image
 from .file_array import FileArray, check_pieces, shown, whole
 from .files import SUFFIXES, check_file, is_zarr, stem
 
+ImageLike = Image | npt.ArrayLike | str | Path
+"""An image, an array or what numpy makes one of, or a path."""
 _STUMBLES = (
     LookupError,
     ArithmeticError,

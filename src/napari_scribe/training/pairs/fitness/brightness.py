@@ -80,7 +80,7 @@ def irregular_ground(m: Measurements, group: Sequence[int]) -> Floats:
     contrast = np.median([m.views[v].contrasts for v in group], axis=0)
     means = np.stack([_known_mean(m, v) for v in group])
     spread = (means - _trend(means)).std(axis=0)
-    return np.divide(spread, contrast, out=np.zeros_like(spread), where=contrast > 0)
+    return np.where(contrast > 0, spread / np.maximum(contrast, 1e-30), 0)
 
 
 def _known_mean(m: Measurements, view: int) -> Floats:

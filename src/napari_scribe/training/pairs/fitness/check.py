@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ....arguments import checked
 from ....errors import InputError
+from ....io import ImageLike
 from ....model import counted
 from ..sources import Pairs, as_pairs
 from .brightness import far_off
@@ -86,7 +87,7 @@ class Fitness:
 
 
 @checked
-def check_pairs(pairs: object, seed: int = 0) -> Fitness:
+def check_pairs(pairs: Pairs | ImageLike, seed: int = 0) -> Fitness:
     """Check noisy pairs, in a few seconds whatever their size.
 
     At most 24 pairs are read, spread evenly, and of large pictures a part of each.

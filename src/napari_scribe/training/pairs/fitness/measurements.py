@@ -108,7 +108,7 @@ class Measurements:
         for number in group:
             known, found = self.pairs.views[number].gains or 1.0, self.views[number].brightness
             rows.append(np.log(known) - np.log(np.vstack([found.gains, found.half_gains])))
-        return np.stack(rows) - rows[0]
+        return np.asarray(np.stack(rows) - rows[0])
 
     def correlation(self, channel: int) -> tuple[Floats, Floats] | None:
         """Return the correlations of noise by shift, as in most pairs, and what chance gives."""
@@ -175,7 +175,7 @@ def _choose_pairs(pairs: Pairs, groups: Sequence[Sequence[int]]) -> list[int]:
 
 def _evenly(n: int, wanted: int) -> list[int]:
     """Return at most so many of `n` numbers, spread evenly."""
-    return np.unique(np.linspace(0, n - 1, min(n, wanted)).round().astype(int)).tolist()
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, wanted)).tolist()})
 
 
 def _richest_window(pairs: Pairs, view: int) -> Window:
