@@ -1,9 +1,9 @@
-"""Noise2Noise by CAREamics, for `denoise_peers.py`: run with the Python of its own environment.
+"""Train and apply CAREamics' Noise2Noise for `denoise_peers.py`, in an environment of its own.
 
     python careamics_n2n.py in.npz out.npz
 
-There: torch (the CPU wheel where there is no card) and the requirements of careamics 0.3.5 but
-torchvision, then ``pip install --no-deps careamics==0.3.5 torchvision``. Where there is no build of
+Install there torch (the CPU wheel where there is no card) and the requirements of careamics 0.3.5
+but torchvision, then ``pip install --no-deps careamics==0.3.5 torchvision``. Where there is no build of
 torchvision for that torch, empty its `_meta_registrations.py`: only autoencoders call it.
 """
 
@@ -25,7 +25,7 @@ warnings.filterwarnings("ignore", module="lightning")
 
 
 class Marks(Callback):
-    """Keeps the weights after so many seconds of training; keeping them takes none of the time."""
+    """Save the weights after so many seconds of training; saving does not count for the time."""
 
     def __init__(self, seconds: list[float], folder: str) -> None:
         self.left, self.folder = sorted(seconds), folder
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _train(first, second, marks: Marks, seed: int, is_default: bool) -> CAREamist:
-    """Patches of 128 px, batches of 8, all else as by default.
+    """Configure patches of 128 px, batches of 8, and all else as by default.
 
     By default eight patches validate, and the rate is divided by ten where these stagnate for ten
     epochs. Else all train, at a constant rate.

@@ -1,8 +1,8 @@
-"""Denoised and segmented block by block, against two runs with a whole denoised copy between.
+"""Compare denoising and segmenting block by block with two runs and a denoised copy between.
 
 One model with its denoiser, over a noisy mosaic of dsb2018/val, from a zarr to a zarr. Each run is
 a process of its own, by turns; loading and imports do not count for the time. Memory and the disk
-are looked at while they run. Both are trained on noisy shots of dsb2018/train, unless named.
+are watched while they run. Both are trained on noisy shots of dsb2018/train, unless named.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _run(way: str, model: str, image: str, out: str, device: str | None) -> None:
-    """One run, in a process of its own; prints what only that knows."""
+    """Do one run, in a process of its own, and print its seconds and its memory before."""
     loaded, source, folder = ns.load_model(model), ns.read_image(image), Path(out)
     before = psutil.Process().memory_info().rss
     start = time.perf_counter()
@@ -75,7 +75,7 @@ def _run(way: str, model: str, image: str, out: str, device: str | None) -> None
 
 
 def _watched(way: str, model: Path, image: Path, out: Path, device: str | None) -> dict:
-    """Run it; the most memory and the most bytes in its folder that were seen."""
+    """Start a run; return the most memory and the most bytes in its folder that were seen."""
     out.mkdir()
     command = [sys.executable, __file__, "--run", way, str(model), str(image), str(out)]
     command += ["--device", device] if device else []
@@ -139,7 +139,7 @@ def _camera(clean: np.ndarray) -> Camera:
 
 
 def _trained(chosen) -> ns.Model:
-    """A denoiser, and a model that sees through it."""
+    """Train a denoiser, and a model that segments what it has denoised."""
     pairs = list(read_pairs(chosen.data / "dsb2018" / "train").values())
     pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, N_TRAINED).astype(int)]
     clean = [_scaled(pixels) for pixels, _ in pairs]

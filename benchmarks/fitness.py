@@ -1,4 +1,4 @@
-"""What the check of pairs finds in synthetic movies: clean ones, and with one thing wrong each."""
+"""Count what the check of pairs finds in synthetic movies: clean ones, and with one fault each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _blurred(clean, rng):
-    """As a camera gives it, then smoothed."""
+    """Take a picture with the camera, then smooth it."""
     return ndimage.gaussian_filter(CAMERA(clean, rng), BLUR)
 
 

@@ -1,6 +1,7 @@
-"""Denoisers that never saw a clean image, against those that did, and against other ways.
+"""Compare denoisers that never saw a clean image with those that did, and with other methods.
 
-Always trained is one on pairs of noisy shots, for so many seconds. `--against` it:
+One is trained on pairs of noisy shots, for so many seconds. `--against` names what it is compared
+with:
 clean: the same network, seed, steps and noisy inputs, each with its clean image as the target.
 single: the same seconds on the first shots alone (pairs out of neighbouring pixels).
 classical: scikit-image's non-local means, wavelets (pip install PyWavelets) and total variation,
