@@ -3,8 +3,8 @@
     python careamics_n2n.py in.npz out.npz
 
 Install there torch (the CPU wheel where there is no card) and the requirements of careamics 0.3.5
-but torchvision, then ``pip install --no-deps careamics==0.3.5 torchvision``. Where there is no build of
-torchvision for that torch, empty its `_meta_registrations.py`: only autoencoders call it.
+but torchvision, then ``pip install --no-deps careamics==0.3.5 torchvision``. Where there is no
+build of torchvision for that torch, empty its `_meta_registrations.py`: only autoencoders call it.
 """
 
 from __future__ import annotations

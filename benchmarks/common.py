@@ -33,7 +33,7 @@ def machine() -> str:
 
 
 def compare(rounds: int, **tasks: Callable[[], object]) -> dict[str, float]:
-    """Return the median seconds of each task, run by turns: a slow moment of the machine hits all."""
+    """Return the median seconds of each task, run by turns: a slow moment hits all."""
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for i in range(rounds + 1):
         for name, task in tasks.items():

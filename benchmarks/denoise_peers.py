@@ -1,8 +1,8 @@
 """Compare our denoiser with CAREamics' Noise2Noise: the same pairs, equal seconds, by turns.
 
 Each trains once a seed, with a learning rate that does not depend on the end. It is scored at each
-mark; neither that nor loading counts for its time. Ours stops at a mark, with what it does after its
-last step, and goes on from its checkpoint; CAREamics has until its first step beyond the mark.
+mark; neither that nor loading counts for its time. Ours stops at a mark, with what it does after
+its last step, and goes on from its checkpoint; CAREamics has until its first step beyond the mark.
 `careamics_n2n.py` says what its environment needs.
 """
 

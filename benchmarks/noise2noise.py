@@ -1,7 +1,8 @@
 """Compare denoisers that never saw a clean image with those that did, and with other methods.
 
 One is trained on pairs of noisy shots, for so many seconds. `--against` names what it is compared
-with:
+with.
+
 clean: the same network, seed, steps and noisy inputs, each with its clean image as the target.
 single: the same seconds on the first shots alone (pairs out of neighbouring pixels).
 classical: scikit-image's non-local means, wavelets (pip install PyWavelets) and total variation,
