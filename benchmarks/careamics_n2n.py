@@ -29,7 +29,7 @@ class Marks(Callback):
 
     def __init__(self, seconds: list[float], folder: str) -> None:
         self.left, self.folder = sorted(seconds), folder
-        self.kept: list[tuple[str, int, float]] = []
+        self.saved: list[tuple[str, int, float]] = []
         self.steps, self.took = 0, 0.0
 
     def on_train_start(self, trainer, module) -> None:
@@ -41,18 +41,18 @@ class Marks(Callback):
         while self.left and self.took >= self.left[0]:
             path = f"{self.folder}/{self.left.pop(0):g}.ckpt"
             trainer.save_checkpoint(path)
-            self.kept.append((path, self.steps, self.took))
+            self.saved.append((path, self.steps, self.took))
             self.since = time.perf_counter()
         trainer.should_stop = not self.left
 
 
 def main() -> None:
-    given = np.load(sys.argv[1])
-    first, second, test = (given[name] for name in ("first", "second", "test"))
-    marks = Marks(given["marks"].tolist(), tempfile.mkdtemp())
-    model = _train(first, second, marks, int(given["seed"]), bool(given["is_default"]))
-    answers = [_answer(model, path, test) for path, _, _ in marks.kept]
-    steps, seconds = zip(*(kept[1:] for kept in marks.kept), strict=True)
+    inputs = np.load(sys.argv[1])
+    first, second, test = (inputs[name] for name in ("first", "second", "test"))
+    marks = Marks(inputs["marks"].tolist(), tempfile.mkdtemp())
+    model = _train(first, second, marks, int(inputs["seed"]), bool(inputs["is_default"]))
+    answers = [_answer(model, path, test) for path, _, _ in marks.saved]
+    steps, seconds = zip(*(entry[1:] for entry in marks.saved), strict=True)
     np.savez(sys.argv[2], answers=answers, steps=steps, seconds=seconds)
 
 
@@ -79,7 +79,7 @@ def _train(first, second, marks: Marks, seed: int, is_default: bool) -> CAREamis
         **({} if is_default else constant),
     )
     model = CAREamist(config, work_dir=marks.folder, callbacks=[marks], enable_progress_bar=False)
-    # With `val_data` given no patch of the training data is set aside.
+    # With `val_data`, no patch of the training data is set aside.
     held = {} if is_default else {"val_data": first[:1], "val_data_target": second[:1]}
     model.train(train_data=first, train_data_target=second, **held)
     return model

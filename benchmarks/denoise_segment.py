@@ -56,7 +56,7 @@ def main() -> None:
                 out = work / f"{turn}_{way}"
                 made = _watched(way, model, work / "image.zarr", out, chosen.device)
                 rows.append({"turn": turn, "way": way, **made})
-        _tell(rows, *(work / f"{chosen.rounds}_{way}" / "labels.zarr" for way in WAYS))
+        _report(rows, *(work / f"{chosen.rounds}_{way}" / "labels.zarr" for way in WAYS))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
@@ -90,12 +90,12 @@ def _watched(way: str, model: Path, image: Path, out: Path, device: str | None) 
             disk = max(disk, _bytes_in(out))
         looks += 1
         time.sleep(LOOK)
-    told, _ = child.communicate()
+    output, _ = child.communicate()
     if child.returncode:
         raise SystemExit(f"The run failed ({child.returncode}).")
     labels = _bytes_in(out / "labels.zarr")
     seen = {"memory": memory, "disk": max(disk, _bytes_in(out)), "labels": labels}
-    return {**json.loads(told.splitlines()[-1]), **seen}
+    return {**json.loads(output.splitlines()[-1]), **seen}
 
 
 def _bytes_in(folder: Path) -> int:
@@ -108,16 +108,16 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _tell(rows: list[dict], *labels: Path) -> None:
+def _report(rows: list[dict], *labels: Path) -> None:
     seconds = {}
     for way in WAYS:
         runs = [row for row in rows if row["way"] == way and row["turn"] > 0]
         seconds[way] = float(np.median([row["seconds"] for row in runs]))
         peak, before = (max(row[name] for row in runs) / 1e6 for name in ("memory", "before"))
-        disk, kept = (max(row[name] for row in runs) / 1e6 for name in ("disk", "labels"))
+        disk, labels_only = (max(row[name] for row in runs) / 1e6 for name in ("disk", "labels"))
         print(
             f"{way:7s} {seconds[way]:7.2f} s, peak memory {peak:.0f} MB ({before:.0f} before the "
-            f"run), at most {disk:.1f} MB on disk, the labels {kept:.1f} MB of it"
+            f"run), at most {disk:.1f} MB on disk, the labels {labels_only:.1f} MB of it"
         )
     one, other = (np.asarray(ns.read_image(path).data) for path in labels)
     same = np.mean((one > 0) == (other > 0))

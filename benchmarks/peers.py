@@ -143,8 +143,8 @@ def _plain(network, device, pixels, side):
                 for left in range(0, pixels.shape[1], side):
                     tile = x[..., top : top + side + 2 * halo, left : left + side + 2 * halo]
                     answer = torch.sigmoid(network(tile.to(device)))
-                    kept = answer[0, :, halo:-halo, halo:-halo].cpu()
-                    out[:, top : top + side, left : left + side] = kept
+                    inside = answer[0, :, halo:-halo, halo:-halo].cpu()
+                    out[:, top : top + side, left : left + side] = inside
         return out
 
     return run

@@ -79,8 +79,8 @@ class Scores:
     def add(self, method: str, images: np.ndarray, truth: np.ndarray, **known: Any) -> None:
         values = [psnr(image, clean) for image, clean in zip(images, truth, strict=True)]
         self.rows.append({**known, "method": method, "psnr": values})
-        told = ", ".join(f"{name} {value}" for name, value in known.items())
-        print(f"  {method:24s} {np.mean(values):6.2f} dB   ({told})", flush=True)
+        words = ", ".join(f"{name} {value}" for name, value in known.items())
+        print(f"  {method:24s} {np.mean(values):6.2f} dB   ({words})", flush=True)
         if self.path is not None:
             self.path.write_text(json.dumps({"machine": machine(), "rows": self.rows}, indent=1))
 
@@ -90,10 +90,10 @@ class Scores:
         rows = [row["psnr"] for row in self.rows if wanted.items() <= row.items()]
         return np.array(rows)
 
-    def tell(self, method: str, **known: Any) -> None:
+    def report(self, method: str, **known: Any) -> None:
         print(f"{method:40s} {_spread(self.of(method, **known))}", flush=True)
 
-    def tell_gap(self, method: str, other: str, **known: Any) -> None:
+    def report_gap(self, method: str, other: str, **known: Any) -> None:
         """Print the difference of two methods, image by image and seed by seed."""
         gap = self.of(method, **known) - self.of(other, **known)
         print(f"{method + ' - ' + other:40s} {_spread(gap)}", flush=True)
