@@ -1,10 +1,10 @@
-"""Noise2Noise by CAREamics, for `denoise_peers.py`: run with the Python of its own environment.
+"""Train and apply CAREamics' Noise2Noise for `denoise_peers.py`, in an environment of its own.
 
     python careamics_n2n.py in.npz out.npz
 
-There: torch (the CPU wheel where there is no card) and the requirements of careamics 0.3.5 but
-torchvision, then ``pip install --no-deps careamics==0.3.5 torchvision``. Where there is no build of
-torchvision for that torch, empty its `_meta_registrations.py`: only autoencoders call it.
+Install there torch (the CPU wheel where there is no card) and the requirements of careamics 0.3.5
+but torchvision, then ``pip install --no-deps careamics==0.3.5 torchvision``. Where there is no
+build of torchvision for that torch, empty its `_meta_registrations.py`: only autoencoders call it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ warnings.filterwarnings("ignore", module="lightning")
 
 
 class Marks(Callback):
-    """Keeps the weights after so many seconds of training; keeping them takes none of the time."""
+    """Save the weights after so many seconds of training; saving does not count for the time."""
 
     def __init__(self, seconds: list[float], folder: str) -> None:
         self.left, self.folder = sorted(seconds), folder
-        self.kept: list[tuple[str, int, float]] = []
+        self.saved: list[tuple[str, int, float]] = []
         self.steps, self.took = 0, 0.0
 
     def on_train_start(self, trainer, module) -> None:
@@ -41,23 +41,23 @@ class Marks(Callback):
         while self.left and self.took >= self.left[0]:
             path = f"{self.folder}/{self.left.pop(0):g}.ckpt"
             trainer.save_checkpoint(path)
-            self.kept.append((path, self.steps, self.took))
+            self.saved.append((path, self.steps, self.took))
             self.since = time.perf_counter()
         trainer.should_stop = not self.left
 
 
 def main() -> None:
-    given = np.load(sys.argv[1])
-    first, second, test = (given[name] for name in ("first", "second", "test"))
-    marks = Marks(given["marks"].tolist(), tempfile.mkdtemp())
-    model = _train(first, second, marks, int(given["seed"]), bool(given["is_default"]))
-    answers = [_answer(model, path, test) for path, _, _ in marks.kept]
-    steps, seconds = zip(*(kept[1:] for kept in marks.kept), strict=True)
+    inputs = np.load(sys.argv[1])
+    first, second, test = (inputs[name] for name in ("first", "second", "test"))
+    marks = Marks(inputs["marks"].tolist(), tempfile.mkdtemp())
+    model = _train(first, second, marks, int(inputs["seed"]), bool(inputs["is_default"]))
+    answers = [_answer(model, path, test) for path, _, _ in marks.saved]
+    steps, seconds = zip(*(entry[1:] for entry in marks.saved), strict=True)
     np.savez(sys.argv[2], answers=answers, steps=steps, seconds=seconds)
 
 
 def _train(first, second, marks: Marks, seed: int, is_default: bool) -> CAREamist:
-    """Patches of 128 px, batches of 8, all else as by default.
+    """Configure patches of 128 px, batches of 8, and all else as by default.
 
     By default eight patches validate, and the rate is divided by ten where these stagnate for ten
     epochs. Else all train, at a constant rate.
@@ -79,7 +79,7 @@ def _train(first, second, marks: Marks, seed: int, is_default: bool) -> CAREamis
         **({} if is_default else constant),
     )
     model = CAREamist(config, work_dir=marks.folder, callbacks=[marks], enable_progress_bar=False)
-    # With `val_data` given no patch of the training data is set aside.
+    # With `val_data`, no patch of the training data is set aside.
     held = {} if is_default else {"val_data": first[:1], "val_data_target": second[:1]}
     model.train(train_data=first, train_data_target=second, **held)
     return model

@@ -1,4 +1,4 @@
-"""scikit-image's denoisers, each with the parameters that are best for one image and its truth."""
+"""Apply scikit-image's denoisers, each with the best parameters for one image and its truth."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ METHODS = tuple(GRIDS)
 
 
 def tuned(method: str, noisy: np.ndarray, clean: np.ndarray) -> Parameters:
-    """Those of the grid with the highest PSNR."""
+    """Return the parameters of the grid with the highest PSNR."""
     grid = GRIDS[method]
     tried = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     return max(tried, key=lambda found: psnr(apply(method, noisy[None], found)[0], clean))
 
 
 def apply(method: str, images: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """To ``(n, Y, X)``, in grey levels from 0 to 255."""
+    """Denoise ``(n, Y, X)``, in grey levels from 0 to 255."""
     call = _CALLS[method]
     return np.stack([PEAK * call(image / np.float32(PEAK), **parameters) for image in images])
 
 
 def _wavelet(image: np.ndarray, **parameters: Any) -> np.ndarray:
-    """The mean over shifts of the image, which takes away most of the artefacts of wavelets."""
+    """Return the mean over shifts of the image, which removes most of the artefacts of wavelets."""
     wavelet = restoration.denoise_wavelet
     return restoration.cycle_spin(image, func=wavelet, max_shifts=3, func_kw=parameters)
 

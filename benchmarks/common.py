@@ -1,4 +1,4 @@
-"""What the benchmarks share: where the images are, how times are compared, how a row is printed."""
+"""Read images, compare times and name the machine, for all benchmarks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def machine() -> str:
 
 
 def compare(rounds: int, **tasks: Callable[[], object]) -> dict[str, float]:
-    """Median seconds of each task, run by turns, so that a slow moment of the machine hits all."""
+    """Return the median seconds of each task, run by turns: a slow moment hits all."""
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for i in range(rounds + 1):
         for name, task in tasks.items():
@@ -47,7 +47,7 @@ def compare(rounds: int, **tasks: Callable[[], object]) -> dict[str, float]:
 
 
 def read_pairs(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Images and instance labels of a folder with ``images/`` and ``labels/``, by name."""
+    """Read images and instance labels of a folder with ``images/`` and ``labels/``, by name."""
     if not (folder / "images").is_dir():
         raise SystemExit(f"{folder} has no images: name a folder with --data.")
     names = sorted(path.name for path in (folder / "images").glob("*.tif"))

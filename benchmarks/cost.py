@@ -1,8 +1,8 @@
-"""What tiles cost: pixels read, and arithmetic done, for each pixel that is kept.
+"""Count what tiles cost: pixels read, and arithmetic done, for each pixel of the result.
 
 Nothing is timed: the multiplications of the convolutions are counted. 1 is what a pixel costs in an
 image without any borders. Without the margin that the decoder leaves out, the arithmetic would be
-what the first number says.
+the first number.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _per_pixel(network: UNet, shape, margin) -> float:
-    """Multiplications for each pixel that comes out."""
+    """Count the multiplications for each pixel of the result."""
     total = 0
 
     def count(module, _inputs, answer):

@@ -1,8 +1,8 @@
-"""Ours against CAREamics' Noise2Noise: the same pairs, equal seconds of training, by turns.
+"""Compare our denoiser with CAREamics' Noise2Noise: the same pairs, equal seconds, by turns.
 
-Each trains once a seed, with a rate that knows no end, and is scored at each mark, which takes none
-of its time; loading does not count for either. Ours stops at a mark, with what it does after its
-last step, and goes on from its checkpoint; CAREamics has until its first step beyond the mark.
+Each trains once a seed, with a learning rate that does not depend on the end. It is scored at each
+mark; neither that nor loading counts for its time. Ours stops at a mark, with what it does after
+its last step, and goes on from its checkpoint; CAREamics has until its first step beyond the mark.
 `careamics_n2n.py` says what its environment needs.
 """
 
@@ -45,7 +45,7 @@ def main() -> None:
                 turns = [_ours, _careamics]
                 for train in turns if seed % 2 == 0 else turns[::-1]:
                     train(images, known, chosen, scores)
-            _tell(scores, {"kind": kind, "noise": noise}, chosen.seconds)
+            _report(scores, {"kind": kind, "noise": noise}, chosen.seconds)
 
 
 def _ours(images: Shots, known: dict, chosen, scores: Scores) -> None:
@@ -74,12 +74,12 @@ def _ours(images: Shots, known: dict, chosen, scores: Scores) -> None:
 def _careamics(images: Shots, known: dict, chosen, scores: Scores) -> None:
     marks = sorted(chosen.seconds)
     with tempfile.TemporaryDirectory() as folder:
-        given, out = Path(folder) / "in.npz", Path(folder) / "out.npz"
+        inputs, out = Path(folder) / "in.npz", Path(folder) / "out.npz"
         np.savez(
-            given, first=images.first, second=images.second, test=images.test, marks=marks,
+            inputs, first=images.first, second=images.second, test=images.test, marks=marks,
             seed=known["seed"], is_default=chosen.default_rate,
         )  # fmt: skip
-        command = [chosen.careamics, HERE / "careamics_n2n.py", given, out]
+        command = [chosen.careamics, HERE / "careamics_n2n.py", inputs, out]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"CAREamics failed:\n{done.stderr[-2000:]}")
@@ -90,14 +90,14 @@ def _careamics(images: Shots, known: dict, chosen, scores: Scores) -> None:
         scores.add(f"careamics, {mark:g} s", answer, images.truth, **known, **done)
 
 
-def _tell(scores: Scores, known: dict, marks: list[float]) -> None:
+def _report(scores: Scores, known: dict, marks: list[float]) -> None:
     print(f"\n{known['kind']}, {known['noise']}")
-    scores.tell("input", **known)
+    scores.report("input", **known)
     for mark in sorted(marks):
         names = [f"{who}, {mark:g} s" for who in ("ours", "careamics")]
         for name in names:
-            scores.tell(name, **known)
-        scores.tell_gap(*names, **known)
+            scores.report(name, **known)
+        scores.report_gap(*names, **known)
     print(flush=True)
 
 

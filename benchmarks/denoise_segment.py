@@ -1,8 +1,8 @@
-"""Denoised and segmented block by block, against two runs with a whole denoised copy between.
+"""Compare denoising and segmenting block by block with two runs and a denoised copy between.
 
 One model with its denoiser, over a noisy mosaic of dsb2018/val, from a zarr to a zarr. Each run is
 a process of its own, by turns; loading and imports do not count for the time. Memory and the disk
-are looked at while they run. Both are trained on noisy shots of dsb2018/train, unless named.
+are watched while they run. Both are trained on noisy shots of dsb2018/train, unless named.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def main() -> None:
                 out = work / f"{turn}_{way}"
                 made = _watched(way, model, work / "image.zarr", out, chosen.device)
                 rows.append({"turn": turn, "way": way, **made})
-        _tell(rows, *(work / f"{chosen.rounds}_{way}" / "labels.zarr" for way in WAYS))
+        _report(rows, *(work / f"{chosen.rounds}_{way}" / "labels.zarr" for way in WAYS))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
 
 def _run(way: str, model: str, image: str, out: str, device: str | None) -> None:
-    """One run, in a process of its own; prints what only that knows."""
+    """Do one run, in a process of its own, and print its seconds and its memory before."""
     loaded, source, folder = ns.load_model(model), ns.read_image(image), Path(out)
     before = psutil.Process().memory_info().rss
     start = time.perf_counter()
@@ -75,7 +75,7 @@ def _run(way: str, model: str, image: str, out: str, device: str | None) -> None
 
 
 def _watched(way: str, model: Path, image: Path, out: Path, device: str | None) -> dict:
-    """Run it; the most memory and the most bytes in its folder that were seen."""
+    """Start a run; return the most memory and the most bytes in its folder that were seen."""
     out.mkdir()
     command = [sys.executable, __file__, "--run", way, str(model), str(image), str(out)]
     command += ["--device", device] if device else []
@@ -90,12 +90,12 @@ def _watched(way: str, model: Path, image: Path, out: Path, device: str | None) 
             disk = max(disk, _bytes_in(out))
         looks += 1
         time.sleep(LOOK)
-    told, _ = child.communicate()
+    output, _ = child.communicate()
     if child.returncode:
         raise SystemExit(f"The run failed ({child.returncode}).")
     labels = _bytes_in(out / "labels.zarr")
     seen = {"memory": memory, "disk": max(disk, _bytes_in(out)), "labels": labels}
-    return {**json.loads(told.splitlines()[-1]), **seen}
+    return {**json.loads(output.splitlines()[-1]), **seen}
 
 
 def _bytes_in(folder: Path) -> int:
@@ -108,16 +108,16 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _tell(rows: list[dict], *labels: Path) -> None:
+def _report(rows: list[dict], *labels: Path) -> None:
     seconds = {}
     for way in WAYS:
         runs = [row for row in rows if row["way"] == way and row["turn"] > 0]
         seconds[way] = float(np.median([row["seconds"] for row in runs]))
         peak, before = (max(row[name] for row in runs) / 1e6 for name in ("memory", "before"))
-        disk, kept = (max(row[name] for row in runs) / 1e6 for name in ("disk", "labels"))
+        disk, labels_only = (max(row[name] for row in runs) / 1e6 for name in ("disk", "labels"))
         print(
             f"{way:7s} {seconds[way]:7.2f} s, peak memory {peak:.0f} MB ({before:.0f} before the "
-            f"run), at most {disk:.1f} MB on disk, the labels {kept:.1f} MB of it"
+            f"run), at most {disk:.1f} MB on disk, the labels {labels_only:.1f} MB of it"
         )
     one, other = (np.asarray(ns.read_image(path).data) for path in labels)
     same = np.mean((one > 0) == (other > 0))
@@ -139,7 +139,7 @@ def _camera(clean: np.ndarray) -> Camera:
 
 
 def _trained(chosen) -> ns.Model:
-    """A denoiser, and a model that sees through it."""
+    """Train a denoiser, and a model that segments what it has denoised."""
     pairs = list(read_pairs(chosen.data / "dsb2018" / "train").values())
     pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, N_TRAINED).astype(int)]
     clean = [_scaled(pixels) for pixels, _ in pairs]

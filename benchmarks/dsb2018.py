@@ -1,4 +1,4 @@
-"""Complete labels: train on dsb2018/train, score on dsb2018/val, with the commands."""
+"""Train on the complete labels of dsb2018/train and score on dsb2018/val, with the commands."""
 
 from __future__ import annotations
 

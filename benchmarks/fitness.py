@@ -1,4 +1,4 @@
-"""What the check of pairs finds in synthetic movies: clean ones, and with one thing wrong each."""
+"""Count what the check of pairs finds in synthetic movies: clean ones, and with one fault each."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def main() -> None:
         for seed in range(chosen.seeds):
             movie = noisy_movie(chosen.frames, chosen.side, seed=seed, **options)
             rows.append({"case": name, "seed": seed, **_check(movie, wanted)})
-        _tell(name, wanted, [row for row in rows if row["case"] == name])
+        _report(name, wanted, [row for row in rows if row["case"] == name])
     if chosen.json is not None:
         chosen.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
 
 def _blurred(clean, rng):
-    """As a camera gives it, then smoothed."""
+    """Take a picture with the camera, then smooth it."""
     return ndimage.gaussian_filter(CAMERA(clean, rng), BLUR)
 
 
@@ -80,7 +80,7 @@ def _true_size(movie: Movie, wanted: str) -> float | None:
     return None
 
 
-def _tell(name: str, wanted: str, rows: list[dict]) -> None:
+def _report(name: str, wanted: str, rows: list[dict]) -> None:
     sizes = [row["size"] for row in rows if row["size"] is not None]
     others = Counter(kind for row in rows for kind in row["others"])
     text = f"{name:14s}"

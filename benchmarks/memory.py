@@ -1,4 +1,4 @@
-"""Peak memory of `segment` from a zarr to a zarr, for images of growing size.
+"""Measure the peak memory of `segment` from a zarr to a zarr, for images of growing size.
 
 Each run is a process of its own, with a small network that was never trained: what it answers does
 not matter here. The image is the built-in sample, side by side.
@@ -62,7 +62,7 @@ def _run(model: str, image: str, out: str, tile: int | None) -> None:
 
 
 def _peak() -> int:
-    """Most bytes that this process has held; what getrusage says begins with its parent's most."""
+    """Return the peak memory of this process; that of getrusage begins with its parent's peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 

@@ -1,4 +1,4 @@
-"""Labels of one large image, made in different ways, against each other.
+"""Compare labels of one large image that were made in different ways.
 
 The image is a mosaic of dsb2018/val. Compared are: objects found block by block and in one piece;
 labels by bfloat16 (or what is fastest here) and by float32 arithmetic. The model is trained on
@@ -59,7 +59,7 @@ def _compare(what, one, other, threshold):
 
 
 def _best_iou(one, other):
-    """For each object of `other`, its IoU with the object of `one` that covers most of it."""
+    """Return the IoU of each object of `other` with the object of `one` that covers most of it."""
     a, b, n = count_overlap(one, other)
     of_one, of_other = np.bincount(a, n), np.bincount(b, n)
     best = np.zeros(len(of_other))
@@ -68,7 +68,7 @@ def _best_iou(one, other):
 
 
 def mosaic_of(images, side):
-    """Images side by side in rows, each as often as needed, brought to one range."""
+    """Lay images side by side in rows, each as often as needed, brought to one range."""
     out = np.zeros((side, side), np.uint16)
     rng = np.random.default_rng(0)
     top = 0

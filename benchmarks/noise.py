@@ -1,4 +1,4 @@
-"""Noise models: each returns a function that makes a noisy copy of an image, with a random source.
+"""Make noise models: functions ``noise(clean, rng)`` that return a noisy copy of an image.
 
 Nothing is clipped and nothing rounded, so that noise of zero mean keeps the mean. J. Lehtinen et
 al., Noise2Noise: learning image restoration without clean data, ICML 2018, trains on these.

@@ -1,6 +1,8 @@
-"""Denoisers that never saw a clean image, against those that did, and against other ways.
+"""Compare denoisers that never saw a clean image with those that did, and with other methods.
 
-Always trained is one on pairs of noisy shots, for so many seconds. `--against` it:
+One is trained on pairs of noisy shots, for so many seconds. `--against` names what it is compared
+with.
+
 clean: the same network, seed, steps and noisy inputs, each with its clean image as the target.
 single: the same seconds on the first shots alone (pairs out of neighbouring pixels).
 classical: scikit-image's non-local means, wavelets (pip install PyWavelets) and total variation,
@@ -40,7 +42,7 @@ def main() -> None:
                 known = {"kind": kind, "noise": noise, "seed": seed}
                 images = shots(chosen.data, kind, noise, seed, chosen.images)
                 _measure(images, known, chosen, scores)
-            _tell(scores, {"kind": kind, "noise": noise}, chosen.against)
+            _report(scores, {"kind": kind, "noise": noise}, chosen.against)
 
 
 def _measure(images: Shots, known: dict, chosen, scores: Scores) -> None:
@@ -75,23 +77,23 @@ def _measure(images: Shots, known: dict, chosen, scores: Scores) -> None:
             scores.add(method, answer, truth, **known, parameters=parameters)
 
 
-def _tell(scores: Scores, known: dict, against: list[str]) -> None:
+def _report(scores: Scores, known: dict, against: list[str]) -> None:
     print(f"\n{known['kind']}, {known['noise']}")
     for method in dict.fromkeys(
         row["method"] for row in scores.rows if known.items() <= row.items()
     ):
-        scores.tell(method, **known)
-    scores.tell_gap(NOISY, "input", **known)
+        scores.report(method, **known)
+    scores.report_gap(NOISY, "input", **known)
     if "clean" in against:
-        scores.tell_gap(CLEAN, NOISY, **known)
+        scores.report_gap(CLEAN, NOISY, **known)
     if "single" in against:
-        scores.tell_gap(NOISY, SINGLE, **known)
+        scores.report_gap(NOISY, SINGLE, **known)
     if "classical" in against:
         from classical import METHODS
 
         # By the held images themselves, which favours it.
         best = max(METHODS, key=lambda method: scores.of(method, **known).mean())
-        scores.tell_gap(NOISY, best, **known)
+        scores.report_gap(NOISY, best, **known)
         print(f"the best of scikit-image: {best}")
     print(flush=True)
 

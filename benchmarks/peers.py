@@ -1,10 +1,10 @@
-"""Pixels kept per second, against what a user would pick instead, side by side in one run.
+"""Compare pixels per second with what a user would pick instead, side by side in one run.
 
 All run one folded network in one precision and memory format over the same image in memory, each
 with the best of some window sizes: our engine with its exact halo; MONAI's SlidingWindowInferer
 with Gaussian blending at overlap 0.25 and 0.5. Apart from these, a plain loop of float32 tiles with
-the same halo, as one writes it by hand: network in eval mode, crop, copy. With --compile ours once
-more, compiled. MONAI is not a dependency: install it beside (pip install --no-deps monai).
+the same halo, as one writes it by hand: network in eval mode, crop, copy. With --compile, ours runs
+once more, compiled. MONAI is not a dependency: install it beside (pip install --no-deps monai).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def _ours(network, coder, device, dtype, pixels, is_compiled=False):
-    """As a run does it; compiled for the tiles of each side apart, in the round that warms up."""
+    """Run our engine; it is compiled for the tiles of each side in the round that warms up."""
     plain = Predictor(network, coder.heads, device, dtype, answers=torch.float16)
     image = ns.Image(pixels, "YX")
     read = tile_reader(image, (), (0,), Normalization().measure(image), 2)
@@ -128,7 +128,7 @@ def _monai(network, coder, device, dtype, pixels, window, overlap):
 
 
 def _plain(network, device, pixels, side):
-    """Zero-padded at the outside, as one writes it; the halo of 64 px is what depth 3 asks for."""
+    """Run a plain loop of tiles, padded with zeros; depth 3 needs a halo of 64 px."""
     network = copy.deepcopy(network).to(device)
     halo = max(g.halo for g in network.geometry)
     image = ns.Image(pixels, "YX")
@@ -143,8 +143,8 @@ def _plain(network, device, pixels, side):
                 for left in range(0, pixels.shape[1], side):
                     tile = x[..., top : top + side + 2 * halo, left : left + side + 2 * halo]
                     answer = torch.sigmoid(network(tile.to(device)))
-                    kept = answer[0, :, halo:-halo, halo:-halo].cpu()
-                    out[:, top : top + side, left : left + side] = kept
+                    inside = answer[0, :, halo:-halo, halo:-halo].cpu()
+                    out[:, top : top + side, left : left + side] = inside
         return out
 
     return run

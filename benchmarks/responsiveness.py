@@ -1,4 +1,4 @@
-"""Is the viewer responsive while it trains? Needs a display, for example `xvfb-run`.
+"""Measure how responsive the viewer is while it trains; needs a display, such as `xvfb-run`.
 
 Opens the sample, presses Train, paints a stroke every few seconds, and measures the gaps between
 the ticks of a 10 ms timer on the event loop: with previews, plots and layers being refreshed.
@@ -46,7 +46,7 @@ def measure(seconds: float, side: int) -> None:
 
 
 class Watch:
-    """Ticks, strokes and previews of one training."""
+    """Record the ticks, strokes and previews of one training."""
 
     def __init__(self, dock, truth):
         from qtpy.QtCore import Qt, QTimer

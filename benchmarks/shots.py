@@ -1,4 +1,4 @@
-"""Real images with noise added, and how denoised ones are scored: what these benchmarks share.
+"""Add noise to real images, and score denoised ones, for the benchmarks of denoisers.
 
 Nuclei: some of dsb2018/train to learn from and dsb2018/val to score on, the middle of each. Phase
 contrast: t98g_phase, parts of six images to learn from, of the other two to score on. Grey levels
@@ -32,12 +32,12 @@ NOISES: dict[str, Callable[[np.ndarray], Noise]] = {
     "poisson30": lambda clean: poisson(30),
     "camera24": lambda clean: camera_with_psnr(clean, 24),
 }
-"""By name: made for the clean images to learn from."""
+"""Noise models by name; each is made for the clean images of the training."""
 
 
 @dataclass(frozen=True)
 class Shots:
-    """Two noisy shots of each image to learn from, one of each held image, and all clean ones."""
+    """Hold two noisy shots of each training image, one of each test image, and all clean ones."""
 
     first: np.ndarray
     second: np.ndarray
@@ -71,7 +71,7 @@ def noise_parser(description: str, noises: list[str]) -> argparse.ArgumentParser
 
 
 class Scores:
-    """PSNR of every method, by seed and image; written to a file as they come."""
+    """Collect the PSNR of every method, by seed and image, and write each to a file."""
 
     def __init__(self, path: Path | None) -> None:
         self.path, self.rows = path, []
@@ -79,22 +79,22 @@ class Scores:
     def add(self, method: str, images: np.ndarray, truth: np.ndarray, **known: Any) -> None:
         values = [psnr(image, clean) for image, clean in zip(images, truth, strict=True)]
         self.rows.append({**known, "method": method, "psnr": values})
-        told = ", ".join(f"{name} {value}" for name, value in known.items())
-        print(f"  {method:24s} {np.mean(values):6.2f} dB   ({told})", flush=True)
+        words = ", ".join(f"{name} {value}" for name, value in known.items())
+        print(f"  {method:24s} {np.mean(values):6.2f} dB   ({words})", flush=True)
         if self.path is not None:
             self.path.write_text(json.dumps({"machine": machine(), "rows": self.rows}, indent=1))
 
     def of(self, method: str, **known: Any) -> np.ndarray:
-        """``(seeds, images)``."""
+        """Return an array ``(seeds, images)``."""
         wanted = {**known, "method": method}
         rows = [row["psnr"] for row in self.rows if wanted.items() <= row.items()]
         return np.array(rows)
 
-    def tell(self, method: str, **known: Any) -> None:
+    def report(self, method: str, **known: Any) -> None:
         print(f"{method:40s} {_spread(self.of(method, **known))}", flush=True)
 
-    def tell_gap(self, method: str, other: str, **known: Any) -> None:
-        """Image by image and seed by seed."""
+    def report_gap(self, method: str, other: str, **known: Any) -> None:
+        """Print the difference of two methods, image by image and seed by seed."""
         gap = self.of(method, **known) - self.of(other, **known)
         print(f"{method + ' - ' + other:40s} {_spread(gap)}", flush=True)
 
@@ -114,7 +114,7 @@ def _nuclei(data: Path, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _phase(data: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The four quarters of each image, the middle of each."""
+    """Return the middle of each of the four quarters of each image."""
     parts = [_quarters(x) for x in _images(data / "t98g_phase" / "images")]
     return np.concatenate(parts[:6]), np.concatenate(parts[6:8])
 

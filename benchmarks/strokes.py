@@ -1,4 +1,4 @@
-"""Learning from little paint: ten objects on one image, scored on all the others.
+"""Train on little paint, ten objects on one image, and score on all the others.
 
 For each of five images (at least 15 objects; evenly chosen by name), ten objects are painted whole,
 with a few strokes of background or none. The commands `train` and `segment` run as a user would run

@@ -1,8 +1,8 @@
-"""Throughput of the tiling engine over that of the bare network on the same tiles.
+"""Compare the throughput of the tiling engine with that of the bare network on the same tiles.
 
 Both sides run the same folded network in the same precision on tiles of the same shape, with the
 same margin left out in the decoder. The engine also reads, mirrors, normalizes, crops and writes.
-The bare network without that margin is shown beside: what cropping afterwards would cost.
+The bare network without that margin is shown, too: it is what cropping afterwards would cost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Speed of the training loop over bare forward and backward passes on one fixed batch.
+"""Compare the speed of the training loop with bare passes, forward and back, on one batch.
 
 The loop also draws and augments patches, steps the optimizer, averages the weights and validates.
 """

@@ -1,4 +1,4 @@
-"""Two processes against one: the same output, and how much sooner.
+"""Compare two processes with one: the same output, and how much sooner.
 
 A network of the default size, trained for seconds, over the built-in sample, side by side; from a
 zarr to a zarr. Starting the workers counts.

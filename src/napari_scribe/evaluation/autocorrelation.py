@@ -11,7 +11,7 @@ from scipy import fft
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
-Summary = Callable[[Floats], np.floating[Any]]
+Summary = Callable[[Floats], float]
 
 
 def autocorrelate(
@@ -62,8 +62,9 @@ def stripe_direction(
         What the correlation along the line has to exceed.
     """
     lags = len(correlation) // 2
-    rows, columns = along(correlation[lags, lags + 1 :]), along(correlation[lags + 1 :, lags])
-    slanted = elsewhere(np.delete(np.delete(correlation, lags, 0), lags, 1))
+    rows = float(along(correlation[lags, lags + 1 :]))
+    columns = float(along(correlation[lags + 1 :, lags]))
+    slanted = float(elsewhere(np.delete(np.delete(correlation, lags, 0), lags, 1)))
     if rows > max(least, 2 * columns, 2 * slanted):
         return "rows"
     return "columns" if columns > max(least, 2 * rows, 2 * slanted) else ""

@@ -14,6 +14,7 @@ from scipy import ndimage
 from ..arrays import check_finite
 from ..errors import InputError
 from ..image import Frame, Image
+from ..io import ImageLike
 from ..windows import Window
 from .autocorrelation import autocorrelate, stripe_direction
 from .images import same_size
@@ -184,7 +185,7 @@ class Removed:
             )
 
 
-def check_removed(noisy: object, denoised: object, seed: int = 0) -> Removed:
+def check_removed(noisy: ImageLike, denoised: ImageLike, seed: int = 0) -> Removed:
     """Check that a denoiser removed noise and nothing else.
 
     Structure does not show in a single pixel of the residual, as noise is stronger, but in its

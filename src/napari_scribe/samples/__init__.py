@@ -1,4 +1,4 @@
-"""Synthetic nuclei with exact truth, still and as noisy movies, and somebody who paints on them."""
+"""Make synthetic nuclei with exact truth, still or as noisy movies, and paint on them."""
 
 from __future__ import annotations
 

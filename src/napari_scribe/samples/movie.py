@@ -1,10 +1,9 @@
-"""A movie of fluorescent nuclei in little light, with its clean truth and how it was made."""
+"""Make a movie of fluorescent nuclei in little light, with its clean truth and its drift."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from ..errors import InputError
 from .camera import Camera, Noise, digitize
 from .synthetic import Floats, Random, cloud, glow, place_nuclei
 
-Track = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 
 OFFSET = 100.0
 """Grey level where there is no light."""
@@ -24,14 +23,14 @@ CAMERA = Camera(photons=0.1, read_noise=1.6, offset=OFFSET)
 _LEVELS = 200.0
 """Grey levels above the offset of a nucleus of ordinary brightness."""
 _SPEED = 5.0
-"""Of the moving object, in pixels per frame."""
+"""Speed of the moving object, in pixels per frame."""
 _MARGIN = 8
-"""Pixels around what is seen, for what runs round the edges of the scene."""
+"""Pixels around the visible window: a shift by phases wraps round the edges of the scene."""
 
 
 @dataclass(frozen=True, eq=False)
 class Movie:
-    """A noisy movie and its truth; places and lengths as ``(y, x)`` in pixels.
+    """Hold a noisy movie and its truth; places and lengths are ``(y, x)`` in pixels.
 
     Parameters
     ----------
@@ -50,9 +49,9 @@ class Movie:
 
     noisy: npt.NDArray[np.uint16]
     clean: Floats
-    shifts: Track
-    gains: Track
-    path: Track | None = None
+    shifts: Doubles
+    gains: Doubles
+    path: Doubles | None = None
 
 
 def noisy_movie(
@@ -109,19 +108,19 @@ def noisy_movie(
     return Movie(noisy, clean, shifts, gains, path)
 
 
-def _wander(n_frames: int, step: float, rng: Random) -> Track:
-    """Places of something that starts at 0 and makes steps of one length, nearly straight on."""
+def _wander(n_frames: int, step: float, rng: Random) -> Doubles:
+    """Return a path that starts at 0 and makes steps of one length, nearly straight on."""
     turns = rng.normal(0, 0.15, n_frames - 1)
     heading = rng.uniform(0, 2 * math.pi) + np.cumsum(turns)
     steps = step * np.stack([np.sin(heading), np.cos(heading)], axis=-1)
     return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
-def _scene(shifts: Track, side: int, rng: Random) -> Floats:
-    """Light of all that stands still in the scene, as each frame sees it: ``(T, Y, X)``.
+def _scene(shifts: Doubles, side: int, rng: Random) -> Floats:
+    """Return the light of all that stands still in the scene, as each frame sees it: ``(T, Y, X)``.
 
-    The scene is larger than what is seen by the whole drift. It is blurred as by a microscope, so
-    that shifting it by its Fourier phases is exact.
+    The scene is larger than a frame by the whole drift. It is blurred as by a microscope, so that
+    shifting it by its Fourier phases is exact.
     """
     origin = np.ceil(shifts.max(axis=0)).astype(int) + _MARGIN
     height, width = (side + origin - np.floor(shifts.min(axis=0)).astype(int) + _MARGIN).tolist()
@@ -134,8 +133,8 @@ def _scene(shifts: Track, side: int, rng: Random) -> Floats:
     return light
 
 
-def _draw(shape: tuple[int, int], rng: Random) -> npt.NDArray[Any]:
-    """Nuclei with their chromatin, a haze, and threads: where smooth noise crosses 0."""
+def _draw(shape: tuple[int, int], rng: Random) -> Doubles:
+    """Draw nuclei with their chromatin, a haze, and threads: where smooth noise crosses 0."""
     truth, height = place_nuclei(shape, rng)
     light = glow(truth, height, rng)
     threads = np.exp(-((cloud(shape, 4.0, rng) / 0.12) ** 2))
@@ -144,16 +143,16 @@ def _draw(shape: tuple[int, int], rng: Random) -> npt.NDArray[Any]:
     return np.asarray(ndimage.gaussian_filter(light.astype(np.float64), 1.1, mode="wrap"))
 
 
-def _cross(shifts: Track, side: int, rng: Random) -> Track:
-    """Places of an object that runs through a drifting scene and turns back near the edges."""
+def _cross(shifts: Doubles, side: int, rng: Random) -> Doubles:
+    """Return the path of an object that crosses a drifting scene and turns back near its edges."""
     edge = 16.0 if side >= 64 else side / 4
     span = side - 2 * edge
     places = rng.uniform(0, span, 2) + _wander(len(shifts), _SPEED, rng) + shifts
     return edge + np.abs((places + span) % (2 * span) - span)
 
 
-def _spot(side: int, centre: npt.NDArray[Any]) -> Floats:
-    """One round spot, 1 in its middle and half of that 4.7 pixels away."""
+def _spot(side: int, centre: Doubles) -> Floats:
+    """Return one round spot, 1 in its middle and half of that 4.7 pixels away."""
     y, x = (np.exp(-(((np.arange(side) - at) / 4.0) ** 2) / 2) for at in centre)
     spot: Floats = (y[:, None] * x).astype(np.float32)
     return spot

@@ -1,4 +1,4 @@
-"""Somebody who paints: whole objects and curved strokes of background, from a known truth."""
+"""Paint as a person would: whole objects and curved strokes of background, from a known truth."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-Boxes = dict[int, tuple[slice, ...]]
+from ..windows import Window, grow, intersect, whole
+
+Labels = npt.NDArray[np.integer[Any]]
+Boxes = dict[int, Window]
 
 _STROKE_LENGTH = 40, 60
+"""Shortest and longest stroke, in pixels."""
 _MARGIN = 15
+"""Pixels around painted objects within which clustered strokes lie."""
 
 
 def simulate_paint(
-    truth: npt.NDArray[Any],
+    truth: Labels,
     n_objects: int,
     n_background: int,
     seed: int = 0,
     stroke_width: float = 3,
     *,
     is_clustered: bool = False,
-) -> npt.NDArray[Any]:
+) -> Labels:
     """Paint on an image as a person would: some whole objects, some strokes of background.
 
     Parameters
@@ -60,8 +65,8 @@ def simulate_paint(
     return paint
 
 
-def find_boxes(truth: npt.NDArray[Any]) -> Boxes:
-    """The bounding box of each object; numbers may be far apart."""
+def find_boxes(truth: Labels) -> Boxes:
+    """Return the bounding box of each object; numbers may be far apart."""
     labels, compact = np.unique(truth, return_inverse=True)
     found = ndimage.find_objects(compact.reshape(truth.shape) + 1)
     return {int(k): box for k, box in zip(labels, found, strict=True) if k and box}
@@ -74,14 +79,14 @@ def _choose(
     is_clustered: bool,
     rng: np.random.Generator,
 ) -> list[int]:
-    """Which objects are painted: at random, or among those around one of them; whole ones first."""
+    """Choose objects at random, or among those around one of them; whole ones come first."""
     shuffled = [list(boxes)[i] for i in rng.permutation(len(boxes))]
 
     def is_cut(label: int) -> bool:
         ends = zip(boxes[label], shape, strict=True)
         return any(s.start == 0 or s.stop == end for s, end in ends)
 
-    def place(label: int) -> npt.NDArray[Any]:
+    def place(label: int) -> npt.NDArray[np.float64]:
         return np.array([(s.start + s.stop) / 2 for s in boxes[label]])
 
     ordered = sorted(shuffled, key=is_cut)
@@ -94,14 +99,14 @@ def _choose(
 
 
 def _strokes(
-    truth: npt.NDArray[Any],
-    paint: npt.NDArray[Any],
+    truth: Labels,
+    paint: Labels,
     n: int,
     width: float,
     is_clustered: bool,
     rng: np.random.Generator,
 ) -> Iterator[tuple[npt.NDArray[np.intp], ...]]:
-    """Indices of the pixels of each stroke of background."""
+    """Yield the indices of the pixels of each stroke of background."""
     planes = truth.reshape(-1, *truth.shape[-2:])
     near = _neighbourhood(paint) if is_clustered else np.ones(truth.shape, bool)
     at = np.arange(-int(width / 2), int(width / 2) + 1)
@@ -120,19 +125,19 @@ def _strokes(
         yield (np.full_like(y, z), y, x)[-truth.ndim :]
 
 
-def _neighbourhood(paint: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """The box around all painted objects, somewhat widened; all, where nothing is painted."""
+def _neighbourhood(paint: Labels) -> npt.NDArray[np.bool_]:
+    """Return a mask of the box around all painted objects, somewhat widened; all where none is."""
     near = np.zeros(paint.shape, bool)
-    box = ndimage.find_objects((paint > 0).astype(np.uint8))
-    for s in box:
-        near[tuple(slice(max(0, a.start - _MARGIN), a.stop + _MARGIN) for a in s)] = True
-    return near if box else ~near
+    boxes = ndimage.find_objects((paint > 0).astype(np.uint8))
+    for box in boxes:
+        near[intersect(grow(box, _MARGIN), whole(near.shape))] = True
+    return near if boxes else ~near
 
 
 def _longest_walk(
     is_free: npt.NDArray[np.bool_], starts: npt.NDArray[np.intp], rng: np.random.Generator
 ) -> npt.NDArray[np.intp]:
-    """The first of some walks that is as long as it wanted to be, or the longest; ``(n, 2)``."""
+    """Return the first of some walks that is as long as wanted, or the longest one; ``(n, 2)``."""
     best: npt.NDArray[np.intp] = np.zeros((0, 2), np.intp)
     for _ in range(40 if len(starts) else 0):
         wanted = int(rng.integers(_STROKE_LENGTH[0], _STROKE_LENGTH[1] + 1))
@@ -150,7 +155,7 @@ def _walk(
     length: int,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.intp]:
-    """A curve of steps of one pixel that bends away from what is not free, and ends if it must."""
+    """Return a curve of steps of one pixel that bends away from objects, and ends if it must."""
     path = [start]
     at, heading, bend = start.astype(float), rng.uniform(0, 2 * np.pi), 0.0
     for _ in range(length):

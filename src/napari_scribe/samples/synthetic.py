@@ -1,4 +1,4 @@
-"""Fluorescent nuclei as a camera would record them, with their exact truth."""
+"""Make images of fluorescent nuclei as a camera would record them, with their exact truth."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ..errors import InputError
+from ..windows import Window
 from .painter import find_boxes, simulate_paint
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int32]
 Random = np.random.Generator
 
@@ -24,7 +26,7 @@ _TOUCHING = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An image with its truth and some paint.
+    """Hold an image with its truth and some paint.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ class Sample:
 
     image: npt.NDArray[np.uint16]
     truth: Labels
-    paint: npt.NDArray[Any]
+    paint: npt.NDArray[np.integer[Any]]
 
 
 def nuclei(shape: Sequence[int] = (512, 512), seed: int = 0) -> Sample:
@@ -73,7 +75,7 @@ def nuclei(shape: Sequence[int] = (512, 512), seed: int = 0) -> Sample:
 
 
 def place_nuclei(shape: tuple[int, ...], rng: Random) -> tuple[Labels, Floats]:
-    """Nuclei one after the other, half of them against an earlier one.
+    """Place nuclei one after the other, half of them against an earlier one.
 
     Returns labels and the height of each nucleus over its pixels, 1 in the middle, 0 at the edge.
     """
@@ -82,7 +84,7 @@ def place_nuclei(shape: tuple[int, ...], rng: Random) -> tuple[Labels, Floats]:
     n = max(1, round(share * math.prod(shape) / size))
     truth = np.zeros(shape, np.int32)
     height = np.zeros(shape, np.float32)
-    centres: list[npt.NDArray[Any]] = []
+    centres: list[Doubles] = []
     for _ in range(n):
         radius = mean_radius * rng.lognormal(0, 0.18)
         for _ in range(25):
@@ -93,22 +95,22 @@ def place_nuclei(shape: tuple[int, ...], rng: Random) -> tuple[Labels, Floats]:
                 distance = radius + mean_radius * rng.uniform(0.7, 1.0)
                 centre = centres[rng.integers(len(centres))]
                 centre = centre + away / np.linalg.norm(away) * distance
-            if _lay(truth, height, centre, radius, len(centres) + 1, touches, rng):
+            if _add_nucleus(truth, height, centre, radius, len(centres) + 1, touches, rng):
                 centres.append(centre)
                 break
     return _without_crumbs(truth), height
 
 
-def _lay(
+def _add_nucleus(
     truth: Labels,
     height: Floats,
-    centre: npt.NDArray[Any],
+    centre: Doubles,
     radius: float,
     label: int,
     touches: bool,
     rng: Random,
 ) -> bool:
-    """Lay one nucleus, if it fits; where it meets another one, the higher of the two shows."""
+    """Draw one nucleus, if it fits; where it meets another one, the higher of the two shows."""
     reach = radius * 1.6
     low = np.maximum(np.floor(centre - reach), 0).astype(int)
     high = np.minimum(np.ceil(centre + reach) + 1, truth.shape).astype(int)
@@ -118,26 +120,24 @@ def _lay(
     middle = tuple(np.clip(centre, 0, np.array(truth.shape) - 1).astype(int))
     if truth[middle]:
         return False
-    own = _dome(window, centre, radius, rng)
-    covered = own > 0
+    dome = _dome(window, centre, radius, rng)
+    covered = dome > 0
     shared = int(np.count_nonzero(covered & (truth[window] > 0)))
     if touches:
         area = np.count_nonzero(covered)
         others = np.unique(truth[window][covered & (truth[window] > 0)])
         if not 0.01 * area < shared < 0.15 * area or len(others) > 2:
             return False
-    elif np.any(truth[window][own > -6 / radius]):  # within about 3 pixels
+    elif np.any(truth[window][dome > -6 / radius]):  # within about 3 pixels
         return False
-    wins = covered & (own > height[window])
+    wins = covered & (dome > height[window])
     truth[window][wins] = label
-    height[window][wins] = own[wins]
+    height[window][wins] = dome[wins]
     return bool(wins.any())
 
 
-def _dome(
-    window: tuple[slice, ...], centre: npt.NDArray[Any], radius: float, rng: Random
-) -> Floats:
-    """Height of a lumpy ellipsoid over its box: 1 in the middle, 0 on the outline, less outside."""
+def _dome(window: Window, centre: Doubles, radius: float, rng: Random) -> Floats:
+    """Return the height of a lumpy ellipsoid: 1 in the middle, 0 on the outline, less outside."""
     n = len(window)
     stretch = np.exp(rng.normal(0, 0.18, n))
     stretch /= np.prod(stretch) ** (1 / n)
@@ -156,7 +156,7 @@ def _dome(
 
 
 def _without_crumbs(truth: Labels) -> Labels:
-    """Number the nuclei 1 ... n, each in one piece; pieces that others cut off disappear."""
+    """Return the nuclei numbered 1 ... n, each in one piece; pieces that others cut off vanish."""
     result = np.zeros_like(truth)
     n = 0
     for label, window in find_boxes(truth).items():
@@ -169,7 +169,7 @@ def _without_crumbs(truth: Labels) -> Labels:
 
 
 def glow(truth: Labels, height: Floats, rng: Random) -> Floats:
-    """Light from each point: each nucleus its own brightness, chromatin coarse and fine."""
+    """Return the light of each pixel: nuclei differ in brightness, chromatin is coarse and fine."""
     n = int(truth.max())
     brightness = np.concatenate([[0.0], np.clip(rng.lognormal(0, 0.45, n), 0.3, 2.5)])
     contrast = np.concatenate([[0.0], rng.uniform(0.5, 1.4, n)])
@@ -184,14 +184,14 @@ def glow(truth: Labels, height: Floats, rng: Random) -> Floats:
 
 
 def cloud(shape: Sequence[int], sigma: float, rng: Random) -> Floats:
-    """Smooth noise of mean 0 and standard deviation 1, its grains about `sigma` pixels."""
+    """Return smooth noise of mean 0 and standard deviation 1, with grains of `sigma` pixels."""
     noise = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), sigma, mode="wrap")
     cloud: Floats = (noise - noise.mean()) / max(float(noise.std()), 1e-6)
     return cloud
 
 
 def _photograph(glow: Floats, rng: Random) -> npt.NDArray[np.uint16]:
-    """Uneven light, blur, haze from out of focus, shot noise, read noise, offset."""
+    """Add uneven light, blur, haze from out of focus, shot noise, read noise and an offset."""
     sharp = ndimage.gaussian_filter(glow, (1.6, 1.1, 1.1)[-glow.ndim :])
     haze = ndimage.uniform_filter(ndimage.uniform_filter(glow, 31), 31)
     photons = 160 * _illumination(glow.shape, rng) * (sharp + 0.15 * haze + 0.05)
@@ -201,7 +201,7 @@ def _photograph(glow: Floats, rng: Random) -> npt.NDArray[np.uint16]:
 
 
 def _illumination(shape: tuple[int, ...], rng: Random) -> Floats:
-    """A lamp that is not in the middle: a wide bell, 1 at its brightest, about .5 in a corner."""
+    """Return the light of a lamp off the middle: a wide bell from 1 to about .5 in a corner."""
     light = np.ones(shape, np.float32)
     for axis in (-2, -1):
         at = np.linspace(-1, 1, shape[axis], dtype=np.float32) - rng.uniform(-0.5, 0.5)

@@ -1,4 +1,4 @@
-"""Two pictures out of one: neighbouring pixels, drawn at random in each cell of 2 x 2.
+"""Make two pictures out of one: draw neighbouring pixels at random in each cell of 2 x 2.
 
 Neighbor2Neighbor, Huang et al. 2021, https://arxiv.org/abs/2101.02824.
 """
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 Pick = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From ``(N, C, *spatial)`` to two pictures of half the size along Y and X."""
+"""Take ``(N, C, *spatial)``; give two pictures of half the size along Y and X."""
 _NEXT_TO = torch.tensor([[1, 2], [0, 3], [0, 3], [1, 2]])
-"""Of a cell's pixels, numbered row by row, which two share a side with each."""
+"""The two pixels of a cell that share a side with each one; they are numbered row by row."""
 
 
 def neighbours(shape: Sequence[int], generator: torch.Generator) -> Pick:
@@ -31,17 +31,17 @@ def neighbours(shape: Sequence[int], generator: torch.Generator) -> Pick:
     def pick(images: Tensor) -> tuple[Tensor, Tensor]:
         by_cell = _by_cell(images)
 
-        def taken(which: Tensor) -> Tensor:
-            index = which.to(images.device).expand(by_cell.shape[:-1])
+        def gather(drawn: Tensor) -> Tensor:
+            index = drawn.to(images.device).expand(by_cell.shape[:-1])
             return by_cell.gather(-1, index.unsqueeze(-1)).squeeze(-1)
 
-        return taken(first), taken(second)
+        return gather(first), gather(second)
 
     return pick
 
 
 def _by_cell(images: Tensor) -> Tensor:
-    """``(N, C, *spatial)`` to ``(N, C, ..., Y / 2, X / 2, 4)``."""
+    """Reshape ``(N, C, *spatial)`` to ``(N, C, ..., Y / 2, X / 2, 4)``."""
     height, width = images.shape[-2] // 2, images.shape[-1] // 2
     even = images[..., : 2 * height, : 2 * width]
     cells = even.reshape(*even.shape[:-2], height, 2, width, 2)

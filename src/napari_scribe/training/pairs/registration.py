@@ -67,16 +67,18 @@ def common_part(first: Array, second: Array, drift: Sequence[int]) -> tuple[Arra
         ``(..., *spatial)``, of one shape.
     """
     window = common_window(first.shape[-len(drift) :], drift)
-    return first[(..., *window)], second[(..., *shift(window, drift))]
+    one: tuple[Any, ...] = (..., *window)
+    other: tuple[Any, ...] = (..., *shift(window, drift))
+    return first[one], second[other]
 
 
-def move(pixels: Array, by: Sequence[float]) -> npt.NDArray[np.float32]:
+def move(pixels: Array, by: Sequence[float] | Floats) -> npt.NDArray[np.float32]:
     """Move content ``(C, *spatial)`` on by a fraction of a pixel.
 
     The phases of its Fourier transform are shifted, so that white noise stays white: interpolation,
     as in `scipy.ndimage.shift`, would smooth it.
     """
-    if not any(by):
+    if not np.any(by):
         return pixels.astype(np.float32)
     axes = tuple(range(1, pixels.ndim))
     pads = [min(_PAD, n - 1) for n in pixels.shape[1:]]

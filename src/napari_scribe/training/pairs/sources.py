@@ -1,12 +1,12 @@
-"""Where noisy pairs come from: two pictures of one thing, each with noise of its own.
+"""Make noisy pairs: two pictures of one thing, each with independent noise.
 
-Noise2Noise, Lehtinen et al. 2018, https://arxiv.org/abs/1803.04189: a network that is asked for the
-noise of one picture from another cannot know it, and learns what both have in common.
+Noise2Noise, Lehtinen et al. 2018, https://arxiv.org/abs/1803.04189: a network that is asked for one
+picture from the other cannot predict its noise, and learns what both have in common.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -16,7 +16,7 @@ from ...arguments import checked
 from ...arrays import check_finite
 from ...errors import InputError
 from ...image import AXES, Frame, Image
-from ...io import as_image
+from ...io import ImageLike, as_image
 from ...model import as_tuple, counted
 from ...targets.denoised import check_colours, check_intensities
 
@@ -27,15 +27,15 @@ REACH = 3
 
 @dataclass(frozen=True)
 class View:
-    """One noisy picture: a frame of an image, some of its channels.
+    """Describe one noisy picture: a frame of an image, some of its channels.
 
     Parameters
     ----------
     image, frame, channels
-        Where it is read.
+        The pixels, which are read on demand.
     shift
-        Pixels per spatial axis by which its content lies further on than in the reference, which
-        is any one view; empty where nothing moved.
+        Its drift: pixels per spatial axis by which its content lies further on than in the
+        reference, which is any one view; empty where nothing moved.
     gains, offsets
         One a channel: ``gain * pixels + offset`` has the intensities of the reference; empty where
         they are as they are.
@@ -49,7 +49,7 @@ class View:
     offsets: tuple[float, ...] = ()
 
     def read(self, window: Sequence[slice]) -> npt.NDArray[Any]:
-        """Pixels ``(C, *window)``, in the type of the image.
+        """Read pixels ``(C, *window)``, in the type of the image.
 
         Raises
         ------
@@ -61,28 +61,28 @@ class View:
         return pixels
 
     def in_words(self) -> str:
-        """Such as "movie, T 3"."""
+        """Name the picture, such as "movie, T 3"."""
         return ", ".join([self.image.name, *(f"{axis} {i}" for axis, i in self.frame)])
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Noisy pairs to train a denoiser with; see `frame_pairs` and its siblings.
+    """Hold noisy pairs to train a denoiser with; see `frame_pairs` and its siblings.
 
     Parameters
     ----------
     views
         Noisy pictures.
     pairs
-        Numbers of the two views of each pair. Twice the same one: the picture is alone, and pairs
-        are made of its neighbouring pixels (Neighbor2Neighbor).
+        Numbers of the two views of each pair. Where both are the same, the picture is alone, and
+        pairs are made of its neighbouring pixels (Neighbor2Neighbor).
     dimensions
         2 or 3: axes of space that the network sees.
     leaves_out_motion
         Whether regions that differ beyond noise are left out.
     is_ordered
-        Whether the first of a pair is always what the network is given and the second what it is
-        asked for, as where that is clean; else they change places at random.
+        Whether the first of a pair is always the input of the network and the second its target,
+        for example where that is clean; else they change places at random.
     """
 
     views: tuple[View, ...]
@@ -108,7 +108,7 @@ class Pairs:
             raise InputError(f"Some pictures have {min(counts)} channels, others {max(counts)}.")
 
     def shape(self, view: int) -> tuple[int, ...]:
-        """Of a view, in pixels along its spatial axes."""
+        """Return the shape of a view, in pixels along its spatial axes."""
         return self.views[view].image.frame_shape(self.dimensions)
 
     def drift(self, pair: int) -> list[float]:
@@ -124,38 +124,38 @@ class Pairs:
 
     @property
     def is_single(self) -> bool:
-        """Whether each picture is alone, so that pairs are made of neighbouring pixels."""
+        """Return whether each picture is alone: pairs are made of neighbouring pixels then."""
         return all(a == b for a, b in self.pairs)
 
     @property
     def images(self) -> list[Image]:
-        """Those that views are of, each once."""
+        """Return the images of the views, each once."""
         return list({id(view.image): view.image for view in self.views}.values())
 
     def without(self, views: Sequence[int]) -> Pairs:
-        """Leave out some views, and the pairs that they are in.
+        """Return the pairs without some views.
 
         Raises
         ------
         InputError
             If no pair is left.
         """
-        kept = [pair for pair in self.pairs if not set(pair) & set(views)]
-        if not kept:
+        pairs = tuple(pair for pair in self.pairs if not set(pair) & set(views))
+        if not pairs:
             raise InputError("No pair is left without these frames: leave out fewer.")
-        return replace(self, pairs=tuple(kept))
+        return replace(self, pairs=pairs)
 
-    def registered(self, shifts: Sequence[Sequence[float]]) -> Pairs:
-        """Take into account by how much each view has drifted: see `View.shift`."""
+    def registered(self, shifts: Sequence[Iterable[float]]) -> Pairs:
+        """Return the pairs with the drift of each view: see `View.shift`."""
         views = [
             replace(v, shift=tuple(map(float, s))) for v, s in zip(self.views, shifts, strict=True)
         ]
         return replace(self, views=tuple(views))
 
     def matched(
-        self, gains: Sequence[Sequence[float]], offsets: Sequence[Sequence[float]]
+        self, gains: Sequence[Iterable[float]], offsets: Sequence[Iterable[float]]
     ) -> Pairs:
-        """Take into account how bright each view is: see `View.gains`."""
+        """Return the pairs with the brightness of each view: see `View.gains`."""
         views = [
             replace(v, gains=tuple(map(float, g)), offsets=tuple(map(float, o)))
             for v, g, o in zip(self.views, gains, offsets, strict=True)
@@ -163,21 +163,21 @@ class Pairs:
         return replace(self, views=tuple(views))
 
 
-def as_pairs(pairs: Any) -> Pairs:
-    """Return pairs as they are, and those of neighbouring frames of a stack."""
+def as_pairs(pairs: Pairs | ImageLike) -> Pairs:
+    """Return pairs as they are, and those of neighbouring frames where a stack is given."""
     return pairs if isinstance(pairs, Pairs) else frame_pairs(pairs)
 
 
 @checked
 def frame_pairs(
-    stack: Any,
+    stack: ImageLike,
     how: Way = "consecutive",
     axis: str = "",
     *,
     channels: Sequence[int] | None = None,
     dimensions: int = 2,
 ) -> Pairs:
-    """Pairs of frames of one stack.
+    """Make pairs of the frames of one stack.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def frame_pairs(
         third with the fourth; ``near``: each with every one up to three further on; ``all``: each
         with each, of shots that were repeated without a change.
     axis
-        Along which frames follow each other; T where it has some, else Z, when empty.
+        Along which the frames lie. When empty, T where there are several frames, else Z.
     channels
         Which channels of the stack are denoised, together; all when None.
     dimensions
@@ -226,8 +226,8 @@ def frame_pairs(
 
 
 @checked
-def slice_pairs(stack: Any, *, channels: Sequence[int] | None = None) -> Pairs:
-    """Pairs of neighbouring slices along Z: where what they show hardly differs."""
+def slice_pairs(stack: ImageLike, *, channels: Sequence[int] | None = None) -> Pairs:
+    """Make pairs of neighbouring slices along Z, for stacks in which they hardly differ."""
     return frame_pairs(stack, axis="Z", channels=channels)
 
 
@@ -235,7 +235,7 @@ def slice_pairs(stack: Any, *, channels: Sequence[int] | None = None) -> Pairs:
 def layer_pairs(
     first: Any, second: Any, *, channels: Sequence[int] | None = None, dimensions: int = 2
 ) -> Pairs:
-    """Each frame of one image with the same frame of another.
+    """Make pairs of each frame of one image with the same frame of another.
 
     Raises
     ------
@@ -248,16 +248,16 @@ def layer_pairs(
             f"{one.name} (axes {one.axes}, shape {one.shape}) and {other.name} (axes {other.axes}, "
             f"shape {other.shape}) make no pairs: they need the same axes and shape."
         )
-    views = [*_views(one, channels, dimensions), *_views(other, channels, dimensions)]
-    half = len(views) // 2
-    return Pairs(tuple(views), tuple((i, i + half) for i in range(half)), dimensions)
+    return _one_by_one(
+        [*_views(one, channels, dimensions), *_views(other, channels, dimensions)], dimensions
+    )
 
 
 @checked
 def file_pairs(
-    images: Sequence[Any], *, channels: Sequence[int] | None = None, dimensions: int = 2
+    images: Sequence[ImageLike], *, channels: Sequence[int] | None = None, dimensions: int = 2
 ) -> Pairs:
-    """The first image with the second, the third with the fourth, frame by frame.
+    """Make pairs of the first image with the second, the third with the fourth, frame by frame.
 
     Raises
     ------
@@ -279,8 +279,8 @@ def file_pairs(
 
 
 @checked
-def channel_pairs(stack: Any, first: int, second: int, *, dimensions: int = 2) -> Pairs:
-    """One channel with another: two detectors that see the same.
+def channel_pairs(stack: ImageLike, first: int, second: int, *, dimensions: int = 2) -> Pairs:
+    """Make pairs of one channel with another: two detectors that see the same.
 
     Raises
     ------
@@ -293,19 +293,19 @@ def channel_pairs(stack: Any, first: int, second: int, *, dimensions: int = 2) -
     _chosen(image, [first, second])
     if first == second:
         raise InputError(f"Channel {first} makes no pair with itself: choose two.")
-    views = [
-        *_views(image, [first], dimensions),
-        *_views(image, [second], dimensions),
-    ]
-    half = len(views) // 2
-    return Pairs(tuple(views), tuple((i, i + half) for i in range(half)), dimensions)
+    return _one_by_one(
+        [*_views(image, [first], dimensions), *_views(image, [second], dimensions)], dimensions
+    )
 
 
 @checked
 def single_pairs(
-    images: Any, *, channels: Sequence[int] | None = None, dimensions: int = 2
+    images: ImageLike | Sequence[ImageLike],
+    *,
+    channels: Sequence[int] | None = None,
+    dimensions: int = 2,
 ) -> Pairs:
-    """For single noisy images: pairs are made of neighbouring pixels.
+    """Prepare single noisy images: pairs are made of neighbouring pixels while training.
 
     Neighbor2Neighbor, Huang et al. 2021, https://arxiv.org/abs/2101.02824.
 
@@ -320,7 +320,7 @@ def single_pairs(
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:
-    """The pairs of all parts together; all else is that of the first part."""
+    """Join the pairs of all parts; all settings are those of the first part."""
     views: list[View] = []
     pairs: list[tuple[int, int]] = []
     for part in parts:
@@ -330,7 +330,7 @@ def joined(parts: Sequence[Pairs]) -> Pairs:
 
 
 def _chosen(image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
-    """Channels as chosen, if there is noise in them that can be taken off."""
+    """Return the numbers of the channels, and check that noise can be removed from them."""
     chosen = as_tuple(channels, image)
     check_intensities(image)
     check_colours(image, chosen)
@@ -338,7 +338,7 @@ def _chosen(image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
 
 
 def _instead(image: Image, axis: str, dimensions: int) -> tuple[str, dict[str, object]]:
-    """Return what can be done where an axis has no frames, and the options for it."""
+    """Say what can be done where an image has no frames along an axis, with the options for it."""
     alone = "train on single images"
     if axis == "Z" and image.length("T") > 1:
         return "Its frames follow each other in time (T): take those.", {"pairs": "frames"}
@@ -358,8 +358,14 @@ def _views(image: Image, channels: Sequence[int] | None, dimensions: int) -> Ite
         yield View(image, frame, chosen)
 
 
+def _one_by_one(views: Sequence[View], dimensions: int) -> Pairs:
+    """Make pairs of the first half of some views with the second half."""
+    half = len(views) // 2
+    return Pairs(tuple(views), tuple((i, i + half) for i in range(half)), dimensions)
+
+
 def _partners(frame: int, n: int, how: Way) -> range:
-    """Which of `n` frames, further on, go together with one."""
+    """Return which of `n` frames, further on, make pairs with one."""
     if how == "even-odd":
         return range(frame + 1, min(n, frame + 2 - frame % 2))
     reach = {"consecutive": 1, "near": REACH, "all": n}[how]

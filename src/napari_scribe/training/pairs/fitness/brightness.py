@@ -27,7 +27,7 @@ def steady_groups(m: Measurements) -> list[list[int]]:
     """Return groups of views without those that are flat or far off in brightness."""
     groups = []
     for group in m.groups:
-        left_out = {*far_off(group, m.views), *m.flat}
+        left_out = {*far_off(group, m.tracked), *m.flat}
         groups.append([view for view in group if view not in left_out])
     return [group for group in groups if len(group) > 1]
 
@@ -49,7 +49,7 @@ def far_off(group: Sequence[int], views: Mapping[int, TrackedView]) -> list[int]
 
 def steady_change(m: Measurements, group: Sequence[int]) -> Floats:
     """Return the share of the light ``(C,)`` that is gained or lost steadily; 0 where by chance."""
-    logs = m.brightness(group)[:, 0]
+    logs = m.log_brightness(group)[:, 0]
     trend = _trend(logs)
     spread = (logs - trend).std(axis=0) * np.sqrt(18 / len(group))
     change = trend[-1] - trend[0]
@@ -61,7 +61,7 @@ def irregular_change(m: Measurements, group: Sequence[int]) -> Floats:
 
     Both halves of the picture must agree on it, so that noise gives nothing.
     """
-    logs = m.brightness(group)
+    logs = m.log_brightness(group)
     sizes = np.zeros(logs.shape[-1])
     for c in np.flatnonzero(np.isfinite(logs).all(axis=(0, 1))):
         whole, *halves = logs[..., c].T
@@ -77,15 +77,15 @@ def irregular_change(m: Measurements, group: Sequence[int]) -> Floats:
 
 def irregular_ground(m: Measurements, group: Sequence[int]) -> Floats:
     """Return how much the mean ``(C,)`` of views changes irregularly, in units of the contrast."""
-    contrast = np.median([m.views[v].contrasts for v in group], axis=0)
+    contrast = np.median([m.tracked[v].contrasts for v in group], axis=0)
     means = np.stack([_known_mean(m, v) for v in group])
     spread = (means - _trend(means)).std(axis=0)
-    return np.divide(spread, contrast, out=np.zeros_like(spread), where=contrast > 0)
+    return np.where(contrast > 0, spread / np.maximum(contrast, 1e-30), 0)
 
 
 def _known_mean(m: Measurements, view: int) -> Floats:
     """Return the mean of a view, corrected by what the pairs know of its brightness."""
-    known, means = m.pairs.views[view], m.views[view].means
+    known, means = m.pairs.views[view], m.tracked[view].means
     return np.asarray(np.multiply(known.gains, means) + known.offsets if known.gains else means)
 
 

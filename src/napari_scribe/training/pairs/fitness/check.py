@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ....arguments import checked
 from ....errors import InputError
+from ....io import ImageLike
 from ....model import counted
 from ..sources import Pairs, as_pairs
 from .brightness import far_off
@@ -86,7 +87,7 @@ class Fitness:
 
 
 @checked
-def check_pairs(pairs: object, seed: int = 0) -> Fitness:
+def check_pairs(pairs: Pairs | ImageLike, seed: int = 0) -> Fitness:
     """Check noisy pairs, in a few seconds whatever their size.
 
     At most 24 pairs are read, spread evenly, and of large pictures a part of each.
@@ -105,7 +106,7 @@ def check_pairs(pairs: object, seed: int = 0) -> Fitness:
         If pixels are NaN or infinite.
     """
     m = measure(as_pairs(pairs), seed)
-    return Fitness(judge(m), _curves(m), len(m.views), len(m.sample))
+    return Fitness(judge(m), _curves(m), len(m.tracked), len(m.sample))
 
 
 def check_remedies(chosen: Collection[str]) -> None:
@@ -180,11 +181,11 @@ def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> P
 def _curves(m: Measurements) -> Curves:
     drift: list[float] = []
     for group in m.groups:
-        first = m.views[group[0]]
+        first = m.tracked[group[0]]
         for number in group:
-            view = m.views[number]
+            view = m.tracked[number]
             is_known = view.segment == first.segment and not view.is_flat
             away = m.unknown_drift(number) - m.unknown_drift(group[0])
             drift.append(float(np.linalg.norm(away)) if is_known else math.nan)
-    brightness = [np.exp(m.brightness(group)[:, 0]) for group in m.groups]
+    brightness = [np.exp(m.log_brightness(group)[:, 0]) for group in m.groups]
     return Curves(np.concatenate(m.groups), np.array(drift), np.concatenate(brightness))

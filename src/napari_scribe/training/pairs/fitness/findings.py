@@ -146,7 +146,7 @@ class Finding:
 def judge(m: Measurements) -> tuple[Finding, ...]:
     """Return all that was found, what is worst first."""
     unusable = (*_identical(m), *_flat(m), *_small(m))
-    if any(f.kind == "small" for f in unusable) or len(m.flat) == len(m.views):
+    if any(f.kind == "small" for f in unusable) or len(m.flat) == len(m.tracked):
         return unusable  # what else there seems to be is chance
     noise = (*_correlated(m), *_clipping(m))
     if m.pairs.is_single:
@@ -155,7 +155,7 @@ def judge(m: Measurements) -> tuple[Finding, ...]:
     return unusable + noise + changes
 
 
-def _found(name: str, size: float, **words: object) -> Finding:
+def _finding(name: str, size: float, **words: object) -> Finding:
     """Write the sentence of a finding of the table."""
     kind, unit, remedy = TABLE[name]
     text = SENTENCES[name].format(size=size, **words)
@@ -164,25 +164,25 @@ def _found(name: str, size: float, **words: object) -> Finding:
 
 def _identical(m: Measurements) -> Iterator[Finding]:
     two = [m.pairs.pairs[pair.number] for pair in m.sample]
-    n = sum(a != b and m.views[a].is_copy_of(m.views[b]) for a, b in two)
+    n = sum(a != b and m.tracked[a].is_copy_of(m.tracked[b]) for a, b in two)
     if n:
         name = "all identical" if n == len(two) else "identical"
-        yield _found(name, 100 * n / len(two), n=n, of=len(two), identical=IDENTICAL)
+        yield _finding(name, 100 * n / len(two), n=n, of=len(two), identical=IDENTICAL)
 
 
 def _flat(m: Measurements) -> Iterator[Finding]:
-    n, n_flat = len(m.views), len(m.flat)
+    n, n_flat = len(m.tracked), len(m.flat)
     if n_flat == n:
         several = len(m.pairs.views[0].channels) > 1
-        yield _found("all flat", 100, channel=" in one channel or more" * several)
+        yield _finding("all flat", 100, channel=" in one channel or more" * several)
     elif n_flat:
-        yield _found("flat", 100 * n_flat / n, of=n, **_names(m, m.flat))
+        yield _finding("flat", 100 * n_flat / n, of=n, **_names(m, m.flat))
 
 
 def _small(m: Measurements) -> Iterator[Finding]:
-    side = min(n for view in m.views for n in m.pairs.shape(view)[-2:])
-    if side < SMALLEST and len(m.flat) < len(m.views):
-        yield _found("small", side, smallest=SMALLEST)
+    side = min(n for view in m.tracked for n in m.pairs.shape(view)[-2:])
+    if side < SMALLEST and len(m.flat) < len(m.tracked):
+        yield _finding("small", side, smallest=SMALLEST)
 
 
 def _correlated(m: Measurements) -> Iterator[Finding]:
@@ -198,13 +198,13 @@ def _correlated(m: Measurements) -> Iterator[Finding]:
     )
     not_fit = NOT_FIT.format(why)
     if (blocks := usual[:, 2].max()) > BLOCKS:
-        yield _found("blocks", blocks, not_fit=not_fit)
+        yield _finding("blocks", blocks, not_fit=not_fit)
         return
     found = [_correlation(m, channel, *row) for channel, row in enumerate(usual[:, :2].tolist())]
     size, along = max(found, key=lambda f: abs(f[0]))
     name = "sharpened" if size < 0 else "stripes" if along else "grains"
     if size:
-        yield _found(name, size, along=along, not_fit=not_fit)
+        yield _finding(name, size, along=along, not_fit=not_fit)
 
 
 def _correlation(m: Measurements, channel: int, tilt: float, stripes: float) -> tuple[float, str]:
@@ -238,7 +238,7 @@ def _clipping(m: Measurements) -> Iterator[Finding]:
         ("cut off", low.low_share, low.low),
     ):
         if share:
-            yield _found(name, 100 * share, share=_percent(share), level=level)
+            yield _finding(name, 100 * share, share=_percent(share), level=level)
 
 
 def _drift(m: Measurements) -> Iterator[Finding]:
@@ -247,9 +247,9 @@ def _drift(m: Measurements) -> Iterator[Finding]:
         return
     is_jump = (drifts > JUMP) & (drifts > 5 * errors)
     if (usual := np.median(drifts)) > max(DRIFT, 3 * np.median(errors)):
-        yield _found("drift", usual)
+        yield _finding("drift", usual)
     elif is_jump.any():
-        yield _found("jump", drifts[is_jump].max(), n=is_jump.sum(), of=len(drifts))
+        yield _finding("jump", drifts[is_jump].max(), n=is_jump.sum(), of=len(drifts))
 
 
 def _bleaching(m: Measurements) -> Iterator[Finding]:
@@ -260,7 +260,7 @@ def _bleaching(m: Measurements) -> Iterator[Finding]:
     worst = int(np.abs(changes).argmax())
     if abs(change := changes[worst]) > LOSS:
         name = "bleaching" if change < 0 else "brightening"
-        yield _found(name, 100 * abs(change), channel=_of_channel(m, worst))
+        yield _finding(name, 100 * abs(change), channel=_of_channel(m, worst))
 
 
 def _flicker(m: Measurements) -> Iterator[Finding]:
@@ -272,18 +272,18 @@ def _flicker(m: Measurements) -> Iterator[Finding]:
     worst = int(changes.argmax())
     if changes[worst] > (FLICKER if long else LOSS):
         name = "flicker" if long else "unlike"
-        yield _found(name, 100 * changes[worst], channel=_of_channel(m, worst))
+        yield _finding(name, 100 * changes[worst], channel=_of_channel(m, worst))
     elif long:
         grounds = [brightness.irregular_ground(m, group) for group in long]
         if (ground := np.median(grounds, axis=0).max()) > GROUND:
-            yield _found("ground", 100 * ground)
+            yield _finding("ground", 100 * ground)
 
 
 def _far_off(m: Measurements) -> Iterator[Finding]:
-    views = [view for group in m.groups for view in brightness.far_off(group, m.views)]
+    views = [view for group in m.groups for view in brightness.far_off(group, m.tracked)]
     if views:
-        yield _found(
-            "far off", 100 * len(views) / len(m.views), of=len(m.views), **_names(m, views)
+        yield _finding(
+            "far off", 100 * len(views) / len(m.tracked), of=len(m.tracked), **_names(m, views)
         )
 
 
@@ -291,14 +291,14 @@ def _motion(m: Measurements) -> Iterator[Finding]:
     shares = [pair.moving for pair in m.sample if not np.isnan(pair.moving)]
     share = float(np.mean(shares)) if shares else 0.0
     if share > MOSTLY:
-        yield _found("mostly motion", 100 * share)
+        yield _finding("mostly motion", 100 * share)
     elif share > MOVING and not m.pairs.leaves_out_motion:
-        yield _found("motion", 100 * share, share=_percent(share))
+        yield _finding("motion", 100 * share, share=_percent(share))
 
 
 def _few(m: Measurements) -> Iterator[Finding]:
     if (n := len(m.pairs.pairs)) < FEW:
-        yield _found("few", n, pairs="is one pair" if n == 1 else f"are {n} pairs")
+        yield _finding("few", n, pairs="is one pair" if n == 1 else f"are {n} pairs")
 
 
 def _percent(share: float) -> str:

@@ -69,46 +69,46 @@ class Measurements:
         All of them.
     groups
         Views that pairs connect, in their order.
-    views, sample
+    tracked, sample
         The views and pairs that were measured.
     """
 
     pairs: Pairs
     groups: list[list[int]]
-    views: dict[int, TrackedView]
+    tracked: dict[int, TrackedView]
     sample: list[MeasuredPair]
 
     @property
     def flat(self) -> list[int]:
         """Return views whose pixels are all equal."""
-        return [number for number, view in self.views.items() if view.is_flat]
+        return [number for number, view in self.tracked.items() if view.is_flat]
 
     def unknown_drift(self, view: int) -> Floats:
         """Return how far a view has drifted, beyond what the pairs know of."""
-        drift, known = self.views[view].drift, self.pairs.views[view].shift
+        drift, known = self.tracked[view].drift, self.pairs.views[view].shift
         return np.asarray(drift - known if known else drift)
 
     def drifts(self) -> tuple[Floats, Floats]:
         """Return the drift of each pair that could be tracked ``(n, axes)``, and its error."""
         drifts, errors = [], []
         for a, b in (self.pairs.pairs[pair.number] for pair in self.sample):
-            one, other = self.views[a], self.views[b]
+            one, other = self.tracked[a], self.tracked[b]
             if a != b and one.segment == other.segment and not (one.is_flat or other.is_flat):
                 drifts.append(self.unknown_drift(b) - self.unknown_drift(a))
                 errors.append(np.hypot(one.error, other.error))
         axes = self.pairs.dimensions
         return np.reshape(drifts, (-1, axes)), np.reshape(errors, (-1, axes))
 
-    def brightness(self, group: Sequence[int]) -> Floats:
-        """Return the logarithm ``(n, 3, C)`` of that of each view: as a whole, and of two halves.
+    def log_brightness(self, group: Sequence[int]) -> Floats:
+        """Return the logarithm ``(n, 3, C)`` of the brightness of each view and its two halves.
 
         It is relative to the first view, beyond what the pairs know of.
         """
         rows = []
         for number in group:
-            known, found = self.pairs.views[number].gains or 1.0, self.views[number].brightness
+            known, found = self.pairs.views[number].gains or 1.0, self.tracked[number].brightness
             rows.append(np.log(known) - np.log(np.vstack([found.gains, found.half_gains])))
-        return np.stack(rows) - rows[0]
+        return np.asarray(np.stack(rows) - rows[0])
 
     def correlation(self, channel: int) -> tuple[Floats, Floats] | None:
         """Return the correlations of noise by shift, as in most pairs, and what chance gives."""
@@ -175,7 +175,7 @@ def _choose_pairs(pairs: Pairs, groups: Sequence[Sequence[int]]) -> list[int]:
 
 def _evenly(n: int, wanted: int) -> list[int]:
     """Return at most so many of `n` numbers, spread evenly."""
-    return np.unique(np.linspace(0, n - 1, min(n, wanted)).round().astype(int)).tolist()
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, wanted)).tolist()})
 
 
 def _richest_window(pairs: Pairs, view: int) -> Window:

@@ -164,7 +164,8 @@ def track(frames: Iterable[Array]) -> list[TrackedView]:
 def _not_compared(raw: Array, before: Sequence[TrackedView]) -> TrackedView:
     """Measure a view by itself: it is the first, or begins another segment of the movie."""
     axes = tuple(range(1, raw.ndim))
-    means, contrasts = (f(raw, axis=axes, dtype=np.float64) for f in (np.mean, np.std))
+    means = np.asarray(raw.mean(axis=axes, dtype=np.float64))
+    contrasts = np.asarray(raw.std(axis=axes, dtype=np.float64))
     n, drift = len(raw), np.zeros(len(axes))
     brightness = Brightness(np.ones(n), np.zeros(n), np.ones((2, n)))
     if before:  # as bright on average, and at the same place, as the last one
