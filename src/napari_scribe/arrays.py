@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
 
+Pixels = npt.NDArray[Any]
+"""A numpy array of numbers of any type."""
 Pick = int | range | tuple[int, ...] | None
 """What is shown of an axis: one index (the axis goes), some of them; None is a new axis."""
 Order = tuple[int | None, ...]
 """Which axis of an array comes at each place; None for a new one of length 1."""
 _USUAL = "TCZYX"
+
+
+class Array(Protocol):
+    """Describe what is used of an array of any library that indexes like numpy."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the length of each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Return the type of the pixels."""
+
+    @property
+    def ndim(self) -> int:
+        """Return the number of axes."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
 
 
 def as_array(data: Any, name: str) -> Any:
