@@ -1,4 +1,4 @@
-"""What is said when something goes wrong."""
+"""Put into words what went wrong."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Sequence
 
 LISTED = 10
-"""So many names are listed; the terminal has all."""
+"""Names that are listed; the terminal has all."""
 
 
-def listed(found: Sequence[tuple[str, str]]) -> str:
-    """The first few names, with what is said of each: "a.tif (too small); and 3 more"."""
-    named = "; ".join(f"{name} ({text.rstrip('.')})" for name, text in found[:LISTED])
-    return f"{named}; and {len(found) - LISTED} more" if len(found) > LISTED else named
+def listed(remarks: Sequence[tuple[str, str]]) -> str:
+    """List the first few names with a remark on each: "a.tif (too small); and 3 more"."""
+    named = "; ".join(f"{name} ({text.rstrip('.')})" for name, text in remarks[:LISTED])
+    return f"{named}; and {len(remarks) - LISTED} more" if len(remarks) > LISTED else named
 
 
 def explain(error: Exception) -> str:
-    """An unforeseen error in words; its traceback is in the log."""
+    """Put an unforeseen error into words; its traceback is in the log."""
     text = (str(error).splitlines() or [""])[0]
     out_of_memory = isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
@@ -31,7 +31,7 @@ def explain(error: Exception) -> str:
 
 
 def for_the_viewer(message: str) -> str:
-    """A message of the core without what only makes sense on the command line."""
+    """Return a message of the core without what only makes sense on the command line."""
     for flag, here in _IN_THE_VIEWER:
         message = re.sub(flag, here, message)
     return message

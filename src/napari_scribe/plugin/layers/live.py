@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
 from ...arrays import Array, Pixels
 from ...windows import Window
-from ..jobs.runner import Runner
 from .lazy import Lazy
 from .managed import LayerOptions
 from .results import pyramid, show_labels
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from ...image import Image
-    from ...inference.run import SegmentJob
 
 AFTER = 2.0
 """Seconds after which a result is shown while it grows; what is done sooner would only flicker."""
@@ -41,6 +39,18 @@ SMALL = 2**24
 """Pixels that are read, drawn and kept in memory without a second thought."""
 CELL = 2048
 """Side of what an `Overview` reads at once, in pixels."""
+
+
+class JobRunner(Protocol):
+    """Describe what is used of the runner of a job."""
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the job is at work."""
+
+    @property
+    def job(self) -> Any:
+        """Return the job, which has `so_far` and `region`; None until it is prepared."""
 
 
 class LiveLayer(QObject):
@@ -64,7 +74,7 @@ class LiveLayer(QObject):
         source: ImageLayer,
         image: Image,
         purpose: str,
-        runner: Runner,
+        runner: JobRunner,
         show: Callable[..., Layer] = show_labels,
     ) -> None:
         super().__init__()
@@ -122,18 +132,18 @@ class LiveLayer(QObject):
         elif self._layer is None:
             job = self._runner.job
             if job is not None and job.so_far is not None:
-                self._show(job)
+                self._show(job.so_far, job.region)
         elif self._has_changed():
             self._draw()
 
-    def _show(self, job: SegmentJob) -> None:
+    def _show(self, so_far: Array, region: Mapping[str, slice]) -> None:
         self._layer = self._show_result(
             self.viewer,
             self._source,
             self._image,
-            self._levels(job.so_far),
+            self._levels(so_far),
             self._purpose,
-            region=job.region,
+            region=region,
             **self._options,
         )
         self._drawn_at = self._done
