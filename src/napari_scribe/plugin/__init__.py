@@ -1,4 +1,4 @@
-"""The viewer's part: docks, layers and jobs in threads."""
+"""Bring the core into napari: docks, layers, and jobs in threads."""
 
 from __future__ import annotations
 

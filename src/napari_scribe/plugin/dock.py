@@ -18,7 +18,7 @@ from .jobs.torch_loader import found_devices, warm_up
 from .layers.conversion import real_viewer
 from .widgets.basics import LINE, chain, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
-from .widgets.layer_pickers import is_users
+from .widgets.layer_pickers import is_from_user
 
 WIDTH = 380
 WARM_UP_AFTER = 300
@@ -133,7 +133,7 @@ class Dock(QWidget):
     def _on_selected(self, _event: Any = None) -> None:
         """Hear what the user selects; results come and go, and leave what was selected before."""
         layer = self.viewer.layers.selection.active
-        if is_users(layer) and layer is not self._selected():
+        if is_from_user(layer) and layer is not self._selected():
             self._selected = ref(layer)
             self.follow(layer)
 

@@ -1,4 +1,4 @@
-"""What is said when something goes wrong."""
+"""Put into words what went wrong."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from ..memory import is_out_of_memory
 
 LISTED = 10
-"""So many names are listed; the terminal has all."""
+"""Names that are listed; the terminal has all."""
 
 
-def listed(found: Sequence[tuple[str, str]]) -> str:
-    """The first few names, with what is said of each: "a.tif (too small); and 3 more"."""
-    named = "; ".join(f"{name} ({text.rstrip('.')})" for name, text in found[:LISTED])
-    return f"{named}; and {len(found) - LISTED} more" if len(found) > LISTED else named
+def listed(remarks: Sequence[tuple[str, str]]) -> str:
+    """List the first few names with a remark on each: "a.tif (too small); and 3 more"."""
+    named = "; ".join(f"{name} ({text.rstrip('.')})" for name, text in remarks[:LISTED])
+    return f"{named}; and {len(remarks) - LISTED} more" if len(remarks) > LISTED else named
 
 
 def explain(error: Exception) -> str:
-    """An unforeseen error in words; its traceback is in the log."""
+    """Put an unforeseen error into words; its traceback is in the log."""
     text = (str(error).splitlines() or [""])[0]
     if is_out_of_memory(error):
         return (

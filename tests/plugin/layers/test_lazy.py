@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_scribe.plugin.layers import lazy
-from napari_scribe.plugin.layers.lazy import Lazy, Overview
+from napari_scribe.plugin.layers import live
+from napari_scribe.plugin.layers.lazy import Lazy
+from napari_scribe.plugin.layers.live import Overview
 
 VALUES = np.arange(2 * 3 * 40 * 50).reshape(2, 3, 40, 50)
 
@@ -63,8 +64,8 @@ def test_axes_in_another_order_and_repeated() -> None:
 
 
 def test_an_overview_follows_what_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazy, "SMALL", 2000)
-    monkeypatch.setattr(lazy, "CELL", 32)
+    monkeypatch.setattr(live, "SMALL", 2000)
+    monkeypatch.setattr(live, "CELL", 32)
     array = zarr.create_array({}, shape=(150, 200), chunks=(32, 32), dtype="i4", fill_value=0)
     overview = Overview(array)
     assert overview.picture.shape == (38, 50)
@@ -81,8 +82,8 @@ def test_an_overview_follows_what_is_filled(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_is_finished_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazy, "SMALL", 2000)
-    monkeypatch.setattr(lazy, "CELL", 32)
+    monkeypatch.setattr(live, "SMALL", 2000)
+    monkeypatch.setattr(live, "CELL", 32)
     array = Watched(np.ones((2, 100, 100), np.int32))
     overview = Overview(array)
     assert overview.update(9)

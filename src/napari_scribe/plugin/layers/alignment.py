@@ -1,25 +1,29 @@
-"""Where the pixels of a layer lie in the world, whatever its transforms are made of."""
+"""Compare where the pixels of layers lie in the world, whatever their transforms are made of."""
 
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Layer
+
 TOLERANCE = 0.25
-"""Pixels by which a corner may lie elsewhere: less than that moves no stroke to another pixel."""
+"""Pixels by which a corner may lie elsewhere. Less than half a pixel moves no stroke."""
 Matrix = npt.NDArray[np.float64]
 
 
-def to_world(layer: Any, n: int | None = None) -> Matrix:
-    """Return the matrix from data to world over the last axes, the others at their first pixel.
+def to_world(layer: Layer, n: int | None = None) -> Matrix:
+    """Return the matrix from data to world over the last axes, at the first pixel of the others.
 
     Parameters
     ----------
     n
-        How many axes; all of them when None.
+        Number of axes; all of them when None.
 
     Returns
     -------
@@ -27,26 +31,27 @@ def to_world(layer: Any, n: int | None = None) -> Matrix:
         ``(n + 1, n + 1)``, for coordinates with a 1 at their end.
     """
     n = layer.ndim if n is None else n
-    whole = layer.affine.affine_matrix @ _in_data_order(layer)
-    return np.asarray(whole[-n - 1 :, -n - 1 :], np.float64)
+    matrix = layer.affine.affine_matrix @ _without_affine(layer)
+    return np.asarray(matrix[-n - 1 :, -n - 1 :], np.float64)
 
 
-def _in_data_order(layer: Any) -> Matrix:
+def _without_affine(layer: Layer) -> Matrix:
+    """Return the matrix of scale, translate, rotate and shear."""
     from napari.utils.transforms import Affine
 
     parts = {name: getattr(layer, name) for name in ("scale", "translate", "rotate", "shear")}
     return np.asarray(Affine(**parts, ndim=layer.ndim).affine_matrix)
 
 
-def farthest_corner(layer: Any, image: Any) -> tuple[Matrix, Matrix]:
-    """Return the corner of an image whose pixel in a layer lies farthest from the image's.
+def farthest_corner(layer: Layer, image: ImageLayer) -> tuple[Matrix, Matrix]:
+    """Find the corner of an image that lies farthest from the same pixel of a layer.
 
     Layers of different dimensions are compared over the last axes, as napari shows them.
 
     Returns
     -------
     corner, there
-        That pixel of the layer, and the pixel of the image that lies there, each ``(n,)``.
+        The pixel of the layer, and the pixel of the image that lies there, each ``(n,)``.
     """
     n = min(layer.ndim, image.ndim)
     data = image.data[0] if image.multiscale else image.data
@@ -58,19 +63,19 @@ def farthest_corner(layer: Any, image: Any) -> tuple[Matrix, Matrix]:
     return corners[farthest, :n], there[farthest, :n]
 
 
-def is_aligned(layer: Any, image: Any) -> bool:
-    """Whether the pixels of a layer lie on those of an image."""
+def is_aligned(layer: Layer, image: ImageLayer) -> bool:
+    """Return whether the pixels of a layer lie on those of an image."""
     corner, there = farthest_corner(layer, image)
     return bool(np.abs(there - corner).max() < TOLERANCE)
 
 
-def is_unplaced(layer: Any) -> bool:
-    """Whether a layer has the pixel size and the place that napari gives where it knows none."""
+def is_unplaced(layer: Layer) -> bool:
+    """Return whether a layer has the pixel size and the place that napari gives by default."""
     return np.allclose(to_world(layer), np.eye(layer.ndim + 1))
 
 
-def _unit_factors(layer: Any, image: Any, n: int) -> list[float]:
-    """What turns the layer's world into the image's along each axis, where units compare."""
+def _unit_factors(layer: Layer, image: ImageLayer, n: int) -> list[float]:
+    """Return the factor from the layer's unit to the image's along each axis; 1 for other kinds."""
     pairs = zip(layer.units[-n:], image.units[-n:], strict=True)
     return [
         float((1 * a).to(b).magnitude) if a.dimensionality == b.dimensionality else 1.0

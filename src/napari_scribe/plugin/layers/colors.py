@@ -1,4 +1,4 @@
-"""Colours of paint, previews and results."""
+"""Choose the colours of paint, previews and results."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _OBJECTS = (
     "#e86fe0",
 )
 _N_LABELS = 1000
+"""Labels until colours repeat."""
 
 
 def paint_colormap(*, hide_background: bool = False) -> CyclicLabelColormap:
-    """Blue for label 1, the background; warm colours for 2 and up.
+    """Return colours of paint: blue for label 1, the background; warm ones for 2 and up.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def paint_colormap(*, hide_background: bool = False) -> CyclicLabelColormap:
 
 
 def preview_colormap() -> CyclicLabelColormap:
-    """One colour for every object, so that outlines do not flicker as numbers change."""
+    """Return one colour for every object, so that outlines do not flicker as numbers change."""
     from napari.utils.colormaps import CyclicLabelColormap
 
     colors = np.stack([np.zeros(4), _rgba(PREVIEW), _rgba(PREVIEW)])

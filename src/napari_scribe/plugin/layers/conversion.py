@@ -1,12 +1,12 @@
-"""napari layers <-> images and paint: axes, channels, scale, units."""
+"""Convert napari layers to images and paint, and arrange results on the axes of a layer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import Array, Pixels
 from ...errors import InputError
 from ...image import AXES, Image, guess_axes
 from .alignment import farthest_corner, is_aligned, to_world
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image as ImageLayer
     from napari.layers import Labels as LabelsLayer
+    from napari.layers import Layer
+    from napari.utils.events import EventEmitter
 
+T = TypeVar("T")
 MARK = "napari-scribe"
 """Key in a layer's metadata under which the plugin notes what it made, and for which layer."""
 ANNOTATION_DTYPE = np.uint16
@@ -26,38 +29,42 @@ _AXIS_NAMES = {
 }
 
 
-def new_annotations(viewer: Any = None, image: Any = None) -> None:
+def new_annotations(viewer: Viewer | None = None, image: ImageLayer | None = None) -> None:
     """Add a labels layer to paint on: for the selected image, else for the first one.
 
     Parameters
     ----------
     viewer
-        The current one when None.
+        The current viewer when None.
     image
-        The image layer it is for.
+        The image layer that is annotated.
     """
     import napari
     from napari.utils.notifications import show_info
 
     viewer = viewer or napari.current_viewer()
-    image = image or (viewer and selected_image(viewer))
-    if image is None:
+    image = image or (None if viewer is None else selected_image(viewer))
+    if viewer is None or image is None:
         show_info("Open an image first, then make annotations for it.")
         return
     add_annotations(viewer, image)
 
 
 def add_annotations(
-    viewer: Viewer, image: ImageLayer, axes: str = "", paint: Any = None, **noted: Any
+    viewer: Viewer,
+    image: ImageLayer,
+    axes: str = "",
+    paint: Pixels | None = None,
+    **noted: object,
 ) -> LabelsLayer:
-    """Add a labels layer for an image, with the brush ready for the next object.
+    """Add a labels layer for an image, with the brush set to the next object.
 
     Parameters
     ----------
     paint
-        Along TZYX as far as the image has them; none yet when None.
+        Along TZYX as far as the image has them; nothing is painted yet when None.
     **noted
-        What is noted on the layer besides (see `note`).
+        Further entries of the note on the layer (see `note`).
     """
     from .colors import paint_colormap
 
@@ -81,7 +88,7 @@ def add_annotations(
 
 
 def selected_image(viewer: Viewer) -> ImageLayer | None:
-    """The selected image layer, else the first one."""
+    """Return the selected image layer, else the first one."""
     from napari.layers import Image as ImageLayer
 
     images = [layer for layer in viewer.layers if isinstance(layer, ImageLayer)]
@@ -92,30 +99,35 @@ def selected_image(viewer: Viewer) -> ImageLayer | None:
     return next((i for i in images if i.name == source), images[0] if images else None)
 
 
-def real_viewer(viewer: Any) -> Viewer:
-    """The viewer behind the proxy that napari hands to plugins, so that layers are themselves."""
-    found: Viewer = getattr(viewer, "__wrapped__", viewer)
-    return found
+def real_viewer(viewer: Viewer) -> Viewer:
+    """Return the viewer behind the proxy that napari hands to plugins.
+
+    The proxy wraps layers, too, so that they are not the same objects as elsewhere.
+    """
+    return getattr(viewer, "__wrapped__", viewer)
 
 
-def note(layer: Any) -> dict[str, Any]:
-    """What the plugin noted on a layer; empty for layers that it did not make."""
-    found = layer.metadata.get(MARK)
-    return found if isinstance(found, dict) else {}
+def note(layer: Layer) -> dict[str, Any]:
+    """Return what the plugin noted on a layer; nothing for layers that it did not make."""
+    entries = layer.metadata.get(MARK)
+    return entries if isinstance(entries, dict) else {}
 
 
-def add_note(layer: Any, **entries: Any) -> None:
-    """Note more on a layer, or something else than before."""
+def add_note(layer: Layer, **entries: object) -> None:
+    """Add entries to the note on a layer, or replace them."""
     layer.metadata[MARK] = {**note(layer), **entries}
 
 
-def paint_events(layer: LabelsLayer) -> list[Any]:
-    """What tells of new paint; undo does by ``set_data`` alone, as do other things."""
+def paint_events(layer: LabelsLayer) -> list[EventEmitter]:
+    """Return the events that tell of new paint.
+
+    Undo is told of by ``set_data`` alone, which tells of other things as well.
+    """
     return [layer.events.paint, layer.events.labels_update, layer.events.data]
 
 
 def guess_layer_axes(layer: ImageLayer) -> str:
-    """Letters for the axes of a layer's data: from its axis labels, where they name them all."""
+    """Return a letter per axis of a layer's data: from its axis labels, where they name all."""
     shape = pixels(layer).shape
     labels = [_AXIS_NAMES.get(str(label).lower(), "") for label in layer.axis_labels]
     if layer.rgb:
@@ -127,18 +139,19 @@ def guess_layer_axes(layer: ImageLayer) -> str:
     return guess_axes(shape).replace("YXC", "ZYX") if len(shape) == 3 else guess_axes(shape)
 
 
-def pixels(layer: Any) -> Any:
-    """The data of a layer at full resolution, lazy where it is."""
-    return layer.data[0] if layer.multiscale else layer.data
+def pixels(layer: Layer) -> Array:
+    """Return the data of a layer at full resolution, without reading it."""
+    data: Array = layer.data[0] if layer.multiscale else layer.data
+    return data
 
 
 def displayed_axes(layer: ImageLayer, axes: str) -> str:
-    """Letters of the axes that napari has sliders or a canvas for: without the colours of RGB."""
+    """Return the axes that napari has sliders or a canvas for: all but the colours of RGB."""
     return axes.replace("C", "") if layer.rgb else axes
 
 
 def image_of(layer: ImageLayer, axes: str = "") -> Image:
-    """The image of a layer, read lazily.
+    """Describe the image in a layer, without reading its pixels.
 
     Parameters
     ----------
@@ -167,34 +180,38 @@ def image_of(layer: ImageLayer, axes: str = "") -> Image:
     )
 
 
-def _per_axis(axes: str, values: list[Any]) -> dict[str, Any]:
+def _per_axis(axes: str, values: list[T]) -> dict[str, T]:
     return dict(zip(axes, values, strict=True))
 
 
 def _label_dims(layer: ImageLayer, axes: str) -> tuple[str, int | None]:
-    """The displayed axes without channels, and where a channel axis has to be filled in.
+    """Return the displayed axes without channels, and where labels need a channel axis as well.
 
     napari aligns layers by their last axes. A channel axis in front of all others can be left out
     of labels; one between them cannot.
     """
     shown = displayed_axes(layer, axes)
-    place = shown.find("C")
-    return shown.replace("C", ""), (place if place > 0 else None)
+    channel_axis = shown.find("C")
+    return shown.replace("C", ""), (channel_axis if channel_axis > 0 else None)
 
 
 def placement(layer: ImageLayer, axes: str, *, has_channels: bool = False) -> dict[str, Any]:
-    """Scale, translate and the like for labels, or an image with channels, that lie on an image."""
-    kept, place = _label_dims(layer, axes)
-    n = layer.ndim if has_channels else len(kept) + (place is not None)
+    """Return scale, translate and the like that lay labels, or an image with channels, on an image.
+
+    A layer of fewer axes than the image takes the transforms of the last axes. These do not add up
+    where axes are rotated or sheared into those that are left out: then the affine makes up for it.
+    """
+    label_axes, channel_axis = _label_dims(layer, axes)
+    n = layer.ndim if has_channels else len(label_axes) + (channel_axis is not None)
     scale, translate = np.asarray(layer.scale)[-n:], np.asarray(layer.translate)[-n:]
     rotate, shear, affine = layer.rotate, layer.shear, layer.affine.affine_matrix
     if n < layer.ndim:
         rotate, shear = np.asarray(rotate)[-n:, -n:], np.eye(n)
         if not np.allclose(rotate @ rotate.T, np.eye(n)):  # it turns into axes that are left out
             rotate = np.eye(n)
-        before = np.eye(n + 1)
-        before[:n, :n], before[:n, n] = rotate @ np.diag(scale), translate
-        affine = to_world(layer, n) @ np.linalg.inv(before)  # and the shear with it
+        before_affine = np.eye(n + 1)
+        before_affine[:n, :n], before_affine[:n, n] = rotate @ np.diag(scale), translate
+        affine = to_world(layer, n) @ np.linalg.inv(before_affine)
     return {
         "scale": scale,
         "translate": translate,
@@ -206,51 +223,63 @@ def placement(layer: ImageLayer, axes: str, *, has_channels: bool = False) -> di
     }
 
 
-def labels_for_display(labels: Any, layer: ImageLayer, axes: str) -> Any:
-    """Labels along TZYX as an array that napari shows on the image's own axes; no copy.
+def labels_for_display(labels: Array, layer: ImageLayer, axes: str) -> Array:
+    """Arrange labels along TZYX on the axes on which napari shows an image; no copy.
 
     Where channels lie between other axes, the labels are repeated along them in memory that is
-    shared, so that paint put on one channel is paint on all. Of labels on disk it is a `Lazy` view,
+    shared, so that paint put on one channel is paint on all. Labels on disk become a `Lazy` view
     where they cannot be shown as they are.
     """
-    kept, place = _label_dims(layer, axes)
-    order: list[int | None] = ["".join(a for a in "TZYX" if a in kept).index(a) for a in kept]
+    label_axes, channel_axis = _label_dims(layer, axes)
+    order = [_in_order(label_axes).index(a) for a in label_axes]
     n_channels = pixels(layer).shape[axes.index("C")] if "C" in axes else 1
     if not isinstance(labels, np.ndarray):
-        if len(order) == 2 and order == [0, 1]:
+        if order == [0, 1]:
             return labels
-        if place is not None:
-            order.insert(place, None)
-        return Lazy(labels, order=order, repeats=range(n_channels))
+        with_channels: list[int | None] = [*order]
+        if channel_axis is not None:
+            with_channels.insert(channel_axis, None)
+        return Lazy(labels, order=with_channels, repeats=range(n_channels))
     labels = labels.transpose(order)
-    if place is None:
+    if channel_axis is None:
         return labels
-    shape = (*labels.shape[:place], n_channels, *labels.shape[place:])
-    strides = (*labels.strides[:place], 0, *labels.strides[place:])
+    shape = (*labels.shape[:channel_axis], n_channels, *labels.shape[channel_axis:])
+    strides = (*labels.strides[:channel_axis], 0, *labels.strides[channel_axis:])
     return np.lib.stride_tricks.as_strided(labels, shape, strides, writeable=True)
 
 
-def image_for_display(pixels: Any, axes: str, layer: ImageLayer, layer_axes: str) -> Any:
-    """Pixels along `axes` as an array that napari shows on the axes of an image; no copy."""
+def image_for_display(image: Array, axes: str, layer: ImageLayer, layer_axes: str) -> Array:
+    """Arrange an image along `axes` on the axes on which napari shows another; no copy."""
     if "C" not in axes:
-        return labels_for_display(pixels, layer, layer_axes)
+        return labels_for_display(image, layer, layer_axes)
     order = [axes.index(a) for a in displayed_axes(layer, layer_axes)]
-    return pixels.transpose(order) if isinstance(pixels, np.ndarray) else Lazy(pixels, order=order)
+    return image.transpose(order) if isinstance(image, np.ndarray) else Lazy(image, order=order)
+
+
+def _in_order(axes: str) -> str:
+    """Return the axes of labels in the usual order."""
+    return "".join(a for a in "TZYX" if a in axes)
 
 
 def has_pixels_of(paint: LabelsLayer, layer: ImageLayer, image: Image) -> bool:
-    """Whether labels have as many pixels along each axis as annotations of an image."""
-    fitting = labels_for_display(np.broadcast_to(0, image.label_shape()), layer, image.axes)
-    return bool(paint.data.shape == fitting.shape)
+    """Return whether labels have as many pixels along each axis as annotations of an image."""
+    return bool(paint.data.shape == labels_shape(layer, image))
 
 
-def paint_of(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> npt.NDArray[Any]:
-    """A snapshot of a labels layer, along TZYX as far as the image has them.
+def labels_shape(layer: ImageLayer, image: Image) -> tuple[int, ...]:
+    """Return the shape of a labels layer for an image."""
+    return labels_for_display(np.broadcast_to(0, image.label_shape()), layer, image.axes).shape
+
+
+def paint_of(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> Pixels:
+    """Copy the paint of a labels layer, along TZYX as far as the image has them.
+
+    Whether its shape fits is checked by `train`.
 
     Raises
     ------
     InputError
-        If the layer lies elsewhere than the image. (Whether its shape fits is checked by `train`.)
+        If the layer lies elsewhere than the image.
     """
     if layer.multiscale:
         raise InputError(
@@ -258,22 +287,23 @@ def paint_of(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> npt.N
             f"that fit {image.name}."
         )
     _check_place(layer, image_layer)
-    kept, _ = _label_dims(image_layer, image.axes)
+    label_axes, _ = _label_dims(image_layer, image.axes)
     shown = displayed_axes(image_layer, image.axes)
-    array = layer.data
+    array: Array = layer.data
     shape = tuple(int(n) for n in array.shape)
     if "C" in shown and shape == tuple(image.length(a) for a in shown):
-        array = _over_channels(np.asarray(array), shown.index("C"))
-    if array.ndim != len(kept):
+        array = _without_channels(np.asarray(array), shown.index("C"))
+    if array.ndim != len(label_axes):
         return np.array(array)
-    order = [kept.index(a) for a in "TZYX" if a in kept]
+    order = [label_axes.index(a) for a in _in_order(label_axes)]
     return np.array(np.asarray(array).transpose(order))
 
 
-def _over_channels(array: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
-    if array.strides[axis] == 0:
-        return array.take(0, axis=axis)
-    return array.max(axis=axis)
+def _without_channels(paint: Pixels, axis: int) -> Pixels:
+    """Take paint on any channel for paint on all; channels that share their memory are the same."""
+    shares_memory = paint.strides[axis] == 0
+    merged: Pixels = paint.take(0, axis=axis) if shares_memory else paint.max(axis=axis)
+    return merged
 
 
 def _check_place(layer: LabelsLayer, image: ImageLayer) -> None:
@@ -286,5 +316,5 @@ def _check_place(layer: LabelsLayer, image: ImageLayer) -> None:
         )
 
 
-def _numbers(values: npt.NDArray[Any]) -> str:
+def _numbers(values: Pixels) -> str:
     return ", ".join(f"{round(float(v), 1):g}" for v in values)

@@ -1,4 +1,4 @@
-"""The plugin's own layers, which it replaces, but only while nobody else has changed them."""
+"""Replace layers that the plugin made, but only while nobody else has changed them."""
 
 from __future__ import annotations
 
@@ -6,63 +6,68 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from ...arrays import Array, Pixels
 from .conversion import MARK, note
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image as ImageLayer
+    from napari.layers import Layer
 
-PLACE = ("scale", "translate", "rotate", "shear", "affine")
-LOOK = ("visible", "opacity", "blending", "contour")
-"""What a user chooses for a layer, and what its successor takes over."""
+LayerOptions = dict[str, Any]
+"""How a layer looks and where it lies, as napari's layers take it."""
+Levels = Array | list[Array]
+"""An array, or the levels of a pyramid, the finest first."""
+TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine")
+INHERITED = ("visible", "opacity", "blending", "contour")
+"""What a user may have chosen for a layer, so that its successor takes it over."""
 STYLE = ("colormap", "opacity", "contour")
-"""What differs between kinds of labels, and follows them until a user changes it."""
+"""What differs between kinds of labels, and follows the kind until a user changes it."""
 
 
 @dataclass(frozen=True)
-class Seat:
-    """The place of a layer that was taken away.
+class Removed:
+    """Describe a layer that was taken away, for the one that takes its place.
 
     Parameters
     ----------
     index
-        In the list of layers.
-    look
-        See `LOOK`.
+        Its index in the list of layers.
+    chosen
+        What the user has chosen of `INHERITED`.
     name
-        Given by the user; empty where it is still ours.
+        The name that the user gave it; empty where the plugin's is left.
     was_active
-        Whether it was the one that is worked on.
+        Whether it was the selected one.
     """
 
     index: int
-    look: dict[str, Any]
+    chosen: LayerOptions
     name: str
     was_active: bool
 
 
-def put(
+def show_data(
     viewer: Viewer,
     source: ImageLayer,
-    data: Any,
+    data: Levels,
     purpose: str,
-    options: dict[str, Any],
+    options: LayerOptions,
     kind: str = "labels",
-    instead_of: Any = None,
-) -> Any:
-    """Show data in a layer "NAME purpose": an own one of before, or a new one in its place.
+    instead_of: Layer | None = None,
+) -> Layer:
+    """Show data in a layer "NAME purpose": the plugin's one of before, or a new one in its place.
 
     Parameters
     ----------
     data
-        An array, or a list of them: levels of a pyramid. What is not in memory, or may not be
-        written to, cannot be painted on.
+        What is not in memory, or may not be written to, cannot be painted on.
     options
-        Place and look, as napari's layers take them.
+        Transforms and look.
     kind
         ``labels`` or ``image``.
     instead_of
@@ -72,107 +77,114 @@ def put(
         (data,) = data
     mark = _mark(source, purpose)
     title = f"{source.name} {purpose}"
-    seat = _taken_away(viewer, instead_of)
-    own = None if seat is not None and seat.name else own_layer(viewer, source, purpose, kind)
-    if own is not None and _holds_alike(own, data):
-        _overwrite(own, data, options)
-        _restyle(own, options)
+    removed = _remove(viewer, instead_of)
+    users_name = "" if removed is None else removed.name
+    layer = None if users_name else find_layer(viewer, source, purpose, kind)
+    if layer is not None and _can_replace(data, layer):
+        _overwrite(layer, data, options)
+        _restyle(layer, options)
     else:
-        before = _taken_away(viewer, own)
-        seat = seat or before
-        index = _above(viewer, source) if seat is None else seat.index
-        name = seat.name if seat is not None and seat.name else title
-        own = _added(viewer, data, kind, index, {**options, "name": name, "metadata": {MARK: mark}})
-    if seat is not None:
-        for key, value in seat.look.items():
-            setattr(own, key, value)
-        if seat.was_active:
-            viewer.layers.selection.active = own
-    is_named = seat is not None and bool(seat.name)
-    made_as = title if is_named else own.name
-    told = {"name": made_as, "check": _checksum(own.data), "style": _style_in(options)}
-    own.metadata[MARK] = {**mark, **told}
-    return own
+        predecessor = _remove(viewer, layer)
+        removed = removed or predecessor
+        index = _above(viewer, source) if removed is None else removed.index
+        named = {**options, "name": users_name or title, "metadata": {MARK: mark}}
+        layer = _add(viewer, data, kind, index, named)
+    if removed is not None:
+        for key, value in removed.chosen.items():
+            setattr(layer, key, value)
+        if removed.was_active:
+            viewer.layers.selection.active = layer
+    made_as = title if users_name else layer.name
+    made = {"name": made_as, "check": _checksum(layer.data), "style": _style_in(options)}
+    layer.metadata[MARK] = {**mark, **made}
+    return layer
 
 
-def _added(viewer: Viewer, data: Any, kind: str, index: int, options: dict[str, Any]) -> Any:
+def _add(viewer: Viewer, data: Levels, kind: str, index: int, options: LayerOptions) -> Layer:
     from napari.layers import Image, Labels
 
-    contour = options.pop("contour", 0)
+    contour = options.pop("contour", 0)  # napari takes it only of a layer that is there
     make = Labels if kind == "labels" else Image
     layer = make(data, multiscale=isinstance(data, list), **options)
     if contour:
         layer.contour = contour
     if kind == "labels":
         layer.editable = _can_be_painted(layer.data)
-    with kept_selection(viewer):
+    with same_selection(viewer):
         viewer.layers.insert(min(index, len(viewer.layers)), layer)
     return layer
 
 
-def _taken_away(viewer: Viewer, layer: Any) -> Seat | None:
-    """Remove a layer; None where there is none."""
+def _remove(viewer: Viewer, layer: Layer | None) -> Removed | None:
+    """Remove a layer and describe it; None where there is none."""
     if layer is None or layer not in viewer.layers:
         return None
-    seat = Seat(
+    removed = Removed(
         index=viewer.layers.index(layer),
-        look={
+        chosen={
             key: getattr(layer, key)
-            for key in LOOK
+            for key in INHERITED
             if hasattr(layer, key) and not _is_as_made(layer, key)
         },
         name="" if note(layer).get("name") == layer.name else layer.name,
         was_active=viewer.layers.selection.active is layer,
     )
-    with kept_selection(viewer):
+    with same_selection(viewer):
         viewer.layers.remove(layer)
-    return seat
+    return removed
 
 
-def is_untouched(layer: Any) -> bool:
-    """Whether a layer still holds what the plugin put there."""
-    return note(layer).get("check") == _checksum(layer.data)
+def is_untouched(layer: Layer) -> bool:
+    """Return whether a layer still holds what the plugin put there."""
+    return bool(note(layer).get("check") == _checksum(layer.data))
 
 
 def _mark(source: ImageLayer, purpose: str) -> dict[str, str]:
     return {"purpose": purpose, "source": source.name, "source_id": str(source.unique_id)}
 
 
-def own_layer(viewer: Viewer, source: ImageLayer, purpose: str, kind: str = "labels") -> Any:
-    """A layer of labels or an image for an image and a purpose, unchanged by others; or None."""
+def find_layer(
+    viewer: Viewer, source: ImageLayer, purpose: str, kind: str = "labels"
+) -> Layer | None:
+    """Find the layer that the plugin made for an image and a purpose, unchanged by others."""
     from napari.layers import Image, Labels
 
     mark = _mark(source, purpose)
     for layer in viewer.layers:
         if not isinstance(layer, Labels if kind == "labels" else Image):
             continue
-        found = note(layer)
-        same = all(found.get(key) == mark[key] for key in ("purpose", "source_id"))
-        if same and found.get("name") == layer.name and is_untouched(layer):
+        entries = note(layer)
+        is_same = all(entries.get(key) == mark[key] for key in ("purpose", "source_id"))
+        if is_same and entries.get("name") == layer.name and is_untouched(layer):
             return layer
     return None
 
 
-def _holds_alike(layer: Any, data: Any) -> bool:
-    """Whether a layer can go on with other data; else a new one has to take its place."""
-    return all(map(_can_be_painted, (layer.data, data))) and layer.ndim == data.ndim
+def _can_replace(data: Levels, layer: Layer) -> TypeGuard[Pixels]:
+    """Return whether data can be put into a layer; else a new layer has to take its place."""
+    return _can_be_painted(data) and _can_be_painted(layer.data) and layer.ndim == data.ndim
 
 
-def _overwrite(layer: Any, data: Any, place: dict[str, Any]) -> None:
-    """New data in a layer; where nothing else changes, without what napari does on a new extent."""
+def _overwrite(layer: Layer, data: Pixels, options: LayerOptions) -> None:
+    """Put other data into a layer.
+
+    Where it neither moves nor changes its shape, the pixels alone are replaced. napari would work
+    out the extent of all layers anew, and each preview would be late by that.
+    """
     old = layer.data
-    moved = [key for key in PLACE if not np.allclose(np.asarray(getattr(layer, key)), place[key])]
-    alike = old.shape == data.shape and old.dtype == data.dtype
-    if alike and not moved:
+    moved = [
+        key for key in TRANSFORMS if not np.allclose(np.asarray(getattr(layer, key)), options[key])
+    ]
+    if old.shape == data.shape and old.dtype == data.dtype and not moved:
         old[...] = data
         layer.refresh(extent=False)
         return
     layer.data = data
     for key in moved:
-        setattr(layer, key, place[key])
+        setattr(layer, key, options[key])
 
 
-def _restyle(layer: Any, options: dict[str, Any]) -> None:
+def _restyle(layer: Layer, options: LayerOptions) -> None:
     """Show labels of another kind as such, as far as the user has not chosen how they look."""
     before = note(layer).get("style", {})
     for name, value in _style_in(options).items():
@@ -180,51 +192,52 @@ def _restyle(layer: Any, options: dict[str, Any]) -> None:
             setattr(layer, name, options[name])
 
 
-def _is_as_made(layer: Any, name: str) -> bool:
-    """Whether a layer still looks as the plugin made it."""
+def _is_as_made(layer: Layer, name: str) -> bool:
+    """Return whether a layer still looks as the plugin made it."""
     made = note(layer).get("style", {})
-    return name in made and _style_in({name: getattr(layer, name)})[name] == made[name]
+    return bool(name in made and _style_in({name: getattr(layer, name)})[name] == made[name])
 
 
-def _style_in(options: dict[str, Any]) -> dict[str, Any]:
-    """The style among napari's options; a colormap by its name, as metadata may be saved."""
-    found = {name: options[name] for name in STYLE if name in options}
-    return {name: getattr(value, "name", value) for name, value in found.items()}
+def _style_in(options: LayerOptions) -> LayerOptions:
+    """Return the style among options; a colormap by its name, as metadata may be saved."""
+    style = {name: options[name] for name in STYLE if name in options}
+    return {name: getattr(value, "name", value) for name, value in style.items()}
 
 
 def _above(viewer: Viewer, source: ImageLayer) -> int:
-    """Above its image and what else was made of it, below annotations that somebody may paint."""
+    """Return the index above an image and its results, below annotations that one may paint on."""
     layers = viewer.layers
     if source not in layers:
         return len(layers)
-    index = layers.index(source) + 1
-    made = str(source.unique_id)
-    while index < len(layers) and note(layers[index]).get("source_id") == made:
+    index: int = layers.index(source) + 1
+    source_id = str(source.unique_id)
+    while index < len(layers) and note(layers[index]).get("source_id") == source_id:
         index += 1
     return index
 
 
 @contextmanager
-def kept_selection(viewer: Viewer) -> Iterator[None]:
-    """Keep what is selected, so that no brush is taken away: adding a layer would select it."""
+def same_selection(viewer: Viewer) -> Iterator[None]:
+    """Keep what is selected, so that no brush is taken away; napari selects what is added."""
     selection = viewer.layers.selection
     before, active = set(selection), selection.active
     yield
-    left = {layer for layer in before if layer in viewer.layers}
-    if active in left:
+    present = {layer for layer in before if layer in viewer.layers}
+    if active in present:
         selection.active = active
-    elif left:
+    elif present:
         selection.clear()
-        selection.update(left)
+        selection.update(present)
 
 
-def _can_be_painted(data: Any) -> bool:
+def _can_be_painted(data: object) -> TypeGuard[Pixels]:
     return isinstance(data, np.ndarray) and bool(data.flags.writeable)
 
 
-def _checksum(data: Any) -> int | None:
-    """Of an array; None for what nobody can paint on, such as one on disk."""
+def _checksum(data: object) -> int | None:
+    """Return a checksum of an array; None for what nobody can paint on, such as one on disk."""
     if not _can_be_painted(data):
         return None
-    once = data[tuple(0 if s == 0 else slice(None) for s in data.strides)]
-    return zlib.crc32(np.ascontiguousarray(once))
+    # A channel axis may repeat the labels: of that, one is enough.
+    once = data[tuple(0 if stride == 0 else slice(None) for stride in data.strides)]
+    return zlib.crc32(np.ascontiguousarray(once).data)

@@ -1,14 +1,15 @@
-"""Results as layers that lie where their image does."""
+"""Show results in layers that lie where their image does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import Array, Pixels
 from ...image import AXES, Frame, Image
+from ...windows import Window
 from .conversion import (
     displayed_axes,
     image_for_display,
@@ -16,15 +17,16 @@ from .conversion import (
     note,
     placement,
 )
-from .managed import put
+from .managed import LayerOptions, Levels, show_data
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image as ImageLayer
     from napari.layers import Labels as LabelsLayer
+    from napari.layers import Layer
 
 CANVAS = 1024
-"""Side of a level that is drawn at once."""
+"""Longest side of the coarsest level of a pyramid, in pixels: what is drawn at once."""
 LARGE = 8192
 """Results with a longer side than this are shown as a pyramid."""
 
@@ -33,12 +35,12 @@ def show_labels(
     viewer: Viewer,
     source: ImageLayer,
     image: Image,
-    labels: Any,
+    labels: Levels,
     purpose: str,
     *,
     region: Mapping[str, slice] | None = None,
-    instead_of: Any = None,
-    **look: Any,
+    instead_of: Layer | None = None,
+    **look: object,
 ) -> LabelsLayer:
     """Show labels of an image in a layer "NAME purpose".
 
@@ -51,27 +53,27 @@ def show_labels(
         Along TZYX as far as the image has them: an array, or a list of them, each half the size of
         the one before.
     region
-        Which part of the image they are of, per axis letter; all of it when None.
+        The part of the image that they are of, per axis letter; all of it when None.
     instead_of
-        A layer that makes room for this one and leaves it its place and look.
+        A layer that makes room for this one, which takes over its place and look.
     **look
-        As napari's labels layers take it.
+        Options of napari's labels layers.
     """
     data = _displayed(labels, lambda level: labels_for_display(level, source, image.axes))
     place = _place(source, image, region)
-    return put(viewer, source, data, purpose, {**place, **look}, instead_of=instead_of)
+    return show_data(viewer, source, data, purpose, {**place, **look}, instead_of=instead_of)
 
 
 def show_image(
     viewer: Viewer,
     source: ImageLayer,
     image: Image,
-    pixels: Any,
+    pixels: Levels,
     purpose: str,
     *,
     region: Mapping[str, slice] | None = None,
-    instead_of: Any = None,
-    **look: Any,
+    instead_of: Layer | None = None,
+    **look: object,
 ) -> ImageLayer:
     """Show an image made of another, with its contrast and colours, in a layer "NAME purpose".
 
@@ -89,18 +91,18 @@ def show_image(
     place = _place(source, image, region, has_channels="C" in axes)
     alike = {name: getattr(source, name) for name in ("contrast_limits", "colormap", "gamma")}
     options = {**place, **alike, **look}
-    return put(viewer, source, data, purpose, options, kind="image", instead_of=instead_of)
+    return show_data(viewer, source, data, purpose, options, kind="image", instead_of=instead_of)
 
 
-def _n_axes(array: Any) -> int:
-    return int((array[0] if isinstance(array, list) else array).ndim)
+def _n_axes(array: Levels) -> int:
+    return (array[0] if isinstance(array, list) else array).ndim
 
 
-def _displayed(array: Any, arranged: Callable[[Any], Any]) -> Any:
-    """An array, or levels of a pyramid, on the axes of a layer; a large one becomes a pyramid."""
+def _displayed(array: Levels, arrange: Callable[[Array], Array]) -> Levels:
+    """Arrange an array, or levels, on the axes of a layer; a large array becomes a pyramid."""
     if isinstance(array, list):
-        return [arranged(level) for level in array]
-    data = arranged(array)
+        return [arrange(level) for level in array]
+    data = arrange(array)
     is_large = isinstance(data, np.ndarray) and max(data.shape[-2:]) > LARGE
     return pyramid(data) if is_large else data
 
@@ -110,10 +112,10 @@ def show_window(
     source: ImageLayer,
     image: Image,
     frame: Frame,
-    window: tuple[slice, ...],
-    labels: npt.NDArray[Any],
+    window: Window,
+    labels: Pixels,
     purpose: str,
-    **look: Any,
+    **look: object,
 ) -> LabelsLayer:
     """Show labels of a window ``(*window)`` of one frame, where it lies."""
     n_front = len(image.label_axes()) - labels.ndim
@@ -127,10 +129,10 @@ def show_image_window(
     source: ImageLayer,
     image: Image,
     frame: Frame,
-    window: tuple[slice, ...],
-    pixels: npt.NDArray[Any],
+    window: Window,
+    pixels: Pixels,
     purpose: str,
-    **look: Any,
+    **look: object,
 ) -> ImageLayer:
     """Show pixels ``(C, *window)`` of one frame, where it lies."""
     axes = image.label_axes()
@@ -146,7 +148,8 @@ def show_image_window(
     return show_image(viewer, source, image, whole, purpose, region=region, **look)
 
 
-def _region(frame: Frame, window: tuple[slice, ...]) -> dict[str, slice]:
+def _region(frame: Frame, window: Window) -> dict[str, slice]:
+    """Return the region of a window in a frame, per axis letter."""
     letters = "ZYX"[-len(window) :]
     return {a: slice(i, i + 1) for a, i in frame} | dict(zip(letters, window, strict=True))
 
@@ -155,41 +158,41 @@ def show_probability(
     viewer: Viewer,
     source: ImageLayer,
     image: Image,
-    probability: npt.NDArray[Any],
+    probability: Pixels,
     purpose: str,
     region: Mapping[str, slice] | None = None,
 ) -> None:
-    """Show probabilities ``(channels, *label shape)``: one image layer a channel."""
+    """Show probabilities ``(channels, *label shape)``, each channel in an image layer."""
     place = _place(source, image, region)
     for i, channel in enumerate(probability, start=1):
         title = purpose if len(probability) == 1 else f"{purpose} {i}"
         data = labels_for_display(channel.astype(np.float32), source, image.axes)
         look = {"colormap": "magma", "contrast_limits": (0, 1), "opacity": 0.7}
-        put(viewer, source, data, title, {**place, **look}, kind="image")
+        show_data(viewer, source, data, title, {**place, **look}, kind="image")
 
 
 def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> None:
     """Show the previews of an image, or hide them once there is something better to see."""
     for layer in list(viewer.layers):
-        found = note(layer)
-        if found.get("purpose") == "preview" and found.get("source_id") == str(source.unique_id):
+        mark = note(layer)
+        if mark.get("purpose") == "preview" and mark.get("source_id") == str(source.unique_id):
             layer.visible = visible
             if visible:
                 _lift(viewer, layer)
 
 
-def _lift(viewer: Viewer, preview: Any) -> None:
-    """Put an image above the other images that were made of its own: they are opaque."""
+def _lift(viewer: Viewer, preview: Layer) -> None:
+    """Put an image above the other ones made of the same source, which are opaque."""
     from napari.layers import Image as ImageLayer
 
     if isinstance(preview, ImageLayer):
-        made = note(preview)["source_id"]
-        places = [
+        source_id = note(preview)["source_id"]
+        indices = [
             i
             for i, layer in enumerate(viewer.layers)
-            if isinstance(layer, ImageLayer) and note(layer).get("source_id") == made
+            if isinstance(layer, ImageLayer) and note(layer).get("source_id") == source_id
         ]
-        viewer.layers.move(viewer.layers.index(preview), places[-1] + 1)
+        viewer.layers.move(viewer.layers.index(preview), indices[-1] + 1)
 
 
 def _place(
@@ -198,8 +201,11 @@ def _place(
     region: Mapping[str, slice] | None,
     *,
     has_channels: bool = False,
-) -> dict[str, Any]:
-    """Where a result for a region lies; before the layer's affine, as napari wants it."""
+) -> LayerOptions:
+    """Return the transforms of a result for a region.
+
+    napari applies the affine last, so that the translation is what comes before it.
+    """
     place = placement(source, image.axes, has_channels=has_channels)
     if region:
         pixel = [region.get(a, slice(0)).start or 0 for a in displayed_axes(source, image.axes)]
@@ -208,8 +214,8 @@ def _place(
     return place
 
 
-def pyramid(data: Any) -> list[Any]:
-    """Every second pixel, again and again, until it fits a canvas: views, no copies."""
+def pyramid(data: Array) -> list[Array]:
+    """Take every second pixel, again and again, until it fits a canvas: views, no copies."""
     levels = [data]
     while max(levels[-1].shape[-2:]) > min(CANVAS, LARGE // 4):
         levels.append(levels[-1][..., ::2, ::2])

@@ -1,4 +1,4 @@
-"""Which part of an image the viewer shows."""
+"""Find which part of an image the viewer shows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...image import Frame, Image
+from ...windows import Window
 from .conversion import displayed_axes
 
 if TYPE_CHECKING:
@@ -15,20 +16,20 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
 SIDE = {2: (512, 512), 3: (16, 128, 128)}
-"""Largest preview, in pixels along each axis of space, for 2D and 3D networks."""
+"""Largest preview in pixels along each spatial axis, for networks in 2D and 3D."""
 Span = tuple[int, int]
-"""First pixel and the one after the last; twice the same where a slider stands on it."""
+"""The first pixel and the one after the last; twice the pixel on which a slider stands."""
 
 
 def visible_field(
     viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
-) -> tuple[Frame, tuple[slice, ...]]:
-    """The frame and the window of an image that are in view, cut to a size soon predicted.
+) -> tuple[Frame, Window]:
+    """Return the frame and the window of an image that are in view, cut to a size soon predicted.
 
     Parameters
     ----------
     dimensions
-        Of the network, 2 or 3.
+        Dimensions of the network, 2 or 3.
 
     Returns
     -------
@@ -47,18 +48,18 @@ def visible_field(
 def slice_region(
     viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
 ) -> dict[str, slice]:
-    """The frame of an image that the sliders stand on, per axis letter."""
+    """Return the frame of an image on which the sliders stand, per axis letter."""
     point = layer.world_to_data(viewer.dims.point)
-    stands = dict(zip(displayed_axes(layer, image.axes), point, strict=True))
+    pixel = dict(zip(displayed_axes(layer, image.axes), point, strict=True))
     axes = image.iterated_axes(dimensions)
-    frame = {axis: _inside(round(float(stands[axis])), image.length(axis)) for axis in axes}
+    frame = {axis: _inside(round(float(pixel[axis])), image.length(axis)) for axis in axes}
     return {axis: slice(i, i + 1) for axis, i in frame.items()}
 
 
 def visible_region(
     viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
 ) -> dict[str, slice]:
-    """What the canvas shows of that frame, per axis letter; all along axes that have sliders.
+    """Return what the canvas shows of that frame, per axis letter; all along axes with sliders.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def visible_region(
 
 
 def _spans(viewer: Viewer, layer: ImageLayer, image: Image) -> dict[str, Span]:
-    """What is in view of the layer's axes, by letter; left out is one of which nothing is."""
+    """Return what is in view of each axis of a layer, without the axes of which nothing is."""
     shown = displayed_axes(layer, image.axes)
     point = layer.world_to_data(viewer.dims.point)
     # A layer's axes are the last ones of the viewer.
@@ -99,6 +100,7 @@ def _spans(viewer: Viewer, layer: ImageLayer, image: Image) -> dict[str, Span]:
 
 
 def _frame(visible: dict[str, Span], image: Image, dimensions: int) -> Frame:
+    """Return the frame in the middle of what is in view."""
     return tuple(
         (axis, _inside(sum(visible.get(axis, (0, 0))) // 2, image.length(axis)))
         for axis in image.iterated_axes(dimensions)
@@ -106,12 +108,12 @@ def _frame(visible: dict[str, Span], image: Image, dimensions: int) -> Frame:
 
 
 def _cut(low: int, high: int, length: int, side: int) -> slice:
-    """At most `side` pixels around the middle; where only a point is known, `side` around it."""
+    """Return at most `side` pixels around the middle of a span, or around its only pixel."""
     if high <= low:
         start = min(max(0, low - side // 2), max(0, length - side))
         return slice(start, min(length, start + side))
     low, high = max(0, low), min(length, high)
-    if high <= low:  # out of view
+    if high <= low:  # nothing of it is in view
         low, high = 0, length
     surplus = max(0, high - low - side)
     return slice(low + surplus // 2, high - (surplus - surplus // 2))

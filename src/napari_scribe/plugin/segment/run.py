@@ -11,8 +11,8 @@ from ..jobs.inference import Begun, Outcome
 from ..jobs.remaining_time import Progressed
 from ..jobs.runner import Ended, JobRun, Runner
 from ..layers.colors import labels_look
-from ..layers.live import Growing
-from ..layers.managed import own_layer
+from ..layers.live import LiveLayer
+from ..layers.managed import find_layer
 from ..layers.results import set_previews_visible, show_labels, show_probability
 from ..messages import explain
 from .job import SegmentInput, begin, finish
@@ -67,7 +67,7 @@ class SegmentRun(JobRun):
         self.given: Any = None
         self._begun, self._has_worked, self._phase = Begun(), False, "tiles"
         self._look: dict[str, Any] = {}
-        self._growing: Growing | None = None
+        self._growing: LiveLayer | None = None
 
     def start(self, given: SegmentInput | Any) -> None:
         """Begin.
@@ -87,7 +87,7 @@ class SegmentRun(JobRun):
         if self._growing is not None:
             self._growing.close()
         where = self.viewer, given.image_layer, given.image
-        self._growing = Growing(*where, f"{given.purpose} so far", self.runner, self.show)
+        self._growing = LiveLayer(*where, f"{given.purpose} so far", self.runner, self.show)
 
     def close(self) -> None:
         """Stop, and hear no more of it."""
@@ -101,7 +101,7 @@ class SegmentRun(JobRun):
         if not self._has_worked:
             self._look = self.look(given, self._begun.task)
         self._has_worked = True
-        growing.follow(record.done, self._look)
+        growing.update(record.done, self._look)
         if record.phase != self._phase:
             self.pace.turn()
             self._phase = record.phase
@@ -123,9 +123,9 @@ class SegmentRun(JobRun):
         if isinstance(done, Outcome):
             done = replace(done, seconds=self.pace.active, is_old=not self._has_worked)
             ended = replace(ended, value=done)
-            so_far = own_layer(self.viewer, given.image_layer, f"{given.purpose} so far")
+            so_far = find_layer(self.viewer, given.image_layer, f"{given.purpose} so far")
             try:
-                self._show(given, done, growing.shown or so_far)
+                self._show(given, done, growing.layer or so_far)
             except Exception as error:  # somebody has changed the layers meanwhile
                 log.exception("the result of %s was not shown", given.image.name)
                 ended = Ended(error=f"The result could not be shown: {explain(error)}")
@@ -135,7 +135,7 @@ class SegmentRun(JobRun):
         if isinstance(done, Outcome) and done.is_complete:
             growing.close()
         else:
-            growing.end()
+            growing.finish()
         self.ended.emit(ended)
 
     def _show(self, given: Any, done: Any, grown: Any) -> None:

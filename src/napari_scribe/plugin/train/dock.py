@@ -13,16 +13,16 @@ from ..jobs.continuing import ask_to_go_on, changes_of_paint, show_curve, why_no
 from ..jobs.remaining_time import Progressed
 from ..jobs.runner import Ended, Question
 from ..jobs.training import tell_kept
-from ..layers.annotations import note_settings
-from ..layers.conversion import add_note, paint_of
-from ..layers.paint_checks import (
+from ..layers.annotations import (
     annotations_from,
     convert_to_objects,
-    is_a_result,
+    doubt_about_image,
+    doubt_about_place,
+    doubt_about_result,
     lay_over,
-    lies_nowhere,
-    made_for_another,
+    note_settings,
 )
+from ..layers.conversion import add_note, paint_of
 from ..segment.job import Segmented, SegmentInput
 from ..segment.run import SegmentRun
 from ..widgets.basics import button, hint, row, stack, step
@@ -132,17 +132,17 @@ class TrainDock(Dock):
         self.progress.busy("Preparing")
         try:
             image = self.form.image.image()
-            if doubt := lies_nowhere(paint, layer, image):
+            if doubt := doubt_about_place(paint, layer, image):
                 self._ask(doubt, "Lay it over", lambda: self._lay_over(adapted, start))
                 return
-            if doubt := is_a_result(paint):
+            if doubt := doubt_about_result(paint):
                 self._ask_about_result(doubt, adapted, start)
                 return
             given = adapted(self.form.value())
         except InputError as error:
             self._refuse(error)
             return
-        if doubt := made_for_another(self.viewer, given.paint_layer, given.image_layer):
+        if doubt := doubt_about_image(self.viewer, given.paint_layer, given.image_layer):
             self._ask(doubt, "Use them", lambda: start(given))
         else:
             start(given)

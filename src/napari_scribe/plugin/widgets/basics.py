@@ -135,7 +135,7 @@ def stack(*parts: Part) -> QWidget:
 def named(name: str, part: Part, width: int = 78) -> QWidget:
     """Put a name on the left of a widget, level with its first line.
 
-    magicgui's labels stand level with the middle, and are aligned on the right.
+    magicgui's labels stand level with the middle of what they name.
     """
     label = QLabel(name)
     label.setToolTip(native(part).toolTip())

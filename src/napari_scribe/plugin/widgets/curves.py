@@ -1,4 +1,4 @@
-"""The live plot of the loss and of the loss on what was held out."""
+"""Draw the loss and the loss on held-out data while a network is trained."""
 
 from __future__ import annotations
 
@@ -6,33 +6,36 @@ import math
 import time
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 REDRAW = 0.5
 """Seconds between two drawings."""
-KEPT = 400
-"""How many points of a curve are drawn; longer ones are thinned out."""
+MOST_POINTS = 400
+"""Points of a curve that are drawn at least, where there are as many; longer ones are thinned."""
 LOSS, VALIDATION = "#8f9bb0", "#f0931a"
 CURVES: dict[str, dict[str, Any]] = {
     "training": {"color": LOSS, "lw": 1.2},
     "held-out {}": {"color": VALIDATION, "lw": 1.6, "marker": "o", "ms": 3},
 }
 FIRST_STEPS = 50
+"""Steps that the axis shows at first."""
 _SMOOTHING = 0.9
+"""Share of the last smoothed loss in the next."""
 
 
 class Curves(FigureCanvasQTAgg):
-    """Loss over steps: smoothed for training, as it is for what was held out.
+    """Draw the loss over steps: smoothed for training, as it is for held-out data.
 
-    Axes, ticks and legend are drawn when the limits change, which grow by leaps; in between, the
-    two curves alone are drawn over a copy of the rest.
+    A whole drawing takes longer than a training step. So the limits of the axes grow by leaps, and
+    between two leaps only the curves are drawn, over a copy of the rest.
 
     Parameters
     ----------
     colors
-        Of the theme, as `parts.theme_colors` gives them.
+        Colours of the theme, as `basics.theme_colors` returns them.
     held_out
         What was held out.
     """
@@ -49,8 +52,8 @@ class Curves(FigureCanvasQTAgg):
         for side in ("top", "right"):
             self.axes.spines[side].set_visible(False)
         self._lines = tuple(
-            self.axes.plot([], [], animated=True, label=name.format(held_out), **look)[0]
-            for name, look in CURVES.items()
+            self.axes.plot([], [], animated=True, label=name.format(held_out), **style)[0]
+            for name, style in CURVES.items()
         )
         self._background: Any = None
         self._text = colors["text"]
@@ -72,7 +75,7 @@ class Curves(FigureCanvasQTAgg):
         self.draw_idle()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Forget all steps."""
         self.steps: list[int] = []
         self.losses: list[float] = []
         self.validation: list[tuple[int, float]] = []
@@ -83,13 +86,13 @@ class Curves(FigureCanvasQTAgg):
         self.redraw()
 
     def add(self, step: int, loss: float, validation: float | None) -> None:
-        """Take a step, and draw if the last drawing is old enough."""
+        """Add a step, and draw if the last drawing is old enough."""
         if math.isfinite(loss):
             before = loss if self._smooth is None else self._smooth
             self._smooth = _SMOOTHING * before + (1 - _SMOOTHING) * loss
             self.steps.append(step)
             self.losses.append(self._smooth)
-        if len(self.steps) > 2 * KEPT:
+        if len(self.steps) > 2 * MOST_POINTS:
             self.steps, self.losses = self.steps[::2], self.losses[::2]
         if validation is not None and math.isfinite(validation):
             self.validation.append((step, validation))
@@ -97,7 +100,7 @@ class Curves(FigureCanvasQTAgg):
             self.redraw()
 
     def redraw(self) -> None:
-        """Draw what there is."""
+        """Draw all steps."""
         self._drawn = time.monotonic()
         loss, validation = self._lines
         loss.set_data(self.steps, self.losses)
@@ -115,14 +118,14 @@ class Curves(FigureCanvasQTAgg):
             self.update()
 
     def _name_lines(self) -> None:
-        """A legend of the lines that have a point."""
-        lines = [line for line in self._lines if len(line.get_xdata())]
+        """Show a legend of the lines that have a point."""
+        lines = [line for line in self._lines if np.size(line.get_xdata())]
         self._named = [line in lines for line in self._lines]
-        look = {"frameon": False, "fontsize": 8, "labelcolor": self._text}
-        self.axes.legend(handles=lines, loc="upper right", **look)
+        style = {"frameon": False, "fontsize": 8, "labelcolor": self._text}
+        self.axes.legend(handles=lines, loc="upper right", **style)
 
     def _fitting_limits(self) -> tuple[float, float]:
-        """Limits of both axes that hold all points, and change seldom."""
+        """Return the ends of both axes, which hold all points and change seldom."""
         values = self.losses + [value for _, value in self.validation]
         last = self.steps[-1] if self.steps else 0
         leaps = max(0, math.ceil(math.log(max(last, 1) / FIRST_STEPS, 1.5)))
@@ -130,8 +133,8 @@ class Curves(FigureCanvasQTAgg):
         step = 10.0 ** math.floor(math.log10(height)) / 2
         return round(FIRST_STEPS * 1.5**leaps), step * math.ceil(1.05 * height / step)
 
-    def _on_draw(self, _event: Any) -> None:
-        """Keep the drawing without curves, and add them."""
+    def _on_draw(self, _event: object) -> None:
+        """Copy the drawing without curves, and draw these."""
         self._background = self.copy_from_bbox(self.figure.bbox)
         self._draw_lines()
 

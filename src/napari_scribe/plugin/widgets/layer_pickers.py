@@ -59,7 +59,7 @@ class LayerPicker(Choice):
         with self.changed.blocked():
             super().reset_choices()
             if self.value is not before:
-                users = [layer for layer in self.choices if is_users(layer)]
+                users = [layer for layer in self.choices if is_from_user(layer)]
                 if users:
                     self.value = users[0]
                 else:
@@ -84,14 +84,14 @@ def is_paint(layer: Layer) -> bool:
     return isinstance(layer, Labels) and note(layer).get("purpose") != "preview"
 
 
-def is_users(layer: Layer | None) -> bool:
+def is_from_user(layer: Layer | None) -> bool:
     """Return whether a layer is the user's: an image or annotations, but no result."""
     return layer is not None and note(layer).get("purpose") in MADE_BY_USER
 
 
 def image_meant(viewer: Viewer, selected: Layer | None) -> ImageLayer | None:
     """Return the image that is worked on where a layer is selected; None where that is unclear."""
-    if not is_users(selected):
+    if not is_from_user(selected):
         return None
     if is_image(selected):
         return selected

@@ -1,26 +1,29 @@
-"""A recipe as a form, and back."""
+"""Show a recipe as a form, and read it back."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from annotated_types import Ge, Gt, Le, Lt
-from magicgui.widgets import ComboBox, Widget, create_widget
+from magicgui.widgets import CheckBox, ComboBox, create_widget
+from magicgui.widgets.bases import ValueWidget
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ...recipe import NETWORK_KINDS, Recipe
 
+FieldWidget = ValueWidget[Any]
+"""The widget of a field: what kind of value it has is known to the recipe."""
 SECTIONS = {
     "network": "Network",
     "target": "Objects",
     "training": "Training",
     "augmentation": "Augmentation",
 }
-"""Parts of a recipe that have a form, and what it is called."""
+"""Parts of a recipe that are in the form, and what they are called there."""
 DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Training"}
 """The same for a denoiser."""
 ELSEWHERE = {"kind", "dimensions", "encoding", "loss"}
@@ -30,19 +33,19 @@ OF_PAINT = {"balance"}
 
 
 class RecipeForm:
-    """Fields for the parts of a recipe.
+    """Ask for the fields of a recipe's parts.
 
     Parameters
     ----------
     task
-        Of which the defaults are.
+        The task that the defaults are for.
     sections
-        Parts of the recipe, and what they are called.
+        Parts of the recipe that are in the form, and what they are called.
 
     Attributes
     ----------
     parts
-        Part of the recipe -> field -> its magicgui widget.
+        Part of the recipe -> field -> its widget.
     kind
         The kind of network.
     networks
@@ -82,7 +85,7 @@ class RecipeForm:
         self._fill_in(changes)
 
     def value(self, task: str) -> Recipe:
-        """The recipe as filled in.
+        """Return the recipe as filled in.
 
         Raises
         ------
@@ -135,60 +138,64 @@ class RecipeForm:
                         _fill(widget, changes[f"{name}.{field}"])
 
 
-def part_widgets(part: BaseModel, hidden: Collection[str] = ELSEWHERE) -> dict[str, Widget]:
-    """One widget for each field of a part of a recipe."""
+def part_widgets(part: BaseModel, hidden: Collection[str] = ELSEWHERE) -> dict[str, FieldWidget]:
+    """Make a widget for each field of a part of a recipe."""
     fields = {k: f for k, f in type(part).model_fields.items() if k not in hidden}
     return {name: field_widget(name, field, getattr(part, name)) for name, field in fields.items()}
 
 
-def field_widget(name: str, field: FieldInfo, value: Any) -> Widget:
-    """The widget of one field: title, unit, bounds and description as the recipe gives them."""
+def field_widget(name: str, field: FieldInfo, value: object) -> FieldWidget:
+    """Make the widget of a field, with the title, unit, bounds and description of the recipe."""
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     unit = f" ({extra['unit']})" if "unit" in extra else ""
     options: dict[str, Any] = {"tooltip": field.description}
-    if field.annotation in (int, float):
+    if isinstance(value, int | float) and field.annotation in (int, float):
         options |= _bounds(field, value)
-    widget = create_widget(
-        value=value,
-        annotation=field.annotation,
-        name=name,
-        label=f"{field.title or name}{unit}",
-        options=options,
+    widget = cast(
+        FieldWidget,
+        create_widget(
+            value=value,
+            annotation=field.annotation,
+            name=name,
+            label=f"{field.title or name}{unit}",
+            options=options,
+        ),
     )
-    if field.annotation is bool:
+    if isinstance(widget, CheckBox):
         widget.text = ""  # the label says it
-    if field.annotation is float:
+    if isinstance(value, int | float) and field.annotation is float:
         finest = max(_decimals(number) for number in (options["step"], options["min"], value))
         widget.native.setDecimals(finest + 1)
         widget.value = value
     return widget
 
 
-def _fill(widget: Widget, value: Any) -> None:
+def _fill(widget: FieldWidget, value: object) -> None:
     """Set a value; a spin box would round what has more decimals than it shows."""
     if isinstance(value, float) and widget.annotation is float:
         widget.native.setDecimals(max(widget.native.decimals(), _decimals(value)))
     widget.value = value
 
 
-def _bounds(field: FieldInfo, value: float) -> dict[str, Any]:
-    """Bounds and a step that suits the size of the default."""
+def _bounds(field: FieldInfo, value: float) -> dict[str, float]:
+    """Return the bounds of a field, and a step that suits the size of the default."""
     is_float = field.annotation is float
     step = 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 0.1
-    found: dict[str, Any] = {"min": 0, "max": 1_000_000}
     least = step / 10 if is_float else 1
+    low: Any = 0
+    high: Any = 1_000_000
     for bound in field.metadata:
         if isinstance(bound, Ge):
-            found["min"] = bound.ge
+            low = bound.ge
         elif isinstance(bound, Gt):
-            found["min"] = bound.gt + least
+            low = cast(float, bound.gt) + least
         elif isinstance(bound, Le):
-            found["max"] = bound.le
+            high = bound.le
         elif isinstance(bound, Lt):
-            found["max"] = bound.lt - least
-    return {**found, "step": step if is_float else max(1, round(step))}
+            high = cast(float, bound.lt) - least
+    return {"min": low, "max": high, "step": step if is_float else max(1, round(step))}
 
 
 def _decimals(value: float) -> int:
-    """How many decimals a value needs, at most 8."""
+    """Return how many decimals a value needs, at most 8."""
     return next((n for n in range(8) if math.isclose(round(value, n), value)), 8)

@@ -1,4 +1,4 @@
-"""What the docks that train keep folded away."""
+"""Ask for what every training has good defaults for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .recipe_form import RecipeForm
 
 MINUTES = 2.0
 WIDTH = 90
-"""Of the names, in pixels."""
+"""Width of the names, in pixels."""
 
 
 FIELD_WIDTH = 172
@@ -23,14 +23,19 @@ FIELD_WIDTH = 172
 
 
 class TrainingSettings(Fold):
-    """What every training has good defaults for.
+    """Ask, folded away, for what every training has good defaults for.
 
     Parameters
     ----------
     recipe
         The form of its recipe.
     tasks
-        Of the models to start from.
+        Tasks of the models to start from.
+
+    Attributes
+    ----------
+    fields
+        Widget and default of each setting that is remembered, by name.
     """
 
     def __init__(self, recipe: RecipeForm, tasks: Collection[str]) -> None:
@@ -51,7 +56,7 @@ class TrainingSettings(Fold):
         self.dimensions.tooltip = "Whether slices are looked at one by one or together"
         self._depth = named("Z is", self.dimensions.native, WIDTH)
         self._has_z = False
-        self.dimensions.changed.connect(self._follow_dimensions)
+        self.dimensions.changed.connect(self._show_dimensions)
         self.folds = {name: Fold(title) for name, title in recipe.sections.items()}
         self.reset = button("Reset", "All settings back to their defaults", lambda: None)
         self.fields: dict[str, tuple[Any, Any]] = {
@@ -61,7 +66,7 @@ class TrainingSettings(Fold):
         }
 
     def lay_out(self, *lines: QWidget) -> None:
-        """These lines between the model to start from and the device; then the recipe."""
+        """Lay out lines between the model to start from and the device; below them the recipe."""
         for line in (
             named("Start from", self.start, WIDTH),
             self._depth,
@@ -93,19 +98,19 @@ class TrainingSettings(Fold):
         show(str(kind.value))
 
     def show_depth(self, has_z: bool) -> None:
-        """Ask what Z is, where there is one."""
+        """Ask what Z is where there is one."""
         self._has_z = has_z
         self._depth.setVisible(has_z)
-        self._follow_dimensions()
+        self._show_dimensions()
 
-    def _follow_dimensions(self, _value: Any = None) -> None:
-        """What was chosen for the Z of one image is no choice for one without."""
+    def _show_dimensions(self) -> None:
+        """Show the defaults of 2D or 3D; an image without Z is 2D, whatever is chosen."""
         self.recipe.set_dimensions(int(self.dimensions.value) if self._has_z else 2)
 
     def values(self) -> dict[str, Any]:
-        """All values that are kept for another day, for `set_values`."""
-        kept = [name for name in self.fields if name != "dimensions"]  # they belong to the image
-        values = {name: self.fields[name][0].value for name in kept}
+        """Return what is remembered: all but the dimensions, which belong to an image."""
+        names = [name for name in self.fields if name != "dimensions"]
+        values = {name: self.fields[name][0].value for name in names}
         return {**values, "recipe": self.recipe.changes()}
 
     def set_values(self, values: dict[str, Any]) -> None:
