@@ -12,8 +12,9 @@ import tifffile
 import zarr
 
 from napari_scribe.device import home
+from napari_scribe.plugin.jobs import inference
 from napari_scribe.plugin.layers.lazy import Lazy
-from napari_scribe.plugin.segment import job as segment_work
+from napari_scribe.plugin.segment import job as segment_job
 from napari_scribe.plugin.segment.job import Segmented
 from napari_scribe.samples import Sample
 
@@ -23,7 +24,8 @@ LONG = 60_000
 @pytest.fixture
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is larger than the sample goes to disk."""
-    monkeypatch.setattr(segment_work, "IN_MEMORY", 70_000)
+    monkeypatch.setattr(inference, "IN_MEMORY", 70_000)
+    monkeypatch.setattr(segment_job, "IN_MEMORY", 70_000)
 
 
 @pytest.fixture
@@ -85,11 +87,11 @@ def test_a_large_one_that_was_stopped_goes_on(
     dock.pause_button.click()
     dock.stop()
     idle()
-    done = dock.segmenting.pace.done
+    done = dock.runner.clock.done
     assert dock.message.text == "Stopped. Segment goes on from here."
     assert kept_results() == [".slide- 1.zarr.part"]
     seen: list[float] = []
-    dock.queue.stepped.connect(lambda step: seen.append(step.fraction))
+    dock.runner.record.connect(lambda step: seen.append(step.done / step.total))
     dock.segment()
     idle()
     assert seen[0] * 400 >= done - 1

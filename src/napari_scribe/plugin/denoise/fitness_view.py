@@ -14,18 +14,12 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from ..widgets.basics import Fold, hint
 from ..widgets.curves import LOSS, VALIDATION
 from ..widgets.feedback import Message
+from .job import REMEDIES
 
 if TYPE_CHECKING:
     from ...training.pairs.fitness import Curves, Finding, Fitness
 
 NOT_YET = "Not checked yet. Train checks first."
-REMEDIES = {
-    "register": ("Register", "Take into account how far each picture has moved"),
-    "match": ("Match brightness", "Take into account how bright each picture is"),
-    "leave_out_motion": ("Leave out what moves", "Learn nothing where the two of a pair differ"),
-    "drop": ("Leave out these pictures", "Learn nothing from them"),
-}
-"""What each remedy is called, and what it does."""
 
 
 class FitnessView(QWidget):
