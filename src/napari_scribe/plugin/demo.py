@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
@@ -53,7 +53,7 @@ def start(viewer: Viewer, out: Path, seconds: float, device: str | None = None) 
     def train() -> None:
         dock.train(lambda request: request.changed(seconds=seconds, device=device))
 
-    def go_on(ended: Ended[object]) -> None:
+    def go_on(ended: Ended[Any]) -> None:
         if isinstance(ended.value, Trained):
             QTimer.singleShot(0, lambda: dock.segment(device))
         elif isinstance(ended.value, Segmented):

@@ -95,7 +95,9 @@ class Dock(QWidget):
         self.destroyed.connect(partial(Runner.close, self.runner))
         self._selected: Callable[[], ImageLayer | None] = lambda: None
         self.viewer.layers.selection.events.active.connect(self._on_selected)
-        QApplication.instance().aboutToQuit.connect(self.runner.close)
+        application = QApplication.instance()
+        assert application is not None
+        application.aboutToQuit.connect(self.runner.close)
         self._torch_loaded.connect(self._on_torch)
         QTimer.singleShot(WARM_UP_AFTER, self._warm_up)
 

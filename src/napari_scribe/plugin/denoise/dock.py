@@ -42,6 +42,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         Given by napari.
     """
 
+    form: DenoiseForm
     data = "pairs"
     train_tip = "Train a denoiser on the pairs"
     continue_tip = "Go on where the training stopped, with the same pairs"
@@ -176,7 +177,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         self.findings.show_fitness(checked.fitness)
         self.scroll_to(self.findings)
         self.on_form()
-        if self.checked is None:
+        if self.checked is not checked:
             self.message.warn(CHANGED.format(checked.source.image.name))
         elif trains_next and self.is_stopping:
             self.message.info("Stopped: the pairs were checked, but nothing was trained.")

@@ -54,9 +54,10 @@ class FitnessView(QWidget):
     def clear(self) -> None:
         """Nothing was checked yet."""
         while self._found.count():
-            part = self._found.takeAt(0).widget()
-            part.hide()
-            part.deleteLater()
+            item = self._found.takeAt(0)
+            if item is not None and (part := item.widget()) is not None:
+                part.hide()  # else it is drawn until it is deleted
+                part.deleteLater()
         self.boxes, self.messages = {}, []
         self.summary.setText(NOT_YET)
         self.fold.hide()

@@ -9,6 +9,7 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
+from ...recipe.targets import DenoisedTarget
 from ...targets.denoised import check_colours
 from ..model_library import dimensions_of, read_description
 from ..segment.form import PARTS, TILES
@@ -121,7 +122,9 @@ class DenoiseForm(QObject):
         self.image.channels.set_value(source.channels)
         self.more.start.set_value(request.start)
         self.more.dimensions.value = request.dimensions
-        self.more.loss.value = request.recipe.target.loss
+        target = request.recipe.target
+        assert isinstance(target, DenoisedTarget)
+        self.more.loss.value = target.loss
         self.more.recipe.set_value(request.recipe)
         self.pairs.set_value(source, request.other_layer)
 

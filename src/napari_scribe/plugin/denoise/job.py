@@ -7,7 +7,7 @@ from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -234,7 +234,7 @@ class DenoiseRequest(RunRequest["Denoised"]):
         Whether what was removed is shown too.
     """
 
-    dtype: str = "float32"
+    dtype: Literal["float32", "source"] = "float32"
     with_removed: bool = False
 
     result, verb, button = "denoised", "Denoising", "Apply"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...image import Image
 
@@ -97,8 +97,7 @@ class PairSource:
             return pairs.single_pairs(self.image, channels=self.channels, **space)
         if self.way == SLICES:
             return pairs.slice_pairs(self.image, channels=self.channels)
-        how: Way = self.way
-        return pairs.frame_pairs(self.image, how, channels=self.channels, **space)
+        return pairs.frame_pairs(self.image, cast("Way", self.way), channels=self.channels, **space)
 
     def is_same(self, other: PairSource) -> bool:
         """Return whether both make the same pairs."""

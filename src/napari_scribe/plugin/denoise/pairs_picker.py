@@ -34,8 +34,8 @@ class PairsPicker(QWidget):
         self.way = ComboBox(choices=self._choices, nullable=False)
         self.way.tooltip = "Where two noisy pictures of the same thing come from"
         self.other = LayerPicker(viewer, self._is_other, "The other picture of the same thing")
-        names = {"choices": self._channel_choices, "nullable": False}
-        self.first, self.second = ComboBox(**names), ComboBox(**names)
+        self.first = ComboBox(choices=self._channel_choices, nullable=False)
+        self.second = ComboBox(choices=self._channel_choices, nullable=False)
         self.first.tooltip, self.second.tooltip = "What is denoised", "What it is compared with"
         self._two = row(self.first.native, self.second.native)
         self.hint = hint()
@@ -79,20 +79,20 @@ class PairsPicker(QWidget):
     def offer(self, layer: ImageLayer | None, image: Image | None, dimensions: int = 2) -> None:
         """Offer what an image has; what was chosen stays while it still is the same image."""
         is_new = layer is not self._layer
-        same_axes = self._image is not None and image is not None
-        same_axes = same_axes and self._image.axes == image.axes
+        before = self._image
+        same_axes = before is not None and image is not None and before.axes == image.axes
         self._layer, self._image = layer, image
         self.setEnabled(image is not None)
         self.other.reset_choices()
         offered = offered_ways(image, dimensions, self.other.value is not None)
-        before = self.way.value
+        chosen = self.way.value
         if offered != self._offered or is_new or not same_axes:
             self._offered = offered
             with self.way.changed.blocked():
                 self.way.native.clear()  # magicgui would put new ones last
                 self.way.reset_choices()
-                keeps = before in offered and same_axes and not is_new
-                self.way.value = before if keeps else offered[0]
+                stays = chosen in offered and same_axes and not is_new
+                self.way.value = chosen if stays else offered[0]
             for i, way in enumerate(offered):
                 self.way.native.setItemData(i, WAYS[way][1], Qt.ItemDataRole.ToolTipRole)
         self._offer_channels()

@@ -71,8 +71,8 @@ class Runner(QObject):
         return self._worker is not None and not self._worker.may_go_on.is_set()
 
     @property
-    def job(self) -> Job[Any, Any] | None:
-        """Return the job that runs; None while it is prepared."""
+    def job(self) -> Any:
+        """Return the job that runs, of whatever kind; None while it is prepared."""
         return self._worker.job if self._worker else None
 
     def start(
@@ -174,7 +174,7 @@ class _Mailbox(QObject):
     delivered = Signal(object)
 
 
-class Worker(WorkerBase):
+class Worker(WorkerBase[None]):
     """Run one job in a thread.
 
     `run` takes the place of that of the base class, which swaps Python's warning filters while it

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ...model import Model
     from ...training.checkpoint import Checkpoint
-    from ...training.trainer import TrainingJob
+    from ...training.trainer import TrainingJob, TrainStep  # noqa: F401  # named in a string
 
 Window = tuple[slice, ...]
 Change = tuple[str, str]

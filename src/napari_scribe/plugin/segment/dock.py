@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QEnterEvent, QShowEvent
@@ -38,6 +38,8 @@ class SegmentDock(Dock):
         Given by napari.
     """
 
+    form: SegmentForm
+
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.queue: LayerQueue | None = None
@@ -69,8 +71,9 @@ class SegmentDock(Dock):
     def changeEvent(self, event: QEvent) -> None:
         """Look for new models where the dock's tab is chosen: Qt shows nothing anew then."""
         super().changeEvent(event)
-        if event.type() == QEvent.Type.ParentChange and isinstance(self.parent(), QDockWidget):
-            self.parent().visibilityChanged.connect(self._on_tab)
+        parent = self.parent()
+        if event.type() == QEvent.Type.ParentChange and isinstance(parent, QDockWidget):
+            parent.visibilityChanged.connect(self._on_tab)
 
     def enterEvent(self, event: QEnterEvent) -> None:
         """Look for new models where the dock is always up, beside the Train dock."""
@@ -176,7 +179,7 @@ class SegmentDock(Dock):
         if (seams := self.result_of(ended)) is not None:
             self.message.info(seams.in_words())
 
-    def _catch_up_after(self, ended: Ended[object]) -> None:
+    def _catch_up_after(self, ended: Ended[Any]) -> None:
         if ended.question is None:
             self.catch_up()
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ...errors import InputError, TakenError
 from ...image import Image
@@ -59,7 +59,7 @@ class FolderRequest(Request["FolderStep", "FolderDone"]):
     of_channels: int = 0
     series: int = 0
     tile: int | None = None
-    halo: str = "exact"
+    halo: Literal["exact", "quick"] = "exact"
     device: str | None = None
     with_probability: bool = False
     overwrite: frozenset[Path] = frozenset()
@@ -178,13 +178,13 @@ def _segment_each(
     )
     left = [(image, target) for image, target in pairs if target not in before]
     for i, (path, target) in enumerate(left):
-        if job.stop_requested:
+        if _is_stopped(job):
             return replace(done, is_complete=False)
         try:
             image = read_image(path, series=request.series)
             one = _job(model, image, target, request)
             for step in one:
-                if job.stop_requested:
+                if _is_stopped(job):
                     one.stop()
                 share = step.done / max(step.total, 1)
                 yield FolderStep(i + share, len(left), len(before) + i + 1, len(pairs))
@@ -200,6 +200,11 @@ def _segment_each(
     return done
 
 
+def _is_stopped(job: Job[FolderStep, FolderDone]) -> bool:
+    """Return whether the user has stopped the job by now, in the main thread."""
+    return job.stop_requested
+
+
 def _made_before(
     job: Job[FolderStep, FolderDone], model: Model, request: FolderRequest
 ) -> set[Path]:
@@ -210,7 +215,8 @@ def _made_before(
     Question
         If others lie where results go, before anything is done.
     """
-    before, taken = set(), set()
+    before: set[Path] = set()
+    taken: set[Path] = set()
     there = [path.name for path in request.out.glob("*")]
     for image, target in request.pairs:
         if job.stop_requested:

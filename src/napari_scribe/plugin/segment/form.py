@@ -173,14 +173,16 @@ class SegmentForm(QObject):
     def _show(self) -> None:
         """Offer what goes with image and model: parts, and channels that have to be chosen."""
         path, layer, where = self.model.value(), self.image.layer.value, self.where.value()
-        has_both = path is not None and layer is not None
-        self.where.offer_slices(has_both and self._has_slices(path))
+        has_slices, channels_needed = False, ""
+        if path is not None and layer is not None:
+            has_slices = self._has_slices(path)
+            channels_needed = self._channels_needed(path) if where != FOLDER else ""
+        self.where.offer_slices(has_slices)
         self.image.setEnabled(where != FOLDER)
         self.image.layer.enabled = where not in (LAYERS, FOLDER)
         self.more.save_to.setEnabled(where not in (LAYERS, FOLDER))
-        text = self._channels_needed(path) if has_both and where != FOLDER else ""
-        self.needs.setText(text)
-        self.image.channels.setVisible(bool(text))
+        self.needs.setText(channels_needed)
+        self.image.channels.setVisible(bool(channels_needed))
         self.folder_channels.follow(self.where.images.value() if where == FOLDER else None, path)
         self.changed.emit()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class SegmentRequest(RunRequest["Segmented"]):
         Whether probabilities are shown too.
     """
 
-    halo: str = "exact"
+    halo: Literal["exact", "quick"] = "exact"
     with_probability: bool = False
 
     result, verb, button = "labels", "Segmenting", "Segment"

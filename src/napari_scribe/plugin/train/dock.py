@@ -45,6 +45,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         Given by napari.
     """
 
+    form: TrainForm
     data = "paint"
     train_tip = "Train a network on the paint"
     continue_tip = (
@@ -150,9 +151,9 @@ class TrainDock(TrainingDock[TrainRequest]):
         image = self.form.image.layer.value
         if self.form.paint.value is None:
             self.continue_button.setEnabled(False)
-        trained = self.trained
-        is_other = trained is not None and image not in (None, trained.request.image_layer)
-        text = f"The model was trained on {trained.request.image.name}." if is_other else ""
+        trained, text = self.trained, ""
+        if trained is not None and image not in (None, trained.request.image_layer):
+            text = f"The model was trained on {trained.request.image.name}."
         self.model_hint.setText(text)
         self.segment_button.setEnabled(trained is not None and image is not None and not running)
 

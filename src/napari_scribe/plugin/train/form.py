@@ -8,7 +8,7 @@ from weakref import ref
 
 from magicgui.widgets import CheckBox, RadioButtons
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from ...errors import InputError
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
@@ -59,7 +59,8 @@ class TrainForm(QWidget):
         self.image = ImagePicker(viewer)
         self.paint = LayerPicker(viewer, is_paint, "The labels layer that you paint on")
         self.new = button("New", NEW_TIP, self._new)
-        self.task = RadioButtons(choices=TASKS, value="objects", orientation="horizontal")
+        self.task = RadioButtons(choices=TASKS, orientation="horizontal")
+        self.task.value = "objects"
         self.task.tooltip = "Objects: each one apart. Classes: which kind of thing each pixel is"
         self.hint = hint()
         self.more = MoreSettings()
@@ -78,7 +79,9 @@ class TrainForm(QWidget):
 
     def _lay_out(self) -> None:
         paint_row = row(self.paint.native, self.new)
-        paint_row.layout().setStretch(0, 1)
+        layout = paint_row.layout()
+        assert isinstance(layout, QHBoxLayout)
+        layout.setStretch(0, 1)
         task = self.task.native
         task.setStyleSheet("QGroupBox { border: none; margin: 0; padding: 0; }")
         task.layout().setContentsMargins(0, 0, 0, 0)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from ...model import Model
-    from ...training.train import Preview, TrainJob
+    from ...training.train import TrainJob
+    from ...training.trainer import Preview
 
 CHANGEABLE = "training", "augmentation"
 """The parts of a recipe that may change while the network stays."""
