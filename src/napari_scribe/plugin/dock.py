@@ -54,7 +54,7 @@ class View(Protocol):
 
 
 class Dock(QWidget):
-    """A dock with a scrolling column of widgets, and below it a foot that stays in sight.
+    """Show a scrolling column of widgets, and below it a foot that stays in sight.
 
     It starts one job at a time and stops it, tells what became of it, asks, and keeps the buttons
     as they make sense. Closing it, its viewer or the application stops its job, which saves what
@@ -89,8 +89,8 @@ class Dock(QWidget):
         self.is_stopping = self.has_stepped = False
         self.view: View | None = None
         self.setMinimumSize(WIDTH - 40, 220)
-        Dock.wear(self, self.colors)
-        self.viewer.events.theme.connect(self._follow_theme)
+        Dock.set_colors(self, self.colors)
+        self.viewer.events.theme.connect(self._on_theme)
         # A slot of the dying widget itself would not be called any more.
         self.destroyed.connect(partial(Runner.close, self.runner))
         self._selected: Callable[[], ImageLayer | None] = lambda: None
@@ -109,7 +109,7 @@ class Dock(QWidget):
         try:
             yield
         except InputError as error:
-            self.progress.rest()
+            self.progress.clear()
             self.message.error(str(error))
             self.until_changed()
         self.show_state()
@@ -171,7 +171,7 @@ class Dock(QWidget):
         nothing
             What is said where the job was stopped too early.
         """
-        self.progress.rest()
+        self.progress.clear()
         if ended.question is not None:
             self._ask_back(ended.question)
         elif ended.error:
@@ -205,7 +205,7 @@ class Dock(QWidget):
 
     def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
         """Ask something about the form, until that is changed; each answer is a button."""
-        self.progress.rest()
+        self.progress.clear()
         self.message.ask(text, answers)
         self.until_changed()
 
@@ -263,10 +263,10 @@ class Dock(QWidget):
         chain(self)
         return super().focusNextPrevChild(is_next)
 
-    def wear(self, colors: dict[str, str]) -> None:
+    def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
         self.colors = colors
-        self.message.wear(colors)
+        self.message.set_colors(colors)
         self.setStyleSheet(
             f'*[scribe="hint"] {{ color: {_mixed(colors)}; }}'
             f'*[scribe="caution"] {{ color: {colors["warning"]}; }}'
@@ -293,7 +293,7 @@ class Dock(QWidget):
         if not self.runner.is_running:
             self.message.clear()
 
-    def follow(self, layer: ImageLayer) -> None:
+    def select(self, layer: ImageLayer) -> None:
         """Show the image that the user has selected, unless a job of this dock runs."""
         self.form.image.follow(layer, only_see=self.runner.is_running)
 
@@ -302,18 +302,18 @@ class Dock(QWidget):
         layer = self.viewer.layers.selection.active
         if is_users(layer) and layer is not self._selected():
             self._selected = ref(layer)
-            self.follow(layer)
+            self.select(layer)
 
     def close_down(self) -> None:
         """End the job, which saves what it has, and let go of the viewer."""
         if self.view is not None:
             self.view.close()
         self.viewer.layers.selection.events.active.disconnect(self._on_selected)
-        self.viewer.events.theme.disconnect(self._follow_theme)
+        self.viewer.events.theme.disconnect(self._on_theme)
         self.runner.close()
 
-    def _follow_theme(self, _event: object = None) -> None:
-        self.wear(theme_colors(self.viewer))
+    def _on_theme(self, _event: object = None) -> None:
+        self.set_colors(theme_colors(self.viewer))
 
     def changeEvent(self, event: QEvent) -> None:
         """Notice that the dock is closed: napari takes its widget out then."""

@@ -27,7 +27,7 @@ NOTHING_TO_KEEP = "Stopped before the first step: there is nothing to keep yet."
 
 
 class TrainingDock(Dock, Generic[Asked]):
-    """A dock that trains.
+    """Show what belongs to a training, beside what every dock shows.
 
     Attributes
     ----------
@@ -145,10 +145,10 @@ class TrainingDock(Dock, Generic[Asked]):
             self.message.info(f"Kept as {trained.path.stem}.")
             self.message.setToolTip(str(trained.path))
 
-    def wear(self, colors: dict[str, str]) -> None:
+    def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
-        super().wear(colors)
-        self.curves.wear(colors)
+        super().set_colors(colors)
+        self.curves.set_colors(colors)
 
     def show_state(self) -> None:
         """Enable the buttons that make sense now; show the curve of an image that is there."""

@@ -1,4 +1,4 @@
-"""The Denoise dock: image, pairs, Check, Train, Apply."""
+"""Show the Denoise dock: image, pairs, Check, Train, Apply."""
 
 from __future__ import annotations
 
@@ -127,10 +127,10 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
             request = self.form.for_denoising(self._unsaved_model())
             self.start(request, self._on_applied, view=self.live_result)
 
-    def wear(self, colors: dict[str, str]) -> None:
+    def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
-        super().wear(colors)
-        self.findings.wear(colors)
+        super().set_colors(colors)
+        self.findings.set_colors(colors)
 
     def on_form(self) -> None:
         """Forget a check of other pairs, and a message about the form; update the buttons."""

@@ -181,13 +181,13 @@ class DenoiseForm(QObject):
         self, layer: ImageLayer, image: Image, model: Model | Path
     ) -> tuple[dict[str, slice] | None, str]:
         """Return which part of an image, and what it is called."""
-        where = self.where.value()
-        if where not in PARTS:
+        scope = self.where.value()
+        if scope not in PARTS:
             return None, ""
-        find, name = PARTS[where]
+        find, name = PARTS[scope]
         dimensions = dimensions_of(model) if isinstance(model, Path) else model.dimensions
         region = find(self.viewer, layer, image, dimensions)
-        name = "frame" if where == SLICE else name
+        name = "frame" if scope == SLICE else name
         return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
 
     def _on_image(self, _value: object = None) -> None:

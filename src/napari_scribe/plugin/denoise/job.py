@@ -318,7 +318,7 @@ class Denoised(Outcome):
         """Return the pixels."""
         return self.pixels
 
-    def found_in_words(self) -> str:
+    def result_in_words(self) -> str:
         """Return what was done."""
         return "Denoised"
 

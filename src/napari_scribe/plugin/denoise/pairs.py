@@ -1,4 +1,4 @@
-"""Know where noisy pairs come from, and which of these ways an image has."""
+"""Describe where noisy pairs come from, and which of these ways an image has."""
 
 from __future__ import annotations
 

@@ -276,7 +276,7 @@ class Outcome:
     def show_above(self, viewer: Viewer, request: RunRequest[Any]) -> None:
         """Show what came with the answer, in layers above it."""
 
-    def found_in_words(self) -> str:
+    def result_in_words(self) -> str:
         """Return what was found, as in "3 objects"."""
         return "Done"
 
@@ -287,7 +287,7 @@ class Outcome:
         elif self.is_complete:
             saved = f"Kept in {self.path}." if self.path is not None else ""
             took = duration(self.seconds) if self.seconds >= 60 else f"{self.seconds:.1f} s"
-            parts = [f"{self.found_in_words()} in {took}.", self.note, saved]
+            parts = [f"{self.result_in_words()} in {took}.", self.note, saved]
             if self.is_too_large:
                 parts.append("It is too large to be shown from there: save to a .zarr for that.")
         elif self.goes_on:

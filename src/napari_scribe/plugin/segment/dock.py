@@ -1,4 +1,4 @@
-"""The Segment dock: image, model, Segment."""
+"""Show the Segment dock: image, model, Segment."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class SegmentDock(Dock):
     def catch_up(self) -> None:
         """Show the image that the user has selected while a job ran."""
         if (layer := self._selected()) is not None and layer in self.viewer.layers:
-            self.follow(layer)
+            self.select(layer)
 
     def _segment_next(self, queue: LayerQueue) -> None:
         """Segment the next layer; tell what became of all where there is none."""
@@ -152,7 +152,7 @@ class SegmentDock(Dock):
                 self.runner.pause()
             return
         self.catch_up()
-        self.progress.rest()
+        self.progress.clear()
         say = self.message.warn if queue.failed else self.message.info
         say(queue.in_words())
 

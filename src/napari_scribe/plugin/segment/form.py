@@ -162,28 +162,28 @@ class SegmentForm(QObject):
         self, layer: ImageLayer, image: Image, model: Path
     ) -> tuple[dict[str, slice] | None, str]:
         """Return which part of an image, and what it is called."""
-        where = self.where.value()
-        if where not in PARTS:
+        scope = self.where.value()
+        if scope not in PARTS:
             return None, ""
-        find, name = PARTS[where]
+        find, name = PARTS[scope]
         region = find(self.viewer, layer, image, dimensions_of(model))
         # Named by where it is, so that another part does not take its place.
         return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
 
     def _show(self) -> None:
         """Offer what goes with image and model: parts, and channels that have to be chosen."""
-        path, layer, where = self.model.value(), self.image.layer.value, self.where.value()
+        path, layer, scope = self.model.value(), self.image.layer.value, self.where.value()
         has_slices, channels_needed = False, ""
         if path is not None and layer is not None:
             has_slices = self._has_slices(path)
-            channels_needed = self._channels_needed(path) if where != FOLDER else ""
+            channels_needed = self._channels_needed(path) if scope != FOLDER else ""
         self.where.offer_slices(has_slices)
-        self.image.setEnabled(where != FOLDER)
-        self.image.layer.enabled = where not in (LAYERS, FOLDER)
-        self.more.save_to.setEnabled(where not in (LAYERS, FOLDER))
+        self.image.setEnabled(scope != FOLDER)
+        self.image.layer.enabled = scope not in (LAYERS, FOLDER)
+        self.more.save_to.setEnabled(scope not in (LAYERS, FOLDER))
         self.needs.setText(channels_needed)
         self.image.channels.setVisible(bool(channels_needed))
-        self.folder_channels.follow(self.where.images.value() if where == FOLDER else None, path)
+        self.folder_channels.follow(self.where.images.value() if scope == FOLDER else None, path)
         self.changed.emit()
 
     def _has_slices(self, path: Path) -> bool:

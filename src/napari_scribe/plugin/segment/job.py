@@ -124,7 +124,7 @@ class Segmented(Outcome):
         """Return the labels."""
         return self.labels
 
-    def found_in_words(self) -> str:
+    def result_in_words(self) -> str:
         """Return what was found, as in "3 objects"."""
         what, plural = {"objects": ("object", "s"), "classes": ("class", "es")}[self.task]
         if self.n_found is None:

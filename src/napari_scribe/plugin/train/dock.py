@@ -1,4 +1,4 @@
-"""The Train dock: image, annotations, paint, Train; then Segment."""
+"""Show the Train dock: image, annotations, paint, Train; then Segment."""
 
 from __future__ import annotations
 
@@ -140,9 +140,9 @@ class TrainDock(TrainingDock[TrainRequest]):
         self.form.close_down()
         super().close_down()
 
-    def follow(self, layer: ImageLayer) -> None:
+    def select(self, layer: ImageLayer) -> None:
         """Show the image, or the annotations, that the user has selected."""
-        self.form.follow(layer, only_see=self.runner.is_running)
+        self.form.select(layer, only_see=self.runner.is_running)
 
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""

@@ -75,7 +75,7 @@ class TrainForm(QWidget):
         self._show_task()
         self._on_image()
         self._on_annotations()
-        self.follow(viewer.layers.selection.active)
+        self.select(viewer.layers.selection.active)
 
     def _lay_out(self) -> None:
         paint_row = row(self.paint.native, self.new)
@@ -122,7 +122,7 @@ class TrainForm(QWidget):
             denoiser=self.more.denoiser.value(),
         )
 
-    def follow(self, selected: Layer | None, *, only_see: bool = False) -> None:
+    def select(self, selected: Layer | None, *, only_see: bool = False) -> None:
         """Show the image, or the annotations, that the user has selected among the layers.
 
         Parameters
@@ -186,7 +186,7 @@ class TrainForm(QWidget):
 
     def _new(self) -> None:
         """Add annotations: for objects, unless something else was chosen and not used yet."""
-        self.follow(self.image.latest)
+        self.select(self.image.latest)
         if not self.new.isEnabled():  # the picker says why
             return
         is_used = self.paint.value is not None and self.settings() == settings_of(self.paint.value)
