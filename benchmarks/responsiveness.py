@@ -57,8 +57,8 @@ class Watch:
         self.ticker.timeout.connect(self.tick)
         self.painter = QTimer(interval=4000)
         self.painter.timeout.connect(self.paint)
-        dock.training.stepped.connect(self.step)
-        dock.training.ended.connect(self.end)
+        dock.runner.record.connect(self.step)
+        dock.runner.ended.connect(self.end)
 
     def begin(self):
         self.dock.train()

@@ -45,7 +45,7 @@ def test_the_demo_trains_segments_and_writes(viewer: Any, qtbot: Any, tmp_path: 
     dock = start(viewer, tmp_path / "demo", seconds=15, device="cpu")
     qtbot.waitUntil(lambda: "Results are in" in dock.message.text, timeout=90_000)
     assert recall("train") == {"task": "classes", "minutes": 7.0}
-    assert dock.trained.given.device == "cpu"
+    assert dock.trained.request.device == "cpu"
     assert {layer.name for layer in viewer.layers} == {
         "nuclei",
         "nuclei annotations",
@@ -66,6 +66,6 @@ def test_results_that_cannot_be_written_are_said(viewer: Any, qtbot: Any, tmp_pa
     with pytest.raises(InputError, match="is not a folder"):
         run(out, 2)
     qtbot.waitUntil(lambda: "The results are not kept" in dock.message.text, timeout=90_000)
-    assert dock.trained.given.seconds == 2
+    assert dock.trained.request.seconds == 2
     assert "nuclei labels" in viewer.layers
     dock.close_down()

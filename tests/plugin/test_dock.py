@@ -151,7 +151,7 @@ def test_what_is_waited_for_stays_in_sight(
         qtbot.waitUntil(lambda parts=waited_for: all(map(is_in_sight, parts)))
         assert dock._area.height() > 40  # and something of the form
         dock.message.clear()
-        dock.progress.rest()
+        dock.progress.clear()
         qtbot.waitUntil(lambda dock=dock, empty=empty: dock._area.height() == empty)
         assert not dock.stop_button.isVisible()
 

@@ -55,9 +55,9 @@ def test_the_noisy_movie(viewer: Any) -> None:
 def test_the_sample_is_ready_to_train(viewer: Any) -> None:
     viewer.open_sample("napari-scribe", "nuclei")
     _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Train")
-    given = dock.form.value()
-    assert given.image.name == "nuclei"
-    assert given.paint.max() == 11
+    request = dock.form.value()
+    assert request.image.name == "nuclei"
+    assert request.paint.max() == 11
     dock.close_down()
 
 

@@ -11,8 +11,9 @@ import pytest
 import tifffile
 import zarr
 
+from napari_scribe.plugin.jobs import inference
 from napari_scribe.plugin.layers.lazy import Lazy
-from napari_scribe.plugin.segment import job as segment_work
+from napari_scribe.plugin.segment import job as segment_job
 from napari_scribe.plugin.segment.job import Segmented
 from napari_scribe.samples import Sample
 from napari_scribe.user_folder import home
@@ -23,7 +24,8 @@ LONG = 60_000
 @pytest.fixture
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is larger than the sample goes to disk."""
-    monkeypatch.setattr(segment_work, "IN_MEMORY", 70_000)
+    monkeypatch.setattr(inference, "IN_MEMORY", 70_000)
+    monkeypatch.setattr(segment_job, "IN_MEMORY", 70_000)
 
 
 @pytest.fixture
@@ -85,11 +87,11 @@ def test_a_large_one_that_was_stopped_goes_on(
     dock.pause_button.click()
     dock.stop()
     idle()
-    done = dock.segmenting.pace.done
+    done = dock.runner.clock.done
     assert dock.message.text == "Stopped. Segment goes on from here."
     assert kept_results() == [".slide- 1.zarr.part"]
     seen: list[float] = []
-    dock.queue.stepped.connect(lambda step: seen.append(step.fraction))
+    dock.runner.record.connect(lambda step: seen.append(step.done / step.total))
     dock.segment()
     idle()
     assert seen[0] * 400 >= done - 1
@@ -101,7 +103,7 @@ def test_save_to(
     dock: Any, idle: Callable[[], None], painted: Any, tmp_path: Path, sample: Sample
 ) -> None:
     out = tmp_path / "mine.zarr"
-    dock.form.more.save_to.value = out
+    dock.form.more.save_to.line.setText(str(out))
     dock.form.more.probability.value = True
     dock.segment()
     idle()
@@ -119,7 +121,7 @@ def test_what_lies_there_is_replaced_only_when_the_user_says_so(
 ) -> None:
     out = tmp_path / "mine.tif"
     out.write_bytes(b"something dear")
-    dock.form.more.save_to.value = out
+    dock.form.more.save_to.line.setText(str(out))
     dock.segment()
     idle()
     assert dock.message.text == "mine.tif holds something else already. Replace it?"
@@ -139,7 +141,7 @@ def test_a_bad_image_is_no_question_of_the_place(
     out = tmp_path / "mine.tif"
     out.write_bytes(b"something dear")
     painted.layers["nuclei"].data = np.full((64, 64), np.nan)
-    dock.form.more.save_to.value = out
+    dock.form.more.save_to.line.setText(str(out))
     dock.segment()
     idle()
     assert "NaN" in dock.message.text
@@ -155,7 +157,7 @@ def test_only_where_something_is_kept_after_an_error_it_is_said_so(
 ) -> None:
     film = np.stack([sample.image] * 60).astype(np.float32)
     dock.form.image.layer.value = painted.add_image(film, axis_labels=("t", "y", "x"), name="film")
-    dock.form.more.save_to.value = tmp_path / "mine.zarr"
+    dock.form.more.save_to.line.setText(str(tmp_path / "mine.zarr"))
 
     def until_tiles() -> None:
         dock.segment()
@@ -190,7 +192,7 @@ def test_an_image_is_not_replaced_by_its_labels(
     tifffile.imwrite(path, sample.image)
     (layer,) = painted.open(path, plugin="napari")
     dock.form.image.layer.value = layer
-    dock.form.more.save_to.value = path
+    dock.form.more.save_to.line.setText(str(path))
     dock.segment()
     idle()
     assert "is the image itself" in dock.message.text

@@ -1,9 +1,9 @@
-"""The demo in napari: the sample opens, trains and is segmented before one's eyes."""
+"""Run the demo in napari: the sample opens, trains and is segmented before one's eyes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
@@ -11,7 +11,13 @@ from ..demo import save_results
 from ..errors import InputError
 from ..io import check_writable
 from ..samples import nuclei
-from .jobs.runner import Ended
+from .jobs.request import Ended
+from .jobs.training import Trained
+from .segment.job import Segmented
+from .train.dock import TrainDock
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 BEGIN_AFTER = 1000
 """Milliseconds in which the user sees the paint before the training begins."""
@@ -35,37 +41,39 @@ def run(out: Path, seconds: float, device: str | None = None) -> None:
     napari.run()
 
 
-def start(viewer: Any, out: Path, seconds: float, device: str | None = None) -> Any:
-    """Open sample and dock, and let them train and segment by themselves; the dock."""
+def start(viewer: Viewer, out: Path, seconds: float, device: str | None = None) -> TrainDock:
+    """Open sample and dock, let them train and segment by themselves, and return the dock."""
     viewer.open_sample("napari-scribe", "nuclei")
+    dock: TrainDock
     _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Train")
-    dock.form.fill_defaults()  # for now: what the user chose last is left in its file
+    dock.form.fill_defaults()  # for now: what the user chose last stays in its file
     dock.form.more.minutes.value = seconds / 60
     QTimer.singleShot(0, viewer.reset_view)  # the dock has taken some of the canvas
 
     def train() -> None:
-        dock.begin(lambda given: given.changed(seconds=seconds, device=device))
+        dock.train(lambda request: request.changed(seconds=seconds, device=device))
 
-    def segment(_ended: Ended) -> None:
-        dock.training.ended.disconnect(segment)
-        if dock.trained is not None:
-            dock.segmenting.ended.connect(save)
+    def go_on(ended: Ended[Any]) -> None:
+        if isinstance(ended.value, Trained):
             QTimer.singleShot(0, lambda: dock.segment(device))
+        elif isinstance(ended.value, Segmented):
+            dock.runner.ended.disconnect(go_on)
+            save(ended.value)
+        else:
+            dock.runner.ended.disconnect(go_on)
 
-    def save(ended: Ended) -> None:
-        dock.segmenting.ended.disconnect(save)
-        if ended.value is None or dock.trained is None:
-            return
+    def save(done: Segmented) -> None:
+        assert dock.trained is not None
         try:
-            scores = save_results(out, nuclei(), dock.trained.model, ended.value.labels)
+            scores = save_results(out, nuclei(), dock.trained.model, done.labels)
         except (InputError, OSError) as error:
-            dock.message.error(f"{ended.value.in_words()} The results are not kept: {error}")
+            dock.message.error(f"{done.in_words()} The results are not kept: {error}")
             return
         dock.message.info(
-            f"{ended.value.in_words()} AP50 {scores.ap[0]:.2f} against the truth. "
+            f"{done.in_words()} AP50 {scores.ap[0]:.2f} against the truth. "
             f"Results are in {out.resolve()}"
         )
 
-    dock.training.ended.connect(segment)
+    dock.runner.ended.connect(go_on)
     QTimer.singleShot(BEGIN_AFTER, train)
     return dock

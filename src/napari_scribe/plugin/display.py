@@ -1,4 +1,4 @@
-"""Whether a window can be opened. No Qt is imported here: where it cannot start, it aborts."""
+"""Find out whether a window can be opened. No Qt is imported: it aborts if it cannot start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATIENCE = 60
 
 
 def display_problem() -> str | None:
-    """Why no window can be opened, in a few words; None where one can."""
+    """Return why no window can be opened, in a few words; None where one can."""
     missing = [
         name for name in ("napari", "qtpy", "magicgui") if not importlib.util.find_spec(name)
     ]

@@ -1,34 +1,75 @@
-"""What the docks have in common: one job, one message, one progress bar, a clean end."""
+"""Give all docks one job at a time, one message, one progress bar, and a clean end."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ref
 
 from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
+from ..errors import InputError
+from .jobs.live_result import LiveResult
+from .jobs.request import Ended, Question, Request, Step, Value
 from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, warm_up
 from .layers.conversion import real_viewer
-from .widgets.basics import LINE, chain, scrolled, theme_colors
+from .widgets.basics import LINE, button, chain, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
 from .widgets.layer_pickers import is_from_user
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image as ImageLayer
+    from qtpy.QtCore import SignalInstance
+
+    from .jobs.inference import RunRequest
+    from .jobs.progress import Progressed
 
 WIDTH = 380
 WARM_UP_AFTER = 300
 """Milliseconds from opening a dock until torch is imported, in a thread."""
 
 
-class Dock(QWidget):
-    """A dock with a scrolling column of widgets, and below it a foot that stays in sight.
+NOTHING_DONE = "Stopped before anything was done."
 
-    Closing it, its viewer or the application stops its job and keeps what the job has.
+
+class View(Protocol):
+    """Show in the viewer's layers what a job does while it runs."""
+
+    def step(self, record: Any) -> None:
+        """Show a record."""
+
+    def end(self, ended: Ended[Any]) -> Ended[Any]:
+        """Show the result; return how the job ended, with what became of that."""
+
+    def close(self) -> None:
+        """Let go of the viewer."""
+
+
+class Dock(QWidget):
+    """Show a scrolling column of widgets, and below it a foot that stays in sight.
+
+    It starts one job at a time and stops it, tells what became of it, asks, and keeps the buttons
+    as they make sense. Closing it, its viewer or the application stops its job, which saves what
+    it has.
+
+    A dock of this kind has a form, and says in `show_state` when its buttons make sense. A button
+    calls a method that starts a request: ``with self.preparing(): self.start(request, on_end)``.
+
+    Attributes
+    ----------
+    is_stopping
+        Whether the job that runs, or ran last, was asked to stop.
+    has_stepped
+        Whether it has done anything.
+    view
+        What shows it in the viewer's layers.
     """
 
     form: Any
@@ -36,26 +77,151 @@ class Dock(QWidget):
     _torch_loaded = Signal(str)
     _is_docked = False
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.viewer = real_viewer(viewer)
         self.colors = theme_colors(self.viewer)
         self.runner = Runner(self.viewer)
         self.message = Message(self.colors)
         self.progress = Progress()
+        self.stop_button = button("Stop", "Stop, and keep what is done", self.stop)
+        self.is_stopping = self.has_stepped = False
+        self.view: View | None = None
         self.setMinimumSize(WIDTH - 40, 220)
-        Dock.wear(self, self.colors)
-        self.viewer.events.theme.connect(self._follow_theme)
+        Dock.set_colors(self, self.colors)
+        self.viewer.events.theme.connect(self._on_theme)
         # A slot of the dying widget itself would not be called any more.
         self.destroyed.connect(partial(Runner.close, self.runner))
-        self._selected: Callable[[], Any] = lambda: None
+        self._selected: Callable[[], ImageLayer | None] = lambda: None
         self.viewer.layers.selection.events.active.connect(self._on_selected)
-        QApplication.instance().aboutToQuit.connect(self.runner.close)
+        application = QApplication.instance()
+        assert application is not None
+        application.aboutToQuit.connect(self.runner.close)
         self._torch_loaded.connect(self._on_torch)
         QTimer.singleShot(WARM_UP_AFTER, self._warm_up)
 
-    def lay_out(self, *parts: QWidget, ends: Sequence[QPushButton]) -> None:
-        """Put widgets one under the other; below them message, progress, and what ends a job."""
+    @contextmanager
+    def preparing(self, text: str = "Preparing") -> Iterator[None]:
+        """Prepare a job: show that something happens, and what keeps the job from starting."""
+        self.message.clear()
+        self.progress.busy(text)
+        try:
+            yield
+        except InputError as error:
+            self.progress.clear()
+            self.message.error(str(error))
+            self.until_changed()
+        self.show_state()
+
+    def start(
+        self,
+        request: Request[Step, Value],
+        on_end: Callable[[Ended[Value]], None],
+        *,
+        view: Callable[[Any], View] | None = None,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> None:
+        """Start the job of a request.
+
+        Parameters
+        ----------
+        on_end
+            Called when it has ended, whatever happened; `result_of` gives what it gave.
+        view
+            Makes what shows the job of this request in the viewer's layers.
+        on_step
+            Called with each record, in place of showing it in the progress bar.
+
+        Raises
+        ------
+        InputError
+            If a job runs for this viewer already.
+        """
+
+        def step(record: Step) -> None:
+            self.has_stepped = True
+            if shown is not None:
+                shown.step(record)
+            if on_step is None:
+                self.show_progress(request.progress(record, self.runner.clock))
+            else:
+                on_step(record)
+
+        def end(ended: Ended[Value]) -> None:
+            on_end(ended if shown is None else shown.end(ended))
+            self.show_state()
+
+        def start_again(other: Request[Step, Value]) -> None:
+            with self.preparing():
+                self.start(other, on_end, view=view, on_step=on_step)
+
+        self.runner.start(request, step, end)
+        self.is_stopping = self.has_stepped = False
+        self._start_again: Callable[[Request[Any, Any]], None] = start_again
+        if self.view is not None:
+            self.view.close()
+        shown = self.view = None if view is None else view(request)
+
+    def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
+        """Return what a job gave; where it gave nothing, tell the user why, or ask.
+
+        Parameters
+        ----------
+        nothing
+            What is said where the job was stopped too early.
+        """
+        self.progress.clear()
+        if ended.question is not None:
+            self._ask_back(ended.question)
+        elif ended.error:
+            self.message.error(ended.error)
+        elif ended.value is None:
+            self.message.info(nothing)
+        return ended.value
+
+    def live_result(self, request: RunRequest[Any]) -> LiveResult:
+        """Return the view of a run over an image."""
+        return LiveResult(self.viewer, self.runner, request)
+
+    def stop(self) -> None:
+        """Stop what runs; what is done is kept."""
+        self.is_stopping = True
+        self.runner.stop()
+        self.show_state()
+        self.progress.busy("Stopping")
+
+    def show_progress(self, state: Progressed) -> None:
+        """Show a state in the progress bar."""
+        if self.runner.is_paused:
+            self.progress.say(f"Paused: {state.text}")
+        elif not self.is_stopping:
+            self.progress.tell(state.fraction, state.text)
+            self.progress.setToolTip(state.detail)
+
+    def show_state(self) -> None:
+        """Enable the buttons that make sense now."""
+        self.stop_button.setEnabled(self.runner.is_running and not self.is_stopping)
+
+    def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
+        """Ask something about the form, until that is changed; each answer is a button."""
+        self.progress.clear()
+        self.message.ask(text, answers)
+        self.until_changed()
+
+    def _ask_back(self, question: Question) -> None:
+        """Offer to start what the question is about, whatever the form holds by then."""
+        if (request := question.request) is not None:
+            yes = partial(self._start_again, request)
+            self.message.ask(question.text, {question.yes: yes, question.no: lambda: None})
+
+    def lay_out(self, *parts: QWidget, ends: Sequence[QPushButton] = ()) -> None:
+        """Lay widgets out one under the other; below them message, progress, and the Stop button.
+
+        Parameters
+        ----------
+        ends
+            Buttons beside Stop.
+        """
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(8, 8, 8, 8)
@@ -67,11 +233,10 @@ class Dock(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
         self._area = scrolled(content)
-        self._footer = Footer(self.message, self.progress, ends)
+        self._footer = Footer(self.message, self.progress, [*ends, self.stop_button])
         outer.addWidget(self._area, 1)
         outer.addWidget(self._footer)
-        self._content = content
-        self._wanted = content
+        self._content = self._wanted = content
         self._soon = QTimer(self, interval=0, singleShot=True)  # ends with the dock
         self._soon.timeout.connect(self._scroll_to_wanted)
 
@@ -84,11 +249,11 @@ class Dock(QWidget):
         self._area.ensureWidgetVisible(self._wanted)
 
     def sizeHint(self) -> QSize:
-        """As high as what is in it: a scrolling area alone would ask for next to nothing."""
+        """Return the height of the content: a scrolling area alone asks for next to nothing."""
         return QSize(WIDTH, self._content.sizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Leave most of a low dock to what can be filled in, however long a message is."""
+        """Keep most of a low dock for what can be filled in, however long a message is."""
         super().resizeEvent(event)
         self.message.limit(max(LINE, 2 * self.height() // 5))
 
@@ -97,57 +262,60 @@ class Dock(QWidget):
         chain(self)
         return super().focusNextPrevChild(is_next)
 
-    def wear(self, colors: dict[str, str]) -> None:
+    def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
         self.colors = colors
-        self.message.wear(colors)
+        self.message.set_colors(colors)
         self.setStyleSheet(
             f'*[scribe="hint"] {{ color: {_mixed(colors)}; }}'
+            f'*[scribe="caution"] {{ color: {colors["warning"]}; }}'
             '*[scribe="main"] { font-weight: bold; }'
         )
 
     def until_changed(self) -> None:
-        """Let the message go as soon as the form, which it is about, is changed (see `settle`)."""
+        """Show the message only until the form, which it is about, is changed (see `on_form`)."""
         self._about_form = self.message.text
 
+    def on_form(self) -> None:
+        """Take away a message about the form, which may be right by now; update the buttons."""
+        self.settle()
+        self.show_state()
+
     def settle(self) -> None:
-        """Take away a message about the form, which may be mended by now."""
+        """Take away a message about the form."""
         if self._about_form and self._about_form == self.message.text:
             self.message.clear()
         self._about_form = ""
 
-    def on_other_image(self, _layer: Any = None) -> None:
+    def on_other_image(self, _layer: object = None) -> None:
         """Take away what was said, or asked, about another image."""
         if not self.runner.is_running:
             self.message.clear()
 
-    def catch_up(self) -> None:
-        """Go to the image that the user has selected while a job ran."""
-        if (layer := self._selected()) is not None and layer in self.viewer.layers:
-            self.follow(layer)
-
-    def follow(self, layer: Any) -> None:
-        """Go to the image that the user has selected, unless a job of this dock runs."""
+    def select(self, layer: ImageLayer) -> None:
+        """Show the image that the user has selected, unless a job of this dock runs."""
         self.form.image.follow(layer, only_see=self.runner.is_running)
 
-    def _on_selected(self, _event: Any = None) -> None:
-        """Hear what the user selects; results come and go, and leave what was selected before."""
+    def _on_selected(self, _event: object = None) -> None:
+        """Notice what the user selects; results come and go, and change nothing."""
         layer = self.viewer.layers.selection.active
         if is_from_user(layer) and layer is not self._selected():
             self._selected = ref(layer)
-            self.follow(layer)
+            self.select(layer)
 
     def close_down(self) -> None:
-        """End the job, keep what it has, and let go of everything outside."""
+        """End the job, which saves what it has, and let go of the viewer."""
+        if self.view is not None:
+            self.view.close()
         self.viewer.layers.selection.events.active.disconnect(self._on_selected)
-        self.viewer.events.theme.disconnect(self._follow_theme)
+        self.viewer.events.theme.disconnect(self._on_theme)
         self.runner.close()
 
-    def _follow_theme(self, _event: Any = None) -> None:
-        self.wear(theme_colors(self.viewer))
+    def _on_theme(self, _event: object = None) -> None:
+        self.set_colors(theme_colors(self.viewer))
 
     def changeEvent(self, event: QEvent) -> None:
-        """See the dock being closed: napari takes its widget out then."""
+        """Notice that the dock is closed: napari takes its widget out then."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
@@ -157,17 +325,17 @@ class Dock(QWidget):
                 QTimer.singleShot(0, self._delete_orphan)
 
     def _delete_orphan(self) -> None:
-        """Qt's connections hold on to a widget that nobody has any more."""
+        """Delete a widget that nobody shows any more: Qt's connections would keep it."""
         if self.parent() is None:
             self.deleteLater()
 
     def _warm_up(self) -> None:
-        """Get torch ready before it is needed; what fails here is told when a job begins."""
+        """Load torch before it is needed; what fails here is told when a job begins."""
         if not found_devices():
             threading.Thread(target=_warm_up, args=(self._torch_loaded,)).start()
 
     def _on_torch(self, gpu: str) -> None:
-        """Offer the devices that there are; a word about a GPU that is not used."""
+        """Offer the devices that there are; warn of a GPU that is not used."""
         self.form.more.device.reset_choices()
         if gpu and not self.message.text:
             self.message.warn(gpu)
@@ -176,7 +344,7 @@ class Dock(QWidget):
 _warming = threading.Lock()
 
 
-def _warm_up(loaded: Any) -> None:
+def _warm_up(loaded: SignalInstance) -> None:
     try:
         with _warming:  # another dock has done it by then
             text = "" if found_devices() else warm_up()
@@ -187,7 +355,7 @@ def _warm_up(loaded: Any) -> None:
 
 
 def _mixed(colors: dict[str, str]) -> str:
-    """A colour between text and background."""
+    """Return a colour between text and background."""
     pairs = [
         (int(colors["text"][i : i + 2], 16), int(colors["background"][i : i + 2], 16))
         for i in (1, 3, 5)

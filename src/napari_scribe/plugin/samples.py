@@ -1,4 +1,4 @@
-"""Sample data for napari's File > Open Sample."""
+"""Give sample data to napari's File > Open Sample."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from .layers.conversion import MARK
 
 LayerData = tuple[Any, dict[str, Any], str]
 PIXEL = 0.5
-"""Micrometers."""
+"""Side of a pixel, in micrometers."""
 SECONDS = 10.0
-"""From frame to frame."""
+"""Seconds from frame to frame."""
 DRIFT, BLEACHING = 2.0, 0.3
 """Of the movie: pixels from frame to frame, and share of the light that is lost in all."""
 
 
 def nuclei_512() -> list[LayerData]:
-    """Fluorescent nuclei, 512 x 512, some of them painted already."""
+    """Return fluorescent nuclei, 512 x 512, some of them painted already."""
     return nuclei_layers(512)
 
 
 def nuclei_2048() -> list[LayerData]:
-    """Fluorescent nuclei, 2048 x 2048, some of them painted already."""
+    """Return fluorescent nuclei, 2048 x 2048, some of them painted already."""
     return nuclei_layers(2048)
 
 
 def nuclei_layers(side: int) -> list[LayerData]:
-    """Image and paint as napari takes them."""
+    """Return image and paint as napari takes them."""
     import numpy as np
 
     from ..samples import nuclei
@@ -52,7 +52,7 @@ def nuclei_layers(side: int) -> list[LayerData]:
 
 
 def movie() -> list[LayerData]:
-    """Fluorescent nuclei in little light, which drift and bleach; with the truth, hidden."""
+    """Return fluorescent nuclei in little light, which drift and bleach; the truth is hidden."""
     from ..samples import noisy_movie
 
     made = noisy_movie(drift=DRIFT, bleaching=BLEACHING)

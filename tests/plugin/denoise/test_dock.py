@@ -13,9 +13,9 @@ from napari_scribe.evaluation.images import evaluate_images
 from napari_scribe.image import Image
 from napari_scribe.io.model_folder import list_models, model_folder
 from napari_scribe.model import load_model
-from napari_scribe.plugin.denoise import job as denoise_work
+from napari_scribe.plugin.denoise import job as denoise_job
 from napari_scribe.plugin.denoise.dock import DenoiseDock
-from napari_scribe.plugin.denoise.fitness_view import REMEDIES
+from napari_scribe.plugin.denoise.job import REMEDIES
 from napari_scribe.plugin.denoise.pairs import (
     CHANNELS,
     FRAMES,
@@ -25,6 +25,7 @@ from napari_scribe.plugin.denoise.pairs import (
     SLICES,
     offered_ways,
 )
+from napari_scribe.plugin.jobs import inference
 from napari_scribe.plugin.layers.conversion import note
 from napari_scribe.plugin.layers.lazy import Lazy
 from napari_scribe.plugin.segment.dock import SegmentDock
@@ -123,7 +124,7 @@ def test_the_sample_movie(viewer: Any, qtbot: Any) -> None:
     assert dock.findings.boxes["register"].isChecked()
     click(dock.train_button)
     idle()
-    assert dock.trained.given.remedies >= {"register"}
+    assert dock.trained.request.remedies >= {"register"}
     assert dock.message.text.startswith("Kept as noisy movie 20")
     click(dock.apply_button)
     idle()
@@ -237,7 +238,7 @@ def test_train_checks_first_and_asks(drifting: Any, idle: Callable[[], None], qt
     drifting.findings.boxes["match"].setChecked(False)
     click(drifting.train_button)  # what was found has been read
     idle()
-    assert drifting.trained.given.remedies == {"register"}
+    assert drifting.trained.request.remedies == {"register"}
     assert len(list_models()) == 1
 
 
@@ -246,7 +247,7 @@ def test_what_was_found_can_be_trained_on(drifting: Any, idle: Callable[[], None
     idle()
     drifting.message.answers["Train"].click()
     idle()
-    assert drifting.trained.given.remedies == {"register", "match"}
+    assert drifting.trained.request.remedies == {"register", "match"}
 
 
 def test_every_remedy_has_words() -> None:
@@ -306,11 +307,17 @@ def test_previews_show_the_right_half(
     idle()
 
 
-def test_stop_and_continue(dock: Any, viewer: Any, idle: Callable[[], None], qtbot: Any) -> None:
+def test_stop_and_continue(
+    dock: Any,
+    viewer: Any,
+    idle: Callable[[], None],
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     steps: list[Any] = []
     told: list[str] = []
-    dock.training.stepped.connect(steps.append)
-    dock.training.told.connect(told.append)
+    dock.runner.record.connect(steps.append)
+    monkeypatch.setattr(dock.message, "warn", told.append)
     dock.form.more.steps.value = 0
     click(dock.train_button)
     qtbot.waitUntil(lambda: len(steps) > 2, timeout=LONG)
@@ -361,7 +368,7 @@ def test_the_loss_is_chosen_in_words(dock: Any, idle: Callable[[], None]) -> Non
 
 def test_the_dock_is_closed_while_it_trains(dock: Any, viewer: Any, qtbot: Any) -> None:
     steps: list[Any] = []
-    dock.training.stepped.connect(steps.append)
+    dock.runner.record.connect(steps.append)
     dock.form.more.steps.value = 0
     dock.train()
     qtbot.waitUntil(lambda: len(steps) > 2, timeout=LONG)
@@ -374,7 +381,7 @@ def test_the_image_is_removed_while_it_trains(
     dock: Any, viewer: Any, idle: Callable[[], None], qtbot: Any
 ) -> None:
     steps: list[Any] = []
-    dock.training.stepped.connect(steps.append)
+    dock.runner.record.connect(steps.append)
     dock.form.more.steps.value = 0
     dock.train()
     qtbot.waitUntil(lambda: len(steps) > 2, timeout=LONG)
@@ -480,7 +487,8 @@ def test_a_large_result_lies_on_disk(
     monkeypatch: pytest.MonkeyPatch,
     denoiser: Any,
 ) -> None:
-    monkeypatch.setattr(denoise_work, "IN_MEMORY", 70_000)
+    monkeypatch.setattr(inference, "IN_MEMORY", 70_000)
+    monkeypatch.setattr(denoise_job, "IN_MEMORY", 70_000)
     ready.form.removed.value = True
     click(ready.apply_button)
     idle()
@@ -498,7 +506,7 @@ def test_stopped_and_gone_on_with(
 ) -> None:
     long = viewer.add_image(np.concatenate([frames] * 30), axis_labels=("t", "y", "x"), name="long")
     ready.form.image.layer.value = long
-    ready.form.more.save_to.value = tmp_path / "long.zarr"
+    ready.form.more.save_to.line.setText(str(tmp_path / "long.zarr"))
     click(ready.apply_button)
     qtbot.waitUntil(lambda: ready.progress.format().startswith("tile"), timeout=LONG)
     click(ready.stop_button)
@@ -622,7 +630,7 @@ def test_denoise_first_then_segment(
     train.form.more.recipe.set_changes({**SMALL, "network.depth": 2})
     train.form.more.denoiser.set_value(kept_denoiser)
     steps: list[Any] = []
-    train.training.stepped.connect(steps.append)
+    train.runner.record.connect(steps.append)
     train.train()
     qtbot.waitUntil(lambda: len(steps) > 2, timeout=LONG)
     train.stop()

@@ -13,6 +13,7 @@ from napari_scribe.plugin.denoise.dock import DenoiseDock
 from napari_scribe.plugin.denoise.pairs import NEAR
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import noisy_movie, nuclei
+from napari_scribe.training.trainer import TrainStep
 
 LONG = 60_000
 SMALL = {
@@ -31,7 +32,11 @@ class Sitting:
     def __init__(self, dock: Any, qtbot: Any) -> None:
         self.dock, self.qtbot = dock, qtbot
         self.steps: list[int] = []
-        dock.training.stepped.connect(lambda step: self.steps.append(step.index))
+        dock.runner.record.connect(self.take)
+
+    def take(self, record: Any) -> None:
+        if isinstance(record, TrainStep):
+            self.steps.append(record.index)
 
     def idle(self) -> None:
         self.qtbot.waitUntil(lambda: not self.dock.runner.is_running, timeout=LONG)
@@ -180,7 +185,7 @@ def test_what_continue_cannot_change_of_a_denoiser(denoising: Sitting, viewer: A
         "l2",
         "Each frame with the next",
     )
-    assert dock.findings.remedies() == {"match", "register"} == dock.trained.given.remedies
+    assert dock.findings.remedies() == {"match", "register"} == dock.trained.request.remedies
     assert denoising.question() == ""
 
 

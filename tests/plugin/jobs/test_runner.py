@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from napari_scribe.errors import InputError
-from napari_scribe.plugin.jobs.runner import Ended, JobRun, Question, Runner
+from napari_scribe.plugin.jobs.request import Ended, Question, Request
+from napari_scribe.plugin.jobs.runner import Runner
 from napari_scribe.plugin.messages import explain
 from napari_scribe.progress import Job
 
@@ -28,6 +29,34 @@ class Step:
     index: int
     preview: Any = None
     note: str = ""
+
+
+def result(job: Job[Any, Any]) -> Any:
+    return job.result
+
+
+@dataclass(frozen=True)
+class Asked(Request[Any, Any]):
+    """A request whose job is made and finished by functions."""
+
+    make: Callable[[], Job[Any, Any]]
+    take: Callable[[Any], Any] = result
+    title: str = "Counting"
+
+    def begin(self) -> Job[Any, Any]:
+        return self.make()
+
+    def finish(self, job: Job[Any, Any]) -> Any:
+        return self.take(job)
+
+
+def start(
+    runner: Runner,
+    make: Callable[[], Job[Any, Any]],
+    take: Callable[[Any], Any] = result,
+    title: str = "Counting",
+) -> None:
+    runner.start(Asked(make, take, title), lambda record: None, lambda ended: None)
 
 
 def counting(
@@ -80,13 +109,9 @@ def runner(viewer: Any) -> Any:
     made.close()
 
 
-def result(job: Job[Step, int]) -> int:
-    return job.result
-
-
 def test_a_job_runs_to_its_end(runner: Runner, qtbot: Any) -> None:
     heard = Listener(runner)
-    runner.start("Counting", counting(50), result)
+    start(runner, counting(50))
     assert runner.is_running
     qtbot.waitUntil(lambda: bool(heard.ended))
     assert heard.ended == [Ended(value=50)]
@@ -98,7 +123,7 @@ def test_previews_come_through_and_ordinary_records_now_and_then(
     runner: Runner, qtbot: Any
 ) -> None:
     heard = Listener(runner)
-    runner.start("Counting", counting(300, preview_every=20), result)
+    start(runner, counting(300, preview_every=20))
     qtbot.waitUntil(lambda: bool(heard.ended))
     previews = [record.preview for record in heard.records if record.preview is not None]
     assert previews == list(range(1, 300, 20))
@@ -107,7 +132,7 @@ def test_previews_come_through_and_ordinary_records_now_and_then(
 
 def test_stop_keeps_what_there_is(runner: Runner, qtbot: Any) -> None:
     heard = Listener(runner)
-    runner.start("Counting", counting(), result)
+    start(runner, counting())
     qtbot.waitUntil(lambda: len(heard.records) > 2)
     runner.stop()
     qtbot.waitUntil(lambda: bool(heard.ended))
@@ -121,7 +146,7 @@ def test_stop_before_the_job_is_there_ends_it_without_a_result(runner: Runner, q
         go.wait(10)
         return counting()()
 
-    runner.start("Counting", begin, result)
+    start(runner, begin)
     runner.stop()
     go.set()
     qtbot.waitUntil(lambda: bool(heard.ended))
@@ -132,7 +157,7 @@ def test_stop_before_the_job_is_there_ends_it_without_a_result(runner: Runner, q
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (InputError("The image is empty.", axes=None), "The image is empty."),
+        (InputError("The image is empty (--axes)."), "The image is empty."),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "Not enough memory."),
         (MemoryError(), "Not enough memory."),
         (RuntimeError("boom\nand more"), "RuntimeError: boom"),
@@ -141,11 +166,11 @@ def test_stop_before_the_job_is_there_ends_it_without_a_result(runner: Runner, q
 )
 def test_errors_are_told_in_words(runner: Runner, qtbot: Any, error: Exception, said: str) -> None:
     heard = Listener(runner)
-    runner.start("Counting", failing(error), result)
+    start(runner, failing(error))
     qtbot.waitUntil(lambda: bool(heard.ended))
     assert said in heard.ended[0].error
     assert "\n" not in heard.ended[0].error
-    runner.start("Counting", counting(3), result)  # and the next job runs
+    start(runner, counting(3))  # and the next job runs
     qtbot.waitUntil(lambda: len(heard.ended) == 2)
     assert heard.ended[1].value == 3
 
@@ -156,7 +181,7 @@ def test_an_error_while_a_job_is_prepared_is_told(runner: Runner, qtbot: Any) ->
     def begin() -> Job[Step, int]:
         raise InputError("Nothing is painted yet.")
 
-    runner.start("Counting", begin, result)
+    start(runner, begin)
     qtbot.waitUntil(lambda: bool(heard.ended))
     assert heard.ended == [Ended(error="Nothing is painted yet.")]
 
@@ -168,21 +193,21 @@ def test_a_question_is_no_error(runner: Runner, qtbot: Any) -> None:
     def begin() -> Job[Step, int]:
         raise question
 
-    runner.start("Counting", begin, result)
+    start(runner, begin)
     qtbot.waitUntil(lambda: bool(heard.ended))
     assert heard.ended == [Ended(question=question)]
 
 
 def test_two_jobs_at_once_are_refused(runner: Runner, viewer: Any, qtbot: Any) -> None:
     heard = Listener(runner)
-    runner.start("Training on nuclei", counting(), result)
+    start(runner, counting(), title="Training on nuclei")
     other = Runner(viewer)
     with pytest.raises(InputError, match="Training on nuclei is still running"):
-        other.start("Segmenting nuclei", counting(3), result)
+        start(other, counting(3), title="Segmenting nuclei")
     runner.stop()
     qtbot.waitUntil(lambda: bool(heard.ended))
     heard_too = Listener(other)
-    other.start("Segmenting nuclei", counting(3), result)
+    start(other, counting(3), title="Segmenting nuclei")
     qtbot.waitUntil(lambda: bool(heard_too.ended))
 
 
@@ -194,7 +219,7 @@ def test_close_waits_until_the_result_is_kept(viewer: Any) -> None:
         kept.append(job.result)
 
     heard = Listener(runner)
-    runner.start("Counting", counting(), keep)
+    start(runner, counting(), keep)
     time.sleep(0.1)
     runner.close()
     assert len(kept) == 1
@@ -204,7 +229,7 @@ def test_close_waits_until_the_result_is_kept(viewer: Any) -> None:
 
 def test_nothing_is_heard_of_a_closed_job(runner: Runner, qtbot: Any) -> None:
     heard = Listener(runner)
-    runner.start("First", counting(preview_every=2), result)
+    start(runner, counting(preview_every=2), title="First")
     qtbot.waitUntil(lambda: len(heard.records) > 1)
     runner.close()
     n = len(heard.records)
@@ -216,7 +241,7 @@ def test_closing_the_viewer_stops_the_job(make_napari_viewer: Any, qtbot: Any) -
     viewer, kept = make_napari_viewer(), []
     viewer.add_points()  # without a layer napari closes another way
     runner = Runner(viewer)
-    runner.start("Counting", counting(), lambda job: kept.append(job.result))
+    start(runner, counting(), lambda job: kept.append(job.result))
     qtbot.wait(100)
     assert viewer.window._qt_window._window._task_status_manager.get_status() == [
         "napari-worker: Executing Counting"
@@ -230,7 +255,7 @@ def test_no_thread_and_nothing_of_a_job_stays(viewer: Any, qtbot: Any) -> None:
 
     runner = Runner(viewer)
     heard = Listener(runner)
-    runner.start("Counting", counting(20, pause=0.01), result)
+    start(runner, counting(20, pause=0.01))
     records, ended = heard.records, heard.ended
     qtbot.waitUntil(lambda: bool(records))
     job = weakref.ref(runner.job)
@@ -252,7 +277,7 @@ def test_the_thread_counts_as_much_as_other_programs(runner: Runner, qtbot: Any)
     def niceness(_job: Any) -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
-    runner.start("Counting", counting(3), niceness)
+    start(runner, counting(3), niceness)
     qtbot.waitUntil(lambda: bool(heard.ended))
     assert heard.ended[0].value == os.getpriority(os.PRIO_PROCESS, 0)
 
@@ -278,7 +303,7 @@ def test_what_nobody_foresaw_is_told() -> None:
 
 def test_pause(runner: Runner, qtbot: Any) -> None:
     heard = Listener(runner)
-    runner.start("Counting", counting(10**6), result)
+    start(runner, counting(10**6))
     qtbot.waitUntil(lambda: len(heard.records) > 1)
     runner.pause()
     assert runner.is_paused
@@ -296,7 +321,7 @@ def test_pause(runner: Runner, qtbot: Any) -> None:
 
 def test_pause_before_the_job_is_there(runner: Runner, qtbot: Any) -> None:
     heard = Listener(runner)
-    runner.start("Counting", counting(20), result)
+    start(runner, counting(20))
     runner.pause()
     qtbot.wait(150)
     assert heard.records == []
@@ -307,7 +332,7 @@ def test_pause_before_the_job_is_there(runner: Runner, qtbot: Any) -> None:
 
 def test_stop_while_paused(runner: Runner, qtbot: Any) -> None:
     heard = Listener(runner)
-    runner.start("Counting", counting(), result)
+    start(runner, counting())
     qtbot.waitUntil(lambda: bool(heard.records))
     runner.pause()
     runner.stop()
@@ -318,7 +343,7 @@ def test_stop_while_paused(runner: Runner, qtbot: Any) -> None:
 
 def test_close_while_paused(runner: Runner, qtbot: Any) -> None:
     kept: list[int] = []
-    runner.start("Counting", counting(), lambda job: kept.append(job.result))
+    start(runner, counting(), lambda job: kept.append(job.result))
     qtbot.wait(100)
     runner.pause()
     runner.close()
@@ -326,7 +351,7 @@ def test_close_while_paused(runner: Runner, qtbot: Any) -> None:
     assert not runner.is_paused
 
 
-def test_a_run_hears_of_its_own_jobs_alone(runner: Runner, qtbot: Any) -> None:
+def test_each_request_hears_of_its_own_job_alone(runner: Runner, qtbot: Any) -> None:
     @dataclass(frozen=True)
     class Part:
         done: int
@@ -338,14 +363,22 @@ def test_a_run_hears_of_its_own_jobs_alone(runner: Runner, qtbot: Any) -> None:
             yield Part(i + 1)
         return "done"
 
-    one, other = JobRun(runner), JobRun(runner)
-    heard: list[tuple[JobRun, str]] = []
-    for run in (one, other):
-        run.stepped.connect(lambda step, run=run: heard.append((run, step.text)))
-        run.ended.connect(lambda ended, run=run: heard.append((run, ended.value)))
-    one.begin("One", lambda: Job(body), lambda job: job.result)
-    assert (one.is_mine, other.is_mine) == (True, False)
-    qtbot.waitUntil(lambda: (one, "done") in heard)
-    assert not one.is_mine
-    assert {run for run, _ in heard} == {one}
-    assert heard[0][1].startswith("tile 1 of 50")
+    heard: list[tuple[str, str]] = []
+
+    def begin(title: str) -> None:
+        request = Asked(lambda: Job(body), title=title)
+        runner.start(
+            request,
+            lambda record: heard.append((title, request.progress(record, runner.clock).text)),
+            lambda ended: heard.append((title, ended.value)),
+        )
+
+    for title, other in (("One", "Other"), ("Other", "One")):
+        heard.clear()
+        begin(title)
+        with pytest.raises(InputError, match=f"{title} is still running"):
+            begin(other)
+        qtbot.waitUntil(lambda title=title: (title, "done") in heard)
+        assert {who for who, _ in heard} == {title}
+        assert heard[0][1].startswith("tile 1 of 50")
+        assert len(heard) > 2

@@ -33,7 +33,7 @@ def dock(docks: Callable[[type], Any]) -> Any:
 def steps(dock: Any) -> list[Any]:
     """The steps of its training."""
     seen: list[Any] = []
-    dock.training.stepped.connect(seen.append)
+    dock.runner.record.connect(seen.append)
     return seen
 
 
@@ -228,11 +228,11 @@ def test_a_result_chosen_as_annotations_is_asked_about(
     assert np.array_equal(made.data, truth + 1)
     assert np.array_equal(result.data, before)
     assert note(made)["purpose"] == "annotations" and dock.form.task.value == task
-    assert np.array_equal(dock.trained.given.paint, truth + 1)
+    assert np.array_equal(dock.trained.request.paint, truth + 1)
     dock.form.paint.value = result
     assert "is a result" in asked(dock, qtbot)
     train(dock, steps, qtbot, "No, it is paint")
-    assert np.array_equal(dock.trained.given.paint, truth)
+    assert np.array_equal(dock.trained.request.paint, truth)
     other = show_labels(painted, image, image_of(image), 2 * before, "labels")
     assert other is not result and np.array_equal(result.data, before)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import pytest
 import zarr
 
 from napari_scribe.inference.run import InferenceJob, InferenceStep
+from napari_scribe.plugin.jobs.request import Ended, Request
 from napari_scribe.plugin.jobs.runner import Runner
-from napari_scribe.plugin.layers import live
+from napari_scribe.plugin.layers import lazy
+from napari_scribe.plugin.layers import live as growing
 from napari_scribe.plugin.layers.conversion import image_of
 from napari_scribe.plugin.layers.live import LiveLayer
-from napari_scribe.plugin.segment import run as segment_run
-from napari_scribe.plugin.segment.job import SegmentInput
-from napari_scribe.plugin.segment.run import SegmentRun
+from napari_scribe.plugin.segment.dock import SegmentDock
+from napari_scribe.plugin.segment.job import SegmentRequest
 
 LONG = 20_000
 REGION = {"Y": slice(8, 40), "X": slice(16, 48)}
@@ -31,8 +33,8 @@ def image(viewer: Any) -> Any:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "AFTER", 0)
-    monkeypatch.setattr(live, "EVERY", 0.02)
+    monkeypatch.setattr(growing, "AFTER", 0)
+    monkeypatch.setattr(growing, "EVERY", 0.02)
 
 
 @pytest.fixture
@@ -40,13 +42,13 @@ def follow(viewer: Any, image: Any, at_once: None, qtbot: Any) -> Any:
     """Follow what is so far there of a region; with a real job, which only waits."""
     job, runner = InferenceJob(_waiting), Runner(viewer)
     job.region = REGION
-    runner.start("Waiting", lambda: job, lambda job: None)
+    runner.start(Waiting(job), lambda record: None, lambda ended: None)
     qtbot.waitUntil(lambda: runner.job is job, timeout=LONG)
     made = LiveLayer(viewer, image, image_of(image), "labels so far", runner)
 
     def heed(so_far: Any, done: int) -> LiveLayer:
         job.so_far = so_far
-        made.update(done, {"opacity": 0.6})
+        made.follow(done, {"opacity": 0.6})
         return made
 
     yield heed
@@ -57,9 +59,44 @@ def follow(viewer: Any, image: Any, at_once: None, qtbot: Any) -> Any:
 
 @pytest.fixture
 def run(viewer: Any, at_once: None) -> Any:
-    made = SegmentRun(viewer, Runner(viewer))
+    made = Run(viewer)
     yield made
-    made.close()
+    made.dock.close_down()
+
+
+class Run:
+    """Segments in a dock, and hears what it tells."""
+
+    def __init__(self, viewer: Any) -> None:
+        self.dock = SegmentDock(viewer)
+        self.ended: list[Ended[Any]] = []
+        self.texts: list[str] = []
+
+    def start(self, request: SegmentRequest) -> None:
+        def step(record: InferenceStep) -> None:
+            self.texts.append(request.progress(record, self.dock.runner.clock).text)
+
+        self.dock.start(request, self.ended.append, view=self.dock.live_result, on_step=step)
+
+    def pause(self) -> None:
+        self.dock.runner.pause()
+
+    def resume(self) -> None:
+        self.dock.runner.resume()
+
+
+@dataclass(frozen=True)
+class Waiting(Request[Any, None]):
+    """A request for a job that is there."""
+
+    job: InferenceJob
+    title: str = "Waiting"
+
+    def begin(self) -> InferenceJob:
+        return self.job
+
+    def finish(self, _job: InferenceJob) -> None:
+        return None
 
 
 def _waiting(job: InferenceJob) -> Generator[InferenceStep, None, Any]:
@@ -111,15 +148,15 @@ def test_whoever_removes_it_does_not_want_it_back(viewer: Any, follow: Any, qtbo
     qtbot.wait(80)
     follow(so_far, 3)
     qtbot.wait(80)
-    assert made.layer is None
+    assert made.shown is None
     assert "cells labels so far" not in viewer.layers
 
 
 def test_a_large_one_on_disk_is_a_pyramid_with_an_overview(
     viewer: Any, follow: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "SMALL", 100)
-    monkeypatch.setattr(live, "CELL", 8)  # else all is one cell, which may be finished too soon
+    monkeypatch.setattr(growing, "SMALL", 100)
+    monkeypatch.setattr(lazy, "SMALL", 100)
     so_far = zarr.create_array({}, shape=(32, 32), chunks=(8, 8), dtype="i4", fill_value=0)
     made = follow(so_far, 1)
     qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers, timeout=LONG)
@@ -129,7 +166,7 @@ def test_a_large_one_on_disk_is_a_pyramid_with_an_overview(
     qtbot.waitUntil(lambda: np.asarray(layer.data[2])[:2, :2].all(), timeout=LONG)
     assert np.asarray(layer.data[0][:8, :8]).all()
     so_far[8:] = 4
-    made.finish()  # what is left is looked at to the end
+    made.end()  # what is left is looked at to the end
     qtbot.waitUntil(lambda: np.asarray(layer.data[2])[2:].all(), timeout=LONG)
     assert "cells labels so far" in viewer.layers
 
@@ -140,9 +177,7 @@ def test_the_result_takes_over_place_and_look(
     """What the user did to the layer while it grew is done to the result."""
     film = viewer.add_image(np.stack([sample.image] * 20), axis_labels=("t", "y", "x"), name="film")
     viewer.add_points(name="above")
-    ended: list[Any] = []
-    run.ended.connect(ended.append)
-    run.start(SegmentInput(film, image_of(film), kept, tile=64))
+    run.start(SegmentRequest(film, image_of(film), kept, tile=64))
     qtbot.waitUntil(lambda: "film labels so far" in viewer.layers, timeout=LONG)
     grown = viewer.layers["film labels so far"]
     qtbot.waitUntil(grown.data.any, timeout=LONG)
@@ -150,28 +185,26 @@ def test_the_result_takes_over_place_and_look(
     grown.opacity, grown.contour, grown.visible = 0.3, 2, False
     viewer.layers.selection.active = grown
     run.resume()
-    qtbot.waitUntil(lambda: bool(ended), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(run.ended), timeout=LONG)
     assert [layer.name for layer in viewer.layers] == ["cells", "film", "film labels", "above"]
     result = viewer.layers["film labels"]
     assert (result.opacity, result.contour, result.visible) == (0.3, 2, False)
     assert viewer.layers.selection.active is result
     assert result.editable
-    assert result.data.max() == ended[0].value.n_found
+    assert result.data.max() == run.ended[0].value.n_found
 
 
 def test_a_name_that_the_user_gave_stays(
     viewer: Any, run: Any, qtbot: Any, kept: Any, sample: Any
 ) -> None:
     film = viewer.add_image(np.stack([sample.image] * 20), axis_labels=("t", "y", "x"), name="film")
-    ended: list[Any] = []
-    run.ended.connect(ended.append)
-    run.start(SegmentInput(film, image_of(film), kept, tile=64))
+    run.start(SegmentRequest(film, image_of(film), kept, tile=64))
     qtbot.waitUntil(lambda: "film labels so far" in viewer.layers, timeout=LONG)
     run.pause()
     viewer.layers["film labels so far"].name = "mine"
     film.name = "movie"
     run.resume()
-    qtbot.waitUntil(lambda: bool(ended), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(run.ended), timeout=LONG)
     assert [layer.name for layer in viewer.layers] == ["movie", "mine"]
     assert viewer.layers["mine"].data[-1].any()
 
@@ -186,13 +219,12 @@ def test_the_time_left_is_that_of_the_phase_at_hand(
             time.sleep(0.07)
             yield InferenceStep(done, 40, 0, (), (256, 256), "tiles" if done <= 30 else "numbers")
 
-    monkeypatch.setattr(segment_run, "begin", lambda given, begun: InferenceJob(body))
-    monkeypatch.setattr(segment_run, "finish", lambda job, given, begun: None)
+    monkeypatch.setattr(SegmentRequest, "begin", lambda self: InferenceJob(body))
+    monkeypatch.setattr(SegmentRequest, "finish", lambda self, job: None)
     film = viewer.add_image(np.zeros((10, 512, 256), np.uint8), name="film")
-    texts: list[str] = []
-    run.stepped.connect(lambda step: texts.append(step.text))
-    run.start(SegmentInput(film, image_of(film, "TYX"), Path("none")))
-    qtbot.waitUntil(lambda: not run.is_mine, timeout=LONG)
+    run.start(SegmentRequest(film, image_of(film, "TYX"), Path("none")))
+    qtbot.waitUntil(lambda: bool(run.ended), timeout=LONG)
+    texts = run.texts
     tiles = [text for text in texts if text.startswith("tile")]
     assert tiles[14].startswith("tile 10 of 20, ")
     assert tiles[-1].startswith("tile 20 of 20, ")

@@ -215,20 +215,20 @@ def test_pause(
     assert dock.pause_button.text() == "Continue"
     assert dock.progress.format().startswith("Paused: tile")
     qtbot.wait(500)
-    done = dock.segmenting.pace.done
+    done = dock.runner.clock.done
     assert done < 20
     qtbot.wait(500)
-    assert dock.segmenting.pace.done == done
+    assert dock.runner.clock.done == done
     assert dock.stop_button.isEnabled()
     assert not dock.segment_button.isEnabled()
-    active = dock.segmenting.pace.active
+    active = dock.runner.clock.seconds
     qtbot.wait(100)
-    assert dock.segmenting.pace.active == active  # the pause is left out
+    assert dock.runner.clock.seconds == active  # the pause is left out
     dock.pause_button.click()
     assert dock.pause_button.text() == "Pause"
     assert not dock.progress.format().startswith("Paused")
     idle()
-    assert dock.segmenting.pace.active > active
+    assert dock.runner.clock.seconds > active
     assert painted.layers["film labels"].data[-1].any()
     assert dock.pause_button.text() == "Pause"
 

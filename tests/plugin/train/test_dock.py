@@ -16,6 +16,7 @@ from napari_scribe.model import load_model
 from napari_scribe.plugin.layers.conversion import note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample, nuclei
+from napari_scribe.training.trainer import TrainStep
 
 LONG = 60_000
 """Milliseconds that a test waits at most; a busy machine is slow."""
@@ -36,7 +37,11 @@ class Watch:
     def __init__(self, dock: Any, qtbot: Any) -> None:
         self.dock, self.qtbot = dock, qtbot
         self.steps: list[Any] = []
-        dock.training.stepped.connect(self.steps.append)
+        dock.runner.record.connect(self.take)
+
+    def take(self, record: Any) -> None:
+        if isinstance(record, TrainStep):
+            self.steps.append(record)
 
     def until_step(self, n: int) -> None:
         self.qtbot.waitUntil(lambda: bool(self.steps) and self.steps[-1].index >= n, timeout=LONG)
@@ -376,7 +381,7 @@ def test_saved_paint_is_laid_over_its_image(
     assert np.allclose(paint.scale, image.scale)
     assert np.allclose(paint.translate, image.translate)
     assert paint.units == image.units
-    assert dock.trained.given.paint.max() > 1
+    assert dock.trained.request.paint.max() > 1
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -510,10 +515,10 @@ def test_a_failed_training_leaves_the_last_one_to_continue(
     click(dock.continue_button)
     dock.message.answers["Go on as it was"].click()
     assert stop_soon(dock, watch) > stopped_at
-    recipe, given = dock.trained.model.recipe, dock.trained.given
+    recipe, request = dock.trained.model.recipe, dock.trained.request
     assert (recipe.task, recipe.network.width) == ("objects", 4)
-    assert (recipe.training.batch, given.device) == (1, "cpu")
-    assert given.resume is None
+    assert (recipe.training.batch, request.device) == (1, "cpu")
+    assert request.resume is None
 
 
 def test_continue_asks_about_the_paint_and_goes_on(dock: Any, watch: Watch, painted: Any) -> None:
@@ -531,7 +536,7 @@ def test_continue_asks_about_the_paint_and_goes_on(dock: Any, watch: Watch, pain
     dock.message.answers["They are objects"].click()
     assert stop_soon(dock, watch) > stopped_at
     assert dock.trained.model.recipe.task == "objects"
-    assert dock.trained.given.paint_layer is paint
+    assert dock.trained.request.paint_layer is paint
     assert dock.curves.steps[0] <= stopped_at < dock.curves.steps[-1]
 
 
@@ -545,7 +550,7 @@ def test_continue_on_another_image_is_asked_about(
     assert dock.message.text == "nuclei annotations was made for nuclei. Use it for other?"
     dock.message.answers["Use them"].click()
     stop_soon(dock, watch)
-    assert dock.trained.given.image_layer is other
+    assert dock.trained.request.image_layer is other
 
 
 # What can happen while it runs
@@ -639,10 +644,10 @@ def test_nothing_stays_of_a_closed_dock(painted: Any, qtbot: Any) -> None:
     watch = Watch(dock, qtbot)
     dock.train()
     watch.until_step(3)
-    training = weakref.ref(dock.training)
+    training = weakref.ref(dock.view)
     paint = painted.layers["nuclei annotations"]
     painted.window.remove_dock_widget(dock.parent())
-    assert not [c for c in paint.events.paint.callbacks if "TrainRun" in repr(c)]
+    assert not [c for c in paint.events.paint.callbacks if "LivePaint" in repr(c)]
     gone = weakref.ref(dock)
     del dock, watch
     qtbot.wait(50)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_scribe.plugin.segment import run as segment_run
-from napari_scribe.plugin.segment.job import finish
+from napari_scribe.plugin.segment.job import SegmentRequest
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.widgets.scope_picker import LAYERS, SLICE, VISIBLE
 from napari_scribe.samples import Sample
@@ -176,12 +175,14 @@ def test_a_pause_that_comes_too_late_is_meant_for_the_next_layer(
 ) -> None:
     at_the_end, go = threading.Event(), threading.Event()
 
+    finish = SegmentRequest.finish
+
     def slow_finish(*args: Any) -> Any:
         at_the_end.set()
         go.wait(LONG)
         return finish(*args)
 
-    monkeypatch.setattr(segment_run, "finish", slow_finish)
+    monkeypatch.setattr(SegmentRequest, "finish", slow_finish)
     dock.form.where.combo.value = LAYERS
     dock.segment()
     qtbot.waitUntil(at_the_end.is_set, timeout=LONG)
@@ -192,7 +193,7 @@ def test_a_pause_that_comes_too_late_is_meant_for_the_next_layer(
     qtbot.wait(200)
     assert dock.runner.is_paused
     assert dock.pause_button.text() == "Continue"
-    assert dock.segmenting.pace.done == 0
+    assert dock.runner.clock.done == 0
     dock.pause_button.click()
     assert dock.pause_button.text() == "Pause"
     assert dock.stop_button.isEnabled()

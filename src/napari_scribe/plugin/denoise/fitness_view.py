@@ -1,4 +1,4 @@
-"""What the check of noisy pairs found, what can be done about it, and a small plot."""
+"""Show what the check of noisy pairs found, what can be done about it, and a small plot."""
 
 from __future__ import annotations
 
@@ -14,22 +14,16 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from ..widgets.basics import Fold, hint
 from ..widgets.curves import LOSS, VALIDATION
 from ..widgets.feedback import Message
+from .job import REMEDIES
 
 if TYPE_CHECKING:
     from ...training.pairs.fitness import Curves, Finding, Fitness
 
 NOT_YET = "Not checked yet. Train checks first."
-REMEDIES = {
-    "register": ("Register", "Take into account how far each picture has moved"),
-    "match": ("Match brightness", "Take into account how bright each picture is"),
-    "leave_out_motion": ("Leave out what moves", "Learn nothing where the two of a pair differ"),
-    "drop": ("Leave out these pictures", "Learn nothing from them"),
-}
-"""What each remedy is called, and what it does."""
 
 
 class FitnessView(QWidget):
-    """Findings in words, a box to tick for each remedy, and a plot folded away.
+    """Show findings in words, a box to tick for each remedy, and a plot folded away.
 
     Parameters
     ----------
@@ -43,9 +37,9 @@ class FitnessView(QWidget):
         self.boxes: dict[str, QCheckBox] = {}
         self.messages: list[Message] = []
         self.summary = hint()
-        self._found = QVBoxLayout()
-        self._found.setContentsMargins(0, 0, 0, 0)
-        self._found.setSpacing(4)
+        self._findings = QVBoxLayout()
+        self._findings.setContentsMargins(0, 0, 0, 0)
+        self._findings.setSpacing(4)
         self.plot = FitnessPlot(colors)
         self.fold = Fold("Plot")
         self.fold.addWidget(self.plot)
@@ -53,16 +47,17 @@ class FitnessView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.summary)
-        layout.addLayout(self._found)
+        layout.addLayout(self._findings)
         layout.addWidget(self.fold)
         self.clear()
 
     def clear(self) -> None:
-        """Nothing was checked yet."""
-        while self._found.count():
-            part = self._found.takeAt(0).widget()
-            part.hide()
-            part.deleteLater()
+        """Show that nothing was checked yet."""
+        while self._findings.count():
+            item = self._findings.takeAt(0)
+            if item is not None and (part := item.widget()) is not None:
+                part.hide()  # else it is drawn until it is deleted
+                part.deleteLater()
         self.boxes, self.messages = {}, []
         self.summary.setText(NOT_YET)
         self.fold.hide()
@@ -78,42 +73,42 @@ class FitnessView(QWidget):
 
     @property
     def texts(self) -> list[str]:
-        """What was found, in words."""
+        """Return what was found, in words."""
         return [message.text for message in self.messages]
 
     def remedies(self) -> frozenset[str]:
-        """Those that are ticked."""
+        """Return the remedies that are ticked."""
         return frozenset(name for name, box in self.boxes.items() if box.isChecked())
 
     def tick(self, remedies: Collection[str]) -> None:
-        """Tick these and no others."""
+        """Tick these remedies and no others."""
         for name, box in self.boxes.items():
             box.setChecked(name in remedies)
 
-    def wear(self, colors: dict[str, str]) -> None:
+    def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
         self._colors = colors
         for message in self.messages:
-            message.wear(colors)
-        self.plot.wear(colors)
+            message.set_colors(colors)
+        self.plot.set_colors(colors)
 
     def _add(self, finding: Finding, is_hopeless: bool) -> None:
         message = Message(self._colors)
         say = message.error if is_hopeless else message.warn
         say(finding.text)
         self.messages.append(message)
-        self._found.addWidget(message)
+        self._findings.addWidget(message)
         if finding.remedy and finding.remedy not in self.boxes:
             text, tooltip = REMEDIES[finding.remedy]
             box = QCheckBox(text)
             box.setToolTip(tooltip)
             box.setChecked(True)
             self.boxes[finding.remedy] = box
-            self._found.addWidget(box)
+            self._findings.addWidget(box)
 
 
 class FitnessPlot(FigureCanvasQTAgg):
-    """How far each picture has drifted, and how bright it is."""
+    """Plot how far each picture has drifted, and how bright it is."""
 
     def __init__(self, colors: dict[str, str]) -> None:
         self.figure = Figure()
@@ -122,7 +117,7 @@ class FitnessPlot(FigureCanvasQTAgg):
         places = ((0.14, 0.60, 0.83, 0.36), (0.14, 0.20, 0.83, 0.36))
         self.drift: Any = self.figure.add_axes(places[0])
         self.brightness: Any = self.figure.add_axes(places[1])
-        self.wear(colors)
+        self.set_colors(colors)
 
     def draw_curves(self, curves: Curves) -> None:
         """Draw what was measured, picture by picture."""
@@ -135,9 +130,9 @@ class FitnessPlot(FigureCanvasQTAgg):
         self.drift.set_ylim(0, max(1.0, 1.1 * float(np.nanmax([0, *curves.drift]))))
         high = float(np.nanmax([1, *curves.brightness.ravel()]))
         self.brightness.set_ylim(0, 115 * high)
-        self.wear(self._colors)
+        self.set_colors(self._colors)
 
-    def wear(self, colors: dict[str, str]) -> None:
+    def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
         self._colors = colors
         self.figure.set_facecolor(colors["background"])

@@ -1,35 +1,50 @@
-"""What the Denoise dock asks for."""
+"""Ask for what the Denoise dock works on: image, pairs, model, what of the image; the settings."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
+from ...recipe.targets import DenoisedTarget
 from ...targets.denoised import check_colours
 from ..model_library import dimensions_of
-from ..segment.form import PARTS
+from ..segment.form import PARTS, TILES
 from ..settings import recall, remember
+from ..widgets.basics import named
+from ..widgets.inputs import RESULT_FILES, PathEdit
 from ..widgets.layer_pickers import ImagePicker, names_of_channels
 from ..widgets.model_picker import DENOISING, ModelPicker
+from ..widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
 from ..widgets.scope_picker import LAYER as WHOLE
 from ..widgets.scope_picker import SLICE, VISIBLE, ScopePicker
-from .job import Checked, DenoiseInput, DenoiserInput
-from .pairs import LAYER, PairSource, PairsPicker
-from .settings import DenoiseSettings
+from ..widgets.training_settings import WIDTH, TrainingSettings
+from .job import Checked, DenoiseRequest, DenoiserRequest
+from .pairs import LAYER, PairSource
+from .pairs_picker import PairsPicker
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Image as ImageLayer
 
     from ...image import Image
+    from ...model import Model
 
+LOSSES = [
+    ("as a camera adds it (L2)", "l2"),
+    ("with far outliers (L1)", "l1"),
+    ("pixels were replaced (L0)", "l0"),
+]
+PREVIEWS = [("the right half", "half"), ("all that is visible", "all"), ("nothing", "")]
+TYPES = [("float32", "float32"), ("that of the image", "source")]
 CHOICES = {WHOLE: "Whole layer", SLICE: "This frame", VISIBLE: "What is visible"}
 
 
 class DenoiseForm(QObject):
-    """Image, pairs, model, what of the image; folded away, everything else.
+    """Ask for image, pairs, model, what of the image; folded away, for everything else.
 
     Signals
     -------
@@ -53,23 +68,23 @@ class DenoiseForm(QObject):
         )
         self.more = DenoiseSettings()
         self.fill(recall("denoise"))
-        self.image.changed.connect(self._follow_image)
-        self.more.dimensions.changed.connect(self._follow_image)
-        self.more.start.changed.connect(self._follow_image)
+        self.image.changed.connect(self._on_image)
+        self.more.dimensions.changed.connect(self._on_image)
+        self.more.start.changed.connect(self._on_image)
         for part in (self.pairs, self.model, self.where):
             part.changed.connect(self._show)
-        self._follow_image()
+        self._on_image()
 
     @property
     def dimensions(self) -> int:
-        """Of the network: that of the model to start from, if there is one."""
+        """Return the dimensions of the network: those of the model to start from, if any."""
         start = self.more.start.value()
         if start is not None:
             return dimensions_of(start)
         return int(self.more.recipe.default.network.dimensions)
 
     def source(self) -> PairSource:
-        """Where pairs come from.
+        """Return where pairs come from.
 
         Raises
         ------
@@ -79,8 +94,8 @@ class DenoiseForm(QObject):
         image = self.image.image()
         return self.pairs.source(image, self.image.channels.value(), self.dimensions)
 
-    def for_training(self, checked: Checked, remedies: frozenset[str]) -> DenoiserInput:
-        """What is trained, on pairs that were checked.
+    def for_training(self, checked: Checked, remedies: frozenset[str]) -> DenoiserRequest:
+        """Return what is trained, on pairs that were checked.
 
         Raises
         ------
@@ -89,23 +104,32 @@ class DenoiseForm(QObject):
         """
         other = self.pairs.other.value if checked.source.way == LAYER else None
         settings = self.more.for_training()
-        return DenoiserInput(self.image.layer.value, other, checked, remedies, **settings)
+        return DenoiserRequest(
+            image_layer=self.image.layer.value,
+            image=checked.source.image,
+            other_layer=other,
+            checked=checked,
+            remedies=remedies,
+            **settings,
+        )
 
-    def fill_in(self, given: DenoiserInput) -> None:
+    def fill_in(self, request: DenoiserRequest) -> None:
         """Show what a training was, where that stays as long as it goes on."""
-        source = given.checked.source
-        self.image.layer.value = given.image_layer
+        source = request.checked.source
+        self.image.layer.value = request.image_layer
         self.image.axes.setText(source.image.axes)
         self.image.axes.editingFinished.emit()
         self.image.channels.set_value(source.channels)
-        self.more.start.set_value(given.start)
-        self.more.dimensions.value = given.dimensions
-        self.more.loss.value = given.recipe.target.loss
-        self.more.recipe.set_value(given.recipe)
-        self.pairs.set_value(source, given.other_layer)
+        self.more.start.set_value(request.start)
+        self.more.dimensions.value = request.dimensions
+        target = request.recipe.target
+        assert isinstance(target, DenoisedTarget)
+        self.more.loss.value = target.loss
+        self.more.recipe.set_value(request.recipe)
+        self.pairs.set_value(source, request.other_layer)
 
-    def for_denoising(self, model: Any = None) -> DenoiseInput:
-        """What is denoised; with a model that could not be kept, where that is given.
+    def for_denoising(self, unsaved: Model | None = None) -> DenoiseRequest:
+        """Return what is denoised; with a model that could not be saved, where there is one.
 
         Raises
         ------
@@ -115,14 +139,14 @@ class DenoiseForm(QObject):
         image, layer = self.image.image(), self.image.layer.value
         if layer.rgb:
             check_colours(image, range(image.n_channels))
-        model = model or self.model.value()
+        model = unsaved or self.model.value()
         if model is None:
             raise InputError("There is no denoiser yet: train one, or choose a file.")
         channels = self.image.channels.value()
         region, part = self._region(layer, image, model)
-        named = names_of_channels(image)
-        parts = [f"channel {', '.join(named[c] for c in channels)}"] if channels else []
-        return DenoiseInput(
+        names = names_of_channels(image)
+        parts = [f"channel {', '.join(names[c] for c in channels)}"] if channels else []
+        return DenoiseRequest(
             layer,
             image,
             model,
@@ -133,14 +157,14 @@ class DenoiseForm(QObject):
             **self.more.for_denoising(),
         )
 
-    def reset_choices(self, event: Any = None) -> None:
-        """Follow the viewer's layers, and the folder of models."""
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the viewer's layers, and the models in their folder."""
         self.image.reset_choices(event)
         self.model.reset_choices()
-        self._follow_image()
+        self._on_image()
 
     def remember(self) -> None:
-        """Keep what is filled in for the next time."""
+        """Remember what is filled in for the next time."""
         remember("denoise", {"removed": bool(self.removed.value), **self.more.values()})
 
     def fill(self, values: dict[str, Any]) -> None:
@@ -149,30 +173,32 @@ class DenoiseForm(QObject):
         self.more.set_values(values)
 
     def reset(self) -> None:
-        """Back to the defaults, and keep those."""
+        """Fill in the defaults, and remember those."""
         self.fill({})
         self.remember()
 
-    def _region(self, layer: Any, image: Image, model: Any) -> tuple[dict[str, slice] | None, str]:
-        """Which part of an image, and what it is called."""
-        where = self.where.value()
-        if where not in PARTS:
+    def _region(
+        self, layer: ImageLayer, image: Image, model: Model | Path
+    ) -> tuple[dict[str, slice] | None, str]:
+        """Return which part of an image, and what it is called."""
+        scope = self.where.value()
+        if scope not in PARTS:
             return None, ""
-        find, name = PARTS[where]
-        dimensions = getattr(model, "dimensions", None) or dimensions_of(model)
+        find, name = PARTS[scope]
+        dimensions = dimensions_of(model) if isinstance(model, Path) else model.dimensions
         region = find(self.viewer, layer, image, dimensions)
-        name = "frame" if where == SLICE else name
+        name = "frame" if scope == SLICE else name
         return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
 
-    def _follow_image(self, _value: Any = None) -> None:
+    def _on_image(self, _value: object = None) -> None:
         """Offer the pairs and parts that the image has."""
         layer, image = self.image.layer.value, None
         try:
             image = self.image.image()
             self.more.show_depth("Z" in image.axes)
-            self.pairs.follow(layer, image, self.dimensions)
+            self.pairs.offer(layer, image, self.dimensions)
         except InputError:  # its picker says why
-            self.pairs.follow(layer, image)
+            self.pairs.offer(layer, image)
         self._show()
 
     def _show(self) -> None:
@@ -184,3 +210,77 @@ class DenoiseForm(QObject):
         except InputError:
             self.where.offer_slices(False)
         self.changed.emit()
+
+
+class DenoiseSettings(TrainingSettings):
+    """Ask what noise there is, how long to train, what is previewed, and where results go."""
+
+    def __init__(self) -> None:
+        super().__init__(RecipeForm("denoised", DENOISER_SECTIONS), DENOISING)
+        self.loss = ComboBox(choices=LOSSES, value="l2", nullable=False)
+        self.loss.tooltip = (
+            "What the noise is like. As a camera adds it: finds the mean, and is right for nearly "
+            "all images. With far outliers: finds the median. Pixels were replaced by others, as "
+            "by salt and pepper: finds the most frequent value"
+        )
+        self.steps = FloatSpinBox(value=0, min=0, max=10_000_000, step=100)
+        self.steps.native.setDecimals(0)
+        self.steps.tooltip = "Training ends after so many steps, if not before"
+        self.steps.native.setSpecialValueText("as time allows")
+        self.preview = ComboBox(choices=PREVIEWS, value="half", nullable=False)
+        self.preview.tooltip = "What is shown denoised while the network learns"
+        self.tile = ComboBox(choices=TILES, value=0, nullable=False)
+        self.tile.tooltip = (
+            "Side of the tiles that the image is cut into. The result does not depend on it; "
+            "smaller ones take less memory, larger ones less time"
+        )
+        self.dtype = ComboBox(choices=TYPES, value="float32", nullable=False)
+        self.dtype.tooltip = (
+            "Type of the pixels of the result. float32 keeps fractions; that of the image: "
+            "rounded, and cut off at its limits"
+        )
+        self.save_to = PathEdit(
+            "w",
+            "Save the result to",
+            "A .zarr or .tif that the result is written to. A run to a .zarr that was stopped "
+            "goes on when it is started again",
+            "only shown; on disk if large",
+            RESULT_FILES,
+        )
+        self.fields |= {
+            "loss": (self.loss, "l2"),
+            "steps": (self.steps, 0),
+            "preview": (self.preview, "half"),
+            "tile": (self.tile, 0),
+            "dtype": (self.dtype, "float32"),
+        }
+        self.lay_out(
+            named("Noise", self.loss.native, WIDTH),
+            named("Steps", self.steps.native, WIDTH),
+            named("Preview", self.preview.native, WIDTH),
+            named("Result type", self.dtype.native, WIDTH),
+            named("Save to", self.save_to, WIDTH),
+            named("Tile (px)", self.tile.native, WIDTH),
+        )
+
+    def for_training(self) -> dict[str, Any]:
+        """Return the settings as `DenoiserRequest` takes them."""
+        recipe = self.recipe.value("denoised").changed({"target.loss": str(self.loss.value)})
+        return {
+            "recipe": recipe,
+            "seconds": 60 * self.minutes.value or None,
+            "steps": int(self.steps.value) or None,
+            "device": self.device.value or None,
+            "start": self.start.value(),
+            "has_previews": bool(self.preview.value),
+            "half": self.preview.value == "half",
+        }
+
+    def for_denoising(self) -> dict[str, Any]:
+        """Return the settings as `DenoiseRequest` takes them."""
+        return {
+            "tile": int(self.tile.value) or None,
+            "device": self.device.value or None,
+            "dtype": str(self.dtype.value),
+            "out": self.save_to.value,
+        }

@@ -1,42 +1,62 @@
-"""The part of checking, training and denoising that runs in a thread, and what goes in and out."""
+"""Check noisy pairs, train on them, denoise: what is asked, the work in its thread, the results."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Generator, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...errors import InputError
-from ...image import Image
+from ...image import Frame, Image
 from ...progress import Job
-from ...recipe import Recipe
-from ..jobs.inference import IN_MEMORY, Begun, Outcome, RunInput
+from ..jobs.inference import IN_MEMORY, SAVE_TO, Outcome, RunRequest
+from ..jobs.request import Request
+from ..jobs.training import (
+    Change,
+    Trained,
+    TrainingRequest,
+    Window,
+    changes_of_channels,
+    changes_of_recipe,
+    changes_of_start,
+)
 from ..layers.lazy import Lazy
-from ..output_paths import at_place
-from .pairs import PairSource
+from ..layers.results import show_image, show_image_window
+from ..widgets.layer_pickers import names_of_channels
+from .pairs import CHANNELS, LAYER, WAYS, PairSource
 
 if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image as ImageLayer
+
     from ...inference.run import InferenceJob
-    from ...model import Model
-    from ...training.checkpoint import Checkpoint
     from ...training.pairs.fitness import Fitness
     from ...training.pairs.sources import Pairs
-    from ...training.trainer import TrainingJob
-    from ..train.job import Trained
+    from ...training.trainer import DenoisedPreview, TrainingJob
 
 TOO_LARGE = (
     "What was removed is too large to be shown as a whole: denoise what is visible to see it."
 )
 UNCHECKED = "What was removed is not checked, as the image is too small or nothing was removed."
+SPREAD = 3.5
+"""Removed noise is shown up to so many standard deviations, grey where nothing was removed."""
+REMEDIES = {
+    "register": ("Register", "Take into account how far each picture has moved"),
+    "match": ("Match brightness", "Take into account how bright each picture is"),
+    "leave_out_motion": ("Leave out what moves", "Learn nothing where the two of a pair differ"),
+    "drop": ("Leave out these pictures", "Learn nothing from them"),
+}
+"""What each remedy is called, and what it does."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Pairs that were looked at.
+    """Hold pairs that were checked.
 
     Parameters
     ----------
@@ -51,113 +71,160 @@ class Checked:
     fitness: Fitness
 
 
-def check(source: PairSource) -> Job[Any, Checked]:
-    """Make the job that looks at pairs; in its thread."""
-    from ...training.pairs.fitness import check_pairs
-
-    def look(_job: Any) -> Generator[Any, None, Checked]:
-        pairs = source.make()
-        yield from ()
-        return Checked(source, pairs, check_pairs(pairs))
-
-    return Job(look)
-
-
 @dataclass(frozen=True)
-class DenoiserInput:
-    """What a denoiser is trained on, and for how long.
+class CheckRequest(Request[Any, Checked]):
+    """Describe which noisy pairs are checked."""
+
+    source: PairSource
+
+    @property
+    def title(self) -> str:
+        """Return what is done."""
+        return f"Checking the pairs of {self.source.image.name}"
+
+    def begin(self) -> Job[Any, Checked]:
+        """Make the job; called in its thread."""
+        return Job(self._check)
+
+    def finish(self, job: Job[Any, Checked]) -> Checked:
+        """Return what was checked."""
+        return job.result
+
+    def _check(self, _job: object) -> Generator[Any, None, Checked]:
+        from ...training.pairs.fitness import check_pairs
+
+        pairs = self.source.make()
+        yield from ()
+        return Checked(self.source, pairs, check_pairs(pairs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserRequest(TrainingRequest):
+    """Describe what a denoiser is trained on, and for how long.
 
     Parameters
     ----------
-    image_layer, other_layer
-        Layers of the viewer.
+    other_layer
+        The layer of the viewer that pairs are made with, if there is one.
     checked, remedies
         The pairs, and what is done about what was found.
-    recipe, device
-        As `train_denoiser` takes them.
-    seconds, steps
-        None: until it is stopped.
-    start
-        The file of a denoiser to start from.
-    resume, extended
-        A training to go on with, and the file of its model, which is at best as good.
-    has_previews, half
-        Whether there are previews, and of the right half of what is visible only.
+    steps
+        None: as many as time allows.
+    extended
+        The file of the model that is trained on: this one, which is at best as good, replaces it.
+    half
+        Whether previews are of the right half of what is visible only.
     """
 
-    image_layer: Any
-    other_layer: Any
+    other_layer: ImageLayer | None
     checked: Checked
     remedies: frozenset[str]
-    recipe: Recipe
-    seconds: float | None
     steps: int | None = None
-    device: str | None = None
-    start: Path | None = None
-    resume: Checkpoint | None = None
     extended: Path | None = None
-    has_previews: bool = True
     half: bool = True
 
     @property
-    def image(self) -> Image:
-        """What is denoised."""
-        return self.checked.source.image
-
-    @property
-    def layers(self) -> tuple[Any, ...]:
-        """Those whose removal the user is told of."""
+    def layers(self) -> tuple[ImageLayer, ...]:
+        """Return the layers whose removal the user is told of."""
         return tuple(x for x in (self.image_layer, self.other_layer) if x is not None)
 
     @property
     def dimensions(self) -> int:
-        """Of the network."""
+        """Return the dimensions of the network."""
         return self.checked.source.dimensions
 
-    def changed(self, **changes: Any) -> DenoiserInput:
-        """The same with some fields changed."""
-        return replace(self, **changes)
+    def begin(self) -> TrainingJob:
+        """Make the job; called in its thread."""
+        from ...inference.denoise.job import check_denoiser
+        from ...model import load_model
+        from ...training.pairs.fitness import apply_remedies
+        from ...training.train_denoiser import train_denoiser
 
-    def gone_on(self, trained: Trained) -> DenoiserInput:
-        """A training before this one on its own pairs, at the pace of this one."""
-        given = trained.given
-        recipe = given.recipe.model_copy(update={"training": self.recipe.training})
-        now = {n: getattr(self, n) for n in ("seconds", "steps", "device", "has_previews", "half")}
-        now["extended"] = None if trained.is_parent else trained.path
-        return replace(given, recipe=recipe, resume=trained.checkpoint, **now)
+        recipe, start = self.recipe, None
+        if self.start is not None:
+            start = load_model(self.start)
+            check_denoiser(start)
+            parts = {"training": recipe.training, "target": recipe.target}
+            recipe = start.recipe.model_copy(update=parts)
+        return train_denoiser(
+            apply_remedies(self.checked.pairs, self.checked.fitness, self.remedies),
+            recipe,
+            start=start,
+            resume=self.resume,
+            seconds=self.seconds,
+            steps=self.steps,
+            device=self.device,
+        )
+
+    def model_path(self) -> Path:
+        """Return the file that the model is saved to; a new one if that of before is gone."""
+        if self.extended is not None and self.extended.is_file():
+            return self.extended
+        return super().model_path()
+
+    def continuing(self, trained: Trained[DenoiserRequest]) -> DenoiserRequest:
+        """Return the request to go on with a training on its pairs, as long as this one says."""
+        before = trained.request
+        return before.changed(
+            recipe=before.recipe.model_copy(update={"training": self.recipe.training}),
+            seconds=self.seconds,
+            steps=self.steps,
+            device=self.device,
+            has_previews=self.has_previews,
+            half=self.half,
+            resume=trained.checkpoint,
+            extended=None if trained.is_parent else trained.path,
+        )
+
+    def changes_since(self, before: DenoiserRequest) -> Iterator[Change]:
+        """Yield what differs from a training before but for how long it takes."""
+        if before.image_layer is not self.image_layer:
+            yield before.image_layer.name, self.image_layer.name
+        elif before.image.data is not self.image.data:
+            yield f"{before.image.name} as it was", f"{self.image.name} as it is now"
+        if before.image.axes != self.image.axes:
+            yield f"axes {before.image.axes}", f"axes {self.image.axes}"
+        if before._pairs_in_words() != self._pairs_in_words():
+            yield before._pairs_in_words(), self._pairs_in_words()
+        one, other = before.checked.source, self.checked.source
+        yield from changes_of_channels((one.image, one.channels), (other.image, other.channels))
+        if before.remedies != self.remedies:
+            yield _remedies_in_words(before.remedies), _remedies_in_words(self.remedies)
+        yield from changes_of_start(before.start, self.start)
+        parts = ("target",) if before.start or self.start else ("network", "target")
+        yield from changes_of_recipe(before.recipe, self.recipe, parts)
+
+    def visible_field(self, viewer: Viewer) -> tuple[Frame, Window]:
+        """Return what is visible, or the right half of it, so that both can be compared."""
+        frame, window = super().visible_field(viewer)
+        across = window[-1]
+        if self.half:
+            across = slice((across.start + across.stop) // 2, across.stop)
+        return frame, (*window[:-1], across)
+
+    def show_preview(self, viewer: Viewer, preview: DenoisedPreview) -> None:
+        """Show the field denoised, as far as the network can by now."""
+        place = viewer, self.image_layer, self.image, preview.frame, preview.window
+        show_image_window(*place, preview.denoised, "preview")
+
+    def _pairs_in_words(self) -> str:
+        source = self.checked.source
+        words = WAYS[source.way][0].lower()
+        if source.way == LAYER and self.other_layer is not None:
+            words += f" ({self.other_layer.name})"
+        elif source.way == CHANNELS:
+            names = names_of_channels(source.image)
+            words += f" ({' and '.join(names[c] for c in source.two)})"
+        return words
 
 
-def begin_training(given: DenoiserInput, field: Any) -> TrainingJob:
-    """Make the job; in its thread."""
-    from ...inference.denoise.job import check_denoiser
-    from ...model import load_model
-    from ...training.pairs.fitness import apply_remedies
-    from ...training.train_denoiser import train_denoiser
-
-    recipe, start = given.recipe, None
-    if given.start is not None:
-        start = load_model(given.start)
-        check_denoiser(start)
-        parts = {"training": recipe.training, "target": recipe.target}
-        recipe = start.recipe.model_copy(update=parts)
-    pairs = apply_remedies(given.checked.pairs, given.checked.fitness, given.remedies)
-    job = train_denoiser(
-        pairs,
-        recipe,
-        start=start,
-        resume=given.resume,
-        seconds=given.seconds,
-        steps=given.steps,
-        device=given.device,
-    )
-    if field is not None:
-        job.request_preview(0, *field)
-    return job
+def _remedies_in_words(remedies: Collection[str]) -> str:
+    return " and ".join(REMEDIES[name][0].lower() for name in sorted(remedies)) or "no remedy"
 
 
 @dataclass(frozen=True)
-class DenoiseInput(RunInput):
-    """What is denoised, and with which model.
+class DenoiseRequest(RunRequest["Denoised"]):
+    """Describe what is denoised, and with which model.
 
     Parameters
     ----------
@@ -167,28 +234,80 @@ class DenoiseInput(RunInput):
         Whether what was removed is shown too.
     """
 
-    dtype: str = "float32"
+    dtype: Literal["float32", "source"] = "float32"
     with_removed: bool = False
 
-    result = "denoised"
+    result, verb, button = "denoised", "Denoising", "Apply"
+    show = staticmethod(show_image)
+
+    def begin(self) -> InferenceJob:
+        """Make the job; called in its thread."""
+        from ...inference.denoise.job import check_denoiser, denoise
+
+        model = self.loaded_model()
+        check_denoiser(model)
+        self.facts.task = model.recipe.task
+        self.facts.channels = tuple(self.channels or model.channels_for(self.image))
+        make = partial(
+            denoise,
+            model,
+            self.image,
+            channels=self.channels,
+            region=self.region,
+            dtype=self.dtype,
+            tile=self.tile,
+            device=self.device,
+            overwrite=self.overwrite,
+        )
+        return self.job_at_free_path(f"{self.image.name} denoised {self.part}", make)
+
+    def finish(self, job: InferenceJob) -> Denoised:
+        """Return what the job gave, and whether only noise was taken away; in its thread."""
+        pixels, levels = job.result, list(job.levels)
+        is_small = math.prod(pixels.shape) <= IN_MEMORY
+        if isinstance(pixels, np.ndarray) or (is_small and job.is_complete):
+            pixels, levels = np.asarray(pixels), []
+        verdict, is_noise, removed = "", True, None
+        region = job.region or self.region or {}
+        if job.is_complete:
+            part = _part(self.image, region)
+            verdict, is_noise = _verdict(part, pixels, self.facts.channels)
+            if self.with_removed and is_small:
+                removed = _removed(part, pixels, self.facts.channels)
+        notes = [job.note, *job.memory_notes]
+        if self.with_removed and not is_small:
+            notes.append(TOO_LARGE)
+        return Denoised(
+            pixels=pixels,
+            levels=levels,
+            removed=removed,
+            verdict=verdict,
+            is_noise=is_noise,
+            region=region,
+            seconds=0.0,
+            is_complete=job.is_complete,
+            goes_on=job.can_resume,
+            note=" ".join(note for note in notes if note),
+            path=self.facts.path,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Denoised(Outcome):
-    """What a denoiser gave.
+    """Hold what a denoiser gave.
 
     Parameters
     ----------
     pixels
         Along TCZYX as far as the image has them, without C for a single channel.
     removed
-        The image less that, where asked for and not too large.
+        The image less the pixels, where asked for and not too large.
     verdict, is_noise
         Whether what was removed is noise, in words.
     """
 
     pixels: Any
-    removed: Any = None
+    removed: np.ndarray | None = None
     verdict: str = ""
     is_noise: bool = True
 
@@ -196,98 +315,56 @@ class Denoised(Outcome):
 
     @property
     def answer(self) -> Any:
-        """The pixels."""
+        """Return the pixels."""
         return self.pixels
 
-    def found_in_words(self) -> str:
-        """What was done."""
+    def result_in_words(self) -> str:
+        """Return what was done."""
         return "Denoised"
 
-    def in_words(self, save_to: str = "under More settings, Save to") -> str:
-        """What was done, and whether to trust it."""
-        where = "What was removed lies in a hidden layer." if self.removed is not None else ""
-        return " ".join(part for part in (super().in_words(save_to), self.verdict, where) if part)
+    def in_words(self, save_to: str = SAVE_TO) -> str:
+        """Return what was done, and whether to trust it."""
+        hidden = "What was removed lies in a hidden layer." if self.removed is not None else ""
+        return " ".join(part for part in (super().in_words(save_to), self.verdict, hidden) if part)
 
-
-def begin_denoising(given: DenoiseInput, begun: Begun) -> InferenceJob:
-    """Make the job; in its thread."""
-    from ...inference.denoise.job import check_denoiser, denoise
-    from ...model import load_model
-
-    model: Model = load_model(given.model) if isinstance(given.model, Path) else given.model
-    check_denoiser(model)
-    begun.task = model.recipe.task
-    begun.channels = tuple(given.channels or model.channels_for(given.image))
-
-    def job_at(path: Path | None) -> InferenceJob:
-        begun.path = path
-        job = denoise(
-            model,
-            given.image,
-            path,
-            channels=given.channels,
-            region=given.region,
-            dtype=given.dtype,
-            tile=given.tile,
-            device=given.device,
-            overwrite=given.overwrite,
+    def show_above(self, viewer: Viewer, request: RunRequest[Any]) -> None:
+        """Show what was removed, hidden at first: it is opaque."""
+        if self.removed is None:
+            return
+        high = SPREAD * float(np.std(self.removed)) or 1.0
+        show_image(
+            viewer,
+            request.image_layer,
+            request.image,
+            self.removed,
+            request.purpose.replace("denoised", "removed noise"),
+            region=self.region,
+            contrast_limits=(-high, high),
+            colormap="gray",
+            gamma=1.0,
+            visible=False,
         )
-        begun.goes_on = job.can_resume
-        return job
-
-    name = f"{given.image.name} denoised {given.part}"
-    is_small = math.prod(given.shape) <= IN_MEMORY
-    return at_place(given.out, name, is_small, given.image_layer.source.path, job_at)
-
-
-def finish_denoising(job: InferenceJob, given: DenoiseInput, begun: Begun) -> Denoised:
-    """What the job gave, and whether only noise was taken away; in its thread."""
-    pixels, levels = job.result, list(job.levels)
-    is_small = math.prod(pixels.shape) <= IN_MEMORY
-    if isinstance(pixels, np.ndarray) or (is_small and job.is_complete):
-        pixels, levels = np.asarray(pixels), []
-    verdict, is_noise, removed = "", True, None
-    if job.is_complete:
-        part = _part(given.image, job.region or given.region or {})
-        verdict, is_noise = _verdict(part, pixels, begun.channels)
-        if given.with_removed and is_small:
-            removed = _removed(part, pixels, begun.channels)
-    notes = [job.note, *job.memory_notes]
-    if given.with_removed and not is_small:
-        notes.append(TOO_LARGE)
-    return Denoised(
-        pixels=pixels,
-        levels=levels,
-        removed=removed,
-        verdict=verdict,
-        is_noise=is_noise,
-        region=job.region or given.region or {},
-        seconds=0.0,
-        is_complete=job.is_complete,
-        goes_on=job.can_resume,
-        note=" ".join(note for note in notes if note),
-        path=begun.path,
-    )
 
 
 def _part(image: Image, region: dict[str, slice]) -> Image:
-    """A region of an image, lazy where that is."""
+    """Return a region of an image, lazy where that is."""
     index = tuple(region.get(a, slice(None)) for a in image.axes)
     data = image.data if isinstance(image.data, np.ndarray) else Lazy(image.data)
     return image.selected(data=data[index])
 
 
-def _verdict(part: Image, pixels: Any, channels: tuple[int, ...]) -> tuple[str, bool]:
+def _verdict(part: Image, pixels: np.ndarray, channels: tuple[int, ...]) -> tuple[str, bool]:
+    """Return whether only noise was removed, in words, and as a truth value."""
     from ...inference.denoise.removed import check_removed_from
 
     try:
-        found = check_removed_from(part, pixels, channels)
+        result = check_removed_from(part, pixels, channels)
     except InputError:
         return UNCHECKED, True
-    return found.in_words(), found.is_clean
+    return result.in_words(), result.is_clean
 
 
-def _removed(part: Image, pixels: Any, channels: tuple[int, ...]) -> Any:
+def _removed(part: Image, pixels: np.ndarray, channels: tuple[int, ...]) -> np.ndarray:
     from ...inference.denoise.removed import removed_noise
 
     return np.asarray(removed_noise(part, pixels, channels).data)

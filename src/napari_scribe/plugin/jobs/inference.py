@@ -1,28 +1,77 @@
-"""A run of a model over an image: what is asked, what is known meanwhile, what it gave."""
+"""Describe a run of a model over an image: what is asked, what is known meanwhile, what it gave."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from ...errors import TakenError
 from ...image import Image
 from ...io import work_folder
+from ...user_folder import home
 from ..model_library import duration
+from .progress import JobClock, Progressed
+from .request import Question, Request
 
 if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Layer
+
+    from ...inference.run import InferenceJob, InferenceStep
     from ...model import Model
+
+Answer = TypeVar("Answer", bound="Outcome")
 
 IN_MEMORY = 2**26
 """Results of more pixels than this are written to disk and shown from there."""
+SAVE_TO = "under More settings, Save to"
+"""Where the user finds the line for a file."""
+_PHASES = {"numbers": "Numbering the objects", "pyramid": "Making smaller copies for display"}
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
+
+
+@dataclass
+class Facts:
+    """Hold what is known of a run once its job is made.
+
+    The job's thread writes them, the main thread reads them.
+
+    Parameters
+    ----------
+    task
+        What the model answers.
+    channels
+        Which channels of the image it sees.
+    path
+        Where the result is written; None where it stays in memory.
+    goes_on
+        Whether the next run could continue this one.
+    is_undertrained
+        Whether the model has learnt too little to be judged by its results.
+    """
+
+    task: str = ""
+    channels: tuple[int, ...] = ()
+    path: Path | None = None
+    goes_on: bool = False
+    is_undertrained: bool = False
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Return whether the next run finds the hidden folder in which this result grew."""
+        return self.goes_on and self.path is not None and work_folder(self.path).exists()
 
 
 @dataclass(frozen=True)
-class RunInput:
-    """What is run over what.
+class RunRequest(Request["InferenceStep", Answer]):
+    """Describe which model is run over which image.
 
     Parameters
     ----------
@@ -31,16 +80,18 @@ class RunInput:
     model
         A model, or the file of one.
     channels
-        Which channels of the image the model is given; its own choice when None.
+        Which channels of the image the model sees; its own choice when None.
     region, part
-        Which part of the image, per axis letter, and what it is called; all of it when None.
+        Which part of the image, per axis letter, and its name; all of it when None.
     tile, device
         As `segment` takes them.
     out, overwrite
         The file to write; chosen where the result is large when None. Whether it may be replaced.
+    turn
+        Which of several layers this is, from 1, and of how many.
     """
 
-    image_layer: Any
+    image_layer: ImageLayer
     image: Image
     model: Model | Path
     channels: list[int] | None = None
@@ -50,47 +101,145 @@ class RunInput:
     device: str | None = None
     out: Path | None = None
     overwrite: bool = False
+    turn: tuple[int, int] = (1, 1)
+    facts: Facts = field(default_factory=Facts, init=False, compare=False)
 
     result: ClassVar[str]
     """What comes out."""
+    verb: ClassVar[str]
+    """What is done, for the title."""
+    button: ClassVar[str]
+    """What the user presses for it."""
+    show: ClassVar[Callable[..., Layer]]
+    """Shows the answer in a layer: `show_labels` or `show_image`."""
+
+    @property
+    def title(self) -> str:
+        """Return what is done."""
+        return f"{self.verb} {self.image.name}"
 
     @property
     def purpose(self) -> str:
-        """What the layer of the result is called after its image."""
+        """Return what the layer of the result is called after its image."""
         return f"{self.result} ({self.part})" if self.part else self.result
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the result, along TZYX as far as the image has them."""
+        """Return the shape of the result, along TZYX as far as the image has them."""
         wanted = self.region or {}
         return tuple(
             len(range(self.image.length(a))[wanted.get(a, slice(None))])
             for a in self.image.label_axes()
         )
 
+    @property
+    def look(self) -> dict[str, Any]:
+        """Return how the result is shown, as napari's layers take it."""
+        return {}
+
+    def loaded_model(self) -> Model:
+        """Return the model, read from its file where it is one."""
+        from ...model import load_model
+
+        return load_model(self.model) if isinstance(self.model, Path) else self.model
+
+    def job_at_free_path(
+        self, name: str, make: Callable[[Path | None], InferenceJob]
+    ) -> InferenceJob:
+        """Return the job that writes where the user said; else in memory, or where there is room.
+
+        Parameters
+        ----------
+        name
+            Of a large result for which the user chose no file.
+        make
+            Makes the job that writes to a path, or to memory for None. It raises `TakenError` where
+            something else lies there.
+
+        Raises
+        ------
+        Question
+            If something else lies where the user said: it is not replaced unasked.
+        InputError
+            If the image itself lies there.
+        """
+        stem = _NOT_IN_NAMES.sub("-", name).strip(" .-")[:60] or "image"
+        path, n = self.out, 1
+        if path is not None and (source := self.image_layer.source.path):
+            from ...inference.begin import check_apart
+
+            check_apart(path, Path(source))
+        elif path is None and math.prod(self.shape) > IN_MEMORY:
+            path = home() / "results" / f"{stem}.zarr"
+        while True:
+            try:
+                job = make(path)
+            except TakenError:
+                if self.out is not None:
+                    text = f"{self.out.name} holds something else already. Replace it?"
+                    overwriting = replace(self, overwrite=True)
+                    raise Question(text, "Replace it", "Leave it", overwriting) from None
+                n += 1
+                path = home() / "results" / f"{stem}-{n}.zarr"
+            else:
+                self.facts.path, self.facts.goes_on = path, job.can_resume
+                return job
+
+    def progress(self, record: InferenceStep, clock: JobClock) -> Progressed:
+        """Return what the progress bar shows of a record: tiles, then what comes after them."""
+        number, n_layers = self.turn
+        detail = ""
+        if record.phase in _PHASES:
+            clock.add(record.done, record.total, record.phase)
+            text = _PHASES[record.phase] + clock.time_left
+        else:
+            clock.add(*_in_tiles(record, self.shape), record.phase)
+            text = clock.in_words("tile", with_speed=n_layers == 1)
+            detail = f"A tile keeps {' x '.join(map(str, record.tile))} px"
+        share = record.done / max(record.total, 1)
+        if n_layers > 1:
+            share, text = (number - 1 + share) / n_layers, f"layer {number} of {n_layers}, {text}"
+        return Progressed(share, text, detail)
+
+
+def _in_tiles(record: InferenceStep, shape: tuple[int, ...]) -> tuple[float, int]:
+    """Return how many tiles are done, and of how many.
+
+    The record counts blocks, too: once while they are made into objects, between the tiles, and
+    once more in the end, while they are numbered. Those between the tiles count as a part of them.
+    """
+    tile = record.tile
+    n_frames = math.prod(shape[: len(shape) - len(tile)])
+    sides = zip(shape[-len(tile) :], tile, strict=True)
+    n_tiles = n_frames * math.prod(-(-n // t) for n, t in sides)
+    before_numbering = (record.total + n_tiles) / 2
+    return min(record.done * n_tiles / before_numbering, n_tiles), n_tiles
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a model gave for an image.
+    """Hold what a model gave for an image.
 
     Parameters
     ----------
     levels
         The answer and smaller copies, for display; empty where it can be shown as it is.
     region
-        What the answer is of.
+        Which part of the image the answer is of.
     seconds
         How long it took.
     is_complete
         False where it was stopped early.
     goes_on
-        Whether the next run goes on where this one was stopped.
+        Whether the next run continues this one where it was stopped.
     note
         A word about the image.
     path
-        Where the result is kept.
+        Where the result is saved.
     is_old
         Whether an earlier run has made it.
+    is_undertrained
+        Whether the model has learnt too little to be judged by this.
     """
 
     levels: list[Any]
@@ -101,6 +250,7 @@ class Outcome:
     note: str = ""
     path: Path | None = None
     is_old: bool = False
+    is_undertrained: bool = False
 
     button: ClassVar[str]
     """What the user pressed for it."""
@@ -109,31 +259,37 @@ class Outcome:
 
     @property
     def answer(self) -> Any:
-        """Along TCZYX as far as it has them; on disk where it is large."""
+        """Return the answer along TCZYX as far as it has them; on disk where it is large."""
         raise NotImplementedError
 
     @property
     def is_shown_anew(self) -> bool:
-        """Whether the answer takes the place of what was seen growing; else that stays."""
+        """Return whether the answer replaces the layer in which it grew; else that layer stays."""
         return isinstance(self.answer, np.ndarray) or (self.is_complete and not self.is_too_large)
 
     @property
     def is_too_large(self) -> bool:
-        """Whether it lies on disk without smaller copies, so that napari would read all of it."""
+        """Return whether it lies on disk without smaller copies: napari would read all of it."""
         return len(self.levels) == 1 and math.prod(self.answer.shape[-2:]) > IN_MEMORY
 
-    def found_in_words(self) -> str:
-        """As in "3 objects"."""
+    def show_beneath(self, viewer: Viewer, request: RunRequest[Any], purpose: str) -> None:
+        """Show what came with the answer, in layers beneath that with this purpose."""
+
+    def show_above(self, viewer: Viewer, request: RunRequest[Any]) -> None:
+        """Show what came with the answer, in layers above it."""
+
+    def result_in_words(self) -> str:
+        """Return what was found, as in "3 objects"."""
         return "Done"
 
-    def in_words(self, save_to: str = "under More settings, Save to") -> str:
-        """A line or two for the user, who finds the line for a file in that place."""
+    def in_words(self, save_to: str = SAVE_TO) -> str:
+        """Return a line or two for the user, who finds the line for a file in that place."""
         if self.is_complete and self.is_old and self.path is not None:
             parts = [f"Made before, by the same model from the same image: {self.path}."]
         elif self.is_complete:
-            kept = f"Kept in {self.path}." if self.path is not None else ""
+            saved = f"Kept in {self.path}." if self.path is not None else ""
             took = duration(self.seconds) if self.seconds >= 60 else f"{self.seconds:.1f} s"
-            parts = [f"{self.found_in_words()} in {took}.", self.note, kept]
+            parts = [f"{self.result_in_words()} in {took}.", self.note, saved]
             if self.is_too_large:
                 parts.append("It is too large to be shown from there: save to a .zarr for that.")
         elif self.goes_on:
@@ -145,20 +301,3 @@ class Outcome:
                 self.note,
             ]
         return " ".join(part for part in parts if part)
-
-
-@dataclass
-class Begun:
-    """What is known of a run once its job is there; filled in the job's thread."""
-
-    task: str = ""
-    channels: tuple[int, ...] = ()
-    path: Path | None = None
-    goes_on: bool = False
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether the next run finds something of it: the hidden folder that it grew in."""
-        if not self.goes_on or self.path is None:
-            return False
-        return work_folder(self.path).exists()

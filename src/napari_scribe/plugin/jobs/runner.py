@@ -1,78 +1,87 @@
-"""Core jobs in a thread: their records on the main thread, pause, stop, a clean end."""
+"""Run a request's job in a thread, and bring its records back to the main thread."""
 
 from __future__ import annotations
 
 import logging
+import threading
+import time
+import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
+from superqt.utils import WorkerBase
 
 from ...errors import InputError
 from ...progress import Job
-from .remaining_time import Pace, Progressed
-from .worker import Control, Driven, Ended, Question, Worker
+from ..messages import explain
+from .progress import JobClock
+from .request import Ended, Question, Request, Step, Value
+from .torch_loader import load_torch
 
-__all__ = ["Ended", "JobRun", "Question", "Runner"]
+if TYPE_CHECKING:
+    from napari import Viewer
 
 log = logging.getLogger("napari_scribe")
 
+INTERVAL = 0.05
+"""Seconds between ordinary records: more of them would only fill the main thread's queue."""
 PATIENCE = 30.0
-"""Seconds that closing a viewer waits for a job to keep what it has."""
+"""Seconds that closing a viewer waits until the job has saved its result."""
 
 
 class Runner(QObject):
-    """Runs one job at a time in a thread.
+    """Control one job at a time: start it in a thread, let it pause, stop it, close it.
+
+    Attributes
+    ----------
+    clock
+        Of the job that runs, or of the last one.
 
     Signals
     -------
     record
-        Each record of the job that is worth showing.
+        Each record of a job that is worth showing.
     ended
-        `Ended`, once, whatever happened.
+        `Ended`, once a job, whatever happened.
     """
 
     record = Signal(object)
     ended = Signal(object)
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._key = id(viewer)
-        self._control: Control | None = None
-        self._worker: Any = None
-        self.what = ""
+        self._worker: Worker | None = None
+        self._on_record: Callable[[Any], None] = _ignore
+        self._on_end: Callable[[Any], None] = _ignore
+        self.title = ""
+        self.clock = JobClock()
 
     @property
     def is_running(self) -> bool:
-        """Whether a job runs, is paused or is being prepared."""
-        return self._control is not None
+        """Return whether a job runs, is paused or is being prepared."""
+        return self._worker is not None
 
     @property
     def is_paused(self) -> bool:
-        """Whether a job waits for `resume`."""
-        return self._control is not None and self._control.is_paused
+        """Return whether a job waits for `resume`."""
+        return self._worker is not None and not self._worker.may_go_on.is_set()
 
     @property
     def job(self) -> Any:
-        """The job that runs; None while it is prepared."""
-        return self._control.job if self._control else None
+        """Return the job that runs, of whatever kind; None while it is prepared."""
+        return self._worker.job if self._worker else None
 
     def start(
-        self, what: str, begin: Callable[[], Job[Any, Any]], finish: Callable[[Any], Any]
+        self,
+        request: Request[Step, Value],
+        on_record: Callable[[Step], None],
+        on_end: Callable[[Ended[Value]], None],
     ) -> None:
-        """Start a job.
-
-        Parameters
-        ----------
-        what
-            What it is, for messages: "Training on nuclei".
-        begin
-            Makes the job; called in the thread. May raise `InputError` or `Question`.
-        finish
-            Called in the thread with the job when it has ended or was stopped; what it returns
-            becomes `Ended.value`. It is called even if the viewer is gone by then.
+        """Start the job of a request; both callbacks are called in the main thread.
 
         Raises
         ------
@@ -80,139 +89,163 @@ class Runner(QObject):
             If a job runs for this viewer already.
         """
         self.check_free()
-        self.what = what
         _running[self._key] = self
-        self._control = Control(what, begin, finish)
+        self.title, self.clock = request.title, JobClock()
+        self._on_record, self._on_end = on_record, on_end
+        # napari shows the title as that of a function where it lists what runs.
         self._worker = create_worker(
-            Driven(self._control), _worker_class=Worker, _start_thread=False
+            request.title, request, _worker_class=Worker, _start_thread=False
         )
-        self._worker.control = self._control
-        self._worker.yielded.connect(self._receive)
+        self._worker.mailbox.delivered.connect(self._receive)
         self._worker.start()
 
     def check_free(self) -> None:
-        """Make sure that a job can be started.
+        """Check that no job runs for this viewer.
 
         Raises
         ------
         InputError
-            If a job runs for this viewer already.
+            If one does.
         """
         other = _running.get(self._key)
         if other is not None:
             raise InputError(
-                f"{other.what} is still running. Stop it first, or wait until it has ended."
+                f"{other.title} is still running. Stop it first, or wait until it has ended."
             )
 
     def pause(self) -> None:
         """Let the job wait before its next step. It keeps its memory, but computes nothing."""
-        if self._control is not None:
-            self._control.pause()
+        if self._worker is not None and not self._worker.is_stopped:
+            self._worker.may_go_on.clear()
+            self.clock.pause()
 
     def resume(self) -> None:
-        """Let it go on."""
-        if self._control is not None:
-            self._control.go.set()
+        """Let the job go on."""
+        if self._worker is not None:
+            self.clock.resume()
+            self._worker.may_go_on.set()
 
     def stop(self) -> None:
         """Ask the job for an early end that keeps the best so far."""
-        if self._control is not None:
-            self._control.stop()
+        if self._worker is not None:
+            self._worker.quit()
 
     def close(self) -> None:
-        """Stop, hear no more of it, and wait until what there is has been kept."""
-        control, worker = self._control, self._worker
-        if control is None:
+        """Stop the job, ignore what it still sends, and wait until its result is saved."""
+        worker = self._worker
+        if worker is None:
             return
-        worker.yielded.disconnect(self._receive)
+        worker.mailbox.delivered.disconnect(self._receive)
         self._forget()
-        control.stop()
-        if not control.over.wait(PATIENCE):
-            log.warning("%s has not ended after %g s", control.what, PATIENCE)
+        worker.quit()
+        if not worker.over.wait(PATIENCE):
+            log.warning("%s has not ended after %g s", self.title, PATIENCE)
 
-    def _receive(self, delivery: tuple[Control, Any]) -> None:
-        control, record = delivery
-        if control is not self._control:
-            return  # on its way when its job was closed
+    def _receive(self, delivery: tuple[Worker, object]) -> None:
+        worker, record = delivery
+        if worker is not self._worker:
+            return  # sent before its job was closed
         if isinstance(record, Ended):
+            on_end = self._on_end
             self._forget()
+            on_end(record)
             self.ended.emit(record)
         else:
+            self._on_record(record)
             self.record.emit(record)
 
     def _forget(self) -> None:
-        self._control = self._worker = None
+        self._worker = None
+        self._on_record = self._on_end = _ignore
         _running.pop(self._key, None)
 
 
 _running: WeakValueDictionary[int, Runner] = WeakValueDictionary()
+"""The runner of each viewer in which a job runs, by the viewer's id."""
 
 
-class JobRun(QObject):
-    """Drives one kind of job on a runner, and hears of its own jobs alone.
+def _ignore(_record: object) -> None:
+    """Do nothing with a record."""
 
-    Its records have ``done`` and ``total``. What differs between kinds is in `_on_record` and
-    `_on_ended`.
 
-    Attributes
+class _Mailbox(QObject):
+    """Deliver from the thread of a worker, which is no QObject itself, to the main thread."""
+
+    delivered = Signal(object)
+
+
+class Worker(WorkerBase[None]):
+    """Run one job in a thread.
+
+    `run` takes the place of that of the base class, which swaps Python's warning filters while it
+    runs, for all threads. Quitting stops the job, which then ends by itself and saves its result;
+    napari's own workers leave it where it is.
+
+    Parameters
     ----------
-    is_mine
-        Whether what runs is of this kind.
-
-    Signals
-    -------
-    stepped
-        `Progressed`, now and then.
-    ended
-        `Ended`, once.
+    title
+        For messages.
+    request
+        Whose job this runs.
     """
 
-    stepped = Signal(object)
-    ended = Signal(object)
-    part = "tile"
-    """What is counted."""
-
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, title: str, request: Request[Any, Any]) -> None:
         super().__init__()
-        self.runner = runner
-        self.pace = Pace()
-        self.is_mine = False
+        self.title = title
+        self.request: Request[Any, Any] | None = request
+        self.job: Job[Any, Any] | None = None
+        self.mailbox = _Mailbox()
+        self.over = threading.Event()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.is_stopped = False
 
-    def begin(
-        self, what: str, begin: Callable[[], Job[Any, Any]], finish: Callable[[Any], Any]
-    ) -> None:
-        """Start a job, as `Runner.start`."""
-        self.runner.start(what, begin, finish)
-        self.pace = Pace()
-        self.is_mine = True
-        self.runner.record.connect(self._on_record)
-        self.runner.ended.connect(self._on_ended)
+    def quit(self) -> None:
+        """Ask the job for an early end, paused or not; napari calls this when its window closes."""
+        self.is_stopped = True
+        if (job := self.job) is not None:
+            job.stop()
+        self.may_go_on.set()
 
-    def pause(self) -> None:
-        """Let it wait, and its clock with it."""
-        self.runner.pause()
-        self.pace.pause()
+    def run(self) -> None:
+        """Make, run and finish the job. Errors are no exceptions here, but a part of `Ended`."""
+        self.started.emit()
+        request, ended = self.request, Ended[Any]()
+        assert request is not None
+        try:
+            load_torch()
+            self.job = job = request.begin()
+            if not self.is_stopped:
+                self._send_records(job)
+                ended = Ended(request.finish(job))
+        except Question as question:
+            ended = Ended(question=question)
+        except InputError as error:
+            ended = Ended(error=str(error))
+        except Exception as error:
+            log.error("%s failed\n%s", self.title, traceback.format_exc())
+            ended = Ended(error=explain(error))
+        finally:
+            self._send(ended)
+            # napari keeps every worker as long as its window: it must hold nothing large.
+            self.request = self.job = request = job = None  # type: ignore[assignment]
+            self.over.set()
+            self.finished.emit()
+            self._finished.emit(self)  # superqt lets go of the worker
 
-    def resume(self) -> None:
-        """Let it go on."""
-        self.pace.resume()
-        self.runner.resume()
+    def _send_records(self, job: Job[Any, Any]) -> None:
+        """Run a job, waiting where it is paused; send an ordinary record once an `INTERVAL`."""
+        last = 0.0
+        self.may_go_on.wait()
+        for record in job:
+            now = time.perf_counter()
+            extras = (getattr(record, name, None) for name in ("preview", "validation", "note"))
+            is_special = any(extra not in (None, "") for extra in extras)
+            # What a paused job did last is shown at once: nothing comes after it.
+            if is_special or not self.may_go_on.is_set() or now - last >= INTERVAL:
+                last = now
+                self._send(record)
+            self.may_go_on.wait()
 
-    def close(self) -> None:
-        """Stop, and hear no more of it."""
-        if self.is_mine:
-            self._drop()
-            self.runner.close()
-
-    def _drop(self) -> None:
-        self.is_mine = False
-        self.runner.record.disconnect(self._on_record)
-        self.runner.ended.disconnect(self._on_ended)
-
-    def _on_record(self, record: Any) -> None:
-        self.pace.add(record.done, record.total)
-        self.stepped.emit(Progressed(self.pace.fraction, self.pace.in_words(self.part)))
-
-    def _on_ended(self, ended: Ended) -> None:
-        self._drop()
-        self.ended.emit(ended)
+    def _send(self, record: object) -> None:
+        self.mailbox.delivered.emit((self, record))

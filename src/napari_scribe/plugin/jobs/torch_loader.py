@@ -1,10 +1,10 @@
-"""Torch, before it is needed, and what to say where it does not load."""
+"""Load torch before it is needed, and say what helps where it does not load."""
 
 from __future__ import annotations
 
 from ...errors import InputError
 
-_found: list[str] = []
+_known: list[str] = []
 
 
 def load_torch() -> None:
@@ -25,13 +25,13 @@ def load_torch() -> None:
             "when napari's windows are loaded first: start napari with  python -c \"import torch, "
             'napari; napari.Viewer(); napari.run()"  and try again. Elsewhere, install torch anew.'
         ) from None
-    if not _found:
-        _found.extend(devices())
+    if not _known:
+        _known.extend(devices())
 
 
 def found_devices() -> list[str]:
-    """Names of the devices that torch has, the best first; none while it is not loaded."""
-    return list(_found)
+    """Return the devices that torch has, the best first; none while it is not loaded."""
+    return list(_known)
 
 
 def warm_up() -> str:

@@ -1,187 +1,184 @@
-"""A training and the image it belongs to: previews of what is visible come out while it runs."""
+"""Describe a training: what is trained on what, what it gave, how it is continued."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from abc import abstractmethod
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from qtpy.QtCore import QObject, QTimer, Signal
-
-from ..layers.conversion import note
-from ..layers.results import set_previews_visible
+from ...errors import InputError
+from ...image import Frame, Image
+from ...recipe import Recipe
 from ..layers.visible import visible_field
-from .runner import Ended, Runner
+from ..widgets.layer_pickers import names_of_channels
+from .request import Request
 
 if TYPE_CHECKING:
-    from ...training.trainer import TrainStep
-    from ..train.job import Trained
-    from ..widgets.feedback import Message
+    from napari import Viewer
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Layer
 
-PREVIEW_EVERY = 1.0
-PREVIEW_SHARE = 0.2
-"""Previews come every second at most, and take at most about this share of the time."""
-GONE = "{} was removed since this training began: it goes on, without a preview."
+    from ...model import Model
+    from ...training.checkpoint import Checkpoint
+    from ...training.trainer import TrainingJob, TrainStep  # noqa: F401  # named in a string
+
+Window = tuple[slice, ...]
+Change = tuple[str, str]
+"""What a training was, and what is chosen now, in words."""
 
 
-class TrainingRun(QObject):
-    """Drives one training at a time for a viewer.
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
+    """Describe what is trained, and for how long.
 
-    What differs between kinds of training is in `make`, `take`, `show` and `listened`.
-
-    Signals
-    -------
-    stepped
-        Each `TrainStep` that is worth showing.
-    ended
-        `Ended`, with what `take` gave as its value.
-    told
-        A word to the user while it runs.
+    Parameters
+    ----------
+    image_layer, image
+        A layer of the viewer, and what it held when the training was asked for.
+    recipe, device
+        As `train` takes them.
+    seconds
+        None: until it is stopped.
+    start
+        The file of a model to start from.
+    resume
+        A training to continue.
+    has_previews
+        Whether previews are shown while it runs.
     """
 
-    stepped = Signal(object)
-    ended = Signal(object)
-    told = Signal(str)
-
-    def __init__(self, viewer: Any, runner: Runner) -> None:
-        super().__init__()
-        self.viewer, self.runner = viewer, runner
-        self.given: Any = None
-        self._connections: list[tuple[Any, Any]] = []
-        self._tick = QTimer(self, interval=200)
-        self._tick.timeout.connect(self._ask_for_preview)
-
-    @staticmethod
-    def make(given: Any, field: Any) -> Any:
-        """Make the job, with a first preview of a field asked for; in its thread."""
-        raise NotImplementedError
-
-    @staticmethod
-    def take(job: Any, given: Any) -> Any:
-        """Keep what it gave; in its thread."""
-        raise NotImplementedError
-
-    def show(self, given: Any, preview: Any) -> None:
-        """Show a preview."""
-        raise NotImplementedError
-
-    def listened(self, given: Any) -> list[tuple[Any, Any]]:
-        """Signals and slots besides those of all trainings."""
-        return []
+    image_layer: ImageLayer
+    image: Image
+    recipe: Recipe
+    seconds: float | None
+    device: str | None = None
+    start: Path | None = None
+    resume: Checkpoint | None = None
+    has_previews: bool = True
 
     @property
-    def has_image(self) -> bool:
-        """Whether the image of the last training is still there."""
-        return self.given is not None and self.given.image_layer in self.viewer.layers
+    def title(self) -> str:
+        """Return what is done."""
+        return f"Training on {self.image.name}"
 
-    def field(self, given: Any) -> Any:
-        """What is previewed: frame and window."""
-        return visible_field(self.viewer, given.image_layer, given.image, given.dimensions)
+    @property
+    @abstractmethod
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers whose removal the user is told of."""
 
-    def start(self, given: Any) -> None:
-        """Begin.
+    @property
+    def dimensions(self) -> int:
+        """Return the dimensions of the network."""
+        return self.recipe.network.dimensions
 
-        Raises
-        ------
-        InputError
-            If another job runs.
-        """
-        field, make, take = None, self.make, self.take
-        is_gone = given.image_layer not in self.viewer.layers
-        if is_gone:
-            given = given.changed(has_previews=False)
-        if given.has_previews and ("Z" in given.image.axes or given.dimensions == 2):
-            field = self.field(given)
-        self.runner.start(
-            f"Training on {given.image.name}",
-            lambda: make(given, field),
-            lambda job: take(job, given),
+    @abstractmethod
+    def begin(self) -> TrainingJob:
+        """Make the job; called in its thread."""
+
+    def finish(self, job: TrainingJob) -> Trained[Self]:
+        """Save the model; called in the job's thread, so that it is saved without a viewer, too."""
+        request = self.changed(resume=None)  # two checkpoints would take twice the memory
+        trained = Trained(
+            job.result, self.start, job.checkpoint, request, job.kept_parent, job.problem
         )
-        self.given = given
-        self._asked_at: float | None = None
-        self._arrived_at: float | None = None
-        self._latency = 0.0
-        if not is_gone:
-            set_previews_visible(self.viewer, given.image_layer, True)
-        self._connect()
-        if is_gone:
-            self.told.emit(GONE.format(given.image_layer.name))
+        if job.kept_parent:
+            return trained
+        try:
+            return replace(trained, path=job.result.save(self.model_path()))
+        except InputError as error:
+            return replace(trained, path=None, problem=f"{job.problem} {error}".strip())
 
-    def _connect(self) -> None:
-        """The one list of what is listened to while a training runs; `_drop` ends it all."""
-        self._connections = [
-            *self.listened(self.given),
-            (self.viewer.layers.events.removed, self._on_removed),
-            (self.runner.record, self._on_record),
-            (self.runner.ended, self._on_ended),
-        ]
-        for emitter, slot in self._connections:
-            emitter.connect(slot)
-        if self.given.has_previews:
-            self._tick.start()
+    def model_path(self) -> Path:
+        """Return the file that the model is saved to: a new one."""
+        from ...io.model_folder import new_model_path
 
-    def _drop(self) -> None:
-        for emitter, slot in self._connections:
-            emitter.disconnect(slot)
-        self._connections = []
-        self._tick.stop()
+        return new_model_path(self.image.name)
 
-    def close(self) -> None:
-        """Stop, keep the model, and hear no more of it."""
-        if self._connections:
-            self._drop()
-            self.runner.close()
+    def changed(self, **changes: Any) -> Self:
+        """Return the same request with some fields changed."""
+        return replace(self, **changes)
 
-    def _ask_for_preview(self) -> None:
-        job, given = self.runner.job, self.given
-        if given is None or job is None or self._arrived_at is None:
-            return
-        pause = max(PREVIEW_EVERY, self._latency * (1 / PREVIEW_SHARE - 1))
-        if time.monotonic() - self._arrived_at < pause:
-            return
-        field = self.field(given)
-        self._asked_at, self._arrived_at = time.monotonic(), None
-        job.request_preview(0, *field)
+    @abstractmethod
+    def continuing(self, trained: Trained[Self]) -> Self:
+        """Return the request to go on with a training, and with what of this one may change."""
 
-    def _on_record(self, step: TrainStep) -> None:
-        if step.preview is not None:
-            if self._asked_at is not None:  # the first one was asked for before the job began
-                self._latency = time.monotonic() - self._asked_at
-            if self.given is not None and self.given.image_layer in self.viewer.layers:
-                self.show(self.given, step.preview)
-            self._arrived_at = time.monotonic()
-        if step.note:
-            self.told.emit(step.note)
-        self.stepped.emit(step)
+    @abstractmethod
+    def changes_since(self, before: Self) -> Iterator[Change]:
+        """Yield what differs from a training before that Continue cannot change."""
 
-    def _on_removed(self, event: Any) -> None:
-        given = self.given
-        if given is None:
-            return
-        if event.value in given.layers:
-            if event.value is given.image_layer:
-                self._tick.stop()
-            self.told.emit(
-                f"{event.value.name} was removed. Training goes on with what it had; Stop keeps "
-                "the model."
-            )
-        elif note(event.value).get("purpose") == "preview":
-            self._tick.stop()  # whoever removes the preview does not want it back
+    def visible_field(self, viewer: Viewer) -> tuple[Frame, Window]:
+        """Return the frame and the window that are previewed: what is visible."""
+        return visible_field(viewer, self.image_layer, self.image, self.dimensions)
 
-    def _on_ended(self, ended: Ended) -> None:
-        self._drop()
-        self.ended.emit(ended)
+    @abstractmethod
+    def show_preview(self, viewer: Viewer, preview: Any) -> None:
+        """Show a `Preview`, or a `DenoisedPreview`, in a layer."""
 
 
-def tell_kept(message: Message, trained: Trained, on: str) -> None:
-    """Say where a trained model is kept; `on` is what it was trained on."""
-    if trained.is_parent:
-        message.info(
-            f"Training on {on} did not improve the model it started from, so that one is kept."
-        )
-    elif trained.path is None:
-        message.error(f"{trained.problem} The model is there until the dock is closed.")
-    elif trained.problem:
-        message.error(f"{trained.problem} The best model is kept as {trained.path.stem}.")
-    else:
-        message.info(f"Kept as {trained.path.stem}.")
-        message.setToolTip(str(trained.path))
+Asked = TypeVar("Asked", bound=TrainingRequest)
+
+
+@dataclass(frozen=True)
+class Trained(Generic[Asked]):
+    """Hold what a training gave.
+
+    Parameters
+    ----------
+    model, path
+        The model, and the file it is saved in; None where it could not be written.
+    checkpoint
+        What Continue starts from.
+    request
+        What was asked for.
+    is_parent
+        Whether fine-tuning did not help, so that this is the model it started from.
+    problem
+        What broke the training off, or why the model could not be written.
+    """
+
+    model: Model
+    path: Path | None
+    checkpoint: Checkpoint | None
+    request: Asked
+    is_parent: bool = False
+    problem: str = ""
+
+
+def changes_of_start(before: Path | None, now: Path | None) -> Iterator[Change]:
+    """Yield the model to start from, where it is another one."""
+    if before != now:
+        yield named(before, "model to start from"), named(now, "model to start from")
+
+
+def changes_of_recipe(before: Recipe, now: Recipe, parts: Collection[str]) -> Iterator[Change]:
+    """Yield the values of these parts that differ; of parts of another kind none."""
+    for part in parts:
+        one, other = getattr(before, part), getattr(now, part)
+        if type(one) is not type(other):
+            continue
+        for name, field in type(one).model_fields.items():
+            value, new = getattr(one, name), getattr(other, name)
+            if value != new:
+                title = (field.title or name).lower()
+                yield f"{title} {value}", f"{title} {new}"
+
+
+def changes_of_channels(
+    before: tuple[Image, list[int] | None], now: tuple[Image, list[int] | None]
+) -> Iterator[Change]:
+    """Yield the channels, where others are chosen."""
+    one, other = _channels(*before), _channels(*now)
+    if one != other:
+        yield f"channels {', '.join(one)}", f"channels {', '.join(other)}"
+
+
+def named(model: Path | None, what: str) -> str:
+    """Return the name of a model that is used for something, as in "denoiser nuclei"."""
+    return f"no {what}" if model is None else f"{what} {model.stem}"
+
+
+def _channels(image: Image, chosen: list[int] | None) -> list[str]:
+    names = names_of_channels(image)
+    return names if chosen is None else [names[c] for c in chosen]

@@ -1,4 +1,4 @@
-"""All images of a folder, one after the other, into another folder."""
+"""Segment all images of a folder, one after the other, into another folder."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import traceback
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from ...errors import InputError, TakenError
 from ...image import Image
 from ...io import beside_images, check_writable, list_images, read_image, result_names
 from ...progress import Job
-from ..jobs.remaining_time import Progressed
-from ..jobs.runner import Ended, JobRun, Question
+from ..jobs.progress import JobClock, Progressed
+from ..jobs.request import Question, Request
 from ..messages import explain, listed
 from ..model_library import duration
+
+if TYPE_CHECKING:
+    from ...inference.run import InferenceJob
+    from ...model import Model
 
 log = logging.getLogger("napari_scribe")
 
@@ -24,65 +28,79 @@ Pair = tuple[Path, Path]
 """An image, and where its labels go."""
 
 
-class Taken(Question):
-    """Whether results of something else, that lie in the folder already, are replaced.
-
-    Parameters
-    ----------
-    targets
-        These results.
-    out, n_images
-        The folder, and of how many images it is to hold the results.
-    """
-
-    def __init__(self, targets: frozenset[Path], out: Path, n_images: int) -> None:
-        n = len(targets)
-        super().__init__(
-            f"{out} has other results already, of another model, image or setting, for {n} of "
-            f"{n_images} images. Replace {'it' if n == 1 else 'them'}?",
-            "Replace all" if n > 1 else "Replace it",
-            "Cancel",
-        )
-        self.targets = targets
-
-
 @dataclass(frozen=True)
-class FolderInput:
-    """What is segmented, and where results go.
+class FolderRequest(Request["FolderStep", "FolderDone"]):
+    """Describe which folder is segmented, and where results go.
 
     Parameters
     ----------
     images, out
-        Folders. Results have the names of the images, and end in ``.tif``.
+        Folders.
+    pairs
+        The images, and the results, as `with_results` gives them.
     model
         The file of a model.
     channels, of_channels
-        Which channels the model is given of images with so many; its own choice of others, and of
-        all when None.
+        Which channels the model sees of images with so many; its own choice of others, and of all
+        when None.
     series
         Which image of files that hold several.
     tile, halo, device, with_probability
-        As in `SegmentInput`.
+        As in `SegmentRequest`.
     overwrite
         Results that may be replaced.
     """
 
     images: Path
     out: Path
+    pairs: tuple[Pair, ...]
     model: Path
     channels: list[int] | None = None
     of_channels: int = 0
     series: int = 0
     tile: int | None = None
-    halo: str = "exact"
+    halo: Literal["exact", "quick"] = "exact"
     device: str | None = None
     with_probability: bool = False
     overwrite: frozenset[Path] = frozenset()
 
+    @property
+    def title(self) -> str:
+        """Return what is done."""
+        return f"Segmenting the images in {self.images.name}"
+
+    def begin(self) -> Job[FolderStep, FolderDone]:
+        """Make the job; called in its thread."""
+        return Job(lambda job: _segment_each(job, self))
+
+    def finish(self, job: Job[FolderStep, FolderDone]) -> FolderDone:
+        """Return what became of the folder."""
+        return job.result
+
+    def progress(self, record: FolderStep, clock: JobClock) -> Progressed:
+        """Return what the progress bar shows of a record."""
+        clock.add(record.done, record.total)
+        text = f"image {record.number} of {record.n_images}{clock.time_left}"
+        return Progressed(clock.fraction, text)
+
+
+def with_results(images: Path, out: Path) -> tuple[Pair, ...]:
+    """Return the images of a folder, each with its result: a ``.tif`` with the image's name.
+
+    Raises
+    ------
+    InputError
+        If there are none, the folders are the same, or two results would have one name.
+    """
+    paths = list_images(images)
+    if out.resolve() == images.resolve():
+        raise InputError("Choose another folder for the results than that of the images.")
+    return tuple(zip(paths, (out / name for name in result_names(paths)), strict=True))
+
 
 @dataclass(frozen=True)
 class FolderStep:
-    """A record of a folder's job.
+    """Record how far the job of a folder is.
 
     Parameters
     ----------
@@ -100,7 +118,7 @@ class FolderStep:
 
 @dataclass(frozen=True)
 class FolderDone:
-    """What became of a folder.
+    """Hold what became of a folder.
 
     Parameters
     ----------
@@ -130,7 +148,7 @@ class FolderDone:
     seconds: float = 0.0
 
     def in_words(self) -> str:
-        """A few lines for the user."""
+        """Return a few lines for the user."""
         done = f"{self.n_done} of {self.n_images} images segmented in {duration(self.seconds)}"
         before = f", {self.n_before} done before" if self.n_before else ""
         text = f"{done}{before}. Results are in {self.out}."
@@ -145,66 +163,28 @@ class FolderDone:
         return text
 
 
-class FolderRun(JobRun):
-    """Drives the segmentation of one folder at a time; `ended` comes with `FolderDone`."""
-
-    given: FolderInput | None = None
-
-    def start(self, given: FolderInput) -> None:
-        """Begin.
-
-        Raises
-        ------
-        InputError
-            If another job runs, or the folders will not do.
-        """
-        pairs = _pairs(given)
-        self.begin(
-            f"Segmenting the images in {given.images.name}",
-            lambda: Job(lambda job: _each(job, given, pairs)),
-            lambda job: job.result,
-        )
-        self.given = given
-
-    def _on_record(self, record: FolderStep) -> None:
-        self.pace.add(record.done, record.total)
-        text = f"image {record.number} of {record.n_images}{self.pace.left}"
-        self.stepped.emit(Progressed(self.pace.fraction, text))
-
-    def _on_ended(self, ended: Ended) -> None:
-        if isinstance(ended.value, FolderDone):
-            ended = replace(ended, value=replace(ended.value, seconds=self.pace.active))
-        super()._on_ended(ended)
-
-
-def _pairs(given: FolderInput) -> list[Pair]:
-    images = list_images(given.images)
-    if given.out.resolve() == given.images.resolve():
-        raise InputError("Choose another folder for the results than that of the images.")
-    names = result_names(images)
-    return [(image, given.out / name) for image, name in zip(images, names, strict=True)]
-
-
-def _each(
-    job: Job[FolderStep, FolderDone], given: FolderInput, pairs: list[Pair]
+def _segment_each(
+    job: Job[FolderStep, FolderDone], request: FolderRequest
 ) -> Generator[FolderStep, None, FolderDone]:
-    """Segment one image after the other; one that fails keeps no other from its turn."""
+    """Segment one image after the other; one that fails does not end the rest."""
     from ...model import load_model
 
-    model = load_model(given.model)
-    before = _made_before(job, model, given, pairs)
+    model, pairs = load_model(request.model), request.pairs
+    before = _made_before(job, model, request)
     check_writable(pairs[0][1])
-    given.out.mkdir(parents=True, exist_ok=True)
-    done = FolderDone(given.out, len(pairs), n_before=len(before), notes=_left_out(given.images))
+    request.out.mkdir(parents=True, exist_ok=True)
+    done = FolderDone(
+        request.out, len(pairs), n_before=len(before), notes=_left_out(request.images)
+    )
     left = [(image, target) for image, target in pairs if target not in before]
     for i, (path, target) in enumerate(left):
-        if job.stop_requested:
+        if _is_stopped(job):
             return replace(done, is_complete=False)
         try:
-            image = read_image(path, series=given.series)
-            one = _job(model, image, target, given)
+            image = read_image(path, series=request.series)
+            one = _job(model, image, target, request)
             for step in one:
-                if job.stop_requested:
+                if _is_stopped(job):
                     one.stop()
                 share = step.done / max(step.total, 1)
                 yield FolderStep(i + share, len(left), len(before) + i + 1, len(pairs))
@@ -219,58 +199,78 @@ def _each(
     return done
 
 
+def _is_stopped(job: Job[FolderStep, FolderDone]) -> bool:
+    """Return whether the user has stopped the job by now, in the main thread."""
+    return job.stop_requested
+
+
 def _made_before(
-    job: Job[FolderStep, FolderDone], model: Any, given: FolderInput, pairs: list[Pair]
+    job: Job[FolderStep, FolderDone], model: Model, request: FolderRequest
 ) -> set[Path]:
-    """Results that the same call has made already.
+    """Return the results that the same request has made already.
 
     Raises
     ------
-    Taken
+    Question
         If others lie where results go, before anything is done.
     """
-    before, taken = set(), set()
-    there = [path.name for path in given.out.glob("*")]
-    for image, target in pairs:
+    before: set[Path] = set()
+    taken: set[Path] = set()
+    there = [path.name for path in request.out.glob("*")]
+    for image, target in request.pairs:
         if job.stop_requested:
             return before
-        if target in given.overwrite or not any(target.stem in name for name in there):
+        if target in request.overwrite or not any(target.stem in name for name in there):
             continue
         try:
-            if not _job(model, read_image(image, series=given.series), target, given).can_resume:
+            if not _job(
+                model, read_image(image, series=request.series), target, request
+            ).can_resume:
                 before.add(target)
         except TakenError:
             taken.add(target)
         except Exception:
             log.debug("%s is told of when it is its turn", image, exc_info=True)
     if taken:
-        raise Taken(frozenset(taken), given.out, len(pairs))
+        raise _question(request, frozenset(taken))
     return before
 
 
+def _question(request: FolderRequest, taken: frozenset[Path]) -> Question:
+    """Return whether results of something else, that lie there already, are to be replaced."""
+    n = len(taken)
+    return Question(
+        f"{request.out} has other results already, of another model, image or setting, for {n} of "
+        f"{len(request.pairs)} images. Replace {'it' if n == 1 else 'them'}?",
+        "Replace all" if n > 1 else "Replace it",
+        "Cancel",
+        replace(request, overwrite=taken),
+    )
+
+
 def _left_out(folder: Path) -> tuple[tuple[str, str], ...]:
-    """Notes on the files of a folder that are labels or maps of others."""
+    """Return notes on the files of a folder that are labels or maps of others."""
     return tuple((p.name, "left out, as labels of an image here") for p in beside_images(folder))
 
 
-def _job(model: Any, image: Image, target: Path, given: FolderInput) -> Any:
+def _job(model: Model, image: Image, target: Path, request: FolderRequest) -> InferenceJob:
     from ...inference.segment import segment
 
     return segment(
         model,
         image,
         target,
-        channels=given.channels if image.n_channels == given.of_channels else None,
-        tile=given.tile,
-        halo=given.halo,
-        device=given.device,
-        save=("labels", "probability") if given.with_probability else ("labels",),
-        overwrite=target in given.overwrite,
+        channels=request.channels if image.n_channels == request.of_channels else None,
+        tile=request.tile,
+        halo=request.halo,
+        device=request.device,
+        save=("labels", "probability") if request.with_probability else ("labels",),
+        overwrite=target in request.overwrite,
     )
 
 
 def _reason(image: Path, error: Exception) -> str:
-    """Why an image failed, in words that can stand in brackets."""
+    """Return why an image failed, in words that can stand in brackets."""
     if isinstance(error, InputError):
         text = str(error)
     else:

@@ -1,4 +1,4 @@
-"""What the Segment dock asks for."""
+"""Ask for what the Segment dock segments: image, model, what of the image; the settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magicgui.widgets import CheckBox, ComboBox
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
@@ -13,24 +14,29 @@ from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of
 from ..layers.visible import slice_region, visible_region
 from ..model_library import channels_to_tick, dimensions_of
-from ..widgets.basics import hint
+from ..settings import recall, remember
+from ..widgets.basics import Fold, button, hint, named
+from ..widgets.device_picker import DevicePicker
 from ..widgets.folder_channels import FolderChannels
+from ..widgets.inputs import RESULT_FILES, PathEdit
 from ..widgets.layer_pickers import ImagePicker, is_image
 from ..widgets.model_picker import ModelPicker
 from ..widgets.scope_picker import FOLDER, LAYERS, SLICE, VISIBLE, ScopePicker
-from .folder import FolderInput
-from .job import SegmentInput
-from .settings import SegmentSettings
+from ..widgets.training_settings import WIDTH
+from .folder import FolderRequest, with_results
+from .job import SegmentRequest
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Image as ImageLayer
 
-
+TILES = [("automatic", 0), *((str(n), n) for n in (64, 128, 256, 512, 1024, 2048, 4096))]
+BORDERS = [("exact", "exact"), ("quick", "quick")]
 PARTS = {SLICE: (slice_region, "slice"), VISIBLE: (visible_region, "visible")}
 
 
 class SegmentForm(QObject):
-    """Image, model, what of the image; folded away, everything else.
+    """Ask for image, model, what of the image; folded away, for everything else.
 
     Parameters
     ----------
@@ -45,7 +51,7 @@ class SegmentForm(QObject):
 
     changed = Signal()
 
-    def __init__(self, viewer: Viewer, test_for_seams: Callable[[], Any]) -> None:
+    def __init__(self, viewer: Viewer, test_for_seams: Callable[[], None]) -> None:
         super().__init__()
         self.viewer = viewer
         self.image = ImagePicker(viewer)
@@ -59,20 +65,20 @@ class SegmentForm(QObject):
             part.changed.connect(self._show)
         self._show()
 
-    def reset_choices(self, event: Any = None) -> None:
-        """Follow the viewer's layers, and the folder of models."""
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the viewer's layers, and the models in their folder."""
         self.image.reset_choices(event)
         self.model.reset_choices()
         self._show()
 
     @property
     def is_filled(self) -> bool:
-        """Whether there is an image and a model for it."""
+        """Return whether there is an image and a model for it."""
         has_image = self.where.value() == FOLDER or self.image.layer.value is not None
         return has_image and self.model.value() is not None
 
     def model_file(self) -> Path:
-        """The model.
+        """Return the model.
 
         Raises
         ------
@@ -84,8 +90,8 @@ class SegmentForm(QObject):
             raise InputError("There is no model yet: train one, or choose a file.")
         return path
 
-    def value(self) -> SegmentInput:
-        """What is segmented of the chosen layer.
+    def value(self) -> SegmentRequest:
+        """Return what is segmented of the chosen layer.
 
         Raises
         ------
@@ -94,7 +100,7 @@ class SegmentForm(QObject):
         """
         model, layer, image = self.model_file(), self.image.layer.value, self.image.image()
         region, part = self._region(layer, image, model)
-        return SegmentInput(
+        return SegmentRequest(
             layer,
             image,
             model,
@@ -105,8 +111,8 @@ class SegmentForm(QObject):
             **self.more.values(),
         )
 
-    def layers(self) -> list[Any]:
-        """All image layers.
+    def layers(self) -> list[ImageLayer]:
+        """Return all image layers.
 
         Raises
         ------
@@ -116,8 +122,10 @@ class SegmentForm(QObject):
         self.image.image()  # says so
         return [layer for layer in self.viewer.layers if is_image(layer)]
 
-    def value_of(self, layer: Any) -> SegmentInput:
-        """All of another layer; with axes and channels as chosen, where it is like the chosen one.
+    def value_of(self, layer: ImageLayer) -> SegmentRequest:
+        """Return all of another layer.
+
+        Axes and channels are as chosen, where the layer is like the chosen one.
 
         Raises
         ------
@@ -131,12 +139,12 @@ class SegmentForm(QObject):
         boxes = self.image.channels.boxes
         if self.needs.text() and len(boxes) == image.n_channels:
             channels = self.image.channels.value()
-        return SegmentInput(
+        return SegmentRequest(
             layer, image, self.model_file(), channels=channels, **self.more.values()
         )
 
-    def folder(self) -> FolderInput:
-        """A folder of images.
+    def folder(self) -> FolderRequest:
+        """Return a folder of images.
 
         Raises
         ------
@@ -148,30 +156,35 @@ class SegmentForm(QObject):
             raise InputError("Choose a folder of images, and one for the results.")
         channels, n = self.folder_channels.value()
         series = self.folder_channels.series.value()
-        return FolderInput(images, out, model, channels, n, series, **self.more.values())
+        pairs = with_results(images, out)
+        return FolderRequest(images, out, pairs, model, channels, n, series, **self.more.values())
 
-    def _region(self, layer: Any, image: Image, model: Path) -> tuple[dict[str, slice] | None, str]:
-        """Which part of an image, and what it is called."""
-        where = self.where.value()
-        if where not in PARTS:
+    def _region(
+        self, layer: ImageLayer, image: Image, model: Path
+    ) -> tuple[dict[str, slice] | None, str]:
+        """Return which part of an image, and what it is called."""
+        scope = self.where.value()
+        if scope not in PARTS:
             return None, ""
-        find, name = PARTS[where]
+        find, name = PARTS[scope]
         region = find(self.viewer, layer, image, dimensions_of(model))
         # Named by where it is, so that another part does not take its place.
         return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
 
     def _show(self) -> None:
-        """What goes with image and model: parts that there are, channels that have to be chosen."""
-        path, layer, where = self.model.value(), self.image.layer.value, self.where.value()
-        has_both = path is not None and layer is not None
-        self.where.offer_slices(has_both and self._has_slices(path))
-        self.image.enabled = where != FOLDER
-        self.image.layer.enabled = where not in (LAYERS, FOLDER)
-        self.more.save_to.enabled = where not in (LAYERS, FOLDER)
-        text = self._channels_needed(path) if has_both and where != FOLDER else ""
-        self.needs.setText(text)
-        self.image.channels.visible = bool(text)
-        self.folder_channels.follow(self.where.images.value if where == FOLDER else None, path)
+        """Offer what goes with image and model: parts, and channels that have to be chosen."""
+        path, layer, scope = self.model.value(), self.image.layer.value, self.where.value()
+        has_slices, channels_needed = False, ""
+        if path is not None and layer is not None:
+            has_slices = self._has_slices(path)
+            channels_needed = self._channels_needed(path) if scope != FOLDER else ""
+        self.where.offer_slices(has_slices)
+        self.image.enabled = scope != FOLDER
+        self.image.layer.enabled = scope not in (LAYERS, FOLDER)
+        self.more.save_to.enabled = scope not in (LAYERS, FOLDER)
+        self.needs.setText(channels_needed)
+        self.image.channels.visible = bool(channels_needed)
+        self.folder_channels.follow(self.where.images.value if scope == FOLDER else None, path)
         self.changed.emit()
 
     def _has_slices(self, path: Path) -> bool:
@@ -182,8 +195,86 @@ class SegmentForm(QObject):
             return False
 
     def _channels_needed(self, path: Path) -> str:
-        """What to say where the model needs other channels than the image has; else nothing."""
+        """Return a word where the model needs other channels than the image has; else nothing."""
         try:
             return channels_to_tick(path, self.image.image().n_channels)
         except InputError:
             return ""
+
+
+class SegmentSettings(Fold):
+    """Ask for tiles, device, what is saved; offer the test for seams.
+
+    Parameters
+    ----------
+    test_for_seams
+        Called when that button is pressed.
+    """
+
+    def __init__(self, test_for_seams: Callable[[], None]) -> None:
+        super().__init__("More settings")
+        self.tile = ComboBox(choices=TILES, value=0, nullable=False)
+        self.tile.tooltip = (
+            "Side of the tiles that the image is cut into. The result does not depend on it; "
+            "smaller ones take less memory, larger ones less time"
+        )
+        self.borders = ComboBox(choices=BORDERS, value="exact", nullable=False)
+        self.borders.tooltip = (
+            "exact: tiles overlap so far that nobody can tell where they met. quick: they overlap "
+            "less, which is faster; probabilities may differ by 0.02 near their borders, as "
+            "measured on this image"
+        )
+        self.device = DevicePicker()
+        self.save_to = PathEdit(
+            "w",
+            "Save the labels to",
+            "A .zarr or .tif that the labels are written to. A run to a .zarr that was stopped "
+            "goes on when it is started again",
+            "only shown; on disk if large",
+            RESULT_FILES,
+        )
+        self.probability = CheckBox(value=False, text="Show the probability too")
+        self.probability.tooltip = (
+            "How sure the network is of each pixel: one more image layer; of a folder, or where "
+            "labels are saved, one more file beside them"
+        )
+        self.seams = button(
+            "Test for seams",
+            "Run the model twice over places of the image, with tiles that lie elsewhere, and see "
+            "by how much the answers differ",
+            test_for_seams,
+        )
+        for line in (
+            named("Tile (px)", self.tile.native, WIDTH),
+            named("Tile borders", self.borders.native, WIDTH),
+            named("Device", self.device, WIDTH),
+            named("Save to", self.save_to, WIDTH),
+            self.probability.native,
+            self.seams,
+        ):
+            self.addWidget(line)
+
+    def values(self) -> dict[str, Any]:
+        """Return the settings as `SegmentRequest` takes them."""
+        return {
+            "tile": int(self.tile.value) or None,
+            "halo": str(self.borders.value),
+            "device": self.device.value or None,
+            "with_probability": bool(self.probability.value),
+        }
+
+    def remember(self) -> None:
+        """Remember the values for the next time."""
+        remember("segment", {name: getattr(self, name).value for name in _REMEMBERED})
+
+    def recall(self) -> None:
+        """Fill in the values that were used last."""
+        known = recall("segment")
+        for name in _REMEMBERED:
+            try:
+                getattr(self, name).value = known.get(name, getattr(self, name).value)
+            except (TypeError, ValueError):
+                continue
+
+
+_REMEMBERED = "tile", "borders", "device", "probability"

@@ -1,24 +1,30 @@
-"""The part of a segmentation that runs in its thread, and what goes in and out of it."""
+"""Segment an image with a model: what is asked, the work in its thread, what it gave."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..jobs.inference import IN_MEMORY, Begun, Outcome, RunInput
-from ..output_paths import at_place
+from ...progress import Job
+from ..jobs.inference import IN_MEMORY, Outcome, RunRequest
+from ..jobs.request import Request
+from ..layers.colors import labels_look
+from ..layers.results import show_labels, show_probability
 
 if TYPE_CHECKING:
+    from napari import Viewer
+
     from ...inference.run import InferenceJob
+    from ...inference.seams import Seams
 
 
 @dataclass(frozen=True)
-class SegmentInput(RunInput):
-    """What is segmented, and with which model.
+class SegmentRequest(RunRequest["Segmented"]):
+    """Describe what is segmented, and with which model.
 
     Parameters
     ----------
@@ -28,15 +34,71 @@ class SegmentInput(RunInput):
         Whether probabilities are shown too.
     """
 
-    halo: str = "exact"
+    halo: Literal["exact", "quick"] = "exact"
     with_probability: bool = False
 
-    result = "labels"
+    result, verb, button = "labels", "Segmenting", "Segment"
+    show = staticmethod(show_labels)
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """Return how labels are shown: as those of objects, or of classes."""
+        return labels_look(self.facts.task)
+
+    def begin(self) -> InferenceJob:
+        """Make the job; called in its thread."""
+        from ...describe import too_little_learnt
+        from ...inference.segment import segment
+
+        model = self.loaded_model()
+        self.facts.task = model.recipe.task
+        self.facts.is_undertrained = bool(too_little_learnt(model))
+        make = partial(
+            segment,
+            model,
+            self.image,
+            channels=self.channels,
+            region=self.region,
+            tile=self.tile,
+            halo=self.halo,
+            device=self.device,
+            save=("labels", "probability") if self.with_probability else ("labels",),
+            overwrite=self.overwrite,
+        )
+        return self.job_at_free_path(f"{self.image.name} {self.part}", make)
+
+    def finish(self, job: InferenceJob) -> Segmented:
+        """Return what the job gave; called in its thread."""
+        labels, levels = job.result, list(job.levels)
+        is_small = math.prod(labels.shape) <= IN_MEMORY
+        n_found = job.n_objects
+        if isinstance(labels, np.ndarray) or (is_small and job.is_complete):
+            labels, levels = np.asarray(labels), []  # a copy, so that painting changes no file
+            is_objects = self.facts.task == "objects"
+            n_found = int(labels.max(initial=0)) if is_objects else len(np.unique(labels))
+        probability, notes = job.probability, [job.note, *job.memory_notes]
+        if probability is not None and math.prod(probability.shape) > IN_MEMORY:
+            probability = None
+            notes.append("The probability lies beside the labels, too large to be shown.")
+        return Segmented(
+            labels=labels,
+            levels=levels,
+            probability=None if probability is None else np.asarray(probability),
+            region=job.region or self.region or {},
+            task=self.facts.task,
+            n_found=n_found,
+            seconds=0.0,
+            is_complete=job.is_complete,
+            goes_on=job.can_resume,
+            note=" ".join(note for note in notes if note),
+            path=self.facts.path,
+            is_undertrained=self.facts.is_undertrained,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segmented(Outcome):
-    """What a segmentation gave; its `levels` are empty where `labels` can be painted on.
+    """Hold what a segmentation gave; its `levels` are empty where `labels` can be painted on.
 
     Parameters
     ----------
@@ -51,7 +113,7 @@ class Segmented(Outcome):
     """
 
     labels: Any
-    probability: Any
+    probability: np.ndarray | None
     task: str
     n_found: int | None
 
@@ -59,78 +121,56 @@ class Segmented(Outcome):
 
     @property
     def answer(self) -> Any:
-        """The labels."""
+        """Return the labels."""
         return self.labels
 
-    def found_in_words(self) -> str:
-        """As in "3 objects"."""
-        from ...targets import TASKS
-
+    def result_in_words(self) -> str:
+        """Return what was found, as in "3 objects"."""
+        what, plural = {"objects": ("object", "s"), "classes": ("class", "es")}[self.task]
         if self.n_found is None:
             return "Done"
-        task = TASKS[self.task]
-        return f"{self.n_found} {task.noun if self.n_found == 1 else task.plural}"
+        return f"{self.n_found} {what}{'' if self.n_found == 1 else plural}"
+
+    def show_beneath(self, viewer: Viewer, request: RunRequest[Any], purpose: str) -> None:
+        """Show the probability."""
+        if self.probability is not None:
+            name = purpose.replace("labels", "probability")
+            place = viewer, request.image_layer, request.image
+            show_probability(*place, self.probability, name, self.region)
 
 
-def begin(given: SegmentInput, begun: Begun) -> InferenceJob:
-    """Make the job; in its thread."""
-    from ...inference.segment import segment
-    from ...model import load_model
+@dataclass(frozen=True)
+class SeamRequest(Request[Any, "Seams"]):
+    """Describe a test for seams: whether tiles can be told by the answers at their borders.
 
-    model = load_model(given.model) if isinstance(given.model, Path) else given.model
-    begun.task = model.recipe.task
+    Parameters
+    ----------
+    run
+        The segmentation that is tested.
+    """
 
-    def job_at(path: Path | None) -> InferenceJob:
-        begun.path = path
-        job = segment(
-            model,
-            given.image,
-            path,
-            channels=given.channels,
-            region=given.region,
-            tile=given.tile,
-            halo=given.halo,
-            device=given.device,
-            save=("labels", "probability") if given.with_probability else ("labels",),
-            overwrite=given.overwrite,
+    run: SegmentRequest
+
+    @property
+    def title(self) -> str:
+        """Return what is done."""
+        return f"Testing {self.run.image.name} for seams"
+
+    def begin(self) -> Job[Any, Seams]:
+        """Make the job; called in its thread."""
+        from ...inference.seams import seam_test
+
+        run = self.run
+        return seam_test(
+            run.loaded_model(),
+            run.image,
+            channels=run.channels,
+            region=run.region,
+            tile=run.tile,
+            halo=run.halo,
+            device=run.device,
         )
-        begun.goes_on = job.can_resume
-        return job
 
-    name = f"{given.image.name} {given.part}"
-    is_small = math.prod(given.shape) <= IN_MEMORY
-    return at_place(given.out, name, is_small, given.image_layer.source.path, job_at)
-
-
-def finish(job: InferenceJob, given: SegmentInput, begun: Begun) -> Segmented:
-    """What the job gave; in its thread."""
-    labels, levels = job.result, list(job.levels)
-    is_small = math.prod(labels.shape) <= IN_MEMORY
-    n_found = job.n_objects
-    if isinstance(labels, np.ndarray) or (is_small and job.is_complete):
-        labels, levels = np.asarray(labels), []  # a copy of its own: painting changes no file
-        n_found = _n_found(labels, begun.task)
-    probability, notes = job.probability, [job.note, *job.memory_notes]
-    if probability is not None and math.prod(probability.shape) > IN_MEMORY:
-        probability = None
-        notes.append("The probability lies beside the labels, too large to be shown.")
-    return Segmented(
-        labels=labels,
-        levels=levels,
-        probability=None if probability is None else np.asarray(probability),
-        region=job.region or given.region or {},
-        task=begun.task,
-        n_found=n_found,
-        seconds=0.0,
-        is_complete=job.is_complete,
-        goes_on=job.can_resume,
-        note=" ".join(note for note in notes if note),
-        path=begun.path,
-    )
-
-
-def _n_found(labels: Any, task: str) -> int:
-    from ...targets import TASKS
-
-    is_counted = TASKS[task].separates_objects
-    return int(labels.max(initial=0)) if is_counted else len(np.unique(labels))
+    def finish(self, job: Job[Any, Seams]) -> Seams:
+        """Return what was measured."""
+        return job.result

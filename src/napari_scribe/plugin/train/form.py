@@ -1,4 +1,4 @@
-"""What the Train dock asks for."""
+"""Ask for what the Train dock trains on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from weakref import ref
 
 from magicgui.widgets import CheckBox, RadioButtons
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from ...errors import InputError
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
@@ -20,10 +20,14 @@ from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
 from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
 from ..widgets.recipe_form import RecipeForm
 from ..widgets.training_settings import WIDTH, TrainingSettings
-from .job import TrainInput
+from .job import TrainRequest
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Labels as LabelsLayer
+    from napari.layers import Layer
+    from napari.utils.events import Event
 
 HINTS = {
     "objects": "1 = background, 2, 3, 4 ... = one object each. Paint a few objects whole, and some "
@@ -36,7 +40,7 @@ TASKS = [("Objects", "objects"), ("Classes", "classes")]
 
 
 class TrainForm(QWidget):
-    """Image, annotations, what is painted; folded away, everything else.
+    """Ask for image, annotations and task; folded away, for everything else.
 
     Signals
     -------
@@ -55,26 +59,29 @@ class TrainForm(QWidget):
         self.image = ImagePicker(viewer)
         self.paint = LayerPicker(viewer, is_paint, "The labels layer that you paint on")
         self.new = button("New", NEW_TIP, self._new)
-        self.task = RadioButtons(choices=TASKS, value="objects", orientation="horizontal")
+        self.task = RadioButtons(choices=TASKS, orientation="horizontal")
+        self.task.value = "objects"
         self.task.tooltip = "Objects: each one apart. Classes: which kind of thing each pixel is"
         self.hint = hint()
         self.more = MoreSettings()
         self._lay_out()
-        self.image.changed.connect(self._follow_image)
+        self.image.changed.connect(self._on_image)
         self.task.changed.connect(self._show_task)
-        self.paint.changed.connect(self._follow_paint)
+        self.paint.changed.connect(self._on_annotations)
         self._listened: list[Any] = []
         self._had_paint = False
-        self._shown: Callable[[], Any] = lambda: None  # the image
+        self._shown: Callable[[], ImageLayer | None] = lambda: None  # the image
         self.more.set_values(recall("train"))
         self._show_task()
-        self._follow_image()
-        self._follow_paint()
-        self.follow(viewer.layers.selection.active)
+        self._on_image()
+        self._on_annotations()
+        self.select(viewer.layers.selection.active)
 
     def _lay_out(self) -> None:
         paint_row = row(self.paint.native, self.new)
-        paint_row.layout().setStretch(0, 1)
+        layout = paint_row.layout()
+        assert isinstance(layout, QHBoxLayout)
+        layout.setStretch(0, 1)
         task = self.task.native
         task.setStyleSheet("QGroupBox { border: none; margin: 0; padding: 0; }")
         task.layout().setContentsMargins(0, 0, 0, 0)
@@ -85,8 +92,8 @@ class TrainForm(QWidget):
         column.addWidget(step("2", "Annotations", paint_row))
         column.addWidget(step("3", "Paint", stack(row(task, 1), self.hint)))
 
-    def value(self) -> TrainInput:
-        """What is filled in, with a snapshot of the paint.
+    def value(self) -> TrainRequest:
+        """Return what is filled in, with a snapshot of the paint.
 
         Raises
         ------
@@ -100,7 +107,7 @@ class TrainForm(QWidget):
         recipe = self.more.recipe.value(str(self.task.value))
         if start is not None:  # which decides about the network
             recipe = recipe.changed({"network.dimensions": dimensions_of(start)})
-        return TrainInput(
+        return TrainRequest(
             image_layer=self.image.layer.value,
             paint_layer=self.paint.value,
             image=image,
@@ -114,8 +121,8 @@ class TrainForm(QWidget):
             denoiser=self.more.denoiser.value(),
         )
 
-    def follow(self, selected: Any, *, only_see: bool = False) -> None:
-        """Go to the image, or the annotations, that the user has selected among the layers.
+    def select(self, selected: Layer | None, *, only_see: bool = False) -> None:
+        """Show the image, or the annotations, that the user has selected among the layers.
 
         Parameters
         ----------
@@ -132,35 +139,35 @@ class TrainForm(QWidget):
         if not only_see and image is not None and is_annotations_of(selected, image):
             self.choose(selected)
 
-    def choose(self, annotations: Any) -> None:
+    def choose(self, annotations: LabelsLayer) -> None:
         """Choose annotations that may be new."""
         self.paint.reset_choices()
         self.paint.value = annotations
 
     def settings(self) -> dict[str, Any]:
-        """What belongs to the annotations: the task, and whether Z is depth."""
+        """Return what belongs to the annotations: the task, and whether Z is depth."""
         return {"task": str(self.task.value), "dimensions": int(self.more.dimensions.value)}
 
     def close_down(self) -> None:
-        """Let go of the annotations."""
+        """Stop listening to the annotations."""
         self._listen([])
 
-    def reset_choices(self, event: Any = None) -> None:
-        """Follow the viewer's layers."""
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the viewer's layers."""
         self.image.reset_choices(event)
         before = self.paint.value
         self.paint.reset_choices()
         if self.paint.value is not before:
-            self._follow_image()
+            self._on_image()
 
-    def fill_in(self, given: TrainInput) -> None:
+    def fill_in(self, request: TrainRequest) -> None:
         """Show what a training was, where that stays as long as it goes on."""
-        self.task.value = given.recipe.task
-        self.image.channels.set_value(given.channels)
-        self.more.start.set_value(given.start)
-        self.more.denoiser.set_value(given.denoiser)
-        self.more.dimensions.value = given.dimensions
-        self.more.recipe.set_value(given.recipe)
+        self.task.value = request.recipe.task
+        self.image.channels.set_value(request.channels)
+        self.more.start.set_value(request.start)
+        self.more.denoiser.set_value(request.denoiser)
+        self.more.dimensions.value = request.dimensions
+        self.more.recipe.set_value(request.recipe)
 
     def fill_defaults(self) -> None:
         """Fill in the defaults."""
@@ -168,17 +175,17 @@ class TrainForm(QWidget):
         self.more.set_values({})
 
     def reset(self) -> None:
-        """Back to the defaults, and keep those."""
+        """Fill in the defaults, and remember those."""
         self.fill_defaults()
         self.remember()
 
     def remember(self) -> None:
-        """Keep what is filled in for the next time."""
+        """Remember what is filled in for the next time."""
         remember("train", self.more.values())
 
     def _new(self) -> None:
         """Add annotations: for objects, unless something else was chosen and not used yet."""
-        self.follow(self.image.latest)
+        self.select(self.image.latest)
         if not self.new.isEnabled():  # the picker says why
             return
         is_used = self.paint.value is not None and self.settings() == settings_of(self.paint.value)
@@ -186,7 +193,7 @@ class TrainForm(QWidget):
         axes = self.image.axes.text()
         self.choose(add_annotations(self.viewer, self.image.layer.value, axes, **noted))
 
-    def _follow_image(self) -> None:
+    def _on_image(self) -> None:
         """Offer the annotations that were made for the image, if there are any."""
         image = self.image.layer.value
         try:
@@ -205,8 +212,8 @@ class TrainForm(QWidget):
                 self._show_settings()
         self.changed.emit()
 
-    def _follow_paint(self, _layer: Any = None) -> None:
-        """Show what the annotations are for, and hear of what is painted on them."""
+    def _on_annotations(self, _layer: object = None) -> None:
+        """Show what the annotations are for, and listen to what is painted on them."""
         layer = self.paint.value
         self._listen([] if layer is None else paint_events(layer))
         if self._had_paint or (layer is not None and "task" in note(layer)):
@@ -215,24 +222,24 @@ class TrainForm(QWidget):
         self.changed.emit()
 
     def _show_settings(self) -> None:
-        found = settings_of(self.paint.value)
-        self.task.value = found["task"]
-        self.more.dimensions.value = found["dimensions"]
+        settings = settings_of(self.paint.value)
+        self.task.value = settings["task"]
+        self.more.dimensions.value = settings["dimensions"]
 
     def _listen(self, events: list[Any]) -> None:
         for event in self._listened:
-            event.disconnect(self._on_paint)
+            event.disconnect(self._on_stroke)
         for event in events:
-            event.connect(self._on_paint)
+            event.connect(self._on_stroke)
         self._listened = events
 
-    def _on_paint(self, event: Any) -> None:
+    def _on_stroke(self, event: Event) -> None:
         image = self.image.layer.value
         if event.type == "paint" and image is not None:  # by the user
             note_settings(self.paint.value, image, **self.settings())
         self.painted.emit()
 
-    def _show_task(self, _value: Any = None) -> None:
+    def _show_task(self, _value: object = None) -> None:
         task = str(self.task.value)
         self.hint.setText(HINTS[task])
         self.more.show_task(task)
@@ -240,7 +247,7 @@ class TrainForm(QWidget):
 
 
 class MoreSettings(TrainingSettings):
-    """What has good defaults."""
+    """Ask for what has good defaults."""
 
     def __init__(self) -> None:
         super().__init__(RecipeForm(), FINDING)

@@ -1,30 +1,44 @@
-"""The part of a training that runs in its thread, and what goes in and out of it."""
+"""Train on paint: what is asked, the work in its thread, what is asked back about the paint."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
+import numpy as np
 
 from ...errors import InputError
-from ...image import Image
 from ...recipe import Recipe
-from ..jobs.runner import Question
+from ..jobs.request import Question
+from ..jobs.training import (
+    Change,
+    Trained,
+    TrainingRequest,
+    changes_of_channels,
+    changes_of_recipe,
+    changes_of_start,
+    named,
+)
+from ..layers.colors import preview_look
+from ..layers.results import show_window
 
 if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Labels as LabelsLayer
+    from napari.layers import Layer
+
     from ...model import Model
-    from ...training.checkpoint import Checkpoint
     from ...training.train import TrainJob
+    from ...training.trainer import Preview
 
-
-PACE = "training", "augmentation"
+CHANGEABLE = "training", "augmentation"
 """The parts of a recipe that may change while the network stays."""
 
 
 class PaintQuestion(Question):
-    """What the user has to decide about paint.
+    """Ask what the user has to decide about paint.
 
     Parameters
     ----------
@@ -39,159 +53,109 @@ class PaintQuestion(Question):
         self.kind = kind
 
 
-@dataclass(frozen=True)
-class TrainInput:
-    """What is trained, on what, for how long.
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest(TrainingRequest):
+    """Describe what is trained on which paint, and for how long.
 
     Parameters
     ----------
-    image_layer, paint_layer
-        Layers of the viewer.
-    image, paint
-        What they held when Train was pressed; `paint` along TZYX.
-    recipe, channels, device
+    paint_layer, paint
+        A layer of the viewer, and what it held when Train was pressed, along TZYX.
+    channels
         As `train` takes them.
-    seconds
-        None: until it is stopped.
-    start
-        The file of a model to start from.
-    resume
-        A training to go on with.
     is_asked
         Whether the questions about paint have been answered.
     denoiser
         The file of a model that the image goes through first.
     """
 
-    image_layer: Any
-    paint_layer: Any
-    image: Image
-    paint: npt.NDArray[Any]
-    recipe: Recipe
-    seconds: float | None
+    paint_layer: LabelsLayer
+    paint: np.ndarray
     channels: list[int] | None = None
-    device: str | None = None
-    start: Path | None = None
-    resume: Checkpoint | None = None
     is_asked: bool = False
-    has_previews: bool = True
     denoiser: Path | None = None
 
     @property
-    def layers(self) -> tuple[Any, ...]:
-        """Those whose removal the user is told of."""
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers whose removal the user is told of."""
         return self.image_layer, self.paint_layer
 
-    @property
-    def dimensions(self) -> int:
-        """Of the network."""
-        return self.recipe.network.dimensions
+    def begin(self) -> TrainJob:
+        """Make the job; called in its thread."""
+        from ...model import load_model
+        from ...targets import Paint
+        from ...training.train import train
 
-    def changed(self, **changes: Any) -> TrainInput:
-        """The same with some fields changed."""
-        return replace(self, **changes)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave.
-
-    Parameters
-    ----------
-    model, path
-        The model, and the file it is kept in; None where it could not be written.
-    checkpoint
-        What Continue goes on from.
-    is_parent
-        Whether fine-tuning did not help, so that this is the model it started from.
-    given
-        What was trained on.
-    problem
-        What broke the training off, or why the model could not be written.
-    """
-
-    model: Model
-    path: Path | None
-    checkpoint: Checkpoint | None
-    given: TrainInput
-    is_parent: bool = False
-    problem: str = ""
-
-    def gone_on(self, now: TrainInput) -> TrainInput:
-        """The same training, with the paint and the pace of a form as it is now."""
-        parts = {name: getattr(now.recipe, name) for name in PACE}
-        return now.changed(
-            recipe=self.given.recipe.model_copy(update=parts),
-            channels=self.given.channels,
-            start=self.given.start,
-            is_asked=self.given.is_asked,
-            denoiser=self.given.denoiser,
-            resume=self.checkpoint,
+        start = load_model(self.start) if self.start is not None else None
+        recipe = self._recipe_for(start)
+        if not self.is_asked:
+            self._check_paint()
+        return train(
+            [self.image],
+            [Paint(self.paint, pieces=False)],
+            recipe,
+            channels=None if start is not None else self.channels,
+            start=start,
+            resume=self.resume,
+            seconds=self.seconds,
+            device=self.device,
+            denoiser=load_model(self.denoiser) if self.denoiser is not None else None,
         )
 
-
-def begin(given: TrainInput, field: Any) -> TrainJob:
-    """Make the job; in its thread."""
-    from ...model import load_model
-    from ...targets import Paint
-    from ...training.train import train
-
-    start = load_model(given.start) if given.start is not None else None
-    recipe = _recipe(given, start)
-    if not given.is_asked:
-        _ask(given)
-    job = train(
-        [given.image],
-        [Paint(given.paint, pieces=False)],
-        recipe,
-        channels=None if start is not None else given.channels,
-        start=start,
-        resume=given.resume,
-        seconds=given.seconds,
-        device=given.device,
-        denoiser=load_model(given.denoiser) if given.denoiser is not None else None,
-    )
-    if field is not None:
-        job.request_preview(0, *field)
-    return job
-
-
-def _ask(given: TrainInput) -> None:
-    from ...targets.paint import like_objects, question
-
-    if given.recipe.task == "classes" and (doubt := like_objects(given.paint)):
-        raise PaintQuestion("classes", doubt, "They are objects", "They are classes")
-    slip = question(given.paint, given.recipe.task, given.dimensions)
-    if slip is not None:
-        raise PaintQuestion(slip.kind, slip.text, "They are objects", "Leave it")
-
-
-def _recipe(given: TrainInput, start: Model | None) -> Recipe:
-    """The form's recipe; network and answer are those of the model to start from."""
-    if start is None:
-        return given.recipe
-    if start.recipe.task != given.recipe.task:
-        raise InputError(
-            f"The model to start from answers {start.recipe.task}, but {given.recipe.task} are "
-            f"painted. Choose {start.recipe.task} above, another model, or start from nothing."
+    def continuing(self, trained: Trained[TrainRequest]) -> TrainRequest:
+        """Return the request to go on with a training on this paint, as long as this one says."""
+        before = trained.request
+        parts = {name: getattr(self.recipe, name) for name in CHANGEABLE}
+        return self.changed(
+            recipe=before.recipe.model_copy(update=parts),
+            channels=before.channels,
+            start=before.start,
+            is_asked=self.is_asked or before.is_asked,
+            denoiser=before.denoiser,
+            resume=trained.checkpoint,
         )
-    return start.recipe.model_copy(update={name: getattr(given.recipe, name) for name in PACE})
 
+    def changes_since(self, before: TrainRequest) -> Iterator[Change]:
+        """Yield what differs from a training before that one network cannot both be."""
+        if before.recipe.task != self.recipe.task:
+            yield before.recipe.task.capitalize(), self.recipe.task.capitalize()
+        yield from changes_of_start(before.start, self.start)
+        if before.start is None and self.start is None:
+            yield from changes_of_recipe(before.recipe, self.recipe, ("network", "target"))
+        channels = (before.image, before.channels), (self.image, self.channels)
+        yield from changes_of_channels(*channels)
+        if before.denoiser != self.denoiser:
+            yield named(before.denoiser, "denoiser"), named(self.denoiser, "denoiser")
 
-def finish(job: TrainJob, given: TrainInput, path: Path | None = None) -> Trained:
-    """Keep the model; in the job's thread, so that it is kept even if the viewer is gone.
+    def show_preview(self, viewer: Viewer, preview: Preview) -> None:
+        """Show what the network finds by now."""
+        place = viewer, self.image_layer, self.image, preview.frame, preview.window
+        show_window(*place, preview.labels, "preview", **preview_look(self.recipe.task))
 
-    It takes the place of what lies at `path`; a new one is found where nothing does.
-    """
-    given = given.changed(resume=None)  # two checkpoints would be one too many to keep
-    from ...io.model_folder import new_model_path
+    def _check_paint(self) -> None:
+        """Check that the paint means what it seems to mean.
 
-    trained = Trained(job.result, given.start, job.checkpoint, given, job.kept_parent, job.problem)
-    if job.kept_parent:
-        return trained
-    if path is None or not path.is_file():
-        path = new_model_path(given.image.name)
-    try:
-        return replace(trained, path=job.result.save(path))
-    except InputError as error:
-        return replace(trained, path=None, problem=f"{job.problem} {error}".strip())
+        Raises
+        ------
+        PaintQuestion
+            If that is doubtful.
+        """
+        from ...targets.paint import like_objects, question
+
+        if self.recipe.task == "classes" and (doubt := like_objects(self.paint)):
+            raise PaintQuestion("classes", doubt, "They are objects", "They are classes")
+        slip = question(self.paint, self.recipe.task, self.dimensions)
+        if slip is not None:
+            raise PaintQuestion(slip.kind, slip.text, "They are objects", "Leave it")
+
+    def _recipe_for(self, start: Model | None) -> Recipe:
+        """Return the form's recipe; network and target are those of the model to start from."""
+        if start is None:
+            return self.recipe
+        if start.recipe.task != self.recipe.task:
+            raise InputError(
+                f"The model to start from answers {start.recipe.task}, but {self.recipe.task} are "
+                f"painted. Choose {start.recipe.task} above, another model, or start from nothing."
+            )
+        parts: dict[str, Any] = {name: getattr(self.recipe, name) for name in CHANGEABLE}
+        return start.recipe.model_copy(update=parts)

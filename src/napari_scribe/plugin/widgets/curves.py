@@ -59,9 +59,9 @@ class Curves(FigureCanvasQTAgg):
         self._text = colors["text"]
         self.mpl_connect("draw_event", self._on_draw)
         self.clear()
-        self.wear(colors)
+        self.set_colors(colors)
 
-    def wear(self, colors: dict[str, str]) -> None:
+    def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
         self.figure.set_facecolor(colors["background"])
         self.axes.set_facecolor(colors["background"])

@@ -153,14 +153,14 @@ class Message(QFrame):
         self._drop_buttons()
         self._label.setText(text)
         self._color = color
-        self.wear(self._colors)
+        self.set_colors(self._colors)
         self._text.verticalScrollBar().setValue(0)
         self._text.show_bar_if_needed()
         self._text.updateGeometry()
         self.show()
         self.shown.emit(True)
 
-    def wear(self, colors: dict[str, str]) -> None:
+    def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
         self._colors = colors
         self.setStyleSheet(
@@ -190,9 +190,9 @@ class Progress(QProgressBar):
         super().__init__()
         self._shown = 0.0
         self.setTextVisible(True)
-        self.rest()
+        self.clear()
 
-    def rest(self) -> None:
+    def clear(self) -> None:
         """Show that nothing is going on."""
         self.setRange(0, 1000)
         self.setValue(0)
