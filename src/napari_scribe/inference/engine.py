@@ -214,7 +214,7 @@ def predict_window(
     Parameters
     ----------
     tile
-        Side of `keep`, in pixels.
+        Side of the output of a tile, in pixels.
     rank
         Tiles of a high rank come first. It is called with tiles counted from the window's corner.
     enough

@@ -229,7 +229,7 @@ class Run:
         return lambda work: work.run(predictor, *(settings.part or ()))
 
     def _finish(self, job: InferenceJob, work: Work) -> Generator[InferenceStep, None, Any]:
-        """Number the objects, and hand the results over; return the answer."""
+        """Give the objects their ids, and hand the results over; return the answer."""
         out, sink, labels = self.settings.out, self.sink, work.labels
         final = yield from self._number(job, work)
         if job.is_complete and self._is_zarr:
