@@ -12,7 +12,7 @@ import numpy as np
 
 from ..device import pick_device, precision
 from ..image import Frame
-from ..io import as_image
+from ..io import ImageLike, as_image
 from ..model import Model, as_model
 from ..progress import Job
 from ..targets import count_channels
@@ -77,7 +77,7 @@ class Seams:
 
 def seam_test(
     model: Model | str | Path,
-    image: object,
+    image: ImageLike,
     *,
     channels: Sequence[int] | None = None,
     region: Mapping[str, slice] | None = None,

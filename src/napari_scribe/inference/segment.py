@@ -9,7 +9,7 @@ from typing import Literal
 from ..arguments import checked
 from ..describe import too_little_learnt
 from ..errors import InputError
-from ..io import as_image
+from ..io import ImageLike, as_image
 from ..model import Model, as_model
 from ..targets import savable_maps, task_of
 from .begin import begin, check_settings
@@ -23,7 +23,7 @@ from .store.results import MAPS
 @checked
 def segment(
     model: Model | str | Path,
-    image: object,
+    image: ImageLike,
     out: str | Path | None = None,
     *,
     channels: Sequence[int] | None = None,

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from ..arrays import Array
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     ZarrArray = zarr.Array[Any]
 
+Stored = TypeVar("Stored", bound=Array)
 Chunk = tuple[int, ...]
 """Number of a chunk along each axis."""
 
@@ -31,23 +32,23 @@ class PiecewiseArray(Array, Protocol):
         """Return the shape of a piece."""
 
 
-def with_empty_chunks(array: ZarrArray) -> ZarrArray:
+def with_empty_chunks(array: Stored) -> Stored:
     """Return the same array, but chunks full of 0 are written to disk like all others."""
-    return array.with_config({"write_empty_chunks": True})
+    return cast(Stored, cast("ZarrArray", array).with_config({"write_empty_chunks": True}))
 
 
-def lost_chunks(array: ZarrArray) -> set[Chunk]:
+def lost_chunks(array: Array) -> set[Chunk]:
     """Return the chunks of an array in a folder that are not on disk."""
-    counts = (-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True))
+    counts = (-(-n // c) for n, c in zip(array.shape, _chunk_shape(array), strict=True))
     return set(itertools.product(*map(range, counts))) - chunks_on_disk(array)
 
 
-def chunks_on_disk(array: ZarrArray) -> set[Chunk]:
+def chunks_on_disk(array: Array) -> set[Chunk]:
     """Return the chunks that the folder of an array has, from a listing of it."""
     return set(_listed(_folder(array), array.ndim))
 
 
-def are_on_disk(array: ZarrArray, index: Sequence[int | slice]) -> bool:
+def are_on_disk(array: Array, index: Sequence[int | slice]) -> bool:
     """Return whether every chunk that holds a part of an array is there; asks for each."""
     folder = os.fspath(_folder(array))
     return all(
@@ -55,18 +56,18 @@ def are_on_disk(array: ZarrArray, index: Sequence[int | slice]) -> bool:
     )
 
 
-def remove_chunks(array: ZarrArray, index: Sequence[int | slice]) -> None:
+def remove_chunks(array: Array, index: Sequence[int | slice]) -> None:
     """Delete the chunks that hold a part of an array."""
     for chunk in chunks_of(array, index):
         _folder(array).joinpath(*map(str, chunk)).unlink(missing_ok=True)
 
 
-def window_of(array: PiecewiseArray, chunk: Chunk) -> tuple[slice, ...]:
+def window_of(array: Array, chunk: Chunk) -> tuple[slice, ...]:
     """Return the window of an array that a chunk holds; the last one may reach beyond the array."""
-    return tuple(slice(i * c, (i + 1) * c) for i, c in zip(chunk, array.chunks, strict=True))
+    return tuple(slice(i * c, (i + 1) * c) for i, c in zip(chunk, _chunk_shape(array), strict=True))
 
 
-def chunks_of(array: PiecewiseArray, index: Sequence[int | slice]) -> Iterator[Chunk]:
+def chunks_of(array: Array, index: Sequence[int | slice]) -> Iterator[Chunk]:
     """Return the chunks that hold a part of an array.
 
     Parameters
@@ -75,16 +76,22 @@ def chunks_of(array: PiecewiseArray, index: Sequence[int | slice]) -> Iterator[C
         A number, or a slice without steps, per axis.
     """
     spans = []
-    for at, n, c in zip(index, array.shape, array.chunks, strict=True):
+    for at, n, c in zip(index, array.shape, _chunk_shape(array), strict=True):
         start, stop, _ = at.indices(n) if isinstance(at, slice) else (at, at + 1, 1)
         spans.append(range(start // c, -(-stop // c)))
     return itertools.product(*spans)
 
 
-def _folder(array: ZarrArray) -> Path:
-    """Return the folder of the chunks of an array."""
-    store: Any = array.store  # a local one, which has a root
-    return Path(store.root, array.path, "c")
+def _chunk_shape(array: Array) -> tuple[int, ...]:
+    """Return the shape of the chunks of an array that has some."""
+    return cast(PiecewiseArray, array).chunks
+
+
+def _folder(array: Array) -> Path:
+    """Return the folder of the chunks of a zarr array in a folder."""
+    stored = cast("ZarrArray", array)
+    store: Any = stored.store  # a local one, which has a root
+    return Path(store.root, stored.path, "c")
 
 
 def _listed(folder: Path, n_axes: int) -> Iterator[Chunk]:

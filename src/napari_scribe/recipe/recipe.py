@@ -105,7 +105,7 @@ class Recipe(Part):
         """
         chosen = self.model_dump(exclude_unset=True)
         chosen.setdefault("target", {})["kind"] = self.task
-        kind = values.get("network.kind", self.network.kind)
+        kind = str(values.get("network.kind", self.network.kind))
         if kind != self.network.kind:
             chosen["network"] = of_kind(chosen.get("network", {}), kind, NETWORK_KINDS)
         fields = NETWORK_KINDS.get(kind, type(self.network)).model_fields
@@ -197,7 +197,7 @@ def _with_defaults(values: dict[str, object], defaults: Defaults) -> dict[str, o
         if not isinstance(chosen, dict):
             continue
         if part == "network":  # a network has those of them that are fields of its kind
-            kind = NETWORK_KINDS.get(chosen.get("kind", UNet().kind))
+            kind = NETWORK_KINDS.get(str(chosen.get("kind", UNet().kind)))
             default = {k: v for k, v in default.items() if kind and k in kind.model_fields}
         filled[part] = {**default, **chosen}
     return filled

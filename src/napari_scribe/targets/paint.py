@@ -17,7 +17,7 @@ from ..arguments import converted
 from ..arrays import arranged, order_onto
 from ..errors import InputError, ManyPiecesError
 from ..image import Frame, Image
-from ..io import as_labels
+from ..io import ImageLike, as_labels
 from ..pieces import Covering, covering, split
 from ..windows import Window, shift, whole
 from .tasks import TASKS
@@ -70,7 +70,7 @@ class Paint:
             )
 
     @classmethod
-    def from_mask(cls, mask: object, axes: str = "", pieces: bool | None = None) -> Paint:
+    def from_mask(cls, mask: ImageLike, axes: str = "", pieces: bool | None = None) -> Paint:
         """Make paint of an ordinary mask: 0 is background, 1 and up are objects or classes.
 
         Results of class models carry the values of the mask.
@@ -288,7 +288,7 @@ def as_meant(paint: npt.ArrayLike, dimensions: int = 2) -> Labels:
     """Return paint in which each piece that `question` asks about is an object."""
     slip = question(paint, "objects", dimensions)
     if slip is not None and slip.kind == "pieces":
-        return split(paint, min(dimensions, np.ndim(paint)), 2)
+        return split(np.asarray(paint), min(dimensions, np.ndim(paint)), 2)
     return objects_from_ones(paint)
 
 

@@ -18,6 +18,7 @@ from ..image import Image
 from ..inference.denoise.job import check_denoiser
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
+from ..io import ImageLike
 from ..model import Model, as_model
 from ..normalization import FixedNormalization, Statistics, finite_sample
 from ..recipe import Recipe, as_recipe, parse_recipe
@@ -70,7 +71,7 @@ class Setup:
 
 @checked
 def train_denoiser(
-    pairs: object,
+    pairs: Pairs | ImageLike,
     recipe: Recipe | Mapping[str, object] | str | Path | None = None,
     *,
     start: Model | str | Path | None = None,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...arguments import checked
 from ...errors import InputError
 from ...image import Image
-from ...io import as_image
+from ...io import ImageLike, as_image
 from ...model import Model, as_model
 from ...targets import task_of
 from ...targets.denoised import check_intensities
@@ -29,7 +29,7 @@ which the user is warned."""
 @checked
 def denoise(
     model: Model | str | Path,
-    image: object,
+    image: ImageLike,
     out: str | Path | None = None,
     *,
     channels: Sequence[int] | None = None,

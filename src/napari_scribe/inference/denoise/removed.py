@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays import as_dask
+from ...arrays import Array, as_dask
 from ...evaluation.residual import Removed, check_removed
 from ...image import AXES, Image
 from ...io import is_zarr_name, write_tiff
@@ -32,13 +32,13 @@ def noisy_part(image: Image, channels: Sequence[int]) -> Image:
     )
 
 
-def removed_noise(image: Image, denoised: object, channels: Sequence[int]) -> Image:
+def removed_noise(image: Image, denoised: Array, channels: Sequence[int]) -> Image:
     """Return the image minus the denoised image: float32, lazy where these are."""
     noisy = noisy_part(image, channels)
     return noisy.selected(data=noisy.data.astype(np.float32) - _lazy(denoised))
 
 
-def check_removed_from(image: Image, denoised: object, channels: Sequence[int]) -> Removed:
+def check_removed_from(image: Image, denoised: Array, channels: Sequence[int]) -> Removed:
     """Check that only noise was removed from channels of an image; see `check_removed`."""
     noisy = noisy_part(image, channels)
     return check_removed(noisy, noisy.selected(data=denoised))
@@ -61,7 +61,7 @@ def check_removed_path(out: Path, image: Image, overwrite: bool) -> None:
 
 
 def write_removed(
-    out: Path, image: Image, denoised: object, channels: Sequence[int], overwrite: bool = True
+    out: Path, image: Image, denoised: Array, channels: Sequence[int], overwrite: bool = True
 ) -> Path:
     """Write what was removed beside the result, as ``NAME.removed.tif`` (or ``.zarr``).
 
@@ -78,5 +78,5 @@ def write_removed(
     return path
 
 
-def _lazy(array: object) -> Any:
+def _lazy(array: Array) -> Any:
     return array if isinstance(array, np.ndarray) else as_dask(array)

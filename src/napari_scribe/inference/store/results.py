@@ -161,7 +161,7 @@ def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
     chunks = [sizes[0] for sizes in lazy.chunks]
     tidy(resolve_links(path))
     with replacing_folder(path, overwrite) as partial:
-        target = create_zarr(
+        target: Any = create_zarr(
             partial,
             image.shape,
             image.dtype,

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from ...arrays import Array as ReadableArray
 from ...errors import DamagedError, InUseError, TakenError
 from ...io import delete, replacing, temporary_path, tidy, with_empty_chunks
 from .journal import Journal
@@ -33,18 +34,8 @@ Record = dict[str, Any]
 """Plain values for JSON."""
 
 
-class Array(Protocol):
+class Array(ReadableArray, Protocol):
     """Describe an array of numpy or zarr that results are written to."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Return the length of each axis."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Return the type of the values."""
-        ...
 
     def __getitem__(self, index: Index, /) -> np.ndarray: ...
 

@@ -314,7 +314,7 @@ def single_pairs(
     images
         One image, or a list of them; each frame is taken by itself.
     """
-    listed = images if isinstance(images, list | tuple) else [images]
+    listed: Sequence[Any] = images if isinstance(images, list | tuple) else [images]
     views = [v for i in listed for v in _views(as_image(i), channels, dimensions)]
     return Pairs(tuple(views), tuple((i, i) for i in range(len(views))), dimensions)
 
