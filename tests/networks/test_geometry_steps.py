@@ -118,22 +118,22 @@ class Built(Network):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor, margin: Sequence[int] | None = None) -> Tensor:
-        given = [x]
+        outputs = [x]
         for step, layer in zip(self.steps, self.layers, strict=True):
             match step:
                 case Join(earlier):
-                    one, other = given[-1], given[earlier]
+                    one, other = outputs[-1], outputs[earlier]
                     n = min(one.shape[2], other.shape[2])
-                    given.append(_middle(one, n) + _middle(other, n))
+                    outputs.append(_middle(one, n) + _middle(other, n))
                 case Branch(earlier):
-                    given.append(given[earlier])
+                    outputs.append(outputs[earlier])
                 case Down(factor):
-                    if given[-1].shape[2] % factor:
+                    if outputs[-1].shape[2] % factor:
                         raise ValueError("This size cannot be divided.")
-                    given.append(layer(given[-1]))
+                    outputs.append(layer(outputs[-1]))
                 case _:
-                    given.append(layer(given[-1]))
-        return given[-1]
+                    outputs.append(layer(outputs[-1]))
+        return outputs[-1]
 
 
 def _middle(x: Tensor, n: int) -> Tensor:
@@ -251,6 +251,19 @@ class Whole(Network):
 
     def forward(self, x: Tensor, margin: Sequence[int] | None = None) -> Tensor:
         return x - x.mean(dim=(2, 3), keepdim=True)
+
+
+class Broken(Network):
+    dimensions = 2
+
+    def forward(self, x: Tensor, margin: Sequence[int] | None = None) -> Tensor:
+        raise TypeError("a mistake")
+
+
+def test_a_network_that_fails_says_why():
+    with pytest.raises(ValueError, match="takes no image") as said:
+        measure_geometry(Broken(), 1)
+    assert "a mistake" in str(said.value.__cause__)
 
 
 def test_what_looks_at_the_whole_image_is_refused():

@@ -1,4 +1,8 @@
-"""Build networks by the kind that a recipe names; to add one, see `Network` and `NETWORKS`."""
+"""Build networks, and compute what tiling has to know of them.
+
+To add a network, write a file with a subclass of `Network`, describe its fields by a `NetworkPart`
+in ``recipe/networks.py``, and enter the two under one name in `NETWORKS` and `NETWORK_KINDS`.
+"""
 
 from __future__ import annotations
 

@@ -125,9 +125,9 @@ class Geometry:
         """Return whether the network takes an input of this size and gives something back."""
         return size >= self.smallest and (size - self.smallest) % self.stride == 0
 
-    def input_size(self, kept: int, halo: int | None = None) -> int:
-        """Return the smallest size that the network takes with a halo around `kept` pixels."""
-        size = max(self.smallest, kept + 2 * (self.halo if halo is None else halo))
+    def input_size(self, inner: int, halo: int | None = None) -> int:
+        """Return the smallest size that the network takes with a halo around `inner` pixels."""
+        size = max(self.smallest, inner + 2 * (self.halo if halo is None else halo))
         return self.smallest + _round_up(size - self.smallest, self.stride)
 
     def output_size(self, size: int) -> int:

@@ -71,11 +71,12 @@ class _Probe:
     def __init__(self, network: Network, channels_in: int) -> None:
         self.network, self.n = network, network.dimensions
         self.channels_in, self.base = channels_in, 0
+        self.error: Exception | None = None
         for size in range(1, LONGEST):
             if self.run(torch.rand(1, channels_in, *(size,) * self.n)) is not None:
                 self.base = size
                 return
-        raise ValueError("The network takes no image.")
+        raise ValueError("The network takes no image.") from self.error
 
     def measure(self, axis: int) -> Geometry:
         """Measure along an axis, on longer and longer images until one is long enough."""
@@ -84,16 +85,16 @@ class _Probe:
             sizes = range(length, length + LARGEST_STRIDE)
             size = next((n for n in sizes if self.lost(n, axis) is not None), 0)
             stride = self.stride(size, axis) if size else 0
-            measured = self.measured(size, stride, axis) if stride else None
-            if measured is not None:
-                return measured
+            geometry = self.measure_at(size, stride, axis) if stride else None
+            if geometry is not None:
+                return geometry
             length *= 2
         raise ValueError("Each pixel depends on the whole image: the network cannot be tiled.")
 
-    def measured(self, size: int, stride: int, axis: int) -> Geometry | None:
-        """Measure all but the stride; return None where the image turns out to be too short."""
-        rest, shrinkage = self.size_taken(size, stride, axis)
-        n = size - size % stride + rest
+    def measure_at(self, size: int, stride: int, axis: int) -> Geometry | None:
+        """Measure on an image of one size, at most; return None if that is too short."""
+        remainder, shrinkage = self.size_taken(size, stride, axis)
+        n = size - size % stride + remainder
         middle = n // 2 // stride * stride
         reach = 0
         for pixel in range(middle, middle + stride):
@@ -101,26 +102,26 @@ class _Probe:
             if first == 0 or last == n - 2 * shrinkage - 1:
                 return None
             reach = max(reach, pixel - first - shrinkage, last + shrinkage - pixel)
-        # What a tile that begins or ends here would spoil, as it knows nothing of what is beyond.
+        # A tile that began or ended here would not see those rows, and spoil what depends on them.
         _, last = self.reached(n, slice(0, middle), axis)
-        first, _ = self.reached(n, slice(middle + rest, n), axis)
-        spoiled = max(last + 1 + shrinkage - middle, middle + rest - first - shrinkage)
-        sizes = range(rest or stride, n + 1, stride)
+        first, _ = self.reached(n, slice(middle + remainder, n), axis)
+        spoiled = max(last + 1 + shrinkage - middle, middle + remainder - first - shrinkage)
+        sizes = range(remainder or stride, n + 1, stride)
         smallest = next(m for m in sizes if self.lost(m, axis) == 2 * shrinkage)
         return Geometry(stride, reach, shrinkage, max(0, spoiled - shrinkage), smallest)
 
     def size_taken(self, size: int, stride: int, axis: int) -> tuple[int, int]:
-        """Return the rest of sizes divided by the stride, and what they lose on either side.
+        """Return the remainder of valid sizes divided by the stride, and the pixels lost on a side.
 
-        It is 0 with padding. Without, a wrong size would lose more, as pooling leaves pixels out.
+        With padding both are 0. Without, other sizes lose more, because pooling leaves pixels out.
         """
         first = size - size % stride
-        lost = {rest: self.lost(first + rest, axis) for rest in range(stride)}
+        lost = {remainder: self.lost(first + remainder, axis) for remainder in range(stride)}
         if lost[0] == 0:
             return 0, 0
-        even = {rest: n for rest, n in lost.items() if n is not None}
-        rest = min(even, key=lambda rest: even[rest])
-        return rest, even[rest] // 2
+        even = {remainder: n for remainder, n in lost.items() if n is not None}
+        remainder = min(even, key=lambda remainder: even[remainder])
+        return remainder, even[remainder] // 2
 
     def stride(self, size: int, axis: int) -> int:
         """Return by how much the input has to be shifted to shift the output; 0 if by too much."""
@@ -160,7 +161,8 @@ class _Probe:
         """Return what the network answers; None where it does not take such an image."""
         try:
             answer: Tensor = self.network(x.double())
-        except Exception:  # networks raise whatever they like
+        except Exception as error:  # torch and networks raise many kinds for a size that is wrong
+            self.error = error
             return None
         lost = [n - m for n, m in zip(x.shape[2:], answer.shape[2:], strict=True)]
         return None if any(n < 0 or n % 2 for n in lost) else answer
