@@ -21,6 +21,7 @@ from napari_scribe.training.pairs.fitness import (
     check_pairs,
     find_motion,
 )
+from napari_scribe.training.pairs.fitness.findings import SENTENCES, TABLE
 from napari_scribe.training.pairs.fitness.measurements import measure
 from napari_scribe.training.pairs.fitness.noise import LAGS
 from napari_scribe.training.pairs.registration import measure_drift
@@ -72,6 +73,10 @@ class Counted:
         found = self.stack[(index[0] % len(self.stack), *index[1:])]
         self.n_read += found.size
         return found
+
+
+def test_every_finding_of_the_table_has_a_sentence():
+    assert list(TABLE) == list(SENTENCES)
 
 
 @pytest.mark.parametrize("seed", range(3))
