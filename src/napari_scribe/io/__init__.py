@@ -23,7 +23,6 @@ from .chunks import (
 from .files import (
     SUFFIXES,
     beside_images,
-    check_file,
     first_few,
     list_images,
     match_labels,
@@ -67,7 +66,6 @@ __all__ = [
     "as_image",
     "as_labels",
     "beside_images",
-    "check_file",
     "check_text",
     "check_writable",
     "chunks_of",

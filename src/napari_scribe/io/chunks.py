@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 from ..arrays import Array
 
@@ -24,6 +24,7 @@ Chunk = tuple[int, ...]
 """Number of a chunk along each axis."""
 
 
+@runtime_checkable
 class PiecewiseArray(Array, Protocol):
     """Describe an array that is stored in pieces of one shape, such as zarr's."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -169,7 +169,7 @@ def _damaged_share(array: Array, index: tuple[int | slice, ...]) -> str:
     Reading them one by one gives zarr the time to end its other tasks: it would print an error for
     each task that is left when the program ends.
     """
-    if not is_piecewise(array) or not all(isinstance(i, int | slice) for i in index):
+    if not isinstance(array, PiecewiseArray) or not all(isinstance(i, int | slice) for i in index):
         return " there"
     n_pieces = n_damaged = 0
     for chunk in chunks_of(array, index):
@@ -179,11 +179,6 @@ def _damaged_share(array: Array, index: tuple[int | slice, ...]) -> str:
         except Exception:
             n_damaged += 1
     return f" there ({n_damaged} of {n_pieces} pieces)"
-
-
-def is_piecewise(array: Array) -> TypeGuard[PiecewiseArray]:
-    """Return whether an array is stored in pieces of one shape."""
-    return hasattr(array, "chunks")
 
 
 def check_pieces(array: PiecewiseArray, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -258,11 +259,7 @@ def read_summary(path: Path) -> Summary:
     InputError
         If it is not a model, or one of a newer version.
     """
-    try:
-        changed = path.stat().st_mtime_ns
-    except OSError:
-        changed = 0  # opening it reports what is wrong
-    return _summary(path, changed)
+    return _summary(path, path.stat().st_mtime_ns if os.path.exists(path) else 0)
 
 
 @lru_cache(512)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -254,45 +254,31 @@ def _listed(transforms: object) -> list[object]:
 
 def _placement(transforms: Sequence[object], n_axes: int) -> _Placement:
     """Apply transforms one after the other; values that make no sense are left out."""
-    scale, translate, notes = [1.0] * n_axes, [0.0] * n_axes, list[str]()
+    ones, zeros = [1.0] * n_axes, [0.0] * n_axes
+    scale, translate, notes = ones, zeros, list[str]()
     for transform in transforms:
-        factors, unclear_scale = _factors(transform, n_axes)
-        shifts, unclear_shift = _shifts(transform, n_axes)
-        notes += [*unclear_scale, *unclear_shift]
+        if not isinstance(transform, dict):
+            notes.append(unclear("coordinate transformation", transform))
+            continue
+        factors = _numbers(transform.get("scale", ones), n_axes, lambda v: size_of(v) or math.nan)
+        shifts = _numbers(transform.get("translation", zeros), n_axes, float)
+        for key, numbers in (("scale", factors), ("translation", shifts)):
+            if any(map(math.isnan, numbers)):
+                notes.append(unclear(key, transform[key]))
+        factors = [1.0 if math.isnan(f) else f for f in factors]
+        shifts = zeros if any(map(math.isnan, shifts)) else shifts
         scale = [a * f for a, f in zip(scale, factors, strict=True)]
         translate = [a * f + s for a, f, s in zip(translate, factors, shifts, strict=True)]
     return _Placement(scale, translate, tuple(dict.fromkeys(notes)))
 
 
-def _factors(transform: object, n_axes: int) -> tuple[list[float], list[str]]:
-    """Return the factors of a transform, 1 where it has none, and notes."""
-    values = _values(transform, "scale", n_axes)
-    if values is None:
-        return [1.0] * n_axes, _notes(transform, "scale")
-    sizes = [size_of(value) for value in values]
-    return [size or 1.0 for size in sizes], [] if all(sizes) else _notes(transform, "scale")
-
-
-def _shifts(transform: object, n_axes: int) -> tuple[list[float], list[str]]:
-    """Return the shifts of a transform, 0 where it has none, and notes."""
-    values = _values(transform, "translation", n_axes)
-    try:
-        shifts = [float(value) for value in values or [0.0] * n_axes]
-    except (TypeError, ValueError, OverflowError):
-        shifts = [math.nan]
-    if values is None or not all(map(math.isfinite, shifts)):
-        return [0.0] * n_axes, _notes(transform, "translation")
-    return shifts, []
-
-
-def _values(transform: object, key: str, n_axes: int) -> list[Any] | None:
-    """Return what a transform has for each axis; None where it has something else."""
-    values = transform.get(key) if isinstance(transform, dict) else None
-    return values if isinstance(values, list) and len(values) == n_axes else None
-
-
-def _notes(transform: object, key: str) -> list[str]:
-    """Return the notes on a transform whose values are not used."""
-    if not isinstance(transform, dict):
-        return [unclear("coordinate transformation", transform)]
-    return [unclear(key, transform[key])] if key in transform else []
+def _numbers(values: object, n_axes: int, read: Callable[[Any], float]) -> list[float]:
+    """Return a number per axis; NaN where there is none that makes sense."""
+    numbers = []
+    for value in values if isinstance(values, list) and len(values) == n_axes else [None] * n_axes:
+        try:
+            number = read(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        numbers.append(number if math.isfinite(number) else math.nan)
+    return numbers

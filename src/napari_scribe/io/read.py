@@ -16,7 +16,7 @@ from ..arguments import checked
 from ..arrays import Array, Pixels, as_array, picks_for
 from ..errors import InputError
 from ..image import Image
-from .file_array import FileArray, all_picks, check_pieces, is_piecewise, show
+from .file_array import FileArray, all_picks, check_pieces, show
 from .files import SUFFIXES, check_file, is_zarr, stem
 
 ImageLike = Image | Array | npt.ArrayLike | str | Path
@@ -136,8 +136,7 @@ def _with_axes(image: Image, path: Path, axes: str) -> Image:
     """Return an image with the axes that were asked for, and with errors that name its file."""
     data, letters = image.data, image.axes
     if not isinstance(data, np.ndarray | FileArray):
-        if is_piecewise(data):
-            check_pieces(data, path)
+        check_pieces(data, path)
         data = FileArray(data, all_picks(data), path)
     if axes:
         picks, letters = picks_for(image.shape, letters, axes.upper())
