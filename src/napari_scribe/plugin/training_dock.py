@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
 from qtpy.QtWidgets import QLabel, QWidget
@@ -68,8 +69,8 @@ class TrainingDock(Dock, Generic[Asked]):
         """Continue the last training."""
         raise NotImplementedError
 
-    def go_on_as_it_was(self) -> None:
-        """Continue the last training, and show in the form again what that was."""
+    def go_on_as_it_was(self, request: Asked) -> None:
+        """Continue the last training with a request, which the form then shows."""
         raise NotImplementedError
 
     def continued(self, now: Asked) -> Asked | None:
@@ -82,12 +83,13 @@ class TrainingDock(Dock, Generic[Asked]):
         """
         trained = self.trained
         assert trained is not None
-        changes = list(now.changes_since(trained.request))
+        request, changes = now.continuing(trained), list(now.changes_since(trained.request))
         if not changes:
-            return now.continuing(trained)
+            return request
         before, new = (", ".join(words) for words in zip(*changes, strict=True))
         text = f"Go on with {before}, as it was trained, or train anew with {new}?"
-        self.ask(text, {"Go on as it was": self.go_on_as_it_was, "Train anew": self.train})
+        go_on = partial(self.go_on_as_it_was, request)
+        self.ask(text, {"Go on as it was": go_on, "Train anew": self.train})
         return None
 
     def why_not_continue(self) -> str:

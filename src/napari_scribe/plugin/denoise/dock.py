@@ -107,12 +107,11 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
                 if request is not None:
                     self._train(request)
 
-    def go_on_as_it_was(self) -> None:
-        """Continue the last training, and show in the form again what that was."""
+    def go_on_as_it_was(self, request: DenoiserRequest) -> None:
+        """Continue the last training with a request, which the form then shows."""
         with self.preparing():
-            if (reason := self.why_not_continue()) or self.trained is None:
+            if reason := self.why_not_continue():
                 raise InputError(f"{reason}.")
-            request = self._chosen_now().continuing(self.trained)
             self.form.fill_in(request)
             if request.checked.source.is_same(self.form.source()):
                 self.checked = request.checked

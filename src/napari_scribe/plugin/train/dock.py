@@ -114,12 +114,12 @@ class TrainDock(TrainingDock[TrainRequest]):
         if not self.why_not_continue():
             self.train(self.continued)
 
-    def go_on_as_it_was(self) -> None:
-        """Continue the last training, and show in the form again what that was."""
+    def go_on_as_it_was(self, request: TrainRequest) -> None:
+        """Continue the last training with a request, which the form then shows."""
         if reason := self.why_not_continue():
             self.message.error(f"{reason}.")
         elif (trained := self.trained) is not None:
-            self.form.fill_in(trained.request)
+            self.form.fill_in(request)
             self.train(lambda now: now.continuing(trained))
 
     def segment(self, device: str | None = None) -> None:
