@@ -237,6 +237,7 @@ def test_a_kept_model_can_be_started_from(dock: Any, watch: Watch) -> None:
     start.set_value(dock.trained.path)
     assert "Objects, 2D" in start.info.text()
     dock.form.more.recipe.set_changes({"network.width": 2, "training.batch": 1})
+    watch.steps.clear()
     dock.train()
     watch.until_step(10)
     dock.stop()
