@@ -98,8 +98,8 @@ def test_options_of_a_training(options: Any, said: str):
 
 
 WRONG: dict[str, tuple[Callable[[], Any], str]] = {
-    "an image for a list": (lambda: ns.train(PIXELS, PAINT), "Give lists, also of one"),
-    "paint for a list": (lambda: ns.train([PIXELS], PAINT), "Give lists, also of one"),
+    "an image for a list": (lambda: ns.train(PIXELS, PAINT), "Give lists, even for one image"),
+    "paint for a list": (lambda: ns.train([PIXELS], PAINT), "Give lists, even for one image"),
     "denoiser": (lambda: ns.train([PIXELS], [PAINT], denoiser=5), "int is no model"),
     "no paint": (lambda: ns.train([PIXELS], [None]), NO_ARRAY),
     "no model": (lambda: ns.segment(None, PIXELS), "NoneType is no model"),

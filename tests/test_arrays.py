@@ -38,7 +38,7 @@ def test_lists_and_tensors_are_arrays(given: Any):
     "given", [None, 5, [[1, 2], [3]], ["a.tif", "b.tif"], {}, object(), [[1j, 2]], [None]]
 )
 def test_what_is_no_array_is_refused_in_words(given: Any):
-    with pytest.raises(InputError, match=r"image is of type \w+, of which no array of numbers"):
+    with pytest.raises(InputError, match=r"image is of type \w+, which is no array of numbers"):
         as_image(given)
 
 

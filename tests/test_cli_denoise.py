@@ -129,7 +129,7 @@ def test_fine_tuning_goes_into_the_same_file(call: Call, folder: Path):
         (["mask.npy", "--pairs", "single"], "true and false only"),
         (["flat.tif"], "All pictures are flat"),
         # before any image is looked for
-        (["gone.tif", "--remedies", "regster"], "no remedy 'regster': choose of register, match"),
+        (["gone.tif", "--remedies", "regster"], "no remedy 'regster': choose from register, match"),
         (["gone.tif", "--seconds", "0"], "0.0 seconds train nothing"),
         (["gone.tif", "--device", "banana"], "'banana' cannot be used"),
         (["gone.tif", "--recipe", "objects.json"], "a denoiser needs the task 'denoised'"),

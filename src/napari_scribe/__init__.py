@@ -1,4 +1,7 @@
-"""Paint a few strokes, get a U-Net: training, tiled inference and evaluation without a viewer."""
+"""Train a U-Net from a few painted strokes, apply it tile by tile, and evaluate the result.
+
+Nothing here needs a viewer.
+"""
 
 from __future__ import annotations
 

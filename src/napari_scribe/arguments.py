@@ -1,4 +1,4 @@
-"""Check the arguments of public functions, and say what to write where one is wrong."""
+"""Check the arguments of public functions, and say what to write if one is wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 def _part_of_axis(value: slice | range | Sequence[int | None]) -> slice:
-    """Convert a slice or range, or a start and a stop."""
+    """Convert a slice, a range, or a pair of start and stop to a slice."""
     if isinstance(value, slice | range):
         start, stop, step = value.start, value.stop, value.step
     else:
@@ -31,7 +31,7 @@ def _part_of_axis(value: slice | range | Sequence[int | None]) -> slice:
 
 
 def _names(value: str | Iterable[str]) -> tuple[str, ...]:
-    """Convert a list of names, or a text with commas between them."""
+    """Convert a list of names, or names with commas between them, to a tuple."""
     names = value.split(",") if isinstance(value, str) else tuple(value)
     if not all(isinstance(name, str) for name in names):
         raise ValueError("some are no names")
@@ -40,7 +40,7 @@ def _names(value: str | Iterable[str]) -> tuple[str, ...]:
 
 @functools.cache
 def _kinds() -> dict[str, tuple[Any, str]]:
-    """Return the type for pydantic and the right form in words, by the name of a parameter."""
+    """Return the pydantic type and the right form in words of each known parameter name."""
     from pydantic import PlainValidator
 
     path = str | Path
@@ -81,7 +81,9 @@ def _adapter(name: str) -> TypeAdapter[Any]:
 
 
 def converted(name: str, value: object) -> Any:
-    """Convert an argument to what the parameter of this name takes; numpy's numbers are fine.
+    """Convert an argument to the type of the parameters of this name.
+
+    Numbers of numpy are accepted.
 
     Raises
     ------
@@ -96,7 +98,10 @@ def converted(name: str, value: object) -> Any:
 
 
 def _takes(name: str, annotation: str) -> bool:
-    """Return whether a parameter is of the kind of its name; `first` may be an image as well."""
+    """Return whether the type of its name applies to a parameter.
+
+    The annotation decides: `first` is a channel in one function and an image in another.
+    """
     kind, _ = _kinds().get(name, (None, ""))
     return kind is not None and (not isinstance(kind, type) or kind.__name__ in annotation)
 
@@ -104,8 +109,8 @@ def _takes(name: str, annotation: str) -> bool:
 def checked(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Check the arguments of a public function before it runs.
 
-    The function itself checks parameters of any type. An argument that may be None and is so is
-    not checked.
+    Only parameters with a known name and a matching annotation are checked. The function itself
+    checks the others. None is not checked where the annotation allows it.
     """
     signature = inspect.signature(function)
     annotations = {n: str(p.annotation) for n, p in signature.parameters.items()}
@@ -114,8 +119,8 @@ def checked(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         bound = signature.bind(*args, **kwargs)
         for name, value in bound.arguments.items():
-            is_left_out = value is None and "None" in annotations[name]
-            if _takes(name, annotations[name]) and not is_left_out:
+            is_none = value is None and "None" in annotations[name]
+            if _takes(name, annotations[name]) and not is_none:
                 bound.arguments[name] = converted(name, value)
         return function(*bound.args, **bound.kwargs)
 

@@ -1,4 +1,4 @@
-"""Read arrays of any library, check their numbers, and order their axes."""
+"""Accept arrays of any library, check their values, and order their axes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from .errors import InputError
 Pixels = npt.NDArray[Any]
 """A numpy array of numbers of any type."""
 Pick = int | range | tuple[int, ...] | None
-"""What is shown of an axis: one index (the axis goes), some of them; None is a new axis."""
+"""What to select from an axis: one index (which removes the axis), or several.
+
+None inserts a new axis.
+"""
 Order = tuple[int | None, ...]
-"""Which axis of an array comes at each place; None for a new one of length 1."""
-_USUAL = "TCZYX"
+"""For each axis of a result, the axis of the array; None for a new axis of length 1."""
+_STANDARD_ORDER = "TCZYX"
 
 
 class Array(Protocol):
-    """Describe what is used of an array of any library that indexes like numpy."""
+    """Describe the part of an array that this package uses, whatever library the array is of."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -38,14 +41,14 @@ class Array(Protocol):
 
 
 def as_array(data: object, name: str) -> Array:
-    """Return an array as it is, and a numpy array for lists, tensors and the like.
+    """Return an array unchanged, and convert lists, tensors and the like to a numpy array.
 
     Parameters
     ----------
     data
         An array, or numbers that make one.
     name
-        What messages call it.
+        Its name in messages.
 
     Raises
     ------
@@ -54,14 +57,14 @@ def as_array(data: object, name: str) -> Array:
     """
     array = cast(Array, data)
     try:
-        np.dtype(array.dtype)  # a tensor has a type of its own
+        np.dtype(array.dtype)  # raises TypeError for a tensor of torch
         shape = tuple(array.shape)
     except (AttributeError, TypeError):
         return _numbers_of(data, name)
     if any(n != n for n in shape):
         raise InputError(
-            f"{name} has a shape that is not known yet, as a dask array made by a choice of pixels "
-            "has. Call its compute_chunk_sizes() first."
+            f"{name} has a shape that is not known yet, like a dask array that was made by "
+            "selecting pixels. Call its compute_chunk_sizes() first."
         )
     return array
 
@@ -76,7 +79,7 @@ def _numbers_of(data: object, name: str) -> Pixels:
         numbers = np.empty(0, object)
     if numbers.dtype.kind not in "buif" or numbers.ndim == 0:
         raise InputError(
-            f"{name} is of type {type(data).__name__}, of which no array of numbers can be made. "
+            f"{name} is of type {type(data).__name__}, which is no array of numbers. "
             "Give an array such as numpy's, an Image, or the path of one file."
         )
     return numbers
@@ -88,11 +91,11 @@ def check_finite(pixels: Pixels, name: str, place: str = "") -> None:
     Parameters
     ----------
     pixels
-        Of any type; whole numbers are always finite.
+        Pixels of any type. Whole numbers are always finite.
     name
-        What messages call the image.
+        Name of the image in messages.
     place
-        Where in it the pixels are, such as " at Z 2".
+        Where the pixels are in the image, such as " at Z 2".
 
     Raises
     ------
@@ -107,30 +110,31 @@ def check_finite(pixels: Pixels, name: str, place: str = "") -> None:
 
 
 def order_onto(axes: str, shape: Sequence[int], onto: str, lengths: Sequence[int]) -> Order | None:
-    """Find the axis of an array that lies along each axis of another one.
+    """Match the axes of an array to the axes of another one.
 
-    Letters decide where both arrays have the same ones. An array without letters is taken to be in
-    the order TCZYX. Where letters differ, the order of the axes decides, as the letters of a file
-    may be guessed. Axes of length 1 do not count.
+    Axes are matched by their letters if both arrays have the same letters. An array without
+    letters is taken to be in the order TCZYX. If the letters differ, axes are matched by their
+    order, because the letters of a file may be guesses. Axes of length 1 are ignored.
 
     Parameters
     ----------
     axes, shape
-        Of the array; axes are empty where they are not known.
+        Letters and lengths of the array's axes. `axes` is empty if the letters are not known.
     onto, lengths
-        Axes of the other, and their lengths.
+        Letters and lengths of the other array's axes.
 
     Returns
     -------
     order
-        One entry per axis of the other; None if the array does not fit.
+        The matching axis of the array for each axis of the other one. None if the array does not
+        fit.
     """
     long = [i for i, n in enumerate(shape) if n > 1]
     wanted = [j for j, n in enumerate(lengths) if n > 1]
     letters, others = [axes[i] for i in long if axes], [onto[j] for j in wanted if onto]
     letters, others = (
-        letters or sorted(others, key=_USUAL.index),
-        others or sorted(letters, key=_USUAL.index),
+        letters or sorted(others, key=_STANDARD_ORDER.index),
+        others or sorted(letters, key=_STANDARD_ORDER.index),
     )
     if len(letters) == len(long) and set(letters) == set(others):
         long = [long[letters.index(letter)] for letter in others]
@@ -141,18 +145,18 @@ def order_onto(axes: str, shape: Sequence[int], onto: str, lengths: Sequence[int
 
 
 def as_dask(data: Array) -> Any:
-    """Return a dask array as it is, and a lazy dask array of any other array."""
+    """Return a dask array unchanged, and wrap any other array in a lazy dask array."""
     import dask.array as da
 
-    # dask would make a name from the content, by reading or pickling what may be a large file.
+    # By default, dask hashes the content to make a name, and reads what may be a large file.
     return data if isinstance(data, da.Array) else da.from_array(data, name=False)
 
 
 def arranged(data: Array, order: Order) -> Any:
-    """Lay the axes of an array in an order, without reading it.
+    """Put the axes of an array in an order, without reading its pixels.
 
-    Axes that the order leaves out have length 1. The result is a view of a numpy array, and a dask
-    array of any other.
+    Axes that the order leaves out must have length 1. The result is a view of a numpy array, and a
+    dask array of any other array.
     """
     axes = [i for i in order if i is not None]
     shape = tuple(1 if i is None else int(data.shape[i]) for i in order)
@@ -165,23 +169,25 @@ def arranged(data: Array, order: Order) -> Any:
 
 
 def picks_for(shape: Sequence[int], guessed: str, axes: str) -> tuple[list[Pick], str]:
-    """Return how an array is shown so that it has the axes that were asked for.
+    """Return what to select from each axis so that an array gets the requested axes.
 
-    Axes of length 1 are added or left out. Others keep their order.
+    Axes of length 1 are added or left out. The others keep their order.
 
     Parameters
     ----------
     shape, guessed
-        Of the array, with a letter per axis; any letter beyond ``TCZYX`` for one without a name.
+        Length and guessed letter of each axis. An axis without a name has a letter that is not
+        one of ``TCZYX``.
     axes
-        Letters that were asked for, one per axis.
+        Requested letters, one per axis.
 
     Returns
     -------
     picks
-        What is shown of each axis, in order, with None between them for each new axis.
+        What to select from each axis, in order. A None between them is a new axis.
     letters
-        `axes`; where they do not fit, the array is as it is, and these are for `Image` to refuse.
+        The requested axes. If they do not fit, their number differs from that of the selected
+        axes, and `Image` raises the error.
     """
     long = [i for i, n in enumerate(shape) if n > 1 or guessed[i] in "YX"]
     every = list(range(len(shape)))
@@ -191,36 +197,37 @@ def picks_for(shape: Sequence[int], guessed: str, axes: str) -> tuple[list[Pick]
     if not _is_part([guessed[i] for i in long], axes):
         return [range(n) if i in long else 0 for i, n in enumerate(shape)], axes
     picks: list[Pick] = []
-    left = iter(axes)
+    remaining = iter(axes)
     for i, n in enumerate(shape):
         if i not in long:
             picks.append(0)
             continue
-        while next(left) != guessed[i]:
+        while next(remaining) != guessed[i]:
             picks.append(None)
         picks.append(range(n))
-    return [*picks, *(None for _ in left)], axes
+    return [*picks, *(None for _ in remaining)], axes
 
 
 def _is_part(letters: Sequence[str], axes: str) -> bool:
-    """Return whether letters come in that order among others."""
-    left = iter(axes)
-    return all(letter in left for letter in letters)
+    """Return whether all letters occur in `axes`, in the same order."""
+    remaining = iter(axes)
+    return all(letter in remaining for letter in letters)
 
 
 def with_axes(data: Array, axes: str, guessed: str) -> Any:
-    """Give an array the axes that were asked for, where it lacks or has axes of length 1.
+    """Add or remove axes of length 1 so that an array has the requested axes.
 
-    An array that does not fit has another number of axes then, which the caller refuses.
+    If the array does not fit, the result has another number of axes, and the caller raises an
+    error.
 
     Parameters
     ----------
     axes, guessed
-        Letters that were asked for, and those that were guessed, one per axis.
+        Requested letters, one per axis, and the guessed letters of the array.
     """
     picks, _ = picks_for(data.shape, guessed, axes)
-    of_axes = [pick for pick in picks if pick is not None]
-    shown = iter(i for i, pick in enumerate(of_axes) if not isinstance(pick, int))
+    axis_picks = [pick for pick in picks if pick is not None]
+    shown = iter(i for i, pick in enumerate(axis_picks) if not isinstance(pick, int))
     return arranged(
         data, tuple(None if p is None else next(shown) for p in picks if not isinstance(p, int))
     )

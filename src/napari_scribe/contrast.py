@@ -1,4 +1,4 @@
-"""Find what would hide an image's contrast: offsets, borders without data, sparse objects."""
+"""Find what makes contrast hard to measure: offsets, borders without data, sparse objects."""
 
 from __future__ import annotations
 
@@ -12,56 +12,58 @@ import numpy.typing as npt
 from .arrays import Pixels
 
 Nodata = tuple[float | None, ...]
-"""Value of pixels without data, one per channel; None where there is none."""
+"""Value of pixels without data, one per channel; None if a channel has none."""
 STEPS = 2**12
-"""Grey levels that a contrast has to have in single precision."""
+"""Grey levels that a contrast has to span in single precision; else an origin is subtracted."""
 FAR = 10.0
-"""How far a border without data lies from the pixels, in units of their contrast."""
+"""Least distance of a border without data from the other pixels, in units of their contrast."""
 NOISE_ALONE = 6.0
-"""Contrast of an empty field in units of its noise (5.2 to 5.8), and some more."""
+"""Largest contrast of an empty field, in units of its noise; the usual contrast is 5.2 to 5.8."""
 BEYOND = 0.5
-"""How far objects lie beyond the noise at least, in units of the contrast of the noise."""
+"""Least distance of objects from the noise, in units of the contrast of the noise."""
 _MEAN_TO_SIGMA = math.sqrt(math.pi) / 2
-"""Standard deviation of Gaussian noise over the mean difference of two pixels."""
+"""Standard deviation of Gaussian noise, divided by the mean difference of two pixels."""
 
 
 def noise_of(row: Pixels) -> np.float32:
     """Return the standard deviation of noise, from differences of neighbouring pixels ``(n,)``."""
     with np.errstate(over="ignore"):
         mean = np.abs(np.diff(row, prepend=row[:1])).mean()
-    if not np.isfinite(mean):  # a sum beyond single precision
+    if not np.isfinite(mean):  # the sum is too large for single precision
         mean = np.abs(np.diff(row.astype(np.float64), prepend=row[:1])).mean()
     return np.float32(_MEAN_TO_SIGMA * mean)
 
 
 def missing_in(pixels: Pixels, nodata: Nodata) -> npt.NDArray[np.bool_]:
-    """Find the pixels ``(C, ...)`` without data, whose value is such as -9999 or NaN."""
-    found = np.zeros(pixels.shape, bool)
-    for out, channel, value in zip(found, pixels, nodata, strict=True):
+    """Find the pixels ``(C, ...)`` without data: their value is one such as -9999 or NaN."""
+    missing = np.zeros(pixels.shape, bool)
+    for out, channel, value in zip(missing, pixels, nodata, strict=True):
         if value is not None and value != value:
             np.isnan(channel, out=out)
-        elif value is not None and channel.dtype.kind == "f":  # files write few digits of it
-            ends = np.sort(np.float64(value) * (1 + np.array([-1e-5, 1e-5])))
-            out[...] = (channel >= ends[0]) & (channel <= ends[1])
+        elif (
+            value is not None and channel.dtype.kind == "f"
+        ):  # files write the value with few digits
+            bounds = np.sort(np.float64(value) * (1 + np.array([-1e-5, 1e-5])))
+            out[...] = (channel >= bounds[0]) & (channel <= bounds[1])
         elif value is not None:
             out[...] = channel == value
-    return found
+    return missing
 
 
 def border_of(row: Pixels, percentiles: Sequence[float]) -> float | None:
-    """Find the constant value of a border without data that no file declares; None without one.
+    """Find the value of a border without data that the file does not declare; None without one.
 
-    It is the lowest value, or of floats the highest, of many pixels. It lies far from all others,
-    or is the only negative one, and the others have a contrast beyond their noise. A dark
-    background that fills most of an image is no border, unless it is the only negative value.
-    Saturated integers are no border either.
+    The value is the lowest of the image (of floats, it may also be the highest), and many pixels
+    have it. It lies far from all other values, or it is the only negative value. The other pixels
+    have more contrast than their noise. A dark background that fills most of an image is no
+    border, unless it is the only negative value. Saturated integers are no border either.
 
     Parameters
     ----------
     row
         ``(n,)`` pixels of one channel.
     percentiles
-        The two between which contrast is measured.
+        The two percentiles whose difference is the contrast.
     """
     for is_low in (True, False) if row.dtype.kind == "f" else (True,):
         value = row.min() if is_low else row.max()
@@ -89,7 +91,7 @@ def origin_of(row: Pixels, percentiles: Sequence[float]) -> Any:
     Returns
     -------
     origin
-        One of the pixels, in their type; 0 where single precision is good enough.
+        One of the pixels, in their type; 0 if single precision is good enough.
     """
     zero = row.dtype.type(0)
     is_exact = row.dtype.kind == "b" or row.dtype.itemsize <= 2 or row.dtype == np.float32
@@ -106,22 +108,22 @@ def origin_of(row: Pixels, percentiles: Sequence[float]) -> Any:
 
 
 def shifted(pixels: Pixels, origin: Pixels | np.generic) -> Pixels:
-    """Subtract an origin from pixels without a loss; the result has a sign."""
+    """Subtract an origin from pixels without a loss of precision; integers become signed."""
     if pixels.dtype.kind not in "iu":
         moved: Pixels = pixels - origin
         return moved
     wide = np.uint64 if pixels.dtype == np.uint64 else np.int64
-    difference: Pixels = pixels.astype(wide) - np.asarray(origin).astype(wide)  # modulo 2**64
+    difference: Pixels = pixels.astype(wide) - np.asarray(origin).astype(wide)  # wraps at 2**64
     return difference.view(np.int64)
 
 
 def standing_out(
     blocks: Iterable[Pixels], low: np.float32, high: np.float32
 ) -> tuple[np.float32, np.float32]:
-    """Widen the contrast of noise to the objects beyond it, however few there are.
+    """Widen the levels of the noise to those of objects beyond it, however few there are.
 
-    A pixel belongs to an object if five of the nine around it lie beyond the noise. So single hot
-    pixels, pairs of them and cosmic rays are noise.
+    A pixel belongs to an object if it lies beyond the noise, and so do at least five of the 3 x 3
+    pixels around it. Single hot pixels, pairs of them and cosmic rays therefore count as noise.
 
     Parameters
     ----------
@@ -133,18 +135,19 @@ def standing_out(
     Returns
     -------
     low, high
-        The levels of dark and of bright objects; those of the noise where there are none.
+        The levels of dark and of bright objects; those of the noise if there are none.
     """
     from scipy import ndimage
 
     def object_pixels(block: Pixels, beyond: npt.NDArray[np.bool_]) -> Pixels:
+        """Return the pixels beyond the noise that have enough such pixels around them."""
         if not beyond.any():
             return block[:0, 0]
         share = ndimage.uniform_filter(beyond.astype(np.float32), 3, mode="nearest")
         pixels: Pixels = block[beyond & (share > 0.5)]
         return pixels
 
-    # In double precision, as the ends of very bright images lie beyond single precision.
+    # In double precision, because the levels of very bright images lie beyond single precision.
     margin = BEYOND * (np.float64(high) - np.float64(low))
     dark, bright = [np.zeros(0)], [np.zeros(0)]
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Run the demo without a window: paint, train and segment on the built-in sample, into files."""
+"""Run the demo without a window: train on the painted sample, segment it, and write files."""
 
 from __future__ import annotations
 

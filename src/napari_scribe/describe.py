@@ -12,7 +12,7 @@ from .model import Model, counted
 from .targets import task_of
 
 ENOUGH_STEPS = 50
-"""Fewer steps say nothing about a model: the first regular validation comes after so many."""
+"""Fewest steps after which a model is judged: the first regular validation comes then."""
 NOTHING_FOUND = (
     "The model finds nothing here: paint some of the objects of this image, and train on."
 )
@@ -22,7 +22,8 @@ HARDLY_LOWER = 0.75
 
 def describe_model(model: Model) -> str:
     """Describe a model in a few lines."""
-    made = model.provenance
+    provenance = model.provenance
+    n_images = provenance.get("n_images") or len(provenance.get("images", []))
     network = model.recipe.network
     is_denoiser = task_of(model.recipe).is_image
     lines = [
@@ -30,10 +31,10 @@ def describe_model(model: Model) -> str:
         f"  network      {network.in_words()}; "
         f"{sum(p.numel() for p in model.network.parameters()):,} weights",
         f"  channels     {_channels(model)}",
-        f"  trained on   {counted(made.get('n_images') or len(made.get('images', [])), 'image')}, "
-        f"{counted(made.get('steps', '?'), 'step')}, "
-        f"{made.get('seconds', '?')} s on {made.get('device', '?')}",
-        *(_of_denoiser(model) if is_denoiser else _of_labels(model)),
+        f"  trained on   {counted(n_images, 'image')}, "
+        f"{counted(provenance.get('steps', '?'), 'step')}, "
+        f"{provenance.get('seconds', '?')} s on {provenance.get('device', '?')}",
+        *(_denoiser_lines(model) if is_denoiser else _label_lines(model)),
     ]
     if model.denoiser is not None:
         first, *_ = describe_model(model.denoiser).splitlines()
@@ -47,7 +48,8 @@ def describe_model(model: Model) -> str:
     return "\n".join(lines)
 
 
-def _of_labels(model: Model) -> Iterator[str]:
+def _label_lines(model: Model) -> Iterator[str]:
+    """Describe a model of labels: its validation loss, its classes and its decoding."""
     loss = model.provenance.get("best_validation")
     if loss is not None:
         yield f"  validation   {loss:.4f} (loss on held-out paint)"
@@ -58,7 +60,7 @@ def _of_labels(model: Model) -> Iterator[str]:
         yield f"  decoding     {chosen}"
 
 
-def _of_denoiser(model: Model) -> Iterator[str]:
+def _denoiser_lines(model: Model) -> Iterator[str]:
     """Describe a denoiser: its pairs, its error, and its effect on the brightness."""
     pairs, loss = model.provenance.get("pairs"), model.provenance.get("best_validation")
     if pairs:
@@ -66,8 +68,8 @@ def _of_denoiser(model: Model) -> Iterator[str]:
         yield f"  pairs        {what} of {counted(pairs['views'], 'noisy picture')}"
     if loss is not None:
         yield (
-            f"  error        {loss:.4f} (how far results lie from the other picture of pairs that "
-            "were held out: most of it is the noise of that)"
+            f"  error        {loss:.4f} (difference between the result and the other picture of "
+            "held-out pairs: most of it is the noise of that picture)"
         )
     if model.parameters:
         most = 100 * max(map(abs, model.parameters.values()))
@@ -75,21 +77,21 @@ def _of_denoiser(model: Model) -> Iterator[str]:
 
 
 def steps_learnt(model: Model) -> int:
-    """Return how many steps a network was trained, including the model that it began with."""
-    made = model.provenance
-    return sum(int(_number(made.get(key)) or 0) for key in ("steps", "steps_before"))
+    """Return how many steps a network was trained, including those of the model it started from."""
+    provenance = model.provenance
+    return sum(int(_number(provenance.get(key)) or 0) for key in ("steps", "steps_before"))
 
 
 def too_little_learnt(model: Model) -> str:
     """Return why a model cannot be judged by its results yet; empty where it can.
 
-    It is judged by the number of steps, and by the loss on held-out paint relative to that of the
-    first step. A model without a record of its training is not judged.
+    The number of steps decides, and the loss on held-out paint relative to the loss of the first
+    step. A model without a record of its training counts as trained.
     """
-    made, steps = model.provenance, steps_learnt(model)
+    provenance, steps = model.provenance, steps_learnt(model)
     if 0 < steps < ENOUGH_STEPS:
         return f"The network has trained for {counted(steps, 'step')} only, too few to judge"
-    first, best = _number(made.get("first_loss")), _number(made.get("best_validation"))
+    first, best = _number(provenance.get("first_loss")), _number(provenance.get("best_validation"))
     is_noise = task_of(model.recipe).is_image  # most of the loss is the noise of the targets
     if first is None or best is None or is_noise or best < HARDLY_LOWER * first:
         return ""
@@ -113,7 +115,7 @@ def _channels(model: Model) -> str:
 
 
 def _per_axis(pixels: Sequence[int]) -> str:
-    """Describe a length in pixels by one number, or by one for each axis where they differ."""
+    """Describe a length in pixels by one number, or by one number per axis if they differ."""
     if len(set(pixels)) == 1:
         return f"{pixels[0]} px"
     axes = "ZYX"[-len(pixels) :]
@@ -126,7 +128,7 @@ def axes_of(image: Image) -> str:
 
 
 class Understood(NamedTuple):
-    """Hold how a file was read: its name, the axes and their lengths, and notes of the reader."""
+    """Hold how a file was read: its name, its axes and their lengths, and notes of the reader."""
 
     name: str
     axes: str
@@ -144,16 +146,16 @@ def describe_inputs(images: Sequence[Understood]) -> str:
 
 
 def describe_notes(images: Sequence[Understood]) -> str:
-    """Return the notes of the reader, with one line for each different note; else nothing."""
+    """Return the notes of the reader, with one line for each different note."""
     return _by_text((note, image.name) for image in images for note in image.notes)
 
 
 def _by_text(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return a line for each text: the names of the images it is about, then the text."""
+    """Return a line for each text: the names of its images, then the text."""
     names: dict[str, list[str]] = {}
     for text, name in pairs:
         names.setdefault(text, []).append(name)
-    return "\n".join(f"{first_few(found, 3)}: {text}" for text, found in names.items())
+    return "\n".join(f"{first_few(image_names, 3)}: {text}" for text, image_names in names.items())
 
 
 def describe_image(image: Image) -> str:

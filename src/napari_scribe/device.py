@@ -1,4 +1,4 @@
-"""Choose where the arithmetic happens, and in which precision."""
+"""Choose the device to compute on, and the precision."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .user_folder import read_table, update_table
 if TYPE_CHECKING:
     import torch
 
-# Linux hands out large tensors in small pages, which costs a third of the speed of large tiles.
-# torch asks for huge pages where this is set before its first tensor.
+# Linux allocates large tensors in small pages, which costs a third of the speed of large tiles.
+# torch asks for huge pages if this is set before its first tensor.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 MEASURED = "precision.json"
@@ -74,7 +74,7 @@ def all_like(device: torch.device) -> list[torch.device]:
 
 
 def _cuda_problem() -> str:
-    """Return why the cuda device that torch lists cannot compute; empty where it can.
+    """Return why the cuda device that torch lists cannot compute; empty if it can.
 
     A torch that is older or newer than a card has no code for it, but still lists it.
     """
@@ -115,8 +115,8 @@ def unseen_gpu() -> str:
 def precision(device: torch.device) -> torch.dtype:
     """Return the faster of float32 and bfloat16 on this machine; float16 on older cuda cards.
 
-    On the CPU it is measured once, in half a second, and remembered, because bfloat16 is several
-    times faster on some processors and slower on others.
+    On the CPU, bfloat16 is several times faster on some processors and slower on others. So it is
+    measured once, in half a second, and the answer is saved.
     """
     import torch
 
@@ -134,7 +134,7 @@ def precision(device: torch.device) -> torch.dtype:
 
 
 def machine_key(device: torch.device) -> str:
-    """Return a name of the processor or card and of torch: measured speeds hold for these."""
+    """Return the names of the processor or card and of torch, for which measured speeds hold."""
     import torch
 
     name = _processor() if device.type != "cuda" else torch.cuda.get_device_name(device)
@@ -146,12 +146,12 @@ def repeatable() -> Iterator[None]:
     """Make cuda convolutions give the same numbers each time, at some cost in speed."""
     import torch
 
-    before = torch.backends.cudnn.deterministic
+    previous = torch.backends.cudnn.deterministic
     torch.backends.cudnn.deterministic = True
     try:
         yield
     finally:
-        torch.backends.cudnn.deterministic = before
+        torch.backends.cudnn.deterministic = previous
 
 
 def _processor() -> str:
@@ -163,7 +163,7 @@ def _processor() -> str:
 
 
 def _bfloat16_is_faster() -> bool:
-    """Time a small convolution in both precisions by turns, and compare the best of each."""
+    """Time a small convolution in both precisions alternately, and compare the best times."""
     import torch
 
     x = torch.zeros(2, 16, 128, 128).contiguous(memory_format=torch.channels_last)

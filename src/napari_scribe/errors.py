@@ -1,4 +1,4 @@
-"""Define the errors that a user can mend, and put others into words."""
+"""Define the errors that a user can correct, and describe any error in words."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from .memory import is_out_of_memory
 class InputError(ValueError):
     """Report bad input: the message says what was wrong and what to do about it.
 
-    The message does without names of options, which differ from one way of use to the other: the
-    command line writes them as flags, a traceback lists them in a note.
+    The message itself does not name options, because their names depend on how the package is
+    used. The command line writes them as flags. A traceback lists them in a note.
 
     Parameters
     ----------
     message
         Whole sentences.
     options
-        The arguments that the message is about, each with the value to give; None where that is
-        any, False where it is to be left out.
+        The arguments that the message is about, each with the value to give. None means any
+        value. False means that the argument has to be left out.
     """
 
     def __init__(self, message: str = "", **options: object) -> None:
@@ -29,23 +29,23 @@ class InputError(ValueError):
 
 
 class ManyPiecesError(InputError):
-    """Report one number on many separate pieces, of which each may be meant as an object."""
+    """Report that one number covers many separate pieces, each of which may be an object."""
 
 
 class InUseError(InputError):
-    """Report that another process is at work on the same: wait for it, or stop it."""
+    """Report that another process works on the same output: wait for it, or stop it."""
 
 
 class DamagedError(OSError):
-    """Report damaged files of an earlier run, as after a power cut: they have to be made again."""
+    """Report damaged files of an earlier run, as after a power cut: write them again."""
 
 
 class TakenError(InputError):
-    """Report something else where a result is to go: choose another place, or replace it."""
+    """Report something else in the place of a result: replace it, or choose another place."""
 
 
 BUGS = RecursionError, NotImplementedError
-"""Errors of this program itself, although they are kinds of `RuntimeError`."""
+"""Kinds of `RuntimeError` that mean a bug of this program, not bad input."""
 NO_MEMORY = (
     "There was not enough memory. Close other programs, or ask for less at once: a smaller tile "
     "to segment or denoise, a smaller training.patch or training.batch to train."
@@ -53,9 +53,9 @@ NO_MEMORY = (
 
 
 def in_words(error: BaseException) -> str:
-    """Return what an error says, in one line of whole sentences, which is never empty."""
+    """Return the message of an error in one line of whole sentences; it is never empty."""
     text = _text(error)
-    # The texts of this package have two sentences; those of Python and numpy have one at most.
+    # A MemoryError of this package explains itself in two sentences, one of numpy in one at most.
     is_explained = isinstance(error, MemoryError) and ". " in text
     if is_out_of_memory(error) and not is_explained:
         return NO_MEMORY
@@ -64,7 +64,7 @@ def in_words(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """Return the first line of what an error says, and the file where the system names one."""
+    """Return the first line of an error's message, with the file if the system names one."""
     if isinstance(error, UnicodeEncodeError):
         near = error.object[max(0, error.start - 40) : error.end + 40]
         return f"The name {near!r} cannot be written as text: rename the file or folder"

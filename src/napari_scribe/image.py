@@ -1,4 +1,4 @@
-"""Describe an image, wherever its pixels come from."""
+"""Hold an image: pixels from any source, and the meaning of their axes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .errors import InputError
 
 AXES = "TCZYX"
 Frame = tuple[tuple[str, int], ...]
-"""The T (and Z, where Z is a list of slices) that a spatial frame is taken from."""
+"""Which frame: the index along T, and along Z if it is a list of slices, by axis letter."""
 
 
 def guess_axes(shape: Sequence[int]) -> str:
     """Guess the axes of an array from its shape.
 
-    A last axis of length 1, 3 or 4, or a first one of 2 to 4, beside larger axes is taken for
-    channels. Of what is left a third axis is taken for Z and a fourth one for T.
+    A last axis of length 1, 3 or 4 beside larger axes is taken for channels. So is a first axis of
+    length 2 to 4. Of the axes that remain, a third one is taken for Z and a fourth one for T.
 
     Raises
     ------
@@ -54,16 +54,17 @@ class Image:
         a tensor of numbers. It is never read whole here.
     axes
         A subset of ``TCZYX`` with ``Y`` and ``X``, one letter per axis of `data` in that array's
-        own order (``YXC`` for an RGB picture). Guessed from the shape when empty. An axis of
-        length 1 may be named that `data` lacks, or lack a name: of a movie of one frame, say.
+        own order (``YXC`` for an RGB picture). Guessed from the shape when empty. The letters
+        may name an axis of length 1 that `data` lacks, or leave one out, such as the T of a movie
+        of one frame.
     scale, translate
-        Size of a pixel and place of the first one, per axis letter; 1 and 0 where left out.
+        Size of a pixel and position of the first pixel, per axis letter; 1 and 0 if left out.
     units
         Unit per axis letter, such as ``{"Y": "micrometer"}``.
     channel_names
-        One name a channel, where known.
+        One name per channel, if known.
     name
-        What messages and results call this image.
+        Name of this image in messages and results.
     source, level, series
         The file or folder that it was read from, the level of a pyramid, and the number of the
         image in a file of several.
@@ -71,8 +72,8 @@ class Image:
         Remarks from reading: a pixel size that makes no sense, frames that are missing, other
         images in the file.
     nodata
-        The value of pixels that hold no data, where the file declares one, as those of GDAL do.
-        They are left out of all statistics, and taken for background.
+        The value of pixels that hold no data, if the file declares one, as those of GDAL do.
+        Such pixels are left out of all statistics, and count as background.
 
     Raises
     ------
@@ -134,7 +135,7 @@ class Image:
         return dtype
 
     def length(self, axis: str) -> int:
-        """Return the length of an axis; 1 where the image has no such axis."""
+        """Return the length of an axis; 1 if the image has no such axis."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
     @property
@@ -153,7 +154,7 @@ class Image:
         Raises
         ------
         InputError
-            If a 3D network meets an image without Z.
+            If the network is 3D and the image has no Z axis.
         """
         if dimensions == 2:
             return "YX"
@@ -170,7 +171,7 @@ class Image:
         return tuple(self.length(a) for a in self.spatial_axes(dimensions))
 
     def iterated_axes(self, dimensions: int) -> str:
-        """Return the axes with one frame after the other: T, and Z where it is a list of slices."""
+        """Return the axes that frames lie along: T, and Z if it is a list of slices."""
         spatial = self.spatial_axes(dimensions)
         return "".join(a for a in "TZ" if a in self.axes and a not in spatial)
 

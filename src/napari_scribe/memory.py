@@ -38,7 +38,7 @@ def free_bytes(device: torch.device | str) -> int:
 
 
 def _free_on_cuda(device: torch.device | str) -> int:
-    """Return what the driver has left, and what torch has reserved without using it."""
+    """Return the free bytes of the card, and those that torch has reserved but does not use."""
     import torch
 
     free, _ = torch.cuda.mem_get_info(device)
@@ -53,10 +53,10 @@ versions of control groups."""
 
 
 def _group_room(root: Path = Path("/")) -> Iterator[int]:
-    """Yield how much is free in each Linux control group of this process that has a limit.
+    """Yield the free bytes of each Linux control group of this process that has a limit.
 
-    The limits of a group and of all groups above it bind. Inside a container the path may be the
-    one outside of it: only its top exists, and that is the group of the container.
+    The limits of a group and of all groups above it apply. Inside a container, the path may be
+    that of the host. Then only the top folder exists, which is the group of the container.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -79,9 +79,9 @@ def _group_room(root: Path = Path("/")) -> Iterator[int]:
 
 
 def _room_in(group: Path, limit: str, use: str, total: str) -> int | None:
-    """Return limit minus use, or None without a limit.
+    """Return the limit of a group minus its use; None without a limit.
 
-    Cached files count as free, because the kernel drops them.
+    Cached files count as free, because the kernel drops them when memory is short.
     """
     try:
         room = int((group / limit).read_text()) - int((group / use).read_text())
@@ -93,7 +93,7 @@ def _room_in(group: Path, limit: str, use: str, total: str) -> int | None:
 
 
 def _address_room() -> Iterator[int]:
-    """Yield how much address space is left, where it is limited (``ulimit -v``, batch systems)."""
+    """Yield how much address space is left, if it is limited (``ulimit -v``, batch systems)."""
     try:
         import resource
     except ImportError:  # Windows
@@ -109,7 +109,7 @@ _TEXTS = (
     "can't allocate memory",  # torch on the CPU
     "not enough memory",  # the same on Windows
     "out of memory",  # CUDA and MPS
-    "can't start new thread",  # Python: a thread's stack is the first to find no room
+    "can't start new thread",  # Python: the stack of a new thread is the first to fail
     "alloc_failed",  # cuBLAS, cuDNN
     "allocation_failed",
     "bad_alloc",
@@ -117,8 +117,9 @@ _TEXTS = (
     "could not create a primitive",
     "could not execute a primitive",
 )
-_OTHER = "could not create a primitive descriptor"
-"""Text of oneDNN for an operation that it does not know: not an error of memory."""
+"""Parts of the messages of errors that mean too little memory."""
+_UNKNOWN_OPERATION = "could not create a primitive descriptor"
+"""Message of oneDNN for an operation that it does not know: it has nothing to do with memory."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -135,5 +136,5 @@ def is_out_of_memory(error: BaseException) -> bool:
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    is_meant = any(words in text for words in _TEXTS) and _OTHER not in text
-    return isinstance(error, RuntimeError) and is_meant
+    is_about_memory = any(words in text for words in _TEXTS) and _UNKNOWN_OPERATION not in text
+    return isinstance(error, RuntimeError) and is_about_memory

@@ -59,13 +59,13 @@ class Model:
     parameters
         Parameters of the decoding, fitted on painted objects.
     provenance
-        What it was trained on and how: hashes, steps, validation, versions.
+        Record of its training: hashes of the images, steps, validation, versions.
     thumbnail
         ``(h, w, 3)`` uint8 picture of a training image, or None.
     denoiser
         The model that images go through first, or None.
     name
-        What messages call the model: the name of its file, if it was read from one.
+        Name of the model in messages: that of its file, if it was read from one.
     """
 
     network: Network = field(repr=False)
@@ -83,12 +83,12 @@ class Model:
 
     @property
     def dimensions(self) -> int:
-        """Return how many axes of space a frame has, 2 or 3."""
+        """Return the number of spatial axes of a frame, 2 or 3."""
         return self.recipe.network.dimensions
 
     @property
     def encoding(self) -> Encoding:
-        """Return how its network says the answer."""
+        """Return the encoding of the network's answer."""
         return encoding_of(self.recipe, self.painted, self.offset, len(self.channels))
 
     def channels_for(self, image: Image) -> tuple[int, ...]:
@@ -114,13 +114,15 @@ class Model:
         )
 
     def fingerprint(self) -> str:
-        """Return a short text that differs for models that answer differently."""
-        answering = self.recipe.model_dump(exclude={"training", "augmentation", "losses"})
-        if self.recipe.encoding == "distance":  # results were begun before it had a name
-            answering["target"].pop("encoding", None)
-        known = json.dumps(
+        """Return a short hash: models that answer differently have different ones."""
+        relevant = self.recipe.model_dump(exclude={"training", "augmentation", "losses"})
+        if (
+            self.recipe.encoding == "distance"
+        ):  # keeps the hash that unfinished results have from before it had a name
+            relevant["target"].pop("encoding", None)
+        content = json.dumps(
             [
-                answering,
+                relevant,
                 self.channels,
                 self.painted,
                 self.offset,
@@ -131,7 +133,7 @@ class Model:
             sort_keys=True,
         )
         weights = save_tensors({k: v.contiguous() for k, v in self.network.state_dict().items()})
-        return hashlib.sha256(known.encode() + weights).hexdigest()[:16]
+        return hashlib.sha256(content.encode() + weights).hexdigest()[:16]
 
     def save(self, path: str | Path, overwrite: bool = True) -> Path:
         """Write the model to one zip file, whole or not at all.
@@ -162,6 +164,7 @@ class Model:
         return path
 
     def _write(self, archive: zipfile.ZipFile, folder: str = "") -> None:
+        """Write the model, and its denoiser into a folder below, into a zip file."""
         described = json.dumps(self.description(), indent=1)
         archive.writestr(f"{folder}{DESCRIPTION}", described)
         archive.writestr(f"{folder}{WEIGHTS}", save_tensors(self.network.state_dict()))
@@ -194,8 +197,8 @@ class Model:
 def build_network(recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
     """Build the network of a recipe, with new weights.
 
-    The state of torch's random numbers decides the weights, and is left as it was. A denoiser
-    begins by changing nothing.
+    The state of torch's random generator decides the weights, and is restored. A new denoiser
+    changes nothing.
     """
     build, n_out = NETWORKS[recipe.network.kind], count_channels(encoding.heads)
     with torch.random.fork_rng(devices=[]):
@@ -206,7 +209,7 @@ def build_network(recipe: Recipe, n_channels: int, encoding: Encoding) -> Networ
 
 
 def as_model(model: object) -> Model:
-    """Return a model as it is, or read it if its file or name is given.
+    """Return a model unchanged, or read it if its file or name is given.
 
     Raises
     ------
@@ -224,7 +227,7 @@ def as_model(model: object) -> Model:
 
 @checked
 def load_model(name: str | Path) -> Model:
-    """Read a model. Nothing in the file is run.
+    """Read a model. No code in the file is run.
 
     Raises
     ------
@@ -238,6 +241,7 @@ def load_model(name: str | Path) -> Model:
 
 
 def _read(file: ModelFile) -> Model:
+    """Read a model from an open file, without its denoiser."""
     described = Description.model_validate(file.values())
     _check_kind(described.recipe)
     recipe, channels = parse_recipe(described.recipe), described.channels
@@ -262,7 +266,7 @@ def _read(file: ModelFile) -> Model:
 
 
 def _check_kind(recipe: Mapping[str, object]) -> None:
-    """Check that a network of this kind is registered: another installation may have more kinds.
+    """Check that a network of this kind is registered: other installations may have more kinds.
 
     Raises
     ------
@@ -282,7 +286,7 @@ def _read_weights(
     file: ModelFile, recipe: Recipe, n_channels: int, encoding: Encoding
 ) -> dict[str, torch.Tensor]:
     """Read the weights, and check that they fit the network before it is built."""
-    with torch.device("meta"):  # shapes alone: a foreign file could ask for a huge network
+    with torch.device("meta"):  # only shapes: a foreign file could ask for a huge network
         expected = build_network(recipe, n_channels, encoding).state_dict()
     weights = load_tensors(file.weights(sum(t.nbytes for t in expected.values())))
     if {k: (t.shape, t.dtype) for k, t in weights.items()} != {
@@ -299,13 +303,14 @@ def _with_denoiser(model: Model, file: ModelFile) -> Model:
     if denoiser_file is None:
         return model
     denoiser = _read(denoiser_file)
-    is_one = task_of(denoiser.recipe).is_image and not task_of(model.recipe).is_image
-    if not is_one or len(denoiser.channels) != model.image_channels:
+    is_denoiser = task_of(denoiser.recipe).is_image and not task_of(model.recipe).is_image
+    if not is_denoiser or len(denoiser.channels) != model.image_channels:
         raise ValueError("denoiser")
     return model.changed(denoiser=denoiser)
 
 
 def _normalization(described: Description, recipe: Recipe) -> Normalization | FixedNormalization:
+    """Build the normalization of a file, and check that it suits the task and the channels."""
     numbers, n_channels = described.normalization, len(described.channels)
     if isinstance(numbers, FixedNumbers) != task_of(recipe).is_image:
         raise ValueError("normalization")
@@ -340,7 +345,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def as_tuple(channels: Sequence[int] | None, image: Image) -> tuple[int, ...]:
-    """Return the channels that were chosen, or all channels of an image when None.
+    """Return the chosen channels, or all channels of an image when None.
 
     Raises
     ------
@@ -350,6 +355,6 @@ def as_tuple(channels: Sequence[int] | None, image: Image) -> tuple[int, ...]:
     chosen = tuple(range(image.n_channels)) if channels is None else tuple(channels)
     if not chosen or min(chosen) < 0 or max(chosen) >= image.n_channels:
         last = image.n_channels - 1
-        there = f"channels 0 to {last}" if last else "one channel only, number 0"
-        raise InputError(f"{image.name} has {there}: {list(chosen)} cannot be chosen.")
+        available = f"channels 0 to {last}" if last else "one channel only, number 0"
+        raise InputError(f"{image.name} has {available}: {list(chosen)} cannot be chosen.")
     return chosen

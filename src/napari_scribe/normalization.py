@@ -18,17 +18,17 @@ from .image import Frame, Image
 from .windows import Window, shift, whole
 
 SAMPLE = 2_000_000
-"""Pixels of a channel that are sampled."""
+"""Number of pixels of a channel that are sampled."""
 SEARCHED = 2**26
-"""Pixels that are searched for sparse objects, where the sample looks like noise alone."""
+"""Number of pixels that are searched for sparse objects if the sample looks like noise alone."""
 _BAND = 2**22
-"""Pixels that are searched at a time."""
+"""Number of pixels that are searched at a time."""
 _SMALLEST = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """Bring images to one range, each by numbers of its own: part of a model.
+    """Bring images to one range, each by its own percentiles. This is part of a model.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ class Normalization:
         Percentiles that become 0 and 1.
     floor
         Contrast (the difference of the two percentiles) up to which a channel of integers counts
-        as flat, in the units of images of type `dtype`. What is flat becomes 0 everywhere.
+        as flat, in the units of images of type `dtype`. A flat channel becomes 0 everywhere.
     noise
         Contrast up to which a channel counts as flat, in units of its noise: an empty field.
         Noise alone has a contrast of 5.2 (Gaussian) to 5.8 (few photons).
     dtype
         Type of the images that the model was trained on.
     is_absolute
-        Whether `floor` holds for floats, too, as where all images come from one denoiser.
+        Whether `floor` also applies to floats: so it is if all images come from one denoiser.
     """
 
     low: float = 1.0
@@ -68,7 +68,7 @@ class Normalization:
     def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
         """Measure an image.
 
-        Where the sample looks like noise alone, more of the image is searched for sparse objects.
+        If the sample looks like noise alone, more of the image is searched for sparse objects.
 
         Raises
         ------
@@ -76,18 +76,18 @@ class Normalization:
             If pixels of the sample are NaN or infinite.
         """
         raw = sample_pixels(image, channels)
-        ends = self.low, self.high
+        percentiles = self.low, self.high
         nodata: Nodata = (image.nodata,) * len(raw)
         if image.nodata is None:
-            nodata = tuple(border_of(row, ends) for row in raw)
-        sample = _sampled(image, raw, nodata, ends)
+            nodata = tuple(border_of(row, percentiles) for row in raw)
+        sample = _sampled(image, raw, nodata, percentiles)
         levels = np.array([self._levels(row) for row in sample.rows], np.float32)
         noise = np.array([noise_of(row) for row in sample.rows], np.float32)
         floor = self._floor_for(image.dtype)
         flat = levels[:, 1] - levels[:, 0] <= np.maximum(floor, self.noise * noise)
         for c in np.flatnonzero(flat).tolist():
             channel = c if channels is None else channels[c]
-            blocks = _searched(image, channel, sample.origins[c], nodata[c], levels[c, 0])
+            blocks = _read_bands(image, channel, sample.origins[c], nodata[c], levels[c, 0])
             levels[c] = wider = standing_out(blocks, *levels[c])
             flat[c] = wider[1] - wider[0] <= max(floor, self.noise * noise[c])
         low, high = levels.T.copy()
@@ -95,11 +95,11 @@ class Normalization:
 
     def _levels(self, row: npt.NDArray[np.float32]) -> tuple[float, float]:
         low, high = np.percentile(row, [self.low, self.high])
-        # Of few bright pixels on an even background the percentiles are equal, the extremes not.
+        # With few bright pixels on an even background, the percentiles are equal. Use the extremes.
         return (low, high) if high > low else (row.min(), row.max())
 
     def _floor_for(self, dtype: np.dtype[Any]) -> float:
-        """Convert the floor to another type of integers; it is 0 for floats, of any scale."""
+        """Convert the floor to another type of integers; it is 0 for floats of unknown scale."""
         if self.is_absolute:
             return self.floor
         trained = np.dtype(self.dtype)
@@ -110,14 +110,15 @@ class Normalization:
 
 @dataclass(frozen=True)
 class FixedNormalization:
-    """Bring images to one range by the numbers of the training images.
+    """Bring images to one range by the statistics of the training images.
 
-    So the noise of every image has the strength that a denoiser was trained on.
+    The noise of every image then has the strength that a denoiser was trained on.
 
     Parameters
     ----------
     means, deviations
-        Become 0 and 1: one a channel, in the units of the training images.
+        Mean and standard deviation of each channel, in the units of the training images. The mean
+        becomes 0, and the mean plus the deviation becomes 1.
     """
 
     means: tuple[float, ...]
@@ -132,12 +133,12 @@ class FixedNormalization:
         ):
             raise InputError(
                 f"A normalization by the means {self.means} and the standard deviations "
-                f"{self.deviations} makes no sense: one of each a channel, finite, and the second "
-                "above 0."
+                f"{self.deviations} makes no sense: give one of each per channel, finite, and "
+                "deviations above 0."
             )
 
     def measure(self, image: Image, channels: Sequence[int] | None = None) -> Statistics:
-        """Return the numbers of the training images, and the noise of this image.
+        """Return the statistics of the training images, with the noise of this image.
 
         Raises
         ------
@@ -152,7 +153,7 @@ class FixedNormalization:
 
     @property
     def numbers(self) -> Statistics:
-        """Return the numbers of the training images, with noise 0."""
+        """Return the statistics of the training images, with noise 0."""
         low = np.array(self.means, np.float32)
         high = low + np.array(self.deviations, np.float32)
         return Statistics(low, high, np.zeros(len(low), bool), np.zeros(len(low), np.float32))
@@ -160,18 +161,18 @@ class FixedNormalization:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Hold the numbers of one image, as arrays with one value per channel.
+    """Hold the statistics of one image, as arrays with one value per channel.
 
     Parameters
     ----------
     low, high
-        Become 0 and 1; relative to `origins`.
+        Values that become 0 and 1, relative to `origins`.
     flat
         Whether the channel is empty: nothing stands out from the noise.
     noise
-        Standard deviation.
+        Standard deviation of the noise.
     digest
-        Differs for samples of different images.
+        A hash of the sample. It differs for different images.
     origins
         What is subtracted before pixels become single precision, in the type of the image.
     nodata
@@ -189,7 +190,7 @@ class Statistics:
     def apply(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """Normalize ``(C, *spatial)``; flat channels become 0.
 
-        What is too large for single precision becomes infinite.
+        Values too large for single precision become infinite.
         """
         shape = (-1,) + (1,) * (pixels.ndim - 1)
         gain = np.where(self.flat, 0, 1 / np.maximum(self.high - self.low, _SMALLEST))
@@ -210,7 +211,8 @@ class Statistics:
         pixels
             ``(C, *spatial)``.
         name, place
-            The image in messages, and where in it the pixels are, such as " near its paint".
+            Name of the image in messages, and where the pixels are in it, such as
+            " near its paint".
 
         Raises
         ------
@@ -225,7 +227,7 @@ class Statistics:
     def undo(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """Convert normalized pixels ``(C, *spatial)`` back to the units of the image.
 
-        The numbers must have no origins, as is so for denoisers.
+        `origins` must be 0, as they are for denoisers.
         """
         shape = (-1,) + (1,) * (pixels.ndim - 1)
         out = pixels.astype(np.float32)
@@ -236,9 +238,9 @@ class Statistics:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Hold pixels of each channel in single precision, without those that hold no data.
+    """Hold sampled pixels of each channel in single precision, without those that hold no data.
 
-    `origins` were subtracted from them before.
+    `origins` are already subtracted.
     """
 
     rows: list[npt.NDArray[np.float32]]
@@ -246,7 +248,7 @@ class _Sample:
 
     @property
     def digest(self) -> str:
-        """Return a short text that differs for samples of different images."""
+        """Return a short hash. It differs for samples of different images."""
         digest = hashlib.sha256()
         for part in (*self.rows, *([self.origins] if self.origins.any() else [])):
             digest.update(np.ascontiguousarray(part).tobytes())
@@ -256,7 +258,7 @@ class _Sample:
 def _sampled(
     image: Image, raw: Pixels, nodata: Nodata, percentiles: Sequence[float] | None = None
 ) -> _Sample:
-    """Convert a sample ``(C, n)`` to single precision, with origins where percentiles are given.
+    """Convert a sample ``(C, n)`` to single precision, with origins if percentiles are given.
 
     Raises
     ------
@@ -285,7 +287,7 @@ def _sampled(
 
 
 def finite_sample(image: Image, channels: Sequence[int] | None = None) -> npt.NDArray[np.float32]:
-    """Return a sample as of `sample_pixels`, in float32, without places that hold no data.
+    """Return the sample of `sample_pixels` in float32, without pixels that hold no data.
 
     Raises
     ------
@@ -300,9 +302,10 @@ def finite_sample(image: Image, channels: Sequence[int] | None = None) -> npt.ND
 
 
 def sample_pixels(image: Image, channels: Sequence[int] | None = None, seed: int = 0) -> Pixels:
-    """Return a sample of an image's pixels, ``(C, n)``, the same one each time.
+    """Return a sample of an image's pixels, ``(C, n)``. It is the same each time.
 
-    Small images are read whole. Of large ones, windows of 128 px at seeded places are read.
+    Small images are read whole. Of large ones, windows of 128 px are read at random places, which
+    the seed decides.
     """
     parts = []
     for frame, window in _windows(image, SAMPLE, 128, seed):
@@ -312,7 +315,7 @@ def sample_pixels(image: Image, channels: Sequence[int] | None = None, seed: int
 
 
 def _windows(image: Image, n_pixels: int, side: int, seed: int) -> Iterator[tuple[Frame, Window]]:
-    """Yield 2D frames and windows of about so many pixels: whole frames, or seeded places."""
+    """Yield frames and windows with about `n_pixels` in all: whole frames, or random places."""
     frames = list(image.frames(2))
     shape = image.frame_shape(2)
     rng = np.random.default_rng(seed)
@@ -325,10 +328,10 @@ def _windows(image: Image, n_pixels: int, side: int, seed: int) -> Iterator[tupl
             yield frame, window
 
 
-def _searched(
-    image: Image, channel: int, origin: np.generic, nodata: float | None, filling: np.float32
+def _read_bands(
+    image: Image, channel: int, origin: np.generic, nodata: float | None, fill: np.float32
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Read what is searched for objects of one channel, band by band."""
+    """Yield the pixels of one channel that are searched for objects, band by band."""
     for frame, (rows, columns) in _windows(image, SEARCHED, 1024, 0):
         height = max(1, _BAND // (columns.stop - columns.start))
         for start in range(rows.start, rows.stop, height):
@@ -337,14 +340,14 @@ def _searched(
             with np.errstate(over="ignore"):
                 moved = shifted(pixels, origin) if origin else pixels
                 band = moved.astype(np.float32)
-            band[missing_in(pixels, (nodata,)) | ~np.isfinite(band)] = filling
+            band[missing_in(pixels, (nodata,)) | ~np.isfinite(band)] = fill
             yield band[0]
 
 
 def _windows_of_frame(
     shape: tuple[int, ...], n_pixels: int, rng: np.random.Generator, side: int
 ) -> list[Window]:
-    """Return the whole frame where it is small, else windows at random places."""
+    """Return the whole frame if it is small, else windows at random places."""
     if np.prod(shape) <= n_pixels:
         return [whole(shape)]
     windows = []

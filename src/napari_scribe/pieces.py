@@ -1,4 +1,4 @@
-"""Find and split labels of which one number covers several separate pieces."""
+"""Find labels whose numbers cover several separate pieces, and split them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .arrays import Array, Pixels
 FRAMES = 16
 """Number of frames that are examined, spread evenly."""
 SIDE = {2: 1024, 3: 96}
-"""Side of the windows, three per axis, that are examined in frames too large to be read whole."""
+"""Side of the windows that are examined in large frames, three windows per axis."""
 MANY = 3
-"""Pieces of one number from which on they are unlikely to be one object."""
+"""From this many pieces on, one number is unlikely to be one object."""
 SPECK = 4
-"""Pixels of the smallest piece that counts."""
+"""Size of the smallest piece that counts, in pixels."""
 
 
 class Covering(NamedTuple):
@@ -31,14 +31,14 @@ class Covering(NamedTuple):
 def covering(labels: Array, dimensions: int, first: int) -> Covering | None:
     """Find the number that covers the most separate pieces.
 
-    The result is None unless such numbers cover more than half of all pieces. An object may be in
-    two pieces, and have specks around it. The same number in another frame is the same object at
-    another time.
+    Return None unless numbers with many pieces cover more than half of all pieces. One object may
+    be in two pieces, and have specks around it. Each frame is examined by itself, because the same
+    number in another frame may be the same object at another time.
 
     Parameters
     ----------
     labels
-        Whole numbers, may be lazy: a bounded sample of them is read.
+        Whole numbers. They may be lazy: only a bounded sample is read.
     dimensions
         Number of axes of a frame; they are the last ones.
     first
@@ -56,7 +56,7 @@ def covering(labels: Array, dimensions: int, first: int) -> Covering | None:
 
 
 def split(labels: Array, dimensions: int, first: int) -> npt.NDArray[np.int32]:
-    """Give each separate piece in a frame a number of its own, from `first` up.
+    """Give each separate piece in a frame its own number, from `first` up.
 
     Pieces with different numbers stay apart where they touch. Numbers below `first` stay.
     """
@@ -72,7 +72,7 @@ def split(labels: Array, dimensions: int, first: int) -> npt.NDArray[np.int32]:
 
 
 def _pieces_by_number(frame: Pixels, first: int) -> list[tuple[int, int, bool]]:
-    """Return each number of a frame, the count of its pieces, and whether no piece dominates."""
+    """Return each number of a frame, its count of pieces, and whether no piece dominates."""
     from skimage.measure import label
 
     objects = np.where(frame >= first, frame, 0)
@@ -80,19 +80,19 @@ def _pieces_by_number(frame: Pixels, first: int) -> list[tuple[int, int, bool]]:
     sizes = np.bincount(pieces.ravel())
     numbers = np.zeros(len(sizes), objects.dtype)
     numbers[pieces.ravel()] = objects.ravel()
-    counted = np.flatnonzero(sizes >= SPECK)
-    counted = counted[counted > 0]
-    values, at = np.unique(numbers[counted], return_inverse=True)
+    large_enough = np.flatnonzero(sizes >= SPECK)
+    large_enough = large_enough[large_enough > 0]
+    values, at = np.unique(numbers[large_enough], return_inverse=True)
     total, largest = np.zeros((2, len(values)), np.int64)
-    np.add.at(total, at, sizes[counted])
-    np.maximum.at(largest, at, sizes[counted])
+    np.add.at(total, at, sizes[large_enough])
+    np.maximum.at(largest, at, sizes[large_enough])
     n_pieces = np.bincount(at, minlength=len(values))
     is_spread = total - largest >= total / 4  # else it is one object with specks around it
     return list(zip(values.tolist(), n_pieces.tolist(), is_spread.tolist(), strict=True))
 
 
 def _sampled(shape: tuple[int, ...], dimensions: int) -> Iterator[tuple[int | slice, ...]]:
-    """Yield indices of what is read: some frames, and windows of large ones."""
+    """Yield the indices of the sample: some frames, and some windows of large frames."""
     frames = list(np.ndindex(*shape[: len(shape) - dimensions]))
     chosen = np.linspace(0, len(frames) - 1, min(len(frames), FRAMES)).astype(int)
     side = SIDE[dimensions]

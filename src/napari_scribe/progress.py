@@ -1,4 +1,4 @@
-"""Run long work as an object that is iterated, stopped, and asked for its result."""
+"""Run long work as a job: an object that is iterated, stopped, and asked for its result."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _UNSET = object()
 
 
 class Abandoned(GeneratorExit):
-    """Tell the work of a job that it was closed; a job that is deleted gets a `GeneratorExit`."""
+    """Tell the generator of a job that the job was closed, and not just deleted."""
 
 
 class Job(Generic[Step, Result]):
-    """Run a generator of frozen records, one at each step that the caller asks for.
+    """Run a generator step by step: each iteration gives one frozen record.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class Job(Generic[Step, Result]):
             raise StopIteration
         try:
             if self._generator is None:
-                # A weak reference makes no cycle: a job that is deleted ends at once in the thread
-                # that deletes it, not in whichever thread collects garbage later.
+                # A weak reference makes no cycle. So a job that is deleted ends at once, in the
+                # thread that deletes it, and not later in the thread that collects garbage.
                 self._generator = self._body(weakref.proxy(self))
             return next(self._generator)
         except StopIteration as end:
@@ -92,7 +92,7 @@ def run(job: Job[Step, Result]) -> Result:
     Raises
     ------
     InputError
-        If it is no job.
+        If it is not a job.
     """
     if not isinstance(job, Job):
         raise InputError(

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 _FLAGS = {"pieces": "--pieces-are-objects, or --numbers-are-objects"}
-"""Options that are written in another way than the arguments of Python."""
+"""Options whose flags are not simply named like the arguments of Python."""
 
 
 def with_flags(error: BaseException) -> str:
-    """Return what an error says, with the options that it is about as flags."""
+    """Return the message of an error, with the options that it is about as flags."""
     text = str(error) if isinstance(error, InputError) else in_words(error)
     options = error.options if isinstance(error, InputError) else {}
     if not options:
@@ -45,7 +45,7 @@ def _flag(name: str, value: object) -> str:
 
 
 def say_unseen_gpu() -> None:
-    """Print a message where there is a GPU that torch cannot use."""
+    """Print a message if there is a GPU that torch cannot use."""
     from .device import unseen_gpu
 
     if message := unseen_gpu():
@@ -53,10 +53,10 @@ def say_unseen_gpu() -> None:
 
 
 def train_with_bar(job: TrainingJob, save: Callable[[Model], object]) -> None:
-    """Run a training and save its result, also where a signal or a lost terminal ends it early.
+    """Run a training and save its result, even if a signal or a lost terminal ends it early.
 
-    The first signal stops the training. A second one cuts short what comes after its last step.
-    Before the first step there is nothing to save, and the second signal ends the process at once.
+    The first signal stops the training. A second one shortens the work after the last step. Before
+    the first step there is nothing to save, so the second signal ends the process at once.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -104,12 +104,13 @@ def segment_with_bar(job: InferenceJob, name: str, printed: set[str] | None = No
     name
         What is shown beside the bar: the name of the image's file.
     printed
-        Remarks of the jobs before, which are not printed again; its own are added.
+        Remarks that were already printed, which are not printed again. Those of this job are
+        added.
 
     Raises
     ------
     RuntimeError
-        If it failed midway; the message says whether the same command goes on from there.
+        If the job failed midway. The message says whether the same command goes on from there.
     """
     printed = set() if printed is None else printed
     with stops_on_signals(job), _tiles_bar() as bar:
@@ -169,8 +170,8 @@ def _tiles_bar() -> Progress:
 
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Signals that ask for an end: Ctrl-C, what clusters and containers send before they kill, and a
-terminal that is closed. Windows lacks some."""
+"""Signals that ask a process to end: of Ctrl-C, of clusters and containers before they kill, and of
+a terminal that is closed. Windows lacks some."""
 _received: list[int] = []
 """Signals that asked this process to end, in their order."""
 
@@ -190,7 +191,7 @@ def _end_at_once(number: int) -> None:
 def stops_on_signals(
     job: Job[Any, Any], again: Callable[[int], None] = _end_at_once
 ) -> Iterator[None]:
-    """Let a signal stop a job early, which keeps what it has.
+    """Let a signal stop a job early. The job keeps the result so far.
 
     Parameters
     ----------
@@ -206,15 +207,15 @@ def stops_on_signals(
 
     numbers = (getattr(signal, name) for name in SIGNALS if hasattr(signal, name))
     _received.clear()
-    before = {number: signal.getsignal(number) for number in numbers}
-    if before.get(SIGHUP := getattr(signal, "SIGHUP", None)) is signal.SIG_IGN:
-        del before[SIGHUP]  # under nohup, which lets a process outlive its terminal
-    for number in before:
+    previous = {number: signal.getsignal(number) for number in numbers}
+    if previous.get(SIGHUP := getattr(signal, "SIGHUP", None)) is signal.SIG_IGN:
+        del previous[SIGHUP]  # under nohup, which lets a process outlive its terminal
+    for number in previous:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler or signal.SIG_DFL)
 
 
@@ -227,7 +228,7 @@ def print_scores(scores: Mapping[str, Scores | ClassScores | ImageScores]) -> No
     *_, (last, numbers) = rows.items()
     columns = [key for key in IN_SHORT if key in numbers] or list(numbers)[:6]
     titles = {key: f"{key} (dB)" if "PSNR" in key else key for key in numbers}
-    # Into a pipe a table is printed as wide as it needs to be, so that nothing is cut.
+    # Print into a pipe as wide as the table needs, so that nothing is cut.
     width = None if sys.stdout.isatty() else 40 + 16 * len(columns) + max(map(len, rows))
     console = Console(width=width)
     if len(rows) > 1:
@@ -235,10 +236,10 @@ def print_scores(scores: Mapping[str, Scores | ClassScores | ImageScores]) -> No
         for name, row in rows.items():
             table.add_row(name, *(_number(row.get(key)) for key in columns))
         console.print(table)
-    whole = Table("", last)
+    all_numbers = Table("", last)
     for key, value in numbers.items():
-        whole.add_row(titles[key], _number(value))
-    console.print(whole)
+        all_numbers.add_row(titles[key], _number(value))
+    console.print(all_numbers)
     if "SI_PSNR" in numbers:
         console.print(LEGEND, highlight=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""Read and write what is kept in the user's folder: settings and measurements, as JSON."""
+"""Read and write settings and measurements in the user's folder, as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def home() -> Path:
 
 
 def read_table(name: str) -> dict[str, Any]:
-    """Read a file of the folder; empty where there is none, or it is damaged."""
+    """Read a file of the folder; the table is empty if there is no file, or it is damaged."""
     try:
         table = json.loads((home() / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -33,8 +33,8 @@ def read_table(name: str) -> dict[str, Any]:
 def update_table(name: str, key: str, value: object) -> None:
     """Set one entry of a file of the folder; None removes it.
 
-    The file changes as a whole, so that others never read half of it. Where it cannot be written,
-    what is kept there has to be made again the next time; nothing fails.
+    The file is replaced as a whole, so that other processes never read half of it. If it cannot
+    be written, nothing fails: the entry is just missing the next time.
     """
     table = read_table(name)
     if table.get(key) == value:
@@ -42,13 +42,15 @@ def update_table(name: str, key: str, value: object) -> None:
     table[key] = value
     if value is None:
         del table[key]
-    path = Path(os.path.realpath(home() / name))  # of a link, the file that it points to
+    path = Path(
+        os.path.realpath(home() / name)
+    )  # if it is a link, replace the file that it points to
     partial = path.with_name(f".{name}.{os.getpid()}-{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(json.dumps(table, indent=1), encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        log.info("%s is not kept: %s", name, error)
+        log.info("%s could not be saved: %s", name, error)
         if partial.exists():
             partial.unlink()

@@ -1,4 +1,4 @@
-"""Arithmetic of windows: a window is one slice per axis, with a start and a stop in pixels."""
+"""Compute with windows: a window is one slice per axis, with a start and a stop in pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Window = tuple[slice, ...]
 
 
 def whole(shape: Sequence[int]) -> Window:
-    """Return the window of everything in a shape."""
+    """Return the window that covers a whole shape."""
     return tuple(slice(0, n) for n in shape)
 
 
@@ -23,7 +23,7 @@ def start_of(window: Sequence[slice]) -> tuple[int, ...]:
 
 
 def intersect(window: Sequence[slice], other: Sequence[slice]) -> Window:
-    """Return what two windows have in common; an axis on which that is nothing is empty."""
+    """Return the common part of two windows; it is empty along an axis where they lie apart."""
     starts = (max(a.start, b.start) for a, b in zip(window, other, strict=True))
     stops = (min(a.stop, b.stop) for a, b in zip(window, other, strict=True))
     return tuple(slice(start, max(start, stop)) for start, stop in zip(starts, stops, strict=True))
@@ -40,7 +40,7 @@ def shift(window: Sequence[slice], by: Sequence[int]) -> Window:
 
 
 def relative_to(window: Sequence[slice], other: Sequence[slice]) -> Window:
-    """Return a window counted from the first pixel of another one."""
+    """Return a window relative to the first pixel of another one."""
     return shift(window, [-o.start for o in other])
 
 

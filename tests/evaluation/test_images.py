@@ -156,7 +156,7 @@ def _with(value: float) -> Image:
         (NOISY[0, 0], CLEAN[0], "differ in size"),
         (NOISY[0, 0], np.ones((40, 50)), "constant"),
         (NOISY[0, 0, :6], CLEAN[0, 0, :6], "6 x 50 pixels"),
-        (NOISY[0, 0], CLEAN[0, 0] > 0, "yes and no"),
+        (NOISY[0, 0], CLEAN[0, 0] > 0, "true and false"),
         (NOISY[0, 0].astype(complex), CLEAN[0, 0], "needs real numbers"),
     ],
 )

@@ -193,7 +193,7 @@ def test_integers_do_not_wrap_around() -> None:
         (TRUTH, TRUTH[1:], "differ in size"),
         (TRUTH, np.full_like(TRUTH, np.nan), "NaN or infinite"),
         (TRUTH[:20], TRUTH[:20], "20 pixels"),
-        (TRUTH, TRUTH > 0, "yes and no"),
+        (TRUTH, TRUTH > 0, "true and false"),
     ],
 )
 def test_bad_input(noisy: Any, denoised: Any, said: str) -> None:

@@ -21,7 +21,7 @@ from napari_scribe.training.patches import (
     patch_shape,
     validation_batches,
 )
-from napari_scribe.training.regions import BLOCK as BLOCKS
+from napari_scribe.training.regions import CORE as BLOCKS
 from napari_scribe.training.regions import Layout, Region, RegionLoader
 
 BLOCK = BLOCKS[2]

@@ -65,9 +65,9 @@ def check(images: list[Any], paints: list[Any], recipe: Recipe | None = None, **
             [np.full((40, 50), 9)],
             [PAINT],
             None,
-            "nothing stands out from an even ground, so there is",
+            "nothing stands out from an even background, so there is",
         ),
-        ([PIXELS > 9999], [PAINT], None, "nothing stands out from an even ground"),
+        ([PIXELS > 9999], [PAINT], None, "nothing stands out from an even background"),
         ([PIXELS.astype(complex)], [PAINT], None, "it needs real numbers"),
         (
             [PIXELS, Image(np.stack([PIXELS] * 2), "CYX", name="two")],
@@ -246,5 +246,5 @@ def test_files_are_taken_as_they_are(tmp_path: Path):
     np.testing.assert_array_equal(check(*paths).paints[0].array, PAINT)
     np.testing.assert_array_equal(Paint(tmp_path / "paint.tif").array, PAINT)
     for single in (paths[0][0], PIXELS, Image(PIXELS)):
-        with pytest.raises(InputError, match="Give lists, also of one"):
+        with pytest.raises(InputError, match="Give lists, even for one image"):
             check(single, [PAINT])  # type: ignore[arg-type]

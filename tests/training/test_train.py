@@ -388,7 +388,7 @@ def test_a_new_class_has_to_wait(sample: Sample, small: Recipe):
     for step in job:
         notes.append(step.note)
         job.update_paint([Paint(three)])
-    assert "Class 3 is new: it takes part from the next Train on" in notes[1]
+    assert "Class 3 is new: it will be learnt from the next Train on" in notes[1]
     assert job.result.painted == (1, 2)
 
 

@@ -1,4 +1,4 @@
-"""Measure how much noise goes together with the noise of pixels near it."""
+"""Measure how much noise is correlated with the noise of pixels near it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def autocorrelate(
     lags
         The longest shift, in pixels.
     mask
-        Which pixels of the one picture count; the others have to be 0.
+        Which pixels count, if there is one picture. Its other pixels must be 0.
 
     Returns
     -------
     correlation, error
-        ``(2 * lags + 1, 2 * lags + 1)`` by shift; in the middle, 1: each pixel with itself. The
-        error is the standard deviation by chance, where pixels are independent of each other, of
-        whatever strength each of them is.
+        ``(2 * lags + 1, 2 * lags + 1)``, by shift. The middle is 1: each pixel with itself. The
+        error is the standard deviation by chance if the pixels are independent of each other. Their
+        noise may differ in strength.
     """
     size = 2 * lags + 1
     products, squares = np.zeros((2, size, size))
@@ -50,16 +50,16 @@ def autocorrelate(
 def stripe_direction(
     correlation: Floats, along: Summary, elsewhere: Summary, least: float = 0.0
 ) -> Literal["rows", "columns", ""]:
-    """Return along which lines noise goes together at least twice as much as in any other way.
+    """Return the lines along which correlation is at least twice as strong as in other directions.
 
     Parameters
     ----------
     correlation
-        By shift, of `autocorrelate`.
+        By shift, as `autocorrelate` returns it.
     along, elsewhere
-        Summarize the correlations along a line, and those at slanted shifts.
+        Functions that summarize the correlations along a line, and those at slanted shifts.
     least
-        What the correlation along the line has to exceed.
+        The correlation along the line must be above this.
     """
     lags = len(correlation) // 2
     rows = float(along(correlation[lags, lags + 1 :]))
@@ -71,8 +71,8 @@ def stripe_direction(
 
 
 def _sums_by_shift(pixels: Array, lags: int) -> Floats:
-    """Sum the products of pixels with those some pixels further on, by shift along Y and X."""
-    # scipy.signal.correlate answers every shift there is, for four times the work.
+    """Sum the products of all pairs of pixels, for each shift along Y and X between them."""
+    # scipy.signal.correlate computes every possible shift, which is four times the work.
     shape = [fft.next_fast_len(n + lags, real=True) for n in pixels.shape[-2:]]
     power = np.abs(fft.rfft2(pixels.astype(np.float64), shape)) ** 2
     sums = fft.irfft2(power.reshape(-1, *power.shape[-2:]).sum(axis=0), shape)

@@ -1,4 +1,4 @@
-"""Bring two label images together, and take movies and stacks apart into frames."""
+"""Align two label images, and split movies and stacks into frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..pieces import covering, split
 def aligned(labels: ImageLike, truth: ImageLike) -> tuple[Array, Array]:
     """Return two label images as arrays, the first along the axes of the second.
 
-    Axes of length 1 do not count. Where the two do not fit, they are returned as they are.
+    Axes of length 1 are ignored. If the two do not fit, they are returned unchanged.
     """
     array, axes = as_labels(labels)
     true_array, true_axes = as_labels(truth, name="truth")
@@ -25,7 +25,7 @@ def aligned(labels: ImageLike, truth: ImageLike) -> tuple[Array, Array]:
 
 
 def separated(labels: Array, name: str, pieces: bool | None) -> Array:
-    """Give each piece of a number a number of its own, if `pieces` is True.
+    """Give each separate piece of a number its own number, if `pieces` is True.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def separated(labels: Array, name: str, pieces: bool | None) -> Array:
     if pieces:
         pieces_apart: Array = split(labels, dimensions, 1)
         return pieces_apart
-    # In a movie, what moves fast is in pieces along time: each plane must be in pieces, too.
+    # A fast object of a movie is in pieces along time, but whole in each plane: ask for both.
     many = [covering(labels, d, 1) for d in range(2, dimensions + 1)]
     if None not in many and many[0] is not None:
         number, n_pieces = many[0]
@@ -51,10 +51,10 @@ def separated(labels: Array, name: str, pieces: bool | None) -> Array:
 
 
 def frame_pairs(labels: Image, truth: Image, slices: bool = False) -> Iterator[tuple[Array, Array]]:
-    """Yield labels and truth of each frame: their objects may be numbered anew in each frame.
+    """Yield labels and truth of each frame, as objects may be numbered anew in each frame.
 
-    Times are always frames, if either of the two has them; Z is depth, or frames where `slices`.
-    Without frames, or where shapes differ, one pair is yielded, still lazy.
+    Time points are always frames, if either of the two images has them. Z is depth, unless `slices`
+    makes each plane a frame. Without frames, or if shapes differ, one pair is yielded, still lazy.
     """
     order = order_onto(labels.axes, labels.shape, truth.axes, truth.shape)
     if order is None:
@@ -69,6 +69,6 @@ def frame_pairs(labels: Image, truth: Image, slices: bool = False) -> Iterator[t
         yield data, truth.data
         return
     for frame in image.frames(dimensions):
-        at = dict(frame)
-        index = tuple(at.get(a, slice(None)) for a in image.axes)
+        index_along = dict(frame)
+        index = tuple(index_along.get(a, slice(None)) for a in image.axes)
         yield data[index], truth.data[index]

@@ -19,7 +19,7 @@ from ..io import ImageLike, as_image
 Floats = npt.NDArray[np.float64]
 
 WINDOW = 7
-"""Side of the window of SSIM in pixels, scikit-image's own."""
+"""Side of the window of SSIM in pixels: the default of scikit-image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +29,12 @@ class ImageScores:
     Parameters
     ----------
     psnr
-        ``(n,)``: peak signal-to-noise ratio in dB; infinite where a frame equals its reference.
+        ``(n,)``: peak signal-to-noise ratio in dB; infinite if a frame equals its reference.
     ssim
-        ``(n,)``: structural similarity, 1 where they are equal.
+        ``(n,)``: structural similarity; 1 if they are equal.
     si_psnr
         ``(n,)``: PSNR in dB after the gain and the offset that bring the image closest to its
-        reference (Weigert et al. 2018), which no change of contrast improves.
+        reference (Weigert et al. 2018). So no change of contrast improves it.
     """
 
     psnr: Floats
@@ -64,16 +64,16 @@ def evaluate_images(
 ) -> ImageScores:
     """Score a denoised image against a clean one.
 
-    Every time and channel is scored by itself. A stack is scored as a whole: its PSNR is that of
-    the volume, its SSIM the mean of its planes. Pixels are read plane by plane, so both images may
-    be lazy.
+    Every time point and every channel is scored by itself. A stack is scored as a whole: its PSNR
+    is that of the volume, its SSIM the mean of its planes. Pixels are read plane by plane, so
+    both images may be lazy.
 
     Parameters
     ----------
     predicted, reference
         Images, arrays or files with the same number of pixels along every axis of ``TCZYX``, at
-        least 7 along Y and X. Their types may differ, as of a float result and a reference from
-        the camera.
+        least 7 along Y and X. Their types may differ: for example a float result, and a reference
+        of the integers of a camera.
     peak
         The range of intensities that PSNR and SSIM refer to. If None, the range of the reference
         in each frame.
@@ -83,8 +83,8 @@ def evaluate_images(
     Raises
     ------
     InputError
-        If sizes differ, there are NaN or infinite pixels, the reference is constant in a frame,
-        or pixels are no intensities.
+        If sizes differ, pixels are NaN or infinite, the reference is constant in a frame, or
+        pixels are not intensities.
     """
     if peak is not None and not 0 < peak < math.inf:
         raise InputError(f"A peak of {peak} is no range of intensities: give a number above 0.")
@@ -100,7 +100,7 @@ def evaluate_images(
 
 
 def pool_images(scores: Sequence[ImageScores]) -> ImageScores:
-    """Return the scores of many images as if they were one: each frame counts alike.
+    """Return the scores of many images as if they were one: each frame has the same weight.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def pool_images(scores: Sequence[ImageScores]) -> ImageScores:
 
 
 def same_size(first: ImageLike, second: ImageLike) -> tuple[Image, Image]:
-    """Return two images with the same axes.
+    """Return two images of the same size along every axis.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def same_size(first: ImageLike, second: ImageLike) -> tuple[Image, Image]:
         one, other = _named_alike(one, other)
     for image in (one, other):
         if image.dtype.kind == "b":
-            raise InputError(f"{image.name} holds yes and no, not intensities: give an image.")
+            raise InputError(f"{image.name} holds true and false, not intensities: give an image.")
     if _sizes(one) != _sizes(other):
         raise InputError(
             f"{one.name} and {other.name} differ in size: {_in_words(one)} and "
@@ -140,7 +140,7 @@ def _sizes(image: Image) -> list[int]:
 
 
 def _named_alike(first: Image, second: Image) -> tuple[Image, Image]:
-    """Give both images the axes of the one with times, as an array does not tell T from Z."""
+    """Give both images the axes of the one with a T axis, as an array does not tell T from Z."""
     timed, other = (first, second) if first.length("T") > 1 else (second, first)
     order = order_onto("", other.shape, "", timed.shape)
     if order is None:
@@ -181,7 +181,7 @@ def _score(
 ) -> tuple[float, float, float]:
     """Return PSNR, SSIM and scale-invariant PSNR of one frame, plane by plane.
 
-    A frame of many planes is read twice, as range and means are needed first.
+    A frame of many planes is read twice, because its range and means are needed first.
     """
     from skimage.metrics import structural_similarity
 
@@ -218,7 +218,7 @@ def _decibel(peak: float, error: float) -> float:
 
 
 def _spread(column: Floats) -> float:
-    """Return the standard deviation; 0 where all values are the same, also infinite ones."""
+    """Return the standard deviation; 0 if all values are the same, even if they are infinite."""
     if np.all(column == column[0]):
         return 0.0
     return float(column.std()) if np.isfinite(column).all() else math.inf

@@ -32,8 +32,8 @@ class Scores:
 
     Notes
     -----
-    Where nothing is true and nothing is predicted, all ratios are 1: the empty answer is right.
-    Where only one of the two is empty, they are 0.
+    If there are neither true nor predicted objects, all ratios are 1: the empty answer is right.
+    If only one of the two is empty, they are 0.
     """
 
     thresholds: Ratios
@@ -84,7 +84,7 @@ class Scores:
 
     @property
     def mean_true_iou(self) -> float:
-        """Return the sum of those IoU over the number of true objects.
+        """Return the sum of the IoU of these pairs, divided by the number of true objects.
 
         StarDist calls it ``mean_true_score``.
         """
@@ -118,20 +118,20 @@ class Scores:
 def evaluate(labels: ImageLike, truth: ImageLike, *, pieces: bool | None = None) -> Scores:
     """Score predicted objects against true ones.
 
-    Objects are matched one to one, see `match_objects`: a pair counts from an IoU that is at least
-    the threshold.
+    Objects are matched one to one, see `match_objects`. A pair counts if its IoU is at least the
+    threshold.
 
     Parameters
     ----------
     labels, truth
         Label images of one shape, 2D or 3D, integer or bool (taken as 0 and 1), or their files; 0
-        is background. Axes of length 1 do not count. Read slab by slab, so they may be lazy. The
-        same number in two places is one object: give the frames of a movie one by one, and `pool`
-        their scores.
+        is background. Axes of length 1 are ignored. They are read slab by slab, so they may be
+        lazy. The same number in two places is one object: give the frames of a movie one by one,
+        and `pool` their scores.
     pieces
-        Whether each separate piece of a number is an object; both images are then held in memory.
+        If True, each separate piece of a number is an object, and both images are held in memory.
         If False, each number is one object, in however many pieces. If None, a number that covers
-        many pieces is refused.
+        many pieces is an error.
 
     Raises
     ------
@@ -188,7 +188,7 @@ class ClassScores:
     Parameters
     ----------
     classes
-        ``(n,)``: every value in labels or truth that is scored, ascending; 0 is one.
+        ``(n,)``: every value in labels or truth that is scored, ascending; 0 is a class, too.
     tp, fp, fn
         ``(n,)``: pixels of each class that are right, predicted wrongly, and missed.
     """
@@ -220,7 +220,7 @@ class ClassScores:
 
     @property
     def mean_iou(self) -> float:
-        """Return the mean IoU of the classes; 1 where there was no pixel to score."""
+        """Return the mean IoU of the classes; 1 if there was no pixel to score."""
         return float(self.iou.mean()) if len(self.classes) else 1.0
 
     def as_dict(self) -> dict[str, float]:
@@ -243,7 +243,7 @@ def evaluate_classes(
     Parameters
     ----------
     labels, truth
-        Class images of one shape, integer or bool, or their files. Axes of length 1 do not count.
+        Class images of one shape, integer or bool, or their files. Axes of length 1 are ignored.
     ignore
         Mask of the same shape: pixels where it is not 0 are not scored, such as ``truth == 0`` for
         sparse truth, or the outside of a field of view.
@@ -293,7 +293,7 @@ def pool_classes(scores: Sequence[ClassScores]) -> ClassScores:
 
 
 def _ratio(part: Counts, whole: Counts, other: int | Counts = 0) -> Ratios:
-    """Return `part` / `whole`; where `whole` is 0, 1 if `other` is 0 too, else 0."""
+    """Return `part` / `whole`. Where `whole` is 0, return 1 if `other` is also 0, else 0."""
     empty = np.where(np.asarray(other) == 0, 1.0, 0.0)
     return np.where(whole > 0, part / np.maximum(whole, 1), empty)
 

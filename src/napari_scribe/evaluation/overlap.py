@@ -1,7 +1,7 @@
 """Count the pixels that two label images share, object by object, and match the objects.
 
-`skimage.metrics.contingency_table` would need both arrays whole, and a row for each number up to
-the largest label.
+`skimage.metrics.contingency_table` is not used: it needs both arrays whole in memory, and a row for
+each number up to the largest label.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Counts = npt.NDArray[np.int64]
 Ratios = npt.NDArray[np.float64]
 
 THRESHOLDS: Ratios = np.arange(50, 100, 5) / 100
-"""IoU from which two objects match: .5, .55, ..., .95."""
+"""Lowest IoU at which two objects match: .5, .55, ..., .95."""
 _SLAB_PIXELS = 2**24
 """Pixels that are counted at once."""
 
@@ -52,9 +52,9 @@ def match_objects(overlap: Overlap) -> Matches:
     DSB 2018 competition asked for more than the threshold; the two differ only where an IoU is
     exactly a threshold.)
 
-    From .5 on this needs no optimization: an object can have IoU > .5 with one other only, and IoU
-    .5 with two only where these two are its exact halves, which then overlap nothing else. Then the
-    one with the lower number is taken.
+    For thresholds from .5 this needs no optimization. An object can have an IoU above .5 with only
+    one other object. It can have an IoU of .5 with two objects only if these are its exact halves,
+    which then overlap nothing else. Then the one with the lower number is taken.
 
     Parameters
     ----------
@@ -95,12 +95,12 @@ def count_overlap(labels: Array, truth: Array, ignore: Array | None = None) -> O
 
 
 def _check(labels: Array, truth: Array, ignore: Array | None) -> None:
-    """Make sure that arrays have one shape and hold whole numbers."""
+    """Check that arrays have one shape and hold whole numbers."""
     for name, array in {"labels": labels, "truth": truth}.items():
         if np.dtype(array.dtype).kind not in "bui":
             raise InputError(
-                f"The {name} hold {array.dtype} values; scoring needs whole numbers, one an object "
-                "or class. Threshold a probability map first."
+                f"The {name} hold {array.dtype} values; scoring needs whole numbers, one per "
+                "object or class. Threshold a probability map first."
             )
     for name, other in {"labels": labels, "ignore mask": ignore}.items():
         if other is not None and tuple(other.shape) != tuple(truth.shape):
@@ -113,7 +113,7 @@ def _check(labels: Array, truth: Array, ignore: Array | None) -> None:
 
 
 def _slabs(labels: Array, truth: Array, ignore: Array | None) -> Iterator[tuple[Pixels, Pixels]]:
-    """Yield both arrays, flat, some millions of pixels at a time; without ignored pixels."""
+    """Yield both arrays flat, some millions of pixels at a time, without ignored pixels."""
     step = max(1, _SLAB_PIXELS // max(1, math.prod(truth.shape[1:])))
     for start in range(0, max(1, truth.shape[0]), step):
         at = slice(start, start + step)
@@ -130,7 +130,7 @@ def _as_integers(values: Pixels) -> Pixels:
 
 
 def _runs(predicted: Pixels, true: Pixels) -> Overlap:
-    """Count two flat arrays; runs of equal pairs first, as labels come in long ones."""
+    """Count the pairs of two flat arrays, run by run, because labels come in long runs."""
     change = (predicted[1:] != predicted[:-1]) | (true[1:] != true[:-1])
     first = np.flatnonzero(change) + 1
     starts = np.concatenate([[0], first]) if len(true) else np.zeros(0, np.int64)

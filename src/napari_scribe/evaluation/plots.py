@@ -1,4 +1,4 @@
-"""Draw results as matplotlib figures without pyplot, which would keep a window and global state."""
+"""Draw results as matplotlib figures, without pyplot and its windows and global state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def save_triptych(
     Parameters
     ----------
     path
-        A PNG.
+        The PNG file to write.
     image, paint, labels
         ``(Y, X)`` each.
     """
@@ -42,7 +42,7 @@ def save_triptych(
 
 
 def _coloured(grey: Pixels, labels: Pixels, background: int = 0) -> Pixels:
-    """Return labels over grey, each in a colour of its own; the painted background in blue."""
+    """Draw labels over grey, each in its own colour, and the painted background in blue."""
     from skimage.color import label2rgb
 
     objects = np.where(labels > background, labels, 0)

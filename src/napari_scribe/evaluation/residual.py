@@ -1,4 +1,4 @@
-"""Check from the residual, the noisy image less the denoised one, that only noise was removed."""
+"""Check that only noise was removed, from the residual: the noisy minus the denoised image."""
 
 from __future__ import annotations
 
@@ -21,33 +21,35 @@ from .images import same_size
 
 Floats = npt.NDArray[np.float64]
 Block = tuple[Floats, Floats]
-"""The residual of a part of a plane, and the result there."""
+"""The residual in a window of a plane, and the denoised result there."""
 Direction = Literal["rows", "columns", "all round"]
 
 TOO_ALIKE = 0.05
 TOO_BRIGHT = 0.35
 TOO_EDGED = 0.35
 TOO_MUCH_LEFT = 0.7
-"""Bounds: correlations above which noise is not plain, or structure is missing.
+"""Bounds above which noise is correlated, or structure is missing.
 
-Good denoisers are not clean in the strict sense: they smooth a little and leave a little noise, and
-both show. These bounds let an ideal one pass always, and a trained one as long as it is good. The
-last one is no correlation: it is half of the power of the noise.
+Good denoisers are not perfect: they smooth a little and leave a little noise, and both can be
+measured. With these bounds an ideal denoiser always passes, and a trained one if it is good. The
+first three bound correlations. The last one bounds the rest of the noise: half of its power.
 """
 SAMPLE = 2_000_000
 """How many pixels of a channel are checked at most."""
 LAGS = 8
-"""The longest distance of two pixels that are correlated."""
+"""Longest distance at which the correlation of two pixels is measured."""
 SMOOTHING = 1.5
-"""Sigma of local means in pixels: noise averages out, structure stays."""
+"""Sigma of the Gaussian of local means, in pixels: noise averages out, structure stays."""
 Z_SCORE = 5.0
-"""How many standard errors count as what chance may give."""
+"""Number of standard errors up to which a correlation may be chance."""
 _ROUNDING = 1e-6
-"""Part of the brightest pixel up to which a difference is one of float32, not noise."""
+"""Share of the brightest pixel up to which a difference is rounding of float32, not noise."""
 _SIDE = 256
+"""Side of the windows that are read, in pixels."""
 _SMALLEST = 32
+"""Fewest pixels along Y and X."""
 _DIFFERENCES = np.outer([1, -2, 1], [1, -2, 1])
-"""A kernel that is blind to smooth shades and straight edges: noise and fine texture remain."""
+"""A kernel that removes smooth shades and straight edges: noise and fine texture remain."""
 
 
 @dataclass(frozen=True)
@@ -57,28 +59,29 @@ class Removed:
     Parameters
     ----------
     autocorrelation
-        Of the residual with itself some pixels on: the largest of all shifts up to 8 pixels. About
-        0 for noise that is independent from pixel to pixel.
+        Correlation of the residual with itself: the largest of all shifts by up to 8 pixels. It is
+        about 0 for noise that is independent from pixel to pixel.
     direction
-        Along which pixels are alike: the ``rows``, the ``columns``, or ``all round``.
+        Direction of this correlation: along ``rows``, along ``columns``, or ``all round``.
     brightness
-        Correlation of the residual with the result, both as local means: above 0 where light was
-        taken from what is bright, below where it was added.
+        Correlation of the residual with the result, both as local means. It is above 0 if bright
+        places lost light, and below 0 if they gained light.
     edges
-        Correlation with the edges of the result (its negative Laplacian of Gaussian): above 0
-        where peaks and rims were flattened, below where they were sharpened.
+        Correlation of the residual with the edges of the result (its negative Laplacian of
+        Gaussian). It is above 0 if peaks and rims were flattened, and below 0 if they were
+        sharpened.
     share
-        How much contrast went with the noise, as a part of that of the result: 0.02 is two per
-        cent.
+        How much contrast was removed with the noise, as a share of that of the result: 0.02 is two
+        per cent.
     left
-        How much of what differs from pixel to pixel is still in the result: 1 is all of it, above
-        1 the result differs more from pixel to pixel than the image does.
+        How much of the difference between neighbouring pixels is still in the result. At 1 it is
+        all. Above 1, neighbouring pixels differ more in the result than in the image.
     chance_autocorrelation, chance_brightness, chance_edges
-        What independent noise of this strength gives by chance, for this many pixels.
+        Bounds of what independent noise of this strength gives by chance, for this many pixels.
     n_pixels
         How many pixels were checked.
     channel
-        Which channel this is; None where there is one only.
+        Number of the channel; None if there is only one.
     """
 
     autocorrelation: float
@@ -95,7 +98,7 @@ class Removed:
 
     @property
     def is_alike(self) -> bool:
-        """Return whether neighbouring pixels of the residual go together."""
+        """Return whether neighbouring pixels of the residual are correlated."""
         return self.autocorrelation > max(TOO_ALIKE, self.chance_autocorrelation)
 
     @property
@@ -115,7 +118,7 @@ class Removed:
 
     @property
     def excess(self) -> float:
-        """Return how far the worst of the numbers is over its bound; up to 1 all are within."""
+        """Return the worst number as a multiple of its bound; up to 1, all are within bounds."""
         return max(
             self.autocorrelation / max(TOO_ALIKE, self.chance_autocorrelation),
             abs(self.brightness) / max(TOO_BRIGHT, self.chance_brightness),
@@ -125,11 +128,11 @@ class Removed:
 
     @property
     def is_clean(self) -> bool:
-        """Return whether nothing but noise was removed, and most of it."""
+        """Return whether only noise was removed, and most of it."""
         return self.excess <= 1
 
     def in_words(self) -> str:
-        """Say in a sentence or two what was found and what may help."""
+        """Describe in a sentence or two what was found and what may help."""
         channel = "" if self.channel is None else f" from channel {self.channel}"
         if self.is_clean:
             return (
@@ -140,10 +143,10 @@ class Removed:
         if round(self.left, 2) > 1:
             return (
                 f"No noise was removed{channel}: pixels of the result differ {self.left:.3g} times "
-                "as much from their neighbours as those of the image, so the denoiser added to it. "
+                "as much from their neighbours as those of the image, so the denoiser added noise. "
                 "Train longer, or on images like this one."
             )
-        if self.is_little:  # the other numbers would say more about the network than the image
+        if self.is_little:  # the other numbers would only describe the untrained network
             return (
                 f"Little noise was removed{channel}: {self.left:.0%} of what differs from pixel to "
                 "pixel is still there. Train longer, or on more frames. (An image of fine texture "
@@ -152,6 +155,7 @@ class Removed:
         return f"What was removed{channel} is not only noise: {'; '.join(self._findings())}."
 
     def _findings(self) -> Iterator[str]:
+        """Yield a part of a sentence for each number that is out of bounds."""
         # A change of gain shows at edges as well, but more in brightness.
         is_gain = self.has_brightness and abs(self.brightness) > abs(self.edges)
         if self.has_edges and self.edges > 0 and not is_gain:
@@ -166,7 +170,7 @@ class Removed:
             )
         if self.has_brightness:
             change = "lost" if self.brightness > 0 else "gained"
-            contrast = "more than all"  # the result has twice the contrast, or another one
+            contrast = "more than all"  # the result has at least twice the contrast
             if self.share > -0.5:
                 contrast = f"{abs(self.share / (1 + self.share)):.1%}"
             yield (
@@ -174,7 +178,7 @@ class Removed:
                 f"{contrast} of the contrast): do not measure intensities in the result"
             )
         is_round = self.direction == "all round"
-        # Structure is alike all round by itself: no reason to blame the camera for it.
+        # Removed structure is itself correlated all round: then the camera is not to blame.
         if self.is_alike and not (is_round and (self.has_edges or self.has_brightness)):
             along = self.direction if is_round else f"along {self.direction}"
             why = "blur or compression" if is_round else "stripes of the camera"
@@ -188,23 +192,23 @@ class Removed:
 def check_removed(noisy: ImageLike, denoised: ImageLike, seed: int = 0) -> Removed:
     """Check that a denoiser removed noise and nothing else.
 
-    Structure does not show in a single pixel of the residual, as noise is stronger, but in its
-    local means. Noise whose strength follows the signal, as that of photons, is no finding: its
-    mean does not follow.
+    Structure does not show in single pixels of the residual, because noise is stronger. It shows
+    in local means. Noise that is stronger in bright places, such as that of photons, passes: its
+    mean is 0 there, too.
 
     Parameters
     ----------
     noisy, denoised
         Images, arrays or files with the same number of pixels along every axis of ``TCZYX``, in
-        the same units, at least 32 along Y and X. Planes are read one by one, in seeded blocks of
-        about 2 million pixels a channel: both may be lazy.
+        the same units, at least 32 along Y and X. Both may be lazy: windows at random places are
+        read, with about 2 million pixels per channel in all.
     seed
-        Chooses the blocks.
+        Decides the places of the windows.
 
     Returns
     -------
     removed
-        Of several channels, that of the worst one.
+        What was removed; of several channels, the worst one.
 
     Raises
     ------
@@ -224,21 +228,21 @@ def check_removed(noisy: ImageLike, denoised: ImageLike, seed: int = 0) -> Remov
     channels = {c: blocks for c, blocks in channels.items() if not _is_flat(blocks)}
     if not channels:
         raise InputError(f"{before.name} is the same everywhere: there is no noise in it.")
-    found = [
+    measured = [
         _measure(blocks, channel if before.n_channels > 1 else None)
         for channel, blocks in channels.items()
         if any(residual.any() for residual, _ in blocks)
     ]
-    if not found:
+    if not measured:
         raise InputError(
             f"Nothing was removed: {before.name} and {after.name} are the same image. Give the "
             "noisy one and the denoised one."
         )
-    return max(found, key=lambda removed: removed.excess)
+    return max(measured, key=lambda removed: removed.excess)
 
 
 def _read_blocks(noisy: Image, denoised: Image, rng: np.random.Generator) -> Iterator[Block]:
-    """Read blocks ``(C, Y, X)`` drawn from a grid, so that none overlap; residuals have mean 0."""
+    """Yield blocks ``(C, Y, X)`` from a grid, so that none overlap; residuals have mean 0."""
     frames = list(noisy.frames(2))
     edges = [np.linspace(0, n, 1 + max(1, n // _SIDE)).astype(int) for n in noisy.frame_shape(2)]
     grid = [len(frames), *(len(e) - 1 for e in edges)]
@@ -262,7 +266,7 @@ def _read(image: Image, frame: Frame, window: Window) -> Floats:
 
 
 def _is_flat(blocks: Sequence[Block]) -> bool:
-    """Return whether a channel of the noisy image holds nothing."""
+    """Return whether a channel of the noisy image is constant."""
     noisy = [residual + result for residual, result in blocks]
     return all(np.ptp(n) <= _ROUNDING * max(1e-30, np.abs(n).max()) for n in noisy)
 
@@ -291,6 +295,7 @@ def _measure(blocks: Sequence[Block], channel: int | None) -> Removed:
 
 
 def _sum_differences(planes: Iterable[Floats]) -> float:
+    """Return the sum of the differences between neighbouring pixels of some planes."""
     return sum(float(np.abs(ndimage.convolve(p, _DIFFERENCES)).sum()) for p in planes)
 
 
@@ -299,9 +304,9 @@ def _correlate(
 ) -> tuple[float, float, float]:
     """Correlate the local mean of the residual with a feature of the result.
 
-    Returns the correlation, what chance gives for it, and the slope. Chance lets the strength of
-    noise differ from pixel to pixel: smoothing is moved from the noise to the feature, whose
-    product with each pixel's own noise then has a variance that is known.
+    Return the correlation, its bound by chance, and the slope. For the bound, the feature is
+    smoothed instead of the noise. The variance of its product with the noise of each pixel is then
+    known, even if the strength of noise differs from pixel to pixel.
     """
     smooth = np.concatenate([_local_mean(residual).ravel() for residual, _ in blocks])
     features = [feature(result) for _, result in blocks]
@@ -322,10 +327,10 @@ def _local_mean(plane: Floats) -> Floats:
 
 
 def _peaks(plane: Floats) -> Floats:
-    """Return a map that is above 0 on peaks and inside rims, below in gaps and outside rims."""
+    """Return a map that is above 0 on peaks and inside rims, and below 0 in gaps and outside."""
     return np.asarray(-ndimage.gaussian_laplace(plane, SMOOTHING))
 
 
 def _short(number: float) -> str:
-    """Write a correlation in two digits, such as .31."""
+    """Write a number with two digits after the point, such as .31."""
     return f"{number:.2f}".replace("0.", ".", 1)

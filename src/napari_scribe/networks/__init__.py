@@ -1,4 +1,4 @@
-"""Build networks, and compute what tiling has to know of them.
+"""Build networks, and compute what tiling needs to know about them.
 
 To add a network, write a file with a subclass of `Network`, describe its fields by a `NetworkPart`
 in ``recipe/networks.py``, and enter the two under one name in `NETWORKS` and `NETWORK_KINDS`.
@@ -14,7 +14,7 @@ from .measure import measure_geometry
 from .unet import UNet, geometry_of
 
 NETWORKS: dict[str, Callable[..., Network]] = {"unet": UNet}
-"""Builds a network of each kind, of its part of a recipe, the channels in and the channels out."""
+"""The builder of each kind of network; it takes a part of a recipe, channels in, channels out."""
 
 
 __all__ = [

@@ -17,17 +17,18 @@ NORMALIZATIONS = nn.BatchNorm2d, nn.BatchNorm3d
 
 
 class Network(nn.Module):
-    """Turn images into logits; a network is a subclass that sets these attributes.
+    """Turn images into logits; each network is a subclass that sets these attributes.
 
-    Its constructor takes its part of the recipe and the channels of the image and of the answer.
+    Its constructor takes its part of the recipe, the number of channels of the image, and the
+    number of channels of the answer.
 
     Attributes
     ----------
     dimensions
-        2 or 3 axes of space.
+        Number of spatial axes, 2 or 3.
     geometry
-        One per axis of space: `Geometry.of_steps`, or `measure_geometry` where nobody wrote the
-        steps down.
+        One per spatial axis, from `Geometry.of_steps`, or from `measure_geometry` if the steps
+        are not known.
     """
 
     dimensions: int
@@ -39,20 +40,20 @@ class Network(nn.Module):
         Parameters
         ----------
         margin
-            Pixels per axis that are cropped off either side of the answer. A network that can
-            saves the work on them, others crop in the end.
+            Pixels per axis that are cropped off either side of the answer. A network may skip the
+            work on them, or just crop at the end.
         """
         raise NotImplementedError
 
     def answer_zero(self) -> None:
-        """Let the network answer 0 to everything until it is trained.
+        """Set the weights so that the network answers 0 to everything until it is trained.
 
-        A denoiser answers what is to be added to the image: it begins by changing nothing.
+        The answer of a denoiser is added to the image, so a new denoiser changes nothing.
         """
         raise NotImplementedError
 
     def folded(self) -> Self:
-        """Return a copy for inference, without the layers that it can do without.
+        """Return a copy for inference, with fewer layers and the same answers.
 
         Batch normalizations are folded into the convolutions right before them in a sequence.
         """

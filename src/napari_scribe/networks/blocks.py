@@ -1,4 +1,4 @@
-"""Hold the parts that networks are made of, in 2D and 3D."""
+"""Build the parts that networks are made of, in 2D and 3D."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 @dataclass(frozen=True)
 class Convolution:
-    """Build the convolutions of a network: ``valid`` ones have no padding."""
+    """Build the convolutions of a network; those that are ``valid`` have no padding."""
 
     valid: bool
     is_normalized: bool
 
     def __call__(self, kernel: Sequence[int], channels_in: int, channels_out: int) -> nn.Module:
         """Return a convolution as wide as `kernel` along each axis, with normalization and ReLU."""
-        d, norm = len(kernel), self.is_normalized
+        dimensions, norm = len(kernel), self.is_normalized
         padding = tuple(0 if self.valid else width // 2 for width in kernel)
-        layer = CONVOLUTION[d](channels_in, channels_out, kernel, padding=padding, bias=not norm)
+        layer = CONVOLUTION[dimensions](
+            channels_in, channels_out, kernel, padding=padding, bias=not norm
+        )
         return nn.Sequential(
-            layer, *([NORM[d](channels_out)] if norm else []), nn.ReLU(inplace=True)
+            layer, *([NORM[dimensions](channels_out)] if norm else []), nn.ReLU(inplace=True)
         )
 
 
@@ -47,7 +49,7 @@ class DoubleConvolution(nn.Sequential):
 
 
 class Upsample(nn.Module):
-    """Upsample the coarse features and put them beside the skipped ones, cropped alike."""
+    """Upsample the coarse features and concatenate them with the skipped ones, cropped alike."""
 
     def __init__(self, factors: Sequence[int], channels: int) -> None:
         super().__init__()
@@ -55,13 +57,13 @@ class Upsample(nn.Module):
         self.up = upsampling(2 * channels, channels, kernel_size=factors, stride=factors)
 
     def forward(self, coarse: Tensor, skipped: Tensor, margin: Sequence[int]) -> Tensor:
-        """Join ``(N, 2C, *s)`` and ``(N, C, *t)``, a margin cropped off what was upsampled."""
+        """Upsample ``(N, 2C, *s)``, crop a margin off it, and join it with ``(N, C, *t)``."""
         up = crop(cast(Tensor, self.up(coarse)), margin)
         return torch.cat([crop_center(skipped, up.shape[2:]), up], dim=1)
 
 
 def memory_format(dimensions: int) -> torch.memory_format:
-    """Return the order of memory in which convolutions are fastest: channels last."""
+    """Return the memory layout in which convolutions are fastest: channels last."""
     return torch.channels_last if dimensions == 2 else torch.channels_last_3d
 
 
@@ -91,8 +93,7 @@ def crop_center(x: Tensor, shape: torch.Size) -> Tensor:
 def initialize(network: nn.Module) -> None:
     """Initialize weights as He et al. do (https://arxiv.org/abs/1502.01852): Gaussian, for ReLU.
 
-    Weights on the meta device are left alone: they have no numbers, and torch would load its
-    compiler.
+    Weights on the meta device are skipped: they have no values, and torch would load its compiler.
     """
     for module in network.modules():
         if isinstance(module, nn.modules.conv._ConvNd) and not module.weight.is_meta:

@@ -2,14 +2,14 @@
 
 All numbers are pixels along one axis; a network has one geometry per spatial axis.
 
-A network is written down as the list of its steps along an axis. A step works on what the step
-before it gives; `Join` and `Branch` name an earlier step by its place, where 0 is the input and 1
-what the first step of the list gives. A U-Net of depth 1 is::
+A network is described by the list of its steps along an axis. Each step works on the output of the
+step before it. `Join` and `Branch` name an earlier output by its number: 0 is the input, and 1 is
+the output of the first step. A U-Net of depth 1 is::
 
     Convolve(2), Down(2), Convolve(2), Up(2), Join(1), Convolve(2)
 
-a block with an added skip is ``Convolve(1), Convolve(1), Join(0)``, and two outputs are two
-branches that are joined in the end.
+A block with an added skip connection is ``Convolve(1), Convolve(1), Join(0)``. A network with two
+outputs has two branches that are joined at the end.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from math import lcm
 
 @dataclass(frozen=True)
 class Convolve:
-    """Describe a convolution, or whatever else looks `radius` pixels to either side.
+    """Describe a convolution, or any other step that looks `radius` pixels to either side.
 
-    Several in a row are one whose radius is the sum. Without padding the size shrinks.
+    Several in a row equal one whose radius is their sum. Without padding, the size shrinks.
     """
 
     radius: int
@@ -32,28 +32,31 @@ class Convolve:
 
 @dataclass(frozen=True)
 class Down:
-    """Describe pooling: pixels become one in groups of `factor`."""
+    """Describe pooling: each group of `factor` pixels becomes one pixel."""
 
     factor: int
 
 
 @dataclass(frozen=True)
 class Up:
-    """Describe upsampling: each pixel becomes `factor` of them."""
+    """Describe upsampling: each pixel becomes `factor` pixels."""
 
     factor: int
 
 
 @dataclass(frozen=True)
 class Join:
-    """Describe how an earlier step is added or concatenated; the larger one is cropped alike."""
+    """Describe a skip connection: an earlier output is added or concatenated.
+
+    The larger of the two outputs is cropped to the size of the smaller one.
+    """
 
     step: int
 
 
 @dataclass(frozen=True)
 class Branch:
-    """Describe a second path: the next step works on what an earlier step gives."""
+    """Describe a second path: the next step works on an earlier output."""
 
     step: int
 
@@ -63,7 +66,7 @@ Step = Convolve | Down | Up | Join | Branch
 
 @dataclass(frozen=True)
 class Geometry:
-    """Hold what tiling and training need to know of a network, along one axis.
+    """Hold what tiling and training need to know about a network, along one axis.
 
     Parameters
     ----------
@@ -76,8 +79,8 @@ class Geometry:
     border
         Outermost pixels of the output, on either side, that depend on padding; 0 without.
     smallest
-        Smallest input that gives something back. Inputs are this large or larger by a multiple of
-        the stride.
+        Smallest valid size of the input. The other valid sizes are larger by a multiple of the
+        stride.
     """
 
     stride: int
@@ -93,22 +96,22 @@ class Geometry:
         Raises
         ------
         ValueError
-            If the steps do not fit together: their sizes differ where they are joined, or what
-            they give is not as fine as the image.
+            If the steps do not fit together: sizes differ where outputs are joined, or the last
+            output is coarser than the image.
         """
         nodes = _nodes(steps)
         last = nodes[-1]
         if last.scale != 1:
             raise ValueError(f"The last step gives pixels {last.scale} times as large as the image")
         stride, shrinkage = lcm(*(node.scale for node in nodes)), last.loss
-        # Every condition on the size holds for one remainder of the division by the stride.
+        # Whether all steps can divide a size depends on its remainder modulo the stride alone.
         sizes = range(1, 2 * shrinkage + stride + 1)
         smallest = next((n for n in sizes if _fits(n, steps, nodes)), None)
         if smallest is None:
             raise ValueError("There is no size that all steps can divide")
         reach = 0
         for pixel in range(stride):
-            start, stop = _seen(pixel, steps, nodes)
+            start, stop = _input_range(pixel, steps, nodes)
             reach = max(reach, pixel + shrinkage - start, stop - pixel - shrinkage)
         return cls(stride, reach, shrinkage, last.border, smallest)
 
@@ -116,13 +119,13 @@ class Geometry:
     def halo(self) -> int:
         """Return how many pixels of input a tile needs around what it keeps.
 
-        With these, what is kept does not depend on where the tile ends. Beyond what is lost anyway
-        it is a multiple of the stride, so that pooling stays on one grid.
+        With this halo, the answer that a tile keeps does not depend on where the tile ends. The
+        halo is the shrinkage plus a multiple of the stride, so that all tiles pool on one grid.
         """
         return self.shrinkage + _round_up(self.border, self.stride)
 
     def takes(self, size: int) -> bool:
-        """Return whether the network takes an input of this size and gives something back."""
+        """Return whether this is a valid size of the input."""
         return size >= self.smallest and (size - self.smallest) % self.stride == 0
 
     def input_size(self, inner: int, halo: int | None = None) -> int:
@@ -131,14 +134,14 @@ class Geometry:
         return self.smallest + _round_up(size - self.smallest, self.stride)
 
     def output_size(self, size: int) -> int:
-        """Return the size that comes out for a size that goes in."""
+        """Return the size of the output for a size of the input."""
         return size - 2 * self.shrinkage
 
 
 def sides(longest: int, geometry: Sequence[Geometry]) -> tuple[int, ...]:
-    """Return the sides of a piece of an image, in pixels; of one length where pixels are not.
+    """Return the sides of a piece of an image, in pixels per axis, about equal in physical length.
 
-    An axis that is halved less often has larger pixels, thick slices: it gets fewer of them.
+    An axis with a smaller stride has larger pixels (thick slices), so it gets fewer of them.
     """
     coarsest = max(g.stride for g in geometry)
     return tuple(-(-longest * g.stride // coarsest) for g in geometry)
@@ -146,12 +149,12 @@ def sides(longest: int, geometry: Sequence[Geometry]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class _Node:
-    """Hold what is known of the pixels that a step gives, on a grid of its own.
+    """Describe the output pixels of a step, which lie on a grid of their own.
 
     Parameters
     ----------
     scale
-        Pixels of the image that one of these pixels is wide.
+        Width of one of these pixels, in pixels of the image.
     loss
         Pixels of the image that are lost on either side.
     border
@@ -164,7 +167,7 @@ class _Node:
 
 
 def _nodes(steps: Sequence[Step]) -> list[_Node]:
-    """Follow the steps forward: what is known of the input, and of what each step gives."""
+    """Follow the steps forward, and describe the input and each output."""
     nodes = [_Node()]
     for step in steps:
         scale, loss, border = nodes[-1].scale, nodes[-1].loss, nodes[-1].border
@@ -186,63 +189,64 @@ def _nodes(steps: Sequence[Step]) -> list[_Node]:
     return nodes
 
 
-def _joined(one: _Node, other: _Node) -> _Node:
-    if one.scale != other.scale or (one.loss - other.loss) % one.scale:
-        raise ValueError(f"Steps of different sizes cannot be joined: {one} and {other}")
-    loss = max(one.loss, other.loss)
-    border = max(node.border - (loss - node.loss) // node.scale for node in (one, other))
-    return _Node(one.scale, loss, max(0, border))
+def _joined(first: _Node, second: _Node) -> _Node:
+    """Describe what a join of two outputs gives, cropped to the smaller of them."""
+    if first.scale != second.scale or (first.loss - second.loss) % first.scale:
+        raise ValueError(f"Steps of different sizes cannot be joined: {first} and {second}")
+    loss = max(first.loss, second.loss)
+    border = max(node.border - (loss - node.loss) // node.scale for node in (first, second))
+    return _Node(first.scale, loss, max(0, border))
 
 
 def _sources(
-    place: int, steps: Sequence[Step], nodes: Sequence[_Node], start: int, stop: int
+    number: int, steps: Sequence[Step], nodes: Sequence[_Node], start: int, stop: int
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield which pixels of earlier steps the pixels `start` to `stop` of a step depend on.
+    """Yield the pixels of earlier outputs that the pixels `start` to `stop` of an output depend on.
 
     Yields
     ------
-    place, start, stop
-        Place of an earlier step, and its first and last pixel.
+    number, start, stop
+        Number of an earlier output, and its first and last pixel.
     """
-    before = place - 1
-    match steps[before]:
+    previous = number - 1
+    match steps[previous]:
         case Convolve(radius, is_padded=True):
-            yield before, start - radius, stop + radius
+            yield previous, start - radius, stop + radius
         case Convolve(radius):
-            yield before, start, stop + 2 * radius
+            yield previous, start, stop + 2 * radius
         case Down(factor):
-            yield before, factor * start, factor * stop + factor - 1
+            yield previous, factor * start, factor * stop + factor - 1
         case Up(factor):
-            yield before, start // factor, stop // factor
+            yield previous, start // factor, stop // factor
         case Join(earlier):
-            for joined in (before, earlier):
-                cut = (nodes[place].loss - nodes[joined].loss) // nodes[place].scale
+            for joined in (previous, earlier):
+                cut = (nodes[number].loss - nodes[joined].loss) // nodes[number].scale
                 yield joined, start + cut, stop + cut
         case Branch(earlier):
             yield earlier, start, stop
 
 
-def _seen(pixel: int, steps: Sequence[Step], nodes: Sequence[_Node]) -> tuple[int, int]:
-    """Follow an output pixel backward: the first and the last input pixel it depends on.
+def _input_range(pixel: int, steps: Sequence[Step], nodes: Sequence[_Node]) -> tuple[int, int]:
+    """Follow an output pixel backward to the first and the last input pixel that it depends on.
 
     Both may lie beyond the image, in its padding.
     """
     needed = {len(steps): (pixel, pixel)}
-    for place in range(len(steps), 0, -1):
-        if place not in needed:  # a step that nothing is made of
+    for number in range(len(steps), 0, -1):
+        if number not in needed:  # the output of this step is not used
             continue
-        for source, start, stop in _sources(place, steps, nodes, *needed[place]):
+        for source, start, stop in _sources(number, steps, nodes, *needed[number]):
             known_start, known_stop = needed.get(source, (start, stop))
             needed[source] = min(start, known_start), max(stop, known_stop)
     return needed[0]
 
 
 def _fits(size: int, steps: Sequence[Step], nodes: Sequence[_Node]) -> bool:
-    """Return whether no step meets a size that it cannot divide, and pixels come out."""
+    """Return whether each step can divide the size it gets, and the output is not empty."""
     for step, node in zip(steps, nodes, strict=False):
         if isinstance(step, Down):
-            there = (size - 2 * node.loss) // node.scale
-            if there <= 0 or there % step.factor:
+            n_pixels = (size - 2 * node.loss) // node.scale
+            if n_pixels <= 0 or n_pixels % step.factor:
                 return False
     return size - 2 * nodes[-1].loss > 0
 

@@ -1,4 +1,4 @@
-"""Measure the geometry of a network whose steps nobody wrote down.
+"""Measure the geometry of a network whose steps are not known.
 
 An output pixel depends on an input pixel if NaN spreads from there to it, whatever the weights.
 """
@@ -14,20 +14,20 @@ from .base import Network
 from .geometry import Geometry
 
 LONGEST = 1024
-"""Pixels of the longest axis that is tried."""
+"""Length of the longest image that is tried, in pixels."""
 LARGEST_STRIDE = 64
 
 
 def measure_geometry(network: Network, channels_in: int) -> tuple[Geometry, ...]:
     """Measure the geometry of a network by perturbing pixels, one per spatial axis.
 
-    This takes seconds where a network looks far: written down as steps it takes no time.
+    This takes seconds if the receptive field is large. `Geometry.of_steps` takes no time.
 
     Parameters
     ----------
     network
-        Left as it is. It has its `dimensions`; `forward` must not ask for its geometry, and may
-        raise where it cannot take a size.
+        It is not changed. Its `dimensions` must be set. `forward` must not use its geometry, and
+        may raise an error for a size that the network does not take.
     channels_in
         Channels of its images.
 
@@ -45,7 +45,7 @@ def measure_geometry(network: Network, channels_in: int) -> tuple[Geometry, ...]
 def _randomized(network: Network) -> Network:
     """Copy a network, with weights that are neither 0 nor far from what ReLU lets through.
 
-    A network that only has shapes (on the meta device) gets numbers.
+    Weights without values (on the meta device) get values.
     """
     copied = copy.deepcopy(network).eval()
     if any(tensor.is_meta for tensor in copied.state_dict().values()):
@@ -64,8 +64,8 @@ def _randomized(network: Network) -> Network:
 class _Probe:
     """Run a network on images that are long along one axis and small along the others.
 
-    All is done in double precision: its convolutions add products up one by one, so that NaN
-    spreads to those pixels only that depend on it.
+    Everything is computed in double precision. There, convolutions add up products one by one, so
+    that NaN spreads only to the pixels that depend on it.
     """
 
     def __init__(self, network: Network, channels_in: int) -> None:
@@ -92,7 +92,7 @@ class _Probe:
         raise ValueError("Each pixel depends on the whole image: the network cannot be tiled.")
 
     def measure_at(self, size: int, stride: int, axis: int) -> Geometry | None:
-        """Measure on an image of one size, at most; return None if that is too short."""
+        """Measure on an image of at most this size; return None if that is too short."""
         remainder, shrinkage = self.size_taken(size, stride, axis)
         n = size - size % stride + remainder
         middle = n // 2 // stride * stride
@@ -102,7 +102,7 @@ class _Probe:
             if first == 0 or last == n - 2 * shrinkage - 1:
                 return None
             reach = max(reach, pixel - first - shrinkage, last + shrinkage - pixel)
-        # A tile that began or ended here would not see those rows, and spoil what depends on them.
+        # A tile that began or ended here would lack these rows. What depends on them is spoiled.
         _, last = self.reached(n, slice(0, middle), axis)
         first, _ = self.reached(n, slice(middle + remainder, n), axis)
         spoiled = max(last + 1 + shrinkage - middle, middle + remainder - first - shrinkage)
@@ -124,14 +124,14 @@ class _Probe:
         return remainder, even[remainder] // 2
 
     def stride(self, size: int, axis: int) -> int:
-        """Return by how much the input has to be shifted to shift the output; 0 if by too much."""
+        """Return the least shift of the input that shifts the output alike; 0 if too large."""
         x = torch.rand(self.shape(size, axis))
-        still = self.rows(x, axis)
-        third = len(still) // 3
+        unshifted = self.rows(x, axis)
+        third = len(unshifted) // 3
         for by in range(1, min(LARGEST_STRIDE, third // 2) + 1):
-            moved = self.rows(x.roll(by, dims=axis + 2), axis)
-            inner = still[third : 2 * third]
-            if torch.allclose(moved[third + by : 2 * third + by], inner, rtol=1e-9, atol=0):
+            shifted = self.rows(x.roll(by, dims=axis + 2), axis)
+            inner = unshifted[third : 2 * third]
+            if torch.allclose(shifted[third + by : 2 * third + by], inner, rtol=1e-9, atol=0):
                 return by
         return 0
 
@@ -148,7 +148,7 @@ class _Probe:
         return None if answer is None else size - answer.shape[axis + 2]
 
     def rows(self, x: Tensor, axis: int) -> Tensor:
-        """Return what the network answers as ``(n, ...)``, a row for each pixel along an axis."""
+        """Return the answer of the network as ``(n, ...)``, a row for each pixel along an axis."""
         answer = self.run(x)
         assert answer is not None
         return answer.movedim(axis + 2, 0).flatten(1)
@@ -158,10 +158,10 @@ class _Probe:
         return [1, self.channels_in, *(size if a == axis else self.base for a in range(self.n))]
 
     def run(self, x: Tensor) -> Tensor | None:
-        """Return what the network answers; None where it does not take such an image."""
+        """Return the answer of the network; None if it does not take such an image."""
         try:
             answer: Tensor = self.network(x.double())
-        except Exception as error:  # torch and networks raise many kinds for a size that is wrong
+        except Exception as error:  # torch and networks raise many kinds of error for a wrong size
             self.error = error
             return None
         lost = [n - m for n, m in zip(x.shape[2:], answer.shape[2:], strict=True)]

@@ -37,7 +37,7 @@ class UNet(Network):
         convolution = Convolution(recipe.padding == "valid", recipe.normalization == "batch")
         self.levels = levels_of(recipe)
         self.geometry = tuple(levels.geometry for levels in self.levels)
-        # Per level and axis. Two convolutions that see `radius` together are 1 + radius wide.
+        # Per level and axis. Two convolutions that together see `radius` are each 1 + radius wide.
         kernels = [
             tuple(1 + r for r in radii)
             for radii in zip(*(levels.radii for levels in self.levels), strict=True)
@@ -61,8 +61,8 @@ class UNet(Network):
         Parameters
         ----------
         margin
-            Pixels per axis that are cropped off either side of the answer. The decoder does not
-            work on what only they need.
+            Pixels per axis that are cropped off either side of the answer. The decoder skips what
+            only these pixels need.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class UNet(Network):
         return crop(cast(Tensor, self.head(x)), last)
 
     def answer_zero(self) -> None:
-        """Let the network answer 0 to everything until it is trained."""
+        """Set the weights so that the network answers 0 to everything until it is trained."""
         with torch.no_grad():
             for parameter in self.head.parameters():
                 parameter.zero_()
@@ -99,7 +99,7 @@ class Levels:
     ----------
     factors
         By how much the size shrinks from each level to the next, the finest first; 1 where this
-        axis is left as it is.
+        axis is not halved.
     radii
         Pixels that the convolutions of each level see to either side (2 for two 3-wide ones); one
         more than there are factors.
@@ -113,7 +113,7 @@ class Levels:
 
     @property
     def geometry(self) -> Geometry:
-        """Compute the geometry of these levels."""
+        """Return the geometry of these levels."""
         steps: list[Step] = []
         skips: list[int] = []
         down = list(zip(self.factors, self.radii, strict=False))
@@ -127,18 +127,18 @@ class Levels:
         return Geometry.of_steps(steps)
 
     def crops(self, margin: int) -> tuple[int, ...]:
-        """Return where the decoder may crop if it is not asked for the outermost `margin` pixels.
+        """Return how much the decoder may crop if the outermost `margin` pixels are not needed.
 
         Returns
         -------
         crops
-            Pixels off either side of what the coarsest level gives, of what each upsampling
-            gives, the coarsest first, and of the answer.
+            Pixels to crop off either side: of the output of the coarsest level, of each upsampled
+            output (the coarsest first), and of the answer.
         """
-        spare = []  # what each level, the finest first, can do without around what it takes in
+        spare = []  # outer pixels of the input of each level, the finest first, that are not needed
         unwanted = margin
         for factor, radius in zip(self.factors, self.radii, strict=False):
-            # Padded convolutions need what they see, and spoil it where they meet a cut.
+            # Padded convolutions spoil the pixels at a cut, so they need `radius` pixels around.
             spare.append(max(0, unwanted - radius) if self.is_padded else unwanted)
             unwanted = spare[-1] // factor
         spare.append(unwanted)

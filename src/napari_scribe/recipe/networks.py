@@ -1,4 +1,4 @@
-"""Define the part of a recipe that decides which network is trained, one model a kind."""
+"""Define the part of a recipe that describes the network, one model per kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .part import Part, told_apart_by_kind
 
 
 class NetworkPart(Part, ABC):
-    """Hold what the recipes of all networks have in common, and what is asked of each."""
+    """Define what the recipes of all networks have in common."""
 
     kind: str
     dimensions: int = Field(
@@ -22,11 +22,11 @@ class NetworkPart(Part, ABC):
     @property
     @abstractmethod
     def features(self) -> int:
-        """Return how many features a pixel has at full resolution: they decide about memory."""
+        """Return the number of features at full resolution, which decides the memory needed."""
 
     @property
     def keeps_size(self) -> bool:
-        """Return whether the answer is as large as the image that goes in."""
+        """Return whether the answer is as large as the input image."""
         return True
 
     def in_words(self) -> str:
@@ -55,8 +55,8 @@ class UNet(NetworkPart):
     normalization: Literal["batch", "none"] = Field(
         "batch",
         title="Normalization",
-        description="Of the features after each convolution. none: faster, and exact about "
-        "intensities, as denoising needs.",
+        description="How features are normalized after each convolution. none: faster, and exact "
+        "about intensities, as denoising needs.",
     )
     flat_levels: int = Field(
         0,
@@ -64,21 +64,21 @@ class UNet(NetworkPart):
         le=5,
         title="Flat levels",
         description="For thick slices in 3D: how often the image is halved within its slices only, "
-        "before it is in Z, too. 1 where slices are about 2 pixels apart, 2 for 4; in 2D unused.",
+        "before it is halved in Z. 1 if slices are about 2 pixels apart, 2 for 4. Unused in 2D.",
     )
 
     @field_validator("flat_levels")
     @classmethod
     def _check_flat_levels(cls, flat_levels: int, others: ValidationInfo) -> int:
         if others.data.get("dimensions") == 2:
-            return 0  # so that the same networks have the same recipe
+            return 0  # it has no effect in 2D: equal networks get equal recipes
         if flat_levels > (depth := others.data.get("depth", flat_levels)):
             raise ValueError(f"at most the depth, which is {depth}")
         return flat_levels
 
     @property
     def features(self) -> int:
-        """Return the width: each level below has less of them, pixels counted."""
+        """Return the width: coarser levels have more features, but far fewer pixels."""
         return self.width
 
     @property
@@ -92,7 +92,7 @@ class UNet(NetworkPart):
         return f"{self.kind}, depth {self.depth}{flat}, width {self.width}, padding {self.padding}"
 
     def for_thick_slices(self, ratio: float) -> dict[str, int]:
-        """Leave Z as it is until pixels have been halved to be about as wide as it is."""
+        """Halve Z only after pixels have become about as wide as slices are apart."""
         levels = min(self.depth, max(0, round(math.log2(ratio))))
         return (
             {} if "flat_levels" in self.model_fields_set or not levels else {"flat_levels": levels}
@@ -100,5 +100,5 @@ class UNet(NetworkPart):
 
 
 NETWORK_KINDS: dict[str, type[NetworkPart]] = {"unet": UNet}
-"""The recipe of each kind of network; what builds it is in `networks.NETWORKS`."""
+"""The recipe of each kind of network; `networks.NETWORKS` holds what builds them."""
 Network = Annotated[SerializeAsAny[NetworkPart], told_apart_by_kind(NETWORK_KINDS, "unet")]

@@ -1,4 +1,4 @@
-"""Define what every part of a recipe is, and how kinds of a part are told apart."""
+"""Define what every part of a recipe is, and choose the model of a part by its kind."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LARGEST = 2**31 - 1
-"""Bound of whole numbers that have no other: random generators and spin boxes take no larger."""
+"""Largest whole number where nothing else limits it: generators and spin boxes take no larger."""
 
 
 class Part(BaseModel):
-    """Hold values that do not change, and refuse unknown names: a misspelt key is an error."""
+    """Hold values that do not change; unknown names are an error, so that typos are found."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -39,12 +39,12 @@ def pixels_field(
 
 
 def told_apart_by_kind(kinds: Mapping[str, type[Part]], default: str) -> BeforeValidator:
-    """Build plain values into the model that their ``kind`` names.
+    """Return a validator that turns plain values into the model that their ``kind`` names.
 
     Parameters
     ----------
     kinds
-        The model of each kind. It is looked up at each use, so that kinds can be added.
+        The model of each kind. It is looked up at each use, so that kinds can be added later.
     default
         The kind of values that name none.
     """
@@ -63,6 +63,6 @@ def told_apart_by_kind(kinds: Mapping[str, type[Part]], default: str) -> BeforeV
 def of_kind(
     values: Mapping[str, object], kind: object, kinds: Mapping[str, type[Part]]
 ) -> dict[str, object]:
-    """Turn the values of one kind into those of another: fields of the same name stay."""
-    known = kinds[kind].model_fields if isinstance(kind, str) and kind in kinds else {}
-    return {"kind": kind, **{k: v for k, v in values.items() if k in known and k != "kind"}}
+    """Convert the values of one kind to those of another: fields of the same name stay."""
+    fields = kinds[kind].model_fields if isinstance(kind, str) and kind in kinds else {}
+    return {"kind": kind, **{k: v for k, v in values.items() if k in fields and k != "kind"}}

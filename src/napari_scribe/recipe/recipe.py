@@ -19,7 +19,7 @@ LONGEST = 2**20
 """Largest file with a recipe, in bytes."""
 
 Defaults = Mapping[str, Mapping[str, object]]
-"""Part of a recipe -> name -> value."""
+"""Values by part of the recipe and by name."""
 VOLUME_DEFAULTS: Defaults = {
     "network": {"depth": 2},
     "training": {"patch": 48, "batch": 1},
@@ -77,17 +77,17 @@ class Recipe(Part):
 
     @property
     def tile(self) -> int:
-        """Return the side of a tile without its halo, in pixels, for an unknown machine."""
+        """Return the side of a tile without its halo, in pixels, or a default for any machine."""
         return self.tiling.tile or (512 if self.network.dimensions == 2 else 96)
 
     @property
     def task(self) -> str:
-        """Return the name of what a person gets: ``objects``, ``classes`` or ``denoised``."""
+        """Return the name of the task: ``objects``, ``classes`` or ``denoised``."""
         return self.target.kind
 
     @property
     def encoding(self) -> str:
-        """Return the name of the encoding; that of the task where there is no choice."""
+        """Return the name of the encoding; it is that of the task if there is no choice."""
         return str(getattr(self.target, "encoding", self.task))
 
     def changed(self, values: Mapping[str, object]) -> Recipe:
@@ -109,10 +109,10 @@ class Recipe(Part):
         if kind != self.network.kind:
             chosen["network"] = of_kind(chosen.get("network", {}), kind, NETWORK_KINDS)
         fields = NETWORK_KINDS.get(kind, type(self.network)).model_fields
-        known = _names({**self.model_dump(), "network": fields})
+        known_names = _names({**self.model_dump(), "network": fields})
         for name, value in values.items():
-            if name not in known:
-                near = get_close_matches(name, known, n=4, cutoff=0.5)
+            if name not in known_names:
+                near = get_close_matches(name, known_names, n=4, cutoff=0.5)
                 nearest = f" Nearest: {', '.join(near)}." if near else ""
                 raise InputError(
                     f"There is no recipe value '{name}'.{nearest} To see all: python -c "
@@ -124,7 +124,7 @@ class Recipe(Part):
 
 
 def as_recipe(recipe: object) -> Recipe | None:
-    """Return a recipe as it is, or make one of plain values or of a JSON file; None stays.
+    """Return a recipe or None unchanged, or build one from plain values or from a JSON file.
 
     Raises
     ------
@@ -137,12 +137,12 @@ def as_recipe(recipe: object) -> Recipe | None:
 
 
 def parse_recipe(values: object) -> Recipe:
-    """Build a recipe of plain values.
+    """Build a recipe from plain values.
 
     Raises
     ------
     InputError
-        If it does not know them, or some are out of bounds.
+        If a name is unknown or a value out of bounds.
     """
     if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
         raise InputError(
@@ -190,13 +190,13 @@ def _plain(part: object) -> dict[str, Any]:
 
 
 def _with_defaults(values: dict[str, object], defaults: Defaults) -> dict[str, object]:
-    """Add defaults for what is not asked for; parts that are models already stay as they are."""
+    """Add defaults for values that are missing; parts that are models already stay unchanged."""
     filled = dict(values)
     for part, default in defaults.items():
         chosen = values.get(part, {})
         if not isinstance(chosen, dict):
             continue
-        if part == "network":  # a network has those of them that are fields of its kind
+        if part == "network":  # only the defaults that are fields of this kind of network
             kind = NETWORK_KINDS.get(str(chosen.get("kind", UNet().kind)))
             default = {k: v for k, v in default.items() if kind and k in kind.model_fields}
         filled[part] = {**default, **chosen}

@@ -1,4 +1,4 @@
-"""Describe what a person gets from a network, one model for each task."""
+"""Define the part of a recipe that says what a network is for, one model for each task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .part import LARGEST, Part, pixels_field, told_apart_by_kind
 
 
 class TargetPart(Part):
-    """Hold what the recipes of all tasks have in common."""
+    """Define what the recipes of all tasks have in common."""
 
     kind: str
 
@@ -27,7 +27,7 @@ class ObjectsTarget(TargetPart):
     ring: int = pixels_field(
         4,
         "Ring of background",
-        "How far around a painted object counts as background, where nothing else is painted.",
+        "Width of the ring around a painted object that counts as background if it is not painted.",
         ge=0,
         le=50,
     )
@@ -36,8 +36,8 @@ class ObjectsTarget(TargetPart):
         ge=0,
         le=1,
         title="Weight of unpainted",
-        description="Where objects are painted and no background at all, what is not painted "
-        "counts as background with this small weight.",
+        description="If objects are painted but no background at all, unpainted pixels count as "
+        "background with this small weight.",
     )
     border_weight: float = Field(
         1.0,
@@ -47,7 +47,7 @@ class ObjectsTarget(TargetPart):
         description="Extra weight of background between two painted objects (w0 of the paper).",
     )
     border_sigma: float = pixels_field(
-        3.0, "Border width", "How far that weight reaches (sigma of the paper).", gt=0, le=50
+        3.0, "Border width", "How far the border weight reaches (sigma of the paper).", gt=0, le=50
     )
 
 
@@ -58,24 +58,24 @@ class ClassesTarget(TargetPart):
 
 
 class DenoisedTarget(TargetPart):
-    """Describe how noise is removed, Noise2Noise (https://arxiv.org/abs/1803.04189)."""
+    """Describe how noise is removed, by Noise2Noise (https://arxiv.org/abs/1803.04189)."""
 
     kind: Literal["denoised"] = "denoised"
     loss: str = Field(
         "l2",
         title="Loss",
-        description="l2 finds the mean of noise: for what a camera adds. l1 finds its median: for "
-        "some far outliers. l0 finds its mode: where pixels are replaced by others (impulses).",
+        description="l2 finds the mean of noise: for noise of a camera. l1 finds its median: if "
+        "there are some far outliers. l0 finds its mode: if pixels are replaced (impulses).",
     )
     annealing: int = Field(
         2000,
         ge=1,
         le=LARGEST,
         title="Annealing",
-        description="Steps in which the exponent of l0 falls from 2; unused by the others.",
+        description="Steps in which the exponent of l0 falls from 2. Other losses do not use it.",
     )
     consistency: float = Field(
-        0.5,  # on real nuclei and phase contrast more of it was worse, by 0.1 to 4 dB
+        0.5,  # larger values were worse by 0.1 to 4 dB, on real nuclei and phase contrast
         ge=0,
         le=100,
         title="Consistency",

@@ -1,4 +1,4 @@
-"""Describe how a network learns and is applied: the other parts of a recipe."""
+"""Define the parts of a recipe that say how a network learns and is applied."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .part import LARGEST, Part, pixels_field
 
 
 class Augmentation(Part):
-    """Describe the random changes of every training patch."""
+    """Describe the random changes that are made to each training patch."""
 
     flip: bool = Field(True, title="Flip", description="Mirror at random.")
     rotation: float = Field(
@@ -16,7 +16,7 @@ class Augmentation(Part):
         ge=0,
         le=180,
         title="Rotation",
-        description="Largest turn, either way.",
+        description="Largest angle, in either direction.",
         json_schema_extra={"unit": "degrees"},
     )
     scaling: float = Field(
@@ -57,7 +57,7 @@ class Training(Part):
         ge=0,
         le=1000,
         title="Averaging",
-        description="The weights are averaged over the last 1/averaging of the run, or so.",
+        description="The weights are averaged over about the last 1/averaging of the training.",
     )
     balance: float = Field(
         10.0,
@@ -71,7 +71,7 @@ class Training(Part):
         ge=1,
         le=LARGEST,
         title="Validate every",
-        description="Steps between looks at what was held out.",
+        description="Steps from one validation on held-out data to the next.",
     )
     seed: int = Field(
         0, ge=0, le=LARGEST, title="Seed", description="Same seed and steps, same model."
@@ -81,7 +81,7 @@ class Training(Part):
 class Losses(Part):
     """Name the loss of each kind of head of a network that learns from paint.
 
-    That of images is the ``loss`` of the target ``denoised``.
+    The loss of image heads is the ``loss`` of the target ``denoised``.
     """
 
     binary: str = Field(

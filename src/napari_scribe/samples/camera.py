@@ -1,4 +1,4 @@
-"""Take noisy pictures as a camera does, in little light."""
+"""Add noise to images as a camera does in little light."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Noise = Callable[[Array, np.random.Generator], Floats]
-"""``noise(clean, rng)`` gives a noisy copy of an image, float32, neither rounded nor clipped."""
+"""``noise(clean, rng)`` returns a noisy copy of an image, float32, neither rounded nor clipped."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Camera:
     read_noise
         Standard deviation of the electronics, in photons.
     offset
-        Level that is written where there is no light. It is part of the clean image, which noise
-        therefore leaves unchanged on average; levels below it count as no light.
+        Grey level without light. It is part of the clean image, so noise does not change the mean.
+        Levels below it count as no light.
     """
 
     photons: float
@@ -39,7 +39,7 @@ class Camera:
     offset: float = 0.0
 
     def __call__(self, clean: Array, rng: np.random.Generator) -> Floats:
-        """Make a noisy copy of `clean`."""
+        """Return a noisy copy of `clean`."""
         light = np.maximum(clean.astype(np.float64) - self.offset, 0.0)
         counts = rng.poisson(self.photons * light).astype(np.float32)
         counts += np.float32(self.read_noise) * rng.standard_normal(clean.shape, np.float32)

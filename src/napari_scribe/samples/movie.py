@@ -18,24 +18,24 @@ Doubles = npt.NDArray[np.float64]
 OFFSET = 100.0
 """Grey level where there is no light."""
 CAMERA = Camera(photons=0.1, read_noise=1.6, offset=OFFSET)
-"""Some 20 photons from a nucleus, some 2 from what lies between."""
+"""Camera that detects about 20 photons per pixel of a nucleus, and about 2 between nuclei."""
 
 _LEVELS = 200.0
-"""Grey levels above the offset of a nucleus of ordinary brightness."""
+"""Grey levels of a nucleus of ordinary brightness, above the offset."""
 _SPEED = 5.0
 """Speed of the moving object, in pixels per frame."""
 _MARGIN = 8
-"""Pixels around the visible window: a shift by phases wraps round the edges of the scene."""
+"""Pixels around the visible window, because a shift by phases wraps at the edges of the scene."""
 
 
 @dataclass(frozen=True, eq=False)
 class Movie:
-    """Hold a noisy movie and its truth; places and lengths are ``(y, x)`` in pixels.
+    """Hold a noisy movie and its truth; positions and shifts are ``(y, x)`` in pixels.
 
     Parameters
     ----------
     noisy
-        ``(T, Y, X)``, uint16, as a camera gives it.
+        ``(T, Y, X)``, uint16, as a camera records it.
     clean
         ``(T, Y, X)``, float32: the same without noise, in the same grey levels.
     shifts
@@ -44,7 +44,7 @@ class Movie:
     gains
         ``(T,)``: brightness relative to the first frame, above the offset.
     path
-        ``(T, 2)``: where the moving object is in each frame; None where nothing moves.
+        ``(T, 2)``: position of the moving object in each frame; None if nothing moves.
     """
 
     noisy: npt.NDArray[np.uint16]
@@ -80,10 +80,10 @@ def noisy_movie(
     moving
         Whether one bright spot of about 9 pixels crosses the scene, by 5 pixels per frame.
     noise
-        Called for one frame after the other, before values are rounded and clipped to uint16.
+        Called for each frame in turn, before values are rounded and clipped to uint16.
     seed
-        The same seed and size give the same movie. Bleaching, the moving spot and the noise leave
-        the scene as it is; drift does not, as more of it is seen.
+        The same seed and size give the same movie. Bleaching, the moving spot and the noise do not
+        change the scene. Drift does, because the movie then shows more of it.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def _wander(n_frames: int, step: float, rng: Random) -> Doubles:
 
 
 def _scene(shifts: Doubles, side: int, rng: Random) -> Floats:
-    """Return the light of all that stands still in the scene, as each frame sees it: ``(T, Y, X)``.
+    """Return the light ``(T, Y, X)`` of all objects that do not move, as each frame shows it.
 
     The scene is larger than a frame by the whole drift. It is blurred as by a microscope, so that
     shifting it by its Fourier phases is exact.
@@ -134,7 +134,7 @@ def _scene(shifts: Doubles, side: int, rng: Random) -> Floats:
 
 
 def _draw(shape: tuple[int, int], rng: Random) -> Doubles:
-    """Draw nuclei with their chromatin, a haze, and threads: where smooth noise crosses 0."""
+    """Draw nuclei with their chromatin, a haze, and threads, which lie where smooth noise is 0."""
     truth, height = place_nuclei(shape, rng)
     light = glow(truth, height, rng)
     threads = np.exp(-((cloud(shape, 4.0, rng) / 0.12) ** 2))
@@ -152,7 +152,7 @@ def _cross(shifts: Doubles, side: int, rng: Random) -> Doubles:
 
 
 def _spot(side: int, centre: Doubles) -> Floats:
-    """Return one round spot, 1 in its middle and half of that 4.7 pixels away."""
+    """Return one round spot: 1 in its middle, 0.5 at 4.7 pixels from it."""
     y, x = (np.exp(-(((np.arange(side) - at) / 4.0) ** 2) / 2) for at in centre)
     spot: Floats = (y[:, None] * x).astype(np.float32)
     return spot

@@ -38,8 +38,8 @@ def simulate_paint(
     n_objects
         How many objects to paint, at random; those that the border of the image cuts come last.
     n_background
-        How many curved strokes of 40 to 60 pixels to paint where there is no object, each within
-        one plane. They are shorter where there is no room.
+        How many curved strokes to paint between objects, each within one plane. They are 40 to 60
+        pixels long, or shorter if there is no room.
     seed
         The same seed gives the same paint.
     stroke_width
@@ -50,8 +50,8 @@ def simulate_paint(
     Returns
     -------
     paint
-        Of the shape of `truth`, uint8 (int32 from 255 objects on): 0 not painted, 1 background,
-        2 ... one object each. With fewer objects or less room than asked for, what there is.
+        Same shape as `truth`, uint8 (int32 from 255 objects on): 0 is not painted, 1 is background,
+        numbers from 2 are an object each. There is less paint if objects or room are too few.
     """
     rng = np.random.default_rng(seed)
     boxes = find_boxes(truth)
@@ -66,7 +66,7 @@ def simulate_paint(
 
 
 def find_boxes(truth: Labels) -> Boxes:
-    """Return the bounding box of each object; numbers may be far apart."""
+    """Return the bounding box of each object, by its number; numbers may be far apart."""
     labels, compact = np.unique(truth, return_inverse=True)
     found = ndimage.find_objects(compact.reshape(truth.shape) + 1)
     return {int(k): box for k, box in zip(labels, found, strict=True) if k and box}
@@ -126,7 +126,7 @@ def _strokes(
 
 
 def _neighbourhood(paint: Labels) -> npt.NDArray[np.bool_]:
-    """Return a mask of the box around all painted objects, somewhat widened; all where none is."""
+    """Return a mask of a box around all painted objects; it is the whole image without objects."""
     near = np.zeros(paint.shape, bool)
     boxes = ndimage.find_objects((paint > 0).astype(np.uint8))
     for box in boxes:
@@ -137,7 +137,7 @@ def _neighbourhood(paint: Labels) -> npt.NDArray[np.bool_]:
 def _longest_walk(
     is_free: npt.NDArray[np.bool_], starts: npt.NDArray[np.intp], rng: np.random.Generator
 ) -> npt.NDArray[np.intp]:
-    """Return the first of some walks that is as long as wanted, or the longest one; ``(n, 2)``."""
+    """Return the first walk ``(n, 2)`` that is as long as wanted, or the longest of some walks."""
     best: npt.NDArray[np.intp] = np.zeros((0, 2), np.intp)
     for _ in range(40 if len(starts) else 0):
         wanted = int(rng.integers(_STROKE_LENGTH[0], _STROKE_LENGTH[1] + 1))
@@ -155,7 +155,7 @@ def _walk(
     length: int,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.intp]:
-    """Return a curve of steps of one pixel that bends away from objects, and ends if it must."""
+    """Return a curve of steps of one pixel that bends away from objects, and ends if it cannot."""
     path = [start]
     at, heading, bend = start.astype(float), rng.uniform(0, 2 * np.pi), 0.0
     for _ in range(length):

@@ -1,4 +1,4 @@
-"""Make images of fluorescent nuclei as a camera would record them, with their exact truth."""
+"""Make images of fluorescent nuclei as a camera would record them, with the exact truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Labels = npt.NDArray[np.int32]
 Random = np.random.Generator
 
 _TOUCHING = 0.5
-"""Share of the nuclei that are laid against another one."""
+"""Share of the nuclei that are placed so that they touch another one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +33,9 @@ class Sample:
     image
         ``YX`` or ``ZYX``, uint16.
     truth
-        Of that shape, int32: 0 background, 1 ... one nucleus each.
+        Same shape, int32: 0 is background, numbers from 1 are a nucleus each.
     paint
-        Of that shape: 0 not painted, 1 background, 2 ... one painted nucleus each.
+        Same shape: 0 is not painted, 1 is background, numbers from 2 are a painted nucleus each.
     """
 
     image: npt.NDArray[np.uint16]
@@ -46,7 +46,7 @@ class Sample:
 def nuclei(shape: Sequence[int] = (512, 512), seed: int = 0) -> Sample:
     """Make an image of fluorescent nuclei, many of them touching, as a camera would record it.
 
-    Ten nuclei and four strokes of background are painted, near one another, as a person would who
+    Ten nuclei and four strokes of background are painted near one another, as by a person who
     paints in one corner of the image.
 
     Parameters
@@ -77,7 +77,7 @@ def nuclei(shape: Sequence[int] = (512, 512), seed: int = 0) -> Sample:
 def place_nuclei(shape: tuple[int, ...], rng: Random) -> tuple[Labels, Floats]:
     """Place nuclei one after the other, half of them against an earlier one.
 
-    Returns labels and the height of each nucleus over its pixels, 1 in the middle, 0 at the edge.
+    Return labels, and the height of each nucleus at its pixels: 1 in the middle, 0 at the edge.
     """
     mean_radius, share = (13.0, 0.2) if len(shape) == 2 else (8.5, 0.13)
     size = math.pi * mean_radius**2 if len(shape) == 2 else 4 / 3 * math.pi * mean_radius**3
@@ -91,10 +91,10 @@ def place_nuclei(shape: tuple[int, ...], rng: Random) -> tuple[Labels, Floats]:
             centre = rng.uniform(-0.3 * radius, np.array(shape) + 0.3 * radius)
             touches = bool(centres) and rng.random() < _TOUCHING
             if touches:
-                away = rng.normal(size=len(shape))
+                step = rng.normal(size=len(shape))
                 distance = radius + mean_radius * rng.uniform(0.7, 1.0)
                 centre = centres[rng.integers(len(centres))]
-                centre = centre + away / np.linalg.norm(away) * distance
+                centre = centre + step / np.linalg.norm(step) * distance
             if _add_nucleus(truth, height, centre, radius, len(centres) + 1, touches, rng):
                 centres.append(centre)
                 break
@@ -110,7 +110,7 @@ def _add_nucleus(
     touches: bool,
     rng: Random,
 ) -> bool:
-    """Draw one nucleus, if it fits; where it meets another one, the higher of the two shows."""
+    """Draw one nucleus if it fits. Where it meets another one, the higher of the two is drawn."""
     reach = radius * 1.6
     low = np.maximum(np.floor(centre - reach), 0).astype(int)
     high = np.minimum(np.ceil(centre + reach) + 1, truth.shape).astype(int)
@@ -156,7 +156,7 @@ def _dome(window: Window, centre: Doubles, radius: float, rng: Random) -> Floats
 
 
 def _without_crumbs(truth: Labels) -> Labels:
-    """Return the nuclei numbered 1 ... n, each in one piece; pieces that others cut off vanish."""
+    """Renumber the nuclei 1 ... n, each in one piece; pieces that others cut off are removed."""
     result = np.zeros_like(truth)
     n = 0
     for label, window in find_boxes(truth).items():
@@ -169,7 +169,7 @@ def _without_crumbs(truth: Labels) -> Labels:
 
 
 def glow(truth: Labels, height: Floats, rng: Random) -> Floats:
-    """Return the light of each pixel: nuclei differ in brightness, chromatin is coarse and fine."""
+    """Return the light of each pixel, of nuclei with different brightness and chromatin."""
     n = int(truth.max())
     brightness = np.concatenate([[0.0], np.clip(rng.lognormal(0, 0.45, n), 0.3, 2.5)])
     contrast = np.concatenate([[0.0], rng.uniform(0.5, 1.4, n)])
@@ -201,7 +201,7 @@ def _photograph(glow: Floats, rng: Random) -> npt.NDArray[np.uint16]:
 
 
 def _illumination(shape: tuple[int, ...], rng: Random) -> Floats:
-    """Return the light of a lamp off the middle: a wide bell from 1 to about .5 in a corner."""
+    """Return the light of a lamp beside the middle: a wide bell from 1 to about .5 in a corner."""
     light = np.ones(shape, np.float32)
     for axis in (-2, -1):
         at = np.linspace(-1, 1, shape[axis], dtype=np.float32) - rng.uniform(-0.5, 0.5)

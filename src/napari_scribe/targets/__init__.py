@@ -28,7 +28,7 @@ ENCODINGS: dict[str, type[Encoding]] = {
     "classes": ClassesEncoding,
     "denoised": DenoisedEncoding,
 }
-"""Every encoding, by the name that recipes have for it."""
+"""Every encoding, by its name in recipes."""
 
 
 def encoding_of(

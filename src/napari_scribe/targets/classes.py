@@ -1,4 +1,4 @@
-"""Say the answer to the task "classes": the probability of each class, at each pixel."""
+"""Encode the task "classes": the network answers with the probability of each class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .paint import Labels
 
 @dataclass(frozen=True)
 class ClassesEncoding(PaintEncoding):
-    """Take the painted values, in order, as the classes of the network.
+    """Use the painted values, in order, as the classes of the network.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class ClassesEncoding(PaintEncoding):
 
     @classmethod
     def from_options(cls, options: EncodingOptions) -> ClassesEncoding:
-        """Build it for the painted classes."""
+        """Build the encoding for the painted classes."""
         return cls(options.painted, options.offset)
 
     @property
@@ -45,12 +45,13 @@ class ClassesEncoding(PaintEncoding):
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
     ) -> Encoded:
-        """Return the index of each pixel's class, and where one is painted."""
+        """Return the index of each pixel's class, with weight 1 where a class is painted."""
         painted = np.asarray(self.painted)
         index = np.searchsorted(painted, labels).clip(max=len(painted) - 1)
-        known = painted[index] == labels  # a class that the network lacks teaches nothing
-        values = np.where(known, index, 0)[np.newaxis].astype(np.float32)
-        return Encoded(values, known[np.newaxis].astype(np.float32), held_out)
+        # A class that the network lacks counts as not painted.
+        is_painted = painted[index] == labels
+        values = np.where(is_painted, index, 0)[np.newaxis].astype(np.float32)
+        return Encoded(values, is_painted[np.newaxis].astype(np.float32), held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
         """Return the most probable class of each pixel, with the value that it was painted with.

@@ -1,4 +1,4 @@
-"""Say the answer to the task "denoised": what to add to an image to remove its noise."""
+"""Encode the task "denoised": the network answers with what removes the noise when added."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DenoisedEncoding(Encoding):
     Parameters
     ----------
     n_channels
-        Channels that go in and come out.
+        Number of channels of the input and of the answer.
     """
 
     n_channels: int
@@ -28,7 +28,7 @@ class DenoisedEncoding(Encoding):
 
     @classmethod
     def from_options(cls, options: EncodingOptions) -> DenoisedEncoding:
-        """Build it for the channels that the network sees."""
+        """Build the encoding for the channels that the network sees."""
         return cls(options.n_channels)
 
     @property
@@ -60,7 +60,7 @@ def check_intensities(image: Image) -> None:
         If it is a mask.
     """
     if image.dtype.kind == "b":
-        raise InputError(f"{image.name} holds true and false only, which no noise is taken off.")
+        raise InputError(f"{image.name} holds true and false only: there is no noise to remove.")
 
 
 def check_colours(image: Image, channels: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""Say the answer to the task "objects": the foreground, and the distance to each object's border.
+"""Encode the task "objects": foreground, and the distance to the border of each object.
 
 The distance is 0 at the border of an object and 1 at its innermost pixel, whatever its size. It is
 known inside objects that are painted whole, and is 0 on background, so it can be learnt from a few
@@ -28,11 +28,15 @@ from .objects import renumbered, with_ring
 from .paint import Labels
 
 DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.55, "peak": 0.5, "min_size": 10.0}
-"""Decoding parameters: the threshold of the foreground, how low the distance is between objects,
-what it must reach somewhere in an object, and the smallest size of an object in pixels."""
+"""Default decoding parameters.
+
+``foreground`` is the threshold of the foreground. Two pieces are joined if the distance along their
+border is above the share ``merge`` of the lower peak. ``peak`` is the lowest maximum of the
+distance in an object. ``min_size`` is the smallest size of an object, in pixels.
+"""
 
 LOWEST_PEAK = 0.2
-"""Lower peaks of the distance are not the centre of an object."""
+"""Lowest peak of the distance that starts an object."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class DistanceEncoding(PaintEncoding):
     Parameters
     ----------
     recipe
-        Ring of background and weights between objects.
+        Settings for the ring of background, and for the weights between objects.
     """
 
     recipe: ObjectsTarget
@@ -50,7 +54,7 @@ class DistanceEncoding(PaintEncoding):
 
     @classmethod
     def from_options(cls, options: EncodingOptions) -> DistanceEncoding:
-        """Build it with the settings of the target."""
+        """Build the encoding with the settings of the target."""
         assert isinstance(options.recipe.target, ObjectsTarget)
         return cls(options.recipe.target)
 
@@ -62,23 +66,23 @@ class DistanceEncoding(PaintEncoding):
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
     ) -> Encoded:
-        """Return both maps, and where they are known."""
+        """Return both maps, and their weights."""
         labels, held_out = with_ring(renumbered(labels), held_out, self.recipe.ring)
         inside = labels > 1
-        known = (labels > 0).astype(np.float32)
+        weights = (labels > 0).astype(np.float32)
         if not has_background:
-            known[labels == 0] = self.recipe.unpainted
+            weights[labels == 0] = self.recipe.unpainted
         distance, nearest, second = _distances(labels, reach=3 * self.recipe.border_sigma)
         between = np.exp(-((nearest + second) ** 2) / (2 * self.recipe.border_sigma**2))
         border = 1 + self.recipe.border_weight * np.where(inside, 0, between).astype(np.float32)
         values = np.stack([inside.astype(np.float32), distance])
-        return Encoded(values, np.stack([known * border, known]), held_out)
+        return Encoded(values, np.stack([weights * border, weights]), held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
-        """Split the foreground where the distance is low between two peaks; labels count from 1."""
+        """Split the foreground where the distance is low between peaks; number objects from 1."""
         chosen = {**DEFAULTS, **parameters}
         mask = prediction["foreground"][0] > chosen["foreground"]
-        # Smoothed, so that noise of the prediction makes no peaks.
+        # Smoothing keeps the noise of the prediction from making peaks.
         distance = ndimage.gaussian_filter(prediction["distance"][0].astype(np.float32), 1)
         objects = _merged(_pieces(distance, mask), distance, chosen["merge"])
         peak = np.zeros(int(objects.max(initial=0)) + 1, np.float32)
@@ -98,13 +102,14 @@ class DistanceEncoding(PaintEncoding):
         examples
             A prediction and the paint of the same place; 0 is unknown.
         seconds_left
-            A value is tried only where as much time is left as the first one took.
+            Returns the time left, in seconds. A value is tried only if as much time is left as the
+            first value took.
         """
         examples = [(prediction, renumbered(paint)) for prediction, paint in examples]
         sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
         if not sizes:
             return dict(DEFAULTS)
-        # Parts of objects are dropped, objects that are cut by the edge of the image are not.
+        # This drops fragments of objects, but not objects that the edge of the image cuts.
         min_size = max(4.0, 0.25 * float(np.percentile(sizes, 5)))
         best = {**DEFAULTS, "min_size": min_size}
         if seconds_left() <= 0:
@@ -113,7 +118,7 @@ class DistanceEncoding(PaintEncoding):
         best_score = _score(self, examples, best)
         duration = time.perf_counter() - began
         # Values in the middle come first, so that they win ties. The fewer objects there are, the
-        # clearer another value of "merge" has to be better.
+        # larger the gain has to be for another value of "merge".
         thresholds, limits = (0.45, 0.55, 0.4, 0.6, 0.3, 0.7), (0.5, 0.6, 0.45, 0.65)
         margin = {"merge": max(1e-3, 0.1 / len(sizes)), "foreground": 1e-3}
         for name, values in (("merge", limits), ("foreground", thresholds)):
@@ -149,10 +154,10 @@ def _distances(
         window = intersect(grow(box, margin), whole(labels.shape))
         mask = labels[window] == label
         inner[window][mask] = _inner_distance(labels[box] == label)[labels[box] == label]
-        away = ndimage.distance_transform_edt(~mask).astype(np.float32)
+        outside = ndimage.distance_transform_edt(~mask).astype(np.float32)
         first = nearest[window]
-        second[window] = np.minimum(second[window], np.maximum(first, away))
-        nearest[window] = np.minimum(first, away)
+        second[window] = np.minimum(second[window], np.maximum(first, outside))
+        nearest[window] = np.minimum(first, outside)
     return inner, nearest, second
 
 
@@ -164,13 +169,13 @@ def _inner_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """
     if mask.ndim == 3 and mask.shape[0] == 1:
         return _inner_distance(mask[0])[np.newaxis]
-    away = ndimage.distance_transform_edt(np.pad(mask, 1))
-    away = away[(slice(1, -1),) * mask.ndim]
-    return np.asarray(away / max(float(away.max()), 1.0), dtype=np.float32)
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))
+    depth = depth[(slice(1, -1),) * mask.ndim]
+    return np.asarray(depth / max(float(depth.max()), 1.0), dtype=np.float32)
 
 
 def _pieces(distance: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> Labels:
-    """Divide a mask into one piece for each peak of the distance, mostly too many."""
+    """Divide a mask into one piece for each peak of the distance: usually too many pieces."""
     peaks = (ndimage.maximum_filter(distance, size=5) == distance) & mask & (distance > LOWEST_PEAK)
     seeds, _ = ndimage.label(peaks, structure=np.ones((3,) * mask.ndim))
     return np.asarray(watershed(-distance, seeds, mask=mask), dtype=np.int32)
@@ -179,8 +184,8 @@ def _pieces(distance: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> L
 def _merged(pieces: Labels, distance: npt.NDArray[np.float32], limit: float) -> Labels:
     """Join pieces where the distance is not low along their common border.
 
-    Between two objects the distance falls to 0, within one object it does not. Pieces are joined
-    where its mean along their border is more than `limit` of the lower of their peaks.
+    Between two objects the distance falls to 0; within one object it does not. Two pieces are
+    joined if the mean distance along their border is above `limit` times the lower peak.
     """
     n = int(pieces.max(initial=0)) + 1
     pairs, heights = [], []
@@ -202,7 +207,7 @@ def _merged(pieces: Labels, distance: npt.NDArray[np.float32], limit: float) -> 
 
 
 def _selected(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
-    """Return only the labels to keep, counted from 1; 0 stays 0."""
+    """Return only the labels to keep, renumbered from 1; 0 stays 0."""
     keep[0] = False
     new = np.zeros(len(keep), np.int32)
     new[keep] = np.arange(1, int(keep.sum()) + 1)
@@ -214,8 +219,8 @@ def _score(
 ) -> float:
     """Return the precision, TP / (TP + FP + FN), averaged over IoU thresholds.
 
-    Only what is known counts: a found object without a painted one is wrong if most of it lies on
-    paint.
+    Only painted pixels count: a predicted object without a painted partner is wrong only if most
+    of it lies on paint.
     """
     counts = np.zeros((len(THRESHOLDS), 3))
     for prediction, paint in examples:
@@ -224,11 +229,13 @@ def _score(
     return float((true / np.maximum(true + false + missed, 1)).mean())
 
 
-def _counts(found: Labels, paint: Labels) -> npt.NDArray[np.float64]:
+def _counts(predicted: Labels, paint: Labels) -> npt.NDArray[np.float64]:
     """Count TP, FP and FN per IoU threshold, ``(n_thresholds, 3)``."""
     objects = np.where(paint > 1, paint, 0)
-    overlap = count_overlap(found, objects)
+    overlap = count_overlap(predicted, objects)
     matched = match_objects(overlap).counts().astype(float)
-    on_paint = np.bincount(found.ravel(), paint.ravel() > 0) > 0.5 * np.bincount(found.ravel())
+    on_paint = np.bincount(predicted.ravel(), paint.ravel() > 0) > 0.5 * np.bincount(
+        predicted.ravel()
+    )
     n_judged, n_painted = np.count_nonzero(on_paint[1:]), len(np.unique(objects[objects > 0]))
     return np.stack([matched, np.maximum(n_judged - matched, 0), n_painted - matched], axis=1)

@@ -1,4 +1,4 @@
-"""Define what an encoding is: how a network says the answer to a task."""
+"""Define encodings: how the output of a network represents the answer to a task."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy.typing as npt
 from ..recipe import Recipe
 from .paint import Labels
 
-if TYPE_CHECKING:  # docks open without torch
+if TYPE_CHECKING:  # the docks import this module and must open without torch
     from torch import Tensor
 
 HeadKind = Literal["binary", "categorical", "distance", "image"]
 Parameters = dict[str, float]
 Prediction = Mapping[str, npt.NDArray[Any]]
-"""Name of a head -> ``(channels, *spatial)``, after the activation of the head."""
+"""The answer ``(channels, *spatial)`` of each head, by its name, after its activation."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Head:
     kind
         Decides the activation and the default loss: ``binary`` (sigmoid), ``categorical`` (softmax
         over the channels; the target is an index), ``distance`` (sigmoid, 0 to 1), ``image`` (no
-        activation; what is added to the input).
+        activation; the answer is added to the input).
     weight
         Weight of its loss in the sum.
     moves_with_pixels
         Whether its maps are made once for a region and warped with each patch. Maps that hold a
-        direction (affinities, offsets, vectors) turn wrong when they are warped: they are made
-        from the labels of each patch after the warp.
+        direction (affinities, offsets, vectors) would be wrong after a warp: they are made from
+        the labels of each patch after the warp.
     is_weighted_by_channel
-        Whether each target map has a weight map of its own; else one serves all.
+        Whether each target map has its own weight map; else all share one.
     """
 
     name: str
@@ -70,13 +70,13 @@ def count_channels(heads: Sequence[Head]) -> int:
 
 
 def savable_maps(heads: Sequence[Head]) -> tuple[str, ...]:
-    """Return the names of the maps that can be saved: the first head is the probability."""
+    """Return the names of the maps that can be saved; the first head is called probability."""
     return ("probability", *(head.name for head in heads[1:]))
 
 
 @dataclass(frozen=True)
 class EncodingOptions:
-    """Hold what an encoding may be built from.
+    """Hold what an encoding is built from.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Encoded:
         ``(*spatial)`` bool: which pixels validate.
     labels
         ``(*spatial)``: labels that are warped with each patch, for `PaintEncoding.encode_warped`.
-        None where no head needs them. Numbers count from 0, so that float32 tells them apart.
+        None if no head needs them. They are numbered from 0, so that float32 holds them exactly.
     label_weights
         ``(*spatial)`` float32: how much is known of the labels, 0 where nothing is.
     """
@@ -121,17 +121,17 @@ class Encoded:
 
 
 class Encoding(Protocol):
-    """Say how a network gives the answer to a task.
+    """Define how the output of a network represents the answer to a task.
 
     An encoding is a class in a file of its own and a line in `ENCODINGS`.
     """
 
     task: ClassVar[str]
-    """Name of the task that it serves."""
+    """Name of its task."""
 
     @classmethod
     def from_options(cls, options: EncodingOptions) -> Encoding:
-        """Build it for a recipe."""
+        """Build the encoding for a recipe."""
         ...
 
     @property
@@ -153,15 +153,15 @@ class Encoding(Protocol):
         Parameters
         ----------
         prediction
-            Of each head.
+            The answer of each head.
         parameters
-            From `PaintEncoding.fit`; defaults for those that are missing.
+            From `PaintEncoding.fit`. Missing ones have their defaults.
         """
         ...
 
 
 class PaintEncoding(Encoding, Protocol):
-    """Say how paint teaches a network that answer as well."""
+    """Define also how paint becomes the targets that a network learns from."""
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
@@ -201,13 +201,14 @@ class PaintEncoding(Encoding, Protocol):
         examples: list[tuple[Prediction, Labels]],
         seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> Parameters:
-        """Return the decoding parameters that suit predictions and the paint that belongs to them.
+        """Return the decoding parameters that bring predictions closest to their paint.
 
         Parameters
         ----------
         examples
             A prediction and the paint of the same place; 0 is unknown.
         seconds_left
-            Where it comes to an end, the best so far are returned.
+            Returns the time left, in seconds. When it has run out, the best parameters so far are
+            returned.
         """
         return {}

@@ -11,24 +11,25 @@ from .paint import Labels
 
 
 def renumbered(labels: Labels) -> Labels:
-    """Return the same objects, counted from 2 in their order: tables by label stay small."""
+    """Renumber objects from 2 up, in the same order, so that tables by label stay small."""
     inside = labels > 1
-    counted = labels.copy()
-    counted[inside] = np.unique(labels[inside], return_inverse=True)[1] + 2
-    return counted
+    numbered = labels.copy()
+    numbered[inside] = np.unique(labels[inside], return_inverse=True)[1] + 2
+    return numbered
 
 
 def with_ring(
     labels: Labels, held_out: npt.NDArray[np.bool_], ring: int
 ) -> tuple[Labels, npt.NDArray[np.bool_]]:
-    """Take what lies closely around painted objects for background, unless it is painted.
+    """Turn unpainted pixels close around painted objects into background.
 
     Parameters
     ----------
     labels, held_out
-        Paint ``(*spatial)``, and which of it validates; the ring of a held-out object does, too.
+        Paint ``(*spatial)``, and which of it validates. The ring of a held-out object validates,
+        too.
     ring
-        How far it reaches, in pixels.
+        Width of the ring, in pixels.
 
     Returns
     -------
@@ -39,16 +40,16 @@ def with_ring(
     if ring == 0 or not (labels == 0).any() or not objects.any():
         return labels, held_out
     near = _near(objects, ring)
-    new = (near > 0) & (labels == 0)
+    in_ring = (near > 0) & (labels == 0)
     held_labels = np.unique(labels[held_out & (labels > 1)])
-    return np.where(new, 1, labels), np.where(new, np.isin(near, held_labels), held_out)
+    return np.where(in_ring, 1, labels), np.where(in_ring, np.isin(near, held_labels), held_out)
 
 
 def _near(objects: Labels, ring: int) -> Labels:
-    """Return the object that lies nearest, where one lies within `ring` pixels.
+    """Return the nearest object of each pixel, if one lies within `ring` pixels; else 0.
 
-    Nobody looked above and below an object that is painted on a single slice of a volume: it is
-    near to pixels of that slice only.
+    Paint on a single slice of a volume says nothing about the slices above and below. So an object
+    that is painted on a single slice is near to pixels of that slice only.
     """
     if objects.ndim == 2:
         return np.asarray(expand_labels(objects, ring))

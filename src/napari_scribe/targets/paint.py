@@ -1,4 +1,4 @@
-"""Hold what a person painted, check it, and tell what it says about each pixel.
+"""Hold what a person painted, check it, and return what is known about each pixel.
 
 In paint, 0 is unknown, 1 background (or class 1), 2 and up are objects drawn whole (or classes).
 """
@@ -25,9 +25,9 @@ from .tasks import TASKS
 Box = tuple[tuple[int, int], ...]
 Labels = npt.NDArray[np.int32]
 HELD_OUT_EVERY = 5
-"""One painted object (or place) in this many validates."""
+"""One painted object (or square) in this many validates."""
 PLACE = 32
-"""Side, in pixels, of the places that background strokes are divided into for validation."""
+"""Side of the squares that strokes are divided into for validation, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Paint:
     offset
         What is subtracted from a painted value in the results of a class model (1 for masks).
     axes
-        A letter per axis of `array`, in its own order. Empty: those of the file, else TZYX. Axes
-        of length 1 do not count.
+        A letter per axis of `array`, in its own order. If empty, those of the file, else TZYX.
+        Axes of length 1 are ignored.
     pieces
-        Whether each separate piece of a number is an object: True or False (each number is one,
-        in however many pieces). None: training refuses where one number covers many pieces.
+        True: each separate piece of a number is an object. False: each number is one object, in
+        however many pieces. None: training raises an error if one number covers many pieces.
     """
 
     array: Any
@@ -80,7 +80,7 @@ class Paint:
         mask
             Whole numbers, as an array, an `Image` or the path of a file.
         axes, pieces
-            As of `Paint`.
+            As in `Paint`.
         """
         labels, axes = as_labels(mask, axes, "The mask")
         array = np.asarray(labels)
@@ -95,7 +95,7 @@ class Paint:
         return cls(array.astype(np.int32) + 1, True, offset=1, axes=axes, pieces=pieces)
 
     def frame(self, image: Image, frame: Frame) -> Labels:
-        """Return the paint of one frame, with ``complete`` regions filled with background."""
+        """Return the paint of one frame, where 0 in ``complete`` boxes becomes background."""
         index = image.label_index(frame)
         labels = np.asarray(self.array[index]).astype(np.int32)
         if self.complete is True:
@@ -109,12 +109,12 @@ class Paint:
         return labels
 
     def snapshot(self) -> Paint:
-        """Return a copy that later strokes do not change."""
+        """Return a copy that later strokes of the brush do not change."""
         return replace(self, array=np.array(self.array))
 
 
 def _box_in_frame(box: Box, index: tuple[int | slice, ...]) -> Window | None:
-    """Return the part of a box that lies in a frame; None where none does."""
+    """Return the part of a box that lies in a frame; None if none does."""
     window = []
     for (start, stop), at in zip(box, index, strict=True):
         if isinstance(at, slice):
@@ -125,12 +125,12 @@ def _box_in_frame(box: Box, index: tuple[int | slice, ...]) -> Window | None:
 
 
 def as_paint(paint: object) -> Paint:
-    """Return paint as it is, or that of an array, an `Image` or a path."""
+    """Return paint unchanged, or make paint from an array, an `Image` or a path."""
     return paint if isinstance(paint, Paint) else Paint(paint)
 
 
 def fitted(paint: Paint, image: Image) -> Paint:
-    """Lay paint along the axes that labels of its image have; axes of length 1 do not count.
+    """Order the axes of paint as in labels of its image; axes of length 1 are ignored.
 
     Raises
     ------
@@ -161,16 +161,16 @@ def fitted(paint: Paint, image: Image) -> Paint:
 
 
 def separated(paint: Paint, dimensions: int, name: str) -> Paint:
-    """Give each separate piece of paint its own number, where that is asked for.
+    """Give each separate piece of paint its own number, if ``pieces`` asks for it.
 
     Parameters
     ----------
     paint
         Paint of objects, along the axes of its image's labels.
     dimensions
-        2 or 3, of the network: pieces are separate if they are so within one of its frames.
+        2 or 3, of the network. Pieces are separate if they are separate within one frame.
     name
-        What messages call the image.
+        Name of the image in messages.
 
     Raises
     ------
@@ -252,7 +252,7 @@ class Slip(NamedTuple):
 
 
 def question(paint: npt.ArrayLike, task: str, dimensions: int = 2) -> Slip | None:
-    """Return what to ask the user where paint looks like a common mistake; else None."""
+    """Return what to ask the user if paint looks like a common mistake; else None."""
     if not TASKS[task].separates_objects:
         return None
     paint = np.asarray(paint)
@@ -263,7 +263,9 @@ def question(paint: npt.ArrayLike, task: str, dimensions: int = 2) -> Slip | Non
     others, sizes = np.unique(paint[paint > 1], return_counts=True)
     if not ones.any():
         return None
-    blobs, n_blobs = ndimage.label(ones, np.ones((3,) * ones.ndim))  # thin strokes stay whole
+    blobs, n_blobs = ndimage.label(
+        ones, np.ones((3,) * ones.ndim)
+    )  # with diagonals, so that thin strokes stay whole
     if len(others) == 0:
         if n_blobs >= 3 and _mean_solidity(blobs, n_blobs) > 0.8:
             return Slip(
@@ -302,9 +304,9 @@ def objects_from_ones(paint: npt.ArrayLike) -> Labels:
 
 
 def _mean_solidity(blobs: Labels, n: int, most: int = 50) -> float:
-    """Return which share of its bounding ellipse a piece fills: near 1 for blobs, low for strokes.
+    """Return the share of its ellipse that a piece fills: near 1 for blobs, low for strokes.
 
-    It is the mean of the first `most` of `n` pieces.
+    The result is the mean of the first `most` of `n` pieces.
     """
     filled = []
     for i, window in enumerate(ndimage.find_objects(blobs, max_label=min(n, most)), start=1):
@@ -317,9 +319,9 @@ def _mean_solidity(blobs: Labels, n: int, most: int = 50) -> float:
 
 
 def like_objects(paint: npt.ArrayLike) -> str:
-    """Return a question where paint of classes looks like objects, one piece a number; else "".
+    """Return a question if paint of classes looks like objects, one piece per number; else "".
 
-    Where class 1 is painted, there have to be at least three more, in the form of blobs.
+    If class 1 is painted, there must be at least three other numbers, painted as blobs.
     """
     paint = np.asarray(paint)
     values, places = np.unique(paint, return_inverse=True)
@@ -345,8 +347,8 @@ def held_out(
 ) -> npt.NDArray[np.bool_]:
     """Choose which painted pixels validate instead of training.
 
-    Where there are many images, it is one in ten of them. Else it is whole objects, chosen by
-    their label, and whole squares of background or of a class. The choice does not change while
+    If there are many images, one image in ten validates. Else whole objects, chosen by their
+    label, and whole squares of background or of a class validate. The choice does not change while
     more is painted.
 
     Parameters
@@ -358,12 +360,12 @@ def held_out(
     task
         Name of the task.
     origin
-        First pixel of the window in the frame; that of the frame when None.
+        First pixel of the window in the frame; 0 along each axis when None.
 
     Returns
     -------
     mask
-        ``(*spatial)``.
+        ``(*spatial)``: True for pixels that validate.
     """
     if n_images >= 2 * HELD_OUT_EVERY:
         chosen = image_index % (2 * HELD_OUT_EVERY) == HELD_OUT_EVERY - 1

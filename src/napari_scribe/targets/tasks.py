@@ -1,4 +1,4 @@
-"""Say what a person gets from a model, whichever way the network says it."""
+"""Define the tasks: what a person gets from a model, whatever its encoding is."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ..recipe import Recipe
 class Task:
     """Describe what a person gets.
 
-    How the network says it is an encoding: several encodings can serve one task.
+    An encoding defines how the network represents it. Several encodings can serve one task.
 
     Parameters
     ----------
     name
-        As in recipes.
+        Its name in recipes.
     noun, plural
-        What is counted in a result.
+        Words for what is counted in a result.
     layer
         The kind of napari layer that a result is.
     separates_objects
         Whether each number, in paint and in results, is one object (instance segmentation); else
-        it is a class. Results are scored by matching objects, or class by class.
+        it is a class. Objects are scored by matching, and classes one by one.
     source
-        What a network learns it from: ``paint``, or ``pairs`` of noisy images.
+        What a network learns from: ``paint``, or ``pairs`` of noisy images.
     """
 
     name: str
@@ -69,7 +69,7 @@ TASKS: dict[str, Task] = {
         source="pairs",
     ),
 }
-"""Every task, by the name that recipes have for it."""
+"""Every task, by its name in recipes."""
 
 
 def task_of(recipe: Recipe) -> Task:
@@ -78,7 +78,7 @@ def task_of(recipe: Recipe) -> Task:
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is no task of that name.
     """
     if recipe.task not in TASKS:
         raise InputError(f"There is no task '{recipe.task}': choose from {', '.join(TASKS)}.")

@@ -1,7 +1,7 @@
 """Warp each training patch once and change its intensities, on the device, in 2D and 3D.
 
-Random numbers are drawn on the CPU from one seeded generator, so that a seed means the same on
-every device; the pixels never leave the device.
+Random numbers are drawn on the CPU from one seeded generator, so that a seed gives the same
+numbers on every device. The pixels never leave the device.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def warp_fields(
     Returns
     -------
     offsets
-        ``(n, *shape, d)`` float32: for each pixel, the place that it is taken from, in pixels
+        ``(n, *shape, d)`` float32: for each pixel, the place that it is taken from. It is in pixels
         relative to the patch's centre, in the order of the axes.
     """
     axes = [torch.arange(s, dtype=torch.float32) - (s - 1) / 2 for s in shape]
@@ -67,10 +67,12 @@ def _elastic(
 
 
 def sample_at(volume: Tensor, places: Tensor, mode: str, outside: str) -> Tensor:
-    """Take pixels of ``(C, *spatial)`` at places ``(*shape, d)``, in pixels; ``(C, *shape)``.
+    """Return the pixels ``(C, *shape)`` of ``(C, *spatial)`` at places ``(*shape, d)``.
 
     Parameters
     ----------
+    places
+        In pixels, in the order of the axes.
     mode
         ``bilinear`` or ``nearest``.
     outside

@@ -1,4 +1,4 @@
-"""Hold what changes while a network learns, and save it for Continue."""
+"""Hold all that changes while a network learns, and save it to continue later."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Hold a training that can go on exactly where it stopped.
+    """Hold everything that a stopped training needs to continue exactly.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Checkpoint:
         Raises
         ------
         InputError
-            If these bytes are something else, or damaged.
+            If these bytes are not a checkpoint, or are damaged.
         """
         try:
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
@@ -59,7 +59,7 @@ class Checkpoint:
 
 
 def check_checkpoint(resume: object) -> None:
-    """Check that a training goes on from nothing but a checkpoint.
+    """Check that what a training continues from is a checkpoint, or None.
 
     Raises
     ------
@@ -90,21 +90,21 @@ class TrainState:
     Attributes
     ----------
     index, seconds
-        Steps done, and how long they took until the last end.
+        Steps done, and the seconds that they took, up to the last end of the training.
     average
         Polynomial-decay average of the weights (Shamir and Zhang 2013,
-        https://arxiv.org/abs/1212.1824), over the last tenth of the run or so. The run may end at
-        any step.
+        https://arxiv.org/abs/1212.1824), over about the last tenth of the training. The training
+        may end at any step.
     first_loss
         Loss of the first step, of a network that has learnt nothing yet. None before that step,
-        and where the training began with a model.
+        and if the training started from a model.
     steps_before
-        Steps that the model had learnt for, where a fine-tuning began with one.
+        Steps of earlier trainings, if this one is the fine-tuning of a model.
     best
         Weights of the average with the lowest validation loss.
     best_loss, best_is_parent
-        That loss (None where nothing validates), and whether these are still the weights of the
-        model that a fine-tuning began with.
+        The loss of the best weights (None if nothing validates), and whether they are still those
+        of the model that a fine-tuning started from.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class TrainState:
         self.best_is_parent = False
 
     def update_average(self) -> None:
-        """Take the network's weights into the average, after each step.
+        """Update the average with the network's weights, after each step.
 
         `torch.optim.swa_utils.AveragedModel` gives the same numbers with as much code: it counts
         the steps a second time, and has other names in checkpoints.
@@ -153,25 +153,25 @@ class TrainState:
         return True
 
     def keep_parent(self, steps: int) -> None:
-        """Take the weights that a fine-tuning begins with for the best, until others are better.
+        """Count the weights that a fine-tuning starts from as the best, until others are better.
 
         Parameters
         ----------
         steps
-            How many steps they have learnt for already.
+            How many steps they were trained before.
         """
         self.steps_before = steps
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         self.best_is_parent = True
 
     def result(self) -> Tensors:
-        """Return the best weights, or the average where nothing validates."""
+        """Return the best weights, or the average if nothing validates."""
         if self.best is None or self.best_loss is None:
             return dict(self.average.state_dict())
         return self.best
 
     def checkpoint(self) -> Checkpoint:
-        """Copy everything to the CPU."""
+        """Return a copy of everything, on the CPU."""
         parts: dict[str, Tensors] = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -222,13 +222,16 @@ class TrainState:
         return {f"{i}.{k}": v for i, entry in state.items() for k, v in entry.items()}
 
     def _restore_optimizer(self, tensors: Tensors) -> None:
+        """Load the state of the optimizer from tensors named ``number of the weight.key``."""
         state: dict[int, Tensors] = {}
         groups = self.optimizer.state_dict()["param_groups"]
         weights = self.optimizer.param_groups[0]["params"]
         for name, tensor in tensors.items():
             i, _, key = name.partition(".")
-            # Fused steps go through memory as it lies: moments must lie as their weights do.
-            alike = tensor.shape == weights[int(i)].shape
-            copied = torch.empty_like(weights[int(i)]).copy_(tensor) if alike else tensor.clone()
+            # Fused steps go through memory in order: moments need the layout of their weights.
+            is_moment = tensor.shape == weights[int(i)].shape
+            copied = (
+                torch.empty_like(weights[int(i)]).copy_(tensor) if is_moment else tensor.clone()
+            )
             state.setdefault(int(i), {})[key] = copied
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,4 +1,4 @@
-"""Make a model of trained weights: decoding parameters, provenance, thumbnail."""
+"""Make a model from trained weights: decoding parameters, provenance, thumbnail."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ from .setup import Setup
 from .trainer import History
 
 FIT_PIXELS = 3_000_000
-"""How many pixels the decoding parameters are fitted on."""
+"""How many pixels the decoding parameters are fitted on at most."""
 PREDICTING = 0.25
-"""Share of the time left that goes into predictions; the rest is for trying parameters on them."""
+"""Share of the remaining time for predictions; the rest is for trying parameters on them."""
 ENOUGH_OBJECTS = 5
+"""From this many held-out objects on, the decoding is fitted on them alone."""
 UNREADABLE = (OSError, RuntimeError, ValueError)
+"""Errors of an image that cannot be read any more, for example because its file is gone."""
 
 
 def fit_parameters(
@@ -46,16 +48,16 @@ def fit_parameters(
     dtype: torch.dtype,
     seconds_left: Callable[[], float] = lambda: math.inf,
 ) -> Parameters:
-    """Fit the decoding parameters on held-out objects, or on all where few are held out.
+    """Fit the decoding parameters on held-out objects, or on all objects if few are held out.
 
-    Where `seconds_left` ends before all is tried, the best so far are returned.
+    If the time runs out before all values are tried, the best so far are returned.
     """
     encoding = setup.encoding
     if encoding.is_pixelwise:
         return {}
     reserved = (1 - PREDICTING) * seconds_left()
 
-    def enough() -> bool:
+    def is_time_up() -> bool:
         return seconds_left() < reserved
 
     n_held = sum(len(np.unique(r.paint[r.held & (r.paint > 1)])) for r in regions)
@@ -68,14 +70,14 @@ def fit_parameters(
         if not (paint > 1).any():
             continue
         window = _around(paint > 1)
-        if np.prod(shape_of(window)) > FIT_PIXELS:  # far apart: one will do
+        if np.prod(shape_of(window)) > FIT_PIXELS:  # they lie far apart: use one of them
             window = _around(paint == paint[paint > 1][0])
         paint = paint[window]
         if examples and n_pixels + paint.size > FIT_PIXELS:
             continue
-        if examples and enough():
+        if examples and is_time_up():
             break
-        examples.append((_predict(setup, predictor, region, window, paint, enough), paint))
+        examples.append((_predict(setup, predictor, region, window, paint, is_time_up), paint))
         n_pixels += paint.size
     return encoding.fit(examples, seconds_left)
 
@@ -90,16 +92,16 @@ def _predict(
     setup: Setup,
     predictor: Predictor,
     region: Region,
-    within: Window,
+    window_in_region: Window,
     paint: Labels,
-    enough: Callable[[], bool],
+    is_time_up: Callable[[], bool],
 ) -> Prediction:
     """Predict a window of a region, the tiles with most painted objects first.
 
-    Tiles whose turn does not come are 0: no parameter finds anything there.
+    Tiles that are not reached in time stay 0, where no parameter finds an object.
     """
     index, frame, origin = region.key
-    window = shift(within, origin)
+    window = shift(window_in_region, origin)
     read = tile_reader(
         setup.images[index],
         frame,
@@ -112,7 +114,7 @@ def _predict(
         return int(np.count_nonzero(paint[tile.keep] > 1))
 
     side = setup.recipe.tile
-    return predict_window(predictor, read, window, side, n_painted, enough)
+    return predict_window(predictor, read, window, side, n_painted, is_time_up)
 
 
 def assemble(
@@ -123,7 +125,7 @@ def assemble(
     history: History,
     seconds: float,
 ) -> Model:
-    """Put the model together."""
+    """Build the model."""
     return Model(
         network=network,
         recipe=setup.recipe,
@@ -142,10 +144,10 @@ def assemble(
 def _provenance(
     setup: Setup, state: TrainState, history: History, seconds: float
 ) -> dict[str, Any]:
-    listed = zip(setup.images, setup.paints, strict=True)
+    pairs = zip(setup.images, setup.paints, strict=True)
     images = [
         {**origin(image, setup.channels), "paint": _hash(np.asarray(paint.array))}
-        for image, paint in islice(listed, MOST_IMAGES)
+        for image, paint in islice(pairs, MOST_IMAGES)
     ]
     return {
         "images": images,
@@ -155,7 +157,7 @@ def _provenance(
 
 
 def origin(image: Image, channels: Sequence[int]) -> dict[str, Any]:
-    """Return what a model file says of an image that it was trained on."""
+    """Return what a model file records about an image that the model was trained on."""
     return {
         "name": image.name,
         "shape": list(image.shape),
@@ -167,7 +169,7 @@ def origin(image: Image, channels: Sequence[int]) -> dict[str, Any]:
 def learnt(
     state: TrainState, history: History, device: torch.device, seconds: float
 ) -> dict[str, Any]:
-    """Return how long a network learnt, on what, and how well."""
+    """Return the record of a training: how long, on which device, and how well it went."""
     from .. import __version__
 
     return {
@@ -188,12 +190,12 @@ def learnt(
 
 
 def _hash(array: npt.NDArray[np.generic]) -> str:
-    """Return a short text that differs for arrays that differ."""
+    """Return a short hash: arrays that differ have different ones."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
 def _sample_hash(image: Image, channels: Sequence[int]) -> str | None:
-    """Return a hash of the image's sample; None where the image cannot be read any more."""
+    """Return a hash of the image's sample; None if the image cannot be read any more."""
     try:
         return _hash(sample_pixels(image, channels))
     except UNREADABLE:
@@ -205,7 +207,7 @@ def thumbnail_of(
 ) -> npt.NDArray[np.uint8] | None:
     """Return the middle of the first frame ``(h, w, 3)``, its channels as grey or colour.
 
-    None where the image cannot be read any more.
+    The result is None if the image cannot be read any more.
     """
     window = tuple(
         slice(max(0, n // 2 - side // 2), max(0, n // 2 - side // 2) + min(n, side))

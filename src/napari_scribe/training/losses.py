@@ -1,4 +1,4 @@
-"""Define the losses by name, and the loss of a whole network.
+"""Define the losses, by name, and the loss of a whole network.
 
 A weight of 0 means that nothing is known there: no loss and no gradient.
 """
@@ -17,23 +17,23 @@ from ..recipe import DenoisedTarget, Recipe
 from ..targets import Head
 
 LOWEST_EXPONENT = 0.1
-"""Where the exponent of l0 stops falling: at 0 every answer would be as good."""
+"""Lowest exponent of l0: at 0, every answer would be equally good."""
 SCORING_EXPONENT = 0.5
-"""Exponent of l0 on held-out pairs, where it must not change: the best network is chosen by it."""
+"""Exponent of l0 on held-out pairs. It is fixed, because losses of different steps are compared."""
 TINY = 0.01
-"""Added to errors of l0: near 0 its gradient would have no bound."""
+"""Number added to errors of l0: without it, the gradient would have no bound near 0."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Say how far a training is, for losses that change with it.
+    """Hold how far a training has come, for losses that change with it.
 
     Parameters
     ----------
     step
-        Number of the step; None where the loss judges a network instead of teaching it.
+        Number of the step; None if the loss judges a network instead of training it.
     annealing
-        Steps in which a loss reaches its last form.
+        Steps after which a loss has its final form.
     """
 
     step: int | None = None
@@ -43,9 +43,9 @@ class Schedule:
 LossFunction = Callable[[Tensor, Tensor, Tensor, Schedule], Tensor]
 """``(prediction, values, weights, schedule) -> scalar``.
 
-``prediction (N, C, *spatial)`` are logits of binary and categorical heads, and activated answers of
-the others. ``values`` have as many channels, or one with an index for categorical heads;
-``weights`` have as many as values, or one for all.
+``prediction (N, C, *spatial)`` holds logits of binary and categorical heads, and activated answers
+of the others. ``values`` has as many channels; for categorical heads it has one, with the index of
+the class. ``weights`` has as many channels as ``values``, or one for all.
 """
 
 
@@ -81,14 +81,14 @@ def l0(prediction: Tensor, values: Tensor, weights: Tensor, schedule: Schedule) 
 
 
 def exponent_of_l0(schedule: Schedule) -> float:
-    """Return the exponent at a step."""
+    """Return the exponent of l0 at a step."""
     if schedule.step is None:
         return SCORING_EXPONENT
     return max(LOWEST_EXPONENT, 2 - 2 * schedule.step / schedule.annealing)
 
 
 def weighted_mean(loss: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean of a loss ``(N, C, *spatial)``; weights have C channels or one for all."""
+    """Return the mean of a loss ``(N, C, *spatial)``; weights have C channels, or one for all."""
     n_shared = loss.shape[1] // weights.shape[1]
     return (loss * weights).sum() / (weights.sum() * n_shared).clamp(min=1e-6)
 
@@ -107,7 +107,7 @@ LOSSES: dict[str, Loss] = {
     "l2": Loss(l2, ("distance", "image")),
     "l0": Loss(l0, ("image",)),
 }
-"""Every loss, by the name that recipes have for it."""
+"""Every loss, by its name in recipes."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class NetworkLoss:
     functions
         The loss of each head.
     annealing
-        As of `Schedule`.
+        As in `Schedule`.
     """
 
     heads: Sequence[Head]
@@ -140,7 +140,7 @@ class NetworkLoss:
         values, weights
             ``(N, n, *spatial)``: the maps of all heads, in their order.
         step
-            As of `Schedule`.
+            As in `Schedule`.
         """
         schedule = Schedule(step, self.annealing)
         total = torch.zeros((), device=logits.device)
@@ -170,7 +170,9 @@ def loss_of(recipe: Recipe, heads: Sequence[Head]) -> NetworkLoss:
     """
     target, names = recipe.target, recipe.losses.model_dump()
     annealing = Schedule.annealing
-    if isinstance(target, DenoisedTarget):  # its loss was chosen there before others had names
+    if isinstance(
+        target, DenoisedTarget
+    ):  # recipes named this loss there before other losses had names
         names["image"], annealing = target.loss, target.annealing
     functions = []
     for head in heads:

@@ -1,4 +1,4 @@
-"""Cut training and validation patches around paint, seeded, on the device."""
+"""Cut training and validation patches around paint, on the device, repeatably for a seed."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ NO_WARP = Augmentation(flip=False, rotation=0, scaling=1, elastic=0)
 
 
 class PaintData:
-    """Give batches from paint that may grow while the network learns.
+    """Draw batches from paint that may change while the network learns.
 
     Parameters
     ----------
     loader
         Turns paint into regions.
     geometry
-        Of the network, per axis: which sizes go in and come out.
+        That of the network, per axis: the sizes that go in and come out.
     generator
-        Where every random number comes from.
+        Source of every random number.
     paints
-        One for each image of the loader.
+        One paint for each image of the loader.
 
     Attributes
     ----------
     paints, regions
-        What is learnt from now.
+        What the network learns from at present.
     validation
-        Batches that are never trained on; empty where too little is held out to judge by.
+        Batches that are never trained on; empty if too little is held out to judge by.
     version
         Counts up with each change.
     """
@@ -55,7 +55,7 @@ class PaintData:
         self.load(paints)
 
     def load(self, paints: Sequence[Paint]) -> None:
-        """Learn from this paint from now on."""
+        """Replace the paint that the network learns from."""
         recipe, geometry, layout = self.loader.recipe, self.geometry, self.layout
         self.regions = self.loader.load(paints, self.regions)
         self.paints = list(paints)
@@ -82,11 +82,11 @@ class PatchSampler:
     recipe
         Patch and batch size, augmentation, balance.
     geometry
-        Of the network, per axis: which sizes go in and come out.
+        That of the network, per axis: the sizes that go in and come out.
     layout
-        Of the regions.
+        Layout of the regions.
     generator
-        Where every random number comes from.
+        Source of every random number.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class PatchSampler:
         return Batch(pixels, batch.values, self._balanced(batch.values, batch.weights))
 
     def _place(self) -> tuple[Region, Tensor]:
-        """Draw a painted pixel, each kind of paint as often as the others, and move it a little."""
+        """Draw a painted pixel and move it a little; each kind of paint is drawn equally often."""
         kind = self.kinds[self._integer(len(self.kinds))]
         regions = self.by_kind[kind]
         region = regions[self._integer(len(regions))]
@@ -133,6 +133,7 @@ class PatchSampler:
         return int(torch.randint(0, below, (1,), generator=self.generator))
 
     def _balanced(self, values: Tensor, weights: Tensor) -> Tensor:
+        """Multiply the weights of each pixel by the factor of its class."""
         for (row, weight_row, _), factors in zip(
             self.layout.categorical, self.factors, strict=True
         ):
@@ -141,7 +142,7 @@ class PatchSampler:
 
 
 def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> list[Tensor]:
-    """Return what each class weighs, for each categorical head of a layout: rare ones count too.
+    """Return the factor of each class, for each categorical head: rare classes weigh more.
 
     A factor is inverse to how much of its class is painted, the largest at most `limit` times the
     smallest. Objects and background need none: patches are centred on each equally often, and a
@@ -151,7 +152,7 @@ def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> li
     for place, (_, weight_row, n_classes) in enumerate(layout.categorical):
         totals = torch.zeros(n_classes)
         for region in regions:
-            # On the CPU: on cuda these sums differ from time to time.
+            # On the CPU, because on cuda these sums differ from run to run.
             index, weights = region.exact[[place, len(layout.exact) + weight_row]].cpu()
             totals += torch.bincount(index.flatten().long(), weights.flatten(), len(totals))
         share = totals / totals.sum().clamp(min=1e-6)
@@ -165,9 +166,9 @@ def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> li
 def patch_shape(
     patch: int, geometry: Sequence[Geometry]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the shape of what goes into a network for a patch, and what each side loses in it.
+    """Return the shape of the input of a network for a patch, and the pixels lost on each side.
 
-    At least two pixels are left on the coarsest level: one alone has no variance.
+    At least two pixels are left on the coarsest level, because one pixel has no variance.
     """
     shape = tuple(
         g.input_size(max(side, 2 * (g.stride - g.shrinkage)), g.shrinkage)
@@ -179,7 +180,7 @@ def patch_shape(
 def can_validate(regions: Sequence[Region], separates_objects: bool) -> bool:
     """Return whether held-out paint holds an object (its ring is background) or two classes.
 
-    Background or one class alone would praise a network that answers nothing else.
+    With background or one class alone, a network that answers nothing else would score best.
     """
     parts = [np.unique(region.paint[region.held & (region.paint > 0)]) for region in regions]
     values = set(np.concatenate([*parts, np.array([], int)]).tolist())
@@ -189,11 +190,11 @@ def can_validate(regions: Sequence[Region], separates_objects: bool) -> bool:
 def validation_batches(
     regions: Sequence[Region], recipe: Recipe, geometry: Sequence[Geometry], layout: Layout
 ) -> list[Batch]:
-    """Cut patches around held-out paint, without augmentation; the same ones each time."""
+    """Cut patches around held-out paint, without augmentation: the same ones each time."""
     centres = [(r, centre) for r in regions if r.held_exact is not None for centre in r.held_places]
     chosen = np.linspace(0, len(centres) - 1, min(len(centres), VALIDATION_PATCHES)).astype(int)
     shape, margin = patch_shape(recipe.training.patch, geometry)
-    half_pixels = (torch.tensor(shape) - 1) / 2 % 1  # so that every place is a pixel
+    half_pixels = (torch.tensor(shape) - 1) / 2 % 1  # so that every place is the centre of a pixel
     offset = warp_fields(1, shape, NO_WARP, torch.Generator().manual_seed(0))[0]
     patches = []
     for region, centre in (centres[i] for i in chosen):

@@ -1,4 +1,4 @@
-"""Turn painted pieces of images into tensors on the device, which patches are cut from."""
+"""Turn painted pieces of images into tensors on the device, to cut patches from."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from ..targets.paint import Labels, held_out
 from ..windows import Window, grow, intersect, relative_to, start_of, whole
 from .augment import sample_at
 
-BLOCK = {2: 1024, 3: 128}
-"""Side of the blocks that large frames are cut into; blocks without paint are never read."""
+CORE = {2: 1024, 3: 128}
+"""Side of the cores that large frames are cut into; cores without paint are never read."""
 MARGIN = {2: 224, 3: 64}
-"""What a block shows of its neighbours, so that patches and objects at its edge are whole."""
+"""Pixels that a region adds around its core, so that patches and objects at its edge are whole."""
 PLACES = 4096
-"""How many painted pixels of each kind a region remembers."""
+"""How many painted pixels of each kind a region holds to centre patches on."""
 VALIDATION_PATCHES = 16
+"""How many patches validate at most."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Hold patches for one step.
+    """Hold the patches of one step.
 
     Parameters
     ----------
@@ -48,12 +49,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Survey:
-    """Hold what all paint together tells.
+    """Hold what is known from all paint together.
 
     Parameters
     ----------
     released
-        Kinds of paint of which all would be held out: they train instead.
+        Kinds of paint that would be held out completely: they train instead.
     has_background
         Whether any background is painted (or the first class).
     """
@@ -64,30 +65,30 @@ class Survey:
 
 @dataclass(frozen=True)
 class Region:
-    """Hold a painted piece of an image, on the device; `Layout` tells what the rows mean.
+    """Hold a painted piece of an image, on the device; `Layout` defines what the rows mean.
 
     Parameters
     ----------
     smooth
         ``(n, *spatial)``: normalized pixels and target maps that are interpolated in a warp.
     exact
-        ``(n, *spatial)``: maps that are not (indices, weights, labels), with the weights of what
-        trains.
+        ``(n, *spatial)``: maps that are not interpolated (indices, weights, labels), with the
+        weights of what trains.
     held_exact
-        The same with the weights of what validates; None where nothing does.
+        The same with the weights of what validates; None if nothing does.
     places
         Painted pixels to centre training patches on: kind of paint (1 background or the first
         class, 2 objects or the second class, ...) -> ``(n, d)``.
     held_places
         ``(n, d)``: centres of validation patches.
     paint
-        ``(*spatial)``: as painted.
+        ``(*spatial)``: the paint.
     held
         ``(*spatial)``: which of it validates.
     survey
-        What all paint together tells.
+        What is known from all paint together.
     key
-        Image index, frame, and first pixel in it.
+        Image index, frame, and first pixel in the frame.
     """
 
     smooth: Tensor
@@ -102,10 +103,10 @@ class Region:
 
 
 class Layout:
-    """Say in which rows of a region's tensors the maps of each head are.
+    """Define which rows of a region's tensors hold the maps of each head.
 
-    Maps that are interpolated keep outlines true to a fraction of a pixel; an index or a label
-    cannot be interpolated.
+    Interpolated maps keep outlines exact to a fraction of a pixel. An index or a label cannot be
+    interpolated.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ class Layout:
     def exact_rows(
         self, encoded: Encoded, chosen: npt.NDArray[np.bool_], device: torch.device
     ) -> Tensor:
-        """Return `Region.exact` with the weights of chosen pixels alone."""
+        """Return `Region.exact`, where only the chosen pixels have weights."""
         rows = [encoded.values[self.exact], encoded.weights * chosen]
         if self.has_labels:
             assert encoded.labels is not None and encoded.label_weights is not None
@@ -169,11 +170,11 @@ class Layout:
         Parameters
         ----------
         smooth, exact
-            Those of the region; its ``held_exact`` for validation.
+            Tensors of the region; for validation, `exact` is its ``held_exact``.
         places
             ``(*shape, d)``: where each pixel of the patch is taken from.
         margin
-            What the network takes off each side.
+            Pixels that the network loses on each side.
 
         Returns
         -------
@@ -189,7 +190,7 @@ class Layout:
         return sampled[: self.n_channels], torch.cat(maps)[self._order], nearest[n_exact:]
 
     def batch(self, patches: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Batch:
-        """Stack patches, and make the maps that have to be made after the warp."""
+        """Stack patches, and add the maps that are made after the warp."""
         pixels, values, weights = (torch.stack(part) for part in zip(*patches, strict=True))
         if self.has_labels:
             warped, labels, label_weights = weights[:, :-2], weights[:, -2], weights[:, -1]
@@ -221,18 +222,19 @@ class RegionLoader:
     device: torch.device
 
     def load(self, paints: Sequence[Paint], old: Sequence[Region] = ()) -> list[Region]:
-        """Return the regions of all paint; unchanged ones are taken over from `old`."""
+        """Return the regions of all paint; those in `old` that did not change are reused."""
         by_key = {region.key: region for region in old}
         pieces = []
         for i, (image, paint) in enumerate(zip(self.images, paints, strict=True)):
             for frame in image.frames(self.recipe.network.dimensions):
                 labels = paint.frame(image, frame)
-                painted = [core for core in _blocks(labels.shape) if labels[core].any()]
+                painted = [core for core in _cores(labels.shape) if labels[core].any()]
                 pieces += [(i, frame, labels, core) for core in painted]
         survey = self._survey(pieces)
         return [self._region(*piece, survey, by_key) for piece in pieces]
 
     def _survey(self, pieces: Sequence[tuple[int, Frame, Labels, Window]]) -> Survey:
+        """Look through all painted pieces: which kinds of paint are there, and which train."""
         all_kinds: set[int] = set()
         trained_kinds: set[int] = set()
         for i, _, labels, core in pieces:
@@ -258,6 +260,7 @@ class RegionLoader:
         survey: Survey,
         by_key: dict[tuple[int, Frame, tuple[int, ...]], Region],
     ) -> Region:
+        """Return the region around a core: that in `by_key` if nothing changed, else a new one."""
         window = intersect(grow(core, MARGIN[labels.ndim]), whole(labels.shape))
         key = (i, frame, start_of(window))
         paint = labels[window]
@@ -271,6 +274,7 @@ class RegionLoader:
         return self._encoded(key, pixels, paint, held, inner, survey)
 
     def _pixels(self, i: int, frame: Frame, window: Window) -> Tensor:
+        """Read the pixels of a window, normalize them, and move them to the device."""
         raw = self.images[i].read(frame, window, self.channels)
         name = self.images[i].name
         normalized = self.statistics[i].apply_checked(raw, name, " near its paint")
@@ -285,6 +289,7 @@ class RegionLoader:
         inner: Window,
         survey: Survey,
     ) -> Region:
+        """Build a region from its pixels and its paint; places lie in `inner`, the core, alone."""
         encoded = self.encoding.encode(paint, held, survey.has_background)
         kinds = np.zeros_like(paint)
         kinds[inner] = self._kinds(paint[inner])
@@ -305,18 +310,18 @@ class RegionLoader:
         )
 
 
-def _blocks(shape: tuple[int, ...]) -> list[Window]:
-    """Cut a frame into blocks; frames up to one and a half blocks wide stay whole."""
+def _cores(shape: tuple[int, ...]) -> list[Window]:
+    """Cut a frame into cores; frames up to one and a half cores wide stay whole."""
     axes = []
     for n in shape:
-        count = max(1, round(n / BLOCK[len(shape)]))
+        count = max(1, round(n / CORE[len(shape)]))
         edges = np.linspace(0, n, count + 1).astype(int)
         axes.append([slice(int(a), int(b)) for a, b in itertools.pairwise(edges)])
     return list(itertools.product(*axes))
 
 
 def _places(kinds: npt.NDArray[np.int32]) -> dict[int, Tensor]:
-    """Choose at most `PLACES` pixels of each kind of paint evenly, ``(n, d)``."""
+    """Choose at most `PLACES` pixels ``(n, d)`` of each kind of paint, spread evenly."""
     places = {}
     for kind in np.unique(kinds[kinds > 0]):
         at = np.argwhere(kinds == kind)

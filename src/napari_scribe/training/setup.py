@@ -1,4 +1,4 @@
-"""Check what a training on paint works on, before any work."""
+"""Check the input of a training on paint, before any work."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ..targets.paint import as_paint, check_values, fitted, separated
 from .losses import loss_of
 
 MOST_CLASSES = 256
-"""More are objects that were taken for classes; model files list no more."""
+"""Most classes: more values are objects taken for classes, and model files list no more."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Hold what a training works on, checked."""
+    """Hold the checked input of a training."""
 
     images: list[Image]
     paints: list[Paint]
@@ -56,7 +56,7 @@ def set_up(
     device: str | None,
     denoiser: Model | None = None,
 ) -> Setup:
-    """Check what is given to `train`, before any work.
+    """Check the input of `train`, before any work.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def set_up(
         If something does not fit.
     """
     if not (isinstance(images, list | tuple) and isinstance(paints, list | tuple)):
-        raise InputError("Give lists, also of one: train([image], [paint]).")
+        raise InputError("Give lists, even for one image: train([image], [paint]).")
     all_images = [as_image(image) for image in images]
     all_paints = [as_paint(paint) for paint in paints]
     if not all_images or len(all_images) != len(all_paints):
@@ -154,7 +154,7 @@ def _denoised(
     channels: Sequence[int] | None,
     device: str | None,
 ) -> tuple[list[Image], Model | None]:
-    """Return the images as the network will see them, denoised where there is a denoiser."""
+    """Return the images as the network sees them, denoised if there is a denoiser."""
     if denoiser is not None:
         check_denoiser(denoiser)
     if start is not None:
@@ -172,7 +172,7 @@ def _denoised(
 
 
 def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
-    """Fit a 3D network to how much farther apart slices are than pixels."""
+    """Adapt a 3D network to slices that lie farther apart than pixels do."""
     z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
     if recipe.network.dimensions == 2 or min(z, y) <= 0:
         return recipe
@@ -183,7 +183,7 @@ def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
 def channels_of(
     image: Image, channels: Sequence[int] | None, start: Model | None
 ) -> tuple[int, ...]:
-    """Return the channels that were chosen, or those of the model to start from."""
+    """Return the chosen channels, or those of the model to start from."""
     if start is None:
         return as_tuple(channels, image)
     expected = start.changed(denoiser=None).channels_for(image)
@@ -198,7 +198,7 @@ def channels_of(
 def painted_values(paints: Sequence[Paint], task: Task) -> tuple[tuple[int, ...], int]:
     """Return the values of the classes in paint, checked, and the offset of masks.
 
-    Objects have none: their numbers mean nothing to a network.
+    For objects there are no values, because their numbers mean nothing to a network.
 
     Raises
     ------
@@ -235,22 +235,22 @@ def _normalization(
     start: Model | None,
     is_absolute: bool,
 ) -> tuple[Normalization, list[Statistics]]:
-    """Measure the images, and set below which contrast a new model takes an image for flat.
+    """Measure the images, and set the contrast below which a new model takes an image for flat.
 
-    That is a hundredth of the lowest contrast among the images, or a contrast as of noise alone.
-    It is less where the images themselves hardly have more.
+    It is a hundredth of the lowest contrast among the images, or the contrast of noise alone. It
+    is less if the images themselves hardly have more.
     """
     normalization = Normalization(dtype=str(images[0].dtype), is_absolute=is_absolute)
     if start is not None and isinstance(start.normalization, Normalization):
         normalization = start.normalization
-    # What somebody painted on is not judged by its noise.
+    # An image that somebody painted on is not empty, however noisy it is.
     measure = replace(normalization, noise=0.0).measure
     statistics = [measure(image, channels) for image in images]
     flat = [i.name for i, s in zip(images, statistics, strict=True) if s.flat.all()]
     if len(flat) == len(images):
         raise InputError(
-            f"{', '.join(flat)}: nothing stands out from an even ground, so there is nothing to "
-            "learn from. Check that this is the right image, channel or slice."
+            f"{', '.join(flat)}: nothing stands out from an even background, so there is nothing "
+            "to learn from. Check that this is the right image, channel or slice."
         )
     if start is None:
         with_contrast = [s for s in statistics if not s.flat.all()]

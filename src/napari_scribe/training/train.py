@@ -32,9 +32,7 @@ UNCHECKED = (
     "helps: paint more objects."
 )
 FINISH = {2: 0.02, 3: 0.1}
-"""Share of ``seconds`` reserved for fitting the decoding parameters, by the dimensions of the
-network.
-"""
+"""Share of the seconds reserved for fitting the decoding, by the dimensions of the network."""
 
 
 class TrainJob(TrainingJob):
@@ -56,20 +54,20 @@ class TrainJob(TrainingJob):
         Parameters
         ----------
         paints
-            One `Paint` (or array, or path of a file) per image; they may not change later.
+            One `Paint` (or array, or path of a file) per image. They must not change later.
 
         Raises
         ------
         InputError
-            If it does not fit the images; the training goes on with what it has.
+            If it does not fit the images. The training goes on with the paint that it has.
         """
         if not isinstance(paints, list | tuple) or len(paints) != len(self._images):
             raise InputError(
                 f"Give a list of paint, one for each of {counted(len(self._images), 'image')}: "
                 "update_paint([paint])."
             )
-        listed = zip(self._images, paints, strict=True)
-        newer = [fitted(as_paint(paint), image) for image, paint in listed]
+        pairs = zip(self._images, paints, strict=True)
+        newer = [fitted(as_paint(paint), image) for image, paint in pairs]
         if task_of(self._recipe).separates_objects:
             dimensions = self._recipe.network.dimensions
             newer = [separated(replace(p, pieces=bool(p.pieces)), dimensions, "") for p in newer]
@@ -77,7 +75,7 @@ class TrainJob(TrainingJob):
             self._paints = newer
 
     def take_paint(self) -> list[Paint] | None:
-        """Return the newest paint, once."""
+        """Return the newest paint, each only once; None if there is none."""
         with self._lock:
             paints, self._paints = self._paints, None
         return paints
@@ -107,24 +105,25 @@ def train(
     paints
         A list of one `Paint` (or array, or path of a file) per image.
     recipe
-        How, or its values or its file; that of `start` when None, else the default.
+        How to train: a recipe, its values or its file. If None, the recipe of `start`, else the
+        default.
     channels
         Which channels of the images the network sees; all when None.
     start
         A model to fine-tune, its file or its name. If fine-tuning does not lower the loss on
-        held-out paint, it is given back as it is, unless `keep_worse`.
+        held-out paint, the result is this model unchanged, unless `keep_worse`.
     resume
-        A `TrainJob.checkpoint` to go on from, exactly.
+        A `TrainJob.checkpoint` to continue from, exactly.
     steps, seconds
-        When to end; without either, when `Job.stop` is called. `seconds` count from the
-        first step: what is opened, read, measured and loaded for it comes before.
+        When to end. Without either, training ends when `Job.stop` is called. `seconds` count from
+        the first step, after everything is opened, read, measured and loaded.
     device
-        ``cuda``, ``mps`` or ``cpu``; the best there is when None.
+        ``cuda``, ``mps`` or ``cpu``; the fastest available one when None.
     keep_worse
-        See `start`.
+        Whether to return a fine-tuned model that is worse than `start`.
     denoiser
-        A model, its file or its name, which the images go through first, here and wherever the
-        model is applied: it becomes part of the model. That of `start` when None.
+        A model, its file or its name. The images go through it first, here and wherever the model
+        is applied: it becomes part of the model. If None, the denoiser of `start`.
 
     Returns
     -------
@@ -139,8 +138,8 @@ def train(
     limits = Limits(steps, seconds)
     check_checkpoint(resume)
     parent = None if start is None else as_model(start)
-    before = None if denoiser is None else as_model(denoiser)
-    setup = set_up(images, paints, as_recipe(recipe), channels, parent, device, before)
+    denoising_model = None if denoiser is None else as_model(denoiser)
+    setup = set_up(images, paints, as_recipe(recipe), channels, parent, device, denoising_model)
     limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
     return TrainJob(
         lambda job: _train(job, setup, limits, parent, resume, keep_worse),
@@ -157,6 +156,7 @@ def _train(
     resume: Checkpoint | None,
     keep_worse: bool,
 ) -> Generator[TrainStep, None, Model]:
+    """Yield the steps of a training on paint, and return its model."""
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
     dtype = precision(setup.device)
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
@@ -181,13 +181,13 @@ def _train(
     try:
         parameters = fit_parameters(setup, network, data.regions, dtype, trainer.seconds_left)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
-        parameters = {}  # the defaults will do; the trained network must not be lost
+        parameters = {}  # the defaults are good enough; the trained network must not be lost
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
     return assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
 
 
 def paint_data(setup: Setup, state: TrainState) -> PaintData:
-    """Return the batches of a training."""
+    """Build the batches of a training."""
     loader = RegionLoader(
         setup.images,
         setup.channels,
@@ -200,7 +200,7 @@ def paint_data(setup: Setup, state: TrainState) -> PaintData:
 
 
 def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
-    """Learn from newer paint, where there is some; return what the user should know of it."""
+    """Replace the paint if there is newer paint; return what the user should know about it."""
     paints = job.take_paint()
     if paints is None:
         return ""
@@ -215,12 +215,12 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
     except InputError as error:
         return f"{error} Training goes on with the paint from before."
     if new := sorted(painted - set(setup.painted)):
-        return f"Class {new[0]} is new: it takes part from the next Train on."
+        return f"Class {new[0]} is new: it will be learnt from the next Train on."
     return ""
 
 
 def _preview(request: Request, setup: Setup, state: TrainState, dtype: torch.dtype) -> Preview:
-    """Predict a window with the network as it is."""
+    """Predict a window with the current average of the network."""
     index, frame, window = request
     encoding = setup.encoding
     predictor = Predictor(state.average, encoding.heads, setup.device, dtype)

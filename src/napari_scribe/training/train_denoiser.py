@@ -41,14 +41,14 @@ from .trainer import (
 )
 
 SAMPLED = 8
-"""How many images are measured, and how many pairs are compared, before the start."""
+"""How many images are measured, and how many pairs are compared, before training."""
 SHIFT_BATCHES = 8
-"""Batches on which it is measured whether the mean is kept."""
+"""Number of batches on which the shift of the mean is measured."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Hold what a training works on, checked."""
+    """Hold the checked input of a training."""
 
     pairs: Pairs
     recipe: Recipe
@@ -64,7 +64,7 @@ class Setup:
 
     @property
     def statistics(self) -> Statistics:
-        """Return the numbers of the normalization, and what the first image declares as no data."""
+        """Return the statistics of the normalization, and the value that stands for no data."""
         nodata = (self.pairs.images[0].nodata,) * len(self.channels)
         return replace(self.normalization.numbers, nodata=nodata)
 
@@ -86,22 +86,22 @@ def train_denoiser(
     Parameters
     ----------
     pairs
-        `Pairs`, of `frame_pairs` and its siblings; or a stack, whose neighbouring frames are taken.
+        `Pairs` from `frame_pairs` and its siblings; or a stack, to make pairs of its frames.
     recipe
-        How, or its values or its file; that of `start` when None, else the default of the task
-        ``denoised``.
+        How to train: a recipe, its values or its file. If None, the recipe of `start`, else the
+        default of the task ``denoised``.
     start
-        A denoiser to fine-tune, its file or its name. If that does not lower the loss on held-out
-        pairs, it is given back as it is, unless `keep_worse`.
+        A denoiser to fine-tune, its file or its name. If fine-tuning does not lower the loss on
+        held-out pairs, the result is this denoiser unchanged, unless `keep_worse`.
     resume
-        A `TrainingJob.checkpoint` to go on from: exactly, where the pairs are held in memory.
+        A `TrainingJob.checkpoint` to continue from: exactly, if the pairs fit into memory.
     steps, seconds
-        When to end; without either, when `Job.stop` is called. `seconds` count from the
-        first step: what is opened, read, measured and loaded for it comes before.
+        When to end. Without either, training ends when `Job.stop` is called. `seconds` count from
+        the first step, after everything is opened, read, measured and loaded.
     device
-        ``cuda``, ``mps`` or ``cpu``; the best there is when None.
+        ``cuda``, ``mps`` or ``cpu``; the fastest available one when None.
     keep_worse
-        See `start`.
+        Whether to return a fine-tuned denoiser that is worse than `start`.
 
     Returns
     -------
@@ -127,12 +127,12 @@ def train_denoiser(
 def check_plan(
     recipe: Recipe, steps: int | None, seconds: float | None, device: str | None
 ) -> None:
-    """Check a plan to train a denoiser, as far as that needs no images.
+    """Check the arguments for a denoiser, as far as that needs no images.
 
     Raises
     ------
     InputError
-        If it cannot.
+        If something does not fit.
     """
     Limits(steps, seconds)
     pick_device(device)
@@ -149,6 +149,7 @@ def _check_recipe(recipe: Recipe) -> None:
 
 
 def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: str | None) -> Setup:
+    """Check everything before any work."""
     if start is not None:
         check_denoiser(start)
     recipe = recipe or (start.recipe if start else _recipe(pairs))
@@ -165,11 +166,13 @@ def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: st
     if start is not None:
         _check_start(start, recipe, view.image, len(view.channels))
     _check_independent(pairs)
-    of_start = start.normalization if start is not None else None
+    start_normalization = start.normalization if start is not None else None
     return Setup(
         pairs,
         recipe,
-        of_start if isinstance(of_start, FixedNormalization) else _normalization(pairs),
+        start_normalization
+        if isinstance(start_normalization, FixedNormalization)
+        else _normalization(pairs),
         view.channels,
         view.image.n_channels,
         pick_device(device),
@@ -196,16 +199,16 @@ def _check_independent(pairs: Pairs) -> None:
         a, b = different[i]
         shape = pairs.shape(a)
         middle = tuple(slice(max(0, n // 2 - 64), n // 2 + 64) for n in shape)
-        one, other = pairs.views[a], pairs.views[b]
-        pixels, other_pixels = one.read(middle), other.read(middle)
-        if pixels.min() == pixels.max():  # nothing is there: look at all
+        first_view, second_view = pairs.views[a], pairs.views[b]
+        first_pixels, second_pixels = first_view.read(middle), second_view.read(middle)
+        if first_pixels.min() == first_pixels.max():  # the middle is empty
             whole = tuple(slice(0, n) for n in shape)
-            pixels, other_pixels = one.read(whole), other.read(whole)
-        if np.array_equal(pixels, other_pixels) and pixels.min() < pixels.max():
+            first_pixels, second_pixels = first_view.read(whole), second_view.read(whole)
+        if np.array_equal(first_pixels, second_pixels) and first_pixels.min() < first_pixels.max():
             raise InputError(
-                f"{one.in_words()} and {other.in_words()} are the same, pixel for pixel: their "
-                "noise is not independent, so a network would learn to keep it. Choose other "
-                "frames, or train on single images.",
+                f"{first_view.in_words()} and {second_view.in_words()} are the same, pixel for "
+                "pixel: their noise is not independent, so a network would learn to keep it. "
+                "Choose other frames, or train on single images.",
                 pairs="single",
             )
 
@@ -242,6 +245,7 @@ def _train(
     resume: Checkpoint | None,
     keep_worse: bool,
 ) -> Generator[TrainStep, None, Model]:
+    """Yield the steps of a training on pairs, and return its model."""
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
     dtype = precision(setup.device)
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
@@ -259,7 +263,7 @@ def _train(
     state.average.load_state_dict(state.result())
     parameters: Parameters = {}
     try:
-        if l2 in loss.functions:  # the others do not look for the mean
+        if l2 in loss.functions:  # the other losses do not estimate the mean
             parameters = _shift_of_mean(data, state, dtype)
     except Exception as error:  # the trained network must not be lost
         job.problem = job.problem or (
@@ -301,7 +305,7 @@ def _data(setup: Setup, state: TrainState, dtype: torch.dtype) -> PairSampler:
 
 
 def _shift_of_mean(data: PairSampler, state: TrainState, dtype: torch.dtype) -> Parameters:
-    """Return the shift of each channel with which its mean stays, measured on some batches."""
+    """Return the shift that keeps the mean of each channel, measured on some batches."""
     space = range(2, 2 + data.pairs.dimensions)
     with torch.inference_mode():
         added = [
@@ -310,13 +314,14 @@ def _shift_of_mean(data: PairSampler, state: TrainState, dtype: torch.dtype) -> 
         ]
     shift = torch.stack(added).mean(dim=0)
     if not shift.isfinite().all():
-        raise ValueError("what is added is no number.")
+        raise ValueError("the answer is no longer a number.")
     return {f"shift {c}": -v for c, v in enumerate(shift.tolist())}
 
 
 def _preview(
     request: Request, setup: Setup, state: TrainState, dtype: torch.dtype
 ) -> DenoisedPreview:
+    """Denoise a window with the current average of the network."""
     index, frame, window = request
     predictor = Predictor(state.average, setup.encoding.heads, setup.device, dtype)
     dimensions, channels = setup.recipe.network.dimensions, setup.channels
@@ -326,7 +331,7 @@ def _preview(
 
 
 def _thumbnail(setup: Setup) -> Any:
-    """Return a picture that shows two deviations below the mean to four above."""
+    """Return a picture that shows intensities from two deviations below the mean to four above."""
     numbers = setup.statistics
     low = numbers.low - 2 * (numbers.high - numbers.low)
     high = numbers.low + 4 * (numbers.high - numbers.low)

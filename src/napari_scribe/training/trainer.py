@@ -1,4 +1,4 @@
-"""Train a network from the first step to the last: the job, its records, and the one loop."""
+"""Train a network from the first step to the last: the job, its records, and the loop."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from .checkpoint import Checkpoint, TrainState
 from .regions import Batch
 
 AFTER_STOP = 3.0
-"""Seconds that what comes after the last step may take after a stop."""
+"""Seconds that the work after the last step may take, if the training was stopped."""
 Request = tuple[int, Frame, Window]
-"""Which image, which frame, and a window in it."""
+"""Index of an image, a frame of it, and a window in the frame."""
 History = list[tuple[int, float]]
-"""Steps, and the validation loss after them."""
+"""Number of steps done, and the validation loss then."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Hold what a network answers in a window while it learns.
+    """Hold the answer of a network in a window while it learns.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class DenoisedPreview:
-    """Hold what a denoiser makes of a window while it learns.
+    """Hold the answer of a denoiser in a window while it learns.
 
     Parameters
     ----------
@@ -85,13 +85,13 @@ class TrainStep:
     index
         Steps done, those before a Continue included.
     loss
-        Of this step.
+        Loss of this step.
     validation
-        Loss on what was held out; None where it was not measured after this step.
+        Loss on held-out data; None if it was not measured after this step.
     elapsed
-        Seconds that this job has learnt for; what the first step loads is left out.
+        Seconds that this job has learnt for, without the time that the first step loads.
     fraction
-        How much of the steps or seconds asked for is done; None without an end.
+        How much of the requested steps or seconds is done; None without a limit.
     preview
         An answer to `TrainingJob.request_preview`.
     note
@@ -113,12 +113,13 @@ class TrainingJob(Job[TrainStep, Model]):
     Attributes
     ----------
     checkpoint
-        After the end: what ``resume=...`` goes on from.
+        After the end: what ``resume=...`` continues from.
     kept_parent
-        After the end: whether fine-tuning did not help, so that the result is the model it
+        After the end: True if fine-tuning did not help, so that the result is the model that it
         started from.
     problem
-        After the end: what broke the training off, so that the result is the best until then.
+        After the end: the error that ended the training early. The result is then the best model
+        until that error. Empty without an error.
     is_urgent
         Whether `hurry` was called.
     """
@@ -134,16 +135,16 @@ class TrainingJob(Job[TrainStep, Model]):
         self._request: Request | None = None
 
     def hurry(self) -> None:
-        """Cut short what comes after the last step: what was learnt is given back as it is."""
+        """Shorten the work after the last step: the result is returned as soon as possible."""
         self.is_urgent = True
 
     def request_preview(self, image_index: int, frame: Frame, window: Window) -> None:
-        """Ask for a preview of a window, which comes with one of the next steps."""
+        """Ask for a preview of a window. It comes with one of the next steps."""
         with self._lock:
             self._request = (image_index, frame, window)
 
     def take_request(self) -> Request | None:
-        """Return the newest request for a preview, once."""
+        """Return the newest request for a preview, each only once; None if there is none."""
         with self._lock:
             request, self._request = self._request, None
         return request
@@ -151,15 +152,15 @@ class TrainingJob(Job[TrainStep, Model]):
 
 @dataclass(frozen=True)
 class Limits:
-    """Say when a training ends.
+    """Hold the limits at which a training ends.
 
     Parameters
     ----------
     steps, seconds
-        Whichever comes first; without either, when it is stopped. The seconds count from the
-        first step: what is opened, read, measured and loaded for it comes before.
+        Whichever comes first. Without either, the training ends when it is stopped. The seconds
+        count from the first step, after everything is opened, read, measured and loaded.
     finish
-        Share of the seconds reserved for what comes after the last step; at least half a second.
+        Share of the seconds reserved for the work after the last step; at least half a second.
 
     Raises
     ------
@@ -182,7 +183,7 @@ class Limits:
             raise InputError("A training has an end: give seconds as a number, or leave them out.")
 
     def fraction(self, done: int, elapsed: float) -> float | None:
-        """Return how much of what was asked for is done."""
+        """Return how much of the requested steps or seconds is done."""
         parts = []
         if self.steps is not None:
             parts.append(done / self.steps)
@@ -193,7 +194,7 @@ class Limits:
 
 
 class Data(Protocol):
-    """Give the batches that a network learns from; they may change between steps."""
+    """Provide the batches that a network learns from; they may change between steps."""
 
     def draw(self) -> Batch:
         """Return the next training batch."""
@@ -201,7 +202,7 @@ class Data(Protocol):
 
     @property
     def validation(self) -> Sequence[Batch]:
-        """Return fixed batches that are never trained on; none where nothing validates."""
+        """Return fixed batches that are never trained on; none if nothing validates."""
         ...
 
     @property
@@ -211,29 +212,29 @@ class Data(Protocol):
 
 
 LossOfBatch = Callable[[Tensor, Tensor, Tensor, int | None], Tensor]
-"""``(logits, values, weights, step) -> scalar``; the step is None where a network is judged."""
+"""``(logits, values, weights, step) -> scalar``; the step is None if the loss judges a network."""
 
 
 @dataclass
 class Trainer:
-    """Train a network until it is enough.
+    """Train a network until a limit is reached or the job is stopped.
 
     Parameters
     ----------
     job
-        Asked for a stop and for previews; gets the checkpoint, and what broke the training off.
+        It is asked for a stop and for previews. It gets the checkpoint, and any error.
     state
         The network and its optimizer, changed in place.
     data, loss
-        What it learns from, and how.
+        What the network learns from, and the loss that it lowers.
     dtype
         Precision of the convolutions; the weights stay float32.
     limits
         When to end.
     preview
-        Answers a request with the network as it is.
+        Answers a request with the current network.
     update
-        Called between steps, where the data may change; returns what the user should know.
+        Called between steps. It may change the data. It returns what the user should know.
     """
 
     job: TrainingJob
@@ -247,14 +248,14 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
-        self._before = self.state.seconds
+        self._seconds_before = self.state.seconds
         self.history: History = []
 
     def steps(self) -> Generator[TrainStep, None, None]:
-        """Train; after that, the job has a checkpoint, and the state its best weights."""
+        """Train. Afterwards the job has a checkpoint, and the state has its best weights."""
         job, state, data = self.job, self.state, self.data
         self._rescore_best()
-        self.began = time.perf_counter()  # what came before prepared the training
+        self.began = time.perf_counter()  # the time before prepared the training
         first, version = state.index, data.version
         try:
             while True:
@@ -272,13 +273,14 @@ class Trainer:
                 yield TrainStep(state.index, loss, validation, elapsed, fraction, preview, note)
                 if job.stop_requested or (fraction is not None and fraction >= 1):
                     break
-        except Exception as error:  # whatever it is, what was learnt must not be lost
+        except Exception as error:  # whatever the error is, what was learnt must not be lost
             if state.index == first:
                 raise
             job.problem = f"The training broke off after step {state.index}: {in_words(error)}"
         self._ended = time.perf_counter()
         state.seconds = self.seconds
-        job.checkpoint = state.checkpoint()  # a training that goes on does not validate here
+        # Before the last validation, because a training without a stop would not validate here.
+        job.checkpoint = state.checkpoint()
         if data.version != version:
             self._rescore_best()
         is_validated = bool(self.history) and self.history[-1][0] == state.index
@@ -291,7 +293,7 @@ class Trainer:
         Raises
         ------
         RuntimeError
-            If the training diverges: before the step spoils the weights.
+            If the training diverges. It is raised before the step spoils the weights.
         """
         state = self.state
         state.network.train()
@@ -305,7 +307,7 @@ class Trainer:
                 state.first_loss = number
             state.optimizer.zero_grad(set_to_none=True)
             state.scaler.scale(loss).backward()
-            # A scaler leaves out such steps by itself.
+            # A scaler skips steps with infinite gradients by itself.
             if not (state.scaler.is_enabled() or _gradients_are_finite(state.network)):
                 raise self._diverged("gradient of the loss")
             state.scaler.step(state.optimizer)
@@ -315,7 +317,7 @@ class Trainer:
         return number
 
     def _diverged(self, quantity: str) -> RuntimeError:
-        """Return an error to raise; the network is set back to its average."""
+        """Set the network back to its average, and return an error to raise."""
         self.state.network.load_state_dict(self.state.average.state_dict())
         return RuntimeError(
             f"the {quantity} is no longer a number. A lower learning rate may help "
@@ -323,7 +325,7 @@ class Trainer:
         )
 
     def _validate(self) -> float:
-        """Measure the averaged network on what was held out, and keep it if it is the best."""
+        """Measure the averaged network on held-out data, and keep it if it is the best."""
         loss = self._validation_loss()
         self.history.append((self.state.index, loss))
         self.state.keep_if_best(loss)
@@ -339,9 +341,9 @@ class Trainer:
         return float(torch.stack(losses).mean())
 
     def _rescore_best(self) -> None:
-        """Measure the best weights so far on other data, so that they can be beaten there.
+        """Measure the best weights so far on the present data, so that new ones compare fairly.
 
-        Where nothing validates, they have no loss, and the newest weights are the result.
+        If nothing validates, they have no loss, and the newest weights are the result.
         """
         state = self.state
         state.best_loss = None
@@ -354,7 +356,7 @@ class Trainer:
         state.average.load_state_dict(current)
 
     def _answer_request(self) -> tuple[Preview | DenoisedPreview | None, str]:
-        """Return the preview that was asked for, or why there is none: training goes on."""
+        """Return the requested preview, or why it failed: the training goes on."""
         request = self.job.take_request()
         if request is None or self.preview is None:
             return None, ""
@@ -365,29 +367,29 @@ class Trainer:
 
     @property
     def elapsed(self) -> float:
-        """Return the seconds since the first step began, without what that one loaded."""
+        """Return the seconds since the first step began, without its time to load."""
         return time.perf_counter() - self.began
 
     @property
     def seconds(self) -> float:
-        """Return the same, with those before a Continue."""
-        return self._before + self.elapsed
+        """Return the seconds of learning, with those before a Continue."""
+        return self._seconds_before + self.elapsed
 
     def _elapsed_after(self, n_steps: int) -> float:
-        """Return the seconds of learning.
+        """Return the seconds of learning after a number of steps of this job.
 
-        The first step loads much, once: it counts as the second does.
+        The first step loads much that later ones need not load, so it counts as long as the second.
         """
         now = time.perf_counter()
         if n_steps == 1:
-            self._first = now - self.began
+            self._first_duration = now - self.began
             self.began = now
         elif n_steps == 2:
-            self.began -= min(self._first, now - self.began)
+            self.began -= min(self._first_duration, now - self.began)
         return now - self.began
 
     def seconds_left(self) -> float:
-        """Return the rest of the time asked for, or of what is due after a stop.
+        """Return the rest of the requested time, or of the time that is allowed after a stop.
 
         It is negative where the job is urgent.
         """
@@ -396,14 +398,14 @@ class Trainer:
         until = math.inf
         if self.limits.seconds is not None:
             until = self.began + self.limits.seconds
-        if self.job.stop_requested:  # now or while something is still to be done
+        if self.job.stop_requested:  # before now, or during the work after the last step
             until = min(until, self._ended + AFTER_STOP)
         return until - time.perf_counter()
 
     def parent_stays(self, keep_worse: bool) -> bool:
-        """Return whether fine-tuning did not help, so that the model it began with is the result.
+        """Return whether fine-tuning did not help, so that the model it started from is the result.
 
-        With `keep_worse`, the newest weights are the result then.
+        With `keep_worse`, the newest weights become the result instead.
         """
         state, job = self.state, self.job
         if not state.best_is_parent or state.best_loss is None:
@@ -419,7 +421,7 @@ class Trainer:
         Raises
         ------
         RuntimeError
-            If its weights are no numbers.
+            If its weights are NaN or infinite.
         """
         network = build_network(recipe, n_channels, encoding)
         network.load_state_dict({k: v.cpu() for k, v in self.state.result().items()})
@@ -453,12 +455,12 @@ def new_state(
     start: Model | None,
     resume: Checkpoint | None,
 ) -> TrainState:
-    """Return a network and what it needs to learn: fresh, from a model, or from a checkpoint.
+    """Return a network and what it needs to learn: new, from a model, or from a checkpoint.
 
     Raises
     ------
     InputError
-        If a checkpoint is of another network.
+        If the checkpoint is of another network.
     """
     training = recipe.training
     with torch.random.fork_rng(devices=[]):

@@ -395,7 +395,7 @@ def test_pixels_that_are_no_numbers(dock: Any, watch: Watch, painted: Any, bad: 
 
 def test_a_constant_image(dock: Any, watch: Watch, painted: Any) -> None:
     painted.layers["nuclei"].data = np.full((256, 256), 7, np.uint8)
-    expect(dock, watch, "nothing stands out from an even ground")
+    expect(dock, watch, "nothing stands out from an even background")
 
 
 def test_what_z_is_does_not_matter_where_there_is_none(dock: Any, watch: Watch) -> None:

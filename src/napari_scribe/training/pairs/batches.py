@@ -1,4 +1,4 @@
-"""Cut batches of patches from noisy pairs, which are held in memory as far as they fit."""
+"""Cut batches of patches from noisy pairs, which are held in memory if they fit."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from .split import PairWindow, split
 POOL = 2**29
 """Bytes of pixels that are held in memory at most."""
 SIDE = 4
-"""Sides of a window of the pool, in patches."""
+"""Side of a window of the pool, in patches."""
 PATCHES_PER_READ = 4
-"""Patches that are cut from the pool for each window of it that is read anew."""
+"""Number of patches that are cut before one window of the pool is replaced."""
 REACH = 3
-"""Pixels to either side that a shift by a fraction is computed from."""
+"""Pixels to either side from which a shift by a fraction of a pixel is computed."""
 
 Predict = Callable[[Tensor], Tensor]
 """Run the network on normalized pixels ``(N, C, *spatial)``, without gradients."""
@@ -47,9 +47,9 @@ class PairPixels:
     pair
         Number of the pair.
     first, second
-        ``(C, *spatial)``, normalized, of the same place up to a fraction of a pixel.
+        ``(C, *spatial)``, normalized, of the same place to within a fraction of a pixel.
     weights
-        ``(1, *spatial)`` uint8: 0 where something moves; None where everything counts.
+        ``(1, *spatial)`` uint8: 0 where something moves. None if every pixel counts.
     """
 
     pair: int
@@ -59,23 +59,23 @@ class PairPixels:
 
 
 class PairSampler:
-    """Draw what a denoiser learns from: the data of the training loop.
+    """Draw the batches that a denoiser learns from.
 
-    Where the pairs do not fit into memory, patches are cut from a pool of windows, which are
-    replaced one after the other.
+    If the pairs do not fit into memory, patches are cut from a pool of windows. The windows are
+    replaced one by one.
 
     Parameters
     ----------
     pairs
-        What is read.
+        The pairs to draw from.
     statistics
-        Numbers of the normalization, one a channel.
+        Statistics of the normalization, one per channel.
     recipe, geometry, device
-        Patch and batch size, what the network takes, and where it is.
+        Patch and batch size, the sizes that the network takes, and its device.
     generator
         Source of every random number.
     predict
-        Runs the network as it is, for pictures that are alone.
+        Runs the current network, for single pictures.
     """
 
     version = 0
@@ -96,13 +96,13 @@ class PairSampler:
         self.shape, self.margin = _patch_and_margin(pairs, recipe.training.patch, geometry)
         consistency = recipe.target.consistency
         self.consistency = consistency / (1 + consistency)
-        self._trained, held = split(pairs)
+        self._trained, held_out = split(pairs)
         self._views: dict[int, Tensor] = {}
-        self._room = min(POOL, free_bytes("cpu") // 4)
-        self.is_held_whole = _n_bytes(pairs) <= self._room
+        self._memory_limit = min(POOL, free_bytes("cpu") // 4)
+        self.is_held_whole = _n_bytes(pairs) <= self._memory_limit
         self._n_cut = 0
         self.pool = self._filled_pool()
-        self.validation = self._validation(held)
+        self.validation = self._validation(held_out)
 
     def draw(self) -> Batch:
         """Return the next batch of patches, turned and mirrored at random.
@@ -127,26 +127,28 @@ class PairSampler:
         return self._batch(noisy, target, weights)
 
     def _batch(self, noisy: Tensor, target: Tensor, weights: Tensor) -> Batch:
+        """Build a batch whose values are what the network has to add to the noisy pixels."""
         margin = self.margin
         return Batch(noisy, crop(target - noisy, margin), crop(weights, margin))
 
     def _batch_of_neighbours(self, noisy: Tensor, weights: Tensor) -> Batch:
         """Make pairs of neighbouring pixels.
 
-        The second term of the paper's loss asks that the answers to both differ as the answer to
-        the whole does at their pixels. For squared errors the sum of both terms is one error,
-        against a target that is moved by that difference.
+        The second term of the paper's loss compares two differences: that between the answers to
+        both pictures, and that between their pixels in the answer to the whole picture. For squared
+        errors, the sum of both terms is one error, against a target that is moved by the second
+        difference.
         """
         pick = neighbours(noisy.shape, self.generator)
-        one, other = pick(noisy)
-        known = torch.minimum(*pick(weights))
+        first, second = pick(noisy)
+        common_weights = torch.minimum(*pick(weights))
         if self.consistency:
             answer, answer_beside = pick(self.predict(noisy))
-            other = other + self.consistency * (answer - answer_beside)
-        return self._batch(one, other, known)
+            second = second + self.consistency * (answer - answer_beside)
+        return self._batch(first, second, common_weights)
 
     def _turned(self, patch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return all parts of a patch in one of its orientations."""
+        """Return all parts of a patch, turned and mirrored alike at random."""
         n = patch[0].ndim - 1
         flipped = [axis for axis in range(1, n + 1) if self._integer(2)]
         is_square = patch[0].shape[-1] == patch[0].shape[-2]
@@ -172,13 +174,13 @@ class PairSampler:
         return noisy, self._as_bright(target, b, a), weights
 
     def _as_bright(self, pixels: Tensor, view: int, other: int) -> Tensor:
-        """Return normalized pixels of a view with the intensities of another."""
-        one, wanted = self.pairs.views[view], self.pairs.views[other]
-        if not one.gains:
+        """Return normalized pixels of a view with the brightness of another view."""
+        source, target = self.pairs.views[view], self.pairs.views[other]
+        if not source.gains:
             return pixels
         low, width = self.statistics.low, self.statistics.high - self.statistics.low
-        gain = np.divide(one.gains, wanted.gains)
-        offset = np.subtract(one.offsets, wanted.offsets) / wanted.gains
+        gain = np.divide(source.gains, target.gains)
+        offset = np.subtract(source.offsets, target.offsets) / target.gains
         shape = (-1, *[1] * (pixels.ndim - 1))
         added = ((gain * low + offset - low) / width).astype(np.float32).reshape(shape)
         factor = gain.astype(np.float32).reshape(shape)
@@ -188,23 +190,24 @@ class PairSampler:
         return int(torch.randint(0, below, (1,), generator=self.generator))
 
     def _filled_pool(self) -> list[PairPixels]:
-        """Read everything, or as much as may be held."""
+        """Read everything, or as much as memory allows."""
         if self.is_held_whole:
             return [self._read_pair(part) for part in self._trained]
         n_channels = len(self.pairs.views[0].channels)
         for self._side in range(SIDE, 0, -1):
             n_bytes = 8 * math.prod(self._side * n for n in self.shape) * n_channels
-            if self._room >= 8 * n_bytes:
+            if self._memory_limit >= 8 * n_bytes:
                 break
-        return [self._read_random() for _ in range(max(8, min(256, self._room // n_bytes)))]
+        return [self._read_random() for _ in range(max(8, min(256, self._memory_limit // n_bytes)))]
 
     def _renew_pool(self) -> None:
-        """Replace a window of the pool, now and then."""
+        """Replace one window of the pool after every few patches."""
         self._n_cut += 1
         if not self.is_held_whole and self._n_cut % PATCHES_PER_READ == 0:
             self.pool[self._integer(len(self.pool))] = self._read_random()
 
     def _read_random(self) -> PairPixels:
+        """Read a window at a random place of a random pair, for the pool."""
         part = self._trained[self._integer(len(self._trained))]
         window = []
         for whole_axis, n in zip(part.window, self.shape, strict=True):
@@ -215,6 +218,7 @@ class PairSampler:
         return self._read_pair(PairWindow(part.pair, tuple(window)))
 
     def _read_pair(self, part: PairWindow) -> PairPixels:
+        """Read both pictures of a window, aligned to a pixel, and the weights of their pixels."""
         a, b = self.pairs.pairs[part.pair]
         first = self._normalized(a, part.window)
         weights = _weights_inside(part.window, first)
@@ -225,13 +229,13 @@ class PairSampler:
         if self.pairs.leaves_out_motion:
             fraction = self.pairs.fraction(part.pair)
             aligned = self._as_bright(_move(second, fraction) if any(fraction) else second, b, a)
-            still = torch.from_numpy(~find_motion(first.cpu().numpy(), aligned.cpu().numpy()))
-            still = still[None].to(self.device, torch.uint8)
-            weights = still if weights is None else weights * still
+            is_still = torch.from_numpy(~find_motion(first.cpu().numpy(), aligned.cpu().numpy()))
+            is_still = is_still[None].to(self.device, torch.uint8)
+            weights = is_still if weights is None else weights * is_still
         return PairPixels(part.pair, first, second, weights)
 
     def _normalized(self, view: int, window: Window) -> Tensor:
-        """Return normalized pixels, mirrored where there are fewer than a patch needs."""
+        """Return normalized pixels, mirrored at the end if they are fewer than a patch needs."""
         if not self.is_held_whole:
             return self._read(view, window)
         if view not in self._views:
@@ -244,15 +248,16 @@ class PairSampler:
         return self._padded(self.statistics.apply(self.pairs.views[view].read(window)))
 
     def _padded(self, pixels: npt.NDArray[np.float32]) -> Tensor:
+        """Mirror pixels at their end up to the size of a patch, and move them to the device."""
         missing = [max(0, m - n) for n, m in zip(pixels.shape[1:], self.shape, strict=True)]
         if any(missing):
             pixels = np.pad(pixels, [(0, 0), *((0, n) for n in missing)], mode="reflect")
         return torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
 
-    def _validation(self, held: Sequence[PairWindow]) -> list[Batch]:
-        """Cut fixed patches of what is held out."""
+    def _validation(self, held_out: Sequence[PairWindow]) -> list[Batch]:
+        """Cut fixed patches from the held-out windows."""
         patches = []
-        for part in held:
+        for part in held_out:
             starts = [
                 range(s.start, max(s.start, s.stop - m) + 1, m)
                 for s, m in zip(part.window, self.shape, strict=True)
@@ -280,7 +285,7 @@ class PairSampler:
 def _patch_and_margin(
     pairs: Pairs, patch: int, geometry: Sequence[Geometry]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the shape of what is cut, and what the network loses on either side of each axis."""
+    """Return the shape of a patch, and what the network loses on either side of each axis."""
     if not pairs.is_single:
         return patch_shape(patch, geometry)
     halves, margin = patch_shape(patch // 2, geometry)
@@ -288,15 +293,15 @@ def _patch_and_margin(
 
 
 def _move(pixels: Tensor, fraction: Sequence[float]) -> Tensor:
-    """Interpolate pixels ``(C, *spatial)`` at places a fraction further on, by Lanczos' kernel.
+    """Interpolate pixels ``(C, *spatial)`` at places a fraction of a pixel further, with Lanczos.
 
-    Its reach is short, so few pixels at the edges are spoilt: Fourier phases, as in
-    `registration.move`, would need far more around each patch.
+    The kernel is short, so few pixels at the edges are spoilt. Fourier phases, as in
+    `registration.move`, would need far more pixels around each patch.
     """
     for axis, f in enumerate(fraction, start=1):
         if f:
-            away = torch.arange(-REACH, REACH + 1, dtype=torch.float64) - f
-            kernel = torch.sinc(away) * torch.sinc(away / REACH) * (away.abs() < REACH)
+            offsets = torch.arange(-REACH, REACH + 1, dtype=torch.float64) - f
+            kernel = torch.sinc(offsets) * torch.sinc(offsets / REACH) * (offsets.abs() < REACH)
             weights = (kernel / kernel.sum()).tolist()
             taps = [w * pixels.roll(-k, axis) for k, w in enumerate(weights, start=-REACH)]
             pixels = torch.stack(taps).sum(0)
@@ -313,7 +318,7 @@ def _clear_edges(weights: Tensor, fraction: Sequence[float]) -> None:
 
 
 def _weights_inside(window: Window, pixels: Tensor) -> Tensor | None:
-    """Return weights that leave out what was mirrored to fill a patch; None where nothing was."""
+    """Return weights that leave out pixels mirrored to fill a patch; None if there are none."""
     sides = shape_of(window)
     if tuple(pixels.shape[1:]) == sides:
         return None

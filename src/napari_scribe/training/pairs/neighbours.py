@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 Pick = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Take ``(N, C, *spatial)``; give two pictures of half the size along Y and X."""
+"""Take ``(N, C, *spatial)``, and return two pictures of half the size along Y and X."""
 _NEXT_TO = torch.tensor([[1, 2], [0, 3], [0, 3], [1, 2]])
-"""The two pixels of a cell that share a side with each one; they are numbered row by row."""
+"""For each pixel of a cell, the two pixels that share a side with it, numbered row by row."""
 
 
 def neighbours(shape: Sequence[int], generator: torch.Generator) -> Pick:
@@ -22,7 +22,7 @@ def neighbours(shape: Sequence[int], generator: torch.Generator) -> Pick:
     Returns
     -------
     pick
-        Takes the drawn pixels of any such images; an odd last row or column is left out.
+        Takes the drawn pixels out of any such images. An odd last row or column is left out.
     """
     cells = (shape[0], 1, *shape[2:-2], shape[-2] // 2, shape[-1] // 2)
     first = torch.randint(0, 4, cells, generator=generator)

@@ -25,10 +25,11 @@ _PAD = 16
 
 
 def measure_drift(first: Array, second: Array) -> tuple[Floats, Floats]:
-    """Measure how much further on the content of the second picture lies.
+    """Measure the drift: how far the content has moved from the first picture to the second.
 
     The peak of the cross-correlation after a band-pass is where the pictures agree best in the
-    sense of least squares, so noise hurts it least. It is measured again on what both show.
+    sense of least squares, so noise hurts it least. It is measured again on the part that both
+    pictures show.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def measure_drift(first: Array, second: Array) -> tuple[Floats, Floats]:
     Returns
     -------
     drift, error
-        One a spatial axis, in pixels. The standard error is infinite where nothing can be said.
+        One per spatial axis, in pixels. The standard error is infinite if the drift is unknown.
     """
     a, b = (_band_pass(picture) for picture in _merge_channels(first, second))
     drift = _peak(a, b, 1)
@@ -54,12 +55,12 @@ def measure_drift(first: Array, second: Array) -> tuple[Floats, Floats]:
 
 
 def common_window(shape: Sequence[int], drift: Sequence[int]) -> Window:
-    """Return the window of a picture that another one shows, too, after a drift of whole pixels."""
+    """Return the window of a picture that another one also shows, after a drift of whole pixels."""
     return intersect(whole(shape), shift(whole(shape), [-d for d in drift]))
 
 
 def common_part(first: Array, second: Array, drift: Sequence[int]) -> tuple[Array, Array]:
-    """Cut two pictures to what both show, where the second has drifted by whole pixels.
+    """Cut two pictures to the part that both show, if the second has drifted by whole pixels.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def common_part(first: Array, second: Array, drift: Sequence[int]) -> tuple[Arra
 
 
 def move(pixels: Array, by: Sequence[float] | Floats) -> npt.NDArray[np.float32]:
-    """Move content ``(C, *spatial)`` on by a fraction of a pixel.
+    """Move content ``(C, *spatial)`` by a fraction of a pixel.
 
     The phases of its Fourier transform are shifted, so that white noise stays white: interpolation,
     as in `scipy.ndimage.shift`, would smooth it.
@@ -92,7 +93,7 @@ def move(pixels: Array, by: Sequence[float] | Floats) -> npt.NDArray[np.float32]
 
 
 def _merge_channels(first: Array, second: Array) -> Array:
-    """Add up the channels of each picture, each as strong as it rises above its noise."""
+    """Add up the channels of each picture, each divided by its noise."""
     pictures = np.stack([first, second]).astype(np.float32)
     axes = tuple(range(2, pictures.ndim))
     noise = np.hypot(*np.diff(pictures).std(axis=axes))
@@ -102,8 +103,9 @@ def _merge_channels(first: Array, second: Array) -> Array:
 
 
 def _band_pass(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    # skimage.filters.difference_of_gaussians cuts both kernels at the same number of sigmas: the
-    # coarse one would take longer, or the fine one would be a poorer Gaussian.
+    """Remove the finest and the coarsest structure, by a difference of Gaussians."""
+    # skimage.filters.difference_of_gaussians truncates both kernels at the same number of sigmas:
+    # the coarse one would take longer, or the fine one would be less exact.
     coarse = [min(_COARSE, n / 4) for n in pixels.shape]
     fine = ndimage.gaussian_filter(pixels, _FINE, truncate=3)
     return np.asarray(fine - ndimage.gaussian_filter(pixels, coarse, truncate=2))
@@ -111,13 +113,13 @@ def _band_pass(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def _peak(a: Array, b: Array, upsample: int) -> Floats:
     """Measure the drift from `a` to `b` where their cross-correlation peaks."""
-    # scipy.signal.windows.tukey is this taper, but importing it takes longer than a check.
+    # scipy.signal.windows.tukey is the same taper, but importing it takes longer than a check.
     edges = (np.minimum(np.arange(n) + 1, n - np.arange(n)) / max(1, n // 8) for n in a.shape)
     tapers = (np.sin(np.pi / 2 * np.minimum(edge, 1)) ** 2 for edge in edges)
     taper = functools.reduce(np.multiply.outer, tapers).astype(np.float32)
     if not (a * taper).any() or not (b * taper).any():
         return np.zeros(a.ndim)
-    # Without normalization: equal weight for all frequencies would give most of it to noise.
+    # Without normalization, which would weight all frequencies alike, and most of them are noise.
     drift, *_ = phase_cross_correlation(
         a * taper, b * taper, upsample_factor=upsample, normalization=None
     )
@@ -125,21 +127,21 @@ def _peak(a: Array, b: Array, upsample: int) -> Floats:
 
 
 def _standard_error(a: Array, b: Array) -> Floats:
-    """Estimate the standard error of a drift from two pictures aligned to a pixel, one an axis.
+    """Estimate the standard error of a drift, one per axis, from two pictures aligned to a pixel.
 
-    A least squares fit of their difference to the gradient gives it. Noise steepens the gradient
-    of the sum just as it does that of the difference, so the latter is subtracted.
+    It is that of a least squares fit of their difference to the gradient of their sum. Noise adds
+    as much to the gradient of the sum as to that of the difference, so the latter is subtracted.
     """
-    brighter = float((a * b).sum()) / max(float(np.square(b).sum()), 1e-30)
-    if brighter <= 0:
+    gain = float((a * b).sum()) / max(float(np.square(b).sum()), 1e-30)
+    if gain <= 0:
         return np.full(a.ndim, np.inf)
-    b = b * np.float32(brighter)
+    b = b * np.float32(gain)
     difference = b - a
-    steep, faint = _gradients(a + b), _gradients(difference)
+    sum_gradient, difference_gradient = _gradients(a + b), _gradients(difference)
     axes = tuple(range(1, a.ndim + 1))
-    slope = (np.square(steep).sum(axes) - np.square(faint).sum(axes)) / 2
+    slope = (np.square(sum_gradient).sum(axes) - np.square(difference_gradient).sum(axes)) / 2
     # The band-pass has smoothed the noise in the difference: it is counted as if it were white.
-    spread = np.stack([ndimage.gaussian_filter(g, _FINE, truncate=3) for g in steep])
+    spread = np.stack([ndimage.gaussian_filter(g, _FINE, truncate=3) for g in sum_gradient])
     white = np.square(difference) * (4 * np.pi * _FINE**2) ** (a.ndim / 2)
     error = np.sqrt((np.square(spread) * white).sum(axes))
     return np.where(slope > 0, error / np.maximum(slope, 1e-30), np.inf).astype(np.float64)

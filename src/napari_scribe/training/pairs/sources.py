@@ -1,4 +1,4 @@
-"""Make noisy pairs: two pictures of one thing, each with independent noise.
+"""Make noisy pairs: two pictures of the same thing, with independent noise.
 
 Noise2Noise, Lehtinen et al. 2018, https://arxiv.org/abs/1803.04189: a network that is asked for one
 picture from the other cannot predict its noise, and learns what both have in common.
@@ -22,7 +22,7 @@ from ...targets.denoised import check_colours, check_intensities
 
 Way = Literal["consecutive", "even-odd", "near", "all"]
 REACH = 3
-"""How far apart near frames may be."""
+"""Largest distance of two frames that are paired as ``near``."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class View:
     image, frame, channels
         The pixels, which are read on demand.
     shift
-        Its drift: pixels per spatial axis by which its content lies further on than in the
-        reference, which is any one view; empty where nothing moved.
+        Drift in pixels per spatial axis: how far its content has moved from the reference, which
+        may be any view. Empty if nothing moved.
     gains, offsets
-        One a channel: ``gain * pixels + offset`` has the intensities of the reference; empty where
-        they are as they are.
+        One per channel: ``gain * pixels + offset`` has the brightness of the reference. Empty if
+        the brightness is not corrected.
     """
 
     image: Image = field(repr=False)
@@ -74,15 +74,15 @@ class Pairs:
     views
         Noisy pictures.
     pairs
-        Numbers of the two views of each pair. Where both are the same, the picture is alone, and
+        Numbers of the two views of each pair. If both are the same, it is a single picture, and
         pairs are made of its neighbouring pixels (Neighbor2Neighbor).
     dimensions
-        2 or 3: axes of space that the network sees.
+        2 or 3: number of spatial axes that the network sees.
     leaves_out_motion
-        Whether regions that differ beyond noise are left out.
+        Whether places where the two pictures differ by more than noise are left out.
     is_ordered
         Whether the first of a pair is always the input of the network and the second its target,
-        for example where that is clean; else they change places at random.
+        for example if the second is clean. Else they are swapped at random.
     """
 
     views: tuple[View, ...]
@@ -102,7 +102,7 @@ class Pairs:
                     f"{self.shape(b)}. The two of a pair need the same."
                 )
         if len({a == b for a, b in self.pairs}) > 1:
-            raise InputError("Pairs and pictures that are alone cannot be trained on together.")
+            raise InputError("Pairs and single pictures cannot be trained on together.")
         counts = {len(view.channels) for view in self.views}
         if len(counts) > 1:
             raise InputError(f"Some pictures have {min(counts)} channels, others {max(counts)}.")
@@ -112,19 +112,19 @@ class Pairs:
         return self.views[view].image.frame_shape(self.dimensions)
 
     def drift(self, pair: int) -> list[float]:
-        """Return how much further on the content of the second view of a pair lies."""
+        """Return the drift from the first to the second view of a pair, in pixels per axis."""
         one, other = (self.views[i].shift for i in self.pairs[pair])
         still = (0.0,) * self.dimensions
         return [b - a for a, b in zip(one or still, other or still, strict=True)]
 
     def fraction(self, pair: int) -> list[float]:
-        """Return what a drift has beyond whole pixels; what is too small to matter is 0."""
+        """Return the part of a drift beyond whole pixels; 0 if it is too small to matter."""
         fraction = [d - round(d) for d in self.drift(pair)]
         return fraction if max(map(abs, fraction)) > 0.02 else [0.0] * len(fraction)
 
     @property
     def is_single(self) -> bool:
-        """Return whether each picture is alone: pairs are made of neighbouring pixels then."""
+        """Return whether the pictures are single: then pairs are made of neighbouring pixels."""
         return all(a == b for a, b in self.pairs)
 
     @property
@@ -164,7 +164,7 @@ class Pairs:
 
 
 def as_pairs(pairs: Pairs | ImageLike) -> Pairs:
-    """Return pairs as they are, and those of neighbouring frames where a stack is given."""
+    """Return pairs unchanged, or make pairs of neighbouring frames of a stack."""
     return pairs if isinstance(pairs, Pairs) else frame_pairs(pairs)
 
 
@@ -185,10 +185,10 @@ def frame_pairs(
         An `Image`, an array or a path.
     how
         ``consecutive``: each frame and the next; ``even-odd``: the first with the second, the
-        third with the fourth; ``near``: each with every one up to three further on; ``all``: each
-        with each, of shots that were repeated without a change.
+        third with the fourth; ``near``: each with the three frames after it; ``all``: each with
+        all others, for a scene that does not change.
     axis
-        Along which the frames lie. When empty, T where there are several frames, else Z.
+        Axis that the frames lie along. When empty, T if it has several frames, else Z.
     channels
         Which channels of the stack are denoised, together; all when None.
     dimensions
@@ -305,7 +305,7 @@ def single_pairs(
     channels: Sequence[int] | None = None,
     dimensions: int = 2,
 ) -> Pairs:
-    """Prepare single noisy images: pairs are made of neighbouring pixels while training.
+    """Prepare single noisy images: pairs are made of neighbouring pixels during training.
 
     Neighbor2Neighbor, Huang et al. 2021, https://arxiv.org/abs/2101.02824.
 
@@ -338,7 +338,7 @@ def _chosen(image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
 
 
 def _instead(image: Image, axis: str, dimensions: int) -> tuple[str, dict[str, object]]:
-    """Say what can be done where an image has no frames along an axis, with the options for it."""
+    """Say what to do if an image has no frames along an axis, and return the options for it."""
     alone = "train on single images"
     if axis == "Z" and image.length("T") > 1:
         return "Its frames follow each other in time (T): take those.", {"pairs": "frames"}
@@ -352,6 +352,7 @@ def _instead(image: Image, axis: str, dimensions: int) -> tuple[str, dict[str, o
 
 
 def _views(image: Image, channels: Sequence[int] | None, dimensions: int) -> Iterator[View]:
+    """Yield a view of each frame of an image."""
     chosen = _chosen(image, channels)
     image.spatial_axes(dimensions)
     for frame in image.frames(dimensions):
@@ -365,7 +366,7 @@ def _one_by_one(views: Sequence[View], dimensions: int) -> Pairs:
 
 
 def _partners(frame: int, n: int, how: Way) -> range:
-    """Return which of `n` frames, further on, make pairs with one."""
+    """Return the later frames, of `n` in all, that make pairs with a frame."""
     if how == "even-odd":
         return range(frame + 1, min(n, frame + 2 - frame % 2))
     reach = {"consecutive": 1, "near": REACH, "all": n}[how]

@@ -1,4 +1,4 @@
-"""Split noisy pairs into what trains and what validates."""
+"""Split noisy pairs into windows that train and windows that validate."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from .registration import common_window
 from .sources import Pairs
 
 VIEWS_PER_HELD = 10
-"""One in so many views validates."""
+"""One view in this many validates."""
 PIXELS_PER_HELD = 8
-"""Where views are too few for that, one in so many pixels along the longest axis does."""
+"""If views are too few for that, one pixel in this many along the longest axis validates."""
 
 
 @dataclass(frozen=True)
 class PairWindow:
-    """Name a part of a pair.
+    """Describe a part of a pair.
 
     Parameters
     ----------
     pair
         Number of the pair.
     window
-        In pixels of its first view; in the second one the same content lies further on by the
+        In pixels of its first view. In the second view, the same content lies there shifted by the
         drift of the pair.
     """
 
@@ -36,9 +36,9 @@ class PairWindow:
 
 
 def split(pairs: Pairs) -> tuple[list[PairWindow], list[PairWindow]]:
-    """Return what trains, and what is held out to validate.
+    """Return the windows that train, and those that are held out to validate.
 
-    The last views are held out. Where views are few, a strip of each pair is held out instead.
+    The last views are held out. If there are few views, a strip of each pair is held out instead.
     """
     n = len(pairs.views)
     held_views = set(range(n - n // VIEWS_PER_HELD, n))
@@ -58,7 +58,7 @@ def split(pairs: Pairs) -> tuple[list[PairWindow], list[PairWindow]]:
 
 
 def _common_window(pairs: Pairs, pair: int) -> Window:
-    """Return the window of the first view that the second one shows, too."""
+    """Return the window of the first view that the second one also shows."""
     shape = pairs.shape(pairs.pairs[pair][0])
     return common_window(shape, [round(d) for d in pairs.drift(pair)])
 
@@ -69,7 +69,7 @@ def _parts(windows: Iterable[tuple[int, Window]]) -> list[PairWindow]:
 
 
 def _cut_strip(window: Window) -> tuple[Window, Window]:
-    """Cut off the end of the longest axis of a window; return what is left, and that end."""
+    """Cut a window near the end of its longest axis; return the larger and the smaller part."""
     sides = shape_of(window)
     axis = int(np.argmax(sides))
     edge = window[axis].stop - max(1, sides[axis] // PIXELS_PER_HELD)

@@ -1,4 +1,4 @@
-"""Check whether noisy pairs are fit for Noise2Noise, and what can be done where they are not."""
+"""Check whether noisy pairs are fit for Noise2Noise, and correct them if they are not."""
 
 from __future__ import annotations
 

@@ -14,17 +14,17 @@ from .tracking import TrackedView
 Floats = npt.NDArray[np.float64]
 
 FLICKER = 0.03
-"""Relative brightness by which frames may differ irregularly."""
+"""Relative change of brightness from frame to frame that is harmless."""
 TREND_LENGTH = 5
-"""Views in which a trend can be seen."""
+"""Fewest views in which a trend can be seen."""
 _FAR = 0.15
-"""How far off the mean of a frame must be to be left out, in units of the contrast."""
+"""How far off the mean of a frame must be at least, in units of the contrast."""
 _RARE = 0.25
-"""Share of the frames that may be so; else brightness flickers."""
+"""Largest share of frames that may be far off; if there are more, brightness flickers."""
 
 
 def steady_groups(m: Measurements) -> list[list[int]]:
-    """Return groups of views without those that are flat or far off in brightness."""
+    """Return the groups of views, without views that are flat or far off in brightness."""
     groups = []
     for group in m.groups:
         left_out = {*far_off(group, m.tracked), *m.flat}
@@ -39,16 +39,16 @@ def far_off(group: Sequence[int], views: Mapping[int, TrackedView]) -> list[int]
     means = np.stack([views[v].means for v in group])
     contrasts = np.stack([views[v].contrasts for v in group])
     size = (min(9, len(group)), 1)
-    away = np.abs(means - ndimage.median_filter(means, size, mode="nearest"))
-    usual = 8 * 1.4826 * np.median(away, axis=0)
-    is_off = (away > np.maximum(usual, _FAR * np.median(contrasts, axis=0))).any(axis=1)
+    deviation = np.abs(means - ndimage.median_filter(means, size, mode="nearest"))
+    limit = 8 * 1.4826 * np.median(deviation, axis=0)
+    is_off = (deviation > np.maximum(limit, _FAR * np.median(contrasts, axis=0))).any(axis=1)
     if is_off.mean() > _RARE:
         return []
     return [v for v, off in zip(group, is_off, strict=True) if off and not views[v].is_flat]
 
 
 def steady_change(m: Measurements, group: Sequence[int]) -> Floats:
-    """Return the share of the light ``(C,)`` that is gained or lost steadily; 0 where by chance."""
+    """Return the share of the light ``(C,)`` that is gained or lost steadily; 0 if by chance."""
     logs = m.log_brightness(group)[:, 0]
     trend = _trend(logs)
     spread = (logs - trend).std(axis=0) * np.sqrt(18 / len(group))
@@ -59,7 +59,7 @@ def steady_change(m: Measurements, group: Sequence[int]) -> Floats:
 def irregular_change(m: Measurements, group: Sequence[int]) -> Floats:
     """Return how much the brightness ``(C,)`` of a group changes irregularly.
 
-    Both halves of the picture must agree on it, so that noise gives nothing.
+    Both halves of the picture must show the same change, so that noise gives 0.
     """
     logs = m.log_brightness(group)
     sizes = np.zeros(logs.shape[-1])
@@ -78,19 +78,21 @@ def irregular_change(m: Measurements, group: Sequence[int]) -> Floats:
 def irregular_ground(m: Measurements, group: Sequence[int]) -> Floats:
     """Return how much the mean ``(C,)`` of views changes irregularly, in units of the contrast."""
     contrast = np.median([m.tracked[v].contrasts for v in group], axis=0)
-    means = np.stack([_known_mean(m, v) for v in group])
+    means = np.stack([_corrected_mean(m, v) for v in group])
     spread = (means - _trend(means)).std(axis=0)
     return np.where(contrast > 0, spread / np.maximum(contrast, 1e-30), 0)
 
 
-def _known_mean(m: Measurements, view: int) -> Floats:
-    """Return the mean of a view, corrected by what the pairs know of its brightness."""
-    known, means = m.pairs.views[view], m.tracked[view].means
-    return np.asarray(np.multiply(known.gains, means) + known.offsets if known.gains else means)
+def _corrected_mean(m: Measurements, view: int) -> Floats:
+    """Return the mean of a view, corrected by the gains and offsets in the pairs."""
+    corrections, means = m.pairs.views[view], m.tracked[view].means
+    if not corrections.gains:
+        return means
+    return np.asarray(np.multiply(corrections.gains, means) + corrections.offsets)
 
 
 def _trend(values: Floats) -> Floats:
-    """Fit a smooth change to ``(n,)`` or ``(n, C)``: straight for few values, else bent once."""
+    """Fit a smooth change to ``(n,)`` or ``(n, C)``: a line for few values, else a parabola."""
     places = np.linspace(-1, 1, len(values))
     design = np.vander(places, 3 if len(values) >= 8 else 2)
     return np.asarray(design @ np.linalg.lstsq(design, values, rcond=None)[0])

@@ -1,4 +1,4 @@
-"""Check whether noisy pairs are fit for Noise2Noise, and mend what can be mended."""
+"""Check whether noisy pairs are fit for Noise2Noise, and correct what can be corrected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Hold what a small plot shows.
+    """Hold the curves of a small plot.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Curves:
         ``(n,)``: how far each has drifted from the first one of its group, in pixels; NaN where
         that could not be measured.
     brightness
-        ``(n, C)``: relative to that of the first one, without the offset of the camera.
+        ``(n, C)``: relative to the first view of the group, without the offset of the camera.
     """
 
     views: npt.NDArray[np.int64]
@@ -51,9 +51,9 @@ class Fitness:
     findings
         Empty where all is well.
     curves
-        What it was read from.
+        Drift and brightness, as measured.
     n_views, n_pairs
-        How many were measured.
+        Number of views and pairs that were measured.
     """
 
     findings: tuple[Finding, ...]
@@ -68,17 +68,17 @@ class Fitness:
 
     @property
     def remedies(self) -> tuple[str, ...]:
-        """Return those that `apply_remedies` can be asked for, each once."""
+        """Return the remedies that `apply_remedies` can apply, each once."""
         return tuple(dict.fromkeys(f.remedy for f in self.findings if f.remedy))
 
     @property
     def hopeless(self) -> str:
-        """Return why no training makes sense; empty where it does."""
+        """Return why training makes no sense; empty if it does make sense."""
         useless = ("constant", "identical")
         return next((f.text for f in self.findings if f.kind in useless and not f.remedy), "")
 
     def in_words(self) -> str:
-        """Return one line a finding."""
+        """Return one line per finding."""
         if self.is_fit:
             checked = counted(self.n_pairs, "picture" if self.n_pairs == self.n_views else "pair")
             was, them = ("was", "it") if self.n_pairs == 1 else ("were", "them")
@@ -90,15 +90,15 @@ class Fitness:
 def check_pairs(pairs: Pairs | ImageLike, seed: int = 0) -> Fitness:
     """Check noisy pairs, in a few seconds whatever their size.
 
-    At most 24 pairs are read, spread evenly, and of large pictures a part of each.
+    At most 24 pairs are read, spread evenly. Of large pictures, only a part is read.
 
     Parameters
     ----------
     pairs
-        `Pairs`, of `frame_pairs` and its siblings; or a stack, whose neighbouring frames are taken.
-        Drift and brightness that pairs know of are taken into account.
+        `Pairs` from `frame_pairs` and its siblings; or a stack, to make pairs of its frames. Drift
+        and brightness that the pairs already correct are not reported.
     seed
-        Chooses the parts.
+        Decides which parts are read.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def check_pairs(pairs: Pairs | ImageLike, seed: int = 0) -> Fitness:
 
 
 def check_remedies(chosen: Collection[str]) -> None:
-    """Make sure that there are such remedies.
+    """Check that the chosen remedies exist.
 
     Raises
     ------
@@ -119,24 +119,25 @@ def check_remedies(chosen: Collection[str]) -> None:
     """
     known = [name for name in get_args(Remedy) if name]
     if unknown := sorted(set(chosen) - set(known)):
-        raise InputError(f"There is no remedy '{unknown[0]}': choose of {', '.join(known)}.")
+        raise InputError(f"There is no remedy '{unknown[0]}': choose from {', '.join(known)}.")
 
 
 def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> Pairs:
-    """Mend pairs.
+    """Apply remedies to pairs.
 
-    All views are measured for it, one at a time, so a long stack takes a while.
+    This measures all views one by one, so a long stack takes a while.
 
     Parameters
     ----------
     pairs
-        Those that were checked.
+        The pairs that were checked.
     fitness
-        What was found.
+        The result of the check.
     chosen
-        ``register``: note by how much each view has drifted, and leave out pairs for which it
-        cannot be told; ``match``: note how bright each is; ``leave_out_motion``; ``drop``: leave
-        out views that are flat or far off in brightness, and pairs of identical ones.
+        ``register``: record the drift of each view, and leave out pairs whose drift cannot be
+        measured; ``match``: record the brightness of each view; ``leave_out_motion``: leave out
+        places that move; ``drop``: leave out views that are flat or far off in brightness, and
+        pairs of identical views.
 
     Raises
     ------
@@ -166,10 +167,10 @@ def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> P
             )
         pairs = replace(pairs, pairs=different).without(bad)
     if "register" in chosen:
-        still = [0.0] * pairs.dimensions
-        pairs = pairs.registered([tracked[i].drift if i in tracked else still for i in numbers])
-        known = [(a, b) for a, b in pairs.pairs if tracked[a].segment == tracked[b].segment]
-        pairs = replace(pairs, pairs=tuple(known) or pairs.pairs)
+        no_drift = [0.0] * pairs.dimensions
+        pairs = pairs.registered([tracked[i].drift if i in tracked else no_drift for i in numbers])
+        comparable = [(a, b) for a, b in pairs.pairs if tracked[a].segment == tracked[b].segment]
+        pairs = replace(pairs, pairs=tuple(comparable) or pairs.pairs)
     if "match" in chosen:
         n = len(pairs.views[0].channels)
         gains = [tracked[i].brightness.gains if i in tracked else [1.0] * n for i in numbers]
@@ -179,13 +180,14 @@ def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> P
 
 
 def _curves(m: Measurements) -> Curves:
+    """Return the drift and brightness of each measured view."""
     drift: list[float] = []
     for group in m.groups:
         first = m.tracked[group[0]]
         for number in group:
             view = m.tracked[number]
             is_known = view.segment == first.segment and not view.is_flat
-            away = m.unknown_drift(number) - m.unknown_drift(group[0])
-            drift.append(float(np.linalg.norm(away)) if is_known else math.nan)
+            drift_from_first = m.unknown_drift(number) - m.unknown_drift(group[0])
+            drift.append(float(np.linalg.norm(drift_from_first)) if is_known else math.nan)
     brightness = [np.exp(m.log_brightness(group)[:, 0]) for group in m.groups]
     return Curves(np.concatenate(m.groups), np.array(drift), np.concatenate(brightness))

@@ -11,13 +11,15 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 _SHARE = 1e-4
+"""Smallest share of the pixels at an end that is reported."""
 _SPIKE = 5.0
-"""How much more often than the levels beside it an end must occur to have been cut off."""
+"""How much more often than the levels beside it a cut-off level occurs at least."""
 _MAX_PIXELS = 4_000_000
+"""Number of pixels that are looked at, at most."""
 
 
 class Clipping(NamedTuple):
-    """Name levels that were cut off, and the share of pixels on them; share 0 where none were."""
+    """Hold the levels that were cut off, and their share of the pixels; 0 if none was cut off."""
 
     low: float
     low_share: float
@@ -28,9 +30,9 @@ class Clipping(NamedTuple):
 def find_clipping(parts: Sequence[Array]) -> Clipping:
     """Look for plateaus at the ends of the grey levels of one kind of image.
 
-    The end of an integer type is one. So is a largest or smallest level that occurs far more often
-    than those beside it, such as 4095 of a camera of 12 bits; but not the many zeros where single
-    photons are counted: there 1 is rarer, 2 much rarer still.
+    The largest value of an integer type is one. So is a largest or smallest level that occurs far
+    more often than the levels beside it, such as 4095 of a camera of 12 bits. The many zeros of a
+    detector that counts single photons are none: there, 1 is rarer than 0, and 2 is much rarer.
     """
     step = max(1, sum(p.size for p in parts) // _MAX_PIXELS)
     pixels = np.concatenate([p.ravel()[::step] for p in parts])

@@ -1,4 +1,4 @@
-"""Judge what was measured of noisy pairs: a table of what may be wrong with them."""
+"""Judge the measurements of noisy pairs, with a table of what may be wrong with them."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from .noise import BLOCKS, LAGS, STRIPES, TILT
 Remedy = Literal["register", "match", "leave_out_motion", "drop", ""]
 
 DRIFT = 0.3
-"""Pixels between the two of a pair that are harmless."""
+"""Largest usual drift between the pictures of a pair that is harmless, in pixels."""
 JUMP = 1.0
-"""Pixels from which a single pair is one too many."""
+"""Drift of a single pair above which it is reported, in pixels."""
 LOSS = 0.05
-"""Share of the light that may come or go over all frames."""
+"""Share of the light that may be gained or lost over all frames."""
 GROUND = 0.1
-"""How much the ground may rise and fall, in units of the contrast."""
+"""How much the background level may rise and fall, in units of the contrast."""
 MOVING = 0.0005
-"""Share of the pixels that may change: less is chance."""
+"""Share of the pixels that may change by chance."""
 MOSTLY = 0.5
-"""Share of the pixels from which leaving out what moves leaves too little."""
+"""Share of moving pixels above which too little is left if they are left out."""
 CORRELATION = 0.05
-"""Of noise with that of neighbouring pixels."""
+"""Largest correlation of the noise of neighbouring pixels that is harmless."""
 LINES = 0.02
-"""The same along whole rows or columns, where it shows at every distance."""
+"""The same along whole rows or columns, where stripes show at every distance."""
 SMALLEST = 32
-"""Pixels along Y and X from which noise can be told from structure."""
+"""Fewest pixels along Y and X with which noise can be told from structure."""
 FEW = 4
-"""Pairs from which they are enough."""
+"""Fewest pairs that are enough."""
 
 TABLE: dict[str, tuple[str, str, Remedy]] = {
     "all identical": ("identical", "%", ""),
@@ -98,7 +98,7 @@ SENTENCES = {
     "unlike": "The two pictures of a pair differ in brightness{channel} by {size:.0f} %.",
     "flicker": "Brightness{channel} flickers by {size:.0f} % from frame to frame: pictures of a "
     "pair are not equally bright.",
-    "ground": "The ground of the image rises and falls by {size:.0f} % of its contrast from frame "
+    "ground": "The background level rises and falls by {size:.0f} % of its contrast from frame "
     "to frame: pictures of a pair are not equally bright.",
     "far off": "{n} of {of} frames {are} far darker or brighter than those around {them} "
     "({names}).",
@@ -126,14 +126,14 @@ class Finding:
     Parameters
     ----------
     kind
-        What it is: drift, bleaching, flicker, motion, correlated, clipping, identical, constant,
+        One of drift, bleaching, flicker, motion, correlated, clipping, identical, constant,
         few or small.
     size, unit
         How large it is, such as 2.1 ``px``; shares are in ``%``.
     text
         What it means, in a sentence or two.
     remedy
-        What `apply_remedies` can do about it; empty where only better images help.
+        What `apply_remedies` can do about it; empty if only better images help.
     """
 
     kind: str
@@ -144,10 +144,10 @@ class Finding:
 
 
 def judge(m: Measurements) -> tuple[Finding, ...]:
-    """Return all that was found, what is worst first."""
+    """Return all findings, the worst first."""
     unusable = (*_identical(m), *_flat(m), *_small(m))
     if any(f.kind == "small" for f in unusable) or len(m.flat) == len(m.tracked):
-        return unusable  # what else there seems to be is chance
+        return unusable  # other findings would be chance
     noise = (*_correlated(m), *_clipping(m))
     if m.pairs.is_single:
         return unusable + noise
@@ -156,13 +156,14 @@ def judge(m: Measurements) -> tuple[Finding, ...]:
 
 
 def _finding(name: str, size: float, **words: object) -> Finding:
-    """Write the sentence of a finding of the table."""
+    """Build a finding of the table, and write its sentence."""
     kind, unit, remedy = TABLE[name]
     text = SENTENCES[name].format(size=size, **words)
     return Finding(kind, float(size), unit, text, remedy)
 
 
 def _identical(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if the two pictures of a pair are identical."""
     two = [m.pairs.pairs[pair.number] for pair in m.sample]
     n = sum(a != b and m.tracked[a].is_copy_of(m.tracked[b]) for a, b in two)
     if n:
@@ -171,6 +172,7 @@ def _identical(m: Measurements) -> Iterator[Finding]:
 
 
 def _flat(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if pictures have the same value everywhere."""
     n, n_flat = len(m.tracked), len(m.flat)
     if n_flat == n:
         several = len(m.pairs.views[0].channels) > 1
@@ -180,12 +182,14 @@ def _flat(m: Measurements) -> Iterator[Finding]:
 
 
 def _small(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if pictures are too small to judge."""
     side = min(n for view in m.tracked for n in m.pairs.shape(view)[-2:])
     if side < SMALLEST and len(m.flat) < len(m.tracked):
         yield _finding("small", side, smallest=SMALLEST)
 
 
 def _correlated(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if the noise of neighbouring pixels is correlated."""
     details = [pair.details for pair in m.sample if pair.details]
     if not details:
         return
@@ -200,18 +204,19 @@ def _correlated(m: Measurements) -> Iterator[Finding]:
     if (blocks := usual[:, 2].max()) > BLOCKS:
         yield _finding("blocks", blocks, not_fit=not_fit)
         return
-    found = [_correlation(m, channel, *row) for channel, row in enumerate(usual[:, :2].tolist())]
-    size, along = max(found, key=lambda f: abs(f[0]))
+    rows = enumerate(usual[:, :2].tolist())
+    correlations = [_correlation(m, channel, *row) for channel, row in rows]
+    size, along = max(correlations, key=lambda c: abs(c[0]))
     name = "sharpened" if size < 0 else "stripes" if along else "grains"
     if size:
         yield _finding(name, size, along=along, not_fit=not_fit)
 
 
 def _correlation(m: Measurements, channel: int, tilt: float, stripes: float) -> tuple[float, str]:
-    """Return the largest correlation of noise that is no chance, and the lines it runs along.
+    """Return the largest correlation of noise that is not by chance, and the lines it runs along.
 
-    Of pairs it is that of their difference; but where the finest details are as of white noise,
-    what goes together is no noise: it changes all over the picture.
+    For pairs, it is the correlation of the difference of the two pictures. If their finest details
+    look like white noise, this correlation comes from a change of the scene and does not count.
     """
     if m.pairs.is_single and stripes > STRIPES:
         return stripes, "rows"
@@ -222,13 +227,14 @@ def _correlation(m: Measurements, channel: int, tilt: float, stripes: float) -> 
     correlation = np.where(np.abs(measured[0]) > 6 * measured[1], measured[0], 0)
     correlation[LAGS, LAGS] = 0
     size = float(correlation.flat[np.abs(correlation).argmax()])
-    # Stripes show at every distance; what changes in the scene is alike near by only.
+    # Stripes are correlated at every distance. A change of the scene is so at short ones only.
     along = stripe_direction(correlation, np.min, np.median, LINES)
     is_noise = along or (abs(size) > CORRELATION and abs(tilt) > TILT)
     return (size, along) if is_noise else (0.0, "")
 
 
 def _clipping(m: Measurements) -> Iterator[Finding]:
+    """Yield findings for grey levels that are cut off at the bright or the dark end."""
     pixels = [pixels for pair in m.sample for pixels in pair.pixels]
     channels = [find_clipping(parts) for parts in zip(*pixels, strict=True)]
     high = max(channels, key=lambda c: c.high_share)
@@ -242,6 +248,7 @@ def _clipping(m: Measurements) -> Iterator[Finding]:
 
 
 def _drift(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if most pairs drift, or some jump."""
     drifts, errors = (np.linalg.norm(vectors, axis=1) for vectors in m.drifts())
     if not len(drifts):
         return
@@ -253,6 +260,7 @@ def _drift(m: Measurements) -> Iterator[Finding]:
 
 
 def _bleaching(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if brightness changes steadily."""
     groups = [group for group in brightness.steady_groups(m) if len(group) >= TREND_LENGTH]
     if not groups:
         return
@@ -264,6 +272,7 @@ def _bleaching(m: Measurements) -> Iterator[Finding]:
 
 
 def _flicker(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if the brightness or the background level changes irregularly."""
     groups = brightness.steady_groups(m)
     if not groups:
         return
@@ -280,6 +289,7 @@ def _flicker(m: Measurements) -> Iterator[Finding]:
 
 
 def _far_off(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if single frames are far darker or brighter than those around them."""
     views = [view for group in m.groups for view in brightness.far_off(group, m.tracked)]
     if views:
         yield _finding(
@@ -288,6 +298,7 @@ def _far_off(m: Measurements) -> Iterator[Finding]:
 
 
 def _motion(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if something moves between the two pictures of a pair."""
     shares = [pair.moving for pair in m.sample if not np.isnan(pair.moving)]
     share = float(np.mean(shares)) if shares else 0.0
     if share > MOSTLY:
@@ -297,16 +308,18 @@ def _motion(m: Measurements) -> Iterator[Finding]:
 
 
 def _few(m: Measurements) -> Iterator[Finding]:
+    """Yield a finding if there are few pairs."""
     if (n := len(m.pairs.pairs)) < FEW:
         yield _finding("few", n, pairs="is one pair" if n == 1 else f"are {n} pairs")
 
 
 def _percent(share: float) -> str:
+    """Write a share in per cent, small ones with more digits."""
     return f"{100 * share:.1f} %" if share >= 0.0095 else f"{100 * share:.2g} %"
 
 
 def _names(m: Measurements, views: Sequence[int], most: int = 4) -> dict[str, object]:
-    """Return the words of a sentence about some views."""
+    """Return the words for a sentence about some views."""
     n = len(views)
     names = [m.pairs.views[v].in_words() for v in sorted(views)[:most]]
     are, them = ("is", "it") if n == 1 else ("are", "them")
@@ -314,6 +327,6 @@ def _names(m: Measurements, views: Sequence[int], most: int = 4) -> dict[str, ob
 
 
 def _of_channel(m: Measurements, channel: int) -> str:
-    """Return such as " of channel 1"; empty where there is one only."""
+    """Return the name of a channel, such as " of channel 1"; empty if there is only one."""
     channels = m.pairs.views[0].channels
     return f" of channel {channels[channel]}" if len(channels) > 1 else ""

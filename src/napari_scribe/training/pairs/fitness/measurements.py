@@ -24,32 +24,32 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 N_PAIRS = 24
-"""How many pairs are measured."""
+"""How many pairs are measured at most."""
 SIDES = {2: (384, 384), 3: (16, 128, 128)}
-"""Of the window of a picture that is measured, in pixels, where the picture is larger."""
+"""Sides of the window that is measured in larger pictures, in pixels per axis."""
 _MIN_GROUPS = 3
-"""How many groups of views are measured at least: trends are seen in long ones only."""
+"""How many groups of views are measured at least. More would be too short to show trends."""
 _EDGE = 4
-"""Pixels at the edges that a shift by a fraction spoils."""
+"""Pixels at the edges that a shift by a fraction of a pixel spoils."""
 
 
 @dataclass(frozen=True)
 class MeasuredPair:
-    """Hold what was measured of one pair, or of one picture that is alone.
+    """Hold the measurements of one pair, or of one single picture.
 
     Parameters
     ----------
     number
-        Of the pair.
+        Number of the pair.
     pixels
-        A window of each of its pictures, but of flat ones.
+        A window of each of its pictures, without flat ones.
     details
-        One a channel: of the difference of the two, or of the picture that is alone. Empty where
+        One per channel: of the difference of the two pictures, or of the single picture. Empty if
         the two do not differ.
     correlations
-        By channel: correlation and error of the noise of the two, by shift.
+        By channel: correlation of the noise by shift, and its error.
     moving
-        Share of the pixels that change; NaN where that was not measured.
+        Share of the pixels that change; NaN if it was not measured.
     """
 
     number: int
@@ -61,14 +61,14 @@ class MeasuredPair:
 
 @dataclass(frozen=True)
 class Measurements:
-    """Hold what was measured of a sample of noisy pairs.
+    """Hold the measurements of a sample of noisy pairs.
 
     Parameters
     ----------
     pairs
-        All of them.
+        All pairs.
     groups
-        Views that pairs connect, in their order.
+        Groups of measured views that are connected by pairs, in their order.
     tracked, sample
         The views and pairs that were measured.
     """
@@ -84,9 +84,9 @@ class Measurements:
         return [number for number, view in self.tracked.items() if view.is_flat]
 
     def unknown_drift(self, view: int) -> Floats:
-        """Return how far a view has drifted, beyond what the pairs know of."""
-        drift, known = self.tracked[view].drift, self.pairs.views[view].shift
-        return np.asarray(drift - known if known else drift)
+        """Return the part of the drift of a view that the pairs do not correct yet."""
+        drift, corrected = self.tracked[view].drift, self.pairs.views[view].shift
+        return np.asarray(drift - corrected if corrected else drift)
 
     def drifts(self) -> tuple[Floats, Floats]:
         """Return the drift of each pair that could be tracked ``(n, axes)``, and its error."""
@@ -102,35 +102,38 @@ class Measurements:
     def log_brightness(self, group: Sequence[int]) -> Floats:
         """Return the logarithm ``(n, 3, C)`` of the brightness of each view and its two halves.
 
-        It is relative to the first view, beyond what the pairs know of.
+        It is relative to the first view, and only the part that the pairs do not correct yet.
         """
         rows = []
         for number in group:
-            known, found = self.pairs.views[number].gains or 1.0, self.tracked[number].brightness
-            rows.append(np.log(known) - np.log(np.vstack([found.gains, found.half_gains])))
+            corrected = self.pairs.views[number].gains or 1.0
+            measured = self.tracked[number].brightness
+            rows.append(
+                np.log(corrected) - np.log(np.vstack([measured.gains, measured.half_gains]))
+            )
         return np.asarray(np.stack(rows) - rows[0])
 
     def correlation(self, channel: int) -> tuple[Floats, Floats] | None:
-        """Return the correlations of noise by shift, as in most pairs, and what chance gives."""
-        found = [p.correlations[channel] for p in self.sample if channel in p.correlations]
-        if not found:
+        """Return the median correlation of noise by shift, and its standard error by chance."""
+        measured = [p.correlations[channel] for p in self.sample if channel in p.correlations]
+        if not measured:
             return None
-        correlation, error = np.median(found, axis=0)
-        # A median is less certain than a mean by this factor.
-        return correlation, error * 1.25 / np.sqrt(len(found))
+        correlation, error = np.median(measured, axis=0)
+        # The standard error of a median is 1.25 times that of a mean.
+        return correlation, error * 1.25 / np.sqrt(len(measured))
 
 
 def measure(pairs: Pairs, seed: int) -> Measurements:
-    """Measure at most 24 pairs, spread evenly; of large pictures a window of each.
+    """Measure at most 24 pairs, spread evenly; of large pictures, only a window of each.
 
-    Views are tracked in one window, the same in all of them. Noise and motion are measured in
-    windows drawn at random: what moves in one place only would not be seen otherwise.
+    Views are tracked in the same window of all of them. Noise and motion are measured in windows
+    at random places, because motion in one place would be missed otherwise.
     """
     rng = np.random.default_rng(seed)
     groups = connected_views(pairs)
     chosen = _choose_pairs(pairs, groups)
     used = {view for number in chosen for view in pairs.pairs[number]}
-    groups = [left for group in groups if (left := [v for v in group if v in used])]
+    groups = [members for group in groups if (members := [v for v in group if v in used])]
     views = track_views(pairs, groups)
     return Measurements(
         pairs, groups, views, [_measure_pair(pairs, number, views, rng) for number in chosen]
@@ -138,7 +141,7 @@ def measure(pairs: Pairs, seed: int) -> Measurements:
 
 
 def connected_views(pairs: Pairs) -> list[list[int]]:
-    """Return the groups of views that pairs connect, in order."""
+    """Return the groups of views that are connected by pairs, in order."""
     first, second = np.transpose(pairs.pairs)
     n = len(pairs.views)
     graph = coo_array((np.ones(len(first), bool), (first, second)), (n, n))
@@ -159,7 +162,7 @@ def track_views(pairs: Pairs, groups: Sequence[Sequence[int]]) -> dict[int, Trac
 
 
 def _choose_pairs(pairs: Pairs, groups: Sequence[Sequence[int]]) -> list[int]:
-    """Choose a few pairs: of few groups where they are long, so that trends can be seen."""
+    """Choose a few pairs, from few groups if these are long, so that trends can be seen."""
     group_of = {view: i for i, group in enumerate(groups) for view in group}
     by_group: list[list[int]] = [[] for _ in groups]
     for number, (a, _) in enumerate(pairs.pairs):
@@ -173,13 +176,13 @@ def _choose_pairs(pairs: Pairs, groups: Sequence[Sequence[int]]) -> list[int]:
     ]
 
 
-def _evenly(n: int, wanted: int) -> list[int]:
-    """Return at most so many of `n` numbers, spread evenly."""
-    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, wanted)).tolist()})
+def _evenly(n: int, most: int) -> list[int]:
+    """Return at most `most` of the numbers below `n`, spread evenly."""
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most)).tolist()})
 
 
 def _richest_window(pairs: Pairs, view: int) -> Window:
-    """Return the window of a picture with the most structure, of those at its ends and middle."""
+    """Return the window with the most structure, out of those at the ends and in the middle."""
     axes = []
     for n, side in zip(pairs.shape(view), SIDES[pairs.dimensions], strict=True):
         room = max(0, n - side)
@@ -191,7 +194,7 @@ def _richest_window(pairs: Pairs, view: int) -> Window:
 
 
 def _random_window(shape: Sequence[int], drift: Sequence[int], rng: np.random.Generator) -> Window:
-    """Draw a window of a picture that the other one of its pair shows, too."""
+    """Draw a window of a picture that the other picture of its pair also shows."""
     window = []
     for common, side in zip(common_window(shape, drift), SIDES[len(shape)], strict=True):
         room = max(0, common.stop - common.start - side)
@@ -203,6 +206,7 @@ def _random_window(shape: Sequence[int], drift: Sequence[int], rng: np.random.Ge
 def _measure_pair(
     pairs: Pairs, number: int, views: dict[int, TrackedView], rng: np.random.Generator
 ) -> MeasuredPair:
+    """Measure noise and motion of a pair in a window at a random place."""
     a, b = pairs.pairs[number]
     drift = np.zeros(pairs.dimensions)
     if views[a].segment == views[b].segment:
@@ -220,8 +224,8 @@ def _measure_pair(
     one, other = _align(first, second, drift - steps)
     details = _fine_details(one - other, 2 * rounding)
     mask = find_motion(one, other, is_white=all(d.is_white for d in details))
-    found = {c: correlate_difference(one[c], other[c], mask) for c in range(len(one))}
-    correlations = {channel: known for channel, known in found.items() if known is not None}
+    measured = {c: correlate_difference(one[c], other[c], mask) for c in range(len(one))}
+    correlations = {channel: pair for channel, pair in measured.items() if pair is not None}
     return MeasuredPair(number, pixels, details, correlations, float(mask.mean()))
 
 
@@ -232,11 +236,11 @@ def _fine_details(pixels: Array, rounding: float) -> list[FineDetail]:
 
 
 def _align(first: Array, second: Array, fraction: Floats) -> tuple[Array, Array]:
-    """Bring the second picture to the place and brightness of the first, and cut spoilt edges."""
-    small = [
+    """Move the second picture to the place and brightness of the first, and cut spoilt edges."""
+    offsets = [
         f if abs(f) > 0.02 and n > 2 * _EDGE else 0.0
         for f, n in zip(fraction, first.shape[1:], strict=True)
     ]
-    inside = (slice(None), *(slice(_EDGE, -_EDGE) if f else slice(None) for f in small))
-    one, other = first.astype(np.float32)[inside], move(second, [-f for f in small])[inside]
+    inside = (slice(None), *(slice(_EDGE, -_EDGE) if f else slice(None) for f in offsets))
+    one, other = first.astype(np.float32)[inside], move(second, [-f for f in offsets])[inside]
     return one, match(one, other).apply(other)

@@ -12,11 +12,11 @@ Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 SIGMA = 3.0
-"""Over how many pixels differences are averaged in 2D; two thirds of it in 3D."""
+"""Sigma of the Gaussian that averages differences in 2D, in pixels; two thirds of it in 3D."""
 Z_SCORE = 6.5
-"""How many standard deviations of averaged noise are no chance any more."""
+"""Standard deviations of averaged noise above which a difference is not by chance."""
 GROWTH = 3
-"""Pixels by which the mask is widened: the rims of what moves are too faint to be found."""
+"""Pixels by which the mask is widened, because the rims of what moves are too faint to find."""
 _FINE = 1.0
 """Sigma of the Gaussian that is subtracted where the strength of noise is measured."""
 
@@ -24,17 +24,17 @@ _FINE = 1.0
 def find_motion(first: Array, second: Array, *, is_white: bool = False) -> Mask:
     """Find what moves, appears or goes away between two pictures of one place.
 
-    The difference is averaged over a few pixels. Noise cancels there, by how much follows from its
-    local variance (noise may be stronger where it is brighter); a change does not cancel. Where
-    noise is not white, the scores of the whole picture are wider by one factor, which is divided
-    out.
+    The difference is averaged over a few pixels. Noise cancels there, but a change does not. How
+    much noise remains follows from its local variance (noise may be stronger where it is brighter).
+    If noise is not white, the scores of the whole picture are too large by one factor, and they
+    are divided by it.
 
     Parameters
     ----------
     first, second
         ``(C, *spatial)``, aligned, of the same brightness.
     is_white
-        Whether noise is known to be white: then most of the picture may change.
+        Whether noise is known to be white. Then change is found even in most of the picture.
 
     Returns
     -------
@@ -44,19 +44,19 @@ def find_motion(first: Array, second: Array, *, is_white: bool = False) -> Mask:
     mask = np.zeros(first.shape[1:], bool)
     for one, other in zip(first, second, strict=True):
         mask |= np.abs(_scores(np.subtract(one, other, dtype=np.float32), is_white)) > Z_SCORE
-    # An empty mask stays as it is; and the usual one is empty.
+    # Most masks are empty and need no dilation.
     return np.asarray(ndimage.binary_dilation(mask, iterations=GROWTH)) if mask.any() else mask
 
 
 def _scores(difference: npt.NDArray[np.float32], is_white: bool) -> npt.NDArray[np.float32]:
-    """Return local means of a difference ``(*spatial)`` in units of what white noise would give."""
+    """Return local means of a difference ``(*spatial)``, in standard deviations of white noise."""
     n = difference.ndim
     sigma = SIGMA if n == 2 else SIGMA * 2 / 3
     smooth = ndimage.gaussian_filter(difference, sigma, truncate=3)
     rough = difference - ndimage.gaussian_filter(difference, _FINE, truncate=3)
     rough *= rough
-    # A mean weighted by a Gaussian has the variance weighted by its square, a narrower Gaussian. A
-    # wider mean beside it keeps a few even pixels from looking like no noise.
+    # The variance of a mean with Gaussian weights is a mean with their squares as weights, which
+    # are a narrower Gaussian. A wider mean keeps a few even pixels from looking free of noise.
     near = ndimage.gaussian_filter(rough, sigma / np.sqrt(2), truncate=3)
     far = ndimage.uniform_filter(rough, int(4 * sigma) | 1)
     variance = np.maximum(np.maximum(near, far), 1e-3 * float(rough.mean()))

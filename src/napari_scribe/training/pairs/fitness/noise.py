@@ -1,4 +1,4 @@
-"""Measure whether noise of neighbouring pixels goes together: stripes, smoothing, compression."""
+"""Measure whether the noise of neighbouring pixels is correlated: stripes, smoothing, JPEG."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ Floats = npt.NDArray[np.float64]
 TILT = 0.02
 """Correlation of neighbouring pixels in the finest details above which noise is not white."""
 STRIPES = 0.2
-"""How strong stripes of a single picture may be, in units of its noise."""
+"""Largest strength of stripes in a single picture that is harmless, in units of its noise."""
 BLOCKS = 1.2
-"""How much steeper edges of blocks may be than other steps."""
+"""Largest steepness of the edges of JPEG blocks that is harmless, relative to other steps."""
 LAGS = 4
-"""The longest distance of two pixels that are correlated."""
+"""Longest distance at which the correlation of two pixels is measured."""
 _BLOCK = 32
+"""Side of the blocks of a picture that are measured one by one, in pixels."""
 _JPEG = 8
-"""Side of the blocks of JPEG and of video, in pixels."""
+"""Side of the blocks of JPEG and video compression, in pixels."""
 _BANDS = (0.65, 0.8), (0.8, 0.95)
-"""Of frequencies, 1 being the finest, where hardly any microscope shows structure."""
+"""Two bands of frequencies (1 is the finest) in which hardly any microscope shows structure."""
 _COARSER_BAND = (0.3, 0.45)
-"""What is compared with the finest band where that is nothing but rounding."""
+"""Band that is compared with the finest one if that holds nothing but rounding."""
 
 
 def correlate_difference(
@@ -36,13 +37,13 @@ def correlate_difference(
 ) -> tuple[Floats, Floats] | None:
     """Correlate the difference of two aligned pictures ``(*spatial)`` with itself.
 
-    The half with the least structure is measured: drift that was not undone shows there least.
+    Only the half with the least structure is measured, because remaining drift shows there least.
     Every pixel counts in units of the noise around it.
 
     Returns
     -------
     correlation, error
-        As `autocorrelate` gives them; None where the pictures do not differ.
+        As `autocorrelate` returns them; None if the pictures do not differ.
     """
     difference = np.subtract(first, second, dtype=np.float32)
     planes = [0.0] * (difference.ndim - 2)
@@ -64,12 +65,12 @@ class FineDetail(NamedTuple):
     Parameters
     ----------
     correlation
-        Of neighbouring pixels (below 0 where sharpened).
+        Correlation of the noise of neighbouring pixels; below 0 after sharpening.
     stripes
         How much more rows differ from each other than noise allows, in units of its standard
         deviation.
     blocks
-        How much steeper than other steps those at every eighth pixel are: 1 where there are none.
+        How much steeper the steps at every eighth pixel are than the others; 1 without blocks.
     """
 
     correlation: float
@@ -78,23 +79,23 @@ class FineDetail(NamedTuple):
 
     @property
     def is_white(self) -> bool:
-        """Return whether pixels of the noise are independent, as far as this tells."""
+        """Return whether the pixels of the noise are independent, as far as can be seen here."""
         return abs(self.correlation) < TILT and self.stripes < STRIPES and self.blocks < BLOCKS
 
 
 def measure_fine_detail(picture: Array, rounding: float = 0.0) -> FineDetail:
     """Measure how alike neighbouring pixels of noise are, from one picture ``(Y, X)`` alone.
 
-    White noise is as strong in the finest details as in those a little coarser, a smoothed one is
-    weaker. From how much weaker follows the correlation of neighbours. The half of the blocks with
-    the least structure is measured.
+    White noise is as strong in the finest details as in slightly coarser ones. Smoothed noise is
+    weaker in the finest details, and the correlation of neighbours follows from how much weaker it
+    is. Only the half of the blocks with the least structure is measured.
 
     Parameters
     ----------
     picture
-        Pixels, or their difference from other ones.
+        A picture, or the difference of two.
     rounding
-        Variance of rounding to whole grey levels, which would hide that finer noise is missing.
+        Variance of rounding to whole grey levels. Rounding adds white noise, which hides smoothing.
     """
     height, width = (n - n % _BLOCK for n in picture.shape)
     whole = np.ascontiguousarray(picture[:height, :width], dtype=np.float64)
@@ -107,13 +108,15 @@ def measure_fine_detail(picture: Array, rounding: float = 0.0) -> FineDetail:
     rows, columns = _variance_of_lines(blocks), _variance_of_lines(blocks.transpose(0, 2, 1))
     return FineDetail(
         _correlation_by_power(blocks, rounding),
-        float(np.sqrt(max(0.0, rows - 2 * columns))),  # structure makes both differ
+        float(
+            np.sqrt(max(0.0, rows - 2 * columns))
+        ),  # structure makes both rows and columns differ
         min(_steepness_of_edges(picture), _steepness_of_edges(picture.T)),
     )
 
 
 def _steepness_of_edges(picture: Array) -> float:
-    """Compare the steps between columns at the edges of blocks of 8 with those around them."""
+    """Return how much larger steps between columns are at the edges of blocks than around."""
     steps = np.abs(np.diff(picture.astype(np.float64), axis=1)).mean(axis=0)
     around = ndimage.median_filter(steps, _JPEG + 1, mode="nearest")
     ratio = np.divide(steps, around, out=np.ones_like(steps), where=around > 0)
@@ -121,7 +124,7 @@ def _steepness_of_edges(picture: Array) -> float:
 
 
 def _correlation_by_power(blocks: Floats, rounding: float) -> float:
-    """Return the correlation of neighbours after the Gaussian blur that makes power fall so."""
+    """Return the correlation of neighbours, from the Gaussian blur in the power spectrum."""
     taper = np.hanning(_BLOCK + 2)[1:-1]
     taper = np.outer(taper, taper)
     centred = blocks - blocks.mean(axis=(1, 2), keepdims=True)
@@ -143,7 +146,7 @@ def _correlation_by_power(blocks: Floats, rounding: float) -> float:
 
 
 def _variance_of_lines(blocks: Floats) -> float:
-    """Return the variance of the means of lines beyond that of noise, in units of a pixel's."""
+    """Return the variance of the means of rows beyond noise, in units of that of a pixel."""
     rough = np.diff(blocks, 2, axis=1)
     noise = float(np.diff(rough, axis=2).var()) / 2
     extra = float(rough.mean(axis=2).var()) - noise / _BLOCK

@@ -18,17 +18,17 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 MAX_ERROR = 0.3
-"""Pixels of standard error from which a drift counts as not measured."""
+"""Standard error from which a drift counts as not measured, in pixels."""
 BIN = 8
-"""Sides of the bins in which brightness is compared, in pixels."""
+"""Side of the bins in which brightness is compared, in pixels."""
 _MEMORY = 4
-"""How many views a reference is the mean of, about."""
+"""About how many views a reference is the mean of."""
 _MAX_GAIN_ERROR = 0.1
-"""Relative error of a gain from which only means are compared."""
+"""Relative error of a gain above which it is not used, and only means are compared."""
 _MIN_BINS = 8
-"""Bins that a contrast needs."""
+"""Fewest bins that a contrast needs."""
 _MIN_COMMON = 0.6
-"""Share of a picture that another must show for their brightness to be compared."""
+"""Least common share of two pictures with which their brightness is compared."""
 
 
 class Brightness(NamedTuple):
@@ -37,9 +37,9 @@ class Brightness(NamedTuple):
     Parameters
     ----------
     gains, offsets
-        One a channel: ``gain * pixels + offset`` has the intensities of the first view.
+        One per channel: ``gain * pixels + offset`` has the brightness of the first view.
     half_gains
-        ``(2, C)``: the gains once more, from two halves of the picture; NaN where unknown.
+        ``(2, C)``: the gains measured in two halves of the picture; NaN if unknown.
     """
 
     gains: Floats
@@ -47,7 +47,7 @@ class Brightness(NamedTuple):
     half_gains: Floats
 
     def apply(self, pixels: Array) -> npt.NDArray[np.float32]:
-        """Return pixels ``(C, *spatial)`` with the intensities of the first view."""
+        """Return pixels ``(C, *spatial)`` with the brightness of the first view."""
         shape = (-1, *[1] * (pixels.ndim - 1))
         bright = self.gains.reshape(shape) * pixels + self.offsets.reshape(shape)
         return np.asarray(bright, dtype=np.float32)
@@ -55,24 +55,24 @@ class Brightness(NamedTuple):
 
 @dataclass(frozen=True)
 class TrackedView:
-    """Hold what was measured of a view.
+    """Hold the measurements of a view.
 
     Parameters
     ----------
     drift, error
-        One a spatial axis: how much further on its content lies than in the first view, in pixels,
-        and the standard error of the last step. Where it could not be measured, the drift is that
-        of the view before.
+        One per spatial axis, in pixels: how far its content has moved from the first view, and the
+        standard error of the last step. If it could not be measured, the drift is that of the view
+        before.
     segment
-        Drifts of two views can be compared where this number is the same.
+        The drifts of two views can be compared only if this number is the same.
     brightness
         Relative to the first view.
     means, contrasts
-        One a channel: mean and standard deviation of the pixels.
+        One per channel: mean and standard deviation of the pixels.
     is_flat
         Whether all pixels of a channel are equal.
     digest
-        Of the pixels.
+        Hash of the pixels.
     """
 
     drift: Floats
@@ -85,7 +85,7 @@ class TrackedView:
     digest: bytes = field(repr=False)
 
     def is_copy_of(self, other: TrackedView) -> bool:
-        """Return whether two views hold the same pixels, and not only the same flat ground."""
+        """Return whether two views hold the same pixels; flat views do not count."""
         return self.digest == other.digest and not self.is_flat
 
 
@@ -93,9 +93,9 @@ class TrackedView:
 class _Reference:
     """Hold what the next view is compared with.
 
-    Its drift is measured against the mean of a few views, moved to the place of the last one and
-    as bright as the first. Its brightness is measured against one view, the anchor, so that no
-    errors add up.
+    The drift is measured against the mean of a few views. They are moved to the place of the last
+    one, and made as bright as the first. The brightness is measured against one view, the anchor,
+    so that errors do not add up.
     """
 
     pixels: npt.NDArray[np.float32]
@@ -105,7 +105,7 @@ class _Reference:
     anchor_drift: Floats
 
     def compare(self, pixels: npt.NDArray[np.float32], view: TrackedView) -> TrackedView | None:
-        """Return a view with its drift and brightness; None where it does not fit."""
+        """Return a view with its drift and brightness; None if it cannot be compared."""
         if self.pixels.shape != pixels.shape or view.is_flat:
             return None
         step, error = measure_drift(self.pixels, pixels)
@@ -122,7 +122,8 @@ class _Reference:
         step = view.drift - self.view.drift
         old = self.pixels
         if np.abs(step).max() > 0.02:
-            # The fraction by Fourier phases, which keep noise white; they would wrap long steps.
+            # Fourier phases keep noise white, but they wrap at the edges: use them for the
+            # fraction of a pixel alone.
             whole_pixels = np.round(step)
             old = move(old, step - whole_pixels)
             old = np.stack([ndimage.shift(c, whole_pixels, order=0, mode="nearest") for c in old])
@@ -138,9 +139,10 @@ class _Reference:
 def track(frames: Iterable[Array]) -> list[TrackedView]:
     """Track views of one scene, ``(C, *spatial)`` each; few of them are held in memory.
 
-    Each view is compared with the mean of those before it, which is less noisy than any one of
-    them, and forgets them slowly, so that the scene may change. Where a view does not fit, the
-    next one is compared with it and with what was before: one bad frame does no harm.
+    Each view is compared with a mean of the views before it, which is less noisy than any one of
+    them. Recent views weigh more in this mean, so that the scene may change. If a view cannot be
+    compared, the next one is compared with it, and else with the mean from before: one bad frame
+    does no harm.
     """
     tracked: list[TrackedView] = []
     references: list[_Reference] = []
@@ -162,13 +164,13 @@ def track(frames: Iterable[Array]) -> list[TrackedView]:
 
 
 def _not_compared(raw: Array, before: Sequence[TrackedView]) -> TrackedView:
-    """Measure a view by itself: it is the first, or begins another segment of the movie."""
+    """Describe a view that is compared with no other: it begins a new segment of the movie."""
     axes = tuple(range(1, raw.ndim))
     means = np.asarray(raw.mean(axis=axes, dtype=np.float64))
     contrasts = np.asarray(raw.std(axis=axes, dtype=np.float64))
     n, drift = len(raw), np.zeros(len(axes))
     brightness = Brightness(np.ones(n), np.zeros(n), np.ones((2, n)))
-    if before:  # as bright on average, and at the same place, as the last one
+    if before:  # assume the place and the mean brightness of the last view
         last = before[-1]
         drift, gains = last.drift, last.brightness.gains
         offsets = gains * last.means + last.brightness.offsets - gains * means
@@ -180,11 +182,12 @@ def _not_compared(raw: Array, before: Sequence[TrackedView]) -> TrackedView:
 
 
 def match(first: Array, second: Array) -> Brightness:
-    """Measure what gives the second picture the intensities of the first.
+    """Measure the gain and offset that give the second picture the brightness of the first.
 
-    The gain is the ratio of their contrasts: a regression of one on the other would find less where
-    the scene has changed in between. Noise adds to a contrast, so that is what two halves of the
-    pixels of each bin have in common. Where a contrast cannot be told from noise, the gain is 1.
+    The gain is the ratio of their contrasts. A regression of one on the other would give a smaller
+    gain if the scene has changed in between. Noise adds to a contrast, so the contrast is measured
+    as the covariance of two halves of the pixels of each bin. If a contrast cannot be told from
+    noise, the gain is 1.
 
     Parameters
     ----------
@@ -203,11 +206,12 @@ def contrast(pixels: Array) -> float:
 
 
 def _match_channel(first: Array, second: Array) -> tuple[float, float, list[float]]:
+    """Return gain, offset, and the gains in two halves of a channel, as `match` measures them."""
     bins = np.stack([half for picture in (first, second) for half in _half_bins(picture)])
     wanted, measured = bins[:2].mean(axis=0), bins[2:].mean(axis=0)
     unknown = 1.0, float(wanted.mean() - measured.mean()) if wanted.size else 0.0, [math.nan] * 2
     is_used = np.ones(wanted.size, bool)
-    for _ in range(2):  # what moves is left out the second time
+    for _ in range(2):  # the second time without bins where something moves
         gain = _ratio_of_contrasts(bins[:, is_used])
         if math.isnan(gain):
             return unknown
@@ -215,13 +219,15 @@ def _match_channel(first: Array, second: Array) -> tuple[float, float, list[floa
         residual = np.abs(wanted - gain * measured - offset)
         is_used = residual <= 4 * 1.4826 * np.median(residual)
     sides = (*first.shape[:-2], first.shape[-2] // BIN, first.shape[-1] // BIN)
-    is_white = (np.indices(sides)[-2:].sum(axis=0) % 2 == 0).ravel()  # of the bins as a chess board
-    halves = [_ratio_of_contrasts(bins[:, is_used & half]) for half in (is_white, ~is_white)]
+    is_white_bin = (np.indices(sides)[-2:].sum(axis=0) % 2 == 0).ravel()  # bins on a chess board
+    halves = [
+        _ratio_of_contrasts(bins[:, is_used & half]) for half in (is_white_bin, ~is_white_bin)
+    ]
     return gain, offset, halves
 
 
 def _half_bins(pixels: Array) -> tuple[Floats, Floats]:
-    """Return means of bins: of half of their pixels, as on a chess board, and of the other half."""
+    """Return two means of each bin: of its white and of its black pixels, as on a chess board."""
     height, width = (n - n % BIN for n in pixels.shape[-2:])
     even = pixels[..., :height, :width].astype(np.float64)
     sides = (*even.shape[:-2], height // BIN, BIN // 2, 2, width // BIN, BIN // 2, 2)
@@ -232,14 +238,14 @@ def _half_bins(pixels: Array) -> tuple[Floats, Floats]:
 
 
 def _ratio_of_contrasts(bins: Floats) -> float:
-    """Divide the contrasts of two pictures, two halves of each given; NaN where it is not sure."""
+    """Return the ratio of the contrasts of two pictures, from two halves of each; NaN if unsure."""
     a, b, c, d = bins
     if a.size < _MIN_BINS:
         return math.nan
     wanted, measured = _covariance(a, b), _covariance(c, d)
     noise = max(np.var(a - b), np.var(c - d)) / 2
-    least = min(wanted, measured)
-    if least <= 0 or noise / math.sqrt(a.size) > _MAX_GAIN_ERROR * least:
+    smaller = min(wanted, measured)
+    if smaller <= 0 or noise / math.sqrt(a.size) > _MAX_GAIN_ERROR * smaller:
         return math.nan
     return math.sqrt(wanted / measured)
 
