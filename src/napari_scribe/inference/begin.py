@@ -103,7 +103,7 @@ def begin(source: Source, settings: Settings, note: str = "", advice: str = "") 
 
 
 def _done_before(path: Path, source: Source, maps: Sequence[str], advice: str) -> InferenceJob:
-    """Return a job that has nothing to do but to open the results."""
+    """Return a job that only opens the results."""
 
     def body(job: InferenceJob) -> Generator[InferenceStep, None, Any]:
         yield from ()

@@ -110,7 +110,7 @@ class Cluster:
 
     @property
     def threads(self) -> int | None:
-        """Return the number of torch threads per worker; None where the worker decides."""
+        """Return the number of torch threads per worker; None if the worker decides."""
         if self.workers is None:
             return None
         return max(1, (os.cpu_count() or 1) // self.workers)

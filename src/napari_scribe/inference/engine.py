@@ -152,8 +152,8 @@ def predict_tiles(
             writing.append((len(group), writer.submit(_write_all, write, group, answers.cpu())))
 
         for i, group in enumerate(groups):
-            while len(reading) <= AHEAD and (following := next(to_read, None)) is not None:
-                reading.append(reader.submit(_read_all, read, following))
+            while len(reading) <= AHEAD and (ahead := next(to_read, None)) is not None:
+                reading.append(reader.submit(_read_all, read, ahead))
             predict = predictors[i % len(predictors)]
             answering.append((group, predict(reading.popleft().result(), group[0].margin)))
             while len(answering) > n_running:

@@ -69,7 +69,7 @@ def smallest_halo(predictor: Predictor, source: Source, seed: int = 0) -> HaloSe
         The network of the source's model, with probabilities as answers.
     source
         The image. It is measured at the brightest of some random places, because a halo changes
-        nothing where the image is empty.
+        nothing in empty parts of the image.
     """
     geometry = predictor.geometry
     exact = [g.halo for g in geometry]

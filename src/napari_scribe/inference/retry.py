@@ -38,7 +38,7 @@ class Load:
     device: str
 
     def reduced(self) -> Load | None:
-        """Return the next smaller load; None where there is none."""
+        """Return the next smaller load; None if there is none."""
         if self.batch > 1:
             return replace(self, batch=self.batch // 2)
         if self.halvings < MOST_HALVINGS:

@@ -71,7 +71,7 @@ class InferenceJob(Job[InferenceStep, Any]):
     note
         A sentence for the user about the image.
     can_resume
-        Whether the same call resumes the work where this job was stopped or broken off.
+        Whether the same call resumes the work that this job leaves if it is stopped or broken off.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class Run:
     settings
         Settings of the run. Links in the path of the output are resolved.
     sink
-        Where the work is kept until the output is whole.
+        Storage of the work until the output is whole.
     device
         Device of the network in this process.
     lock
@@ -160,16 +160,17 @@ class Run:
                 except DamagedError as error:
                     reason = error
                     self._release()
-            where = self.sink.path if isinstance(self.sink, Folder) else "memory"
+            storage = self.sink.path if isinstance(self.sink, Folder) else "memory"
             raise DamagedError(
                 f"{reason} It was done again and lost again: keep programs that clean up or "
-                f"synchronize away from {where}, or choose another folder."
+                f"synchronize away from {storage}, or choose another folder."
             )
         except InUseError:
             raise
         except (Abandoned, InputError):
-            # The user does not want this work any more. A job that is only deleted, as by an error
-            # in the loop over it, gets a plain GeneratorExit: its work is left and can be resumed.
+            # Work that was closed, or that ended at bad input, is of no more use. A job that is
+            # only deleted, as by an error in the loop over it, ends with a GeneratorExit. Its work
+            # stays, and can be resumed.
             if self._is_alone:
                 assert isinstance(self.sink, Folder)
                 self.sink.remove()

@@ -105,7 +105,7 @@ class FrameWork:
     name
         Name of the frame in the sink.
     sink
-        Where predictions and records are kept.
+        Storage of predictions and records.
     parts
         Tiles and blocks of the frame.
     labels
@@ -292,7 +292,7 @@ class Work:
     source
         A model, and the region of an image that it is applied to.
     sink
-        Where the work is stored until the output is whole.
+        Storage of the work until the output is whole.
     out
         Path of the output. A zarr is written in the sink under its name.
     parts

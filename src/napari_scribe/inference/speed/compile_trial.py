@@ -112,7 +112,7 @@ def pays(
 
 
 def _seconds(batch: _Batch) -> float:
-    """Return the seconds for a batch without compiling; 0 where memory is too small for it."""
+    """Return the seconds for a batch without compiling; 0 if memory is too small for it."""
     try:
         predictor, x = batch.prepare()
         return min(_timed(predictor, x, batch.margin)[0] for _ in range(3))
@@ -123,7 +123,7 @@ def _seconds(batch: _Batch) -> float:
 
 
 def _try(batch: _Batch) -> Trial | None:
-    """Compare in a separate process; return None where memory or disk is too small for that."""
+    """Compare in a separate process; return None if memory or disk is too small for that."""
     settings = {
         "device": str(batch.device),
         "dtype": str(batch.dtype).removeprefix("torch."),

@@ -65,12 +65,12 @@ class Journal:
         """Remove the records of some parts, by any process; of all parts when None."""
         with self._lock:
             self.reload()
-            left = [] if lost is None else [k for k in self._keys(name) if k not in set(lost)]
+            remaining = [] if lost is None else [k for k in self._keys(name) if k not in set(lost)]
             for log in self._logs(name):
                 log.unlink(missing_ok=True)
             self.reload()
-            if left:  # a process that is killed before this line loses records, but no work
-                self._write(name, "".join(f"{key}\n" for key in left))
+            if remaining:  # a process that is killed before this line loses records, but no work
+                self._write(name, "".join(f"{key}\n" for key in remaining))
                 self.sync()
 
     def _keys(self, name: str) -> set[str]:
@@ -120,7 +120,7 @@ _PROCESS = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() % 10**9}"
 
 @functools.cache
 def boot() -> str:
-    """Return a text that names this machine and the time when it was switched on."""
+    """Return a text that names this machine and its present boot."""
     with suppress(OSError):
         return f"{socket.gethostname()} {_BOOT_ID.read_text().strip()}"
     return f"{socket.gethostname()} {psutil.boot_time():.0f}"

@@ -22,7 +22,7 @@ from ...io import CLOCK_TOLERANCE, replacing, temporary_path
 from .journal import boot
 
 WHOLE = "run"
-"""Name of the lock of a run that does all that is left, and finishes the work."""
+"""Name of the lock of a run that does all remaining parts, and finishes the work."""
 _HOST = socket.gethostname()
 TRIES = 10
 """Number of attempts to get a lock, if other processes try at the same moment."""
@@ -176,7 +176,7 @@ def _is_running(note: dict[str, object]) -> bool:
 def _had_enough_memory(note: dict[str, object]) -> bool:
     """Return whether a process is known not to have been killed because memory ran out.
 
-    Where the system does not count such kills, any kill is taken for one. So is any on another
+    If the system does not count such kills, any kill is taken for one. So is any on another
     machine.
     """
     if note["host"] == _HOST and note.get("boot") != boot():  # a power cut

@@ -121,17 +121,17 @@ def _place_beside(out: Path, made: Mapping[Path, Path]) -> Path:
     """Move results to free names beside their final paths; return the path of the labels."""
     n = 2
     while True:
-        other = out.with_name(f"{out.stem}-{n}{out.suffix}")
+        free_path = out.with_name(f"{out.stem}-{n}{out.suffix}")
         places = {
-            path: other
+            path: free_path
             if path == out
-            else path.with_name(path.name.replace(out.stem, other.stem, 1))
+            else path.with_name(path.name.replace(out.stem, free_path.stem, 1))
             for path in made
         }
         if not any(map(os.path.lexists, places.values())):
             for path, new in made.items():
                 move_into_place(new, places[path], overwrite=False)
-            return other
+            return free_path
         n += 1
 
 
@@ -154,7 +154,7 @@ def write_map(path: Path, array: Array, source: Source, made_by: str) -> None:
 
 
 def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
-    """Write an image piece by piece. The file appears when it is whole."""
+    """Write an image piece by piece. The zarr appears when it is whole."""
     import dask.array as da
 
     lazy = da.asarray(image.data)
@@ -177,7 +177,7 @@ def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
 def open_results(
     out: Path, names: Sequence[str], source: Source
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Open the results of a run, lazily where they are large.
+    """Open the results of a run. Large results are lazy.
 
     Returns
     -------

@@ -72,7 +72,7 @@ class Sink(Protocol):
         ...
 
     def load(self, name: str, key: str) -> np.ndarray | None:
-        """Load one of the arrays that were saved under a name; None where it is lost."""
+        """Load one of the arrays that were saved under a name; None if it is lost."""
         ...
 
     def has(self, name: str) -> bool:
@@ -376,7 +376,7 @@ class Folder:
     def load(self, name: str, key: str) -> np.ndarray | None:
         """Load one of the arrays that were saved under a name.
 
-        Returns None for a file that did not reach the disk whole, and deletes it.
+        Delete a file that did not reach the disk whole, and return None for it.
         """
         damage = FileNotFoundError, EOFError, ValueError, KeyError, BadZipFile, zlib.error
         path = self.path / f"{name}.npz"
