@@ -1,4 +1,4 @@
-"""Define the command line: the commands, their errors and statuses of exit.
+"""Define the command line: its commands, how errors are printed, and the exit status.
 
 The package and torch are imported when a command runs, so that ``--help`` answers at once.
 """
@@ -30,8 +30,8 @@ for command in (demo, train, segment, train_denoiser, denoise, evaluate, seam_te
     app.command()(command)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"napari-scribe {__version__}")
         raise typer.Exit
 
@@ -46,7 +46,7 @@ def _options(
 
 
 def _print_any_name() -> None:
-    """Let names of files be printed whatever bytes they hold, as they need not be UTF-8."""
+    """Let the name of any file be printed. Names need not be UTF-8."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -55,8 +55,9 @@ def _print_any_name() -> None:
 def main() -> None:
     """Run a command.
 
-    Bad input ends with one line and status 2. A failure of disks, memory or devices, or a name that
-    is no text, ends with one line and status 1. Any other error is a bug and shows its traceback.
+    Bad input ends with one line and status 2. A failure of disks, memory or devices ends with one
+    line and status 1. So does a name that is no text. Any other error is a bug and shows its
+    traceback.
     """
     _print_any_name()
     try:

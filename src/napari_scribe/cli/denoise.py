@@ -55,41 +55,48 @@ PAIRS: dict[str, Way] = {
     "near": "near",
     "repeats": "all",
 }
-"""Ways to pair the frames of one stack, by the values of ``--pairs``."""
+"""Value of ``--pairs`` -> way to pair the frames of one image."""
 
 
 def train_denoiser(
     images: Images,
-    model: Annotated[Path, typer.Option(help="Where the denoiser goes (.zip).")],
+    model: Annotated[Path, typer.Option(help="File to save the denoiser in (.zip).")],
     pairs: Annotated[
         Literal["frames", "even-odd", "near", "repeats", "slices", "files", "channels", "single"],
         typer.Option(
-            help="frames: each with the next. even-odd: first with second, third with fourth. "
-            "near: up to three apart. repeats: shots of the same, each with each. slices: "
-            "neighbours along Z. files: first with second file, third with fourth. channels: its "
-            "two, or those of --channels. single: neighbouring pixels of one image."
+            help="What makes a pair. frames: each frame and the next. even-odd: the first and "
+            "second frame, the third and fourth. near: frames up to three apart. repeats: any two "
+            "frames, if all show the same. slices: neighbours along Z. files: the first and second "
+            "file, the third and fourth. channels: the two of an image, or those of --channels. "
+            "single: neighbouring pixels of one image."
         ),
     ] = "frames",
     remedies: Annotated[
         str,
         typer.Option(
-            help="Against what the check finds, as a,b: register, match, leave_out_motion, drop; "
-            "or all that it offers."
+            help="Remedies for what the check of the pairs finds, as a,b: register, match, "
+            "leave_out_motion, drop. Or all: every remedy that the check offers."
         ),
     ] = "",
     loss: Annotated[
         Literal["l2", "l1", "l0"] | None,
-        typer.Option(help="l2: camera noise. l1: some far outliers. l0: replaced pixels."),
+        typer.Option(
+            help="l2: for camera noise. l1: for some far outliers. l0: for replaced pixels."
+        ),
     ] = None,
-    volumes: Annotated[bool, typer.Option("--volumes", help="Z is depth: a 3D network.")] = False,
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="Take Z as depth: train a 3D network.")
+    ] = False,
     start: Annotated[
         str | None, typer.Option(help="A denoiser to fine-tune.", metavar="M0")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="When to end, in steps.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps to train.")] = None,
     seconds: Annotated[
-        float | None, typer.Option(help=f"When to end. Default: {DEFAULT_SECONDS:.0f} s.")
+        float | None, typer.Option(help=f"Seconds to train. Default: {DEFAULT_SECONDS:.0f}.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed and steps, same model.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed and steps give the same model.")
+    ] = None,
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
     ] = False,
@@ -114,15 +121,15 @@ def train_denoiser(
     stamp_before = check_new_model(model, start)
     chosen = _recipe(recipe, set_, loss, seed, parent, volumes)
     check_plan(chosen, steps, seconds, device)
-    asked = {word.strip() for word in remedies.split(",") if word.strip()}
-    check_remedies(asked - {"all"})
+    requested = {word.strip() for word in remedies.split(",") if word.strip()}
+    check_remedies(requested - {"all"})
     numbers = channel_numbers(channels)
     paths = all_images(images)
     opened = [open_image(path, axes, series=series) for path in paths]
     inputs = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
     typer.echo(describe_inputs(inputs))
     print_notes(inputs)
-    noisy = _mended(_pairs(opened, pairs, numbers, chosen.network.dimensions), asked)
+    noisy = _checked(_pairs(opened, pairs, numbers, chosen.network.dimensions), requested)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -150,13 +157,17 @@ def denoise(
     out: Out,
     type_: Annotated[
         Literal["float32", "source"],
-        typer.Option("--type", help="Of the pixels; source: rounded, within its limits."),
+        typer.Option(
+            "--type", help="Type of the pixels. source: that of the image, rounded and clipped."
+        ),
     ] = "float32",
     removed: Annotated[
         bool,
-        typer.Option("--removed", help="Write what was taken away, too: NAME.removed.tif."),
+        typer.Option("--removed", help="Also write what was removed: NAME.removed.tif."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing results.")
+    ] = False,
     tile: Tile = None,
     device: Device = None,
     workers: Workers = None,
@@ -180,7 +191,7 @@ def denoise(
     inputs: list[Understood] = []
 
     def job_for(path: Path, target: Path) -> InferenceJob:
-        opened.clear()  # so that one image is open at a time
+        opened.clear()  # only one image is open at a time
         opened[target] = image = open_image(path, axes, level, series)
         inputs.append(understood(path.name, image))
         if removed:
@@ -235,6 +246,7 @@ def _recipe(
 
 
 def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimensions: int) -> Pairs:
+    """Return the pairs of images; `how` is the value of ``--pairs``."""
     from ..training.pairs import sources as pairs
 
     if how == "files":
@@ -242,8 +254,8 @@ def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimens
     if how == "single":
         return pairs.single_pairs(list(images), channels=channels, dimensions=dimensions)
     if how == "channels":
-        two = _two(images, channels)
-        parts = [pairs.channel_pairs(i, *two, dimensions=dimensions) for i in images]
+        two_channels = _two_channels(images, channels)
+        parts = [pairs.channel_pairs(i, *two_channels, dimensions=dimensions) for i in images]
         return pairs.joined(parts)
     _check_frames(images, how, dimensions)
     if how == "slices":
@@ -256,8 +268,8 @@ def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimens
     return pairs.joined(parts)
 
 
-def _two(images: Sequence[Image], channels: list[int] | None) -> list[int]:
-    """Return the two channels that make pairs; by default those of an image with two."""
+def _two_channels(images: Sequence[Image], channels: list[int] | None) -> list[int]:
+    """Return the two channels that make pairs; by default 0 and 1, if no image has more."""
     if channels is None and all(image.n_channels < 3 for image in images):
         return [0, 1]
     if channels is None or len(channels) != 2:
@@ -266,7 +278,7 @@ def _two(images: Sequence[Image], channels: list[int] | None) -> list[int]:
 
 
 def _check_frames(images: Sequence[Image], how: str, dimensions: int) -> None:
-    """Point out what does not go together, in the words of the options."""
+    """Check that the images fit the option ``--pairs``; errors name the options."""
     if how == "slices" and dimensions == 3:
         raise InputError("--pairs slices takes slices one by one: leave out --volumes.")
     n_frames = [math.prod(i.length(a) for a in i.iterated_axes(dimensions)) for i in images]
@@ -278,8 +290,8 @@ def _check_frames(images: Sequence[Image], how: str, dimensions: int) -> None:
         )
 
 
-def _mended(pairs: Pairs, asked: set[str]) -> Pairs:
-    """Check pairs, and do about it what was asked for."""
+def _checked(pairs: Pairs, requested: set[str]) -> Pairs:
+    """Check pairs, and return them with the requested remedies applied."""
     from ..training.pairs.fitness import apply_remedies, check_pairs
 
     fitness = check_pairs(pairs)
@@ -287,9 +299,9 @@ def _mended(pairs: Pairs, asked: set[str]) -> Pairs:
         raise InputError(fitness.hopeless)
     typer.echo(fitness.in_words())
     offered = set(fitness.remedies)
-    chosen = (asked | offered if "all" in asked else asked) - {"all"}
-    if left := [remedy for remedy in fitness.remedies if remedy not in chosen]:
-        typer.echo(f"This can be mended: --remedies {','.join([*sorted(asked), *left])}")
+    chosen = (requested | offered if "all" in requested else requested) - {"all"}
+    if unused := [remedy for remedy in fitness.remedies if remedy not in chosen]:
+        typer.echo(f"This can be mended: --remedies {','.join([*sorted(requested), *unused])}")
     pairs = apply_remedies(pairs, fitness, chosen)
     if mended := sorted(chosen & offered):
         typer.echo(f"Mended before training: {', '.join(mended)}.")

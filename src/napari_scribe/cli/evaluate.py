@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
     AnyScores = Scores | ClassScores | ImageScores
     Scoring = Callable[[Path, Path], AnyScores]
-    """Scores a predicted file against the true one."""
+    """Score a predicted file against the true one."""
     Pooling = Callable[[list[Any]], AnyScores]
-    """Puts scores of one kind together."""
+    """Pool scores of one kind."""
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("scribe-demo"),
     headless: Annotated[bool, typer.Option(help="Do not open napari.")] = False,
-    seconds: Annotated[float, typer.Option(help="How long to train.")] = 30.0,
+    seconds: Annotated[float, typer.Option(help="Seconds to train.")] = 30.0,
     device: Device = None,
 ) -> None:
     """Paint, train and segment on the built-in sample: in napari, or headless without a display."""
@@ -51,14 +51,12 @@ def demo(
 
 
 def evaluate(
-    predicted: Annotated[
-        Path, typer.Argument(help="Labels or images that were made, or a folder.")
-    ],
+    predicted: Annotated[Path, typer.Argument(help="Labels or images to score, or a folder.")],
     truth: Annotated[
         Path, typer.Argument(help="True labels or clean images, or a folder with the same names.")
     ],
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the scores there, too.")
+        Path | None, typer.Option("--json", help="Also write the scores to this file.")
     ] = None,
     task: Annotated[
         Literal["objects", "classes"] | None,
@@ -66,27 +64,32 @@ def evaluate(
     ] = None,
     images: Annotated[
         bool,
-        typer.Option("--images", help="Score intensities. Guessed where both hold fractions."),
+        typer.Option("--images", help="Score intensities. Default if both hold fractions."),
     ] = False,
     peak: Annotated[
         float | None,
         typer.Option(help="Range of intensities for PSNR and SSIM. Default: that of each frame."),
     ] = None,
     slices: Annotated[
-        bool, typer.Option("--slices", help="Z is a list of slices: score each by itself.")
+        bool, typer.Option("--slices", help="Score each slice along Z by itself.")
     ] = False,
     pieces: Pieces = None,
     axes: Annotated[
-        str, typer.Option(help="A letter of TCZYX per axis of the files. Default: as found.")
+        str,
+        typer.Option(
+            help="A letter of TCZYX per axis of the files. Default: from the files, or guessed."
+        ),
     ] = "",
     series: Annotated[
-        int, typer.Option(help="Which image of true files that hold several, from 0.", min=0)
+        int,
+        typer.Option(help="Number of the image in true files that hold several, from 0.", min=0),
     ] = 0,
 ) -> None:
     """Score labels against the truth, or denoised images against clean ones.
 
-    Labels: precision, recall, F1, AP at IoU .5 to .95, mean IoU. Images: PSNR, SSIM, and SI_PSNR:
-    PSNR after the gain and offset that fit best. The times of a movie are scored one by one.
+    Scores of labels: precision, recall, F1, AP at IoU .5 to .95, mean IoU. Scores of images: PSNR,
+    SSIM, and SI_PSNR, which is PSNR after the gain and offset that fit best. The time points of a
+    movie are scored one by one.
     """
     from ..io import check_writable
     from ..targets import TASKS
@@ -117,20 +120,20 @@ def evaluate(
 
 
 def _matched(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
-    """Return each predicted file with the true one."""
+    """Return each predicted file with its true file."""
     from ..io import first_few, list_images, match_labels, unmatched_labels
 
     paths = list_images(predicted, labels=True)
     matched = match_labels(paths, truth)
-    if paths != [predicted] and (left := unmatched_labels(truth, matched)):
+    if paths != [predicted] and (missing := unmatched_labels(truth, matched)):
         raise InputError(
-            f"Nothing was predicted for {first_few([p.name for p in left])} in {truth}."
+            f"Nothing was predicted for {first_few([p.name for p in missing])} in {truth}."
         )
     return list(zip(paths, matched, strict=True))
 
 
 def _are_images(path: Path, true_path: Path, axes: str, series: int) -> bool:
-    """Return whether two files hold fractions: they are images then, as labels are whole numbers.
+    """Return whether two files are images: both hold fractions, and labels are whole numbers.
 
     Raises
     ------
@@ -157,6 +160,7 @@ def _are_images(path: Path, true_path: Path, axes: str, series: int) -> bool:
 def _label_scoring(
     task: str, slices: bool, axes: str, series: int, pieces: bool | None
 ) -> tuple[Scoring, Pooling]:
+    """Return how two files of labels are scored, and how scores are pooled."""
     from ..evaluation import metrics
     from ..evaluation.frames import frame_pairs
     from ..io import read_label_image
@@ -172,7 +176,7 @@ def _label_scoring(
         return metrics.pool_classes([metrics.evaluate_classes(p, t) for p, t in frames])
 
     def score_objects(path: Path, true_path: Path) -> Scores:
-        nonlocal pieces  # one answer holds for all files
+        nonlocal pieces  # the user answers once for all files
         pair = read_pair(path, true_path)
         try:
             frames = frame_pairs(*pair, slices)
@@ -192,6 +196,7 @@ def _label_scoring(
 def _image_scoring(
     peak: float | None, slices: bool, axes: str, series: int
 ) -> tuple[Scoring, Pooling]:
+    """Return how two images are scored, and how scores are pooled."""
     from ..evaluation.images import evaluate_images, pool_images
     from ..io import read_image
 
@@ -210,7 +215,10 @@ def _print_notes(paths: Sequence[Path], images: Sequence[Image]) -> None:
 
 
 def _write_json(path: Path, scores: dict[str, AnyScores], pooled: AnyScores) -> None:
-    """Write scores as JSON, with null for infinity, as where an image equals its reference."""
+    """Write scores as JSON, with null for infinity.
+
+    A score is infinite if an image equals its reference.
+    """
 
     def finite(score: AnyScores) -> dict[str, float | None]:
         numbers: dict[str, float] = score.as_dict()
@@ -228,7 +236,7 @@ def info(
     level: Level = 0,
     series: Series = 0,
 ) -> None:
-    """Say in words what a model or an image is."""
+    """Describe a model or an image in words."""
     from ..describe import describe_image, describe_model
     from ..io import SUFFIXES
     from ..model import load_model

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 Images = Annotated[list[Path], typer.Argument(help="Images (TIFF, zarr, PNG, NPY) or a folder.")]
 Device = Annotated[
-    str | None, typer.Option(help="cuda, mps or cpu. Default: the best there is.", metavar="NAME")
+    str | None, typer.Option(help="cuda, mps or cpu. Default: the fastest one.", metavar="NAME")
 ]
 Axes = Annotated[
-    str, typer.Option(help="A letter of TCZYX per axis of the images. Default: as found.")
+    str,
+    typer.Option(
+        help="A letter of TCZYX per axis of the images. Default: from the files, or guessed."
+    ),
 ]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe as JSON.")]
 Values = Annotated[
@@ -28,14 +31,17 @@ Values = Annotated[
 ]
 Level = Annotated[int, typer.Option(help="Level of a pyramid: 0 is the full resolution.", min=0)]
 Series = Annotated[
-    int, typer.Option(help="Which image of files that hold several, from 0.", min=0, metavar="N")
+    int,
+    typer.Option(
+        help="Number of the image in files that hold several, from 0.", min=0, metavar="N"
+    ),
 ]
 PIECES = "--pieces-are-objects/--numbers-are-objects"
 Pieces = Annotated[
     bool | None,
     typer.Option(
         PIECES,
-        help="Where one number covers many separate pieces: each is an object, or all are one.",
+        help="If one number covers many separate pieces: take each as an object, or all as one.",
     ),
 ]
 Channels = Annotated[
@@ -44,7 +50,7 @@ Channels = Annotated[
 
 
 DEFAULT_SECONDS = 300.0
-"""Length of a training where neither steps nor seconds are given."""
+"""Length of a training, in seconds, if the user sets neither steps nor seconds."""
 
 
 def channel_numbers(channels: str) -> list[int] | None:
@@ -56,26 +62,27 @@ def channel_numbers(channels: str) -> list[int] | None:
 
 
 def all_images(paths: Sequence[Path]) -> list[Path]:
-    """List images, and those in folders; print which files of folders are taken for labels."""
+    """Return images, and those in folders; print which files in folders are left out as labels."""
     from ..io import beside_images, first_few, list_images
 
     images = [image for path in paths for image in list_images(path)]
-    if left := [beside.name for path in paths for beside in beside_images(path)]:
+    if left_out := [beside.name for path in paths for beside in beside_images(path)]:
         typer.echo(
-            f"Left out, as labels or maps of images here ({len(left)}): {first_few(left)}", err=True
+            f"Left out, as labels or maps of images here ({len(left_out)}): {first_few(left_out)}",
+            err=True,
         )
     return images
 
 
 def open_image(path: str | Path, axes: str, level: int = 0, series: int = 0) -> Image:
-    """Read an image, with the axes that were named."""
+    """Open an image with the axes that the user named, if any."""
     from ..io import read_image
 
     return read_image(path, axes, level, series)
 
 
 def print_notes(images: Sequence[Understood]) -> None:
-    """Print the notes of images, those of several images once."""
+    """Print the notes on images. A note that several images have is printed once."""
     from ..describe import describe_notes
 
     if notes := describe_notes(images):
@@ -83,7 +90,7 @@ def print_notes(images: Sequence[Understood]) -> None:
 
 
 def recipe_changes(values: list[str] | None) -> dict[str, Any]:
-    """Read the values of ``--set``, by key."""
+    """Return the values of ``--set``: key -> text."""
     changes = {}
     for pair in values or []:
         key, equals, value = pair.partition("=")

@@ -30,7 +30,9 @@ OTHER_KINDS = (
     ".hdf5", ".ims", ".nd2", ".czi", ".lif", ".lsm", ".mrc", ".nii", ".dcm", ".svs", ".vsi", ".btf",
     ".mat", ".csv", ".zip", ".gz", ".avi", ".mp4",
 )  # fmt: skip
-"""Suffixes of files that no results are written to. A name with any other suffix is a folder."""
+"""Suffixes of files that results cannot be written to. Others, except `RESULT_SUFFIXES`, are taken
+as a part of the name of a folder.
+"""
 
 if TYPE_CHECKING:
     from ..describe import Understood
@@ -42,26 +44,29 @@ ModelFile = Annotated[
 Tile = Annotated[
     int | None,
     typer.Option(
-        help="Side of what a tile keeps, in pixels. Default: the fastest.", min=1, max=2**31 - 1
+        help="Side of the output of a tile, in pixels. Default: the fastest.", min=1, max=2**31 - 1
     ),
 ]
 Workers = Annotated[
     int | None, typer.Option(help="Processes on this machine that share the work.", min=1, max=1024)
 ]
 Scheduler = Annotated[
-    str | None, typer.Option(help="A dask scheduler to give it to.", metavar="TCP://HOST:PORT")
+    str | None, typer.Option(help="A dask scheduler that gets the work.", metavar="TCP://HOST:PORT")
 ]
 Part = Annotated[
-    str, typer.Option(help="Do a share only, as 3/16; in the end run without.", metavar="I/N")
+    str,
+    typer.Option(
+        help="Do one share of the work, as 3/16. After all shares, run without.", metavar="I/N"
+    ),
 ]
 Out = Annotated[
     str,
     typer.Option(help=".tif, .zarr, or a folder (one .tif an image).", metavar="PATH"),
 ]
-"""A text and no path, as a slash at the end, which paths lose, marks a folder."""
+"""Text of a path. A slash at its end marks a folder, and `Path` would drop it."""
 Halo = Annotated[
     Literal["exact", "quick"],
-    typer.Option(help="Around tiles. quick: the smallest that changes next to nothing; says what."),
+    typer.Option(help="Halo of tiles. quick: the smallest that changes little; prints how much."),
 ]
 
 
@@ -70,9 +75,11 @@ def segment(
     model: ModelFile,
     out: Out,
     save: Annotated[
-        str, typer.Option(help="labels, or also probability, distance: a,b.")
+        str, typer.Option(help="What to save, as a,b: labels, probability, distance.")
     ] = "labels",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing results.")
+    ] = False,
     tile: Tile = None,
     batch: Annotated[
         int | None,
@@ -100,8 +107,8 @@ def segment(
 
     loaded = load_model(model)
     if changed := recipe_changes(set_):
-        if other := next((key for key in changed if not key.startswith("tiling.")), None):
-            raise InputError(f"--set {other}: a trained model takes new values of tiling only.")
+        if wrong_key := next((key for key in changed if not key.startswith("tiling.")), None):
+            raise InputError(f"--set {wrong_key}: a trained model takes new values of tiling only.")
         loaded = loaded.changed(recipe=loaded.recipe.changed(changed))
     paths = all_images(images)
     targets = result_paths(paths, out)
@@ -143,7 +150,7 @@ def seam_test(
     series: Series = 0,
     channels: Channels = "",
 ) -> None:
-    """Move the tiles, and say by how much the answer changes: by nothing, if it has no seams."""
+    """Move the tiles, and print by how much the answer changes. Without seams it does not."""
     from ..describe import understood
     from ..inference.seams import seam_test as start_seam_test
 
@@ -166,28 +173,28 @@ def run_each(
     job_for: Callable[[Path, Path], InferenceJob],
     inputs: Sequence[Understood],
 ) -> Iterator[tuple[Path, InferenceJob]]:
-    """Run a job for each image, with a progress bar; yield its target and the job when it is done.
+    """Run a job for each image, with a progress bar; yield its target and the job that is done.
 
     Parameters
     ----------
     paths, targets
         Images, and where their results go.
     job_for
-        Opens an image, adds its description to `inputs`, and returns the job for it.
+        Open an image, add its description to `inputs`, and return the job for it.
     inputs
-        Descriptions of the images; printed before any work.
+        Descriptions of the images, which are printed before any work.
 
     Raises
     ------
     typer.Exit
-        If it is stopped.
+        If the user stops a job.
     """
     from ..describe import describe_inputs
     from ..io import resolve_links
 
-    # All jobs are made before any work, as making one checks its input. Each is made again when its
-    # turn comes: hours later, another program may be at work on the image, or have made its labels.
-    # So only one image is open at a time.
+    # Making a job checks its input, so all jobs are made before any work. They are not kept, so
+    # that only one image is open at a time. Each job is made again when its turn comes. This checks
+    # its input again: another program may be at work on the image by then, or have made its labels.
     job = [job_for(path, target) for path, target in zip(paths, targets, strict=True)][-1]
     typer.echo(describe_inputs(inputs))
     print_notes(inputs)
@@ -206,7 +213,7 @@ def run_each(
 
 
 def print_end(what: str, out: str, part: str) -> None:
-    """Print where the results are, or what to do after this part of the work."""
+    """Print where the results are; after a part of the work, print what to do next."""
     if part:
         typer.echo(f"Part {part} is done. After all parts, run the same command without --part.")
     else:
@@ -225,7 +232,7 @@ def read_part(text: str) -> tuple[int, int] | None:
 
 
 def result_paths(paths: Sequence[Path], out: str) -> list[Path]:
-    """Return the path of each result: in a folder, or for one image a file or a zarr."""
+    """Return the path of each result: in a folder; or for a single image, a file or a zarr."""
     from ..io import result_names
 
     path = Path(out)
@@ -240,24 +247,23 @@ def result_paths(paths: Sequence[Path], out: str) -> list[Path]:
 
 
 def is_folder(out: str) -> bool:
-    """Return whether results go into a folder; else they go into a TIFF file or a zarr.
+    """Return whether results go into a folder. If not, they go into a TIFF file or a zarr.
 
-    A folder is one that exists, a name with a slash at the end, or a name without a suffix of
-    images.
+    `out` is a folder if it exists as one, has a slash at the end, or has no suffix of images.
 
     Raises
     ------
     InputError
-        If the name is that of another kind of file.
+        If `out` is a file of another kind, or its name says so.
     """
     from ..io import RESULT_SUFFIXES
 
     path = Path(out)
-    suffix, is_there = path.suffix.lower(), os.path.isdir(path)
+    suffix, is_existing_folder = path.suffix.lower(), os.path.isdir(path)
     is_marked = out.endswith(("/", os.sep))
     if suffix == ".zarr":  # the shell adds a slash to the name of one that exists
-        return is_marked and not is_there
-    if is_there or is_marked:
+        return is_marked and not is_existing_folder
+    if is_existing_folder or is_marked:
         return True
     if suffix in OTHER_KINDS:
         raise InputError(

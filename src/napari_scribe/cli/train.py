@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 def train(
     images: Images,
     labels: Annotated[
-        list[Path], typer.Option(help="Paint: one file an image, or a folder with the same names.")
+        list[Path], typer.Option(help="Paint: one file per image, or a folder with the same names.")
     ],
-    model: Annotated[Path, typer.Option(help="Where the model goes (.zip).")],
+    model: Annotated[Path, typer.Option(help="File to save the model in (.zip).")],
     task: Annotated[
         Literal["objects", "classes"] | None, typer.Option(help="What is painted.")
     ] = None,
@@ -57,11 +57,13 @@ def train(
     ] = False,
     pieces: Pieces = None,
     start: Annotated[str | None, typer.Option(help="A model to fine-tune.", metavar="M0")] = None,
-    steps: Annotated[int | None, typer.Option(help="When to end, in steps.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps to train.")] = None,
     seconds: Annotated[
-        float | None, typer.Option(help=f"When to end. Default: {DEFAULT_SECONDS:.0f} s.")
+        float | None, typer.Option(help=f"Seconds to train. Default: {DEFAULT_SECONDS:.0f}.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed and steps, same model.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed and steps give the same model.")
+    ] = None,
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
     ] = False,
@@ -96,12 +98,12 @@ def train(
     inputs = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
     typer.echo(describe_inputs(inputs))
     print_notes(inputs)
-    if left := [path.name for path in unmatched_labels(labels, matched)]:
-        typer.echo(f"Left out, as labels of no image here ({len(left)}): {first_few(left)}")
+    if left_out := [path.name for path in unmatched_labels(labels, matched)]:
+        typer.echo(f"Left out, as labels of no image here ({len(left_out)}): {first_few(left_out)}")
     if task_of(chosen).separates_objects:
         dimensions = chosen.network.dimensions
         names = [path.name for path in matched]
-        paints = _ask_about_slips(paints, names, complete or ones, dimensions)
+        paints = _ask_about_mistakes(paints, names, complete or ones, dimensions)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -127,21 +129,21 @@ def train(
 
 
 def train_and_save(job: TrainingJob, path: Path, stamp_before: str, unhelpful: str) -> None:
-    """Train, save the best model however the training ends, and set the status of exit.
+    """Train, save the best model however the training ends, and set the exit status.
 
     Parameters
     ----------
     stamp_before
         Result of `check_new_model`: only that file is replaced.
     unhelpful
-        Printed where a fine-tuning did not help.
+        Text to print if a fine-tuning did not help.
 
     Raises
     ------
     RuntimeError
         If the training failed midway.
     typer.Exit
-        If it was stopped.
+        If the user stopped it.
     """
     train_with_bar(job, lambda trained: save(trained, path, stamp_before))
     if job.kept_parent:
@@ -153,18 +155,18 @@ def train_and_save(job: TrainingJob, path: Path, stamp_before: str, unhelpful: s
 
 
 def check_new_model(model: Path, start: str | None) -> str:
-    """Check that a new model replaces no other than the one that it is fine-tuned from.
+    """Check that a new model replaces no file, or only the model that it is fine-tuned from.
 
     Returns
     -------
     stamp_before
-        Size and time of the file that is replaced, which differ if it changes meanwhile; empty
-        where there is none.
+        Result of `stamp` for the file that is replaced, by which a later change is noticed. Empty
+        if there is no such file.
 
     Raises
     ------
     InputError
-        If it would replace another, or cannot be written.
+        If the model would replace another file, or cannot be written.
     """
     from ..io import check_writable, stamp
     from ..io.model_folder import find_model
@@ -182,19 +184,19 @@ def check_new_model(model: Path, start: str | None) -> str:
 
 
 def _n_bytes(recipe: Recipe, n_channels: int) -> int:
-    """Return the size of the weights of a model that is not made yet."""
+    """Return the number of bytes of a model's weights, before the model is made."""
     import torch
 
     from ..model import build_network
     from ..targets import encoding_of
 
-    with torch.device("meta"):  # shapes without numbers
+    with torch.device("meta"):  # weights with a shape and no values
         network = build_network(recipe, n_channels, encoding_of(recipe, painted=(1, 2)))
     return sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
 
 def save(trained: Model, path: Path, stamp_before: str) -> None:
-    """Save a model; where it cannot be written, save it elsewhere rather than lose it.
+    """Save a model. If it cannot be written there, save it elsewhere, so that it is not lost.
 
     Parameters
     ----------
@@ -227,9 +229,9 @@ def save(trained: Model, path: Path, stamp_before: str) -> None:
         problem, names = str(error), []
     name = new_model_path(path.stem).name
     names += [model_folder() / name, Path(tempfile.gettempdir(), name)]
-    for other in names:
+    for elsewhere in names:
         with contextlib.suppress(InputError, OSError):
-            problem += f" The model is kept in {trained.save(other, overwrite=False)} instead."
+            problem += f" The model is kept in {trained.save(elsewhere, overwrite=False)} instead."
             break
     raise RuntimeError(problem)
 
@@ -241,6 +243,7 @@ def _free_name(path: Path) -> Path:
 
 
 def _open_paint(path: Path, image: Image, complete: bool, ones: bool, pieces: bool | None) -> Paint:
+    """Open the paint of an image, read as the options say."""
     from ..describe import understood
     from ..io import read_label_image
     from ..targets import Paint
@@ -275,12 +278,13 @@ def _recipe(
     return recipe.changed({**seeded, **recipe_changes(values)})
 
 
-def _ask_about_slips(
+def _ask_about_mistakes(
     paints: list[Paint], names: Sequence[str], is_explained: bool, dimensions: int
 ) -> list[Paint]:
-    """Point out paint that looks like a common slip; ask and mend it if somebody can answer.
+    """Point out paint that looks like a common mistake. In a terminal, ask and mend it.
 
-    Where an option explains what 0 or 1 means, one number for many pieces is the only slip left.
+    If an option explains what 0 or 1 means (`is_explained`), only one number for many pieces is
+    still looked for.
     """
     import numpy as np
 
@@ -291,8 +295,8 @@ def _ask_about_slips(
     if is_explained:
         return paints
     slips = (question(np.asarray(paint.array), "objects", dimensions) for paint in paints)
-    found = ((n, s) for n, s in zip(names, slips, strict=True) if s and s.kind != "pieces")
-    name, slip = next(found, ("", None))
+    suspects = ((n, s) for n, s in zip(names, slips, strict=True) if s and s.kind != "pieces")
+    name, slip = next(suspects, ("", None))
     if slip is None:
         return paints
     option = "--ones-are-objects" if slip.kind == "ones" else "--complete"
@@ -316,7 +320,7 @@ def _ask_about_slips(
 
 
 def _ask_about_pieces(paints: list[Paint], names: Sequence[str], dimensions: int) -> list[Paint]:
-    """Split many pieces of one number, or not; ask which, if somebody can answer."""
+    """Separate the pieces of a number that covers many, if wanted. In a terminal, ask for that."""
     from ..targets.paint import separated
 
     try:

@@ -1,4 +1,4 @@
-"""Begin a run of a model over an image: check its output, or find that it is done already."""
+"""Begin a run of a model over an image: check its output, or open it if it is done already."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .store.results import map_path, open_results
 from .store.sinks import Folder, Memory, made_from_changed
 
 MOST_SHARES = 100_000
-"""Largest number of processes that the work is shared among."""
+"""Largest number of processes that may share the work."""
 
 
 def check_settings(settings: Settings, image: Image) -> None:
@@ -72,7 +72,7 @@ def begin(source: Source, settings: Settings, note: str = "", advice: str = "") 
     Parameters
     ----------
     note
-        A sentence for the user about the image; left out if the output is done already.
+        A sentence for the user about the image. It is left out if the output is done already.
     advice
         A sentence for the user about the model.
 
@@ -81,7 +81,7 @@ def begin(source: Source, settings: Settings, note: str = "", advice: str = "") 
     InputError
         If the output cannot be written, or another process is at work on it.
     TakenError
-        If something else is there already.
+        If something else lies at the path of an output.
     """
     if settings.out is None:
         run = Run(source, settings, Memory(), pick_device(settings.device), None)
@@ -103,7 +103,7 @@ def begin(source: Source, settings: Settings, note: str = "", advice: str = "") 
 
 
 def _done_before(path: Path, source: Source, maps: Sequence[str], advice: str) -> InferenceJob:
-    """Return a job that has nothing to do but to open the results."""
+    """Return a job that only opens the results."""
 
     def body(job: InferenceJob) -> Generator[InferenceStep, None, Any]:
         yield from ()
@@ -123,15 +123,15 @@ def _done_before(path: Path, source: Source, maps: Sequence[str], advice: str) -
 def identity_of(source: Source, settings: Settings) -> str:
     """Return a text that differs between calls that may have different results.
 
-    Images are compared by shape, type, a sample of the pixels and, if they were read from disk, by
-    size and time of change of their files.
+    Images are compared by shape, type and a sample of the pixels. Images that were read from disk
+    are also compared by size and time of change of their files.
     """
     noisy = noisy_source(source)
     image = noisy.image
     region = sorted((a, s.start, s.stop) for a, s in source.region.items())
-    seen = (image.axes, image.shape, str(image.dtype), noisy.channels, noisy.statistics.digest)
-    form = (settings.is_quick, sorted(settings.maps), str(source.dtype), image.series)
-    call = repr((source.model.fingerprint(), *seen, region, *form))
+    pixels = (image.axes, image.shape, str(image.dtype), noisy.channels, noisy.statistics.digest)
+    options = (settings.is_quick, sorted(settings.maps), str(source.dtype), image.series)
+    call = repr((source.model.fingerprint(), *pixels, region, *options))
     digest = hashlib.sha256(call.encode()).hexdigest()[:16]
     return f"{RUN}{digest}-{stamp(image.source, image.data) if image.source is not None else ''}"
 
@@ -139,7 +139,7 @@ def identity_of(source: Source, settings: Settings) -> str:
 def _check_outputs(
     outputs: Sequence[Path], source: Source, settings: Settings, identity: str
 ) -> None:
-    """Check that labels and maps can be written. Maps of the same call are replaced."""
+    """Check that labels and maps can be written. Maps of the same call may be replaced."""
     for output in outputs:
         is_first, maker = output == outputs[0], maker_of(output)
         if made_from_changed(maker, identity) and not settings.overwrite:
@@ -161,10 +161,12 @@ def bytes_needed(source: Source, settings: Settings) -> int:
     heads = {head.name: head.channels for head in model.encoding.heads}
     first = next(iter(heads.values()))
     n_channels = [first if name == "probability" else heads[name] for name in settings.maps]
+    # A map takes 2 bytes a value during the run, and 4 in a TIFF.
     n_bytes = 8 * n_pixels + sum(6 * n * n_labels for n in n_channels)
     if model.encoding.is_pixelwise:
         return n_bytes
-    # Provisional labels, and predictions. A single process has those of one frame at a time.
+    # Provisional labels take 4 bytes a pixel, and predictions 2 bytes a value. A single process
+    # stores the predictions of one frame at a time.
     n_frames = len(source.frames()) if settings.part or settings.is_on_cluster else 1
     prediction = 2 * sum(heads.values()) * math.prod(source.frame_shape)
     return n_bytes + 4 * n_pixels + n_frames * prediction
@@ -188,7 +190,7 @@ def check_output(path: Path, overwrite: bool, n_bytes: int) -> None:
     Parameters
     ----------
     n_bytes
-        Room on the disk that the result and the work for it need.
+        Bytes on the disk that the result and the work for it need.
 
     Raises
     ------
@@ -204,7 +206,7 @@ def check_output(path: Path, overwrite: bool, n_bytes: int) -> None:
 
 
 def check_not_taken(path: Path, overwrite: bool) -> None:
-    """Check that nothing is replaced that may not be.
+    """Check that a path is free, or that what lies there may be replaced.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Do the parts of a run on many processes or machines, by dask.distributed.
+"""Do the parts of a run on many processes or machines, with dask.distributed.
 
 Each worker opens image and model once, runs tiles, decodes blocks, and writes to the folder that
 all workers share. Nothing large goes through the scheduler. A worker that dies costs only the part
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Describe where the work goes.
+    """Describe where the workers run.
 
     Parameters
     ----------
     workers
-        Number of processes to start on this machine; or
+        Number of processes to start on this machine.
     scheduler
-        address of a dask scheduler, such as ``tcp://host:8786``.
+        Address of a dask scheduler to use instead, such as ``tcp://host:8786``.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class Cluster:
         Raises
         ------
         InputError
-            If it does not.
+            If the scheduler does not answer.
         """
         if self.scheduler is not None:
             with self.client():
@@ -110,7 +110,7 @@ class Cluster:
 
     @property
     def threads(self) -> int | None:
-        """Return the number of torch threads per worker; None where the worker decides."""
+        """Return the number of torch threads per worker; None if the worker decides."""
         if self.workers is None:
             return None
         return max(1, (os.cpu_count() or 1) // self.workers)
@@ -123,22 +123,22 @@ class SharedRun:
     Parameters
     ----------
     source
-        What is run over, pickled, so that only workers open the image.
+        The `Source` of the run, pickled. It is unpickled by the workers only, which open the image.
     plan
-        As the process that leads has decided.
+        The plan that the leading process has made.
     folder, identity
         Path and identity of the sink.
     out, maps
         Path of the output, and names of the maps that are saved.
     name
-        A name that no other run has, so that workers that stay open begin anew with each run.
+        Name that no other run has. A worker that stays open tells a new run by its name.
     device
-        As the user named it.
+        Name of the device, as the user wrote it.
     threads
         Number of torch threads; the worker's own setting when None.
     boot
-        Names the machine that leads. What other machines record counts there only once it has
-        reached the disk.
+        Result of `journal.boot` on the leading machine. Records of other machines count there only
+        once they have reached the disk.
     """
 
     source: bytes
@@ -156,12 +156,12 @@ class SharedRun:
 def run_on_workers(
     work: Work, settings: Settings, plan: Plan, notes: list[str], patience: float
 ) -> Progress:
-    """Do the parts that are not done on a cluster.
+    """Do the remaining parts on a cluster.
 
     Parameters
     ----------
     notes
-        Sentences for the user on what workers did when memory ran out are added to it.
+        List that sentences for the user are added to: what workers did when memory ran out.
     patience
         Seconds to wait until this machine sees what other machines have written.
     """
@@ -184,20 +184,20 @@ def run_on_workers(
     with cluster.client() as client:
         shared_task = _submit_shared(client, shared)
         tasks = _submit(client, shared_task, work.frames)
-        left = {frame.name: 0 for frame in work.frames}
+        n_left = {frame.name: 0 for frame in work.frames}
         for frame, _ in tasks.values():
-            left[frame.name] += 1
+            n_left[frame.name] += 1
         for future in as_completed(list(tasks)):
             frame, n = tasks.pop(future)
             notes.extend(note for note in future.result() if note not in notes)
-            left[frame.name] -= 1
-            if not left[frame.name] and _is_seen_whole(frame, sink, patience):
+            n_left[frame.name] -= 1
+            if not n_left[frame.name] and _wait_until_whole(frame, sink, patience):
                 frame.finish()
             yield frame, n
 
 
 def _submit_shared(client: Client, shared: SharedRun) -> Task:
-    """Submit the shared run as a task, whose result the others take.
+    """Submit a task that returns the shared run. The other tasks take its result.
 
     When all workers that hold the result have died, dask runs the task again.
     """
@@ -214,34 +214,37 @@ def _identity(shared: SharedRun) -> SharedRun:
 def _submit(
     client: Client, shared: Task, frames: Sequence[FrameWork]
 ) -> dict[Task, tuple[FrameWork, int]]:
-    """Submit a task for the tiles of each block, and one for the block, once its tiles are done.
+    """Submit a task for the tiles of each block, and one for the block itself.
+
+    The task of a block begins when those of its tiles have ended. Without blocks each tile has a
+    task.
 
     Returns
     -------
     tasks
-        Each task with its frame, and the number of its parts.
+        Task -> its frame, and its number of parts.
     """
     tasks: dict[Task, tuple[FrameWork, int]] = {}
     for i, frame in enumerate(frames):
         parts = frame.parts
-        of_tile: dict[int, Task] = {}
+        task_of: dict[int, Task] = {}
         for unit in range(parts.n_units):
             numbers = parts.numbers_for({unit})
             todo = [n for n in numbers if not frame.is_predicted(parts.tiles[n])]
             if todo and not frame.is_whole:
                 future = client.submit(_predict, shared, i, todo, pure=False)
                 tasks[future] = (frame, len(todo))
-                of_tile |= dict.fromkeys(todo, future)
+                task_of |= dict.fromkeys(todo, future)
         for n, block in enumerate(parts.blocks):
             if not frame.is_decoded(block):
-                after = {of_tile[t] for t in parts.tiles_of[block.index] if t in of_tile}
-                future = client.submit(_decode, shared, i, n, list(after), pure=False)
+                awaited = {task_of[t] for t in parts.tiles_of[block.index] if t in task_of}
+                future = client.submit(_decode, shared, i, n, list(awaited), pure=False)
                 tasks[future] = (frame, 1)
     return tasks
 
 
-def _is_seen_whole(frame: FrameWork, sink: Folder, patience: float) -> bool:
-    """Wait until this machine sees all that workers recorded of a frame; return whether it does."""
+def _wait_until_whole(frame: FrameWork, sink: Folder, patience: float) -> bool:
+    """Wait until this machine sees every part of a frame as recorded; return whether it does."""
     end = time.monotonic() + patience
     while True:
         sink.journal.reload()
@@ -284,19 +287,22 @@ class WorkerState:
             self._lock.hold(reductions)
 
     def sync(self) -> None:
-        """Wait for the disk on other machines than the one that leads, which asks for it."""
+        """Wait until all records are on the disk, unless this is the leading machine.
+
+        The leading machine does not trust records of others before that.
+        """
         if self._is_elsewhere:
             self.sink.journal.sync()
 
     @contextmanager
     def locked(self, task: str) -> Generator[None, None, None]:
-        """Note the task that is worked on; reduce the load if that killed a worker before."""
+        """Lock a task while it runs; reduce the load if the task has killed a worker before."""
         folder = self.sink.path / "tried"
         folder.mkdir(exist_ok=True)
         try:
             self._lock = RunLock(folder, task)
             self._lock.hold(self.predictor.reductions)
-        except InUseError:  # a worker that dask gave up works on it still: do it without a note
+        except InUseError:  # a worker that dask has given up still does it: go on without a lock
             self._lock = None
         try:
             killed_at = None if self._lock is None else self._lock.killed_at
@@ -325,7 +331,7 @@ def _state_of(shared: SharedRun) -> Generator[WorkerState, None, None]:
         state = _states[shared.name]
     with state.in_use:
         state.sink.check()  # the job may have been stopped
-        state.sink.journal.reload()  # another worker may have done it meanwhile
+        state.sink.journal.reload()  # another worker may have done the task meanwhile
         yield state
         state.sync()
 
@@ -351,7 +357,7 @@ def _decode(shared: SharedRun, frame: int, block: int, _after: Sequence[object])
 
 
 def _pick_device(name: str | None) -> torch.device:
-    """Return the worker's device: each worker takes another of several cuda cards of a machine."""
+    """Return the worker's device. Workers take the cuda cards of a machine in turn."""
     from distributed import get_worker
 
     device = pick_device(name)
@@ -363,7 +369,7 @@ def _pick_device(name: str | None) -> torch.device:
 
 @dataclass(frozen=True)
 class _PixelsOnDisk:
-    """Stand in for pixels while they are sent: each worker opens them by itself."""
+    """Stand in for the pixels of an image while it is sent: each worker opens the file itself."""
 
     path: Path
     axes: str
@@ -381,7 +387,7 @@ def _open_pixels(path: Path, axes: str, level: int, series: int) -> object:
 
 
 def _portable(image: Image) -> Image:
-    """Return an image that can be sent to workers: its path, or its pixels where it has none."""
+    """Return an image that can be sent to workers: with its path, or with pixels if it has none."""
     if isinstance(pixels := image.data, DenoisedPixels):
         noisy = replace(pixels.source, image=_portable(pixels.source.image))
         return image.selected(data=DenoisedPixels(noisy, pixels.device))

@@ -23,27 +23,28 @@ from .reading import Read
 from .tiles import Tile, plan_tiles
 
 Write = Callable[[Tile, np.ndarray], None]
-"""Writes the answer for a tile, ``(channels, *keep)``."""
+"""Write the answer for a tile, ``(channels, *keep)``."""
 Predict = Callable[[Tensor, Sequence[int]], Tensor]
-"""Maps pixels ``(N, C, *in)`` and a margin per axis to answers ``(N, channels, *out)``."""
+"""Map pixels ``(N, C, *in)`` and a margin per axis to answers ``(N, channels, *out)``."""
 
 AHEAD = 2
-"""Number of batches that are read ahead, and that may wait to be written."""
+"""Number of batches that are read ahead. As many may wait to be written."""
 
 
 class Predictor:
-    """Run a network on a device, ready for inference.
+    """Run a network on a device, for inference.
 
     Parameters
     ----------
     network
-        The network. A copy of it is used.
+        The network, which is copied.
     heads
         The heads of its output channels.
     device, dtype
         Device and precision of the convolutions.
     reduce
-        Whether a categorical head gives the index of the most probable class only.
+        Whether to answer only the index of the most probable class, instead of probabilities. For
+        a single categorical head.
     answers
         Type of the answers. Answers that are stored as float16 are converted here, because numpy is
         slow with float16.
@@ -79,12 +80,14 @@ class Predictor:
             if self.reduce:
                 return logits.float().argmax(dim=1, keepdim=True)
             logits = logits.contiguous().float()  # activations are fastest with channels first
-            if self.heads[0].kind == "image":  # added in float32, so that the image is not rounded
+            if self.heads[0].kind == "image":
+                # The network answers a correction. The sum is in float32, so that the image is not
+                # rounded.
                 return crop_center(pixels.float(), logits.shape[2:]) + logits
             return activate(logits, self.heads).to(self.answers)
 
     def _placed(self, batch: Tensor) -> Tensor:
-        """Copy a batch to the device; on cuda while the batch before it is computed."""
+        """Copy a batch to the device. On cuda this happens while the batch before is computed."""
         if self._copying is None:
             return batch.to(self.device)
         with torch.cuda.stream(self._copying):
@@ -113,14 +116,14 @@ def predict_tiles(
     """Run a network over tiles and write their answers, in order.
 
     One thread reads tiles ahead, another writes answers behind, and the network runs in the
-    caller's thread. With several devices, batches are given to them in turn.
+    caller's thread. Several devices take the batches in turn.
 
     Parameters
     ----------
     predictors
         The same network on one device or several.
     batch
-        Tiles per forward pass, where the tiles have one shape.
+        Largest number of tiles per forward pass. Only tiles of one shape are passed together.
 
     Yields
     ------
@@ -133,7 +136,7 @@ def predict_tiles(
         for group in [list(same)]
         for i in range(0, len(group), batch)
     ]
-    # On the CPU a forward pass has ended when its call returns. On other devices one per device may
+    # On the CPU a forward pass has ended when its call returns. On each other device one pass may
     # still run: its answer is fetched later.
     n_running = sum(
         getattr(p, "device", None) not in (None, torch.device("cpu")) for p in predictors
@@ -149,8 +152,8 @@ def predict_tiles(
             writing.append((len(group), writer.submit(_write_all, write, group, answers.cpu())))
 
         for i, group in enumerate(groups):
-            while len(reading) <= AHEAD and (following := next(to_read, None)) is not None:
-                reading.append(reader.submit(_read_all, read, following))
+            while len(reading) <= AHEAD and (ahead := next(to_read, None)) is not None:
+                reading.append(reader.submit(_read_all, read, ahead))
             predict = predictors[i % len(predictors)]
             answering.append((group, predict(reading.popleft().result(), group[0].margin)))
             while len(answering) > n_running:
@@ -167,10 +170,10 @@ def predict_tiles(
 
 @contextmanager
 def _thread() -> Iterator[ThreadPoolExecutor]:
-    """Start one thread, and wait for it in the end.
+    """Start a pool of one thread, and wait for it in the end.
 
-    A generator that is garbage collected may end in any thread, even in one that this thread waits
-    for. So only the thread that started it waits.
+    A generator that is garbage collected may end in any thread, even in that of the pool, which
+    cannot wait for itself. So only the thread that started the pool waits.
     """
     owner, pool = threading.get_ident(), ThreadPoolExecutor(1)
     try:
@@ -216,9 +219,10 @@ def predict_window(
     tile
         Side of the output of a tile, in pixels.
     rank
-        Tiles of a high rank come first. It is called with tiles counted from the window's corner.
+        Return the rank of a tile: tiles of higher rank come first. The tile's windows are relative
+        to the corner of `window`.
     enough
-        Ends the work early when it returns True; answers of the tiles that are left are 0.
+        Return whether to end early. Then the answers of the remaining tiles are 0.
 
     Returns
     -------
@@ -228,8 +232,8 @@ def predict_window(
     shape = shape_of(window)
     answer = np.zeros((count_channels(predictor.heads), *shape), np.float32)
     tiles = sorted(plan_tiles(shape, tile, predictor.geometry), key=rank, reverse=True)
-    placed = [part.shifted(start_of(window)) for part in tiles]
-    done = predict_tiles([predictor], placed, read, into(answer, window))
+    shifted = [part.shifted(start_of(window)) for part in tiles]
+    done = predict_tiles([predictor], shifted, read, into(answer, window))
     while not enough() and next(done, None):
         pass
     return by_head(answer, predictor.heads)

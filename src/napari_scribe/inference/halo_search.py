@@ -1,4 +1,4 @@
-"""Search the smallest halo that is good enough for an image.
+"""Search for the smallest halo that is good enough for an image.
 
 Most of what an output pixel can see hardly changes it (the effective receptive field, Luo et al.
 2016, https://arxiv.org/abs/1701.04128). So a smaller halo gives almost the same answer. How much
@@ -30,14 +30,14 @@ SIDE = {2: 128, 3: 32}
 
 @dataclass(frozen=True)
 class HaloSearch:
-    """Hold the halo that was found, and how much it changes.
+    """Hold the smallest halo that is good enough, and how much it changes the answer.
 
     Parameters
     ----------
     halo
         Pixels per axis.
     exact
-        Pixels per axis of the halo that changes nothing.
+        Pixels per axis of the exact halo, which changes nothing.
     error
         Largest change of a probability that was measured.
     n_pixels
@@ -66,10 +66,10 @@ def smallest_halo(predictor: Predictor, source: Source, seed: int = 0) -> HaloSe
     Parameters
     ----------
     predictor
-        Returns probabilities.
+        The network of the source's model, with probabilities as answers.
     source
         The image. It is measured at the brightest of some random places, because a halo changes
-        nothing where the image is empty.
+        nothing in empty parts of the image.
     """
     geometry = predictor.geometry
     exact = [g.halo for g in geometry]
@@ -92,7 +92,7 @@ def smallest_halo(predictor: Predictor, source: Source, seed: int = 0) -> HaloSe
 
 
 def _places(source: Source, rng: np.random.Generator) -> list[tuple[Frame, Tile]]:
-    """Return the places with the highest contrast among random ones, as tiles."""
+    """Return the tiles with the highest contrast among random ones, with their frames."""
     side = SIDE[source.model.dimensions]
     frames, geometry = source.frames(), source.model.network.geometry
     tiles = plan_tiles(source.frame_shape, side, geometry)
@@ -108,7 +108,7 @@ def _places(source: Source, rng: np.random.Generator) -> list[tuple[Frame, Tile]
 def _answer(
     predictor: Predictor, source: Source, frame: Frame, tile: Tile, halo: Sequence[int]
 ) -> npt.NDArray[np.float32]:
-    """Return the answer for a tile, ``(channels, *keep)``, with another halo."""
+    """Return the answer for a tile, ``(channels, *keep)``, when it is read with a given halo."""
     shape = tile.kept_shape
     (alone,) = plan_tiles(shape, shape, predictor.geometry, halo)
     shifted = alone.shifted(start_of(tile.keep))

@@ -1,4 +1,4 @@
-"""Plan a run: what is asked of it, what is decided for it, and the network that does it."""
+"""Plan a run: hold its settings, decide what stays fixed, and make its network ready."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .tiles import Tile, plan_tiles
 
 @dataclass(frozen=True)
 class Settings:
-    """Hold how a model is run over an image, as `segment` and `denoise` are asked."""
+    """Hold the arguments of `segment` or `denoise` that say how a model is run."""
 
     out: Path | None
     maps: tuple[str, ...] = ()
@@ -48,8 +48,8 @@ class Settings:
 class Plan:
     """Hold what is decided when an output is begun, and recorded with it.
 
-    A run that resumes the work keeps to it, because parts that were made otherwise would not fit
-    together to the last digit.
+    A run that resumes the work uses the same plan. With another plan the new parts would differ
+    slightly from those that are done.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Plan:
     note
         A sentence for the user on what was decided.
     batch
-        Tiles per forward pass. Each process chooses it for its device when None. It is not
+        Tiles per forward pass. When None, each process chooses a number for its device. It is not
         recorded, because it does not change the answer.
     """
 
@@ -100,7 +100,7 @@ class Plan:
         return dtype
 
     def tiles(self, source: Source) -> list[Tile]:
-        """Return the tiles of each frame."""
+        """Return the tiles of a frame; all frames have the same."""
         return plan_tiles(source.frame_shape, self.tile, source.model.network.geometry, self.halo)
 
     def batch_on(self, device: torch.device, source: Source, tile: Tile) -> int:
@@ -126,8 +126,8 @@ def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
 def _pays_to_compile(
     source: Source, settings: Settings, plan: Plan, device: torch.device
 ) -> tuple[bool, str]:
-    """Return whether compiling pays, with a sentence for the user."""
-    if settings.is_on_cluster:  # the workers' machines may be others
+    """Return whether compiling saves time, with a sentence for the user."""
+    if settings.is_on_cluster:  # workers may run on other machines
         return False, ""
     tile = plan.tiles(source)[0]
     batch = plan.batch_on(device, source, tile)
@@ -153,9 +153,10 @@ def make_predictor(
     maps
         Names of the maps that are saved.
     notes
-        Sentences for the user on memory are added to it.
+        List that sentences for the user are added to, on memory and on compiling.
     killed_at
-        How often the load was reduced when the process before was killed because memory ran out.
+        How often the load was reduced when the process before was killed because memory ran out;
+        None if it was not.
     on_reduction
         Called with the number of reductions when memory runs out.
     """
@@ -168,29 +169,29 @@ def make_predictor(
     if killed_at is not None:
         reductions = max(reductions, killed_at + 1)
     encoding = source.model.encoding
-    has_index = encoding.is_pixelwise and encoding.heads[0].kind == "categorical"
-    is_reduced = has_index and not maps
+    is_index_possible = encoding.is_pixelwise and encoding.heads[0].kind == "categorical"
+    is_reduced = is_index_possible and not maps  # maps need the probabilities
 
-    def make(kind: str) -> Sequence[Predict]:
+    def make(device_type: str) -> Sequence[Predict]:
         if source.is_empty:
             return [_Blank(source, is_reduced)]
-        devices = all_like(device) if kind == device.type else [torch.device(kind)]
+        devices = all_like(device) if device_type == device.type else [torch.device(device_type)]
         predictors = [_predictor(source, d, plan.dtype, is_reduced) for d in devices]
-        if plan.compiled and kind == device.type:
+        if plan.compiled and device_type == device.type:
             shape = (batch, len(source.channels), *tile.read_shape)
             for predictor in predictors:
-                predictor.network = Compiled(predictor.network, shape, not_compiled)
+                predictor.network = Compiled(predictor.network, shape, report_not_compiled)
         return predictors
 
-    def not_compiled(reason: str) -> None:
+    def report_not_compiled(reason: str) -> None:
         notes.append(f"Compiling failed, so the network runs as it is ({reason}).")
 
-    def report(n: int, words: str) -> None:
+    def report_reduction(n: int, words: str) -> None:
         notes.append(words)
         on_reduction(n)
 
     geometry = source.model.network.geometry
-    predictor = RetryingPredictor(batch, device.type, make, geometry, reductions, report)
+    predictor = RetryingPredictor(batch, device.type, make, geometry, reductions, report_reduction)
     if predictor.reductions:
         why = "Memory is short" if killed_at is None else "Memory is short, or was before"
         notes.append(f"{why}: began with {predictor.load.in_words()}.")
@@ -208,7 +209,7 @@ def _predictor(
 
 @dataclass(frozen=True)
 class _Blank:
-    """Answer 0 everywhere, in place of the network, where nothing stands out in the image."""
+    """Answer 0 everywhere in place of the network, for an image in which nothing stands out."""
 
     source: Source
     is_reduced: bool

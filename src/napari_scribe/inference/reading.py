@@ -13,7 +13,7 @@ from ..windows import start_of
 from .tiles import Tile, mirrored
 
 Read = Callable[[Tile], npt.NDArray[np.float32]]
-"""Reads the normalized pixels of a tile, ``(C, *in)``."""
+"""Read the normalized pixels of a tile, ``(C, *in)``."""
 
 
 def tile_reader(
@@ -21,8 +21,8 @@ def tile_reader(
 ) -> Read:
     """Return a function that reads tiles of a frame.
 
-    It raises InputError where a tile holds NaN or infinite pixels, or pixels that become infinite
-    when they are normalized.
+    The function raises InputError if a tile holds NaN or infinite pixels, or pixels that become
+    infinite when they are normalized.
     """
     shape = image.frame_shape(dimensions)
 

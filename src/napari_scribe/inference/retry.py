@@ -1,4 +1,4 @@
-"""Retry with less at once when memory runs out: a smaller batch, smaller tiles, then the CPU."""
+"""Retry with a smaller load when memory runs out: a smaller batch, smaller tiles, then the CPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .reading import Read
 from .tiles import Tile, split
 
 MOST_HALVINGS = 6
-"""Halved six times, a tile of 512 x 512 px becomes 64 of 64 x 64."""
+"""Largest number of times that a tile is halved: 512 x 512 px become 64 pieces of 64 x 64 px."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Load:
     device: str
 
     def reduced(self) -> Load | None:
-        """Return the next smaller load; None where there is none."""
+        """Return the next smaller load; None if there is none."""
         if self.batch > 1:
             return replace(self, batch=self.batch // 2)
         if self.halvings < MOST_HALVINGS:
@@ -61,13 +61,13 @@ class RetryingPredictor:
     batch, device
         The load to begin with: tiles per forward pass, and the type of device.
     make
-        Makes the network ready on a type of device: one `Predict` for each device of that type.
+        Return the network on a type of device: one `Predict` for each device of that type.
     geometry
         The network's geometry, per axis.
     reductions
         How often the load is reduced before the first tile.
     report
-        Called with the number of reductions and a sentence for the user when memory ran out.
+        Report that memory ran out: the number of reductions, and a sentence for the user.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class RetryingPredictor:
                 self.reductions += 1
 
     def predict(self, tiles: Sequence[Tile], read: Read, write: Write) -> Iterator[int]:
-        """Run over tiles as `predict_tiles` does; retry from the tile that memory ran out at.
+        """Run over tiles as `predict_tiles` does; retry from the tile at which memory ran out.
 
         Raises
         ------
@@ -105,18 +105,18 @@ class RetryingPredictor:
         """
         done = 0
         while done < len(tiles):
-            left, before = tiles[done:], done
+            remaining, n_before = tiles[done:], done
             try:
                 if self._predictors is None:
                     self._predictors = self._make(self.load.device)
                 if self.load.halvings:
-                    for tile in left:
+                    for tile in remaining:
                         self._predict_in_pieces(tile, read, write)
                         done += 1
                         yield done
                     continue
-                for n in predict_tiles(self._predictors, left, read, write, self.load.batch):
-                    done = before + n
+                for n in predict_tiles(self._predictors, remaining, read, write, self.load.batch):
+                    done = n_before + n
                     yield done
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -124,7 +124,7 @@ class RetryingPredictor:
                 self._reduce(error)
 
     def _predict_in_pieces(self, tile: Tile, read: Read, write: Write) -> None:
-        """Run over the pieces of a halved tile, and write the tile as a whole."""
+        """Run over the pieces of a halved tile, and write their answers as one."""
         assert self._predictors is not None
         answer: np.ndarray | None = None
 

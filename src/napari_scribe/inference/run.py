@@ -26,7 +26,7 @@ from .store.sinks import Array, Folder, Memory
 from .work import FrameWork, Progress, Work, open_work
 
 ATTEMPTS = 3
-"""To do again what was deleted or damaged, before the user is asked to see to it."""
+"""Number of attempts, if parts are deleted or damaged meanwhile. Then the user gets an error."""
 PATIENCE = 30.0
 """Seconds to wait until this machine sees what other machines have written to a network disk."""
 
@@ -38,7 +38,8 @@ class InferenceStep:
     Parameters
     ----------
     done, total
-        Number of parts: tiles that go through the network, blocks that are decoded and numbered.
+        Number of parts: tiles that go through the network, blocks that are decoded, and blocks that
+        are numbered.
     elapsed
         Seconds since the start.
     frame
@@ -46,7 +47,8 @@ class InferenceStep:
     tile
         Shape of the output of a tile, in pixels.
     phase
-        ``tiles``, ``numbers``, or ``pyramid`` for the copies for display, which are not counted.
+        ``tiles``, ``numbers`` or ``pyramid``. The last stands for smaller copies for display, which
+        are not counted as parts.
     """
 
     done: int
@@ -63,30 +65,30 @@ class InferenceJob(Job[InferenceStep, Any]):
     Parameters
     ----------
     body
-        Does the work, as for `Job`.
+        Do the work, as for `Job`.
     region
-        What is answered: axis letter -> slice of the image.
+        Region of the image that the result covers: axis letter -> slice.
     note
         A sentence for the user about the image.
     can_resume
-        Whether the same call resumes the work where this job was stopped or broken off.
+        Whether the same call resumes the work that this job leaves if it is stopped or broken off.
 
     Attributes
     ----------
     so_far
-        The answer while it is made. Labels of objects are counted from 1 in each block.
+        The part of the answer that is made. Labels of objects are counted from 1 in each block.
     levels
-        The result; from a zarr with smaller copies for display after it.
+        The result. For a zarr, smaller copies for display follow it.
     maps
-        The maps that were asked for: ``probability`` (foreground, or one channel a class) and
-        ``distance`` (of objects, to their border), ``(channels, *label shape)`` float16.
+        The maps that were asked for, ``(channels, *label shape)`` float16: ``probability`` (of the
+        foreground, or one channel a class) and ``distance`` (of pixels to their object's border).
     is_complete
         False if the job was stopped early. Then pixels that were not reached are 0, and no output
         is written.
     memory_notes
         Sentences for the user on what was done when memory ran out.
     n_objects
-        Number of objects; None until it is known, and for classes.
+        Number of objects; None until it is known, and always None for classes.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class InferenceJob(Job[InferenceStep, Any]):
 
     @property
     def probability(self) -> Any:
-        """Return the map of that name; None where it was not asked for."""
+        """Return the map ``probability``; None if it was not asked for."""
         return self.maps.get("probability")
 
 
@@ -120,15 +122,15 @@ class Run:
     Parameters
     ----------
     source
-        A model, and the region of an image that it answers.
+        A model, and the region of an image that it is applied to.
     settings
-        How it is run; links in the path of the output are resolved.
+        Settings of the run. Links in the path of the output are resolved.
     sink
-        Where the work is kept until the output is whole.
+        Storage of the work until the output is whole.
     device
         Device of the network in this process.
     lock
-        Keeps other processes from the same work; None for work in memory.
+        Lock that keeps other processes from the same work; None for work in memory.
     """
 
     source: Source
@@ -139,7 +141,7 @@ class Run:
     _began: float = field(default=0.0, init=False)
 
     def __call__(self, job: InferenceJob) -> Generator[InferenceStep, None, Any]:
-        """Run; do again what was deleted or damaged meanwhile.
+        """Run the model; do again what was deleted or damaged meanwhile.
 
         Returns
         -------
@@ -149,7 +151,7 @@ class Run:
         Raises
         ------
         DamagedError
-            If parts are lost again and again.
+            If parts are lost in the last attempt, too.
         """
         try:
             for n in range(ATTEMPTS):
@@ -158,15 +160,17 @@ class Run:
                 except DamagedError as error:
                     reason = error
                     self._release()
-            where = self.sink.path if isinstance(self.sink, Folder) else "memory"
+            storage = self.sink.path if isinstance(self.sink, Folder) else "memory"
             raise DamagedError(
                 f"{reason} It was done again and lost again: keep programs that clean up or "
-                f"synchronize away from {where}, or choose another folder."
+                f"synchronize away from {storage}, or choose another folder."
             )
         except InUseError:
             raise
         except (Abandoned, InputError):
-            # A job that is only dropped, as by an error in the loop over it, can be resumed.
+            # Work that was closed, or that ended at bad input, is of no more use. A job that is
+            # only deleted, as by an error in the loop over it, ends with a GeneratorExit. Its work
+            # stays, and can be resumed.
             if self._is_alone:
                 assert isinstance(self.sink, Folder)
                 self.sink.remove()
@@ -181,16 +185,17 @@ class Run:
         plan = Plan.from_record(record, settings.batch)
         if is_first:
             job.note = f"{job.note} {plan.note}".strip()
-        progress_of = self._start(job, plan)
+        do_parts = self._start(job, plan)
         self._began = time.perf_counter()
         work = open_work(self.source, plan, sink, settings.out, settings.maps)
         job.so_far, job.maps = work.labels, work.maps
         is_shared = settings.part is not None
-        # While other processes work, the listing of what is on a network disk may lag behind.
+        # While other processes work, the listing of a network disk may lag behind: parts that are
+        # missing from it need not be lost.
         if isinstance(sink, Folder) and not (is_first and is_shared):
             work.forget_lost()
         done, frame = sum(frame.n_done for frame in work.frames), work.frames[0]
-        with closing(progress_of(work)) as progress:
+        with closing(do_parts(work)) as progress:
             for frame, n in progress:
                 done += n
                 yield self._step(work, done, frame)
@@ -200,7 +205,7 @@ class Run:
         if not (job.is_complete or job.stop_requested or is_shared):
             raise DamagedError("Some parts did not reach the disk.")
         if not job.is_complete and isinstance(sink, Memory):
-            _decode_what_is_there(frame)
+            _decode_partly(frame)
         if is_shared or (not job.is_complete and isinstance(sink, Folder)):
             return work.labels
         with missing_is_damage():
@@ -209,7 +214,7 @@ class Run:
             return (yield from self._finish(job, work))
 
     def _start(self, job: InferenceJob, plan: Plan) -> Callable[[Work], Progress]:
-        """Lock the work, and return what does its parts: here, or on a cluster."""
+        """Lock the work, and return a function that does its parts: here, or on a cluster."""
         settings, lock = self.settings, self.lock
         if settings.is_on_cluster:
             if lock is not None:
@@ -253,7 +258,10 @@ class Run:
         return job.levels[0]
 
     def _number(self, job: InferenceJob, work: Work) -> Generator[InferenceStep, None, Array]:
-        """Give objects their ids, counted on through the frames; can be broken off and repeated."""
+        """Give objects their ids, which go on from frame to frame.
+
+        This can be broken off and repeated.
+        """
         blocks, done = work.parts.blocks, work.n_parts
         if not blocks:
             return work.labels
@@ -304,11 +312,11 @@ class Run:
             check_final(final, labels)
         except DamagedError:
             if self._is_zarr:
-                forget_pyramid(group)  # it may be made from the missing chunks
+                forget_pyramid(group)  # it may have been made from the missing chunks
             raise
         if self._is_zarr:
             for _ in add_pyramid(group, labels=not self.source.is_image):
-                pass  # writes what is missing only
+                pass  # only missing chunks are written
 
     @property
     def _is_zarr(self) -> bool:
@@ -316,7 +324,7 @@ class Run:
 
     @property
     def _is_alone(self) -> bool:
-        """Return whether nothing in the folder is another run's work."""
+        """Return whether all work in the folder is that of this run."""
         if not isinstance(self.sink, Folder) or self.settings.part is not None:
             return False
         return self.sink.is_new and self.sink.is_mine()
@@ -334,12 +342,12 @@ class Run:
 
 
 def _total(work: Work) -> int:
-    """Return the number of parts; blocks count twice, as they are decoded and numbered."""
+    """Return the number of parts. Blocks count twice: they are decoded, and numbered."""
     return work.n_parts + len(work.frames) * len(work.parts.blocks)
 
 
-def _decode_what_is_there(frame: FrameWork) -> None:
-    """Decode the blocks of a frame that was stopped midway, from the tiles that it has."""
+def _decode_partly(frame: FrameWork) -> None:
+    """Decode the blocks of a frame that was stopped midway, from the tiles that are predicted."""
     for block in frame.parts.blocks:
         if not frame.is_decoded(block):
             frame.decode_block(block)

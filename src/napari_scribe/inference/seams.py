@@ -1,4 +1,4 @@
-"""Test whether the answer depends on where the tiles lie: the seam test."""
+"""Test whether the answer depends on where the tiles lie: the public job `seam_test`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from .tiles import Tile, plan_tiles
 N_PLACES = 6
 """Number of places that are compared."""
 SEAM = 1e-2
-"""Difference of a probability that could be seen in a result."""
+"""Smallest difference of a probability that could be seen in a result."""
 
 
 @dataclass(frozen=True)
 class SeamStep:
-    """Record a step of `seam_test`: tiles done, of how many, and seconds since the start."""
+    """Record a step of `seam_test`: tiles done, tiles in total, and seconds since the start."""
 
     done: int
     total: int
@@ -100,7 +100,7 @@ def seam_test(
     Returns
     -------
     job
-        The job; its result says how much the answer differs.
+        The job. Its result says by how much the answers differ.
 
     Raises
     ------
@@ -144,13 +144,13 @@ def seam_test(
 
 
 Place = tuple[Frame, Window, list[list[Tile]]]
-"""A frame, a window of it, and two sets of tiles that cover the window."""
+"""A frame, a window of it, and two lists of tiles that cover the window."""
 
 
 def _places(
     source: Source, side: int, halo: Sequence[int], rng: np.random.Generator
 ) -> Iterator[Place]:
-    """Yield random windows of two tiles a side, with tiles as in a run and with moved tiles."""
+    """Yield random windows two tiles wide, each with the tiles of a run and with moved tiles."""
     shape, geometry, frames = source.frame_shape, source.model.network.geometry, source.frames()
     plain = plan_tiles(shape, side, geometry, halo)
     sides = plain[0].kept_shape
@@ -165,6 +165,7 @@ def _places(
             g.stride * int(rng.integers(1, max(2, s // g.stride)))
             for s, g in zip(sides, geometry, strict=True)
         ]
+        # Moved tiles begin before the frame, so more of them are needed to reach its end.
         longer = [n + m for n, m in zip(shape, moves, strict=True)]
         moved = [
             tile.shifted([-m for m in moves]) for tile in plan_tiles(longer, side, geometry, halo)

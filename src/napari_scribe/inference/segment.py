@@ -49,13 +49,13 @@ def segment(
     out
         Path of a ``.tif`` or ``.zarr`` to write the labels to. When None, they are only returned.
     channels
-        Channels of the image for the model, as many as it sees, in its order; the channels that
-        it was trained on when None.
+        Channels of the image that the model sees, in the model's order and number. The channels
+        that it was trained on when None.
     region
-        Region to segment: pixels per axis letter, as ``{"T": slice(3, 4)}``; the whole image when
-        None. The network also sees the pixels around it, and its start is moved back to a multiple
-        of the network's stride (see the job's ``region``): so the answer is that of a run over the
-        whole image.
+        Region to segment: pixels per axis letter, as ``{"T": slice(3, 4)}``. The whole image when
+        None. The answer is that of a run over the whole image. For this, the network also sees the
+        pixels around the region, and the region's start is moved back to a multiple of the
+        network's stride (see the job's ``region``).
     tile
         Side of the output of a tile, in pixels; chosen for this machine when None. The answer
         does not depend on it.
@@ -73,20 +73,20 @@ def segment(
         Whether `out` is replaced if it exists, or was begun with another model, image or setting.
     part
         Share of the work that this process does, such as ``(3, 16)`` for the third of 16. Other
-        processes, on this or other machines, do the other shares. Then a run without `part`
-        finishes the work.
+        processes, on this or other machines, do the other shares. After all of them, a run without
+        `part` finishes the work.
     workers, scheduler
-        Number of processes on this machine to share the work among; or the address of a dask
-        scheduler, such as ``tcp://host:8786``, whose workers see the same files. Both need
+        Number of processes on this machine that share the work. Or the address of a dask scheduler,
+        such as ``tcp://host:8786``, whose workers see the same files. Both need
         ``napari-scribe[cluster]`` and an `out`.
 
     Returns
     -------
     job
-        The job. Its result is the labels: a numpy array, or those of `out`, lazily where they are
-        large. `out` appears once it is whole. Until then it grows in a hidden folder beside it:
-        after a stop, an error or a crash, the same call resumes the work. If `out` was made by the
-        same call before, there is nothing to do. (Images are compared by shape, type and a sample
+        The job. Its result is the labels: a numpy array, or a lazy array if the labels in `out` are
+        large. `out` appears once it is whole. Until then it is written in a hidden folder beside
+        it. After a stop, an error or a crash, the same call resumes the work. If the same call has
+        made `out` before, there is nothing to do. (Images are compared by shape, type and a sample
         of the pixels; images on disk also by size and time of change of their files.) Parts that
         other programs delete meanwhile are done again.
 
@@ -99,7 +99,7 @@ def segment(
     TakenError
         Before any work, if something else is at `out`, or an unfinished result of another model,
         image or setting. In the end, if something has appeared there meanwhile: then the result is
-        put beside it, under another name.
+        written beside it, under another name.
     InUseError
         At the first step, if another job is at work on `out`.
     """
@@ -113,11 +113,11 @@ def segment(
         )
     if task_of(model.recipe).is_image:
         raise InputError(f"{model.name} is a denoiser: use denoise, or choose a model of labels.")
-    there = ("labels", *savable_maps(model.encoding.heads))
-    if lacking := [name for name in save if name not in there]:
+    savable = ("labels", *savable_maps(model.encoding.heads))
+    if missing := [name for name in save if name not in savable]:
         raise InputError(
-            f"A model of {model.recipe.task} has no {lacking[0]} to save: choose "
-            f"{', '.join(there)}."
+            f"A model of {model.recipe.task} has no {missing[0]} to save: choose "
+            f"{', '.join(savable)}."
         )
     settings = Settings(
         out=None if out is None else Path(out),
@@ -138,7 +138,7 @@ def segment(
 
 
 def _note_on(source: Source) -> str:
-    """Return a sentence for the user where nothing stands out in the image."""
+    """Return a sentence for the user if nothing stands out in the image; else an empty text."""
     if not source.is_empty:
         return ""
     contrast = float((source.statistics.high - source.statistics.low).max())

@@ -25,7 +25,7 @@ Region = dict[str, slice]
 
 @dataclass(frozen=True)
 class Source:
-    """Hold a model, and the region of an image that it answers.
+    """Hold a model, and the region of an image that it is applied to.
 
     The network also sees the pixels around the region.
 
@@ -38,9 +38,9 @@ class Source:
     statistics
         Statistics of these channels in the whole image.
     region
-        The region that is answered.
+        The region that the answer covers.
     dtype
-        Type of a denoised image: float32, or a type of integers, to whose limits it is clipped.
+        Type of a denoised image. Pixels are clipped to the limits of an integer type or float16.
     """
 
     model: Model
@@ -106,13 +106,13 @@ class Source:
         ]
 
     def index_of(self, frame: Frame, window: Sequence[slice]) -> tuple[int | slice, ...]:
-        """Return the index of a window of a frame in the answer."""
+        """Return the index in the answer of a window of a frame."""
         by_axis: dict[str, int | slice] = dict(zip(self.spatial, window, strict=True))
         by_axis |= {a: i - self.region[a].start for a, i in frame}
         return tuple(by_axis.get(a, slice(None)) for a in self.axes)
 
     def reader(self, frame: Frame) -> Read:
-        """Return a function that reads tiles of a frame, counted from the start of the region."""
+        """Return a function that reads tiles of a frame, with windows relative to the region."""
         origin = start_of(self._window(self.spatial))
         read = tile_reader(self.image, frame, self.channels, self.statistics, self.model.dimensions)
 
@@ -122,7 +122,9 @@ class Source:
         return read_shifted
 
     def to_output(self, decoded: np.ndarray) -> np.ndarray:
-        """Convert a decoded answer to how it is stored: images in the image's units and type.
+        """Convert a decoded answer to the form in which it is stored.
+
+        Labels stay as they are. A denoised image gets the units of the image, and `dtype`.
 
         Parameters
         ----------
@@ -156,9 +158,9 @@ def source_of(
     region: Mapping[str, slice] | None,
     dtype: npt.DTypeLike = np.float32,
 ) -> Source:
-    """Measure an image, and describe what a model is run over.
+    """Measure the statistics of an image, and describe what a model is run over.
 
-    A denoiser of the model is left out: see `denoised_source_of`.
+    The image is not denoised, even if the model has a denoiser: see `denoised_source_of`.
 
     Parameters
     ----------
@@ -186,7 +188,7 @@ def choose_channels(model: Model, image: Image, channels: Sequence[int] | None) 
     Raises
     ------
     InputError
-        If their number is not what the model sees, or the image lacks one.
+        If the model sees another number of channels, or the image lacks one.
     """
     if channels is None:
         return model.channels_for(image)
@@ -203,12 +205,12 @@ def choose_channels(model: Model, image: Image, channels: Sequence[int] | None) 
 def aligned_region(
     image: Image, wanted: Mapping[str, slice] | None, strides: Mapping[str, int]
 ) -> Region:
-    """Return the region to answer, for the pixels that are wanted.
+    """Return the region that a run covers so that it holds the wanted pixels.
 
     Parameters
     ----------
     wanted
-        Pixels per axis letter; all pixels along the other axes.
+        Wanted pixels per axis letter. Along the other axes all pixels are wanted.
     strides
         The network's stride per spatial axis. Starts are moved back to multiples of it, so that
         the answer is the same as in a run over the whole image.
@@ -216,7 +218,7 @@ def aligned_region(
     Raises
     ------
     InputError
-        If an axis is not the image's, or no pixel is wanted.
+        If the image has no such axis, no pixel is wanted, or a slice has a step.
     """
     region = {}
     wanted = wanted or {}

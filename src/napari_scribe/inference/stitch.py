@@ -28,7 +28,8 @@ from ..windows import Window, grow, intersect, relative_to, whole
 SIDE = {2: 2048, 3: 128}
 """Side of a block's core, in pixels, for 2D and 3D networks."""
 MARGIN = {2: 128, 3: 32}
-"""Pixels around a core: larger objects may be found otherwise than in the whole frame."""
+"""Pixels around a core that are decoded with it. Objects larger than this may come out differently
+than if the whole frame were decoded at once."""
 ZONE = 16
 """Pixels on either side of a face on which two blocks are compared."""
 Index = tuple[int, ...]
@@ -80,7 +81,7 @@ def plan_blocks(shape: Sequence[int], side: int, margin: int) -> list[Block]:
     shape
         Shape of the frame, in pixels.
     side, margin
-        Side of a core and pixels around it; the margin is at least `ZONE`.
+        Side of a core, and pixels around it. The margin is at least `ZONE`.
     """
     blocks, frame = [], whole(shape)
     for index in itertools.product(*(range(-(-n // side)) for n in shape)):
@@ -131,7 +132,7 @@ def merge(
     counts
         Number of objects of each block of the frame.
     zone
-        Returns the labels of a block along one of its faces. Only two zones are held at a time.
+        Return the labels of a block along one of its faces. Only two zones are in memory at a time.
 
     Returns
     -------
@@ -146,10 +147,10 @@ def merge(
     pairs = [np.zeros((2, 0), np.int64)]
     for index in counts:
         for axis in range(len(index)):
-            beyond = (*index[:axis], index[axis] + 1, *index[axis + 1 :])
-            if beyond in counts:
-                a, b = _same(zone(index, f"{axis}-high"), zone(beyond, f"{axis}-low"))
-                pairs.append(np.stack([a - 1 + starts[index], b - 1 + starts[beyond]]))
+            neighbour = (*index[:axis], index[axis] + 1, *index[axis + 1 :])
+            if neighbour in counts:
+                a, b = _same(zone(index, f"{axis}-high"), zone(neighbour, f"{axis}-low"))
+                pairs.append(np.stack([a - 1 + starts[index], b - 1 + starts[neighbour]]))
     a, b = np.concatenate(pairs, axis=1)
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(n, n))
     n_objects, ids = connected_components(graph, directed=False) if n else (0, np.zeros(0, int))
@@ -163,6 +164,6 @@ def merge(
 
 
 def _same(one: Labels, other: Labels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Labels of two blocks that are one object in the zone that both have labelled."""
+    """Return the labels of each object that two blocks share, from the zone that both labelled."""
     matches = match_objects(count_overlap(one, other))
     return matches.predicted.astype(np.int64), matches.true.astype(np.int64)

@@ -24,25 +24,26 @@ from ..networks import Geometry, sides
 from ..windows import Window, shape_of, shift, start_of
 
 _Axis = tuple[slice, slice, slice, int]
-"""One axis of a tile: keep, read, crop and margin."""
+"""A tile along one axis: keep, read, crop and margin."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Describe one tile; each field has one entry per spatial axis.
+    """Describe a tile. Each field has one entry per spatial axis.
 
     Parameters
     ----------
     keep
-        Window of the frame that the tile answers.
+        Window of the frame that the tile's answer covers.
     read
         Window of the frame that goes into the network. It may begin before 0 and end beyond the
         frame.
     crop
-        Window of `keep` in the network's output within `margin`. It is all of that output, except
-        for tiles at the end of the frame and for ``valid`` networks, whose output is larger.
+        Window of the network's output that becomes `keep`, after `margin` was cropped. It is the
+        whole output, except for tiles at the end of the frame and for ``valid`` networks. Their
+        output is larger.
     margin
-        Pixels per axis that the network leaves out on either side of its output.
+        Pixels per axis that are cropped from either side of the network's output.
     """
 
     keep: Window
@@ -89,23 +90,23 @@ def plan_tiles(
     geometry
         The network's geometry, one per axis.
     halo
-        Pixels per axis around `keep`, rounded up to what the network can do. The exact halo of the
-        network when None. With a smaller halo the output depends on where the tiles end.
+        Pixels per axis around `keep`, rounded up to a halo that the network can use. The exact halo
+        when None. With a smaller halo the output depends on where the tiles end.
     """
     largest = sides(tile, geometry) if isinstance(tile, int) else tile
     halos = [g.halo for g in geometry] if halo is None else halo
     axes = []
-    for n, most, around, g in zip(shape, largest, halos, geometry, strict=True):
-        count = -(-n // _round_up(most, g.stride))
+    for n, largest_side, wanted_halo, g in zip(shape, largest, halos, geometry, strict=True):
+        count = -(-n // _round_up(largest_side, g.stride))
         side = _round_up(-(-n // count), g.stride)
         # A margin that is no multiple of the stride would move the grid of pooling.
-        margin = _round_up(max(0, around - g.shrinkage), g.stride)
+        margin = _round_up(max(0, wanted_halo - g.shrinkage), g.stride)
         axes.append(_cut(slice(0, n), side, g.shrinkage + margin, g))
     return _product(axes)
 
 
 def split(tile: Tile, geometry: Sequence[Geometry]) -> list[Tile]:
-    """Cut a tile across its longest axis into two of one shape.
+    """Cut a tile across its longest axis into two tiles that are read with one shape.
 
     A tile with no axis longer than the stride is returned as it is.
     """
@@ -130,7 +131,7 @@ def cost(tiles: Sequence[Tile]) -> float:
 
 
 def _cut(keep: slice, side: int, halo: int, geometry: Geometry) -> list[_Axis]:
-    """Cut one axis of `keep` into pieces of one side."""
+    """Cut one axis of a window into pieces of length `side`; the last one may be shorter."""
     size = geometry.input_size(side, halo)
     return [
         (

@@ -1,6 +1,6 @@
 """Divide a run into tiles and blocks, do these parts in this process, and record each.
 
-`Work` holds all frames of a run, `FrameWork` does the parts of one frame.
+`Work` holds all frames of a run. `FrameWork` does the parts of one frame.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .store.sinks import Array, Folder, Memory, Sink
 from .tiles import Tile
 
 CHUNK = {2: (1, 1, 512, 512), 3: (1, 16, 128, 128)}
-"""Chunks of labels, in TZYX, for 2D and 3D networks; blocks are multiples of it."""
+"""Shape of a chunk of labels, in TZYX, for 2D and 3D networks. Blocks are multiples of it."""
 FINISHED = "frames"
 """Name under which frames are recorded whose predictions are no longer needed."""
 NUMBERED = "numbered"
@@ -41,14 +41,14 @@ NUMBERED = "numbered"
 
 @dataclass(frozen=True)
 class Parts:
-    """Hold the parts that each frame is divided into.
+    """Hold the parts of a frame; all frames have the same.
 
     Parameters
     ----------
     tiles
         Each tile goes through the network.
     blocks
-        Each block is decoded into objects. Without blocks each tile is decoded at once.
+        Each block is decoded into objects. Without blocks each tile is decoded by itself.
     """
 
     tiles: tuple[Tile, ...]
@@ -59,7 +59,7 @@ class Parts:
 
     @property
     def n_units(self) -> int:
-        """Return the number of blocks, else of tiles: what is shared out to processes."""
+        """Return the number of units that processes share: blocks, or tiles if there are none."""
         return len(self.blocks) or len(self.tiles)
 
     @cached_property
@@ -78,34 +78,34 @@ class Parts:
         return numbers
 
     def numbers_for(self, units: Collection[int]) -> list[int]:
-        """Return the numbers of the tiles for some units, ordered by the block that needs them."""
+        """Return the numbers of the tiles for some units, in the order that blocks need them."""
         if not self.blocks:
             return sorted(units)
         return [i for unit in sorted(units) for i in self._first_needed_by[unit]]
 
     @cached_property
     def _first_needed_by(self) -> list[list[int]]:
-        """Return, for each block, the numbers of its tiles that no block before it needs."""
-        seen: set[int] = set()
+        """Return, for each block, the numbers of the tiles that no earlier block needs."""
+        earlier: set[int] = set()
         numbers = []
         for block in self.blocks:
-            numbers.append([i for i in self.tiles_of[block.index] if i not in seen])
-            seen.update(numbers[-1])
+            numbers.append([i for i in self.tiles_of[block.index] if i not in earlier])
+            earlier.update(numbers[-1])
         return numbers
 
 
 @dataclass(frozen=True)
 class FrameWork:
-    """Do and record the parts of one frame. Parts that were recorded before are not done again.
+    """Do and record the parts of one frame.
 
     Parameters
     ----------
     source, frame
-        The model and its image, and the frame.
+        The model and its image, and one of its frames.
     name
         Name of the frame in the sink.
     sink
-        Where predictions and records are kept.
+        Storage of predictions and records.
     parts
         Tiles and blocks of the frame.
     labels
@@ -177,7 +177,7 @@ class FrameWork:
         Raises
         ------
         DamagedError
-            If a prediction that it needs is gone.
+            If a prediction that the block needs is missing.
         """
         model = self.source.model
         stored = read_written(self._prediction(), (slice(None), *block.window))
@@ -203,7 +203,7 @@ class FrameWork:
         Raises
         ------
         DamagedError
-            If what was saved of a block is gone.
+            If what was saved of a block is missing.
         """
         blocks = {block.index: block for block in self.parts.blocks}
 
@@ -246,10 +246,7 @@ class FrameWork:
         return tiles, blocks
 
     def forget_lost(self, on_disk: OnDisk) -> bool:
-        """Remove the records of what is no longer on disk; return whether there was any.
-
-        If the predictions were deleted, all tiles are run once more.
-        """
+        """Remove the records of parts that are no longer on disk; return whether there were any."""
         tiles, blocks = self.lost_parts(on_disk)
         if tiles or blocks:
             self.sink.unrecord(FINISHED, {self.name})
@@ -258,7 +255,7 @@ class FrameWork:
         return bool(tiles or blocks)
 
     def _places(self, tile: Tile) -> list[Place]:
-        """Return where the answer for a tile is stored, as long as it is needed."""
+        """Return the places where the answer for a tile is stored and still needed."""
         index = self.index_of(tile.keep)
         places: list[Place] = [(array, (slice(None), *index)) for array in self.maps.values()]
         if not self.parts.blocks:
@@ -283,7 +280,7 @@ class FrameWork:
 
 
 Progress = Generator[tuple[FrameWork, int], None, None]
-"""Yields a frame, and how many of its parts have been done since the last time."""
+"""Yield a frame, and how many of its parts were done since the last yield."""
 
 
 @dataclass(frozen=True)
@@ -293,11 +290,11 @@ class Work:
     Parameters
     ----------
     source
-        A model, and the region of an image that it answers.
+        A model, and the region of an image that it is applied to.
     sink
-        Where the work is kept until the output is whole.
+        Storage of the work until the output is whole.
     out
-        Path of the output; a zarr grows in the sink under its name.
+        Path of the output. A zarr is written in the sink under its name.
     parts
         Parts of each frame.
     labels
@@ -327,18 +324,18 @@ class Work:
         return all(frame.is_whole for frame in self.frames)
 
     def run(self, predictor: RetryingPredictor, share: int = 1, n_shares: int = 1) -> Progress:
-        """Do what is not done: tiles, and each block as soon as its tiles are predicted.
+        """Do the remaining parts: tiles, and each block as soon as its tiles are predicted.
 
         Parameters
         ----------
         share, n_shares
-            Which share of the work this process does, such as the third of 16.
+            Number of the share that this process does, from 1, and number of shares.
         """
         n_units = self.parts.n_units
         for i, frame in enumerate(self.frames):
             first, n_all = i * n_units, n_units * len(self.frames)
-            mine = {n for n in range(n_units) if (first + n) * n_shares // n_all == share - 1}
-            tiles, blocks = _left(frame, mine)
+            my_units = {n for n in range(n_units) if (first + n) * n_shares // n_all == share - 1}
+            tiles, blocks = _remaining(frame, my_units)
             read, n_before = self.source.reader(frame.frame), 0
             for n in itertools.chain([0], predictor.predict(tiles, read, frame.write_tile)):
                 if n:
@@ -355,7 +352,7 @@ class Work:
         return _output(self.source, self.sink, self.out, self.parts, dtype)
 
     def check_recorded(self, patience: float) -> None:
-        """Check that all that was recorded is on disk.
+        """Check that every recorded part is on disk.
 
         Parameters
         ----------
@@ -365,7 +362,7 @@ class Work:
         Raises
         ------
         DamagedError
-            If it is not.
+            If a part is missing.
         """
         assert isinstance(self.sink, Folder)
         end = time.monotonic() + patience
@@ -379,7 +376,10 @@ class Work:
             time.sleep(1.0)
 
     def forget_lost(self) -> None:
-        """Remove the records of what is no longer on disk, and the final labels made from it."""
+        """Remove the records of parts that are no longer on disk.
+
+        If there are any, the final labels are deleted, because they were made from these parts.
+        """
         on_disk = OnDisk()
         lost = [frame.forget_lost(on_disk) for frame in self.frames]
         if any(lost):
@@ -388,7 +388,7 @@ class Work:
                 self.sink.drop(_final_name(self.out))
 
     def forget_lost_ids(self, final: Array, frames: Sequence[FrameWork]) -> None:
-        """Remove the records of blocks whose ids are gone from the final labels."""
+        """Remove the records of blocks whose ids are missing from the final labels."""
         on_disk = OnDisk()
         lost = [
             frame.block_name(block)
@@ -418,20 +418,21 @@ def open_work(
     return Work(source, sink, out, parts, labels, opened, frames)
 
 
-def _left(frame: FrameWork, mine: set[int]) -> tuple[list[Tile], deque[Block]]:
+def _remaining(frame: FrameWork, my_units: set[int]) -> tuple[list[Tile], deque[Block]]:
     """Return the tiles and blocks of some units that are not done.
 
-    A block that needs a tile of another process's share is left to the run that finishes the work.
+    A block is left out if it needs a tile that is in another process's share and not done. The run
+    that finishes the work decodes it.
     """
     if frame.is_finished:
         return [], deque()
     parts = frame.parts
-    numbers = parts.numbers_for(mine)
+    numbers = parts.numbers_for(my_units)
     predicted_here = set(numbers)
     blocks = deque(
         block
         for unit, block in enumerate(parts.blocks)
-        if unit in mine
+        if unit in my_units
         and not frame.is_decoded(block)
         and all(
             i in predicted_here or frame.is_predicted(parts.tiles[i])
@@ -457,15 +458,15 @@ def _labels(source: Source, sink: Memory | Folder, out: Path | None, parts: Part
 def _map(name: str, source: Source, sink: Memory | Folder, parts: Parts) -> Array:
     """Return the array that a map is written to, ``(channels, *label shape)``."""
     n, shape = head_of(name, source).channels, source.label_shape
-    side = parts.tiles[0].kept_shape
-    chunks = [n, *[1] * (len(shape) - len(side)), *side]
+    kept_shape = parts.tiles[0].kept_shape
+    chunks = [n, *[1] * (len(shape) - len(kept_shape)), *kept_shape]
     return sink.array(name, (n, *shape), np.float16, chunks)
 
 
 def _output(
     source: Source, sink: Memory | Folder, out: Path | None, parts: Parts, dtype: npt.DTypeLike
 ) -> Array:
-    """Return the array on disk for the final answer: within the zarr of an output, if it is one."""
+    """Return the array on disk for the final answer. If the output is a zarr, it lies in that."""
     assert isinstance(sink, Folder)
     chunks = _chunks(source, parts)
     if out is None or not is_zarr_name(out):
@@ -481,18 +482,18 @@ def _output(
         translate=source.translate,
     )
     array = sink.open_or_create(out.name, "0", create)
-    # Of objects, chunks full of 0 may be left out: the provisional labels tell which these are.
+    # For objects, chunks full of 0 need not be on disk: the provisional labels tell which they are.
     return array if parts.blocks else with_empty_chunks(array)
 
 
 def _chunks(source: Source, parts: Parts) -> list[int]:
     """Return the chunks of labels, along the axes of the answer."""
     n, shape = source.model.dimensions, source.shape
-    side = CHUNK[n] if parts.blocks else parts.tiles[0].kept_shape
-    padded = ((1,) * len(shape) + tuple(side))[-len(shape) :]
+    sides = CHUNK[n] if parts.blocks else parts.tiles[0].kept_shape
+    padded = ((1,) * len(shape) + tuple(sides))[-len(shape) :]
     return [min(c, n) for c, n in zip(padded, shape, strict=True)]
 
 
 def _final_name(out: Path) -> str:
-    """Return the name in the sink of the final labels of objects."""
+    """Return the name that the final labels of objects have in the sink."""
     return out.name if is_zarr_name(out) else "labels"

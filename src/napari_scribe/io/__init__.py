@@ -3,9 +3,9 @@
 Read images: `read` (any file), `tiff_reader` (with `tiff_ome`, `tiff_calibration`, `tiff_damage`,
 `tiff_strips`, `tiff_compression`), `ngff_reader`, `pictures` (PNG and JPEG), `series` (files with
 several images), `file_array` (pixels that stay on disk), `units`.
-Write images: `tiff_writer`, `ngff_writer`, `chunks` (of a zarr, on disk).
+Write images: `tiff_writer`, `ngff_writer`, `chunks` (which chunks of a zarr are on disk).
 Files and folders: `files` (find images and labels), `writable` (check before the work),
-`replace` (write all or nothing), `origin` (has an image changed, which run made it).
+`replace` (write all or nothing), `origin` (whether an image has changed, and which run made it).
 Models: `model_folder`, `model_file`, `archive` (a zip from an unknown source).
 """
 

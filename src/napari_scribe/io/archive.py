@@ -1,4 +1,4 @@
-"""Read a zip from an unknown source: never more of an entry than a limit."""
+"""Read a zip from an unknown source, with limits on the bytes that are unpacked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 CHUNK = 2**20
 """Most bytes that are read, or unpacked, at once."""
 SMALL, RATIO = 2**24, 4
-"""The entries may have `SMALL` bytes together, and `RATIO` times the bytes of the file on top.
+"""All entries together may have `SMALL` bytes plus `RATIO` times the bytes of the file.
 
 Weights can hardly be compressed: a few kilobytes that become gigabytes are an attack.
 """
 _ENCRYPTED = 1
+"""Flag of an entry that needs a password."""
 
 
 class Archive:
@@ -24,12 +25,12 @@ class Archive:
     Parameters
     ----------
     path
-        An ordinary file.
+        Path of an ordinary file.
 
     Raises
     ------
     BadZipFile
-        If it is no zip, is damaged, has too many entries, or two of the same name.
+        If it is no zip, is damaged, has too many entries, or has two of the same name.
     OSError
         If it cannot be read.
     """
@@ -44,7 +45,7 @@ class Archive:
         except BaseException:
             self._file.close()
             raise
-        self._left = SMALL + RATIO * os.fstat(self._file.fileno()).st_size
+        self._n_bytes_left = SMALL + RATIO * os.fstat(self._file.fileno()).st_size
 
     def __enter__(self) -> Archive:
         return self
@@ -64,8 +65,8 @@ class Archive:
         Raises
         ------
         BadZipFile
-            If it is not there, is packed in an unusual way, has more than `limit` bytes or not as
-            many as the zip says; or if all entries that were read have too many together.
+            If the entry is missing, is packed in an unusual way, has more than `limit` bytes, or
+            has not as many as the zip says. Also if all entries that were read have too many bytes.
         """
         if name not in self.names:
             raise BadZipFile(f"{name} is missing")
@@ -73,9 +74,9 @@ class Archive:
         is_usual = entry.compress_type in (ZIP_STORED, ZIP_DEFLATED)  # others unpack without limit
         if not is_usual or entry.flag_bits & _ENCRYPTED:
             raise BadZipFile(f"{name} is packed in an unusual way")
-        if entry.file_size > min(limit, self._left):
+        if entry.file_size > min(limit, self._n_bytes_left):
             raise BadZipFile(f"{name} is too large")
-        self._left -= entry.file_size
+        self._n_bytes_left -= entry.file_size
         with self._zip.open(entry) as stream:
             data = b"".join(iter(lambda: stream.read(CHUNK), b""))
         if len(data) != entry.file_size:
@@ -84,7 +85,7 @@ class Archive:
 
 
 class _File(io.FileIO):
-    """Refuse to read much at once: zipfile reads the list of a zip's entries in one piece."""
+    """Refuse to read much at once, because zipfile reads the whole list of entries at once."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is not None and size > CHUNK:

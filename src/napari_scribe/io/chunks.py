@@ -1,6 +1,6 @@
 """Find out which chunks of a zarr array are on disk.
 
-zarr reads a chunk that is not there as 0. Where every chunk was written, that is damage.
+zarr reads a missing chunk as 0. If every chunk was written, a missing one is damage.
 """
 
 from __future__ import annotations
@@ -34,23 +34,26 @@ class PiecewiseArray(Array, Protocol):
 
 
 def with_empty_chunks(array: Stored) -> Stored:
-    """Return the same array, but chunks full of 0 are written to disk like all others."""
+    """Return the same array, set to write chunks full of 0 to disk like all others."""
     return cast(Stored, cast("ZarrArray", array).with_config({"write_empty_chunks": True}))
 
 
 def lost_chunks(array: Array) -> set[Chunk]:
-    """Return the chunks of an array in a folder that are not on disk."""
+    """Return the chunks of a zarr array that are not on disk."""
     counts = (-(-n // c) for n, c in zip(array.shape, _chunk_shape(array), strict=True))
     return set(itertools.product(*map(range, counts))) - chunks_on_disk(array)
 
 
 def chunks_on_disk(array: Array) -> set[Chunk]:
-    """Return the chunks that the folder of an array has, from a listing of it."""
+    """Return the chunks of a zarr array that are on disk, from a listing of its folder."""
     return set(_listed(_folder(array), array.ndim))
 
 
 def are_on_disk(array: Array, index: Sequence[int | slice]) -> bool:
-    """Return whether every chunk that holds a part of an array is there; asks for each."""
+    """Return whether every chunk that holds a part of an array is on disk.
+
+    Each chunk is looked up by itself, without a listing of the folder.
+    """
     folder = os.fspath(_folder(array))
     return all(
         os.path.exists("/".join([folder, *map(str, chunk)])) for chunk in chunks_of(array, index)
@@ -77,21 +80,21 @@ def chunks_of(array: Array, index: Sequence[int | slice]) -> Iterator[Chunk]:
         A number, or a slice without steps, per axis.
     """
     spans = []
-    for at, n, c in zip(index, array.shape, _chunk_shape(array), strict=True):
-        start, stop, _ = at.indices(n) if isinstance(at, slice) else (at, at + 1, 1)
+    for i, n, c in zip(index, array.shape, _chunk_shape(array), strict=True):
+        start, stop, _ = i.indices(n) if isinstance(i, slice) else (i, i + 1, 1)
         spans.append(range(start // c, -(-stop // c)))
     return itertools.product(*spans)
 
 
 def _chunk_shape(array: Array) -> tuple[int, ...]:
-    """Return the shape of the chunks of an array that has some."""
+    """Return the shape of a chunk of an array that is stored in chunks."""
     return cast(PiecewiseArray, array).chunks
 
 
 def _folder(array: Array) -> Path:
-    """Return the folder of the chunks of a zarr array in a folder."""
+    """Return the folder that holds the chunks of a zarr array."""
     stored = cast("ZarrArray", array)
-    store: Any = stored.store  # a local one, which has a root
+    store: Any = stored.store  # a store on disk, which has a root
     return Path(store.root, stored.path, "c")
 
 

@@ -16,20 +16,20 @@ from ..memory import free_bytes, is_out_of_memory, size_in_words
 from .chunks import PiecewiseArray, chunks_of, window_of
 
 _CHECKED_BYTES = 2**28
-"""Reading less than this is not checked against the memory that is left."""
+"""Reading less than this is not checked against the free memory."""
 
 
 def show(array: Array, picks: Sequence[Pick], path: Path) -> Array:
-    """Return a part of an array with axes added or dropped: a view where it is in memory.
+    """Return a part of an array, with axes added or dropped. An array in memory gives a view.
 
     Parameters
     ----------
     array
         Array of any library that indexes like numpy.
     picks
-        One for each of its axes, in order, with None between them for each new axis of length 1.
+        One for each axis of `array`, in order. None between them adds an axis of length 1.
     path
-        File that errors name.
+        File that is named in errors.
     """
     if isinstance(array, FileArray):
         return FileArray(array.array, compose(array.picks, picks), path)
@@ -41,26 +41,27 @@ def show(array: Array, picks: Sequence[Pick], path: Path) -> Array:
 
 
 def compose(first: Sequence[Pick], second: Sequence[Pick]) -> list[Pick]:
-    """Return the picks that show the same as `second` of what `first` shows.
+    """Return the picks that have the effect of `first`, then `second`.
 
     Parameters
     ----------
     second
-        Only adds and drops axes: a range stands for the whole axis.
+        Picks for the axes that `first` shows. They only add and drop axes: a range stands for a
+        whole axis.
     """
     picks: list[Pick] = []
-    after = iter(second)
+    of_second = iter(second)
     for pick in first:
         if isinstance(pick, int):
             picks.append(pick)
             continue
-        while (then := next(after)) is None:
+        while (second_pick := next(of_second)) is None:
             picks.append(None)
-        if not isinstance(then, int):
+        if not isinstance(second_pick, int):
             picks.append(pick)
         elif pick is not None:
-            picks.append(pick[then])
-    return [*picks, *after]
+            picks.append(pick[second_pick])
+    return [*picks, *of_second]
 
 
 def all_picks(array: Array) -> list[Pick]:
@@ -71,15 +72,15 @@ def all_picks(array: Array) -> list[Pick]:
 class FileArray:
     """Hold an array that is read when it is indexed.
 
-    Reading raises OSError where the file is damaged, and InputError where more is wanted at once
-    than memory holds; both name the file.
+    Reading raises OSError if the file is damaged, and InputError if memory is too small for what is
+    read at once. Both errors name the file.
 
     Parameters
     ----------
     array, picks, path
         As for `show`.
     letters
-        Letters of the axes that are shown, for errors; numbers of axes where left out.
+        Letters of the shown axes, for errors. When empty, errors give numbers of axes.
     """
 
     def __init__(self, array: Array, picks: Sequence[Pick], path: Path, letters: str = "") -> None:
@@ -112,20 +113,21 @@ class FileArray:
 
     def __getitem__(self, index: Any) -> Pixels:
         places = _one_per_axis(index, self.ndim)
+        # Other indices, such as arrays, are applied by numpy to all pixels.
         if not all(isinstance(i, slice | int | np.integer) for i in places):
             return np.asarray(np.asarray(self)[index])
         shown = iter(zip(places, self.shape, strict=True))
-        inner: list[int | slice] = []
-        after: list[Any] = []
+        to_read: list[int | slice] = []  # index of what is read from the file
+        of_block: list[Any] = []  # index of what was read
         for pick in self.picks:
             if isinstance(pick, int):
-                inner.append(pick)
+                to_read.append(pick)
                 continue
-            to_read, of_block = _split(pick, *next(shown))
-            inner += to_read
-            after += of_block
+            to_read_here, of_block_here = _split(pick, *next(shown))
+            to_read += to_read_here
+            of_block += of_block_here
         self._check_memory(places)
-        block: Pixels = self._read(tuple(inner), places)[tuple(after)]
+        block: Pixels = self._read(tuple(to_read), places)[tuple(of_block)]
         sliced = [(p, i) for p, i in zip(self._shown, places, strict=True) if isinstance(i, slice)]
         return block[tuple(i if p is None else slice(None) for p, i in sliced)]
 
@@ -135,9 +137,9 @@ class FileArray:
         n = math.prod(len(range(n)[i]) for i, n in lengths if isinstance(i, slice))
         check_memory(self._path, n * self.dtype.itemsize)
 
-    def _read(self, inner: tuple[int | slice, ...], places: Sequence[int | slice]) -> Pixels:
+    def _read(self, index: tuple[int | slice, ...], places: Sequence[int | slice]) -> Pixels:
         try:
-            return np.asarray(self.array[inner])
+            return np.asarray(self.array[index])
         except InputError:
             raise
         except Exception as error:  # every codec raises its own for damaged bytes
@@ -147,7 +149,7 @@ class FileArray:
             text = f"Could not read {self._path} at {self._place(places)}: {reason}"
             if isinstance(error, OSError) and error.errno is not None:
                 raise OSError(error.errno, text) from error
-            share = _damaged_share(self.array, inner)
+            share = _damaged_share(self.array, index)
             raise OSError(f"{text}. It is damaged{share}: copy or save it again.") from error
 
     def _place(self, places: Sequence[int | slice]) -> str:
@@ -164,10 +166,10 @@ class FileArray:
 
 
 def _damaged_share(array: Array, index: tuple[int | slice, ...]) -> str:
-    """Count the pieces in a part of a zarr array that cannot be read, in words.
+    """Return in words how many pieces of a part of a zarr array cannot be read.
 
-    Reading them one by one gives zarr the time to end its other tasks: it would print an error for
-    each task that is left when the program ends.
+    The pieces are read one by one. This gives zarr the time to end its other tasks: otherwise it
+    would print an error for each task that is left when the program ends.
     """
     if not isinstance(array, PiecewiseArray) or not all(isinstance(i, int | slice) for i in index):
         return " there"
@@ -182,18 +184,18 @@ def _damaged_share(array: Array, index: tuple[int | slice, ...]) -> str:
 
 
 def check_pieces(array: PiecewiseArray, path: Path) -> None:
-    """Make sure that memory can hold one of the pieces in which a zarr array is stored.
+    """Check that memory can hold one of the pieces in which a zarr array is stored.
 
     Raises
     ------
     InputError
-        If it cannot: any window would need one.
+        If it cannot. Then no window can be read, because each needs at least one piece.
     """
     check_memory(path, math.prod(array.chunks) * array.dtype.itemsize, "each piece of it")
 
 
 def check_memory(path: Path, n_bytes: int, what: str = "all of it at once") -> None:
-    """Make sure that memory can hold what is to be read.
+    """Check that memory can hold what is to be read.
 
     Parameters
     ----------
@@ -217,32 +219,32 @@ def check_memory(path: Path, n_bytes: int, what: str = "all of it at once") -> N
 
 
 def _one_per_axis(index: object, ndim: int) -> list[Any]:
-    """Return an index with one entry an axis."""
+    """Return an index with one entry per axis; ``[None]`` for an index that is left to numpy."""
     places = list(index) if isinstance(index, tuple) else [index]
     if any(isinstance(i, bool) or i is None for i in places):
         return [None]
     dots = [k for k, i in enumerate(places) if i is Ellipsis]
-    at = dots[0] if dots else len(places)
+    n_before = dots[0] if dots else len(places)
     n_missing = ndim - (len(places) - bool(dots))
     if n_missing < 0:
         raise IndexError(f"There are {ndim} axes, and {len(places)} places along them.")
-    return [*places[:at], *[slice(None)] * n_missing, *places[at + bool(dots) :]]
+    return [*places[:n_before], *[slice(None)] * n_missing, *places[n_before + bool(dots) :]]
 
 
 def _split(
     pick: range | tuple[int, ...] | None, place: int | slice, n: int
 ) -> tuple[list[int | slice], list[Any]]:
-    """Split an index along an axis that is shown into what is read and an index of what was read.
+    """Split an index along a shown axis into an index to read with, and an index of what was read.
 
     Parameters
     ----------
     pick, n
-        What is shown of the axis, and its length.
+        Pick of the axis, and number of pixels that it shows.
     place
         The index.
     """
     if pick is None:
-        range(1)[place]  # raises where it is outside
+        range(1)[place]  # raises if it is outside
         return [], [np.newaxis] if isinstance(place, slice) else []
     if not isinstance(place, slice):
         return [int(pick[range(n)[place]])], []

@@ -12,15 +12,17 @@ from ..errors import InputError
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".zarr")
 """Suffixes that `read_image` reads; any folder that holds a zarr works too."""
 _ZARR_FILES = "zarr.json", ".zarray", ".zgroup"
+"""Names of files that only a folder of a zarr has."""
 _OF_LABELS = (
     "_cp_masks", "_cp_output", "_flows", "_labels", "_label", "_masks", "_mask", "_paint", "_truth",
     "_seg", "_gt", "_probabilities",
 )  # fmt: skip
+"""Endings of the names of labels and maps, which other programs write, too."""
 _ENDINGS = (*_OF_LABELS, "_image", "_img")
 
 
 def check_file(path: str | Path) -> None:
-    """Make sure that there is a file or folder to read.
+    """Check that there is a file or folder to read.
 
     Raises
     ------
@@ -40,12 +42,14 @@ def check_file(path: str | Path) -> None:
 
 
 def check_no_address(path: str | Path) -> None:
-    """Make sure that a path is no web address; one that went through a `Path` lost a slash.
+    """Check that a path is no web address.
+
+    `Path` makes one slash of the two in an address, so one is enough here.
 
     Raises
     ------
     InputError
-        If it is one.
+        If it is a web address.
     """
     if os.path.exists(path):
         return
@@ -76,12 +80,12 @@ def list_images(path: str | Path, labels: bool = False) -> list[Path]:
     Parameters
     ----------
     path
-        An image (file or zarr), or a folder of them. Of a folder, the files directly in it with one
-        of `SUFFIXES` are returned, sorted by name, without hidden files and maps that lie beside
-        labels. Of the files that hold one image together, the first is returned.
+        An image (file or zarr), or a folder of images. For a folder, the images directly in it with
+        one of `SUFFIXES` are returned, sorted by name. Hidden files, and maps that lie beside
+        labels, are left out. If several files hold one image, the first is returned.
     labels
-        Whether the images are labels. If not, labels that lie beside their images are left out:
-        see `beside_images`.
+        Whether the images are labels. If not, labels that lie beside their images are left out, as
+        are maps: see `beside_images`.
 
     Raises
     ------
@@ -95,12 +99,12 @@ def list_images(path: str | Path, labels: bool = False) -> list[Path]:
     images = _in_folder(path)
     if not images:
         raise InputError(f"The folder {path} has no image in it ({', '.join(SUFFIXES)}).")
-    aside = [] if labels else _labels_among(images)
-    return _once([p for p in images if p not in aside])
+    left_out = [] if labels else _labels_among(images)
+    return _first_files([p for p in images if p not in left_out])
 
 
 def beside_images(path: str | Path) -> list[Path]:
-    """Return the labels and maps that `list_images` leaves out, as they are named like an image."""
+    """Return the labels and maps that `list_images` leaves out: they are named like an image."""
     path = Path(path)
     return [] if not path.is_dir() or is_zarr(path) else _labels_among(_in_folder(path))
 
@@ -124,41 +128,41 @@ def _is_image(path: Path) -> bool:
 
 
 def _labels_among(paths: Sequence[Path]) -> list[Path]:
-    """Return the paths with the name of another one and an ending for labels or maps."""
+    """Return the paths whose names are that of another path and an ending for labels or maps."""
     images = {_core(p) for p in paths if not _ending(p, _OF_LABELS)}
     return [p for p in paths if _ending(p, _OF_LABELS) and _core(p) in images]
 
 
-def _once(paths: list[Path]) -> list[Path]:
-    """Return the first path of each image: an image may be split into several files."""
+def _first_files(paths: list[Path]) -> list[Path]:
+    """Return the first file of each image. An image may be split into several files."""
     if sum(p.suffix.lower() in (".tif", ".tiff") for p in paths) < 2:
         return paths
     from .tiff_ome import partners_of
 
-    left: list[Path] = []
-    further: set[str] = set()
+    first_files: list[Path] = []
+    other_names: set[str] = set()
     for path in paths:
-        if path.name not in further:
-            left.append(path)
+        if path.name not in other_names:
+            first_files.append(path)
             is_tiff = path.suffix.lower() in (".tif", ".tiff")
-            further |= partners_of(path) if is_tiff else set()
-    return left
+            other_names |= partners_of(path) if is_tiff else set()
+    return first_files
 
 
 def result_names(images: Sequence[Path]) -> list[str]:
-    """Return a name in a folder of results for each image: that of the image, as a TIFF.
+    """Return the name of a result for each image: the name of the image, as a TIFF.
 
     Bytes of a name that are no UTF-8 become underscores.
 
     Raises
     ------
     InputError
-        If two images would have the same.
+        If two results would have the same name.
     """
     names = [re.sub("[\udc80-\udcff]", "_", f"{stem(path)}.tif") for path in images]
-    if double := next((name for name in names if names.count(name) > 1), ""):
+    if repeated := next((name for name in names if names.count(name) > 1), ""):
         raise InputError(
-            f"More than one image would become {double}: rename one, or use other folders."
+            f"More than one image would become {repeated}: rename one, or use other folders."
         )
     return names
 
@@ -173,7 +177,7 @@ def match_labels(
     images
         Paths of images.
     labels
-        One path per image, in the same order; or a folder (or folders), where a file belongs to the
+        One path per image, in the same order. Or a folder (or folders), where a file belongs to the
         image of the same name. The suffix does not count, nor does an ending such as ``_mask`` or
         ``_labels``.
 
@@ -188,14 +192,14 @@ def match_labels(
         If labels are missing, fit more than one image, or are the image itself. Other files in a
         folder are no error: see `unmatched_labels`.
     """
-    written = [labels] if isinstance(labels, str | Path) else labels
+    listed = [labels] if isinstance(labels, str | Path) else labels
     paths = [Path(p) for p in images]
-    for path in written:
+    for path in listed:
         check_no_address(path)
         if not os.path.exists(path):
             raise InputError(f"The labels {path} do not exist. Check the path.")
         check_file(path)
-    label_paths = [Path(p) for p in written]
+    label_paths = [Path(p) for p in listed]
     folders = _folders(label_paths)
     if folders and len(folders) == len(label_paths):
         candidates = [p for folder in folders for p in list_images(folder, labels=True)]
@@ -227,7 +231,7 @@ def _folders(paths: Sequence[Path]) -> list[Path]:
 
 
 def _apart(images: list[Path], labels: list[Path]) -> list[Path]:
-    """Return the labels, if none of them is the image that it belongs to."""
+    """Return the labels, after a check that no image is its own labels."""
     for image, path in zip(images, labels, strict=True):
         if path.resolve() == image.resolve():
             raise InputError(
@@ -238,7 +242,10 @@ def _apart(images: list[Path], labels: list[Path]) -> list[Path]:
 
 
 def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
-    """Match by stem; where that fails for an image, by the stem without endings."""
+    """Match by stem; if an image has no labels by its stem, by the stem without endings.
+
+    An image is matched to itself only if nothing else fits, so that the error can say so.
+    """
     by_stem, by_core = _grouped(labels, stem), _grouped(labels, _core)
     matches = [
         _others(by_stem.get(stem(p), []), p)
@@ -256,7 +263,7 @@ def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
         if len(labels_of) > 1:
             both = first_few([p.name for p in labels_of])
             raise InputError(f"{path.name} could have labels {both}: give files, in order.")
-        if sum(labels_of[0] in other for other in matches) > 1:
+        if sum(labels_of[0] in match for match in matches) > 1:
             raise InputError(
                 f"{labels_of[0]} would belong to more than one image, such as {path}: give files, "
                 "in order."
@@ -265,12 +272,12 @@ def _match_by_name(images: list[Path], labels: list[Path]) -> list[Path]:
 
 
 def _others(labels: list[Path], image: Path) -> list[Path]:
-    """Return labels without the image itself, which may lie in the same folder."""
+    """Return the labels other than the image itself, which may lie in the same folder."""
     return [p for p in labels if p.resolve() != image.resolve()]
 
 
 def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
-    """Return the paths with each key."""
+    """Return key -> paths with that key."""
     groups: dict[str, list[Path]] = {}
     for path in paths:
         groups.setdefault(key(path), []).append(path)
@@ -278,13 +285,13 @@ def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Pa
 
 
 def _core(path: Path) -> str:
-    """Return the stem without an ending that only says what kind of file it is."""
+    """Return the stem without an ending such as ``_mask`` or ``_img``."""
     name = stem(path)
     return name[: len(name) - len(_ending(path, _ENDINGS))] or name
 
 
 def _ending(path: Path, endings: Sequence[str]) -> str:
-    """Return the first of some endings that the stem has; empty where it has none."""
+    """Return the first of `endings` that the stem ends with; empty if there is none."""
     name = stem(path).lower()
     return next((e for e in endings if name.endswith(e)), "")
 

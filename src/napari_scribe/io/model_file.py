@@ -26,18 +26,18 @@ FORMAT = "napari-scribe model"
 VERSION = 1
 """The newest version of a model file that is read."""
 DENOISER = "denoiser/"
-"""Folder in the file, of a model that images go through first."""
+"""Folder in the file for the denoiser that images go through first."""
 DESCRIPTION, WEIGHTS, PICTURE = "model.json", "weights.safetensors", "thumbnail.png"
 LONGEST = 2**22
 """Most bytes of a description."""
 HEADER = 2**20
-"""Most bytes of the names and shapes before the weights, and of a picture."""
+"""Most bytes of the header of the weights (their names and shapes), and of a picture."""
 LARGEST_SIDE = 512
 """Side of the largest picture that is unpacked, in pixels."""
 MOST_IMAGES = 1000
-"""Most images that a description lists, which keeps it far below `LONGEST`."""
+"""Most images that a description lists, so that it stays far below `LONGEST`."""
 MOST = 10_000
-"""Most channels, classes or parameters: pydantic keeps an error for each wrong one."""
+"""Most channels, classes or parameters. pydantic would collect an error for each wrong one."""
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
@@ -45,14 +45,14 @@ _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
 def _not_too_many(values: object) -> object:
-    """Refuse a list that would be checked one by one for long."""
+    """Refuse a list with so many entries that checking them would take long."""
     if isinstance(values, list | dict) and len(values) > MOST:
         raise ValueError("too many")
     return values
 
 
 def _all_described(images: object) -> object:
-    """Refuse images that are no dictionaries, without copying them."""
+    """Refuse images that are not described by dictionaries. The list is not copied."""
     if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
         raise ValueError("images are described by a dictionary each")
     return images
@@ -66,7 +66,7 @@ _VERSION: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(strict=True, ge=1,
 
 
 class Numbers(BaseModel):
-    """Hold the fields of `Normalization`, by which images are brought to one range."""
+    """Hold the fields of `Normalization`, which brings images to one range."""
 
     low: _Number
     high: _Number
@@ -88,7 +88,7 @@ class Numbers(BaseModel):
 
 
 class FixedNumbers(BaseModel):
-    """Hold the fields of `FixedNormalization`, which is that of denoisers."""
+    """Hold the fields of `FixedNormalization`, which denoisers use."""
 
     means: Annotated[tuple[_Number, ...], _Short]
     deviations: Annotated[tuple[Annotated[_Number, Field(gt=0)], ...], _Short]
@@ -102,9 +102,9 @@ class TrainedPairs(BaseModel):
 
 
 class Provenance(BaseModel):
-    """Hold how a model was trained, as far as anything depends on it."""
+    """Hold the fields of the provenance that the program uses."""
 
-    images: Annotated[Any, BeforeValidator(_all_described)] = []  # many: not copied one by one
+    images: Annotated[Any, BeforeValidator(_all_described)] = []  # not copied, as there may be many
     n_images: _Count | None = None
     pairs: TrainedPairs | None = None
     steps: _Count | None = None
@@ -132,7 +132,7 @@ class Description(BaseModel):
 
 
 class _Target(BaseModel):
-    """Hold the kind of a target, which is the task."""
+    """Hold the kind of a target, which names the task."""
 
     kind: str
 
@@ -151,7 +151,7 @@ class _Recipe(BaseModel):
 
 
 class Summary(BaseModel):
-    """Hold what menus show of a model; nothing is checked that they do not need."""
+    """Hold the fields of a model that menus show. Other fields are not checked."""
 
     recipe: _Recipe
     channels: Annotated[tuple[_Count, ...], _Short]
@@ -160,12 +160,12 @@ class Summary(BaseModel):
 
     @property
     def task(self) -> str:
-        """Return what the model gives, such as ``objects``."""
+        """Return the task of the model, such as ``objects``."""
         return self.recipe.target.kind
 
     @property
     def dimensions(self) -> int:
-        """Return 2 for a model of slices, 3 for one of volumes."""
+        """Return 2 for a model of slices, 3 for a model of volumes."""
         return self.recipe.network.dimensions
 
 
@@ -175,7 +175,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
     *(BadZipFile, SafetensorError, zlib.error, struct.error),
     *(OSError, EOFError, ValueError, RecursionError, NotImplementedError),
 )
-"""Errors of reading bytes that are not those of a model."""
+"""Errors that reading raises if the bytes are not those of a model."""
 
 
 class ModelFile:
@@ -193,12 +193,12 @@ class ModelFile:
         self._archive, self._folder = archive, folder
 
     def values(self) -> dict[str, Any]:
-        """Return the description as it was written, of a version that is known.
+        """Return the description as it was written, after a check of its version.
 
         Raises
         ------
         ValueError, RecursionError
-            If it is none.
+            If it is no description.
         InputError
             If a newer napari-scribe wrote it.
         """
@@ -214,28 +214,28 @@ class ModelFile:
         return values
 
     def weights(self, n_bytes: int) -> bytes:
-        """Return the weights, which have `n_bytes` without their names."""
+        """Return the weights, which have `n_bytes` without their header."""
         return self._archive.read(f"{self._folder}{WEIGHTS}", HEADER + n_bytes)
 
     def thumbnail(self) -> npt.NDArray[np.uint8] | None:
-        """Return the ``(h, w, 3)`` picture of a training image; None where there is none."""
+        """Return the ``(h, w, 3)`` picture of a training image; None if there is none."""
         name = f"{self._folder}{PICTURE}"
         return from_png(self._archive.read(name, HEADER)) if name in self._archive.names else None
 
     def denoiser(self) -> ModelFile | None:
-        """Return the denoiser that images go through first; None where there is none."""
+        """Return the denoiser that images go through first; None if there is none."""
         is_there = not self._folder and f"{DENOISER}{DESCRIPTION}" in self._archive.names
         return ModelFile(self._archive, DENOISER) if is_there else None
 
 
 @contextmanager
 def open_model_file(path: Path) -> Iterator[ModelFile]:
-    """Open a model file; errors of reading and checking what it says become a line with its name.
+    """Open a model file; turn errors of reading and checking into one line that names the file.
 
     Raises
     ------
     InputError
-        If the file cannot be used; says why where somebody can act on it.
+        If the file cannot be used. The message says why, if the user can act on it.
     """
     try:
         with Archive(path) as archive:
@@ -257,14 +257,14 @@ def read_summary(path: Path) -> Summary:
     Raises
     ------
     InputError
-        If it is not a model, or one of a newer version.
+        If it is not a model, or a newer version wrote it.
     """
     return _summary(path, path.stat().st_mtime_ns if os.path.exists(path) else 0)
 
 
 @lru_cache(512)
 def _summary(path: Path, _changed: int) -> Summary:
-    """Read a file as it was when it was changed last: forms ask for it at each keystroke."""
+    """Read a file once per time of change, because forms ask for it at each keystroke."""
     with open_model_file(path) as file:
         return Summary.model_validate(file.values())
 
@@ -282,12 +282,13 @@ def to_png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def from_png(data: bytes) -> npt.NDArray[np.uint8]:
-    """Return the ``(h, w, 3)`` pixels of a PNG, of the first picture where it has more.
+    """Return the ``(h, w, 3)`` pixels of a PNG. If it has several pictures, the first is read.
 
     Raises
     ------
     ValueError
-        If it is no PNG, is damaged, or larger than `LARGEST_SIDE`; then nothing is unpacked.
+        If it is no PNG, is damaged, or is larger than `LARGEST_SIDE`. A PNG that is too large is
+        not unpacked.
     """
     from PIL import Image
 
@@ -297,7 +298,7 @@ def from_png(data: bytes) -> npt.NDArray[np.uint8]:
         raise ValueError("no small PNG")
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            if max(picture.size) > LARGEST_SIDE:  # by a second header
+            if max(picture.size) > LARGEST_SIDE:  # a second header may say so
                 raise ValueError("no small PNG")
             return np.asarray(picture.convert("RGB"), dtype=np.uint8)
     except (OSError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:

@@ -1,4 +1,4 @@
-"""Find models in the folder where those that were trained are saved."""
+"""Find and name models in the folder where trained models are saved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
 
 def model_folder() -> Path:
-    """Return the folder of the models that were trained."""
+    """Return the folder where trained models are saved."""
     return home() / "models"
 
 
@@ -40,7 +40,7 @@ def find_model(name: str | Path) -> Path:
     Raises
     ------
     InputError
-        If there is none.
+        If there is no such model.
     """
     path = Path(name).expanduser()
     if path.is_file():

@@ -1,7 +1,7 @@
 """Read zarr arrays and OME-NGFF groups, of version 0.1 to 0.5.
 
-Metadata are read by hand: models of the standard refuse an image for any value that breaks it,
-where we leave that value out and say so.
+Metadata are read by hand. Libraries for the standard refuse an image for any value that breaks the
+standard. Here only that value is left out, with a note.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def read_zarr(path: Path, axes: str = "", level: int = 0, series: int = 0) -> Im
     Raises
     ------
     InputError
-        If there is no such array or image, or its axes are none of ``TCZYX``.
+        If there is no such array or image, or its axes are not of ``TCZYX``.
     """
     import zarr
 
@@ -92,11 +92,11 @@ def _multiscales(group: zarr.Group) -> list[Multiscale]:
 
 
 def _images(node: zarr.Group) -> list[tuple[zarr.Group, Multiscale]]:
-    """Return the images in a group, each as a group and its metadata; one level down, too."""
+    """Return the images in a group or in the groups in it, each as its group and its metadata."""
     import zarr
 
-    if here := _multiscales(node):
-        return [(node, multiscale) for multiscale in here]
+    if multiscales := _multiscales(node):
+        return [(node, multiscale) for multiscale in multiscales]
     images: list[tuple[zarr.Group, Multiscale]] = []
     for i in itertools.count():  # bioformats2raw: groups 0, 1 ... are images
         group = node.get(str(i))
@@ -121,12 +121,12 @@ def _in_words(group: zarr.Group, multiscale: Multiscale) -> str:
 
 
 def _check_no_plate(group: zarr.Group, path: Path) -> None:
-    """Make sure that a group is no plate and no well of a high-content screen.
+    """Check that a group is no plate and no well of a high-content screen.
 
     Raises
     ------
     InputError
-        If it is: the message names a field of view that is there.
+        If it is. The message names a field of view that exists.
     """
     ome = _ome(group)
     if "plate" in ome:
@@ -152,7 +152,7 @@ def _fields(group: zarr.Group, well: str) -> Iterator[str]:
 
 
 def _paths(holder: object, key: str) -> list[str]:
-    """Return the paths of what metadata list under a key."""
+    """Return the paths of the entries that metadata list under a key."""
     entries = holder.get(key) if isinstance(holder, dict) else None
     listed = entries if isinstance(entries, list) else []
     return [str(e["path"]) for e in listed if isinstance(e, dict) and e.get("path")]
@@ -173,7 +173,7 @@ def _are_axes(names: Sequence[str]) -> bool:
 
 
 def _level_by_its_own_path(path: Path, axes: str) -> Image | None:
-    """Read an array that lies in an OME-NGFF group with the metadata of that group."""
+    """Read an array with the metadata of the OME-NGFF group around it; None if there is none."""
     import zarr
 
     if not is_zarr(path.absolute().parent):
@@ -221,7 +221,7 @@ def _level(group: zarr.Group, multiscale: Multiscale, path: Path, axes: str, lev
 
 
 def _channel_names(omero: object) -> tuple[str, ...]:
-    """Return the names of channels; none where one channel has none."""
+    """Return the names of channels; empty if any channel has no name."""
     channels = omero.get("channels") if isinstance(omero, dict) else None
     described = channels if isinstance(channels, list) else []
     names = [c.get("label") if isinstance(c, dict) else None for c in described]
@@ -229,7 +229,10 @@ def _channel_names(omero: object) -> tuple[str, ...]:
 
 
 def _axis_entries(multiscale: Multiscale, n_axes: int) -> list[dict[str, Any]]:
-    """Return axes as 0.4 and 0.5 describe them; older groups have letters, or always five axes."""
+    """Return an entry per axis, as versions 0.4 and 0.5 have them.
+
+    Older groups have a list of letters. The oldest have no list, and always five axes.
+    """
     axes = multiscale.get("axes") or (AXES.lower() if n_axes == len(AXES) else "")
     return [a if isinstance(a, dict) else {"name": a} for a in axes]
 
@@ -246,14 +249,14 @@ class _Placement(NamedTuple):
 
 
 def _listed(transforms: object) -> list[object]:
-    """Return transforms one by one; what is no list counts as one, which is then unclear."""
+    """Return transforms as a list. A value that is no list becomes its only entry."""
     if isinstance(transforms, list):
         return transforms
     return [] if transforms is None else [transforms]
 
 
 def _placement(transforms: Sequence[object], n_axes: int) -> _Placement:
-    """Apply transforms one after the other; values that make no sense are left out."""
+    """Combine transforms, in order. Values that make no sense are left out, with a note."""
     ones, zeros = [1.0] * n_axes, [0.0] * n_axes
     scale, translate, notes = ones, zeros, list[str]()
     for transform in transforms:
@@ -273,7 +276,7 @@ def _placement(transforms: Sequence[object], n_axes: int) -> _Placement:
 
 
 def _numbers(values: object, n_axes: int, read: Callable[[Any], float]) -> list[float]:
-    """Return a number per axis; NaN where there is none that makes sense."""
+    """Return a number per axis; NaN for a value that makes no sense."""
     numbers = []
     for value in values if isinstance(values, list) and len(values) == n_axes else [None] * n_axes:
         try:

@@ -1,4 +1,4 @@
-"""Write OME-NGFF images: create them, and add the smaller levels that a viewer shows zoomed out."""
+"""Write OME-NGFF images: create them, and add smaller levels, which viewers show zoomed out."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def create_zarr(
     shape, axes
         Length and letter of each axis, in the order ``TCZYX``.
     dtype
-        Type of the pixels. Chunks that nothing is written to read as 0 and take no room.
+        Type of the pixels. A chunk that is never written is read as 0 and takes no disk space.
     scale, units, translate
         Per axis letter, as in `Image`.
     chunks
-        Shape of a chunk, in pixels, cut to that of the image: by default planes of 512 x 512.
+        Shape of a chunk, in pixels, cut to the shape of the image. Planes of 512 x 512 when None.
     overwrite
-        Whether to replace what is at `path`. It is there until the new image is made.
+        Whether to replace what lies at `path`. It stays there until the new image is created.
 
     Returns
     -------
@@ -65,9 +65,9 @@ def create_zarr(
     Raises
     ------
     InputError
-        If something is there already, or the axes are not in order.
+        If something lies at `path` already, or the axes are not in order.
     OSError
-        If it cannot be written.
+        If the image cannot be written.
     """
     import zarr
 
@@ -104,13 +104,16 @@ def _metadata(
     translate: Mapping[str, float],
     units: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the NGFF 0.5 metadata of an image with one level; JSON knows no NaN or infinity."""
+    """Return the NGFF 0.5 metadata of an image with one level.
+
+    JSON knows no NaN or infinity, so such a size becomes 1, and such a position 0.
+    """
     entries = []
     for letter in axes:
         entry = {"name": letter.lower(), "type": _TYPES.get(letter, "space")}
         entries.append(entry | ({"unit": units[letter]} if units.get(letter) else {}))
     sizes = [size if math.isfinite(size := float(scale.get(a, 1))) else 1.0 for a in axes]
-    shifts = [at if math.isfinite(at := float(translate.get(a, 0))) else 0.0 for a in axes]
+    shifts = [by if math.isfinite(by := float(translate.get(a, 0))) else 0.0 for a in axes]
     multiscale = {"name": stem(path), "axes": entries, "datasets": [_dataset(0, sizes, shifts)]}
     return {"version": "0.5", "multiscales": [multiscale]}
 
@@ -127,12 +130,14 @@ def _dataset(level: int, scale: Sequence[float], shifts: Sequence[float]) -> Dat
 
 
 def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
-    """Add levels of half the size in Y and X to what `create_zarr` made, until they are small.
+    """Add levels to an image of `create_zarr`, each half as wide in Y and X, until one is small.
 
-    Each pixel of a level comes from two by two of the level before: of labels the first of them,
-    so that a number stays one that was there; of intensities the mean. The levels are named in the
-    group when all are written: if that is broken off, the next call makes them anew. Of a group
-    that has levels, only chunks that are not on disk are made.
+    Each pixel of a level comes from two by two pixels of the level before. For labels it is the
+    first of them, so that no new number arises. For intensities it is their mean.
+
+    The levels are named in the metadata once all are written. If the work is broken off before
+    that, the next call makes them anew. If the levels are named already, only chunks that are
+    missing on disk are made.
 
     Parameters
     ----------
@@ -144,7 +149,7 @@ def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
     Yields
     ------
     progress
-        Chunks that are written, and how many there will be. Memory holds little more than four.
+        Number of chunks written so far, and in total. Memory holds little more than four chunks.
     """
     import zarr
 
@@ -174,7 +179,7 @@ def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
     first = multiscale["datasets"][0]
     datasets = [first, *(_smaller(first, i, axes, labels) for i in range(1, len(levels)))]
     kind = "nearest" if labels else "mean"
-    node = zarr.open_group(group, mode="r+")  # with what others have noted there since
+    node = zarr.open_group(group, mode="r+")  # others may have added attributes
     node.attrs["ome"] = ome | {"multiscales": [multiscale | {"datasets": datasets, "type": kind}]}
 
 
@@ -190,7 +195,7 @@ def forget_pyramid(group: Path) -> None:
 
 
 def _shapes(shape: Sequence[int], axes: str) -> Iterator[tuple[int, ...]]:
-    """Yield the shapes of the levels below the full resolution; an odd side is rounded up."""
+    """Yield the shapes of the smaller levels. Half of an odd side is rounded up."""
     while max(n for a, n in zip(axes, shape, strict=True) if a in "YX") > _SMALL:
         shape = tuple(-(-n // 2) if a in "YX" else n for a, n in zip(axes, shape, strict=True))
         yield shape
@@ -199,7 +204,7 @@ def _shapes(shape: Sequence[int], axes: str) -> Iterator[tuple[int, ...]]:
 def _halve(
     source: ZarrArray, level: ZarrArray, chunks: Iterable[Chunk], axes: str, labels: bool
 ) -> Iterator[None]:
-    """Fill chunks of a level from the level before, and yield after each."""
+    """Fill chunks of a level from the level before; yield after each chunk."""
     factors = [2 if a in "YX" else 1 for a in axes]
     for chunk in chunks:
         place = window_of(level, chunk)
@@ -211,14 +216,14 @@ def _halve(
 
 
 def _mean(block: Pixels, axes: str) -> Pixels:
-    """Return the mean of two by two pixels; at the end of an odd side, of those that are there."""
+    """Return the means of two by two pixels; at the end of an odd side, of fewer."""
     rows = _sums(block, axes.index("Y"), np.result_type(block.dtype, np.float32))
     mean = _sums(rows, axes.index("X"), rows.dtype) / 4
     return (mean if block.dtype.kind == "f" else np.rint(mean)).astype(block.dtype)
 
 
 def _sums(block: Pixels, axis: int, dtype: npt.DTypeLike) -> Pixels:
-    """Add neighbours along an axis, two by two; a single one at the end counts twice."""
+    """Add each two neighbours along an axis. A single pixel at the end counts twice."""
     block = np.moveaxis(block, axis, 0)
     if len(block) % 2:
         block = np.concatenate([block, block[-1:]])
@@ -227,10 +232,10 @@ def _sums(block: Pixels, axis: int, dtype: npt.DTypeLike) -> Pixels:
 
 
 def _smaller(full: Dataset, level: int, axes: str, labels: bool) -> Dataset:
-    """Return the metadata of a smaller level: the size of its pixels, and the place of the first.
+    """Return the metadata of a smaller level: size of its pixels, and position of the first one.
 
-    A mean stands for the middle of its pixels, which is half a pixel of the level before further
-    on; a label is that of the first pixel and stays where it is.
+    A mean lies at the middle of the pixels that it was made from, so its position is shifted. A
+    label is that of the first of these pixels, so its position stays.
     """
     transforms = {t["type"]: t[t["type"]] for t in full["coordinateTransformations"]}
     scale = transforms["scale"]

@@ -1,4 +1,4 @@
-"""Tell images apart on disk: whether one has changed since, and which run made one."""
+"""Find out whether an image on disk has changed, and which run made it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from ..arrays import Array
 from .writable import is_zarr_name
 
 MADE_BY = "napari-scribe"
-"""Attribute of a zarr group with the name of the run that made it; a TIFF has it as its software.
+"""Attribute of a zarr group that holds the name of the run that made it.
+
+A TIFF holds that name in its tag ``Software``.
 """
 RUN = "napari-scribe, run "
 """Beginning of the name of a run."""
 _FILE_NAMES = re.compile(r'\b(?:FileName|MetadataFile)="([^"]+)"')
 """Names of the files of a set, in OME-XML."""
 Entry = tuple[str, int, int]
-"""Name, bytes and nanoseconds."""
+"""Name of a file, its size in bytes, and its time of change in nanoseconds."""
 
 
 # ---- changes of an image -------------------------------------------------------------------------
@@ -31,24 +33,25 @@ Entry = tuple[str, int, int]
 def stamp(path: Path, pixels: Array | None = None) -> str:
     """Return a short text that changes when an image is written to.
 
-    It is made from the size and time of change of its files: of a zarr, those of its metadata and
-    of all chunks of the array that is read; of an OME-TIFF, those of all files of its set.
+    It is made from the size and time of change of the image's files. For a zarr, these are the
+    metadata and all chunks of the array that is read. For an OME-TIFF, these are all files of its
+    set.
 
     Parameters
     ----------
     path
         File or folder that the image was read from.
     pixels
-        Array of its pixels, where it is part of a zarr: other arrays beside it do not count.
+        Array of the pixels. If it is part of a zarr, the other arrays of the zarr do not count.
     """
     listed = sorted(_of_zarr(path, pixels) if path.is_dir() else _of_files(path))
     return hashlib.sha256(repr(listed).encode(errors="replace")).hexdigest()[:8]
 
 
 def _of_zarr(path: Path, pixels: Array | None) -> list[Entry]:
-    """Return the files of a zarr: all of the array that is read, and those beside the group's."""
+    """Return the files directly in a zarr, and all files of the array that is read."""
     array = path
-    read: Any = getattr(pixels, "array", pixels)  # what a FileArray shows
+    read: Any = getattr(pixels, "array", pixels)  # the array behind a FileArray
     if root := getattr(getattr(read, "store", None), "root", None):
         array = Path(root) / read.path
     entries: list[Entry] = []
@@ -58,7 +61,7 @@ def _of_zarr(path: Path, pixels: Array | None) -> list[Entry]:
 
 
 def _add(entries: list[Entry], folder: str, within: str, is_deep: bool) -> None:
-    """Add the files in a folder; there may be very many."""
+    """Add the files in a folder. They may be very many, so no `Path` is made for each."""
     with suppress(OSError), os.scandir(folder) as files:
         for file in files:
             if not file.is_dir():
@@ -69,11 +72,11 @@ def _add(entries: list[Entry], folder: str, within: str, is_deep: bool) -> None:
 
 
 def _of_files(path: Path) -> Iterator[Entry]:
-    """Yield a file, and the other files of its set."""
+    """Yield an entry for a file, and for each other file of its set."""
     for file in {path.name, *_names_of_set(path)}:
         with suppress(OSError):
             status = path.with_name(file).stat()
-            # A copy under another name is the same image.
+            # The file's own name is left out, because a copy under another name is the same image.
             yield "" if file == path.name else file, status.st_size, status.st_mtime_ns
 
 
@@ -102,14 +105,14 @@ def _file_names(xml: str) -> set[str]:
 
 
 def sign(group: Path, made_by: str) -> None:
-    """Write into a zarr what made it."""
+    """Write the name of the run that made a zarr into its attributes."""
     import zarr
 
     zarr.open_group(group, mode="r+").attrs[MADE_BY] = made_by
 
 
 def maker_of(path: Path) -> str:
-    """Return what an output says that it was made by; empty where something else lies there."""
+    """Return the maker that a result names in its attributes or tags; empty if there is none."""
     import tifffile
     import zarr
 
@@ -124,5 +127,5 @@ def maker_of(path: Path) -> str:
 
 
 def is_result(path: str | Path) -> bool:
-    """Return whether a TIFF or zarr, or an array in a zarr, says that a run of a model made it."""
+    """Return whether a TIFF, a zarr or an array in a zarr names a run as its maker."""
     return any(maker_of(p).startswith(RUN) for p in (Path(path), Path(path).parent))

@@ -15,10 +15,10 @@ from ..errors import InputError
 from .file_array import check_memory
 
 _PNG_BIT_DEPTH, _PNG_COLOUR = 24, 25
-"""Places of these two bytes in the head of a PNG."""
+"""Offsets of these two bytes in the header of a PNG."""
 _LOSSLESS = "PNG", "TIFF", "GIF", "BMP"
 _LIMIT = threading.Lock()
-"""Held while Pillow's limit, which all threads share, is changed."""
+"""Lock that is held while Pillow's limit is changed, which all threads share."""
 
 
 def read_picture(path: Path) -> Pixels:
@@ -43,12 +43,12 @@ def read_picture(path: Path) -> Pixels:
 
 
 def read_indices(path: Path) -> Pixels:
-    """Return the pixels of a PNG of labels; of one with a palette its indices, not its colours.
+    """Return the pixels of a PNG of labels. A PNG with a palette gives indices, not colours.
 
     Raises
     ------
     InputError
-        If it is larger than memory, or a JPEG by another name.
+        If it is larger than memory, or is a JPEG with another suffix.
     """
     import imageio.v3 as iio
 
@@ -67,14 +67,14 @@ def _head(path: Path) -> tuple[str, str]:
 
     with _any_size(), Pillow.open(path) as picture:
         width, height = picture.size
-        n_bytes = 2 * width * height * len(picture.getbands())  # decoded, and as an array
+        n_bytes = 2 * width * height * len(picture.getbands())  # once in Pillow, once as an array
         check_memory(path, n_bytes)
         return picture.mode, str(picture.format)
 
 
 @contextmanager
 def _any_size() -> Iterator[None]:
-    """Lift Pillow's limit on the size of a picture: memory is the limit here."""
+    """Lift Pillow's limit on the size of a picture, because memory is checked instead."""
     from PIL import Image as Pillow
 
     with _LIMIT:
@@ -86,7 +86,7 @@ def _any_size() -> Iterator[None]:
 
 
 def _deep_png(path: Path) -> Pixels:
-    """Return colours of 16 bits, of which imageio would return eight."""
+    """Read colours of 16 bits, which imageio would reduce to 8 bits."""
     import imagecodecs
 
     pixels: Pixels = imagecodecs.png_decode(path.read_bytes())
@@ -94,7 +94,7 @@ def _deep_png(path: Path) -> Pixels:
 
 
 def _without_alpha(pixels: npt.NDArray[np.generic]) -> Pixels:
-    """Drop the opacity of pixels, and the axis of colours where one is left."""
+    """Drop the opacity of pixels, and the axis of colours if only one colour is left."""
     if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
         pixels = pixels[..., :-1]
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels

@@ -21,7 +21,7 @@ from .files import SUFFIXES, check_file, is_zarr, stem
 
 ImageLike = Image | Array | npt.ArrayLike | str | Path
 """An image, an array or what numpy makes one of, or a path."""
-_STUMBLES = (
+_UNEXPECTED_BYTES = (
     LookupError,
     ArithmeticError,
     AttributeError,
@@ -30,9 +30,12 @@ _STUMBLES = (
     struct.error,
     RecursionError,
 )
-"""Errors of readers at bytes that they did not expect: the texts are Python's, and say nothing."""
+"""Errors that readers raise at bytes that they did not expect.
+
+Their texts are Python's, and tell the user nothing.
+"""
 _CHECKED_BYTES = 2**28
-"""Larger labels are not searched for negative numbers, as that would read them whole."""
+"""Larger labels are not searched for negative numbers, because that would read them whole."""
 
 
 @checked
@@ -44,19 +47,19 @@ def read_image(path: str | Path, axes: str = "", level: int = 0, series: int = 0
     path
         TIFF (plain, ImageJ, OME), PNG, JPEG or NPY file; zarr array or OME-NGFF group.
     axes
-        Letters of ``TCZYX``, one per axis, in the order of the file. When empty, they are those of
-        the file, or else guessed from the shape. Axes of length 1 may be named or left out.
+        Letters of ``TCZYX``, one per axis, in the order of the file. When empty, the letters in the
+        file are used, or letters are guessed from the shape. Axes of length 1 may be left out.
     level
         Level of a pyramid, 0 the full resolution.
     series
-        Which image of a file that holds several. Thumbnails, overviews and labels of slides do
-        not count.
+        Number of the image in a file that holds several, from 0. Thumbnails, overviews and pictures
+        of a slide's label do not count.
 
     Returns
     -------
     image
-        With scale, units and names of channels where the file tells, and `Image.notes` on what
-        was left out or not understood. An alpha channel is left out, as it is no measurement.
+        The image, with the scale, units and channel names that the file tells. `Image.notes` say
+        what was left out or not understood. An alpha channel is left out, as it is no measurement.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def _naming_file(path: Path) -> Iterator[None]:
         yield
     except (InputError, MemoryError):
         raise
-    except _STUMBLES as error:
+    except _UNEXPECTED_BYTES as error:
         raise InputError(
             f"Could not read {path}: it is damaged, or something else than its name says. Copy or "
             "save it again."
@@ -112,7 +115,7 @@ def list_series(path: str | Path) -> list[str]:
 
 
 def _read(path: Path, kind: str, axes: str, level: int, series: int) -> Image:
-    """Read a file of a kind that is known."""
+    """Read a file of a known kind."""
     if kind == ".zarr":
         from .ngff_reader import read_zarr
 
@@ -133,7 +136,10 @@ def _read(path: Path, kind: str, axes: str, level: int, series: int) -> Image:
 
 
 def _with_axes(image: Image, path: Path, axes: str) -> Image:
-    """Return an image with the axes that were asked for, and with errors that name its file."""
+    """Return an image with the axes that were asked for.
+
+    Errors that its pixels raise when they are read name the file.
+    """
     data, letters = image.data, image.axes
     if not isinstance(data, np.ndarray | FileArray):
         check_pieces(data, path)
@@ -153,7 +159,7 @@ def _with_axes(image: Image, path: Path, axes: str) -> Image:
 
 
 def as_image(image: ImageLike) -> Image:
-    """Return an `Image` from one, from an array or from a path."""
+    """Return an `Image` as it is, or make one from an array or a path."""
     if isinstance(image, Image):
         return image
     return _warned(read_image(image)) if isinstance(image, str | Path) else Image(image)
@@ -167,14 +173,14 @@ def _warned(image: Image) -> Image:
 
 
 def as_labels(labels: ImageLike, axes: str = "", name: str = "labels") -> tuple[Array, str]:
-    """Return labels as an array, and its axes, which are empty where they are not known.
+    """Return labels as an array, and their axes; the axes are empty if they are not known.
 
     Parameters
     ----------
     labels
         An array, an `Image` or a path.
     axes
-        A letter per axis, where they are known.
+        A letter per axis; empty if they are not known.
     name
         Name of an array in messages.
     """
@@ -193,20 +199,20 @@ def read_labels(path: str | Path, axes: str = "") -> Array:
     Parameters
     ----------
     path
-        As for `read_image`, without JPEG and other compression that changes values. A picture with
-        a palette gives its indices; a grey picture stored as RGB is taken as grey.
+        As for `read_image`, but no JPEG or other compression that changes values. A picture with a
+        palette gives its indices. A grey picture that is stored as RGB is taken as grey.
     axes
         As for `read_image`.
 
     Returns
     -------
     labels
-        Integer array along the axes of the file; lazy where it is large.
+        Integer array along the axes of the file; lazy if it is large.
 
     Raises
     ------
     InputError
-        If it is no image of labels: fractions, negative numbers, colours.
+        If it is no image of labels, because it has fractions, negative numbers or colours.
     """
     labels: Array = _warned(read_label_image(path, axes)).data
     return labels
@@ -215,7 +221,7 @@ def read_labels(path: str | Path, axes: str = "") -> Array:
 def read_label_image(path: str | Path, axes: str = "", series: int = 0) -> Image:
     """Open labels as `read_labels` does, with their axes.
 
-    Labels have no channels: an axis that was taken for them is Z, or T where there is a Z.
+    Labels have no channels. An axis that was taken for channels becomes Z, or T if there is a Z.
     """
     kind = _kind(path)
     path = Path(path)
@@ -236,17 +242,17 @@ def read_label_image(path: str | Path, axes: str = "", series: int = 0) -> Image
 
 
 def _indices(path: Path, axes: str) -> Image:
-    """Return the labels in a PNG; of one with a palette its indices, not its colours."""
+    """Return the labels in a PNG. A PNG with a palette gives its indices, not its colours."""
     from .pictures import read_indices
 
     try:
         return _with_axes(Image(read_indices(path), name=stem(path)), path, axes)
     except (OSError, SyntaxError):
-        return read_image(path, axes)  # which reports what is wrong with it
+        return read_image(path, axes)  # it reports what is wrong with the file
 
 
 def _grey(image: Image, path: Path) -> Image:
-    """Return a picture whose three colours are equal as one of grey."""
+    """Return a colour picture as a grey one, after a check that its three colours are equal."""
     channel = image.axes.index("C")
     colours = np.moveaxis(np.asarray(image.data), channel, 0)
     if not all(np.array_equal(colours[0], other) for other in colours[1:]):
@@ -274,7 +280,7 @@ def _native(pixels: Pixels) -> Pixels:
 
 
 def _whole_numbers(data: Array, path: Path) -> Array:
-    """Return labels as integers: bool, and floats that are whole, are converted."""
+    """Return labels as integers. Labels of type bool or float are converted."""
     kind = np.dtype(data.dtype).kind
     if kind == "b":
         return np.asarray(data).astype(np.uint8)

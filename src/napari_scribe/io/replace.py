@@ -35,16 +35,17 @@ def replacing(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
     Parameters
     ----------
     path
-        File to write; of a link, the file that it points to. Folders above it are created.
+        File to write. For a link, the file that it points to is written. Folders above it are
+        created.
     overwrite
-        Whether to replace what is there by then.
+        Whether to replace what lies at `path` when the new file is done.
 
     Raises
     ------
     TakenError
-        If something is there by then that may not be replaced.
+        If something lies there then that may not be replaced.
     OSError
-        If it could not be written; what was at `path` before is still there.
+        If the file could not be written. What was at `path` before is still there.
     """
     path = resolve_links(Path(path))
     partial = temporary_path(path, "part")
@@ -59,7 +60,7 @@ def replacing(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
-    """Make a folder as `replacing` writes a file; the temporary path ends in the same name."""
+    """Make a folder as `replacing` writes a file. The temporary path ends in the folder's name."""
     path = resolve_links(Path(path))
     partial = temporary_path(path, "part")
     with _named_in_errors(path):
@@ -92,7 +93,7 @@ def move_into_place(new: Path, path: Path, overwrite: bool = True) -> None:
     TakenError
         If something is there that may not be replaced.
     OSError
-        If a file would take the place of a folder, or it cannot be moved.
+        If a file would take the place of a folder, or the move fails.
     """
     if path.is_dir() and not new.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
@@ -114,7 +115,7 @@ def move_into_place(new: Path, path: Path, overwrite: bool = True) -> None:
 
 
 def _put_new(new: Path, path: Path) -> None:
-    """Move a file or folder to a place where nothing is."""
+    """Move a file or folder to a path where nothing may lie."""
     if new.is_dir() or not _moved_by_link(new, path):
         if os.path.lexists(path):
             raise _taken(path)
@@ -122,7 +123,7 @@ def _put_new(new: Path, path: Path) -> None:
 
 
 def _moved_by_link(new: Path, path: Path) -> bool:
-    """Move a file by a link, which never replaces; return False on disks without links."""
+    """Move a file by a hard link, which never replaces; return False on disks without links."""
     try:
         os.link(new, path)
     except FileExistsError:
@@ -149,13 +150,13 @@ def work_folder(path: Path) -> Path:
 
 
 def temporary_path(path: Path, kind: str) -> Path:
-    """Return a new hidden name beside a path, from which the path and this process can be told.
+    """Return a new hidden path beside a path. Its name tells the path and this process.
 
     Parameters
     ----------
     kind
-        ``part`` for what is being written, ``old`` for what was there before and is to be replaced,
-        ``gone`` for what is being deleted.
+        ``part`` for what is being written, ``old`` for what is being replaced, ``gone`` for what is
+        being deleted.
     """
     while True:
         tag = f"{_HOST}-{os.getpid()}-{next(_numbers)}"
@@ -165,13 +166,13 @@ def temporary_path(path: Path, kind: str) -> Path:
 
 
 def delete(path: Path, of: Path | None = None) -> None:
-    """Delete a file or folder: others see all of it or nothing, as it is renamed first.
+    """Delete a file or folder. It is renamed first, so that others see all of it or nothing.
 
     Parameters
     ----------
     of
-        Path of the result that it belongs to: `tidy` for that path ends the deletion, if the
-        process dies in between. The file itself when None.
+        Path of the result that it belongs to; `path` itself when None. If the process dies in
+        between, `tidy` of that path ends the deletion.
     """
     gone = temporary_path(of or path, "gone")
     with suppress(OSError):  # it is not there, or is held open (Windows)
@@ -181,14 +182,14 @@ def delete(path: Path, of: Path | None = None) -> None:
 
 
 def tidy(path: Path) -> None:
-    """Bring back, or delete, what processes that were killed have left beside a path.
+    """Bring back or delete the temporary files that killed processes have left beside a path.
 
-    Files of processes that still run, and files with other names, are left alone.
+    Files of processes that still run, and files with other names, are not touched.
     """
-    start = f".{path.name.lstrip('.')}."
+    prefix = f".{path.name.lstrip('.')}."
     with suppress(OSError):  # there is no such folder, or it cannot be read
         for name in os.listdir(path.parent):
-            tag = _TAG.fullmatch(name.removeprefix(start)) if name.startswith(start) else None
+            tag = _TAG.fullmatch(name.removeprefix(prefix)) if name.startswith(prefix) else None
             temporary = path.with_name(name)
             if tag is None or not _is_abandoned(temporary, tag[1], int(tag[2])):
                 continue
@@ -203,7 +204,7 @@ def _is_abandoned(path: Path, host: str, process: int) -> bool:
     import psutil
 
     try:
-        changed = max(path.lstat().st_mtime, path.lstat().st_ctime)  # a rename changes the latter
+        changed = max(path.lstat().st_mtime, path.lstat().st_ctime)  # a rename changes st_ctime
         if host != _HOST:
             return time.time() - changed > DAY
         return bool(changed < psutil.Process(process).create_time() - CLOCK_TOLERANCE)

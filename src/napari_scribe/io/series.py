@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 _ASIDE = "thumbnail", "label", "macro", "label image", "macro image", "overview"
 """Names that slide scanners give to pictures of the slide that are not its scan."""
 _LISTED = 10
+"""Most images that a message lists."""
 
 
 def tiff_images(file: tifffile.TiffFile, path: Path) -> list[tifffile.TiffPageSeries]:
     """Return the images of a TIFF, without thumbnails, overviews and images of other files.
 
-    In a set of files that belongs together, each file lists the images of all. Only images that
-    have a plane in this file are returned, if there are any.
+    In a set of files that belong together, each file lists the images of all files. Only images
+    that have a plane in this file are returned, if there are any.
     """
     series = list(file.series)
     largest = max((s.size for s in series), default=0)
@@ -31,7 +32,10 @@ def tiff_images(file: tifffile.TiffFile, path: Path) -> list[tifffile.TiffPageSe
 
 
 def _is_aside(series: tifffile.TiffPageSeries, largest: int) -> bool:
-    """Return whether a series is a thumbnail or the like; large ones are not, whatever the name."""
+    """Return whether a series is a thumbnail, overview or the like.
+
+    The name counts only for series that are not the largest.
+    """
     page = series.keyframe
     is_named = series.name.strip().lower() in _ASIDE and series.size < largest
     return bool(page.is_reduced or page.is_mask or is_named)
@@ -51,14 +55,14 @@ def choose_series(path: Path, described: Sequence[str], series: int) -> tuple[st
     Parameters
     ----------
     described
-        Each image in a few words.
+        A few words on each image.
     series
         Number of the wanted image, from 0.
 
     Raises
     ------
     InputError
-        If there is no such image: the message lists those that there are.
+        If there is no such image. The message lists the images of the file.
     """
     first, n = described[0], len(described)  # IndexError: a file without images is damaged
     listed = "; ".join(f"{i}: {words}" for i, words in enumerate(described[:_LISTED]))

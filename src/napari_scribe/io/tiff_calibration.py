@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _PRINT_MICROMETERS = 20
-"""Plain resolution tags that tell of larger pixels are meant for printers (72 dpi: 353 µm)."""
+"""Plain resolution tags with larger pixels are meant for printers (72 dpi: 353 µm)."""
 _UNREADABLE = "its OME-XML is damaged: pixel sizes, channel names and axes of it were left out."
 
 
@@ -30,7 +30,7 @@ class Calibration(NamedTuple):
 def read_calibration(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Calibration:
     """Return the calibration of one of the images in a file.
 
-    A value that makes no sense is left out, with a note: the pixels can be used without it.
+    A value that makes no sense is left out with a note, because the pixels are of use without it.
     """
     if file.is_ome and file.ome_metadata:
         try:
@@ -54,7 +54,7 @@ def read_calibration(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -
 
 
 def _pixel(page: tifffile.TiffPage, name: str) -> float:
-    """Return the width of a pixel by a resolution tag, in that tag's unit; 0 without the tag."""
+    """Return the width of a pixel that a resolution tag tells, in the tag's unit; 0 without it."""
     value = page.tags.valueof(name)
     numerator, denominator = value if isinstance(value, tuple) else (value, 1)
     n, d = size_of(numerator), size_of(denominator)
@@ -68,7 +68,9 @@ def _of_imagej(metadata: Mapping[str, object], pixel: Mapping[str, float]) -> Ca
     units = dict.fromkeys(scale, unit)
     notes = []
     if spacing := metadata.get("spacing"):
-        depth = size_of(spacing) or size_of(str(spacing).replace("-", "", 1))  # some count upward
+        depth = size_of(spacing) or size_of(
+            str(spacing).replace("-", "", 1)
+        )  # negative if counted upward
         notes += [] if depth else [unclear("spacing", spacing)]
         if depth and unit:
             scale["Z"], units["Z"] = depth, unit

@@ -1,4 +1,4 @@
-"""Find out whether the compression of a TIFF changes values, which labels do not survive."""
+"""Find out whether the compression of a TIFF changes values, which would damage labels."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .tiff_ome import open_tiff
 
 
 def check_lossless(path: Path, series: int = 0) -> tifffile.TiffPage:
-    """Make sure that the pixels of a TIFF are those that were written.
+    """Check that the compression of a TIFF has changed no values.
 
     Returns
     -------
     page
-        A page that all others of the image are like.
+        The first page of the image, whose tags hold for all its pages.
 
     Raises
     ------
     InputError
-        If its compression changes values, or may have: not every kind tells.
+        If its compression changes values, or may do so. Not every kind tells whether it does.
     """
     with damage_found(path), open_tiff(path) as file:
         images = tiff_images(file, path)
@@ -42,7 +42,7 @@ def check_lossless(path: Path, series: int = 0) -> tifffile.TiffPage:
 
 
 def _first_piece(page: tifffile.TiffPage) -> bytes:
-    """Return the bytes of a strip or tile, as they are in the file."""
+    """Return the compressed bytes of the first strip or tile of a page."""
     pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
     offset, count = next((p for p in pieces if p[1]), (0, 0))
     page.parent.filehandle.seek(offset)
@@ -54,20 +54,20 @@ def _never(_: bytes) -> bool:
 
 
 def _is_exact_jpeg(piece: bytes) -> bool:
-    """Return whether a JPEG is of the lossless process: its frame begins with the marker SOF3."""
-    at = 2
-    while at + 4 <= len(piece) and piece[at] == 0xFF:
-        marker = piece[at + 1]
+    """Return whether a JPEG is lossless. Then its frame begins with the marker SOF3."""
+    offset = 2
+    while offset + 4 <= len(piece) and piece[offset] == 0xFF:
+        marker = piece[offset + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             return marker == 0xC3
-        at += 2 + int.from_bytes(piece[at + 2 : at + 4], "big")
+        offset += 2 + int.from_bytes(piece[offset + 2 : offset + 4], "big")
     return False
 
 
 def _is_exact_jpeg2000(piece: bytes) -> bool:
-    """Return whether the wavelet of a JPEG 2000 is the reversible one, as the segment COD says."""
-    at = piece.find(b"\xff\x52")
-    return at >= 0 and piece[at + 13 : at + 14] == b"\x01"
+    """Return whether a JPEG 2000 has the reversible wavelet, as its segment COD says."""
+    offset = piece.find(b"\xff\x52")
+    return offset >= 0 and piece[offset + 13 : offset + 14] == b"\x01"
 
 
 def _is_exact_webp(piece: bytes) -> bool:
@@ -77,14 +77,14 @@ def _is_exact_webp(piece: bytes) -> bool:
 def _is_exact_lerc(piece: bytes) -> bool:
     """Return whether the largest error of LERC is that of rounding.
 
-    The bytes cannot be read, and the answer is no, where they are compressed once more.
+    If the bytes are compressed once more, they cannot be read here. Then the answer is no.
     """
     if not piece.startswith(b"Lerc2 ") or len(piece) < 90:
         return False
     version = int.from_bytes(piece[6:10], "little")
     n_integers = {2: 6, 3: 6, 4: 7, 5: 7}.get(version, 8)
-    at = 10 + (4 if version >= 3 else 0) + 4 * n_integers + (4 if version >= 6 else 0)
-    (error,) = struct.unpack_from("<d", piece, at)
+    offset = 10 + (4 if version >= 3 else 0) + 4 * n_integers + (4 if version >= 6 else 0)
+    (error,) = struct.unpack_from("<d", piece, offset)
     return bool(0 <= error <= 0.5)
 
 
@@ -105,7 +105,8 @@ _EXACT: dict[str, Callable[[bytes], bool]] = {
     "NIKON": _never,
     "SONY": _never,
 }
-"""Test of a piece for unchanged values, by a part of the name of its compression.
+"""Part of a compression's name -> test whether a piece was compressed without change of values.
 
-More specific names come first. A compression without an entry is always lossless.
+More specific names come first, because the first match is used. A compression without an entry is
+always lossless.
 """

@@ -17,16 +17,16 @@ import tifffile
 from ..errors import InputError
 
 _SIGNS = "page offset", "value offset", "failed to reshape"
-"""What tifffile logs where it gives fewer planes than the metadata declare."""
+"""Parts of the messages that tifffile logs when it returns fewer planes than are declared."""
 _CHECKED_PAGES = 1000
-"""Pages of a longer series are not all checked: only the first, the middle and the last one."""
+"""In a series with more pages, only the first, the middle and the last page are checked."""
 
 
 # ---- what tifffile logs --------------------------------------------------------------------------
 
 
 class Damage(logging.Filter):
-    """Collect what tifffile logs in this thread, and keep it from the terminal."""
+    """Collect the messages that tifffile logs in this thread, so that they are not printed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Damage(logging.Filter):
 
 @contextmanager
 def damage_found(path: Path) -> Iterator[Damage]:
-    """Raise for a file whose pages tifffile could not all follow, as it only logs that.
+    """Raise an error if tifffile could not find all pages of a file, because it only logs that.
 
     Raises
     ------
@@ -81,12 +81,12 @@ def _incomplete(path: Path) -> str:
 
 
 def check_whole(series: tifffile.TiffPageSeries, path: Path) -> None:
-    """Make sure that the pixels of a series lie before the end of its file.
+    """Check that the pixels of a series lie before the end of its file.
 
     Raises
     ------
     InputError
-        If they do not.
+        If the file ends before.
     """
     if series.dataoffset is not None:
         end = series.dataoffset + series.nbytes
@@ -94,12 +94,12 @@ def check_whole(series: tifffile.TiffPageSeries, path: Path) -> None:
         n = len(series.pages)
         checked = range(n) if n < _CHECKED_PAGES else (0, n // 2, n - 1)
         pages = [series.pages[i] for i in checked]
-        here = [p for p in pages if p is not None and p.parent is series.parent]
-        if any(len(page.dataoffsets) < math.prod(page.chunked) for page in here):
+        in_file = [p for p in pages if p is not None and p.parent is series.parent]
+        if any(len(page.dataoffsets) < math.prod(page.chunked) for page in in_file):
             raise InputError(_incomplete(path))
         ends = (
             offset + count
-            for page in here
+            for page in in_file
             for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
         )
         end = max(ends, default=0)
@@ -115,15 +115,15 @@ def whole_frames(
 ) -> tuple[int | None, str]:
     """Count the frames that are whole.
 
-    An acquisition that was stopped lacks its last frames: these are left out. Other gaps cannot be
-    left out, and would read as zeros.
+    An acquisition that was stopped lacks its last frames. These are left out. Other missing planes
+    cannot be left out, and would be read as zeros, so they are an error.
 
     Returns
     -------
     n_frames
-        Length of the slowest axis, without missing frames; None where none is missing.
+        Length of the slowest axis, without missing frames; None if none is missing.
     note
-        Text about the missing frames; empty where none is missing.
+        Text about the missing frames; empty if none is missing.
 
     Raises
     ------
@@ -132,8 +132,8 @@ def whole_frames(
     """
     lead = _leading(series)
     is_there = _planes(series, math.prod(lead))
-    slow = next((i for i, n in enumerate(lead) if n > 1), 0)
-    length = lead[slow] if lead else 1
+    slowest = next((i for i, n in enumerate(lead) if n > 1), 0)
+    length = lead[slowest] if lead else 1
     if is_there.all():
         is_more = bool(lead) and series.dataoffset is None and len(series) > len(is_there)
         return (length, _surplus(len(series), len(is_there))) if is_more else (None, "")
@@ -141,9 +141,9 @@ def whole_frames(
     missing = np.argwhere(~is_there.reshape(lead))
     files = f" ({', '.join(missing_files[:5])} {_is_are(missing_files)} not there)"
     files = files if missing_files else ""
-    n_first = int(is_there.argmin())  # planes before the first gap
+    n_first = int(is_there.argmin())  # number of planes before the first that is missing
     n_whole = n_first // (len(is_there) // length)
-    if is_there[n_first:].any() or not n_whole or axes[slow] == "C":
+    if is_there[n_first:].any() or not n_whole or axes[slowest] == "C":
         place = ", ".join(
             f"{a} {i} of 0 to {n - 1}"
             for a, i, n in zip(axes, missing[0], lead, strict=True)
@@ -156,20 +156,20 @@ def whole_frames(
             "there is as a new file."
         )
     return n_whole, (
-        f"of {length} frames along {axes[slow]} that it tells of, the last {length - n_whole} "
+        f"of {length} frames along {axes[slowest]} that it tells of, the last {length - n_whole} "
         f"{'is' if n_whole == length - 1 else 'are'} not in the file, or not whole{files}: "
         f"the first {n_whole} {'was' if n_whole == 1 else 'were'} read."
     )
 
 
 def cut(series: tifffile.TiffPageSeries, n_frames: int | None) -> tifffile.TiffPageSeries:
-    """Return the first frames of a series; the series itself where `n_frames` is None."""
+    """Return the first frames of a series; the series itself when `n_frames` is None."""
     if n_frames is None:
         return series
     lead, shape = _leading(series), list(series.get_shape(squeeze=False))
-    slow = next((i for i, n in enumerate(lead) if n > 1), 0)
-    shape[slow] = n_frames
-    n_planes = math.prod([*lead[:slow], n_frames, *lead[slow + 1 :]])
+    slowest = next((i for i, n in enumerate(lead) if n > 1), 0)
+    shape[slowest] = n_frames
+    n_planes = math.prod([*lead[:slowest], n_frames, *lead[slowest + 1 :]])
     pages = [series[i] for i in range(n_planes)]
     axes = series.get_axes(squeeze=False)
     return tifffile.TiffPageSeries(pages, shape, series.dtype, axes, parent=series.parent)
@@ -193,7 +193,7 @@ def _leading(series: tifffile.TiffPageSeries) -> list[int]:
 
 def _planes(series: tifffile.TiffPageSeries, n: int) -> npt.NDArray[np.bool_]:
     """Return which of `n` planes are in the file."""
-    if series.dataoffset is not None:  # one block, whose end `check_whole` compares
+    if series.dataoffset is not None:  # one block, whose end `check_whole` has checked
         return np.ones(n, bool)
     is_there = [page is not None for page in series][:n]
     return np.array(is_there + [False] * (n - len(is_there)))

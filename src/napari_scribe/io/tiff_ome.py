@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 
 _MOST_PLANES = 10_000_000
-"""Planes of an image, beyond which its sizes are damaged: tifffile would make a list of them."""
+"""Largest number of planes that an image is taken to have. More are damage.
+
+tifffile would make a list of all of them.
+"""
 
 
 def open_tiff(path: Path) -> tifffile.TiffFile:
-    """Open a TIFF; as a plain one where tifffile cannot follow its OME-XML.
+    """Open a TIFF. If tifffile cannot use its OME-XML, the TIFF is opened as a plain one.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def open_tiff(path: Path) -> tifffile.TiffFile:
 
 
 def is_unread(file: tifffile.TiffFile) -> bool:
-    """Return whether a file has OME-XML that is not used, as it is cut off or makes no sense."""
+    """Return whether a file has OME-XML that tifffile did not use, because it is damaged."""
     return "<OME" in file.pages.first.description[:1000] and not file.is_ome
 
 
@@ -64,7 +67,7 @@ def images_in(xml: str) -> list[Element]:
 def image_of(xml: str, series: tifffile.TiffPageSeries, n_series: int, i: int) -> Element | None:
     """Return the element of OME-XML that describes image `i` of the `n_series` images in a file.
 
-    OME-XML may also describe images without pixels in the file: then the name decides.
+    OME-XML may also describe images without pixels in the file. Then the name decides.
     """
     images = images_in(xml)
     if len(images) == n_series:
@@ -78,13 +81,13 @@ def tag(element: Element) -> str:
 
 
 def partners(image: Element) -> set[str]:
-    """Return the names of the files that hold the planes of an image; none where it is one file."""
+    """Return the names of the files that OME-XML gives for the planes of an image; may be none."""
     names = {e.get("FileName", "") for e in image.iter() if tag(e) == "UUID"}
     return names - {""}
 
 
 def partners_of(path: Path) -> set[str]:
-    """Return the names of the files that share an image with a file, its own among them."""
+    """Return the names of all files that hold an image together with a file, and of the file."""
     import tifffile
 
     try:
@@ -96,7 +99,7 @@ def partners_of(path: Path) -> set[str]:
 
 
 def _check_metadata(file: tifffile.TiffFile, path: Path) -> None:
-    """Make sure that tifffile can follow what a file says of its images and of other files."""
+    """Check that the numbers of planes and the other files that OME-XML names are possible."""
     if max(map(_n_planes, _images(file)), default=0) > _MOST_PLANES:
         raise InputError(f"{path} tells of more planes than a file can hold: it is damaged.")
     for name in sorted(_partners_in(file)):
@@ -117,7 +120,7 @@ def _partners_in(file: tifffile.TiffFile) -> Iterator[str]:
 
 
 def _images(file: tifffile.TiffFile) -> list[Element]:
-    """Return the images that a file describes; none where its OME-XML is damaged."""
+    """Return the images that a file describes; none if its OME-XML is damaged."""
     try:
         return images_in(file.ome_metadata) if file.is_ome and file.ome_metadata else []
     except ElementTree.ParseError:
@@ -125,7 +128,7 @@ def _images(file: tifffile.TiffFile) -> list[Element]:
 
 
 def _n_planes(image: Element) -> int:
-    """Return the number of planes of an image by its sizes; 0 where these are no numbers."""
+    """Return the number of planes of an image, from its sizes; 0 if a size is no number."""
     pixels = next((e for e in image if tag(e) == "Pixels"), None)
     sizes = [pixels.get(f"Size{a}", "1") if pixels is not None else "1" for a in "ZCT"]
     return math.prod(int(size) if size.isdecimal() else 0 for size in sizes)

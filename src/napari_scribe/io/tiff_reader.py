@@ -22,15 +22,21 @@ from .tiff_ome import missing_partners, open_tiff
 from .tiff_strips import Strips
 
 _SMALL_BYTES = 2**28
-"""Pixels that are read whole, if they cannot be memory-mapped."""
+"""Bytes up to which pixels are read whole, if they cannot be memory-mapped."""
 _ALPHA = 1, 2
 """Kinds of extra samples of a TIFF that tell how opaque a pixel is."""
 Place = tuple[int, int, int | None]
-"""Number, level and number of frames of a series, to find it when its file is opened again."""
+"""Number of a series, its level and its number of frames.
+
+They are needed to find the series when its file is opened again.
+"""
 
 
 def read_tiff(path: Path, axes: str = "", level: int = 0, series: int = 0) -> Image:
-    """Open a TIFF: memory-mapped where it is plain, whole where it is small, else piece by piece.
+    """Open a TIFF.
+
+    Pixels that lie in one block, in the byte order of the machine, are memory-mapped. Others are
+    read whole if they are few, else piece by piece when they are needed.
 
     Raises
     ------
@@ -50,8 +56,8 @@ def read_tiff(path: Path, axes: str = "", level: int = 0, series: int = 0) -> Im
         place = file.series.index(full), level, n_frames
         picks, letters = _picks(part, axes.upper())
         data = show(_pixels(path, part, place), picks, path)
-        split = _names_of_set(full) if full.is_multifile else ""
-        notes = [*others, split, gaps, *damage.notes(), *size.notes]
+        note_on_files = _note_on_files(full) if full.is_multifile else ""
+        notes = [*others, note_on_files, gaps, *damage.notes(), *size.notes]
     if isinstance(data, FileArray) and data.nbytes <= _SMALL_BYTES:
         data = np.asarray(data)
     scale = {a: s * (_shrinkage(full, part, a) if a in "YX" else 1) for a, s in size.scale.items()}
@@ -73,7 +79,7 @@ def describe_tiff(path: Path) -> list[str]:
         return [_in_words(image) for image in tiff_images(file, path)]
 
 
-def _names_of_set(series: tifffile.TiffPageSeries) -> str:
+def _note_on_files(series: tifffile.TiffPageSeries) -> str:
     """Return the note on an image that is split into several files."""
     pages = (page for page in series if page is not None)
     names = sorted({page.parent.filehandle.name for page in pages})
@@ -93,12 +99,12 @@ def _in_words(series: tifffile.TiffPageSeries) -> str:
 
 
 def _picks(series: tifffile.TiffPageSeries, axes: str) -> tuple[list[Pick], str]:
-    """Return what is shown of each axis of a series, and the letters of the axes that are shown.
+    """Return the pick of each axis of a series, and the letters of the shown axes.
 
     Parameters
     ----------
     axes
-        Letters that were asked for, if any.
+        Letters that the user asked for; may be empty.
     """
     names, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
     picks: list[Pick] = [range(n) for n in shape]
@@ -113,9 +119,10 @@ def _picks(series: tifffile.TiffPageSeries, axes: str) -> tuple[list[Pick], str]
 
 
 def _samples(page: tifffile.TiffPage, n_samples: int) -> Pick:
-    """Return which samples of a page's pixels are colours or channels: opacity is no measurement.
+    """Return the pick of the samples of a pixel that are colours or channels, not opacity.
 
-    All are returned where all are opacity. A single one takes the axis away.
+    Opacity is no measurement. If all samples are opacity, all are picked. If only one sample is
+    picked, the axis is dropped.
     """
     extra = [int(kind) for kind in page.extrasamples]
     first = n_samples - len(extra)
@@ -129,8 +136,8 @@ def _samples(page: tifffile.TiffPage, n_samples: int) -> Pick:
 def _letters(names: str, shape: Sequence[int]) -> str:
     """Return a letter for each axis of a file, from tifffile's names of them.
 
-    An axis of length 1 is never guessed: it gets the letter of the file, or ``?`` where that is
-    none of ``TCZYX`` or another axis has it.
+    An axis of length 1 is never guessed. It gets the letter of the file. If that is not of
+    ``TCZYX``, or another axis has it, the letter is ``?``.
     """
     long = [i for i, n in enumerate(shape) if n > 1 or names[i] in "YX"]
     letters = _guessed("".join(names[i] for i in long), [shape[i] for i in long])
@@ -142,7 +149,7 @@ def _letters(names: str, shape: Sequence[int]) -> str:
 
 
 def _guessed(names: str, shape: Sequence[int]) -> str:
-    """Return letters of ``TCZYX`` for axes, guessed where the file does not name them."""
+    """Return letters of ``TCZYX`` for axes. Letters that the file does not tell are guessed."""
     letters = [{"S": "C"}.get(a, a) for a in names]
     if not set(letters) & (set(AXES) - {"Y", "X"}):
         return guess_axes(shape) if len(letters) > 2 else "".join(letters)
@@ -163,7 +170,7 @@ def _shrinkage(full: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries, ax
 
 
 def _nodata(series: tifffile.TiffPageSeries) -> float | None:
-    """Read the value of pixels that hold no data, which GDAL writes as text."""
+    """Return the value of pixels without data, which GDAL writes as text; None if there is none."""
     tag = series.keyframe.tags.get("GDAL_NODATA")
     try:
         return None if tag is None else float(str(tag.value).strip(" \0"))
@@ -172,7 +179,7 @@ def _nodata(series: tifffile.TiffPageSeries) -> float | None:
 
 
 def _pixels(path: Path, series: tifffile.TiffPageSeries, place: Place) -> Array:
-    """Return the pixels of a series in the byte order of the machine, on disk where they can be."""
+    """Return the pixels of a series: memory-mapped, in memory if they are few, else lazy."""
     shape = series.get_shape(squeeze=False)
     dtype = np.dtype(series.dtype).newbyteorder(series.keyframe.parent.byteorder)
     if series.dataoffset is not None and dtype.isnative:

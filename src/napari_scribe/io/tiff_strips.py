@@ -12,14 +12,16 @@ from .chunks import PiecewiseArray
 
 
 class Strips:
-    """Hold the strips of the window that was read last, as its neighbours need them too.
+    """Read windows of an array that is stored in strips.
+
+    The strips that were read last are cached, because windows beside each other need the same ones.
 
     Parameters
     ----------
     array
         A zarr array whose chunks are as wide as the image.
     y, x
-        Which of its axes are Y and X.
+        Numbers of the axes Y and X of `array`.
     """
 
     def __init__(self, array: PiecewiseArray, y: int, x: int) -> None:
@@ -33,7 +35,7 @@ class Strips:
         self._strips: Pixels = np.zeros(0)
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> Pixels:
-        """Read a window: one number, or slice without steps, per axis, as a `FileArray` asks."""
+        """Read a window: a number or a slice without steps per axis, as `FileArray` passes it."""
         rows, columns = index[self._y], index[self._x]
         if not isinstance(rows, slice) or not isinstance(columns, slice):
             return np.asarray(self._array[index])
@@ -46,7 +48,7 @@ class Strips:
             return self._strips[tuple(window.get(axis, slice(None)) for axis in axes)].copy()
 
     def _load(self, index: list[int | slice], start: int, stop: int) -> None:
-        """Read the strips of rows `start` to `stop` over the whole width, unless they are held."""
+        """Read the strips of rows `start` to `stop` in full width, unless they are cached."""
         index[self._x] = slice(None)
         place = [i for axis, i in enumerate(index) if axis != self._y]
         if place == self._place and self._rows.start <= start and stop <= self._rows.stop:

@@ -20,6 +20,7 @@ from .replace import replacing, resolve_links, tidy
 from .units import in_micrometers, size_of, symbol
 
 _TILE = 512
+"""Side of a tile of the file, in pixels."""
 _TILED_FROM = 2048
 """Longer side, in pixels, above which an image is written in tiles."""
 _SMALL_BYTES = 2**28
@@ -29,7 +30,7 @@ _READ_BYTES = 2**25
 _BIG_BYTES = 2**32 - 2**25
 """Bytes from which a TIFF needs offsets of 64 bits; some room is left for its tags."""
 _RGB = "u1", "u2"
-"""Types of pixels for which three channels that come last are written as the colours of RGB."""
+"""Types of pixels for which three channels as the last axis are written as RGB."""
 
 
 def write_tiff(
@@ -50,9 +51,9 @@ def write_tiff(
     path
         File to write; folders above it are created.
     array
-        Pixels; a large lazy array is read part by part. Written along ``TCZYX``, RGB along
-        ``TZYXC``. TIFF readers know no bool, float16 and 64-bit integers: these become uint8,
-        float32 and 32-bit integers.
+        Pixels. A large lazy array is read part by part. The file has axes in the order ``TCZYX``,
+        for RGB ``TZYXC``. TIFF readers know no bool, float16 and 64-bit integers: these become
+        uint8, float32 and 32-bit integers.
     axes
         Letters of ``TCZYX``, one per axis of `array`, in any order; guessed when empty.
     scale, units
@@ -62,16 +63,16 @@ def write_tiff(
     software
         Name of what made the file, for its tags.
     overwrite
-        Whether to replace a file that is there by then.
+        Whether to replace a file that lies there when the new one is done.
 
     Raises
     ------
     InputError
         If the axes do not fit, or the values do not fit into 32 bits.
     TakenError
-        If there is a file that may not be replaced.
+        If a file lies there that may not be replaced.
     OSError
-        If it could not be written, such as on a full disk.
+        If the file could not be written, such as on a full disk.
     """
     import tifffile
 
@@ -107,7 +108,7 @@ def write_tiff(
 
 
 def _storable(image: Image, order: str) -> np.dtype[Any]:
-    """Return the type in the file: that of the pixels, unless OME-TIFF lacks it."""
+    """Return the type of the pixels in the file: their own, or one that TIFF readers know."""
     dtype = image.dtype.newbyteorder("=")
     if dtype.kind == "b":
         return np.dtype(np.uint8)
@@ -127,9 +128,9 @@ def _storable(image: Image, order: str) -> np.dtype[Any]:
 
 
 def _blocks(image: Image, order: str) -> Iterator[Pixels]:
-    """Yield tiles in the order of the file, each along the axes of `order` that a page has.
+    """Yield the tiles of the file in its order. A tile has the axes of `order` that a page has.
 
-    Many tiles are read at once, as a chunk of the array may hold many of them.
+    Many tiles are read at once, because a chunk of the array may hold many of them.
     """
     page = [a for a in order if a in "YX" or (a == "C" and order[-1] == "C")]
     block_axes = [a for a in image.axes if a in page]
@@ -138,9 +139,9 @@ def _blocks(image: Image, order: str) -> Iterator[Pixels]:
     starts = range(0, image.length("Y"), height), range(0, image.length("X"), width)
     for index in itertools.product(*(range(image.length(a)) for a in leading), *starts):
         *place, y, x = index
-        at: dict[str, Any] = dict(zip(leading, place, strict=True))
-        at |= {"Y": slice(y, y + height), "X": slice(x, x + width)}
-        block = np.asarray(image.data[tuple(at.get(a, slice(None)) for a in image.axes)])
+        position: dict[str, Any] = dict(zip(leading, place, strict=True))
+        position |= {"Y": slice(y, y + height), "X": slice(x, x + width)}
+        block = np.asarray(image.data[tuple(position.get(a, slice(None)) for a in image.axes)])
         block = block.transpose([block_axes.index(a) for a in page])
         for row, column in itertools.product(*(range(0, n, _TILE) for n in block.shape[:2])):
             yield block[row : row + _TILE, column : column + _TILE]
@@ -148,7 +149,7 @@ def _blocks(image: Image, order: str) -> Iterator[Pixels]:
 
 
 def _read_at_once(image: Image, page: Sequence[str]) -> tuple[int, int]:
-    """Return the height and width of some rows of tiles, or of a part of a large row."""
+    """Return the height and width to read at once: some rows of tiles, or a part of a row."""
     n_channels = image.n_channels if "C" in page else 1
     tile_bytes = _TILE * _TILE * n_channels * image.dtype.itemsize
     n_tiles, in_a_row = max(1, _READ_BYTES // tile_bytes), -(-image.length("X") // _TILE)
@@ -156,7 +157,7 @@ def _read_at_once(image: Image, page: Sequence[str]) -> tuple[int, int]:
 
 
 def _metadata(image: Image, order: str, is_rgb: bool, names: Sequence[str]) -> dict[str, Any]:
-    """Return the OME attributes, by the names of tifffile."""
+    """Return the OME attributes, under the names that tifffile has for them."""
     metadata: dict[str, Any] = {"axes": order.replace("C", "S") if is_rgb else order}
     metadata["Name"] = _in_xml(image.name)
     for axis, name in {a: f"PhysicalSize{a}" for a in "ZYX"}.items() | {("T", "TimeIncrement")}:
@@ -176,7 +177,8 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 def _in_xml(text: str) -> str:
     """Return a text with a question mark for each character that XML cannot hold.
 
-    These are control characters, and surrogates, which stand for bytes of names that are no UTF-8.
+    These are control characters and surrogates. A surrogate stands for a byte of a file name that
+    is no UTF-8.
     """
     return _NOT_IN_XML.sub("?", text)
 

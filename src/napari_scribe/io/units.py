@@ -1,6 +1,7 @@
-"""Read units and sizes: files write many names of a unit, and we keep one.
+"""Read units and sizes.
 
-It is the full English name, which pint, napari and NGFF know.
+Files have many names for a unit. Here each unit has one: the full English name, which pint, napari
+and NGFF know.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _SYMBOLS = {
 }
 _NAMES = {symbol: name for name, symbol in _SYMBOLS.items()} | {
     "um": "micrometer",
-    "\u03bcm": "micrometer",  # Greek mu, where the other one is the micro sign
+    "\u03bcm": "micrometer",  # Greek mu; the one above is the micro sign
     "\\u00b5m": "micrometer",  # as ImageJ writes it
     "micron": "micrometer",
     "microns": "micrometer",
@@ -41,14 +42,14 @@ _MICROMETERS = {
 }
 
 _SENSIBLE = 1e-15, 1e15
-"""Sizes beyond these are mistakes, in any unit."""
+"""Smallest and largest size that is not a mistake, in any unit."""
 
 
 def size_of(value: object) -> float:
-    """Return a size from ``0.5``, ``0,5`` or a number; 0 where it is none or makes no sense."""
+    """Return a size from ``0.5``, ``0,5`` or a number; 0 if it is no number or makes no sense."""
     try:
         number = value.replace(",", ".") if isinstance(value, str) else value
-        size = float(number)  # type: ignore[arg-type]  # what is no number raises
+        size = float(number)  # type: ignore[arg-type]  # raises if it is no number
     except (TypeError, ValueError, OverflowError):
         return 0.0
     smallest, largest = _SENSIBLE
@@ -56,19 +57,19 @@ def size_of(value: object) -> float:
 
 
 def full_name(unit: str) -> str:
-    """Return ``micrometer`` for ``µm``, ``micron`` ...; empty for pixels and what is no unit."""
+    """Return ``micrometer`` for ``µm``, ``micron`` ...; empty for pixels and unknown units."""
     unit = unit.strip()
     name = _NAMES.get(unit) or _NAMES.get(unit.lower()) or unit
     return name.lower() if name.lower() in _SYMBOLS else ""
 
 
 def symbol(unit: str) -> str:
-    """Return ``µm`` for ``micrometer``; empty where unknown."""
+    """Return ``µm`` for ``micrometer``; empty if the unit is unknown."""
     return _SYMBOLS.get(full_name(unit), "")
 
 
 def in_micrometers(unit: str) -> float | None:
-    """Return the length of a unit in micrometers; None where it is no length."""
+    """Return the length of a unit in micrometers; None if it is no unit of length."""
     return _MICROMETERS.get(full_name(unit))
 
 

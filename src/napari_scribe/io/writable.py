@@ -13,21 +13,21 @@ from .files import SUFFIXES
 from .replace import EXTRA_CHARACTERS, resolve_links, temporary_path, tidy, work_folder
 
 _NAME_BYTES = 255
-"""Longest name of a file, where the system does not tell."""
+"""Most bytes of a file's name, if the system does not tell."""
 _DEEPER_BYTES = 200
-"""Most bytes that paths within a folder of work add to its own path."""
+"""Most bytes by which a path within the folder of a run is longer than the folder's own path."""
 
 RESULT_SUFFIXES = (".tif", ".tiff", ".zarr")
 """Suffixes of the files and folders that results are written to."""
 
 
 def is_zarr_name(path: Path) -> bool:
-    """Return whether a path to write is that of a zarr, by its suffix."""
+    """Return whether a path has the suffix of a zarr."""
     return path.suffix.lower() == ".zarr"
 
 
 def check_writable(path: str | Path, n_bytes: int = 0) -> None:
-    """Make sure that a result can be written, before the work for it starts.
+    """Check that a result can be written, before the work for it starts.
 
     Unfinished work of a process that was killed is tidied up.
 
@@ -36,35 +36,35 @@ def check_writable(path: str | Path, n_bytes: int = 0) -> None:
     path
         File or folder to write; folders above it need not exist yet. Nothing is created.
     n_bytes
-        Bytes that it and the work for it will need.
+        Bytes that the result and the work for it will need.
 
     Raises
     ------
     InputError
-        If it cannot be written there, its name is not possible, or there is too little room.
+        If it cannot be written there, its name is not possible, or the disk has too little room.
     """
     path = Path(path)
     check_text(path)
-    to = resolve_links(path)
-    if os.path.isdir(to) and path.suffix.lower() in SUFFIXES and not is_zarr_name(path):
+    target = resolve_links(path)
+    if os.path.isdir(target) and path.suffix.lower() in SUFFIXES and not is_zarr_name(path):
         raise InputError(f"Cannot write {path}: it is a folder. Choose another name.")
     try:
-        folder = next(p for p in to.parents if os.path.lexists(p))
+        folder = next(p for p in target.parents if os.path.lexists(p))
         if not folder.is_dir():
             raise InputError(f"Cannot write {path}: {folder} is not a folder. Choose another path.")
-        _check_length(to, folder)
-        tidy(to)
+        _check_length(target, folder)
+        tidy(target)
         with tempfile.TemporaryFile(dir=folder):
             pass
-        if folder == to.parent:
-            probe = temporary_path(to, "part")
+        if folder == target.parent:
+            probe = temporary_path(target, "part")
             probe.touch()
             probe.unlink()
         free = shutil.disk_usage(folder).free
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"Cannot write {path}: {reason}. Choose another folder.") from error
-    if free < n_bytes and free + _size(work_folder(to)) < n_bytes:
+    if free < n_bytes and free + _size(work_folder(target)) < n_bytes:
         raise InputError(
             f"Cannot write {path}: it needs up to {size_in_words(n_bytes)}, and {folder} has "
             f"{size_in_words(free)} left. Make room or choose another disk."
@@ -72,12 +72,12 @@ def check_writable(path: str | Path, n_bytes: int = 0) -> None:
 
 
 def check_text(path: Path) -> None:
-    """Make sure that a path is text that can be written into files and messages.
+    """Check that a path is text that can be written into files and messages.
 
     Raises
     ------
     InputError
-        If it is not.
+        If the path has bytes that are no text.
     """
     try:
         str(path).encode()
@@ -91,12 +91,12 @@ def check_text(path: Path) -> None:
 
 
 def _check_length(path: Path, folder: Path) -> None:
-    """Make sure that a path and the temporary names beside it are not too long.
+    """Check that a path and the temporary names beside it are not too long.
 
     Parameters
     ----------
     folder
-        Lowest folder above it that exists.
+        Lowest folder above `path` that exists.
     """
     limit, path_limit = _NAME_BYTES, None
     if hasattr(os, "pathconf"):

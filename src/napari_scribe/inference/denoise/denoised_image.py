@@ -23,10 +23,13 @@ from ..source import Source, choose_channels, source_of
 from ..tiles import Tile, plan_tiles
 
 CACHE = 2**27
-"""Bytes of denoised tiles that are cached for the windows that follow."""
+"""Largest size of the cache of denoised tiles, in bytes."""
 SMALL = 4
-"""A window that is smaller than a tile by this factor is denoised alone, without a whole tile, if
-the image is larger than the cache: its tile would be dropped before it is used again."""
+"""A window that is smaller than a tile by this factor is denoised alone, without a whole tile.
+
+This is done only if the image is larger than the cache. Then the tile would be dropped from the
+cache before it is used again.
+"""
 
 Pixels = npt.NDArray[np.float32]
 
@@ -71,7 +74,7 @@ def denoised_source_of(
     region: Mapping[str, slice] | None,
     device: str | None,
 ) -> Source:
-    """Return the `source_of` a model: the image, or the denoised image if the model has a denoiser.
+    """Return what a model is run over: the image, which is denoised if the model has a denoiser.
 
     Parameters
     ----------
@@ -92,13 +95,13 @@ def denoised_source_of(
 
 
 def noisy_source(source: Source) -> Source:
-    """Return the source before any denoiser."""
+    """Return the source of the noisy image; the source itself if the image is not denoised."""
     pixels = source.image.data
     return pixels.source if isinstance(pixels, DenoisedPixels) else source
 
 
 class DenoisedPixels:
-    """Read denoised pixels like an array, from any thread or process.
+    """Denoise pixels when they are indexed like an array, from any thread or process.
 
     Parameters
     ----------
@@ -127,7 +130,7 @@ class DenoisedPixels:
         return DenoisedPixels, (self.source, self.device)
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> Pixels:
-        """Read denoised pixels, by an index of numbers and slices without steps."""
+        """Denoise the pixels at an index of numbers and slices without steps."""
         spans = [_span(i, n) for i, n in zip(index, self.shape, strict=True)]
         by_axis = dict(zip(self.source.axes, spans, strict=True))
         out = np.empty(shape_of(spans), np.float32)
@@ -139,24 +142,24 @@ class DenoisedPixels:
             places = (range(by_axis[a].start, by_axis[a].stop) for a in iterated)
             for place in itertools.product(*places):
                 frame = tuple(zip(iterated, place, strict=True))
-                to = tuple(
+                target = tuple(
                     dict(frame)[a] - by_axis[a].start if a in iterated else slice(None)
                     for a in self.source.axes
                 )
-                out[to] = self._read(frame, window)[channels]
+                out[target] = self._read(frame, window)[channels]
         return out[tuple(slice(None) if isinstance(i, slice) else 0 for i in index)]
 
     def _read(self, frame: Frame, window: Window) -> Pixels:
         """Denoise a window of a frame: ``(C, *window)``."""
         tiles = self._tiles
-        is_large = 4 * math.prod(self.shape) > CACHE
+        is_large = self.dtype.itemsize * math.prod(self.shape) > CACHE
         is_small_window = SMALL * math.prod(shape_of(window)) < math.prod(tiles[0].kept_shape)
         if is_large and is_small_window:
             return self._read_alone(frame, window)
         return self._read_tiles(frame, window, [t for t in tiles if overlap(t.keep, window)])
 
     def _read_alone(self, frame: Frame, window: Window) -> Pixels:
-        """Denoise a small window by itself; like a tile it starts on a multiple of the stride."""
+        """Denoise a small window by itself, from the multiple of the stride before it on."""
         geometry = self.source.model.network.geometry
         start = [s.start // g.stride * g.stride for s, g in zip(window, geometry, strict=True)]
         aligned = tuple(slice(a, s.stop) for a, s in zip(start, window, strict=True))
@@ -209,8 +212,8 @@ class DenoisedPixels:
         device, model = pick_device(self.device), self.source.model
         dtype = precision(device)
 
-        def make(kind: str) -> list[Predictor]:
-            target = device if kind == device.type else torch.device(kind)
+        def make(device_type: str) -> list[Predictor]:
+            target = device if device_type == device.type else torch.device(device_type)
             return [Predictor(model.network, model.encoding.heads, target, dtype)]
 
         def report(_reductions: int, words: str) -> None:

@@ -22,8 +22,8 @@ from ..run import InferenceJob
 from ..source import Source, source_of
 
 FAR = 4.0
-"""Distance of an image's mean from that of the training images, in their standard deviations, from
-which the user is warned."""
+"""The user is warned if an image's mean is farther than this from that of the training images, in
+their standard deviations."""
 
 
 @checked
@@ -57,8 +57,8 @@ def denoise(
         Channels of the image to denoise, as many as the model sees; the channels that it was
         trained on when None.
     dtype
-        ``float32``, or ``source``: the type of the image. Then pixels are rounded, and clipped to
-        the limits of the type.
+        ``float32``, or ``source`` for the type of the image. For ``source`` pixels are rounded, and
+        clipped to the limits of the type.
     region, tile, batch, device, overwrite, part, workers, scheduler
         As for `segment`.
 
@@ -91,8 +91,8 @@ def denoise(
     )
     check_settings(settings, image)
     check_intensities(image)
-    typed = image.dtype if dtype == "source" else np.dtype(np.float32)
-    source = source_of(model, image, channels, region, typed)
+    pixel_type = image.dtype if dtype == "source" else np.dtype(np.float32)
+    source = source_of(model, image, channels, region, pixel_type)
     return begin(source, settings, _note_on(source))
 
 
@@ -127,7 +127,7 @@ def _note_on(source: Source) -> str:
 
 
 def _mean(image: Image, channels: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Return the mean of the middle of the first frame, per channel."""
+    """Return the mean of each channel in the middle of the first frame."""
     window = [slice(n // 4, n // 4 + max(1, min(n // 2, 512))) for n in image.frame_shape(2)]
     pixels = image.read(next(iter(image.frames(2))), window, channels)
     means: npt.NDArray[np.float64] = pixels.reshape(len(pixels), -1).mean(axis=1, dtype=np.float64)

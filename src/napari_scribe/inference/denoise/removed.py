@@ -1,4 +1,4 @@
-"""Check and write what a denoiser removed: only noise, if all is well."""
+"""Check that a denoiser removed only noise, and write what it removed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from ..store.results import map_path, write_zarr
 
 
 def noisy_part(image: Image, channels: Sequence[int]) -> Image:
-    """Return some channels of an image, lazily, with the axes of the result of `denoise`."""
+    """Return some channels of an image with the axes of the result of `denoise`.
+
+    Lazy pixels stay lazy.
+    """
     pixels = _lazy(image.data)
     if "C" in image.axes:
-        at = image.axes.index("C")
-        pixels = pixels.take(list(channels) if len(channels) > 1 else channels[0], axis=at)
+        axis = image.axes.index("C")
+        pixels = pixels.take(list(channels) if len(channels) > 1 else channels[0], axis=axis)
     axes = image.axes if len(channels) > 1 else image.axes.replace("C", "")
     order = "".join(a for a in AXES if a in axes)
     names = image.channel_names
@@ -33,7 +36,7 @@ def noisy_part(image: Image, channels: Sequence[int]) -> Image:
 
 
 def removed_noise(image: Image, denoised: Array, channels: Sequence[int]) -> Image:
-    """Return the image minus the denoised image: float32, lazy where these are."""
+    """Return the image minus the denoised image, as float32; lazy if one of them is."""
     noisy = noisy_part(image, channels)
     return noisy.selected(data=noisy.data.astype(np.float32) - _lazy(denoised))
 
@@ -63,7 +66,7 @@ def check_removed_path(out: Path, image: Image, overwrite: bool) -> None:
 def write_removed(
     out: Path, image: Image, denoised: Array, channels: Sequence[int], overwrite: bool = True
 ) -> Path:
-    """Write what was removed beside the result, as ``NAME.removed.tif`` (or ``.zarr``).
+    """Write what a denoiser removed beside the result, as ``NAME.removed.tif`` (or ``.zarr``).
 
     Raises
     ------

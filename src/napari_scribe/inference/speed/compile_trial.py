@@ -1,8 +1,8 @@
-"""Find out whether torch.compile pays: in long jobs, on machines where it is faster.
+"""Find out whether torch.compile saves time: in long jobs, on machines where it is faster.
 
 Compiling takes 10 s to a minute, and on some processors the result is slower. So each network is
-tried once on a machine, in a job that is long enough, and the answer is remembered. It is tried in
-a separate process, so that a crash of the compiler ends nothing else, and its memory is freed.
+tried once on a machine, in a job that is long enough, and the result is saved. The trial runs in a
+separate process: a crash of the compiler ends nothing else, and its memory is freed.
 """
 
 from __future__ import annotations
@@ -41,12 +41,17 @@ TOLERANCE = {torch.float32: 1e-4}
 COARSE = 0.02
 """The same in precisions of 16 bits."""
 MEMORY = "compiled.json"
+"""File in the user's folder that trials are saved in."""
 CRASHED = "trying it ended in a crash"
 Network = Callable[..., Tensor]
 
 
 class Trial(TypedDict):
-    """Hold how many times as fast a network is compiled, and why it cannot be used, or nothing."""
+    """Hold the result of a trial.
+
+    `gain` tells how many times as fast the network is when compiled. `problem` tells why the
+    compiled network cannot be used; empty if it can.
+    """
 
     gain: float
     problem: str
@@ -54,7 +59,7 @@ class Trial(TypedDict):
 
 @dataclass(frozen=True)
 class _Batch:
-    """Hold what is timed: a network, its device and precision, and the shape of its input."""
+    """Describe what is timed: a network, its device and precision, and the shape of its input."""
 
     model: Model
     device: torch.device
@@ -63,33 +68,39 @@ class _Batch:
     margin: tuple[int, ...]
 
     def prepare(self) -> tuple[Predictor, Tensor]:
-        """Return the network as a run has it, and pixels ``(N, C, *in)`` for it."""
+        """Return the network as a run uses it, and random pixels ``(N, C, *in)`` for it."""
         heads = self.model.encoding.heads
         predictor = Predictor(self.model.network, heads, self.device, self.dtype)
         return predictor, torch.rand(self.shape)
 
 
 def pays(
-    source: Source, tile: Tile, batch: int, device: torch.device, dtype: torch.dtype, share: int = 1
+    source: Source,
+    tile: Tile,
+    batch: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    n_shares: int = 1,
 ) -> tuple[bool, str]:
-    """Return whether to compile for a process's share of a job, with a sentence for the user.
+    """Return whether to compile the network of a job, with a sentence for the user.
 
-    In short jobs nothing is measured, and the compiler is not even imported.
+    The job is divided evenly into `n_shares`; a process does one of them. In short jobs nothing is
+    measured, and the compiler is not even imported.
     """
     model = source.model
-    n_pixels = math.prod(source.label_shape) / share
+    n_pixels = math.prod(source.label_shape) / n_shares
     if n_pixels < WORTH_MEASURING[model.dimensions] or source.is_empty:
         return False, ""
     shape = (batch, len(source.channels), *tile.read_shape)
-    one = _Batch(model, device, dtype, shape, tuple(tile.margin))
+    timed_batch = _Batch(model, device, dtype, shape, tuple(tile.margin))
     network = model.recipe.network.model_dump_json()
     key = f"{machine_key(device)}, {dtype}, {network}, {shape}, margin {tile.margin}"
     trial: Trial | None = read_table(MEMORY).get(key)
     if trial is None or trial["gain"] >= FASTER:
-        if _seconds(one) * n_pixels / (batch * math.prod(tile.kept_shape)) < LONG:
+        if _seconds(timed_batch) * n_pixels / (batch * math.prod(tile.kept_shape)) < LONG:
             return False, ""
         if trial is None:
-            trial = _try(one)
+            trial = _try(timed_batch)
             if trial is None:
                 return False, ""
             update_table(MEMORY, key, trial)
@@ -101,7 +112,7 @@ def pays(
 
 
 def _seconds(batch: _Batch) -> float:
-    """Time a batch without compiling; 0 where there is too little memory for it."""
+    """Return the seconds for a batch without compiling; 0 if memory is too small for it."""
     try:
         predictor, x = batch.prepare()
         return min(_timed(predictor, x, batch.margin)[0] for _ in range(3))
@@ -112,7 +123,7 @@ def _seconds(batch: _Batch) -> float:
 
 
 def _try(batch: _Batch) -> Trial | None:
-    """Try it in a separate process; None where there is too little memory or disk for that."""
+    """Compare in a separate process; return None if memory or disk is too small for that."""
     settings = {
         "device": str(batch.device),
         "dtype": str(batch.dtype).removeprefix("torch."),
@@ -120,11 +131,11 @@ def _try(batch: _Batch) -> Trial | None:
         "margin": batch.margin,
         "threads": torch.get_num_threads(),
     }
-    start = f"import {__name__} as it; it.main()"
+    code = f"import {__name__} as trial; trial.main()"
     try:
         with tempfile.TemporaryDirectory(prefix="napari-scribe-") as folder:
             path = batch.model.save(Path(folder, "model.zip"))
-            command = [sys.executable, "-c", start, str(path), json.dumps(settings)]
+            command = [sys.executable, "-c", code, str(path), json.dumps(settings)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
     except (OSError, InputError):
         return None
@@ -155,7 +166,7 @@ def main() -> None:
 
 
 def _compare(batch: _Batch) -> Trial:
-    """Time a network compiled and not compiled, by turns."""
+    """Time the compiled and the plain network by turns, and compare their answers."""
     predictor, x = batch.prepare()
     problems: list[str] = []
     plain = predictor.network

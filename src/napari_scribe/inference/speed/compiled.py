@@ -1,4 +1,4 @@
-"""Compile a network with torch; `compile_trial` tells where that pays."""
+"""Compile a network with torch; `compile_trial` finds out where that saves time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ...memory import is_out_of_memory
 class Compiled:
     """Run a network compiled for tiles of one shape.
 
-    Tiles of other shapes run without compiling, and so do all where compiling fails.
+    Tiles of other shapes run without compiling. If compiling fails, all tiles do.
 
     Parameters
     ----------
     network
         The network of a `Predictor`.
     shape
-        ``(N, C, *in)`` to compile for. Compiling for another would take as long again.
+        Shape ``(N, C, *in)`` to compile for. Compiling for another shape would take as long again.
     report
-        Called with the reason where the network cannot be compiled.
+        Called with the reason if the network cannot be compiled.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Compiled:
                 run = self._compile_and_run if self._compiled is None else self._compiled
                 return run(x, margin)
             except Exception as error:
-                if is_out_of_memory(error):  # tiles get another shape when it is retried
+                if is_out_of_memory(error):  # the caller retries with smaller tiles
                     raise
                 self._has_failed = True
                 self._report(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
@@ -52,7 +52,7 @@ class Compiled:
 
     def _compile_and_run(self, x: Tensor, margin: Sequence[int] | None) -> Any:
         compiled = torch.compile(self._network, dynamic=False, fullgraph=True)
-        with warnings.catch_warnings():  # torch warns of its own deprecated parts
+        with warnings.catch_warnings():  # torch uses deprecated parts of itself
             warnings.simplefilter("ignore")
             answer = compiled(x, margin)
         self._compiled = compiled

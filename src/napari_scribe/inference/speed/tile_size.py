@@ -17,14 +17,16 @@ from ..source import Source
 from ..tiles import Tile, plan_tiles
 
 CANDIDATES = {2: (192, 256, 384, 512, 768, 1024, 1536), 3: (32, 48, 64, 96, 128, 160)}
+"""Sides of tiles that are timed, in pixels, for 2D and 3D networks."""
 WORTH_MEASURING = {2: 2**25, 3: 2**25}
-"""Pixels from which a measurement can save more time than it takes."""
+"""Number of pixels from which a measurement can save more time than it takes."""
 SECONDS = 4.0
-"""Duration of a measurement, at most."""
+"""Seconds after which no further side is timed."""
 SHARE = 0.5
 """Share of the free memory that a batch may need by estimate."""
 MEMORY = "tiles.json"
-MAPS = 6
+"""File in the user's folder that speeds are saved in."""
+FEATURE_MAPS = 6
 """Feature maps of the first level that are in memory at once. Measured on the CPU with U-Nets: 5.0
 to 5.3 in 2D and 1.8 to 2.8 in 3D."""
 Speeds = dict[str, float]
@@ -34,7 +36,7 @@ Speeds = dict[str, float]
 def bytes_needed(source: Source, tile: Tile, batch: int, dtype: torch.dtype) -> int:
     """Estimate the memory that the network needs for a batch."""
     features = source.model.recipe.network.features
-    return int(batch * math.prod(tile.read_shape) * features * dtype.itemsize * MAPS)
+    return int(batch * math.prod(tile.read_shape) * features * dtype.itemsize * FEATURE_MAPS)
 
 
 def reductions_needed(
@@ -55,7 +57,7 @@ def reductions_needed(
 def choose_tile(
     source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
 ) -> int:
-    """Return the side of a tile: the fastest on this machine, measured once if that pays."""
+    """Return the side of a tile: the fastest on this machine, measured once in long jobs."""
     n, recipe = source.model.dimensions, source.model.recipe
     if recipe.tiling.tile:
         return recipe.tile
@@ -98,10 +100,10 @@ def _tile(source: Source, side: int, halo: Sequence[int] | None) -> Tile:
 def _speeds(
     source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
 ) -> Speeds:
-    """Return the speed of each side, as remembered, else measured."""
+    """Return the speed of each side: as saved before, or as measured now."""
     network = source.model.recipe.network.model_dump_json()
-    around = halo and list(halo)
-    key = f"{machine_key(device)}, {dtype}, {network}, {len(source.channels)}, halo {around}"
+    halo_sizes = halo and list(halo)
+    key = f"{machine_key(device)}, {dtype}, {network}, {len(source.channels)}, halo {halo_sizes}"
     speeds: Speeds | None = read_table(MEMORY).get(key)
     if speeds is None:
         speeds = _measured(source, device, dtype, halo)
@@ -112,7 +114,7 @@ def _speeds(
 def _measured(
     source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
 ) -> Speeds:
-    """Time each side, from the smallest on, until the time is up or larger ones get slower."""
+    """Time each side, from the smallest on, until the time is up or larger sides are slower."""
     model = source.model
     predictor = Predictor(model.network, model.encoding.heads, device, dtype)
     speeds: Speeds = {}

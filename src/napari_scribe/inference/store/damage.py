@@ -1,7 +1,7 @@
-"""Notice what others delete or damage in the folder of a run, so that it is done again.
+"""Notice what other programs delete or damage in the folder of a run, so that it is done again.
 
-Programs that clean up or synchronize may delete files there. zarr reads a chunk that is not there
-as 0, without an error.
+Programs that clean up or synchronize may delete files there. zarr reads a missing chunk as 0,
+without an error.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def read_written(array: Array, index: Index) -> np.ndarray:
     Raises
     ------
     DamagedError
-        If some of it is gone or cannot be read. What cannot be read is deleted, so that it is done
-        again.
+        If a chunk of it is missing or cannot be read. A chunk that cannot be read is deleted, so
+        that it is done again.
     """
     if isinstance(array, np.ndarray):
         return array[index]
@@ -43,7 +43,7 @@ def read_written(array: Array, index: Index) -> np.ndarray:
     except (RuntimeError, ValueError) as error:  # a chunk cannot be decoded
         remove_chunks(array, index)
         raise DamagedError(f"A part of {_path(array)} was damaged on the disk.") from error
-    # Asked after it was read: a chunk may be deleted between the two.
+    # Checked after reading: a chunk may be deleted between a check and the reading.
     if not are_on_disk(array, index):
         raise DamagedError(f"A part of {_path(array)} was deleted.")
     return block
@@ -55,7 +55,7 @@ def remove_unreadable(arrays: Iterable[Array]) -> None:
     Raises
     ------
     DamagedError
-        If there was one.
+        If there was such a chunk.
     """
     for array in arrays:
         for chunk in () if isinstance(array, np.ndarray) else chunks_on_disk(array):
@@ -69,8 +69,8 @@ def missing_is_damage() -> Iterator[None]:
     Raises
     ------
     DamagedError
-        Instead of `FileNotFoundError`, and of `FileExistsError`, which making a folder raises when
-        it is deleted at that moment.
+        Instead of `FileNotFoundError`. Also instead of `FileExistsError`: making a folder raises it
+        when the folder is deleted at that moment.
     """
     try:
         yield
@@ -79,13 +79,13 @@ def missing_is_damage() -> Iterator[None]:
 
 
 class OnDisk:
-    """Know which chunks of arrays are on disk at one moment; each array is listed once."""
+    """Tell which chunks of arrays are on disk. The chunks of each array are listed only once."""
 
     def __init__(self) -> None:
         self._chunks: dict[int, set[Chunk]] = {}
 
     def has(self, places: Iterable[Place]) -> bool:
-        """Return whether all of some places is on disk."""
+        """Return whether every chunk of some places is on disk."""
         return all(
             chunk in self._listed(array)
             for array, index in places
@@ -99,20 +99,20 @@ class OnDisk:
 
 
 def check_final(final: Array, labels: Array) -> None:
-    """Check that no chunk of the final labels is gone that held objects.
+    """Check that no chunk that held objects is missing from the final labels.
 
     Parameters
     ----------
     final
-        Labels whose chunks full of 0 may have been left out.
+        The final labels. Their chunks full of 0 need not be on disk.
     labels
-        The labels that they were made from, with the same chunks and 0 at the same pixels. Or
+        The labels that `final` was made from, with the same chunks and 0 at the same pixels. Or
         `final` itself, if every chunk was written.
 
     Raises
     ------
     DamagedError
-        If there is one.
+        If such a chunk is missing.
     """
     lost = lost_chunks(final)
     if lost and (

@@ -1,8 +1,8 @@
 """Record which parts of a run are done, in append-only logs.
 
-Each process writes its own log, so that two processes never write to one line. A log begins with
-the boot of the machine. The line ``#on disk`` says that everything before it has reached the disk.
-After a power cut only the lines before it count, because what was written later may be lost.
+Each process writes its own log, so that two processes never write to one line. The first line of a
+log is the result of `boot`. The line ``#on disk`` says that everything before it has reached the
+disk. After a power cut only the lines before it count, because what was written later may be lost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ...errors import DamagedError
 
 ON_DISK = "#on disk"
 SYNC_EVERY = 10.0
-"""Seconds between waits for the disk: what a power cut costs at most."""
+"""Seconds between waits for the disk. A power cut loses at most the work of this time."""
 
 
 class Journal:
@@ -65,12 +65,12 @@ class Journal:
         """Remove the records of some parts, by any process; of all parts when None."""
         with self._lock:
             self.reload()
-            left = [] if lost is None else [k for k in self._keys(name) if k not in set(lost)]
+            remaining = [] if lost is None else [k for k in self._keys(name) if k not in set(lost)]
             for log in self._logs(name):
                 log.unlink(missing_ok=True)
             self.reload()
-            if left:  # a process that is killed before this line loses records, but no work
-                self._write(name, "".join(f"{key}\n" for key in left))
+            if remaining:  # a process that is killed before this line loses records, but no work
+                self._write(name, "".join(f"{key}\n" for key in remaining))
                 self.sync()
 
     def _keys(self, name: str) -> set[str]:
@@ -82,7 +82,7 @@ class Journal:
         return list((self.folder / name).parent.glob(f"{Path(name).name}.*.log"))
 
     def _write(self, name: str, text: str) -> None:
-        """Add lines to this process's log, which may have been deleted since it was begun."""
+        """Add lines to this process's log; begin it anew if another process has deleted it."""
         log = self.folder / f"{name}.{_PROCESS}.log"
         try:
             if log not in self._begun or not log.exists():
@@ -94,7 +94,7 @@ class Journal:
             raise DamagedError(f"{self.folder} was deleted while the work went on.") from error
 
     def forget(self, name: str) -> None:
-        """Forget the logs of all names that begin with a name, whose files are deleted next."""
+        """Forget the logs of all names that begin with `name`, because these files are deleted."""
         folder = self.folder / name
         with self._lock:
             self._done = {k: v for k, v in self._done.items() if not k.startswith(name)}
@@ -120,7 +120,7 @@ _PROCESS = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() % 10**9}"
 
 @functools.cache
 def boot() -> str:
-    """Return a text that names this machine since it was switched on."""
+    """Return a text that names this machine and its present boot."""
     with suppress(OSError):
         return f"{socket.gethostname()} {_BOOT_ID.read_text().strip()}"
     return f"{socket.gethostname()} {psutil.boot_time():.0f}"
@@ -132,12 +132,12 @@ def _append(log: Path, text: str) -> None:
 
 
 def _read(log: Path) -> list[str]:
-    """Return the keys that are sure to have been written."""
+    """Return the keys of a log whose parts are sure to be on disk."""
     lines: list[str] = []
     with suppress(OSError):
         lines = log.read_text().split("\n")[:-1]  # the last line may be incomplete
-    booted, keys = lines[:1], lines[1:]
-    if booted != [boot()]:
+    log_boot, keys = lines[:1], lines[1:]
+    if log_boot != [boot()]:
         ends = [i for i, key in enumerate(keys) if key == ON_DISK]
         keys = keys[: ends[-1]] if ends else []
     return [key for key in keys if key != ON_DISK]

@@ -1,7 +1,7 @@
-"""Lock the folder of a run, and know how the process that held the lock before has ended.
+"""Lock the folder of a run, and tell how the process that held the lock before has ended.
 
-A lock is a note of a process in the folder, ``NAME.running``. It holds as long as that process
-runs, so a killed process leaves no lock behind. Processes of other machines are not asked.
+A lock is a note of a process in the folder, ``NAME.running``. It counts as long as that process
+runs, so a killed process leaves no lock behind. Locks of other machines do not count.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from ...io import CLOCK_TOLERANCE, replacing, temporary_path
 from .journal import boot
 
 WHOLE = "run"
-"""Name of the lock of a run that does all that is left, and finishes the work."""
+"""Name of the lock of a run that does all remaining parts, and finishes the work."""
 _HOST = socket.gethostname()
 TRIES = 10
-"""To get a lock, where others try at the same moment."""
+"""Number of attempts to get a lock, if other processes try at the same moment."""
 HELD: set[str] = set()
 """Tokens of the locks that jobs of this process hold."""
 
@@ -38,7 +38,7 @@ class RunLock:
     folder
         Folder of the run.
     name
-        Which part of the run this process does.
+        Name of the part of the run that this process does.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class RunLock:
         self._token = uuid.uuid4().hex
         check_free(folder, name, HELD)
         self.killed_at: int | None = None
-        before = _read(self._path)
-        if before and not _had_memory(before):
-            self.killed_at = int(before.get("reductions", 0))
+        previous = _read(self._path)
+        if previous and not _had_enough_memory(previous):
+            self.killed_at = int(previous.get("reductions", 0))
 
     def hold(self, reductions: int) -> None:
         """Acquire the lock if it is not held yet, and note how often the load was reduced.
@@ -87,7 +87,7 @@ class RunLock:
             partial.write_text(json.dumps(note))
 
     def _acquire(self, note: str) -> None:
-        """Write the note as the only process."""
+        """Write the note, unless another process holds the lock."""
         for _ in range(TRIES):
             check_free(self._folder, self._name)
             with suppress(TakenError), replacing(self._path, overwrite=False) as partial:
@@ -98,14 +98,14 @@ class RunLock:
             HELD.discard(self._token)
             _remove_stale(self._path)
         try:
-            # Once more: a run and its parts have locks of different names.
+            # Checked once more, because a run and its parts have locks of different names.
             check_free(self._folder, self._name, {self._token})
         except InUseError:
             self.release()
             raise
 
     def release(self) -> None:
-        """Release the lock, so that the next process knows that this one was not killed."""
+        """Release the lock. The next process then knows that this one was not killed."""
         if self._token in HELD:
             HELD.discard(self._token)
             if _read(self._path).get("token") == self._token:
@@ -125,7 +125,7 @@ def check_free(folder: Path, name: str = WHOLE, ignored: Collection[str] = ()) -
     Raises
     ------
     InUseError
-        If a process of this machine holds one and still runs, or a job of this process.
+        If a running process of this machine holds one, or another job of this process.
     """
     for path in folder.glob("*.running"):
         excludes = WHOLE in (name, path.stem) or path.stem == name
@@ -142,7 +142,7 @@ def check_free(folder: Path, name: str = WHOLE, ignored: Collection[str] = ()) -
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove the note of a process that has ended, unless another has just written its note."""
+    """Remove the note of a process that has ended, unless another process has just replaced it."""
     moved = temporary_path(path, "gone")
     with suppress(FileNotFoundError):
         path.rename(moved)
@@ -169,14 +169,15 @@ def _is_running(note: dict[str, object]) -> bool:
         started = psutil.Process(pid).create_time()
     except psutil.Error:
         return False
-    # A process that was given the same number later is another one.
+    # A process with the same number and another start time is another one.
     return bool(abs(started - float(str(note["started"]))) < CLOCK_TOLERANCE)
 
 
-def _had_memory(note: dict[str, object]) -> bool:
-    """Return whether it is known that a process was not killed because memory ran out.
+def _had_enough_memory(note: dict[str, object]) -> bool:
+    """Return whether a process is known not to have been killed because memory ran out.
 
-    Where the system does not count such kills, and on other machines, any kill is taken for one.
+    If the system does not count such kills, any kill is taken for one. So is any on another
+    machine.
     """
     if note["host"] == _HOST and note.get("boot") != boot():  # a power cut
         return True
@@ -185,7 +186,7 @@ def _had_memory(note: dict[str, object]) -> bool:
 
 
 def _memory_kills() -> int | None:
-    """Return how many processes were killed because memory ran out; None if not counted."""
+    """Return how many processes were killed because memory ran out; None if it is not known."""
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/vmstat").read_text().splitlines()
         return int(next(line.split()[1] for line in lines if line.startswith("oom_kill ")))

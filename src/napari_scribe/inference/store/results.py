@@ -1,7 +1,7 @@
-"""Write finished results to where they belong, and read them from there.
+"""Write finished results to their final paths, and read them from there.
 
-Beside the labels lie the maps that were asked for, ``(channels, *label shape)`` float16: what the
-network says of each pixel.
+The maps that were asked for lie beside the labels. A map holds the network's prediction for each
+pixel, ``(channels, *label shape)`` float16.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .damage import remove_unreadable
 from .sinks import Array, Folder
 
 FOLDER = "results"
-"""Folder within that of a run, for results that are written in the end."""
+"""Folder within the folder of a run, for results that are written in the end."""
 MAPS = ("probability", "distance")
 
 
@@ -49,35 +49,35 @@ def hand_over(
     overwrite: bool,
     check: Callable[[], None],
 ) -> None:
-    """Write the results of a run, move them to where they belong, and delete its folder.
+    """Write the results of a run, move them to their final paths, and delete the run's folder.
 
     Parameters
     ----------
     out
         Path of the labels; maps go beside them.
     labels
-        The labels of a run. For a zarr they lie in the group that is moved.
+        The labels of a run. If `out` is a zarr, they lie in the group that is moved there.
     maps
         Name -> array ``(channels, *labels)``.
     overwrite
-        Whether results replace what is there by then.
+        Whether results replace what lies at their paths by then.
     check
-        Raises DamagedError where parts of the labels are no longer on disk.
+        Raise DamagedError if parts of the labels are no longer on disk.
 
     Raises
     ------
     TakenError
-        If something has appeared there that may not be replaced. The results are then put beside
-        it, under another name.
+        If something has appeared at a path that may not be replaced. The results are then moved
+        beside it, under another name.
     DamagedError
         If parts of the results are no longer on disk.
     """
     try:
-        made = _written(out, labels, maps, source, sink)
+        made = _write_results(out, labels, maps, source, sink)
     except (RuntimeError, ValueError):  # a chunk cannot be decoded
         remove_unreadable([labels, *maps.values()])
         raise
-    # Checked after writing: what was deleted before may be missing in what was written.
+    # Checked after writing: chunks that were deleted before it are missing from the results.
     sink.check()
     check()
     if any(map(lost_chunks, maps.values())) or not all(path.exists() for path in made.values()):
@@ -85,16 +85,16 @@ def hand_over(
     try:
         _place(made, sink.identity, overwrite)
     except TakenError as error:
-        other = _place_beside(out, made)
+        moved_to = _place_beside(out, made)
         sink.remove()
-        raise TakenError(f"{error} The result is kept in {other} instead.") from None
+        raise TakenError(f"{error} The result is kept in {moved_to} instead.") from None
     sink.remove()
 
 
-def _written(
+def _write_results(
     out: Path, labels: Array, maps: Mapping[str, Array], source: Source, sink: Folder
 ) -> dict[Path, Path]:
-    """Write labels and maps within the folder of a run; return final path -> path for now."""
+    """Write labels and maps within the folder of a run; return final path -> present path."""
     made: dict[Path, Path] = {}
     for name, array in maps.items():
         path = map_path(out, name)
@@ -111,7 +111,7 @@ def _written(
 
 
 def _place(made: dict[Path, Path], made_by: str, overwrite: bool) -> None:
-    """Move results to their final paths; `made` is updated with each move."""
+    """Move results to their final paths; update the present path in `made` with each move."""
     for path, new in made.items():
         move_into_place(new, path, overwrite or maker_of(path) == made_by)
         made[path] = path
@@ -121,17 +121,17 @@ def _place_beside(out: Path, made: Mapping[Path, Path]) -> Path:
     """Move results to free names beside their final paths; return the path of the labels."""
     n = 2
     while True:
-        other = out.with_name(f"{out.stem}-{n}{out.suffix}")
+        free_path = out.with_name(f"{out.stem}-{n}{out.suffix}")
         places = {
-            path: other
+            path: free_path
             if path == out
-            else path.with_name(path.name.replace(out.stem, other.stem, 1))
+            else path.with_name(path.name.replace(out.stem, free_path.stem, 1))
             for path in made
         }
         if not any(map(os.path.lexists, places.values())):
             for path, new in made.items():
                 move_into_place(new, places[path], overwrite=False)
-            return other
+            return free_path
         n += 1
 
 
@@ -154,7 +154,7 @@ def write_map(path: Path, array: Array, source: Source, made_by: str) -> None:
 
 
 def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
-    """Write an image piece by piece; it appears when it is whole."""
+    """Write an image piece by piece. The zarr appears when it is whole."""
     import dask.array as da
 
     lazy = da.asarray(image.data)
@@ -177,12 +177,12 @@ def write_zarr(path: Path, image: Image, overwrite: bool = True) -> None:
 def open_results(
     out: Path, names: Sequence[str], source: Source
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Open the results of a run, lazily where they are large.
+    """Open the results of a run. Large results are lazy.
 
     Returns
     -------
     levels
-        The labels; from a zarr with smaller copies for display after them.
+        The labels or the denoised image. From a zarr, smaller copies for display follow.
     maps
         Name -> map ``(channels, *label shape)``.
     """
@@ -191,7 +191,7 @@ def open_results(
 
 
 def _read_tiff(path: Path, source: Source) -> Any:
-    """Read labels or a denoised image; axes of length 1, which a TIFF lacks, are put back."""
+    """Read labels or a denoised image; add the axes of length 1, which a TIFF lacks."""
     answer = read_image(path).data if source.is_image else read_labels(path)
     if answer.shape == source.shape:
         return answer
@@ -201,7 +201,7 @@ def _read_tiff(path: Path, source: Source) -> Any:
 
 
 def _read_map(path: Path, name: str, source: Source) -> Any:
-    """Read a map; axes of length 1, which a TIFF lacks, are put back."""
+    """Read a map; add the axes of length 1, which a TIFF lacks."""
     import dask.array as da
 
     axes, n_channels = source.image.label_axes(), head_of(name, source).channels
@@ -224,10 +224,10 @@ def head_of(name: str, source: Source) -> Head:
 
 
 def smallest_type(largest: int) -> np.dtype[Any]:
-    """Return the smallest type that holds labels up to the largest."""
+    """Return the smallest type of integers that holds labels up to `largest`."""
     return np.min_scalar_type(largest)
 
 
 def _with_channels(axes: str) -> str:
-    """Return axes with C among them, in the order of a file."""
+    """Return axes and C, in the order of a file."""
     return "".join(a for a in AXES if a in axes + "C")

@@ -1,8 +1,8 @@
-"""Keep what a run has done: in memory, or in a folder that survives the process.
+"""Store what a run has done: in memory, or in a folder that survives the process.
 
-A folder is hidden beside the output. Each part is written before it is recorded. So a run that was
-killed resumes from the records, and many processes can work in one folder. The output appears only
-when it is whole.
+The folder lies beside the output and is hidden. Each part is written before it is recorded. So a
+run that was killed is resumed from the records, and many processes can work in one folder. The
+output appears only when it is whole.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .journal import Journal
 from .lock import check_free
 
 _BEGUN = "run.json"
-"""Name of the file that says what a folder was begun with."""
+"""Name of the file with the identity and the settings that a folder was begun with."""
 Index = tuple[int | slice, ...]
 Record = dict[str, Any]
 """Plain values for JSON."""
@@ -43,10 +43,10 @@ class Array(ReadableArray, Protocol):
 
 
 class Sink(Protocol):
-    """Keep the arrays and records of a run."""
+    """Store the arrays and records of a run."""
 
     def begin(self, decide: Callable[[], Record]) -> Record:
-        """Return what was decided when the run was begun; decide it if it was not begun before."""
+        """Return what was decided when the run was begun; call `decide` if the run is new."""
         ...
 
     def array(
@@ -68,11 +68,11 @@ class Sink(Protocol):
         ...
 
     def save(self, name: str, **arrays: np.ndarray) -> None:
-        """Save small arrays under a name, all or none."""
+        """Save small arrays under a name: all of them, or none if that fails."""
         ...
 
     def load(self, name: str, key: str) -> np.ndarray | None:
-        """Load one of the arrays that were saved under a name; None where it is lost."""
+        """Load one of the arrays that were saved under a name; None if it is lost."""
         ...
 
     def has(self, name: str) -> bool:
@@ -84,12 +84,12 @@ class Sink(Protocol):
         ...
 
     def check(self) -> None:
-        """Check that what is written now goes into this run's work."""
+        """Check that the storage still belongs to this run."""
         ...
 
 
 class Memory:
-    """Keep the work of a run in memory: for runs without an output."""
+    """Store the work of a run without an output in memory."""
 
     def __init__(self) -> None:
         self._arrays: dict[str, np.ndarray] = {}
@@ -97,7 +97,7 @@ class Memory:
         self._done: dict[str, set[str]] = {}
 
     def begin(self, decide: Callable[[], Record]) -> Record:
-        """Decide for this run alone."""
+        """Return what is decided now, as no run in memory is resumed."""
         return decide()
 
     def array(
@@ -141,18 +141,18 @@ class Memory:
                 del table[key]
 
     def check(self) -> None:
-        """Do nothing: nobody else has this memory."""
+        """Do nothing, because no other run can use this memory."""
 
 
 class Folder:
-    """Keep the work of a run in a folder, from which an interrupted run is resumed.
+    """Store the work of a run in a folder, from which an interrupted run is resumed.
 
     Parameters
     ----------
     path
         Path of the folder. `begin` creates it if it is not there.
     identity
-        Text that is the same for runs with the same result: same model, image and settings.
+        Text that is the same for runs of one model over one image with the same settings.
     overwrite
         Whether `begin` replaces a folder of another identity.
 
@@ -164,7 +164,7 @@ class Folder:
     Raises
     ------
     TakenError
-        If the folder has another identity and is not to be replaced.
+        If the folder has another identity and may not be replaced.
     """
 
     def __init__(self, path: Path, identity: str, overwrite: bool = False) -> None:
@@ -197,7 +197,13 @@ class Folder:
             delete(path)
 
     def _is_another(self, begun: Record | None) -> bool:
-        """Return whether the folder has another identity, and may be replaced."""
+        """Return whether the folder has another identity.
+
+        Raises
+        ------
+        TakenError
+            If it has, and may not be replaced.
+        """
         if begun is None or begun["identity"] == self.identity:
             return False
         if self._overwrite:
@@ -220,12 +226,12 @@ class Folder:
         Parameters
         ----------
         decide
-            Returns what must not change once the run has begun.
+            Return what must not change once the run has begun.
 
         Returns
         -------
         decided
-            What this run decided, or the run that began the folder.
+            What this run has decided, or an earlier run that began the folder.
 
         Raises
         ------
@@ -244,7 +250,7 @@ class Folder:
         return self.join()
 
     def _create(self, begun: Record) -> None:
-        """Create the folder, unless another process is faster."""
+        """Create the folder, unless another process creates it at the same moment."""
         tidy(self.path)
         new = temporary_path(self.path, "part")
         new.mkdir(parents=True)
@@ -252,7 +258,7 @@ class Folder:
         try:
             new.rename(self.path)
             self.is_new = True
-        except OSError:  # something is there
+        except OSError:  # something lies at the path
             if _begun(self.path) is None:
                 delete(self.path)
                 new.rename(self.path)
@@ -261,7 +267,7 @@ class Folder:
                 shutil.rmtree(new)
 
     def join(self) -> Record:
-        """Take part in a run that was begun; forget what was read of an earlier folder.
+        """Take part in a run that was begun; forget what was read from an earlier folder.
 
         Returns
         -------
@@ -288,7 +294,7 @@ class Folder:
         DamagedError
             If it was deleted, and maybe begun anew.
         InUseError
-            If a run of another identity has begun it anew.
+            If a run of another identity has replaced it.
         """
         if self._mark is not None and _mark(self.path) == self._mark:
             return
@@ -298,7 +304,7 @@ class Folder:
         raise DamagedError(f"{self.path} was deleted while the work went on.")
 
     def check_arrays(self) -> None:
-        """Check that the arrays that were opened can be opened again.
+        """Check that the metadata of all opened arrays are on disk.
 
         Raises
         ------
@@ -325,7 +331,7 @@ class Folder:
         return self._arrays[name]
 
     def open_or_create(self, name: str, inside: str, create: Callable[[Path], object]) -> Array:
-        """Open the array at `inside` of what `create` makes; create it anew if it is damaged."""
+        """Open the array at the path `inside` of a zarr; let `create` make it if it is missing."""
         path = self.path / name
         self._metadata[name] = {path / "zarr.json", path / inside / "zarr.json"}
         self._create_once(path, create)
@@ -335,7 +341,7 @@ class Folder:
         return cast(Array, zarr.open_array(path / inside, mode="r+"))
 
     def _create_once(self, path: Path, create: Callable[[Path], object]) -> None:
-        """Let `create` make a file or folder, unless it is there; it appears when it is whole."""
+        """Let `create` make a file or folder, unless it exists. It appears when it is whole."""
         if path.exists():
             return
         self.check()
@@ -350,7 +356,7 @@ class Folder:
             shutil.rmtree(partial.parent, ignore_errors=True)
 
     def is_done(self, name: str, key: str) -> bool:
-        """Return whether a part was recorded, by this run or another."""
+        """Return whether a part was recorded, by any process."""
         return self.journal.is_done(name, key)
 
     def record(self, name: str, key: str) -> None:
@@ -370,11 +376,11 @@ class Folder:
     def load(self, name: str, key: str) -> np.ndarray | None:
         """Load one of the arrays that were saved under a name.
 
-        Returns None for a file that did not reach the disk whole, and deletes it.
+        Delete a file that did not reach the disk whole, and return None for it.
         """
         damage = FileNotFoundError, EOFError, ValueError, KeyError, BadZipFile, zlib.error
         path = self.path / f"{name}.npz"
-        # Opened here, because numpy would leave a damaged file open.
+        # The file is opened here, because numpy would leave a damaged file open.
         with suppress(*damage), path.open("rb") as file:
             array: np.ndarray = np.load(file)[key]
             return array
@@ -397,18 +403,18 @@ class Folder:
     def remove(self) -> None:
         """Delete the folder."""
         with suppress(OSError):
-            (self.path / _BEGUN).unlink()  # first, so that what is left is not resumed
+            (self.path / _BEGUN).unlink()  # first, so that half a folder is never resumed
         delete(self.path)
 
 
 def made_from_changed(one: str, other: str) -> bool:
-    """Return whether two identities differ only in when the image's files were changed."""
+    """Return whether two identities differ only in the size and time of the image's files."""
     (call, _, changed), (other_call, _, other_changed) = (t.rpartition("-") for t in (one, other))
     return bool(call) and call == other_call and changed != other_changed
 
 
 def _mark(folder: Path) -> tuple[int, int] | None:
-    """Return what differs between folders that were begun at different times; None if not begun."""
+    """Return what tells a folder from one that replaced it; None if it was not begun."""
     with suppress(OSError):
         status = (folder / _BEGUN).stat()
         return status.st_ino, status.st_mtime_ns
@@ -416,7 +422,7 @@ def _mark(folder: Path) -> tuple[int, int] | None:
 
 
 def _begun(path: Path) -> Record | None:
-    """Read what a folder was begun with; None where it was not begun."""
+    """Read the identity and settings that a folder was begun with; None if it was not begun."""
     with suppress(OSError, ValueError, TypeError):
         begun: Record = json.loads((path / _BEGUN).read_text())
         return begun if {"identity", "settings"} <= set(begun) else None
