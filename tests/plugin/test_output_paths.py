@@ -103,7 +103,7 @@ def test_save_to(
     dock: Any, idle: Callable[[], None], painted: Any, tmp_path: Path, sample: Sample
 ) -> None:
     out = tmp_path / "mine.zarr"
-    dock.form.more.save_to.line.setText(str(out))
+    dock.form.more.save_to.value = out
     dock.form.more.probability.value = True
     dock.segment()
     idle()
@@ -121,7 +121,7 @@ def test_what_lies_there_is_replaced_only_when_the_user_says_so(
 ) -> None:
     out = tmp_path / "mine.tif"
     out.write_bytes(b"something dear")
-    dock.form.more.save_to.line.setText(str(out))
+    dock.form.more.save_to.value = out
     dock.segment()
     idle()
     assert dock.message.text == "mine.tif holds something else already. Replace it?"
@@ -141,7 +141,7 @@ def test_a_bad_image_is_no_question_of_the_place(
     out = tmp_path / "mine.tif"
     out.write_bytes(b"something dear")
     painted.layers["nuclei"].data = np.full((64, 64), np.nan)
-    dock.form.more.save_to.line.setText(str(out))
+    dock.form.more.save_to.value = out
     dock.segment()
     idle()
     assert "NaN" in dock.message.text
@@ -157,7 +157,7 @@ def test_only_where_something_is_kept_after_an_error_it_is_said_so(
 ) -> None:
     film = np.stack([sample.image] * 60).astype(np.float32)
     dock.form.image.layer.value = painted.add_image(film, axis_labels=("t", "y", "x"), name="film")
-    dock.form.more.save_to.line.setText(str(tmp_path / "mine.zarr"))
+    dock.form.more.save_to.value = tmp_path / "mine.zarr"
 
     def until_tiles() -> None:
         dock.segment()
@@ -192,7 +192,7 @@ def test_an_image_is_not_replaced_by_its_labels(
     tifffile.imwrite(path, sample.image)
     (layer,) = painted.open(path, plugin="napari")
     dock.form.image.layer.value = layer
-    dock.form.more.save_to.line.setText(str(path))
+    dock.form.more.save_to.value = path
     dock.segment()
     idle()
     assert "is the image itself" in dock.message.text

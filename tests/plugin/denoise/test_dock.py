@@ -506,7 +506,7 @@ def test_stopped_and_gone_on_with(
 ) -> None:
     long = viewer.add_image(np.concatenate([frames] * 30), axis_labels=("t", "y", "x"), name="long")
     ready.form.image.layer.value = long
-    ready.form.more.save_to.line.setText(str(tmp_path / "long.zarr"))
+    ready.form.more.save_to.value = tmp_path / "long.zarr"
     click(ready.apply_button)
     qtbot.waitUntil(lambda: ready.progress.format().startswith("tile"), timeout=LONG)
     click(ready.stop_button)
@@ -605,7 +605,7 @@ def test_a_model_that_finds_objects(dock: Any, idle: Callable[[], None], kept: A
     click(dock.apply_button)
     idle()
     assert "takes no noise off" in dock.message.text
-    assert dock.message.text.endswith("or use the Segment dock.")
+    assert dock.message.text.endswith("or segment with it.")
 
 
 # Other docks

@@ -157,7 +157,7 @@ def test_stop_before_the_job_is_there_ends_it_without_a_result(runner: Runner, q
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (InputError("The image is empty (--axes)."), "The image is empty."),
+        (InputError("The image is empty.", axes=None), "The image is empty."),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "Not enough memory."),
         (MemoryError(), "Not enough memory."),
         (RuntimeError("boom\nand more"), "RuntimeError: boom"),
@@ -320,9 +320,15 @@ def test_pause(runner: Runner, qtbot: Any) -> None:
 
 
 def test_pause_before_the_job_is_there(runner: Runner, qtbot: Any) -> None:
-    heard = Listener(runner)
-    start(runner, counting(20))
+    heard, go = Listener(runner), threading.Event()
+
+    def begin() -> Job[Step, int]:
+        go.wait(10)
+        return counting(20)()
+
+    start(runner, begin)
     runner.pause()
+    go.set()
     qtbot.wait(150)
     assert heard.records == []
     runner.resume()

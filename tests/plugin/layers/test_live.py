@@ -15,8 +15,7 @@ import zarr
 from napari_scribe.inference.run import InferenceJob, InferenceStep
 from napari_scribe.plugin.jobs.request import Ended, Request
 from napari_scribe.plugin.jobs.runner import Runner
-from napari_scribe.plugin.layers import lazy
-from napari_scribe.plugin.layers import live as growing
+from napari_scribe.plugin.layers import live
 from napari_scribe.plugin.layers.conversion import image_of
 from napari_scribe.plugin.layers.live import LiveLayer
 from napari_scribe.plugin.segment.dock import SegmentDock
@@ -33,8 +32,8 @@ def image(viewer: Any) -> Any:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(growing, "AFTER", 0)
-    monkeypatch.setattr(growing, "EVERY", 0.02)
+    monkeypatch.setattr(live, "AFTER", 0)
+    monkeypatch.setattr(live, "EVERY", 0.02)
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def follow(viewer: Any, image: Any, at_once: None, qtbot: Any) -> Any:
 
     def heed(so_far: Any, done: int) -> LiveLayer:
         job.so_far = so_far
-        made.follow(done, {"opacity": 0.6})
+        made.update(done, {"opacity": 0.6})
         return made
 
     yield heed
@@ -148,15 +147,15 @@ def test_whoever_removes_it_does_not_want_it_back(viewer: Any, follow: Any, qtbo
     qtbot.wait(80)
     follow(so_far, 3)
     qtbot.wait(80)
-    assert made.shown is None
+    assert made.layer is None
     assert "cells labels so far" not in viewer.layers
 
 
 def test_a_large_one_on_disk_is_a_pyramid_with_an_overview(
     viewer: Any, follow: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(growing, "SMALL", 100)
-    monkeypatch.setattr(lazy, "SMALL", 100)
+    monkeypatch.setattr(live, "SMALL", 100)
+    monkeypatch.setattr(live, "CELL", 8)  # else all is one cell, which may be finished too soon
     so_far = zarr.create_array({}, shape=(32, 32), chunks=(8, 8), dtype="i4", fill_value=0)
     made = follow(so_far, 1)
     qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers, timeout=LONG)
@@ -166,7 +165,7 @@ def test_a_large_one_on_disk_is_a_pyramid_with_an_overview(
     qtbot.waitUntil(lambda: np.asarray(layer.data[2])[:2, :2].all(), timeout=LONG)
     assert np.asarray(layer.data[0][:8, :8]).all()
     so_far[8:] = 4
-    made.end()  # what is left is looked at to the end
+    made.finish()  # what is left is looked at to the end
     qtbot.waitUntil(lambda: np.asarray(layer.data[2])[2:].all(), timeout=LONG)
     assert "cells labels so far" in viewer.layers
 

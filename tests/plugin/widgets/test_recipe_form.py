@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-from napari_scribe.plugin.jobs.continuing import changes_of_recipe
 from pydantic import Field
 
+from napari_scribe.plugin.jobs.training import changes_of_recipe
 from napari_scribe.plugin.widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
 from napari_scribe.plugin.widgets.training_settings import TrainingSettings
 from napari_scribe.recipe import NETWORK_KINDS, NetworkPart, Recipe

@@ -107,7 +107,7 @@ def check_denoiser(model: Model) -> None:
     if not task_of(model.recipe).is_image:
         raise InputError(
             f"{model.name} finds {model.recipe.task} and takes no noise off: choose a denoiser, or "
-            "use segment."
+            "segment with it."
         )
 
 

@@ -28,6 +28,8 @@ log = logging.getLogger("napari_scribe")
 
 INTERVAL = 0.05
 """Seconds between ordinary records: more of them would only fill the main thread's queue."""
+SHOWING = 1.0
+"""Seconds that a job waits at most while the viewer shows its preview."""
 PATIENCE = 30.0
 """Seconds that closing a viewer waits until the job has saved its result."""
 
@@ -153,6 +155,7 @@ class Runner(QObject):
         else:
             self._on_record(record)
             self.record.emit(record)
+            worker.is_shown.set()
 
     def _forget(self) -> None:
         self._worker = None
@@ -198,6 +201,7 @@ class Worker(WorkerBase[None]):
         self.over = threading.Event()
         self.may_go_on = threading.Event()
         self.may_go_on.set()
+        self.is_shown = threading.Event()
         self.is_stopped = False
 
     def quit(self) -> None:
@@ -206,6 +210,7 @@ class Worker(WorkerBase[None]):
         if (job := self.job) is not None:
             job.stop()
         self.may_go_on.set()
+        self.is_shown.set()
 
     def run(self) -> None:
         """Make, run and finish the job. Errors are no exceptions here, but a part of `Ended`."""
@@ -244,7 +249,12 @@ class Worker(WorkerBase[None]):
             # What a paused job did last is shown at once: nothing comes after it.
             if is_special or not self.may_go_on.is_set() or now - last >= INTERVAL:
                 last = now
+                self.is_shown.clear()
                 self._send(record)
+                # Adding the layers of the first preview takes the viewer a third of a second; with
+                # a network computing beside it, it would stand still for a whole one.
+                if getattr(record, "preview", None) is not None and not self.is_stopped:
+                    self.is_shown.wait(SHOWING)
             self.may_go_on.wait()
 
     def _send(self, record: object) -> None:

@@ -153,10 +153,12 @@ def changes_of_start(before: Path | None, now: Path | None) -> Iterator[Change]:
 
 
 def changes_of_recipe(before: Recipe, now: Recipe, parts: Collection[str]) -> Iterator[Change]:
-    """Yield the values of these parts that differ; of parts of another kind none."""
+    """Yield the values of these parts that differ; of a network of another kind, its kind."""
     for part in parts:
         one, other = getattr(before, part), getattr(now, part)
         if type(one) is not type(other):
+            if part == "network":
+                yield f"network {one.kind}", f"network {other.kind}"
             continue
         for name, field in type(one).model_fields.items():
             value, new = getattr(one, name), getattr(other, name)
