@@ -17,7 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from .arguments import checked
-from .errors import InputError
+from .errors import InputError, in_words
 from .image import Image
 from .io import check_writable, replacing
 from .io.model_file import (
@@ -160,7 +160,7 @@ class Model:
             with replacing(path, overwrite) as partial, zipfile.ZipFile(partial, "w") as archive:
                 self._write(archive)
         except OSError as error:
-            raise InputError(f"{error} Choose another place or make room.") from error
+            raise InputError(f"{in_words(error)} Choose another place or make room.") from error
         return path
 
     def _write(self, archive: zipfile.ZipFile, folder: str = "") -> None:

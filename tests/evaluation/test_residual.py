@@ -199,3 +199,9 @@ def test_integers_do_not_wrap_around() -> None:
 def test_bad_input(noisy: Any, denoised: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         check_removed(noisy, denoised)
+
+
+def test_a_ramp_without_noise_is_judged_without_an_error() -> None:
+    ramp = np.tile(np.arange(128.0), (128, 1))
+    removed = check_removed(ramp, ramp / 2)
+    assert np.isfinite(removed.left)

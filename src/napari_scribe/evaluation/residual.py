@@ -48,6 +48,8 @@ _SIDE = 256
 """Side of the windows that are read, in pixels."""
 _SMALLEST = 32
 """Fewest pixels along Y and X."""
+_TINY = np.finfo(float).tiny
+"""Instead of 0 where it is divided by."""
 _DIFFERENCES = np.outer([1, -2, 1], [1, -2, 1])
 """A kernel that removes smooth shades and straight edges: noise and fine texture remain."""
 
@@ -285,7 +287,7 @@ def _measure(blocks: Sequence[Block], channel: int | None) -> Removed:
         edges=edges,
         share=share,
         left=_sum_differences(result for _, result in blocks)
-        / _sum_differences(residual + result for residual, result in blocks),
+        / max(_sum_differences(residual + result for residual, result in blocks), _TINY),
         chance_autocorrelation=Z_SCORE * float(error[largest]),
         chance_brightness=chance_brightness,
         chance_edges=chance_edges,

@@ -65,7 +65,8 @@ class Journal:
         """Remove the records of some parts, by any process; of all parts when None."""
         with self._lock:
             self.reload()
-            remaining = [] if lost is None else [k for k in self._keys(name) if k not in set(lost)]
+            gone = None if lost is None else set(lost)
+            remaining = [] if gone is None else [k for k in self._keys(name) if k not in gone]
             for log in self._logs(name):
                 log.unlink(missing_ok=True)
             self.reload()
