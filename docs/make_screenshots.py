@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def demo(out: Path) -> None:
-    """Image, paint and result, as `napari-scribe demo --headless` writes them."""
+    """Show image, paint and result, as `napari-scribe demo --headless` writes them."""
     from napari_scribe.demo import run_headless
 
     run_headless(out, 30, None)
@@ -33,7 +33,7 @@ def demo(out: Path) -> None:
 
 
 def train_and_segment() -> None:
-    """A training with its preview; the result, and the Segment dock that gave it."""
+    """Show a training with its preview, and the result with the Segment dock that gave it."""
     viewer, dock = open_viewer("Train")
     viewer.open_sample("napari-scribe", "nuclei")
     dock.form.more.minutes.value = 1
@@ -52,7 +52,7 @@ def train_and_segment() -> None:
 
 
 def denoise() -> None:
-    """A check with what it found, and the preview while the denoiser is trained; the result."""
+    """Show a check with its findings, the preview while the denoiser is trained, and the result."""
     viewer, dock = open_viewer("Denoise")
     viewer.open_sample("napari-scribe", "noisy_movie")
     wait(0.5)
