@@ -17,7 +17,6 @@ from scipy import ndimage
 from ..device import precision
 from ..image import Image
 from ..inference.engine import Predictor, predict_window
-from ..inference.reading import tile_reader
 from ..inference.tiles import Tile
 from ..io.model_file import MOST_IMAGES
 from ..model import Model
@@ -102,13 +101,7 @@ def _predict(
     """
     index, frame, origin = region.key
     window = shift(window_in_region, origin)
-    read = tile_reader(
-        setup.images[index],
-        frame,
-        setup.channels,
-        setup.statistics[index],
-        setup.recipe.network.dimensions,
-    )
+    read = setup.reader(index, frame)
 
     def n_painted(tile: Tile) -> int:
         return int(np.count_nonzero(paint[tile.keep] > 1))

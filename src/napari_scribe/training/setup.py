@@ -11,9 +11,10 @@ import torch
 from ..contrast import NOISE_ALONE
 from ..device import pick_device
 from ..errors import InputError
-from ..image import Image
+from ..image import Frame, Image
 from ..inference.denoise.denoised_image import denoised_image
 from ..inference.denoise.job import check_denoiser
+from ..inference.reading import Read, tile_reader
 from ..io import as_image
 from ..model import Model, as_tuple
 from ..normalization import Normalization, Statistics
@@ -45,6 +46,13 @@ class Setup:
     def encoding(self) -> PaintEncoding:
         """Return what the network learns."""
         return paint_encoding_of(self.recipe, self.painted, self.offset, len(self.channels))
+
+    def reader(self, index: int, frame: Frame) -> Read:
+        """Return what reads tiles of a frame of an image as the network sees them."""
+        dimensions = self.recipe.network.dimensions
+        return tile_reader(
+            self.images[index], frame, self.channels, self.statistics[index], dimensions
+        )
 
 
 def set_up(

@@ -14,7 +14,6 @@ from ..device import precision
 from ..errors import InputError, in_words
 from ..image import Image
 from ..inference.engine import Predictor, predict_window
-from ..inference.reading import tile_reader
 from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
 from ..targets import Paint, task_of
@@ -224,13 +223,7 @@ def _preview(request: Request, setup: Setup, state: TrainState, dtype: torch.dty
     index, frame, window = request
     encoding = setup.encoding
     predictor = Predictor(state.average, encoding.heads, setup.device, dtype)
-    read = tile_reader(
-        setup.images[index],
-        frame,
-        setup.channels,
-        setup.statistics[index],
-        setup.recipe.network.dimensions,
-    )
+    read = setup.reader(index, frame)
     answer = predict_window(predictor, read, window, setup.recipe.tile)
     probability = answer[encoding.heads[0].name]
     return Preview(index, frame, window, encoding.decode(answer, {}), probability)

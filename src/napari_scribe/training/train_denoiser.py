@@ -23,6 +23,7 @@ from ..model import Model, as_model
 from ..normalization import FixedNormalization, Statistics, finite_sample
 from ..recipe import Recipe, as_recipe, parse_recipe
 from ..targets import Encoding, Parameters, encoding_of, task_of
+from ..windows import whole
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .finish import learnt, origin, thumbnail_of
 from .losses import l2, loss_of
@@ -202,8 +203,8 @@ def _check_independent(pairs: Pairs) -> None:
         first_view, second_view = pairs.views[a], pairs.views[b]
         first_pixels, second_pixels = first_view.read(middle), second_view.read(middle)
         if first_pixels.min() == first_pixels.max():  # the middle is empty
-            whole = tuple(slice(0, n) for n in shape)
-            first_pixels, second_pixels = first_view.read(whole), second_view.read(whole)
+            first_pixels = first_view.read(whole(shape))
+            second_pixels = second_view.read(whole(shape))
         if np.array_equal(first_pixels, second_pixels) and first_pixels.min() < first_pixels.max():
             raise InputError(
                 f"{first_view.in_words()} and {second_view.in_words()} are the same, pixel for "

@@ -12,10 +12,10 @@ from ...errors import InputError
 from ...recipe.targets import DenoisedTarget
 from ...targets.denoised import check_colours
 from ..model_library import dimensions_of
-from ..segment.form import PARTS, TILES
+from ..segment.form import PARTS
 from ..settings import recall, remember
 from ..widgets.basics import named
-from ..widgets.inputs import RESULT_FILES, PathEdit
+from ..widgets.inputs import RESULT_FILES, PathEdit, tile_choice
 from ..widgets.layer_pickers import ImagePicker, names_of_channels
 from ..widgets.model_picker import DENOISING, ModelPicker
 from ..widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
@@ -229,11 +229,7 @@ class DenoiseSettings(TrainingSettings):
         self.steps.native.setSpecialValueText("as time allows")
         self.preview = ComboBox(choices=PREVIEWS, value="half", nullable=False)
         self.preview.tooltip = "What is shown denoised while the network learns"
-        self.tile = ComboBox(choices=TILES, value=0, nullable=False)
-        self.tile.tooltip = (
-            "Side of the tiles that the image is cut into. The result does not depend on it; "
-            "smaller ones take less memory, larger ones less time"
-        )
+        self.tile = tile_choice()
         self.dtype = ComboBox(choices=TYPES, value="float32", nullable=False)
         self.dtype.tooltip = (
             "Type of the pixels of the result. float32 keeps fractions; that of the image: "

@@ -18,7 +18,7 @@ from ..settings import recall, remember
 from ..widgets.basics import Fold, button, hint, named
 from ..widgets.device_picker import DevicePicker
 from ..widgets.folder_channels import FolderChannels
-from ..widgets.inputs import RESULT_FILES, PathEdit
+from ..widgets.inputs import RESULT_FILES, PathEdit, tile_choice
 from ..widgets.layer_pickers import ImagePicker, is_image
 from ..widgets.model_picker import ModelPicker
 from ..widgets.scope_picker import FOLDER, LAYERS, SLICE, VISIBLE, ScopePicker
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image as ImageLayer
 
-TILES = [("automatic", 0), *((str(n), n) for n in (64, 128, 256, 512, 1024, 2048, 4096))]
 BORDERS = [("exact", "exact"), ("quick", "quick")]
 PARTS = {SLICE: (slice_region, "slice"), VISIBLE: (visible_region, "visible")}
 
@@ -213,11 +212,7 @@ class SegmentSettings(Fold):
 
     def __init__(self, test_for_seams: Callable[[], None]) -> None:
         super().__init__("More settings")
-        self.tile = ComboBox(choices=TILES, value=0, nullable=False)
-        self.tile.tooltip = (
-            "Side of the tiles that the image is cut into. The result does not depend on it; "
-            "smaller ones take less memory, larger ones less time"
-        )
+        self.tile = tile_choice()
         self.borders = ComboBox(choices=BORDERS, value="exact", nullable=False)
         self.borders.tooltip = (
             "exact: tiles overlap so far that nobody can tell where they met. quick: they overlap "

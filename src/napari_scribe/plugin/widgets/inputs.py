@@ -13,6 +13,9 @@ from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainte
 RESULT_FILES = "zarr (*.zarr);;TIFF (*.tif)"
 """Kinds of files that a result is written to, as Qt's dialogs take them."""
 
+TILES = [("automatic", 0), *((str(n), n) for n in (64, 128, 256, 512, 1024, 2048, 4096))]
+"""Sides of tiles that are offered, in pixels; 0 lets one be chosen for the machine."""
+
 
 class Choice(ComboBox):
     """Offer what a function lists, in its order.
@@ -41,6 +44,16 @@ class Choice(ComboBox):
                 self.value = before
         if self.value != before:
             self.changed.emit(self.value)
+
+
+def tile_choice() -> ComboBox:
+    """Offer sides of tiles."""
+    choice = ComboBox(choices=TILES, value=0, nullable=False)
+    choice.tooltip = (
+        "Side of the tiles that the image is cut into. The result does not depend on it; smaller "
+        "ones take less memory, larger ones less time"
+    )
+    return choice
 
 
 class PathEdit(FileEdit):
