@@ -215,6 +215,7 @@ def test_the_words_are_there_from_the_click_on(
 ) -> None:
     """They are drawn before anything else is done that may take long."""
     dock = open_dock(kind)
+    QApplication.processEvents()  # what of the new dock was still to be drawn
     painted = Painted(dock.progress)
     dock.progress.busy("Preparing")  # nobody gets back to the event loop here
     assert painted.texts == ["Preparing"]
