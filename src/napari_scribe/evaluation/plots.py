@@ -82,11 +82,12 @@ def save_curves(
     precision_recall.plot(*_thinned(pooled.recall, pooled.precision), label=label)
     precision_recall.axhline(share, linestyle=":", color="0.5", label="by chance")
     precision_recall.set(xlabel="recall", ylabel="precision", title="Precision and recall")
-    thresholds = {"best": pooled.best_threshold, "half": HALF, "given": pooled.threshold}
-    for (name, threshold), marker in zip(thresholds.items(), "o^s", strict=True):
+    thresholds = pooled.best_threshold, HALF, pooled.threshold
+    names = "best threshold", "threshold", "given threshold"
+    for name, threshold, marker in zip(names, thresholds, "o^s", strict=True):
         if threshold is not None:
             at = pooled.at(threshold)
-            label = f"{name} threshold {threshold:.3g}: F1 {at.f1:.3f}"
+            label = f"{name} {threshold:.3g}: F1 {at.f1:.3f}"
             rate = at.fp / (at.fp + at.tn)
             roc.plot([rate], [at.recall], marker, color="C1", label=label)
             precision_recall.plot([at.recall], [at.precision], marker, color="C1", label=label)
