@@ -435,7 +435,7 @@ def _levels(full_scale: int, threshold: float | None) -> Floats:
         low = np.ldexp(digits, np.arange(-24, -1)[:, None]).ravel()
         levels = np.concatenate([[0], low, [HALF], 1 - low, [1]]).astype(np.float32)
     extra = [HALF] if threshold is None else [HALF, threshold]
-    return np.unique(np.concatenate([levels, np.float32(extra)]))
+    return np.unique(np.concatenate([levels, np.array(extra, np.float32)]))
 
 
 def _histogram(values: Floats, levels: Floats) -> Counts:
