@@ -17,13 +17,8 @@ from hypothesis.extra.numpy import arrays
 
 import napari_scribe as ns
 from napari_scribe.errors import InputError
-from napari_scribe.evaluation.roc import (
-    ProbabilityScores,
-    _levels,
-    count_probabilities,
-    evaluate_probability,
-    pool_probabilities,
-)
+from napari_scribe.evaluation.curves import ProbabilityScores, pool_probabilities
+from napari_scribe.evaluation.roc import _levels, count_probabilities, evaluate_probability
 from napari_scribe.io import create_zarr, write_tiff
 
 Maps = npt.NDArray[Any]
