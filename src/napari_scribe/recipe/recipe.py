@@ -12,6 +12,7 @@ from pydantic import ValidationError, model_validator
 from ..errors import InputError
 from .networks import NETWORK_KINDS, Network, UNet
 from .part import Part, of_kind
+from .presets import preset_named
 from .targets import ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
 
@@ -74,6 +75,17 @@ class Recipe(Part):
             if isinstance(target, dict):
                 values["target"] = {**target, "kind": task}
         return values
+
+    @classmethod
+    def preset(cls, name: str) -> Recipe:
+        """Return the recipe of a preset; `PRESETS` holds the names and when to take which.
+
+        Raises
+        ------
+        InputError
+            If there is no preset of this name.
+        """
+        return cls().changed(preset_named(name).values)
 
     @property
     def tile(self) -> int:
