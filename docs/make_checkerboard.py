@@ -106,6 +106,7 @@ def main() -> None:
 def draw(shown: dict[str, list[Pixels]], path: Path) -> None:
     """Draw a corner of each answer above its spectrum."""
     from matplotlib.figure import Figure
+    from PIL import Image as Picture
 
     n = max(map(len, shown.values()))
     figure = Figure(figsize=(2.1 * len(shown), 4.4 * n))
@@ -124,6 +125,9 @@ def draw(shown: dict[str, list[Pixels]], path: Path) -> None:
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
+    with Picture.open(path) as picture:
+        small = picture.convert("RGB").quantize(64)  # a third of the bytes
+    small.save(path, optimize=True)
 
 
 if __name__ == "__main__":
