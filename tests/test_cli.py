@@ -234,6 +234,18 @@ def test_a_movie_of_one_frame_may_be_called_one(call: Call, folder: Path):
     assert said.code == 0 and "T 1, Y 128, X 128" in said.out
 
 
+def test_preset_then_task_then_values(call: Call, folder: Path):
+    said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 1,
+                "--preset", "unet2015", "--task", "objects", "--set", "network.depth=1",
+                *TINY[2:])  # fmt: skip
+    assert said.code == 0, said.err
+    recipe = load_model("m.zip").recipe
+    assert (recipe.encoding, recipe.network.padding, recipe.training.optimizer) == (
+        "border", "valid", "sgd",
+    )  # fmt: skip
+    assert (recipe.network.depth, recipe.network.width) == (1, 2)
+
+
 def test_recipe_file_then_values_then_seed(call: Call, folder: Path):
     Path("r.json").write_text('{"network": {"depth": 1, "width": 4}, "training": {"seed": 3}}')
     said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 1,
@@ -609,6 +621,8 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{TRAIN} --set network.width", "write it as KEY=VALUE"),
         (f"{TRAIN} --set network.width=many", "network.*width"),
         (f"{TRAIN} --set network.dimensions=3", "a 3D model needs a Z axis"),
+        (f"{TRAIN} --preset unet3000", "There is no preset 'unet3000': choose from unet, "),
+        (f"{TRAIN} --preset fast --recipe r.json", "--preset goes without --recipe"),
         (f"{TRAIN} --recipe nowhere.json", "Cannot read the recipe"),
         (f"{TRAIN} --recipe images/0.tif", "Cannot read the recipe"),
         (f"{TRAIN} --start nowhere", "no model 'nowhere'"),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from .base import Network
 from .geometry import Geometry, sides
 from .measure import measure_geometry
+from .per_image import depends_on_image, with_statistics_of
 from .unet import UNet, geometry_of
 
 NETWORKS: dict[str, Callable[..., Network]] = {"unet": UNet}
@@ -22,7 +23,9 @@ __all__ = [
     "Geometry",
     "Network",
     "UNet",
+    "depends_on_image",
     "geometry_of",
     "measure_geometry",
     "sides",
+    "with_statistics_of",
 ]

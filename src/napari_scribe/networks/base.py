@@ -10,6 +10,7 @@ from typing import Self
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .blocks import Again
 from .geometry import Geometry
 
 CONVOLUTIONS = nn.Conv2d, nn.Conv3d
@@ -61,6 +62,7 @@ class Network(nn.Module):
         for block in network.modules():
             layers = list(block) if isinstance(block, nn.Sequential) else []
             for i, (layer, following) in enumerate(pairwise(layers)):
+                layer = layer.convolution if isinstance(layer, Again) else layer
                 if isinstance(layer, CONVOLUTIONS) and isinstance(following, NORMALIZATIONS):
                     assert isinstance(block, nn.Sequential)
                     block[i], block[i + 1] = fuse_conv_bn_eval(layer, following), nn.Identity()

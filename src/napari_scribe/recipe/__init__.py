@@ -2,6 +2,7 @@
 
 from .networks import NETWORK_KINDS, NetworkPart, UNet
 from .part import LARGEST
+from .presets import PRESETS, Preset
 from .recipe import Recipe, as_recipe, parse_recipe, read_recipe
 from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
@@ -9,12 +10,14 @@ from .training import Augmentation, Losses, Tiling, Training
 __all__ = [
     "LARGEST",
     "NETWORK_KINDS",
+    "PRESETS",
     "Augmentation",
     "ClassesTarget",
     "DenoisedTarget",
     "Losses",
     "NetworkPart",
     "ObjectsTarget",
+    "Preset",
     "Recipe",
     "Target",
     "Tiling",

@@ -6,6 +6,7 @@ from typing import cast
 
 from ..errors import InputError
 from ..recipe import Recipe
+from .border import BorderEncoding
 from .classes import ClassesEncoding
 from .denoised import DenoisedEncoding
 from .distance import DistanceEncoding
@@ -25,6 +26,7 @@ from .tasks import TASKS, Task, task_of
 
 ENCODINGS: dict[str, type[Encoding]] = {
     "distance": DistanceEncoding,
+    "border": BorderEncoding,
     "classes": ClassesEncoding,
     "denoised": DenoisedEncoding,
 }

@@ -72,7 +72,7 @@ def test_fields_say_what_the_recipe_says() -> None:
     assert ring.label == "Ring of background (px)"
     assert "counts as background" in ring.tooltip
     assert (ring.min, ring.max) == (0, 50)
-    assert form.parts["network"]["padding"].choices == ("same", "valid")
+    assert form.parts["network"]["padding"].choices == ("same", "valid", "full")
     assert "kind" not in form.parts["network"]
 
 
