@@ -120,6 +120,7 @@ class Model:
             self.recipe.encoding == "distance"
         ):  # keeps the hash that unfinished results have from before it had a name
             relevant["target"].pop("encoding", None)
+            relevant["target"].pop("long_range", None)
         content = json.dumps(
             [
                 relevant,
