@@ -13,7 +13,7 @@ from torch import nn
 
 import napari_scribe as ns
 from napari_scribe.errors import InputError
-from napari_scribe.networks import FCN, NETWORKS, FusionNet, Network, measure_geometry
+from napari_scribe.networks import FCN, NETWORKS, FusionNet, Network
 from napari_scribe.networks.blocks import crop
 from napari_scribe.networks.residual_symmetric import ResidualSymmetric
 from napari_scribe.recipe import FCN as FCNRecipe
@@ -48,8 +48,30 @@ def built(values: Values, channels_out: int = 1, width: int = 2) -> Network:
 
 @pytest.mark.parametrize("values", [*PLANES, *VOLUMES], ids=str)
 def test_perturbed_pixels_reach_as_far_as_the_geometry_says(values: Values):
-    network = built(values)
-    assert measure_geometry(network, 1) == network.geometry
+    """One plane of pixels is lit, at each phase of the stride; every weight is positive."""
+    network = built(values).double()
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, 1 / max(1, parameter[0].numel()) if parameter.ndim > 1 else 0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            nn.init.ones_(module.weight)
+    for axis in range(network.dimensions - 1):  # Y is as X
+        g = network.geometry[axis]
+        shape = [other.smallest for other in network.geometry]
+        first = g.input_size(g.receptive_field + 1, 0)
+        shape[axis] = 2 * first + g.stride
+        x = torch.zeros(g.stride, 1, *shape, dtype=torch.float64)
+        for phase in range(g.stride):
+            x[phase].select(axis + 1, first + phase).fill_(1)
+        with torch.inference_mode():
+            y = network(x).movedim(axis + 2, 1).flatten(2)
+        phase, row = torch.nonzero(y.amax(dim=2) > 0).T
+        lit = first + phase
+        assert row.min() > 0 and row.max() < shape[axis] - 1
+        assert (row - lit).abs().max() == g.receptive_field
+        # A tile that ends at the cell of the lit pixels would lack them on either side.
+        spoiled = max(first - int(row.min()), int(row.max()) + 1 - (first + g.stride))
+        assert spoiled == g.border <= g.halo < g.border + g.stride
 
 
 @settings(max_examples=40)

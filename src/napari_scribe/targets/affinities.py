@@ -37,11 +37,10 @@ ALONG_Z = 2, 3, 4
 DEFAULTS: Parameters = {"foreground": 0.5, "join": 0.5, "min_size": 10.0}
 """Default decoding parameters.
 
-``foreground`` is the threshold of the foreground. Fragments are joined while the mean affinity
-along their border is above ``join``. ``min_size`` is the smallest size of an object, in pixels.
+``foreground`` is the threshold of the foreground. Pixels lie inside an object if their affinity to
+each neighbour is above ``join``, and fragments are joined while the mean affinity along their
+border is above it. ``min_size`` is the smallest size of an object, in pixels.
 """
-INSIDE = 0.5
-"""Affinity to all neighbours above which a pixel lies inside an object, for seeds."""
 UNKNOWN, OBJECT = 1, 3
 """Labels for `AffinitiesEncoding.encode_warped`: not painted, and the first object.
 
@@ -155,7 +154,7 @@ class AffinitiesEncoding(PaintEncoding):
         chosen = {**DEFAULTS, **parameters}
         mask = prediction["foreground"][0] > chosen["foreground"]
         nearest = np.asarray(prediction["affinities"][: self.dimensions], np.float32)
-        fragments = _fragments(nearest, mask, self.has_thick_slices)
+        fragments = _fragments(nearest, mask, chosen["join"], self.has_thick_slices)
         objects = joined(fragments, nearest, chosen["join"])
         return selected(objects, np.bincount(objects.ravel()) >= chosen["min_size"])
 
@@ -167,8 +166,8 @@ class AffinitiesEncoding(PaintEncoding):
         """Try parameters on painted objects, one after the other, and return the best."""
         # Values near the default come first, so that they win ties.
         choices = [
-            Choice("join", (0.4, 0.6, 0.3, 0.7, 0.2, 0.8), margin_per_object=0.1),
             Choice("foreground", (0.45, 0.55, 0.4, 0.6, 0.3, 0.7)),
+            Choice("join", (0.4, 0.6, 0.3, 0.7, 0.2, 0.8), margin_per_object=0.1),
         ]
         return fitted(self, examples, DEFAULTS, choices, seconds_left)
 
@@ -182,7 +181,9 @@ def _ends(offset: Offset, shape: torch.Size) -> tuple[tuple[slice, ...], tuple[s
     return (slice(None), *here), (slice(None), *there)
 
 
-def _fragments(nearest: Floats, mask: npt.NDArray[np.bool_], within_slices: bool) -> Labels:
+def _fragments(
+    nearest: Floats, mask: npt.NDArray[np.bool_], limit: float, within_slices: bool
+) -> Labels:
     """Divide a mask into fragments that are rather too many than too few.
 
     Each fragment grows from a place that is farthest from pixels with a low affinity.
@@ -191,26 +192,27 @@ def _fragments(nearest: Floats, mask: npt.NDArray[np.bool_], within_slices: bool
     ----------
     nearest
         ``(d, *spatial)``: affinity of each pixel to the next one along each axis.
+    limit
+        Affinity to all neighbours above which a pixel lies inside an object.
     within_slices
         Whether a fragment lies within one slice.
     """
     axes = range(1 if within_slices else 0, mask.ndim)
+    is_along = [axis in axes for axis in range(mask.ndim)]
     height = _least_affinity(nearest, axes)
-    inside = (height > INSIDE) & mask
-    # Slices far apart: what is nearest always lies within the slice.
-    sampling = [1.0 if axis in axes else float(max(mask.shape)) for axis in range(mask.ndim)]
+    inside = (height > limit) & mask
+    # Slices so far apart that the nearest pixel outside lies in the same one.
+    sampling = [1 if along else max(mask.shape) for along in is_along]
     depth = ndimage.distance_transform_edt(inside, sampling=sampling).astype(np.float32)
-    depth = ndimage.gaussian_filter(
-        depth, [1.0 if axis in axes else 0.0 for axis in range(mask.ndim)]
-    )
-    size = [5 if axis in axes else 1 for axis in range(mask.ndim)]
-    neighbours = np.ones([3 if axis in axes else 1 for axis in range(mask.ndim)])
-    if within_slices:
-        neighbours = np.pad(neighbours, ((1, 1), (0, 0), (0, 0)))
+    depth = ndimage.gaussian_filter(depth, [float(along) for along in is_along])
+    size = [5 if along else 1 for along in is_along]
     peaks = (ndimage.maximum_filter(depth, size) == depth) & inside
-    seeds, _ = ndimage.label(peaks, neighbours)
-    cross = ndimage.generate_binary_structure(mask.ndim, 1) & (neighbours > 0)
-    return np.asarray(watershed(-height, seeds, connectivity=cross, mask=mask), dtype=np.int32)
+    around = np.ones((3,) * mask.ndim, bool)
+    if within_slices:
+        around[[0, 2]] = False
+    seeds, _ = ndimage.label(peaks, around)
+    beside = ndimage.generate_binary_structure(mask.ndim, 1) & around
+    return np.asarray(watershed(-height, seeds, connectivity=beside, mask=mask), dtype=np.int32)
 
 
 def _least_affinity(nearest: Floats, axes: range) -> Floats:
