@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from napari_scribe.errors import InputError
 from napari_scribe.recipe import (
+    PRESETS,
     ClassesTarget,
     ObjectsTarget,
     Recipe,
@@ -154,3 +155,23 @@ def test_a_file_that_holds_no_recipe(tmp_path: Path, content: str):
 def test_a_file_that_is_not_there(tmp_path: Path):
     with pytest.raises(InputError, match="Cannot read the recipe"):
         read_recipe(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_a_recipe_and_says_when_to_take_it(name: str):
+    preset, recipe = PRESETS[name], Recipe.preset(name)
+    plain = recipe.model_dump()
+    for dotted, value in preset.values.items():
+        part, key = dotted.split(".")
+        assert plain[part][key] == value, dotted
+    assert parse_recipe(plain) == recipe
+    assert preset.title and preset.when.endswith(".") and "\n" not in preset.when
+
+
+def test_the_first_preset_is_the_default():
+    assert Recipe.preset(next(iter(PRESETS))) == Recipe()
+
+
+def test_an_unknown_preset_is_answered_with_all_names():
+    with pytest.raises(InputError, match=r"There is no preset 'unet2014': choose from .*volume"):
+        Recipe.preset("unet2014")

@@ -142,7 +142,8 @@ def test_folding_changes_no_answer(values: Values):
 @pytest.mark.parametrize(("stride", "n_maps"), [(32, 1), (16, 2), (8, 3)])
 def test_fcn_adds_up_maps_of_scores(stride: int, n_maps: int):
     """The convolutions of VGG-16, and one map of scores more with each halving of the stride."""
-    network = FCN(FCNRecipe(stride=stride, width=64), 3, 5)
+    with torch.device("meta"):
+        network = FCN(FCNRecipe(stride=stride, width=64), 3, 5)
     convolutions = [m for m in network.stages.modules() if isinstance(m, nn.Conv2d)]
     assert [m.out_channels for m in convolutions] == [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6
     scores = [network.bottom[-1], *network.scores]
@@ -167,7 +168,8 @@ def test_upsampling_begins_as_bilinear_interpolation(stride: int):
 
 
 def test_fusionnet_has_five_convolutions_a_level():
-    network = FusionNet(FusionNetRecipe(depth=4, width=64), 1, 2)
+    with torch.device("meta"):
+        network = FusionNet(FusionNetRecipe(depth=4, width=64), 1, 2)
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == 9 * 5 + 1
     assert [level[0][0].out_channels for level in network.encoder] == [64, 128, 256, 512, 1024]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
+from ..recipe.presets import PRESETS
 
 if TYPE_CHECKING:
     from ..describe import Understood
@@ -25,6 +26,10 @@ Axes = Annotated[
     ),
 ]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe as JSON.")]
+PresetName = Annotated[
+    str | None,
+    typer.Option("--preset", help=f"A recipe by name: {', '.join(PRESETS)}.", metavar="NAME"),
+]
 Values = Annotated[
     list[str] | None,
     typer.Option("--set", help="A recipe value, such as network.width=32.", metavar="KEY=VALUE"),

@@ -22,6 +22,7 @@ from .options import (
     Device,
     Images,
     Pieces,
+    PresetName,
     RecipeFile,
     Series,
     Values,
@@ -71,6 +72,7 @@ def train(
     axes: Axes = "",
     series: Series = 0,
     channels: Channels = "",
+    preset: PresetName = None,
     recipe: RecipeFile = None,
     set_: Values = None,
 ) -> None:
@@ -83,7 +85,7 @@ def train(
 
     parent = load_model(start) if start else None
     stamp_before = check_new_model(model, start)
-    chosen = _recipe(recipe, set_, task, seed, parent)
+    chosen = _recipe(recipe, preset, set_, task, seed, parent)
     numbers = channel_numbers(channels)
     if (ones or pieces is not None) and not task_of(chosen).separates_objects:
         option = "--ones-are-objects" if ones else PIECES
@@ -259,15 +261,21 @@ def _open_paint(path: Path, image: Image, complete: bool, ones: bool, pieces: bo
 
 def _recipe(
     path: Path | None,
+    preset: str | None,
     values: list[str] | None,
     task: str | None,
     seed: int | None,
     parent: Model | None,
 ) -> Recipe:
-    """Return the recipe of the file, the parent or the default, with single values changed."""
+    """Return the recipe of the file, preset, parent or default, with single values changed."""
     from ..recipe import Recipe, read_recipe
 
+    if preset is not None and (path is not None or parent):
+        option, reason = ("--recipe", "both say") if path else ("--start", "the parent's says")
+        raise InputError(f"--preset goes without {option}: {reason} what the network is.")
     recipe = parent.recipe if parent else Recipe()
+    if preset is not None:
+        recipe = Recipe.preset(preset)
     if path is not None:
         recipe = read_recipe(path)
     if task is not None and task != recipe.task:

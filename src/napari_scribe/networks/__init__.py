@@ -13,6 +13,7 @@ from .fcn import FCN
 from .fusionnet import FusionNet
 from .geometry import Geometry, sides
 from .measure import measure_geometry
+from .per_image import depends_on_image, with_statistics_of
 from .residual_symmetric import ResidualSymmetric
 from .unet import UNet, geometry_of
 
@@ -33,7 +34,9 @@ __all__ = [
     "Network",
     "ResidualSymmetric",
     "UNet",
+    "depends_on_image",
     "geometry_of",
     "measure_geometry",
     "sides",
+    "with_statistics_of",
 ]

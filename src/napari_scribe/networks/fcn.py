@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..recipe import FCN as FCNRecipe
 from .base import Network
-from .blocks import CONVOLUTION, POOL, TRANSPOSED, Convolution, crop, initialize
+from .blocks import CONVOLUTION, POOL, TRANSPOSED, Layers, crop, initialize
 from .geometry import Convolve, Down, Geometry, Join, Step, Up
 
 CONVOLUTIONS = 2, 2, 3, 3, 3
@@ -45,7 +45,7 @@ class FCN(Network):
     def __init__(self, recipe: FCNRecipe, channels_in: int, channels_out: int) -> None:
         super().__init__()
         d = self.dimensions = recipe.dimensions
-        convolution = Convolution(valid=False, is_normalized=recipe.normalization == "batch")
+        convolution = Layers(normalization=recipe.normalization)
         self.stride: int = recipe.stride
         self.geometry = (_geometry(recipe),) * d
         widths = [channels_in, *(recipe.width * n for n in FEATURES)]
@@ -82,8 +82,7 @@ class FCN(Network):
         ValueError
             If the network does not take images of this size: see `Geometry.takes`.
         """
-        if not all(g.takes(n) for g, n in zip(self.geometry, x.shape[2:], strict=True)):
-            raise ValueError(f"This network takes no images of {tuple(x.shape[2:])} px.")
+        self.check_size(x)
         margins = margin or (0,) * self.dimensions
         features = []
         for stage in self.stages:
@@ -119,17 +118,15 @@ def _geometry(recipe: FCNRecipe) -> Geometry:
         outputs.append(len(steps))
     steps.append(Convolve(recipe.bottom // 2))
     for output in outputs[-2 : -2 - n_skips(recipe.stride) : -1]:
-        steps += [*_steps_of_upsampling(2), Join(output)]
-    return Geometry.of_steps([*steps, *_steps_of_upsampling(recipe.stride)])
-
-
-def _steps_of_upsampling(factor: int) -> list[Step]:
-    """Return the steps of `_upsample`: a pixel is made of the two coarse ones nearest to it."""
-    return [Up(factor), Convolve(factor // 2)]
+        steps += [Up(2, taps=1), Join(output)]
+    return Geometry.of_steps([*steps, Up(recipe.stride, taps=1)])
 
 
 def _upsample(factor: int, channels: int, dimensions: int) -> nn.Module:
-    """Return a transposed convolution for each channel that makes pixels `factor` times finer."""
+    """Return a transposed convolution for each channel that makes pixels `factor` times finer.
+
+    Each pixel is made of the two coarse ones nearest to it along each axis.
+    """
     return TRANSPOSED[dimensions](
         channels,
         channels,

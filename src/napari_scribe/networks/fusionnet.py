@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from ..recipe import FusionNet as FusionNetRecipe
-from .blocks import Convolution
+from .blocks import Layers
 from .symmetric import Kernel, Residual, Symmetric, without_activation
 from .unet import Levels
 
@@ -33,7 +33,7 @@ class FusionNet(Symmetric):
     def __init__(self, recipe: FusionNetRecipe, channels_in: int, channels_out: int) -> None:
         super().__init__()
         d, depth = recipe.dimensions, recipe.depth
-        convolution = Convolution(valid=False, is_normalized=recipe.normalization == "batch")
+        convolution = Layers(normalization=recipe.normalization)
 
         def module(kernel: Kernel, n_in: int, n_out: int) -> nn.Module:
             block = [convolution(kernel, n_out, n_out) for _ in range(3)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from ..recipe import ResidualSymmetric as ResidualSymmetricRecipe
-from .blocks import Convolution
+from .blocks import Layers
 from .symmetric import Kernel, Residual, Symmetric, without_activation
 from .unet import Levels
 
@@ -40,7 +40,7 @@ class ResidualSymmetric(Symmetric):
     ) -> None:
         super().__init__()
         levels = levels_of(recipe)
-        plain = Convolution(valid=False, is_normalized=recipe.normalization == "batch")
+        plain = Layers(normalization=recipe.normalization)
 
         def convolution(kernel: Kernel, n_in: int, n_out: int) -> nn.Sequential:
             layers = without_activation(plain(kernel, n_in, n_out))

@@ -90,8 +90,7 @@ class Symmetric(Network):
         ValueError
             If the network does not take images of this size: see `Geometry.takes`.
         """
-        if not all(g.takes(n) for g, n in zip(self.geometry, x.shape[2:], strict=True)):
-            raise ValueError(f"This network takes no images of {tuple(x.shape[2:])} px.")
+        self.check_size(x)
         margins = margin or (0,) * self.dimensions
         crops = [axis.crops(m) for axis, m in zip(self.levels, margins, strict=True)]
         coarsest, *upsampled, rest = zip(*crops, strict=True)

@@ -2,6 +2,7 @@
 
 from .networks import FCN, NETWORK_KINDS, FusionNet, NetworkPart, ResidualSymmetric, UNet
 from .part import LARGEST
+from .presets import PRESETS, Preset
 from .recipe import Recipe, as_recipe, parse_recipe, read_recipe
 from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
@@ -10,6 +11,7 @@ __all__ = [
     "FCN",
     "LARGEST",
     "NETWORK_KINDS",
+    "PRESETS",
     "Augmentation",
     "ClassesTarget",
     "DenoisedTarget",
@@ -17,6 +19,7 @@ __all__ = [
     "Losses",
     "NetworkPart",
     "ObjectsTarget",
+    "Preset",
     "Recipe",
     "ResidualSymmetric",
     "Target",

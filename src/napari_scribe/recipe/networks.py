@@ -75,16 +75,41 @@ class UNet(NetworkPart):
     width: int = Field(
         16, ge=2, le=128, title="Width", description="Features at full resolution; doubled below."
     )
-    padding: Literal["same", "valid"] = Field(
+    padding: Literal["same", "valid", "full"] = Field(
         "same",
         title="Padding",
-        description="same: convolutions keep the size; valid: they shrink it, as in the paper.",
+        description="same: convolutions keep the size; valid: they shrink it, as in the paper; "
+        "full: they enlarge it, and the answer is cropped to the image.",
     )
-    normalization: Literal["batch", "none"] = Field(
+    block: Literal["plain", "residual", "shared"] = Field(
+        "plain",
+        title="Block",
+        description="What each level is made of. plain: two convolutions; residual: they add to "
+        "their input; shared: one convolution is used twice and adds to its input, with half the "
+        "weights, as in LadderNet.",
+    )
+    normalization: Literal["batch", "instance", "group", "none"] = Field(
         "batch",
         title="Normalization",
-        description="How features are normalized after each convolution. none: faster, and exact "
-        "about intensities, as denoising needs.",
+        description="How features are normalized after each convolution. batch: by numbers learnt "
+        "in training; instance, group: by the image itself, each feature alone or up to 8 groups "
+        "of them, for batches of one; none: faster, and exact about intensities, as denoising "
+        "needs.",
+    )
+    upsampling: Literal["transposed", "nearest", "bilinear", "bicubic", "trilinear"] = Field(
+        "transposed",
+        title="Upsampling",
+        description="How coarse features become fine ones. transposed: learnt, as in the paper, "
+        "but may leave a checkerboard; nearest, bilinear and bicubic (trilinear in 3D): "
+        "interpolated, without one.",
+    )
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        title="Dropout",
+        description="Share of the coarsest features that are left out at random while it learns: "
+        "against learning few images by heart.",
     )
     flat_levels: int = Field(
         0,
@@ -100,6 +125,16 @@ class UNet(NetworkPart):
     def _check_flat_levels(cls, flat_levels: int, others: ValidationInfo) -> int:
         return checked_flat_levels(flat_levels, others)
 
+    @field_validator("upsampling")
+    @classmethod
+    def _check_upsampling(cls, upsampling: str, others: ValidationInfo) -> str:
+        dimensions = others.data.get("dimensions")
+        if dimensions == 3 and upsampling in ("bilinear", "bicubic"):
+            raise ValueError(f"{upsampling} is for 2D: in 3D use trilinear")
+        if dimensions == 2 and upsampling == "trilinear":
+            raise ValueError("trilinear is for 3D: in 2D use bilinear")
+        return upsampling
+
     @property
     def features(self) -> int:
         """Return the width: coarser levels have more features, but far fewer pixels."""
@@ -107,30 +142,32 @@ class UNet(NetworkPart):
 
     @property
     def keeps_size(self) -> bool:
-        """Return whether convolutions are padded."""
+        """Return whether every map keeps the size of what it is made from."""
         return self.padding == "same"
 
     def in_words(self) -> str:
         """Describe the network in a few words, its kind first."""
         flat = f", {self.flat_levels} of them flat" if self.flat_levels else ""
-        return f"{self.kind}, depth {self.depth}{flat}, width {self.width}, padding {self.padding}"
+        words = f"{self.kind}, depth {self.depth}{flat}, width {self.width}, padding {self.padding}"
+        others = ("block", "normalization", "upsampling", "dropout")
+        changed = [n for n in others if getattr(self, n) != type(self).model_fields[n].default]
+        return ", ".join([words, *(f"{name} {getattr(self, name)}" for name in changed)])
 
     def for_thick_slices(self, ratio: float) -> dict[str, int]:
         """Halve Z only after pixels have become about as wide as slices are apart."""
         return flat_levels_for(self, self.depth, ratio)
 
 
-class WithNormalization(NetworkPart, ABC):
-    """Define what the recipes of networks with batch normalization have in common."""
+class SizedPart(NetworkPart, ABC):
+    """Define what the recipes of networks with a width and a normalization have in common."""
 
     width: int = Field(
         16, ge=2, le=128, title="Width", description="Features at full resolution; more below."
     )
-    normalization: Literal["batch", "none"] = Field(
+    normalization: Literal["batch", "instance", "group", "none"] = Field(
         "batch",
         title="Normalization",
-        description="How features are normalized after each convolution. none: faster, and exact "
-        "about intensities, as denoising needs.",
+        description="How features are normalized after each convolution; as in the U-Net.",
     )
 
     @property
@@ -139,7 +176,7 @@ class WithNormalization(NetworkPart, ABC):
         return self.width
 
 
-class FCN(WithNormalization):
+class FCN(SizedPart):
     """Describe a fully convolutional network, Long et al. 2015 (https://arxiv.org/abs/1411.4038).
 
     It is 2D: with its halo on all sides, every tile would be a volume of 300 pixels a side.
@@ -166,14 +203,14 @@ class FCN(WithNormalization):
         return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-class FusionNet(WithNormalization):
+class FusionNet(SizedPart):
     """Describe FusionNet, Quan et al. 2016 (https://arxiv.org/abs/1612.05360)."""
 
     kind: Literal["fusionnet"] = "fusionnet"
     depth: int = Field(3, ge=1, le=5, title="Depth", description="How often the image is halved.")
 
 
-class ResidualSymmetric(WithNormalization):
+class ResidualSymmetric(SizedPart):
     """Describe the residual symmetric U-Net, Lee et al. 2017 (https://arxiv.org/abs/1706.00120)."""
 
     kind: Literal["residual_symmetric"] = "residual_symmetric"

@@ -12,6 +12,7 @@ from pydantic import ValidationError, model_validator
 from ..errors import InputError
 from .networks import NETWORK_KINDS, Network, UNet
 from .part import Part, of_kind
+from .presets import preset_named
 from .targets import ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
 
@@ -74,6 +75,28 @@ class Recipe(Part):
             if isinstance(target, dict):
                 values["target"] = {**target, "kind": task}
         return values
+
+    @model_validator(mode="after")
+    def _check_denoiser(self) -> Recipe:
+        normalization = getattr(self.network, "normalization", "none")
+        if self.task == "denoised" and normalization in ("instance", "group"):
+            raise ValueError(
+                f"network.normalization={normalization} brings features to one strength in every "
+                "image, so that a denoiser could not tell how strong the noise is: use none or "
+                "batch"
+            )
+        return self
+
+    @classmethod
+    def preset(cls, name: str) -> Recipe:
+        """Return the recipe of a preset; `PRESETS` holds the names and when to take which.
+
+        Raises
+        ------
+        InputError
+            If there is no preset of this name.
+        """
+        return cls().changed(preset_named(name).values)
 
     @property
     def tile(self) -> int:
