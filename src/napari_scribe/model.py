@@ -124,6 +124,7 @@ class Model:
             self.recipe.encoding == "distance"
         ):  # keeps the hash that unfinished results have from before it had a name
             relevant["target"].pop("encoding", None)
+            relevant["target"].pop("long_range", None)
         for name, only in BEFORE_CHOICES.items():
             if relevant["network"].get(name) == only:
                 relevant["network"].pop(name)

@@ -46,6 +46,22 @@ class Network(nn.Module):
         """
         raise NotImplementedError
 
+    def check_size(self, x: Tensor) -> None:
+        """Check that the network takes images ``(N, C, *spatial)`` of this size.
+
+        Raises
+        ------
+        ValueError
+            If it does not: see `Geometry.takes`.
+        """
+        if not all(g.takes(n) for g, n in zip(self.geometry, x.shape[2:], strict=True)):
+            smallest = " x ".join(str(g.smallest) for g in self.geometry)
+            steps = " x ".join(str(g.stride) for g in self.geometry)
+            raise ValueError(
+                f"This network takes no images of {tuple(x.shape[2:])} px: they have {smallest} px "
+                f"or more, in steps of {steps}."
+            )
+
     def answer_zero(self) -> None:
         """Set the weights so that the network answers 0 to everything until it is trained.
 

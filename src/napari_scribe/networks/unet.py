@@ -80,13 +80,7 @@ class UNet(Network):
         ValueError
             If the network does not take images of this size: see `Geometry.takes`.
         """
-        if not all(g.takes(n) for g, n in zip(self.geometry, x.shape[2:], strict=True)):
-            smallest = " x ".join(str(g.smallest) for g in self.geometry)
-            steps = " x ".join(str(g.stride) for g in self.geometry)
-            raise ValueError(
-                f"This network takes no images of {tuple(x.shape[2:])} px: they have {smallest} px "
-                f"or more, in steps of {steps}."
-            )
+        self.check_size(x)
         margins = margin or (0,) * self.dimensions
         crops = [levels.crops(m) for levels, m in zip(self.levels, margins, strict=True)]
         coarsest, *upsampled, last = zip(*crops, strict=True)

@@ -27,7 +27,7 @@ SECTIONS = {
 """Parts of a recipe that are in the form, and what they are called there."""
 DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Training"}
 """The same for a denoiser."""
-ELSEWHERE = {"kind", "dimensions", "encoding", "loss"}
+ELSEWHERE = {"kind", "dimensions", "encoding", "long_range", "loss"}
 """Fields that the docks ask for in another place."""
 OF_PAINT = {"balance"}
 """Fields that mean nothing to a denoiser."""
@@ -59,7 +59,7 @@ class RecipeForm:
         hidden = ELSEWHERE | OF_PAINT if task == "denoised" else ELSEWHERE
         self.parts = {name: part_widgets(getattr(self.default, name), hidden) for name in sections}
         chosen = self.default.network.kind
-        self.kind = ComboBox(value=chosen, choices=list(NETWORK_KINDS), tooltip="Kind of network")
+        self.kind = ComboBox(value=chosen, choices=self._kinds, tooltip="Kind of network")
         self.networks = {
             kind: part_widgets(self._default(kind, 2).network, hidden) for kind in NETWORK_KINDS
         }
@@ -70,13 +70,21 @@ class RecipeForm:
     def _dimensions(self) -> int:
         return self.default.network.dimensions
 
+    def _kinds(self, _widget: object = None) -> list[str]:
+        """Return the kinds of network that there are in 2D or 3D."""
+        return [k for k, p in NETWORK_KINDS.items() if self._dimensions in p.takes_dimensions]
+
     def _default(self, kind: str, dimensions: int) -> Recipe:
         return self._first.changed({"network.kind": kind, "network.dimensions": dimensions})
 
     def set_dimensions(self, dimensions: int) -> None:
         """Take the defaults of 2D or 3D; what differs from them stays."""
-        if dimensions != self._dimensions:
-            self._show_defaults(str(self.kind.value), dimensions)
+        if dimensions == self._dimensions:
+            return
+        if dimensions not in NETWORK_KINDS[str(self.kind.value)].takes_dimensions:
+            self.kind.value = self._first.network.kind
+        self._show_defaults(str(self.kind.value), dimensions)
+        self.kind.reset_choices()
 
     def _show_defaults(self, kind: str, dimensions: int) -> None:
         """Take the defaults of a kind of network in 2D or 3D; what differs from them stays."""
