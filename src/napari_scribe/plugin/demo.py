@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
 from qtpy.QtCore import QTimer
 
 from ..demo import save_results
@@ -15,9 +16,6 @@ from .jobs.request import Ended
 from .jobs.training import Trained
 from .segment.job import Segmented
 from .train.dock import TrainDock
-
-if TYPE_CHECKING:
-    from napari import Viewer
 
 BEGIN_AFTER = 1000
 """Milliseconds in which the user sees the paint before the training begins."""
@@ -33,15 +31,13 @@ def run(out: Path, seconds: float, device: str | None = None) -> None:
     InputError
         If `out` cannot be written, before anything is opened.
     """
-    import napari
-
     check_writable(out / "model.zip")
     viewer = napari.Viewer(title="napari-scribe demo")
     start(viewer, out, seconds, device)
     napari.run()
 
 
-def start(viewer: Viewer, out: Path, seconds: float, device: str | None = None) -> TrainDock:
+def start(viewer: napari.Viewer, out: Path, seconds: float, device: str | None = None) -> TrainDock:
     """Open sample and dock, let them train and segment by themselves, and return the dock."""
     viewer.open_sample("napari-scribe", "nuclei")
     dock: TrainDock

@@ -6,15 +6,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from weakref import ref
 
-from qtpy.QtCore import QEvent, QSize, QTimer, Signal
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from qtpy.QtCore import QEvent, QSize, QTimer, Signal, SignalInstance
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
 from ..errors import InputError
+from .jobs.inference import RunRequest
 from .jobs.live_result import LiveResult
+from .jobs.progress import Progressed
 from .jobs.request import Ended, Question, Request, Step, Value
 from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, warm_up
@@ -22,14 +26,6 @@ from .layers.conversion import real_viewer
 from .widgets.basics import LINE, button, chain, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
 from .widgets.layer_pickers import is_from_user
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from qtpy.QtCore import SignalInstance
-
-    from .jobs.inference import RunRequest
-    from .jobs.progress import Progressed
 
 WIDTH = 380
 WARM_UP_AFTER = 300

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QLabel, QWidget
 
 from .dock import Dock
@@ -14,9 +16,6 @@ from .widgets.basics import button, hint, row, stack
 from .widgets.curves import Curves
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-
     from ..training.trainer import TrainStep
 
 NO_TRAINING = "There is no training yet that could go on"

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari import Viewer
+
 from ...errors import InputError
 from ..jobs.previews import LivePreviews
 from ..jobs.request import Ended
@@ -19,8 +21,6 @@ from .form import DenoiseForm
 from .job import Checked, CheckRequest, Denoised, DenoiserRequest
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
     from ...model import Model
 
 CHANGED = (

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
+from ...image import Image
 from ...recipe.targets import DenoisedTarget
 from ...targets.denoised import check_colours
 from ..model_library import dimensions_of
@@ -27,10 +30,6 @@ from .pairs import LAYER, PairSource
 from .pairs_picker import PairsPicker
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-
-    from ...image import Image
     from ...model import Model
 
 LOSSES = [

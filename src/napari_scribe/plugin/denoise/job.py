@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 
 from ...errors import InputError
 from ...image import Frame, Image
@@ -31,9 +33,6 @@ from ..widgets.layer_pickers import names_of_channels
 from .pairs import CHANNELS, LAYER, WAYS, PairSource
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-
     from ...inference.run import InferenceJob
     from ...training.pairs.fitness import Fitness
     from ...training.pairs.sources import Pairs

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from magicgui.widgets import ComboBox
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -15,10 +15,6 @@ from ..layers.conversion import image_of
 from ..widgets.basics import hint, row
 from ..widgets.layer_pickers import LayerPicker, is_image, names_of_channels
 from .pairs import CHANNELS, LAYER, SINGLE, WAYS, PairSource, offered_ways
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
 
 
 class PairsPicker(QWidget):

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Layer
 
 from ...errors import TakenError
 from ...image import Image
@@ -20,10 +23,6 @@ from .progress import JobClock, Progressed
 from .request import Question, Request
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Layer
-
     from ...inference.run import InferenceJob, InferenceStep
     from ...model import Model
 

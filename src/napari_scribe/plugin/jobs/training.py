@@ -8,6 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Layer
+
 from ...errors import InputError
 from ...image import Frame, Image
 from ...recipe import Recipe
@@ -16,10 +20,6 @@ from ..widgets.layer_pickers import names_of_channels
 from .request import Request
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Layer
-
     from ...model import Model
     from ...training.checkpoint import Checkpoint
     from ...training.trainer import TrainingJob, TrainStep  # noqa: F401  # named in a string

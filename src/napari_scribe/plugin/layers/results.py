@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 
 from ...arrays import Array, Pixels
 from ...image import AXES, Frame, Image
@@ -18,12 +21,6 @@ from .conversion import (
     placement,
 )
 from .managed import LayerOptions, Levels, show_data
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
 
 CANVAS = 1024
 """Longest side of the coarsest level of a pyramid, in pixels: what is drawn at once."""
@@ -183,8 +180,6 @@ def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> N
 
 def _lift(viewer: Viewer, preview: Layer) -> None:
     """Put an image above the other ones made of the same source, which are opaque."""
-    from napari.layers import Image as ImageLayer
-
     if isinstance(preview, ImageLayer):
         source_id = note(preview)["source_id"]
         indices = [

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari import Viewer
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget
@@ -21,8 +22,6 @@ from .job import SeamRequest, Segmented, SegmentRequest
 from .queue import LayerQueue
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
     from ...inference.seams import Seams
 
 PAUSE = "Pause", "Wait, and let other programs compute; what is done stays in memory"

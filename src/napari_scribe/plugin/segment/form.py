@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
@@ -25,10 +27,6 @@ from ..widgets.scope_picker import FOLDER, LAYERS, SLICE, VISIBLE, ScopePicker
 from ..widgets.training_settings import WIDTH
 from .folder import FolderRequest, with_results
 from .job import SegmentRequest
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
 
 BORDERS = [("exact", "exact"), ("quick", "quick")]
 PARTS = {SLICE: (slice_region, "slice"), VISIBLE: (visible_region, "visible")}

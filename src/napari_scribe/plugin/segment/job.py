@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from napari import Viewer
 
 from ...progress import Job
 from ..jobs.inference import IN_MEMORY, Outcome, RunRequest
@@ -16,8 +17,6 @@ from ..layers.colors import labels_look
 from ..layers.results import show_labels, show_probability
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
     from ...inference.run import InferenceJob
     from ...inference.seams import Seams
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 
 from ...errors import InputError
 from ..jobs.request import Ended
 from ..messages import listed
 from ..model_library import duration
 from .job import Segmented, SegmentRequest
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
 
 
 class LayerQueue:

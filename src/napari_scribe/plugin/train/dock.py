@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 
 from ..jobs.request import Ended
 from ..jobs.training import Trained
@@ -24,10 +26,6 @@ from ..widgets.basics import button, hint, stack, step
 from .form import TrainForm
 from .job import PaintQuestion, TrainRequest
 from .live_paint import LivePaint
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
 
 SAVE_TO = "in the Segment dock, under More settings, Save to"
 CHOOSE_OTHERS: dict[str, Callable[[], None]] = {"Choose others": lambda: None}

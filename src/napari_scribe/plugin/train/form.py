@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import ref
 
 from magicgui.widgets import CheckBox, RadioButtons
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
+from napari.utils.events import Event
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -21,13 +26,6 @@ from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
 from ..widgets.recipe_form import RecipeForm
 from ..widgets.training_settings import WIDTH, TrainingSettings
 from .job import TrainRequest
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
-    from napari.utils.events import Event
 
 HINTS = {
     "objects": "1 = background, 2, 3, 4 ... = one object each. Paint a few objects whole, and some "

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 
 from ...errors import InputError
 from ...recipe import Recipe
@@ -25,10 +28,6 @@ from ..layers.colors import preview_look
 from ..layers.results import show_window
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
-
     from ...model import Model
     from ...training.train import TrainJob
     from ...training.trainer import Preview

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from magicgui.widgets import Container, Widget
+from napari import Viewer
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
 from qtpy.QtWidgets import (
@@ -23,9 +24,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 from superqt import QCollapsible
-
-if TYPE_CHECKING:
-    from napari import Viewer
 
 Part = QWidget | Widget
 """A widget of Qt or of magicgui."""
@@ -49,8 +47,6 @@ THEME_COLORS = (
 
 def theme_colors(viewer: Viewer) -> dict[str, str]:
     """Return the colours of napari's theme by name, as hex codes."""
-    from napari.utils.theme import get_theme
-
     theme = get_theme(viewer.theme)
     return {name: getattr(theme, name).as_hex(format="long") for name in THEME_COLORS}
 
