@@ -112,6 +112,11 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600}:{seconds % 3600 // 60:02d} h"
 
 
+def names_of_channels(image: Image) -> list[str]:
+    """Return the names of an image's channels, or their numbers where they have none."""
+    return list(image.channel_names or map(str, range(image.n_channels)))
+
+
 def size_in_words(image: Image) -> str:
     """Describe an image in a line: size, channels, pixel size."""
     parts = [" x ".join(str(image.length(a)) for a in image.label_axes()) + " px"]

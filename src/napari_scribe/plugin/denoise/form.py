@@ -14,12 +14,12 @@ from ...errors import InputError
 from ...image import Image
 from ...recipe.targets import DenoisedTarget
 from ...targets.denoised import check_colours
-from ..model_library import dimensions_of
+from ..model_library import dimensions_of, names_of_channels
 from ..segment.form import PARTS
 from ..settings import recall, remember
 from ..widgets.basics import named
 from ..widgets.inputs import RESULT_FILES, PathEdit, tile_choice
-from ..widgets.layer_pickers import ImagePicker, names_of_channels
+from ..widgets.layer_pickers import ImagePicker
 from ..widgets.model_picker import DENOISING, ModelPicker
 from ..widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
 from ..widgets.scope_picker import LAYER as WHOLE

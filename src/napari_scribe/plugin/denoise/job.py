@@ -29,7 +29,7 @@ from ..jobs.training import (
 )
 from ..layers.lazy import Lazy
 from ..layers.results import show_image, show_image_window
-from ..widgets.layer_pickers import names_of_channels
+from ..model_library import names_of_channels
 from .pairs import CHANNELS, LAYER, WAYS, PairSource
 
 if TYPE_CHECKING:

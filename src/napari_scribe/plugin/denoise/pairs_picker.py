@@ -12,8 +12,9 @@ from ...errors import InputError
 from ...image import Image
 from ...targets.denoised import check_colours
 from ..layers.conversion import image_of
+from ..model_library import names_of_channels
 from ..widgets.basics import hint, row
-from ..widgets.layer_pickers import LayerPicker, is_image, names_of_channels
+from ..widgets.layer_pickers import LayerPicker, is_image
 from .pairs import CHANNELS, LAYER, SINGLE, WAYS, PairSource, offered_ways
 
 

@@ -16,7 +16,7 @@ from ...errors import InputError
 from ...image import Frame, Image
 from ...recipe import Recipe
 from ..layers.visible import visible_field
-from ..widgets.layer_pickers import names_of_channels
+from ..model_library import names_of_channels
 from .request import Request
 
 if TYPE_CHECKING:

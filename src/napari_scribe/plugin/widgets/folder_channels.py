@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...io import list_images, list_series, read_image
-from ..model_library import channels_of, channels_to_tick
+from ..model_library import channels_of, channels_to_tick, names_of_channels
 from .basics import Column, hint, named
 from .inputs import Choice, narrow
-from .layer_pickers import ChannelPicker, names_of_channels
+from .layer_pickers import ChannelPicker
 
 MOST_TRIED = 5
 """Images that are tried. Where none of them can be read, no other will be."""

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QWidget
 from ...errors import InputError
 from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of, note
-from ..model_library import size_in_words
+from ..model_library import names_of_channels, size_in_words
 from .basics import Column, empty, hint, row
 from .inputs import Choice, narrow
 
@@ -195,11 +195,6 @@ class ImagePicker(Column):
         else:
             self.info.setText(size_in_words(image))
             self.channels.show_channels(names_of_channels(image))
-
-
-def names_of_channels(image: Image) -> list[str]:
-    """Return the names of an image's channels, or their numbers where they have none."""
-    return list(image.channel_names or map(str, range(image.n_channels)))
 
 
 class ChannelPicker(Column):
