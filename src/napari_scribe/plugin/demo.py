@@ -42,7 +42,7 @@ def start(viewer: napari.Viewer, out: Path, seconds: float, device: str | None =
     viewer.open_sample("napari-scribe", "nuclei")
     dock: TrainDock
     _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Train")
-    dock.form.fill_defaults()  # for now: what the user chose last stays in its file
+    dock.form.more.set_values({})  # for now: what the user chose last stays in its file
     dock.form.more.minutes.value = seconds / 60
     QTimer.singleShot(0, viewer.reset_view)  # the dock has taken some of the canvas
 

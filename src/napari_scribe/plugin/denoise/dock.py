@@ -75,7 +75,6 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         )
         form.changed.connect(self.on_form)
         form.image.layer.changed.connect(self.on_other_image)
-        form.more.reset.clicked.connect(form.reset)
         self.on_form()
 
     def reset_choices(self, event: object = None) -> None:
@@ -89,7 +88,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
 
     def train(self) -> None:
         """Train on the pairs, which are checked first where they were not yet."""
-        self.form.remember()
+        self.form.more.remember()
         with self.preparing():
             source = self.form.source()
             if self.checked is None or not self.checked.source.is_same(source):
@@ -121,7 +120,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
 
     def apply(self) -> None:
         """Denoise what is chosen with the chosen model."""
-        self.form.remember()
+        self.form.more.remember()
         with self.preparing("Denoising"):
             request = self.form.for_denoising(self._unsaved_model())
             self.start(request, self._on_applied, view=self.live_result)

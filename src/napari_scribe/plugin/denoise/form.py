@@ -16,15 +16,15 @@ from ...recipe.targets import DenoisedTarget
 from ...targets.denoised import check_colours
 from ..model_library import dimensions_of, names_of_channels
 from ..segment.form import PARTS
-from ..settings import recall, remember
 from ..widgets.basics import named
-from ..widgets.inputs import RESULT_FILES, PathEdit, tile_choice
+from ..widgets.inputs import result_file, tile_choice
 from ..widgets.layer_pickers import ImagePicker
 from ..widgets.model_picker import DENOISING, ModelPicker
 from ..widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
 from ..widgets.scope_picker import LAYER as WHOLE
 from ..widgets.scope_picker import SLICE, VISIBLE, ScopePicker
-from ..widgets.training_settings import WIDTH, TrainingSettings
+from ..widgets.settings_fold import WIDTH
+from ..widgets.training_settings import TrainingSettings
 from .job import Checked, DenoiseRequest, DenoiserRequest
 from .pairs import LAYER, PairSource
 from .pairs_picker import PairsPicker
@@ -66,7 +66,8 @@ class DenoiseForm(QObject):
             "noise; what can be recognized there is missing in the result"
         )
         self.more = DenoiseSettings()
-        self.fill(recall("denoise"))
+        self.more.fields["removed"] = (self.removed, False)
+        self.more.recall()
         self.image.changed.connect(self._on_image)
         self.more.dimensions.changed.connect(self._on_image)
         self.more.start.changed.connect(self._on_image)
@@ -162,20 +163,6 @@ class DenoiseForm(QObject):
         self.model.reset_choices()
         self._on_image()
 
-    def remember(self) -> None:
-        """Remember what is filled in for the next time."""
-        remember("denoise", {"removed": bool(self.removed.value), **self.more.values()})
-
-    def fill(self, values: dict[str, Any]) -> None:
-        """Fill in values; the default for what is missing or does not fit."""
-        self.removed.value = values.get("removed") is True
-        self.more.set_values(values)
-
-    def reset(self) -> None:
-        """Fill in the defaults, and remember those."""
-        self.fill({})
-        self.remember()
-
     def _region(
         self, layer: ImageLayer, image: Image, model: Model | Path
     ) -> tuple[dict[str, slice] | None, str]:
@@ -214,6 +201,8 @@ class DenoiseForm(QObject):
 class DenoiseSettings(TrainingSettings):
     """Ask what noise there is, how long to train, what is previewed, and where results go."""
 
+    section = "denoise"
+
     def __init__(self) -> None:
         super().__init__(RecipeForm("denoised", DENOISER_SECTIONS), DENOISING)
         self.loss = ComboBox(choices=LOSSES, value="l2", nullable=False)
@@ -234,14 +223,7 @@ class DenoiseSettings(TrainingSettings):
             "Type of the pixels of the result. float32 keeps fractions; that of the image: "
             "rounded, and cut off at its limits"
         )
-        self.save_to = PathEdit(
-            "w",
-            "Save the result to",
-            "A .zarr or .tif that the result is written to. A run to a .zarr that was stopped "
-            "goes on when it is started again",
-            "only shown; on disk if large",
-            RESULT_FILES,
-        )
+        self.save_to = result_file()
         self.fields |= {
             "loss": (self.loss, "l2"),
             "steps": (self.steps, 0),

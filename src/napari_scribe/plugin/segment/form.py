@@ -16,15 +16,13 @@ from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of
 from ..layers.visible import slice_region, visible_region
 from ..model_library import channels_to_tick, dimensions_of
-from ..settings import recall, remember
-from ..widgets.basics import Fold, button, hint, named
-from ..widgets.device_picker import DevicePicker
+from ..widgets.basics import button, hint, named
 from ..widgets.folder_channels import FolderChannels
-from ..widgets.inputs import RESULT_FILES, PathEdit, tile_choice
+from ..widgets.inputs import result_file, tile_choice
 from ..widgets.layer_pickers import ImagePicker, is_image
 from ..widgets.model_picker import ModelPicker
 from ..widgets.scope_picker import FOLDER, LAYERS, SLICE, VISIBLE, ScopePicker
-from ..widgets.training_settings import WIDTH
+from ..widgets.settings_fold import WIDTH, SettingsFold
 from .folder import FolderRequest, with_results
 from .job import SegmentRequest
 
@@ -105,7 +103,7 @@ class SegmentForm(QObject):
             region=region,
             part=part,
             out=self.more.save_to.value,
-            **self.more.values(),
+            **self.more.for_segmenting(),
         )
 
     def layers(self) -> list[ImageLayer]:
@@ -137,7 +135,7 @@ class SegmentForm(QObject):
         if self.needs.text() and len(boxes) == image.n_channels:
             channels = self.image.channels.value()
         return SegmentRequest(
-            layer, image, self.model_file(), channels=channels, **self.more.values()
+            layer, image, self.model_file(), channels=channels, **self.more.for_segmenting()
         )
 
     def folder(self) -> FolderRequest:
@@ -154,7 +152,9 @@ class SegmentForm(QObject):
         channels, n = self.folder_channels.value()
         series = self.folder_channels.series.value()
         pairs = with_results(images, out)
-        return FolderRequest(images, out, pairs, model, channels, n, series, **self.more.values())
+        return FolderRequest(
+            images, out, pairs, model, channels, n, series, **self.more.for_segmenting()
+        )
 
     def _region(
         self, layer: ImageLayer, image: Image, model: Path
@@ -199,7 +199,7 @@ class SegmentForm(QObject):
             return ""
 
 
-class SegmentSettings(Fold):
+class SegmentSettings(SettingsFold):
     """Ask for tiles, device, what is saved; offer the test for seams.
 
     Parameters
@@ -208,8 +208,10 @@ class SegmentSettings(Fold):
         Called when that button is pressed.
     """
 
+    section = "segment"
+
     def __init__(self, test_for_seams: Callable[[], None]) -> None:
-        super().__init__("More settings")
+        super().__init__()
         self.tile = tile_choice()
         self.borders = ComboBox(choices=BORDERS, value="exact", nullable=False)
         self.borders.tooltip = (
@@ -217,15 +219,7 @@ class SegmentSettings(Fold):
             "less, which is faster; probabilities may differ by 0.02 near their borders, as "
             "measured on this image"
         )
-        self.device = DevicePicker()
-        self.save_to = PathEdit(
-            "w",
-            "Save the labels to",
-            "A .zarr or .tif that the labels are written to. A run to a .zarr that was stopped "
-            "goes on when it is started again",
-            "only shown; on disk if large",
-            RESULT_FILES,
-        )
+        self.save_to = result_file()
         self.probability = CheckBox(value=False, text="Show the probability too")
         self.probability.tooltip = (
             "How sure the network is of each pixel: one more image layer; of a folder, or where "
@@ -237,6 +231,11 @@ class SegmentSettings(Fold):
             "by how much the answers differ",
             test_for_seams,
         )
+        self.fields |= {
+            "tile": (self.tile, 0),
+            "borders": (self.borders, "exact"),
+            "probability": (self.probability, False),
+        }
         for line in (
             named("Tile (px)", self.tile.native, WIDTH),
             named("Tile borders", self.borders.native, WIDTH),
@@ -247,27 +246,11 @@ class SegmentSettings(Fold):
         ):
             self.addWidget(line)
 
-    def values(self) -> dict[str, Any]:
-        """Return the settings as `SegmentRequest` takes them."""
+    def for_segmenting(self) -> dict[str, Any]:
+        """Return the settings as `SegmentRequest` and `FolderRequest` take them."""
         return {
             "tile": int(self.tile.value) or None,
             "halo": str(self.borders.value),
             "device": self.device.value or None,
             "with_probability": bool(self.probability.value),
         }
-
-    def remember(self) -> None:
-        """Remember the values for the next time."""
-        remember("segment", {name: getattr(self, name).value for name in _REMEMBERED})
-
-    def recall(self) -> None:
-        """Fill in the values that were used last."""
-        known = recall("segment")
-        for name in _REMEMBERED:
-            try:
-                getattr(self, name).value = known.get(name, getattr(self, name).value)
-            except (TypeError, ValueError):
-                continue
-
-
-_REMEMBERED = "tile", "borders", "device", "probability"

@@ -70,7 +70,6 @@ class TrainDock(TrainingDock[TrainRequest]):
         self.form.changed.connect(self.on_form)
         self.form.image.layer.changed.connect(self.on_other_image)
         self.form.painted.connect(self.settle)
-        self.form.more.reset.clicked.connect(self.form.reset)
         self.show_state()
 
     def reset_choices(self, event: object = None) -> None:
@@ -90,7 +89,7 @@ class TrainDock(TrainingDock[TrainRequest]):
             Whether the user has answered what is doubtful about the annotations.
         """
         if adapt is None:
-            self.form.remember()
+            self.form.more.remember()
         with self.preparing():
             if not is_checked and self._asks_before(adapt):
                 return

@@ -19,12 +19,12 @@ from ...errors import InputError
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
 from ..layers.conversion import add_annotations, note, paint_events, paint_of
 from ..model_library import dimensions_of
-from ..settings import recall, remember
 from ..widgets.basics import button, hint, named, row, stack, step
 from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
 from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
 from ..widgets.recipe_form import RecipeForm
-from ..widgets.training_settings import WIDTH, TrainingSettings
+from ..widgets.settings_fold import WIDTH
+from ..widgets.training_settings import TrainingSettings
 from .job import TrainRequest
 
 HINTS = {
@@ -61,7 +61,7 @@ class TrainForm(QWidget):
         self.task.value = "objects"
         self.task.tooltip = "Objects: each one apart. Classes: which kind of thing each pixel is"
         self.hint = hint()
-        self.more = MoreSettings()
+        self.more = TrainSettings()
         self._lay_out()
         self.image.changed.connect(self._on_image)
         self.task.changed.connect(self._show_task)
@@ -69,7 +69,8 @@ class TrainForm(QWidget):
         self._listened: list[Any] = []
         self._had_paint = False
         self._shown: Callable[[], ImageLayer | None] = lambda: None  # the image
-        self.more.set_values(recall("train"))
+        self.more.recall()
+        self.more.reset.clicked.connect(self._on_reset)
         self._show_task()
         self._on_image()
         self._on_annotations()
@@ -167,20 +168,6 @@ class TrainForm(QWidget):
         self.more.dimensions.value = request.dimensions
         self.more.recipe.set_value(request.recipe)
 
-    def fill_defaults(self) -> None:
-        """Fill in the defaults."""
-        self.task.value = "objects"
-        self.more.set_values({})
-
-    def reset(self) -> None:
-        """Fill in the defaults, and remember those."""
-        self.fill_defaults()
-        self.remember()
-
-    def remember(self) -> None:
-        """Remember what is filled in for the next time."""
-        remember("train", self.more.values())
-
     def _new(self) -> None:
         """Add annotations: for objects, unless something else was chosen and not used yet."""
         self.select(self.image.latest)
@@ -237,6 +224,9 @@ class TrainForm(QWidget):
             note_settings(self.paint.value, image, **self.settings())
         self.painted.emit()
 
+    def _on_reset(self) -> None:
+        self.task.value = "objects"
+
     def _show_task(self, _value: object = None) -> None:
         task = str(self.task.value)
         self.hint.setText(HINTS[task])
@@ -244,8 +234,10 @@ class TrainForm(QWidget):
         self.changed.emit()
 
 
-class MoreSettings(TrainingSettings):
+class TrainSettings(TrainingSettings):
     """Ask for what has good defaults."""
+
+    section = "train"
 
     def __init__(self) -> None:
         super().__init__(RecipeForm(), FINDING)

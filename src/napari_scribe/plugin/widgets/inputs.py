@@ -10,9 +10,6 @@ from magicgui.widgets import ComboBox, FileEdit, Widget
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
 
-RESULT_FILES = "zarr (*.zarr);;TIFF (*.tif)"
-"""Kinds of files that a result is written to, as Qt's dialogs take them."""
-
 TILES = [("automatic", 0), *((str(n), n) for n in (64, 128, 256, 512, 1024, 2048, 4096))]
 """Sides of tiles that are offered, in pixels; 0 lets one be chosen for the machine."""
 
@@ -92,6 +89,18 @@ class PathEdit(FileEdit):
         """Return the path; None where there is none."""
         text = self.line_edit.value.strip()
         return Path(text).expanduser() if text else None
+
+
+def result_file() -> PathEdit:
+    """Ask for the file that a result is written to."""
+    return PathEdit(
+        "w",
+        "Save the result to",
+        "A .zarr or .tif that the result is written to. A run to a .zarr that was stopped goes on "
+        "when it is started again",
+        "only shown; on disk if large",
+        "zarr (*.zarr);;TIFF (*.tif)",
+    )
 
 
 class _MiddleElided(QObject):
