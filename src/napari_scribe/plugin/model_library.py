@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..image import Image
 from ..io.model_file import Provenance, read_summary
+
+if TYPE_CHECKING:
+    from ..model import Model
 
 ANSWERS = {"objects": "Objects", "classes": "Classes", "denoised": "Denoiser"}
 
@@ -41,15 +45,15 @@ def channels_to_tick(path: Path, n_image: int) -> str:
     return f"The model needs {needed} of these {n_image} channels: tick which."
 
 
-def dimensions_of(path: Path) -> int:
+def dimensions_of(model: Path | Model) -> int:
     """Return 2 for a model of slices, 3 for one of volumes.
 
     Raises
     ------
     InputError
-        If it is not a model.
+        If it is a file that is not a model.
     """
-    return read_summary(path).dimensions
+    return (read_summary(model) if isinstance(model, Path) else model).dimensions
 
 
 def task_of(path: Path) -> str:

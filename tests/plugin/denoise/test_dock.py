@@ -31,7 +31,7 @@ from napari_scribe.plugin.layers.lazy import Lazy
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.widgets.feedback import ERROR
-from napari_scribe.plugin.widgets.scope_picker import SLICE, VISIBLE
+from napari_scribe.plugin.widgets.scope_picker import FRAME, VISIBLE
 from napari_scribe.recipe import parse_recipe
 from napari_scribe.samples import noisy_movie
 
@@ -436,7 +436,7 @@ def test_one_frame_and_what_is_visible(
     ready: Any, film: Any, viewer: Any, idle: Callable[[], None]
 ) -> None:
     viewer.dims.set_current_step(0, 2)
-    ready.form.where.combo.value = SLICE
+    ready.form.scope.combo.value = FRAME
     ready.form.removed.value = True
     click(ready.apply_button)
     idle()
@@ -446,7 +446,7 @@ def test_one_frame_and_what_is_visible(
     removed = viewer.layers["film removed noise (frame T 2)"]
     assert np.allclose(removed.data[0], film.data[2] - frame.data[0], atol=1e-3)
     film.corner_pixels = np.array([[2, 16, 8], [2, 79, 71]])
-    ready.form.where.combo.value = VISIBLE
+    ready.form.scope.combo.value = VISIBLE
     click(ready.apply_button)
     idle()
     part = viewer.layers["film denoised (visible T 2, Y 16, X 8)"]

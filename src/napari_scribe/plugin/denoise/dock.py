@@ -61,7 +61,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         self.apply_button = button("Apply", "Denoise the image with this model", self.apply)
         self.apply_button.setProperty("scribe", "main")
         form = self.form
-        apply = form.model, self.caution, form.where, form.removed.native, self.apply_button
+        apply = form.model, self.caution, form.scope, form.removed.native, self.apply_button
         self.lay_out(
             step("1", "Image", form.image),
             step("2", "Pairs", form.pairs),

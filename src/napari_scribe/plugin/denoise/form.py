@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 from napari import Viewer
-from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
-from ...image import Image
 from ...recipe.targets import DenoisedTarget
 from ...targets.denoised import check_colours
 from ..model_library import dimensions_of, names_of_channels
-from ..segment.form import PARTS
 from ..widgets.basics import named
 from ..widgets.inputs import result_file, tile_choice
 from ..widgets.layer_pickers import ImagePicker
 from ..widgets.model_picker import DENOISING, ModelPicker
 from ..widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
+from ..widgets.scope_picker import FRAME, VISIBLE, ScopePicker
 from ..widgets.scope_picker import LAYER as WHOLE
-from ..widgets.scope_picker import SLICE, VISIBLE, ScopePicker
 from ..widgets.settings_fold import WIDTH
 from ..widgets.training_settings import TrainingSettings
 from .job import Checked, DenoiseRequest, DenoiserRequest
@@ -39,7 +35,7 @@ LOSSES = [
 ]
 PREVIEWS = [("the right half", "half"), ("all that is visible", "all"), ("nothing", "")]
 TYPES = [("float32", "float32"), ("that of the image", "source")]
-CHOICES = {WHOLE: "Whole layer", SLICE: "This frame", VISIBLE: "What is visible"}
+CHOICES = {WHOLE: "Whole layer", FRAME: "This frame", VISIBLE: "What is visible"}
 
 
 class DenoiseForm(QObject):
@@ -59,7 +55,7 @@ class DenoiseForm(QObject):
         self.image = ImagePicker(viewer, sample="Noisy movie")
         self.pairs = PairsPicker(viewer)
         self.model = ModelPicker(tasks=DENOISING)
-        self.where = ScopePicker(CHOICES, "What is denoised")
+        self.scope = ScopePicker(CHOICES, "What is denoised")
         self.removed = CheckBox(value=False, text="Show what was removed")
         self.removed.tooltip = (
             "One more layer, hidden at first: the image less the result. It should look like "
@@ -71,7 +67,7 @@ class DenoiseForm(QObject):
         self.image.changed.connect(self._on_image)
         self.more.dimensions.changed.connect(self._on_image)
         self.more.start.changed.connect(self._on_image)
-        for part in (self.pairs, self.model, self.where):
+        for part in (self.pairs, self.model, self.scope):
             part.changed.connect(self._show)
         self._on_image()
 
@@ -143,16 +139,16 @@ class DenoiseForm(QObject):
         if model is None:
             raise InputError("There is no denoiser yet: train one, or choose a file.")
         channels = self.image.channels.value()
-        region, part = self._region(layer, image, model)
+        region, part = self.scope.region(self.viewer, layer, image, dimensions_of(model))
         names = names_of_channels(image)
-        parts = [f"channel {', '.join(names[c] for c in channels)}"] if channels else []
+        seen = f"channel {', '.join(names[c] for c in channels)}" if channels else ""
         return DenoiseRequest(
             layer,
             image,
             model,
             channels=channels,
             region=region,
-            part=", ".join([*parts, *([part] if part else [])]),
+            part=", ".join(word for word in (seen, part) if word),
             with_removed=bool(self.removed.value),
             **self.more.for_denoising(),
         )
@@ -162,19 +158,6 @@ class DenoiseForm(QObject):
         self.image.reset_choices(event)
         self.model.reset_choices()
         self._on_image()
-
-    def _region(
-        self, layer: ImageLayer, image: Image, model: Model | Path
-    ) -> tuple[dict[str, slice] | None, str]:
-        """Return which part of an image, and what it is called."""
-        scope = self.where.value()
-        if scope not in PARTS:
-            return None, ""
-        find, name = PARTS[scope]
-        dimensions = dimensions_of(model) if isinstance(model, Path) else model.dimensions
-        region = find(self.viewer, layer, image, dimensions)
-        name = "frame" if scope == SLICE else name
-        return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
 
     def _on_image(self, _value: object = None) -> None:
         """Offer the pairs and parts that the image has."""
@@ -192,9 +175,9 @@ class DenoiseForm(QObject):
             image, path = self.image.image(), self.model.value()
             dimensions = dimensions_of(path) if path is not None else self.dimensions
             frames = image.iterated_axes(dimensions)
-            self.where.offer_slices(any(image.length(a) > 1 for a in frames))
+            self.scope.offer_slices(any(image.length(a) > 1 for a in frames))
         except InputError:
-            self.where.offer_slices(False)
+            self.scope.offer_slices(False)
         self.changed.emit()
 
 

@@ -46,7 +46,7 @@ class SegmentDock(Dock):
         self.segment_button = button("Segment", "Segment what is chosen above", self.segment)
         self.segment_button.setProperty("scribe", "main")
         self.pause_button = button(*PAUSE, self.pause_or_go_on)
-        parts = self.form.where, self.form.folder_channels, self.segment_button
+        parts = self.form.scope, self.form.folder_channels, self.segment_button
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
             step("2", "Model", self.form.model),
@@ -82,7 +82,7 @@ class SegmentDock(Dock):
     def segment(self) -> None:
         """Segment what is chosen with the chosen model."""
         with self.preparing():
-            scope = self.form.where.value()
+            scope = self.form.scope.value()
             self.queue = None
             if scope == FOLDER:
                 self.start(self.form.folder(), self._on_folder)
@@ -128,7 +128,7 @@ class SegmentDock(Dock):
         self.pause_button.setText(text)
         self.pause_button.setToolTip(tooltip)
         has_layer = self.form.image.layer.value is not None
-        is_layer = self.form.where.value() not in (LAYERS, FOLDER)
+        is_layer = self.form.scope.value() not in (LAYERS, FOLDER)
         self.form.more.seams.setEnabled(has_layer and is_layer and is_filled)
 
     def catch_up(self) -> None:

@@ -12,22 +12,19 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
-from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of
-from ..layers.visible import slice_region, visible_region
 from ..model_library import channels_to_tick, dimensions_of
 from ..widgets.basics import button, hint, named
 from ..widgets.folder_channels import FolderChannels
 from ..widgets.inputs import result_file, tile_choice
 from ..widgets.layer_pickers import ImagePicker, is_image
 from ..widgets.model_picker import ModelPicker
-from ..widgets.scope_picker import FOLDER, LAYERS, SLICE, VISIBLE, ScopePicker
+from ..widgets.scope_picker import FOLDER, LAYERS, ScopePicker
 from ..widgets.settings_fold import WIDTH, SettingsFold
 from .folder import FolderRequest, with_results
 from .job import SegmentRequest
 
 BORDERS = [("exact", "exact"), ("quick", "quick")]
-PARTS = {SLICE: (slice_region, "slice"), VISIBLE: (visible_region, "visible")}
 
 
 class SegmentForm(QObject):
@@ -52,11 +49,11 @@ class SegmentForm(QObject):
         self.image = ImagePicker(viewer)
         self.needs = hint()
         self.model = ModelPicker()
-        self.where = ScopePicker()
+        self.scope = ScopePicker()
         self.folder_channels = FolderChannels()
         self.more = SegmentSettings(test_for_seams)
         self.more.recall()
-        for part in (self.image, self.model, self.where):
+        for part in (self.image, self.model, self.scope):
             part.changed.connect(self._show)
         self._show()
 
@@ -69,7 +66,7 @@ class SegmentForm(QObject):
     @property
     def is_filled(self) -> bool:
         """Return whether there is an image and a model for it."""
-        has_image = self.where.value() == FOLDER or self.image.layer.value is not None
+        has_image = self.scope.value() == FOLDER or self.image.layer.value is not None
         return has_image and self.model.value() is not None
 
     def model_file(self) -> Path:
@@ -94,7 +91,7 @@ class SegmentForm(QObject):
             If something is missing, or nothing of the image is in view.
         """
         model, layer, image = self.model_file(), self.image.layer.value, self.image.image()
-        region, part = self._region(layer, image, model)
+        region, part = self.scope.region(self.viewer, layer, image, dimensions_of(model))
         return SegmentRequest(
             layer,
             image,
@@ -146,7 +143,7 @@ class SegmentForm(QObject):
         InputError
             If something is missing.
         """
-        model, images, out = self.model_file(), self.where.images.value, self.where.out.value
+        model, images, out = self.model_file(), self.scope.images.value, self.scope.out.value
         if images is None or out is None:
             raise InputError("Choose a folder of images, and one for the results.")
         channels, n = self.folder_channels.value()
@@ -156,32 +153,20 @@ class SegmentForm(QObject):
             images, out, pairs, model, channels, n, series, **self.more.for_segmenting()
         )
 
-    def _region(
-        self, layer: ImageLayer, image: Image, model: Path
-    ) -> tuple[dict[str, slice] | None, str]:
-        """Return which part of an image, and what it is called."""
-        scope = self.where.value()
-        if scope not in PARTS:
-            return None, ""
-        find, name = PARTS[scope]
-        region = find(self.viewer, layer, image, dimensions_of(model))
-        # Named by where it is, so that another part does not take its place.
-        return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
-
     def _show(self) -> None:
         """Offer what goes with image and model: parts, and channels that have to be chosen."""
-        path, layer, scope = self.model.value(), self.image.layer.value, self.where.value()
+        path, layer, scope = self.model.value(), self.image.layer.value, self.scope.value()
         has_slices, channels_needed = False, ""
         if path is not None and layer is not None:
             has_slices = self._has_slices(path)
             channels_needed = self._channels_needed(path) if scope != FOLDER else ""
-        self.where.offer_slices(has_slices)
+        self.scope.offer_slices(has_slices)
         self.image.enabled = scope != FOLDER
         self.image.layer.enabled = scope not in (LAYERS, FOLDER)
         self.more.save_to.enabled = scope not in (LAYERS, FOLDER)
         self.needs.setText(channels_needed)
         self.image.channels.visible = bool(channels_needed)
-        self.folder_channels.follow(self.where.images.value if scope == FOLDER else None, path)
+        self.folder_channels.follow(self.scope.images.value if scope == FOLDER else None, path)
         self.changed.emit()
 
     def _has_slices(self, path: Path) -> bool:
