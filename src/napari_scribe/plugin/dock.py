@@ -126,7 +126,7 @@ class Dock(QWidget):
         view
             Makes what shows the job of this request in the viewer's layers.
         on_step
-            Called with each record, in place of showing it in the progress bar.
+            Called with each record, which the progress bar shows as well.
 
         Raises
         ------
@@ -138,9 +138,8 @@ class Dock(QWidget):
             self.has_stepped = True
             if shown is not None:
                 shown.step(record)
-            if on_step is None:
-                self.show_progress(request.progress(record, self.runner.clock))
-            else:
+            self.show_progress(request.progress(record, self.runner.clock))
+            if on_step is not None:
                 on_step(record)
 
         def end(ended: Ended[Value]) -> None:

@@ -108,11 +108,7 @@ class TrainingDock(Dock, Generic[Asked]):
         self.status.setText("")
 
     def show_training(self, record: TrainStep) -> None:
-        """Show a step in the progress bar and in the curve."""
-        if self.is_stopping:
-            self.progress.busy("Stopping")
-        else:
-            self.progress.advance(record.fraction, record.elapsed, f"step {record.index}")
+        """Show a step in the curve."""
         self.curves.show()
         self.curves.add(record.index, record.loss, record.validation)
         if record.validation is not None:

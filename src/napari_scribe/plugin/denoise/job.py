@@ -85,10 +85,6 @@ class CheckRequest(Request[Any, Checked]):
         """Make the job; called in its thread."""
         return Job(self._check)
 
-    def finish(self, job: Job[Any, Checked]) -> Checked:
-        """Return what was checked."""
-        return job.result
-
     def _check(self, _job: object) -> Generator[Any, None, Checked]:
         from ...training.pairs.fitness import check_pairs
 

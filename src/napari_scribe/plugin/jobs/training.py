@@ -16,13 +16,14 @@ from ...errors import InputError
 from ...image import Frame, Image
 from ...recipe import Recipe
 from ..layers.visible import visible_field
-from ..model_library import names_of_channels
+from ..model_library import duration, names_of_channels
+from .progress import JobClock, Progressed
 from .request import Request
 
 if TYPE_CHECKING:
     from ...model import Model
     from ...training.checkpoint import Checkpoint
-    from ...training.trainer import TrainingJob, TrainStep  # noqa: F401  # named in a string
+    from ...training.trainer import TrainingJob, TrainStep  # named in a string
 
 Window = tuple[slice, ...]
 Change = tuple[str, str]
@@ -76,6 +77,15 @@ class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
     @abstractmethod
     def begin(self) -> TrainingJob:
         """Make the job; called in its thread."""
+
+    def progress(self, record: TrainStep, clock: JobClock) -> Progressed:
+        """Return what the progress bar shows of a step: its number, and the time left."""
+        fraction, elapsed, text = record.fraction, record.elapsed, f"step {record.index}"
+        if fraction is None:
+            text += f", {duration(elapsed)}"
+        elif fraction > 0.01 or elapsed > 2:
+            text += f", {duration(elapsed * (1 - fraction) / max(fraction, 1e-6))} left"
+        return Progressed(fraction or 0.0, text)
 
     def finish(self, job: TrainingJob) -> Trained[Self]:
         """Save the model; called in the job's thread, so that it is saved without a viewer, too."""

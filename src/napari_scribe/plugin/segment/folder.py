@@ -73,10 +73,6 @@ class FolderRequest(Request["FolderStep", "FolderDone"]):
         """Make the job; called in its thread."""
         return Job(lambda job: _segment_each(job, self))
 
-    def finish(self, job: Job[FolderStep, FolderDone]) -> FolderDone:
-        """Return what became of the folder."""
-        return job.result
-
     def progress(self, record: FolderStep, clock: JobClock) -> Progressed:
         """Return what the progress bar shows of a record."""
         clock.add(record.done, record.total)

@@ -22,7 +22,7 @@ from ..layers.annotations import (
 from ..layers.conversion import add_note
 from ..segment.job import Segmented, SegmentRequest
 from ..training_dock import TrainingDock
-from ..widgets.basics import button, hint, stack, step
+from ..widgets.basics import button, hint, row, stack, step
 from .form import TrainForm
 from .job import PaintQuestion, TrainRequest
 from .live_paint import LivePaint
@@ -59,17 +59,20 @@ class TrainDock(TrainingDock[TrainRequest]):
         )
         self.segment_button.setProperty("scribe", "main")
         self.model_hint = hint()
+        form = self.form
         self.lay_out(
-            self.form,
+            step("1", "Image", form.image),
+            step("2", "Annotations", row(form.paint, form.new, wide=0)),
+            step("3", "Paint", stack(row(form.task, 1), form.hint)),
             step("4", "Train", self.training_row()),
             self.curves,
             self.status,
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
-            self.form.more,
+            form.more,
         )
-        self.form.changed.connect(self.on_form)
-        self.form.image.layer.changed.connect(self.on_other_image)
-        self.form.painted.connect(self.settle)
+        form.changed.connect(self.on_form)
+        form.image.layer.changed.connect(self.on_other_image)
+        form.painted.connect(self.settle)
         self.show_state()
 
     def reset_choices(self, event: object = None) -> None:

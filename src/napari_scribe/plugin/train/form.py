@@ -12,14 +12,13 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from napari.utils.events import Event
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
 from ..layers.conversion import add_annotations, note, paint_events, paint_of
 from ..model_library import dimensions_of
-from ..widgets.basics import button, hint, named, row, stack, step
+from ..widgets.basics import button, hint, named
 from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
 from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
 from ..widgets.recipe_form import RecipeForm
@@ -37,7 +36,7 @@ NEW_TIP = "A labels layer for the image that was selected last, with the brush r
 TASKS = [("Objects", "objects"), ("Classes", "classes")]
 
 
-class TrainForm(QWidget):
+class TrainForm(QObject):
     """Ask for image, annotations and task; folded away, for everything else.
 
     Signals
@@ -60,9 +59,11 @@ class TrainForm(QWidget):
         self.task = RadioButtons(choices=TASKS, orientation="horizontal")
         self.task.value = "objects"
         self.task.tooltip = "Objects: each one apart. Classes: which kind of thing each pixel is"
+        box = self.task.native
+        box.setStyleSheet("QGroupBox { border: none; margin: 0; padding: 0; }")
+        box.layout().setContentsMargins(0, 0, 0, 0)
         self.hint = hint()
         self.more = TrainSettings()
-        self._lay_out()
         self.image.changed.connect(self._on_image)
         self.task.changed.connect(self._show_task)
         self.paint.changed.connect(self._on_annotations)
@@ -75,21 +76,6 @@ class TrainForm(QWidget):
         self._on_image()
         self._on_annotations()
         self.select(viewer.layers.selection.active)
-
-    def _lay_out(self) -> None:
-        paint_row = row(self.paint.native, self.new)
-        layout = paint_row.layout()
-        assert isinstance(layout, QHBoxLayout)
-        layout.setStretch(0, 1)
-        task = self.task.native
-        task.setStyleSheet("QGroupBox { border: none; margin: 0; padding: 0; }")
-        task.layout().setContentsMargins(0, 0, 0, 0)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        column.addWidget(step("1", "Image", self.image))
-        column.addWidget(step("2", "Annotations", paint_row))
-        column.addWidget(step("3", "Paint", stack(row(task, 1), self.hint)))
 
     def value(self) -> TrainRequest:
         """Return what is filled in, with a snapshot of the paint.

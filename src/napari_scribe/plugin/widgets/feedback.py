@@ -22,7 +22,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..model_library import duration
 from .basics import button, empty, row
 
 ERROR = "#e0414f"
@@ -215,14 +214,6 @@ class Progress(QProgressBar):
             option.text, option.textAlignment = self.format(), Qt.AlignmentFlag.AlignCenter
             label = QStyle.ControlElement.CE_ProgressBarLabel
             QStylePainter(self).drawControl(label, option)
-
-    def advance(self, fraction: float | None, elapsed: float, text: str) -> None:
-        """Show a share that is done, and the time that is left; None where there is no end."""
-        if fraction is None:
-            text = f"{text}, {duration(elapsed)}"
-        elif fraction > 0.01 or elapsed > 2:
-            text = f"{text}, {duration(elapsed * (1 - fraction) / max(fraction, 1e-6))} left"
-        self.tell(fraction or 0, text)
 
     def say(self, text: str) -> None:
         """Show other words at once; the share that is done stays."""
