@@ -61,7 +61,7 @@ def start(viewer: napari.Viewer, out: Path, seconds: float, device: str | None =
     def save(done: Segmented) -> None:
         assert dock.trained is not None
         try:
-            scores = save_results(out, nuclei(), dock.trained.model, done.labels)
+            scores = save_results(out, nuclei(), dock.trained.model, done.answer)
         except (InputError, OSError) as error:
             dock.message.error(f"{done.in_words()} The results are not kept: {error}")
             return

@@ -13,7 +13,6 @@ from napari_scribe.evaluation.images import evaluate_images
 from napari_scribe.image import Image
 from napari_scribe.io.model_folder import list_models, model_folder
 from napari_scribe.model import load_model
-from napari_scribe.plugin.denoise import job as denoise_job
 from napari_scribe.plugin.denoise.dock import DenoiseDock
 from napari_scribe.plugin.denoise.job import REMEDIES
 from napari_scribe.plugin.denoise.pairs import (
@@ -488,7 +487,6 @@ def test_a_large_result_lies_on_disk(
     denoiser: Any,
 ) -> None:
     monkeypatch.setattr(inference, "IN_MEMORY", 70_000)
-    monkeypatch.setattr(denoise_job, "IN_MEMORY", 70_000)
     ready.form.removed.value = True
     click(ready.apply_button)
     idle()

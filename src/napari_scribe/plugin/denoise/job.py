@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from napari.layers import Image as ImageLayer
 from ...errors import InputError
 from ...image import Frame, Image
 from ...progress import Job
-from ..jobs.inference import IN_MEMORY, SAVE_TO, Outcome, RunRequest
+from ..jobs.inference import SAVE_TO, Outcome, RunRequest, is_small
 from ..jobs.request import Request
 from ..jobs.training import (
     Change,
@@ -258,33 +257,15 @@ class DenoiseRequest(RunRequest["Denoised"]):
 
     def finish(self, job: InferenceJob) -> Denoised:
         """Return what the job gave, and whether only noise was taken away; in its thread."""
-        pixels, levels = job.result, list(job.levels)
-        is_small = math.prod(pixels.shape) <= IN_MEMORY
-        if isinstance(pixels, np.ndarray) or (is_small and job.is_complete):
-            pixels, levels = np.asarray(pixels), []
+        note = TOO_LARGE if self.with_removed and not is_small(job.result) else ""
+        outcome = self.outcome_of(job, note)
         verdict, is_noise, removed = "", True, None
-        region = job.region or self.region or {}
         if job.is_complete:
-            part = _part(self.image, region)
-            verdict, is_noise = _verdict(part, pixels, self.facts.channels)
-            if self.with_removed and is_small:
-                removed = _removed(part, pixels, self.facts.channels)
-        notes = [job.note, *job.memory_notes]
-        if self.with_removed and not is_small:
-            notes.append(TOO_LARGE)
-        return Denoised(
-            pixels=pixels,
-            levels=levels,
-            removed=removed,
-            verdict=verdict,
-            is_noise=is_noise,
-            region=region,
-            seconds=0.0,
-            is_complete=job.is_complete,
-            goes_on=job.can_resume,
-            note=" ".join(note for note in notes if note),
-            path=self.facts.path,
-        )
+            place = _part(self.image, outcome["region"]), outcome["answer"], self.facts.channels
+            verdict, is_noise = _verdict(*place)
+            if self.with_removed and not note:
+                removed = _removed(*place)
+        return Denoised(removed=removed, verdict=verdict, is_noise=is_noise, **outcome)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,25 +274,17 @@ class Denoised(Outcome):
 
     Parameters
     ----------
-    pixels
-        Along TCZYX as far as the image has them, without C for a single channel.
     removed
-        The image less the pixels, where asked for and not too large.
+        The image less the answer, where asked for and not too large.
     verdict, is_noise
         Whether what was removed is noise, in words.
     """
 
-    pixels: Any
     removed: np.ndarray | None = None
     verdict: str = ""
     is_noise: bool = True
 
     button, done = "Apply", "denoised"
-
-    @property
-    def answer(self) -> Any:
-        """Return the pixels."""
-        return self.pixels
 
     def result_in_words(self) -> str:
         """Return what was done."""
