@@ -83,7 +83,7 @@ def show_image(
     """
     axes = image.label_axes()
     if _n_axes(pixels) > len(axes):
-        axes = "".join(a for a in AXES if a in axes + "C")
+        axes = _with_channels(image)
     data = _displayed(pixels, lambda level: image_for_display(level, axes, source, image.axes))
     place = _place(source, image, region, has_channels="C" in axes)
     alike = {name: getattr(source, name) for name in ("contrast_limits", "colormap", "gamma")}
@@ -129,20 +129,18 @@ def show_image_window(
     window: Window,
     pixels: Pixels,
     purpose: str,
-    **look: object,
 ) -> ImageLayer:
     """Show pixels ``(C, *window)`` of one frame, where it lies."""
-    axes = image.label_axes()
-    letters = "C" + "ZYX"[-len(window) :]
-    if len(pixels) == 1:
-        pixels, letters = pixels[0], letters[1:]
-    else:
-        axes = "".join(a for a in AXES if a in axes + "C")
-    lengths = dict(zip(letters, pixels.shape, strict=True))
-    order = [letters.index(a) for a in axes if a in letters]
-    whole = pixels.transpose(order).reshape([lengths.get(a, 1) for a in axes])
     region = _region(frame, window)
-    return show_image(viewer, source, image, whole, purpose, region=region, **look)
+    lengths = dict(zip("C" + "ZYX"[-len(window) :], pixels.shape, strict=True))
+    axes = _with_channels(image) if len(pixels) > 1 else image.label_axes()
+    whole = pixels.reshape([lengths.get(a, 1) for a in axes])
+    return show_image(viewer, source, image, whole, purpose, region=region)
+
+
+def _with_channels(image: Image) -> str:
+    """Return the axes of an answer that has channels."""
+    return "".join(a for a in AXES if a in image.label_axes() + "C")
 
 
 def _region(frame: Frame, window: Window) -> dict[str, slice]:
