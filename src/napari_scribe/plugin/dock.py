@@ -13,7 +13,7 @@ from napari import Viewer
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QEvent, QSize, QTimer, Signal, SignalInstance
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 from ..errors import InputError
 from .jobs.inference import RunRequest
@@ -23,7 +23,7 @@ from .jobs.request import Ended, Question, Request, Step, Value
 from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, warm_up
 from .layers.conversion import real_viewer
-from .widgets.basics import LINE, button, chain, scrolled, theme_colors
+from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
 from .widgets.layer_pickers import is_from_user
 
@@ -218,19 +218,10 @@ class Dock(QWidget):
             Buttons beside Stop.
         """
         content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(8, 8, 8, 8)
-        column.setSpacing(8)
-        for part in parts:
-            column.addWidget(part)
-        column.addStretch(1)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.setSpacing(0)
+        fill_column(content, *parts, margins=(8, 8, 8, 8), spacing=8).addStretch(1)
         self._area = scrolled(content)
         self._footer = Footer(self.message, self.progress, [*ends, self.stop_button])
-        outer.addWidget(self._area, 1)
-        outer.addWidget(self._footer)
+        fill_column(self, self._area, self._footer, spacing=0).setStretch(0, 1)
         self._content = self._wanted = content
         self._soon = QTimer(self, interval=0, singleShot=True)  # ends with the dock
         self._soon.timeout.connect(self._scroll_to_wanted)

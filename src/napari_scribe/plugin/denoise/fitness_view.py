@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from ..widgets.basics import Fold, empty, hint
+from ..widgets.basics import Fold, empty, fill_column, hint
 from ..widgets.curves import LOSS, VALIDATION, Plot
 from ..widgets.feedback import Message
 from .job import REMEDIES
@@ -36,17 +36,10 @@ class FitnessView(QWidget):
         self.messages: list[Message] = []
         self.summary = hint()
         self._findings = QVBoxLayout()
-        self._findings.setContentsMargins(0, 0, 0, 0)
-        self._findings.setSpacing(4)
         self.plot = FitnessPlot(colors)
         self.fold = Fold("Plot")
         self.fold.addWidget(self.plot)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.summary)
-        layout.addLayout(self._findings)
-        layout.addWidget(self.fold)
+        fill_column(self, self.summary, self.fold).insertLayout(1, self._findings)
         self.clear()
 
     def clear(self) -> None:

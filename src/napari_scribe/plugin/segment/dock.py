@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari import Viewer
 from qtpy.QtCore import QEvent
-from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget
 
 from ...errors import InputError
 from ..dock import Dock
 from ..jobs.request import Ended
 from ..widgets.basics import button, stack, step
+from ..widgets.inputs import refresh_when_seen
 from ..widgets.scope_picker import FOLDER, LAYERS
 from .folder import FolderDone
 from .form import SegmentForm
@@ -56,16 +56,12 @@ class SegmentDock(Dock):
         )
         self.form.changed.connect(self.on_form)
         self.form.image.layer.changed.connect(self.on_other_image)
+        refresh_when_seen(self, self.form.model.reset_choices)
         self.show_state()
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the viewer's layers; called by napari."""
         self.form.reset_choices(event)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Look for new models whenever the dock comes up."""
-        self.form.model.reset_choices()
-        super().showEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         """Look for new models where the dock's tab is chosen: Qt shows nothing anew then."""
@@ -73,11 +69,6 @@ class SegmentDock(Dock):
         parent = self.parent()
         if event.type() == QEvent.Type.ParentChange and isinstance(parent, QDockWidget):
             parent.visibilityChanged.connect(self._on_tab)
-
-    def enterEvent(self, event: QEnterEvent) -> None:
-        """Look for new models where the dock is always up, beside the Train dock."""
-        self.form.model.reset_choices()
-        super().enterEvent(event)
 
     def segment(self) -> None:
         """Segment what is chosen with the chosen model."""

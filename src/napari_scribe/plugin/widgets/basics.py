@@ -120,12 +120,31 @@ def row(*parts: Part | int, wide: int | None = None) -> QWidget:
 def stack(*parts: Part) -> QWidget:
     """Lay widgets one under the other."""
     widget = QWidget()
+    fill_column(widget, *parts)
+    return widget
+
+
+def fill_column(
+    widget: QWidget,
+    *parts: Part,
+    margins: tuple[int, int, int, int] = (0, 0, 0, 0),
+    spacing: int = 4,
+) -> QVBoxLayout:
+    """Lay parts one under the other in a widget, and return its layout.
+
+    Parameters
+    ----------
+    margins
+        Left, top, right and bottom, in pixels.
+    spacing
+        Pixels between two parts.
+    """
     layout = QVBoxLayout(widget)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(4)
+    layout.setContentsMargins(*margins)
+    layout.setSpacing(spacing)
     for part in parts:
         layout.addWidget(native(part))
-    return widget
+    return layout
 
 
 def named(name: str, part: Part, width: int = 78) -> QWidget:

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from .basics import button, empty, row
+from .basics import button, empty, fill_column, row
 
 ERROR = "#e0414f"
 """napari's own is too dark for a line on a dark ground."""
@@ -252,11 +252,7 @@ class Footer(QWidget):
         super().__init__()
         self._message = message
         self._work = row(progress, *buttons, wide=0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 8)
-        layout.setSpacing(6)
-        layout.addWidget(message)
-        layout.addWidget(self._work)
+        fill_column(self, message, self._work, margins=(8, 6, 8, 8), spacing=6)
         self._work.hide()
         progress.working.connect(self._show_work)
         message.shown.connect(self._show)
