@@ -55,8 +55,9 @@ class Dock(QWidget):
     as they make sense. Closing it, its viewer or the application stops its job, which saves what
     it has.
 
-    A dock of this kind has a form, and says in `show_state` when its buttons make sense. A button
-    calls a method that starts a request: ``with self.preparing(): self.start(request, on_end)``.
+    A dock of this kind has a form, which `lay_out` connects, and says in `show_state` when its
+    buttons make sense. A button calls a method that starts a request: ``with self.preparing():
+    self.start(request, on_end)``.
 
     Attributes
     ----------
@@ -212,6 +213,8 @@ class Dock(QWidget):
     def lay_out(self, *parts: QWidget, ends: Sequence[QPushButton] = ()) -> None:
         """Lay widgets out one under the other; below them message, progress, and the Stop button.
 
+        The last call of a dock's ``__init__``: the form is connected, and buttons show the state.
+
         Parameters
         ----------
         ends
@@ -223,8 +226,16 @@ class Dock(QWidget):
         self._footer = Footer(self.message, self.progress, [*ends, self.stop_button])
         fill_column(self, self._area, self._footer, spacing=0).setStretch(0, 1)
         self._content = self._wanted = content
+        self.form.changed.connect(self.on_form)
+        self.form.image.layer.changed.connect(self.on_other_image)
         self._soon = QTimer(self, interval=0, singleShot=True)  # ends with the dock
         self._soon.timeout.connect(self._scroll_to_wanted)
+        self.show_state()
+
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the viewer's layers; called by napari."""
+        self.form.reset_choices(event)
+        self.show_state()
 
     def scroll_to(self, part: QWidget) -> None:
         """Bring a part into view, once it has its height."""

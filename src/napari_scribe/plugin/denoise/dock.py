@@ -73,13 +73,6 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
             step("5", "Apply", stack(*apply)),
             form.more,
         )
-        form.changed.connect(self.on_form)
-        form.image.layer.changed.connect(self.on_other_image)
-        self.on_form()
-
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the viewer's layers; called by napari."""
-        self.form.reset_choices(event)
 
     def check(self) -> None:
         """Check the pairs."""

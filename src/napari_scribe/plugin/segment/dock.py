@@ -54,14 +54,7 @@ class SegmentDock(Dock):
             self.form.more,
             ends=[self.pause_button],
         )
-        self.form.changed.connect(self.on_form)
-        self.form.image.layer.changed.connect(self.on_other_image)
         refresh_when_seen(self, self.form.model.reset_choices)
-        self.show_state()
-
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the viewer's layers; called by napari."""
-        self.form.reset_choices(event)
 
     def changeEvent(self, event: QEvent) -> None:
         """Look for new models where the dock's tab is chosen: Qt shows nothing anew then."""

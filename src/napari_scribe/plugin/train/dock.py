@@ -70,15 +70,7 @@ class TrainDock(TrainingDock[TrainRequest]):
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
             form.more,
         )
-        form.changed.connect(self.on_form)
-        form.image.layer.changed.connect(self.on_other_image)
         form.painted.connect(self.settle)
-        self.show_state()
-
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the viewer's layers; called by napari."""
-        self.form.reset_choices(event)
-        self.show_state()
 
     def train(self, adapt: Adapt | None = None, *, is_checked: bool = False) -> None:
         """Train on what the form holds, once nothing about the annotations is doubtful.

@@ -31,18 +31,7 @@ NEUTRAL = "#8b939f"
 """A grey that is seen on dark and on light."""
 LINE = 26
 """Height of a button in pixels, so that names stand level with it."""
-THEME_COLORS = (
-    "background",
-    "foreground",
-    "primary",
-    "secondary",
-    "highlight",
-    "text",
-    "icon",
-    "warning",
-    "error",
-    "current",
-)
+THEME_COLORS = ("background", "foreground", "highlight", "text", "icon", "warning", "current")
 
 
 def theme_colors(viewer: Viewer) -> dict[str, str]:
