@@ -22,9 +22,8 @@ from ..jobs.training import (
     Trained,
     TrainingRequest,
     Window,
-    changes_of_channels,
-    changes_of_recipe,
-    changes_of_start,
+    channels_in_words,
+    named,
 )
 from ..layers.lazy import Lazy
 from ..layers.results import show_image, show_image_window
@@ -117,6 +116,8 @@ class DenoiserRequest(TrainingRequest):
     extended: Path | None = None
     half: bool = True
 
+    own_parts = ("target",)
+
     @property
     def layers(self) -> tuple[ImageLayer, ...]:
         """Return the layers whose removal the user is told of."""
@@ -170,23 +171,22 @@ class DenoiserRequest(TrainingRequest):
             extended=None if trained.is_parent else trained.path,
         )
 
+    def fixed(self) -> Iterator[tuple[object, str]]:
+        """Yield what Continue cannot change, beside the recipe: each value, and it in words."""
+        source = self.checked.source
+        yield self.image.axes, f"axes {self.image.axes}"
+        for words in (self._pairs_in_words(), channels_in_words(source.image, source.channels)):
+            yield words, words
+        yield self.remedies, _remedies_in_words(self.remedies)
+        yield self.start, named(self.start, "model to start from")
+
     def changes_since(self, before: DenoiserRequest) -> Iterator[Change]:
         """Yield what differs from a training before but for how long it takes."""
         if before.image_layer is not self.image_layer:
             yield before.image_layer.name, self.image_layer.name
         elif before.image.data is not self.image.data:
             yield f"{before.image.name} as it was", f"{self.image.name} as it is now"
-        if before.image.axes != self.image.axes:
-            yield f"axes {before.image.axes}", f"axes {self.image.axes}"
-        if before._pairs_in_words() != self._pairs_in_words():
-            yield before._pairs_in_words(), self._pairs_in_words()
-        one, other = before.checked.source, self.checked.source
-        yield from changes_of_channels((one.image, one.channels), (other.image, other.channels))
-        if before.remedies != self.remedies:
-            yield _remedies_in_words(before.remedies), _remedies_in_words(self.remedies)
-        yield from changes_of_start(before.start, self.start)
-        parts = ("target",) if before.start or self.start else ("network", "target")
-        yield from changes_of_recipe(before.recipe, self.recipe, parts)
+        yield from super().changes_since(before)
 
     def visible_field(self, viewer: Viewer) -> tuple[Frame, Window]:
         """Return what is visible, or the right half of it, so that both can be compared."""

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from napari import Viewer
 from napari.layers import Image as ImageLayer
@@ -58,6 +58,9 @@ class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
     start: Path | None = None
     resume: Checkpoint | None = None
     has_previews: bool = True
+
+    own_parts: ClassVar[Collection[str]] = ()
+    """Of the recipe: what Continue cannot change where the model to start from gives the rest."""
 
     @property
     def title(self) -> str:
@@ -115,8 +118,16 @@ class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
         """Return the request to go on with a training, and with what of this one may change."""
 
     @abstractmethod
+    def fixed(self) -> Iterator[tuple[object, str]]:
+        """Yield what Continue cannot change, beside the recipe: each value, and it in words."""
+
     def changes_since(self, before: Self) -> Iterator[Change]:
         """Yield what differs from a training before that Continue cannot change."""
+        for (old, old_words), (new, new_words) in zip(before.fixed(), self.fixed(), strict=True):
+            if old != new:
+                yield old_words, new_words
+        parts = self.own_parts if before.start or self.start else ("network", "target")
+        yield from changes_of_recipe(before.recipe, self.recipe, parts)
 
     def visible_field(self, viewer: Viewer) -> tuple[Frame, Window]:
         """Return the frame and the window that are previewed: what is visible."""
@@ -156,12 +167,6 @@ class Trained(Generic[Asked]):
     problem: str = ""
 
 
-def changes_of_start(before: Path | None, now: Path | None) -> Iterator[Change]:
-    """Yield the model to start from, where it is another one."""
-    if before != now:
-        yield named(before, "model to start from"), named(now, "model to start from")
-
-
 def changes_of_recipe(before: Recipe, now: Recipe, parts: Collection[str]) -> Iterator[Change]:
     """Yield the values of these parts that differ; of a network of another kind, its kind."""
     for part in parts:
@@ -177,20 +182,12 @@ def changes_of_recipe(before: Recipe, now: Recipe, parts: Collection[str]) -> It
                 yield f"{title} {value}", f"{title} {new}"
 
 
-def changes_of_channels(
-    before: tuple[Image, list[int] | None], now: tuple[Image, list[int] | None]
-) -> Iterator[Change]:
-    """Yield the channels, where others are chosen."""
-    one, other = _channels(*before), _channels(*now)
-    if one != other:
-        yield f"channels {', '.join(one)}", f"channels {', '.join(other)}"
-
-
 def named(model: Path | None, what: str) -> str:
     """Return the name of a model that is used for something, as in "denoiser nuclei"."""
     return f"no {what}" if model is None else f"{what} {model.stem}"
 
 
-def _channels(image: Image, chosen: list[int] | None) -> list[str]:
+def channels_in_words(image: Image, chosen: list[int] | None) -> str:
+    """Return the chosen channels of an image, as in "channels red, green"; all for None."""
     names = names_of_channels(image)
-    return names if chosen is None else [names[c] for c in chosen]
+    return f"channels {', '.join(names if chosen is None else [names[c] for c in chosen])}"
