@@ -207,11 +207,7 @@ class SegmentSettings(SettingsFold):
             "by how much the answers differ",
             test_for_seams,
         )
-        self.fields |= {
-            "tile": (self.tile, 0),
-            "borders": (self.borders, "exact"),
-            "probability": (self.probability, False),
-        }
+        self.remembers("tile", "borders", "probability")
         for line in (
             named("Tile (px)", self.tile.native, WIDTH),
             named("Tile borders", self.borders.native, WIDTH),

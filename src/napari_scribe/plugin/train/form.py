@@ -216,7 +216,7 @@ class TrainForm(QObject):
     def _show_task(self, _value: object = None) -> None:
         task = str(self.task.value)
         self.hint.setText(HINTS[task])
-        self.more.show_task(task)
+        self.more.folds["target"].setVisible(task == "objects")
         self.changed.emit()
 
 
@@ -233,9 +233,5 @@ class TrainSettings(TrainingSettings):
         )
         self.denoiser = ModelPicker(none="no", tasks=DENOISING, tooltip=tip)
         self.previews = CheckBox(value=True, text="Preview the visible field while it trains")
-        self.fields["previews"] = (self.previews, True)
+        self.remembers("previews")
         self.lay_out(named("Denoise first", self.denoiser, WIDTH), self.previews.native)
-
-    def show_task(self, task: str) -> None:
-        """Show what belongs to a task."""
-        self.folds["target"].setVisible(task == "objects")
