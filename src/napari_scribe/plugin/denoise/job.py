@@ -139,8 +139,7 @@ class DenoiserRequest(TrainingRequest):
         if self.start is not None:
             start = load_model(self.start)
             check_denoiser(start)
-            parts = {"training": recipe.training, "target": recipe.target}
-            recipe = start.recipe.model_copy(update=parts)
+            recipe = self.recipe_like(start.recipe, ("training", "target"))
         return train_denoiser(
             apply_remedies(self.checked.pairs, self.checked.fitness, self.remedies),
             recipe,
@@ -161,7 +160,7 @@ class DenoiserRequest(TrainingRequest):
         """Return the request to go on with a training on its pairs, as long as this one says."""
         before = trained.request
         return before.changed(
-            recipe=before.recipe.model_copy(update={"training": self.recipe.training}),
+            recipe=self.recipe_like(before.recipe, ("training",)),
             seconds=self.seconds,
             steps=self.steps,
             device=self.device,
