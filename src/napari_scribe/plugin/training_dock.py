@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QLabel, QWidget
 
 from .dock import Dock
+from .jobs.previews import LivePreviews
 from .jobs.request import Ended
 from .jobs.training import Asked, Trained
-from .widgets.basics import button, hint, row, stack
+from .widgets.basics import Hint, button, row, stack, step
 from .widgets.curves import Curves
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-
     from ..training.trainer import TrainStep
 
 NO_TRAINING = "There is no training yet that could go on"
@@ -38,8 +39,11 @@ class TrainingDock(Dock, Generic[Asked]):
         What is trained on, in a word: "paint", or "pairs".
     train_tip, continue_tip
         Tooltips of the buttons.
+    previews
+        What connects a training with the viewer.
     """
 
+    previews: type[LivePreviews] = LivePreviews
     data: str
     train_tip: str
     continue_tip: str
@@ -50,16 +54,15 @@ class TrainingDock(Dock, Generic[Asked]):
         self._trained_layer: ImageLayer | None = None
         self.curves = Curves(self.colors, self.data)
         self.curves.hide()
-        self.status = hint()
-        self.train_button = button("Train", self.train_tip, self.train)
-        self.train_button.setProperty("scribe", "main")
+        self.status = Hint()
+        self.train_button = button("Train", self.train_tip, self.train, is_main=True)
         self.continue_button = button("Continue", self.continue_tip, self.go_on)
 
-    def training_row(self) -> QWidget:
-        """Return the line of the step "Train": for how long, and its buttons."""
-        minutes = self.form.more.minutes.native
+    def training_parts(self) -> tuple[QWidget, ...]:
+        """Return the step "Train", for how long and its buttons, and below it the curve."""
+        minutes = row(QLabel("for"), self.form.more.minutes, 1)
         buttons = row(self.train_button, self.continue_button)
-        return stack(row(QLabel("for"), minutes, 1), buttons)
+        return step("4", "Train", stack(minutes, buttons)), self.curves, self.status
 
     def train(self) -> None:
         """Train on what the form holds."""
@@ -101,19 +104,22 @@ class TrainingDock(Dock, Generic[Asked]):
             return REMOVED.format(trained.request.image.name)
         return ""
 
-    def clear_curves(self, request: Asked) -> None:
-        """Begin a new curve, unless the training of a request continues another one."""
+    def start_training(
+        self, request: Asked, on_end: Callable[[Ended[Trained[Asked]]], None]
+    ) -> None:
+        """Start a training, with previews; the curve goes on where that continues another one."""
+
+        def previews(request: Asked) -> LivePreviews:
+            return self.previews(self.viewer, self.runner, request, self.message.warn)
+
+        self.start(request, on_end, view=previews, on_step=self.show_training)
         self._trained_layer = request.image_layer
         if request.resume is None:
             self.curves.clear()
         self.status.setText("")
 
     def show_training(self, record: TrainStep) -> None:
-        """Show a step in the progress bar and in the curve."""
-        if self.is_stopping:
-            self.progress.busy("Stopping")
-        else:
-            self.progress.advance(record.fraction, record.elapsed, f"step {record.index}")
+        """Show a step in the curve."""
         self.curves.show()
         self.curves.add(record.index, record.loss, record.validation)
         if record.validation is not None:

@@ -7,20 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari import Viewer
+
 from ...errors import InputError
-from ..jobs.previews import LivePreviews
 from ..jobs.request import Ended
 from ..jobs.training import Trained
 from ..model_library import trained_on
 from ..training_dock import TrainingDock
-from ..widgets.basics import button, hint, stack, step
+from ..widgets.basics import Hint, button, stack, step
 from .fitness_view import FitnessView
 from .form import DenoiseForm
 from .job import Checked, CheckRequest, Denoised, DenoiserRequest
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
     from ...model import Model
 
 CHANGED = (
@@ -56,31 +55,20 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         self.check_button = button(
             "Check", "See whether these pairs are fit to learn from; takes seconds", self.check
         )
-        self.caution = hint()
+        self.caution = Hint()
         self.caution.setProperty("scribe", "caution")
-        self.apply_button = button("Apply", "Denoise the image with this model", self.apply)
-        self.apply_button.setProperty("scribe", "main")
+        tip = "Denoise the image with this model"
+        self.apply_button = button("Apply", tip, self.apply, is_main=True)
         form = self.form
-        apply = form.model, self.caution, form.where, form.removed.native, self.apply_button
+        apply = form.model, self.caution, form.scope, form.removed.native, self.apply_button
         self.lay_out(
             step("1", "Image", form.image),
             step("2", "Pairs", form.pairs),
             step("3", "Check", self.check_button),
             self.findings,
-            step("4", "Train", self.training_row()),
-            self.curves,
-            self.status,
+            *self.training_parts(),
             step("5", "Apply", stack(*apply)),
-            form.more,
         )
-        form.changed.connect(self.on_form)
-        form.image.layer.changed.connect(self.on_other_image)
-        form.more.reset.clicked.connect(form.reset)
-        self.on_form()
-
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the viewer's layers; called by napari."""
-        self.form.reset_choices(event)
 
     def check(self) -> None:
         """Check the pairs."""
@@ -89,7 +77,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
 
     def train(self) -> None:
         """Train on the pairs, which are checked first where they were not yet."""
-        self.form.remember()
+        self.form.more.remember()
         with self.preparing():
             source = self.form.source()
             if self.checked is None or not self.checked.source.is_same(source):
@@ -97,7 +85,8 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
             elif self.checked.fitness.hopeless:
                 raise InputError(self.checked.fitness.hopeless)
             else:
-                self._train(self.form.for_training(self.checked, self.findings.remedies()))
+                request = self.form.for_training(self.checked, self.findings.remedies())
+                self.start_training(request, self._on_trained)
 
     def go_on(self) -> None:
         """Continue the last training on its own pairs."""
@@ -105,7 +94,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
             with self.preparing():
                 request = self.continued(self._chosen_now())
                 if request is not None:
-                    self._train(request)
+                    self.start_training(request, self._on_trained)
 
     def go_on_as_it_was(self, request: DenoiserRequest) -> None:
         """Continue the last training with a request, which the form then shows."""
@@ -117,11 +106,11 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
                 self.checked = request.checked
                 self.findings.show_fitness(request.checked.fitness)
                 self.findings.tick(request.remedies)
-            self._train(request)
+            self.start_training(request, self._on_trained)
 
     def apply(self) -> None:
         """Denoise what is chosen with the chosen model."""
-        self.form.remember()
+        self.form.more.remember()
         with self.preparing("Denoising"):
             request = self.form.for_denoising(self._unsaved_model())
             self.start(request, self._on_applied, view=self.live_result)
@@ -152,13 +141,6 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         self.caution.setText(self._caution())
         has_model = self.form.model.value() is not None or self._unsaved_model() is not None
         self.apply_button.setEnabled(has_image and has_model and not running)
-
-    def _train(self, request: DenoiserRequest) -> None:
-        def view(request: DenoiserRequest) -> LivePreviews:
-            return LivePreviews(self.viewer, self.runner, request, self.message.warn)
-
-        self.start(request, self._on_trained, view=view, on_step=self.show_training)
-        self.clear_curves(request)
 
     def _chosen_now(self) -> DenoiserRequest:
         """Return what the form holds, with the check of the last training for its pairs."""
@@ -198,8 +180,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
 
     def _on_applied(self, ended: Ended[Denoised]) -> None:
         if (done := self.result_of(ended)) is not None:
-            say = self.message.info if done.is_noise else self.message.warn
-            say(done.in_words())
+            self.message.say(done.in_words(), warns=not done.is_noise)
 
     def _unsaved_model(self) -> Model | None:
         """Return the trained model if it could not be written, until another one is chosen."""

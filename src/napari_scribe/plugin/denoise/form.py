@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
+from napari import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
 from ...recipe.targets import DenoisedTarget
 from ...targets.denoised import check_colours
-from ..model_library import dimensions_of
-from ..segment.form import PARTS
-from ..settings import recall, remember
+from ..model_library import dimensions_of, names_of_channels
 from ..widgets.basics import named
-from ..widgets.inputs import RESULT_FILES, PathEdit, tile_choice
-from ..widgets.layer_pickers import ImagePicker, names_of_channels
+from ..widgets.inputs import result_file, tile_choice
+from ..widgets.layer_pickers import ImagePicker
 from ..widgets.model_picker import DENOISING, ModelPicker
 from ..widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
+from ..widgets.scope_picker import FRAME, VISIBLE, ScopePicker, has_frames
 from ..widgets.scope_picker import LAYER as WHOLE
-from ..widgets.scope_picker import SLICE, VISIBLE, ScopePicker
-from ..widgets.training_settings import WIDTH, TrainingSettings
+from ..widgets.settings_fold import WIDTH
+from ..widgets.training_settings import TrainingSettings
 from .job import Checked, DenoiseRequest, DenoiserRequest
 from .pairs import LAYER, PairSource
 from .pairs_picker import PairsPicker
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-
-    from ...image import Image
     from ...model import Model
 
 LOSSES = [
@@ -40,7 +36,7 @@ LOSSES = [
 ]
 PREVIEWS = [("the right half", "half"), ("all that is visible", "all"), ("nothing", "")]
 TYPES = [("float32", "float32"), ("that of the image", "source")]
-CHOICES = {WHOLE: "Whole layer", SLICE: "This frame", VISIBLE: "What is visible"}
+CHOICES = {WHOLE: "Whole layer", FRAME: "This frame", VISIBLE: "What is visible"}
 
 
 class DenoiseForm(QObject):
@@ -60,18 +56,19 @@ class DenoiseForm(QObject):
         self.image = ImagePicker(viewer, sample="Noisy movie")
         self.pairs = PairsPicker(viewer)
         self.model = ModelPicker(tasks=DENOISING)
-        self.where = ScopePicker(CHOICES, "What is denoised")
+        self.scope = ScopePicker(CHOICES, "What is denoised")
         self.removed = CheckBox(value=False, text="Show what was removed")
         self.removed.tooltip = (
             "One more layer, hidden at first: the image less the result. It should look like "
             "noise; what can be recognized there is missing in the result"
         )
         self.more = DenoiseSettings()
-        self.fill(recall("denoise"))
+        self.more.fields["removed"] = (self.removed, False)
+        self.more.recall()
         self.image.changed.connect(self._on_image)
         self.more.dimensions.changed.connect(self._on_image)
         self.more.start.changed.connect(self._on_image)
-        for part in (self.pairs, self.model, self.where):
+        for part in (self.pairs, self.model, self.scope):
             part.changed.connect(self._show)
         self._on_image()
 
@@ -102,15 +99,21 @@ class DenoiseForm(QObject):
         InputError
             If values do not go together.
         """
-        other = self.pairs.other.value if checked.source.way == LAYER else None
-        settings = self.more.for_training()
+        more = self.more
+        recipe = more.recipe.value("denoised").changed({"target.loss": str(more.loss.value)})
         return DenoiserRequest(
             image_layer=self.image.layer.value,
             image=checked.source.image,
-            other_layer=other,
+            other_layer=self.pairs.other.value if checked.source.way == LAYER else None,
             checked=checked,
             remedies=remedies,
-            **settings,
+            recipe=recipe,
+            seconds=60 * more.minutes.value or None,
+            steps=int(more.steps.value) or None,
+            device=more.device.value or None,
+            start=more.start.value(),
+            has_previews=bool(more.preview.value),
+            half=more.preview.value == "half",
         )
 
     def fill_in(self, request: DenoiserRequest) -> None:
@@ -143,18 +146,21 @@ class DenoiseForm(QObject):
         if model is None:
             raise InputError("There is no denoiser yet: train one, or choose a file.")
         channels = self.image.channels.value()
-        region, part = self._region(layer, image, model)
+        region, part = self.scope.region(self.viewer, layer, image, model)
         names = names_of_channels(image)
-        parts = [f"channel {', '.join(names[c] for c in channels)}"] if channels else []
+        seen = f"channel {', '.join(names[c] for c in channels)}" if channels else ""
         return DenoiseRequest(
             layer,
             image,
             model,
             channels=channels,
             region=region,
-            part=", ".join([*parts, *([part] if part else [])]),
+            part=", ".join(word for word in (seen, part) if word),
+            tile=int(self.more.tile.value) or None,
+            device=self.more.device.value or None,
+            out=self.more.save_to.value,
+            dtype=self.more.dtype.value,
             with_removed=bool(self.removed.value),
-            **self.more.for_denoising(),
         )
 
     def reset_choices(self, event: object = None) -> None:
@@ -162,33 +168,6 @@ class DenoiseForm(QObject):
         self.image.reset_choices(event)
         self.model.reset_choices()
         self._on_image()
-
-    def remember(self) -> None:
-        """Remember what is filled in for the next time."""
-        remember("denoise", {"removed": bool(self.removed.value), **self.more.values()})
-
-    def fill(self, values: dict[str, Any]) -> None:
-        """Fill in values; the default for what is missing or does not fit."""
-        self.removed.value = values.get("removed") is True
-        self.more.set_values(values)
-
-    def reset(self) -> None:
-        """Fill in the defaults, and remember those."""
-        self.fill({})
-        self.remember()
-
-    def _region(
-        self, layer: ImageLayer, image: Image, model: Model | Path
-    ) -> tuple[dict[str, slice] | None, str]:
-        """Return which part of an image, and what it is called."""
-        scope = self.where.value()
-        if scope not in PARTS:
-            return None, ""
-        find, name = PARTS[scope]
-        dimensions = dimensions_of(model) if isinstance(model, Path) else model.dimensions
-        region = find(self.viewer, layer, image, dimensions)
-        name = "frame" if scope == SLICE else name
-        return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
 
     def _on_image(self, _value: object = None) -> None:
         """Offer the pairs and parts that the image has."""
@@ -202,18 +181,18 @@ class DenoiseForm(QObject):
         self._show()
 
     def _show(self) -> None:
-        try:
+        has_slices = False
+        with suppress(InputError):  # the pickers say what is wrong
             image, path = self.image.image(), self.model.value()
-            dimensions = dimensions_of(path) if path is not None else self.dimensions
-            frames = image.iterated_axes(dimensions)
-            self.where.offer_slices(any(image.length(a) > 1 for a in frames))
-        except InputError:
-            self.where.offer_slices(False)
+            has_slices = has_frames(image, dimensions_of(path) if path else self.dimensions)
+        self.scope.offer_slices(has_slices)
         self.changed.emit()
 
 
 class DenoiseSettings(TrainingSettings):
     """Ask what noise there is, how long to train, what is previewed, and where results go."""
+
+    section = "denoise"
 
     def __init__(self) -> None:
         super().__init__(RecipeForm("denoised", DENOISER_SECTIONS), DENOISING)
@@ -235,21 +214,8 @@ class DenoiseSettings(TrainingSettings):
             "Type of the pixels of the result. float32 keeps fractions; that of the image: "
             "rounded, and cut off at its limits"
         )
-        self.save_to = PathEdit(
-            "w",
-            "Save the result to",
-            "A .zarr or .tif that the result is written to. A run to a .zarr that was stopped "
-            "goes on when it is started again",
-            "only shown; on disk if large",
-            RESULT_FILES,
-        )
-        self.fields |= {
-            "loss": (self.loss, "l2"),
-            "steps": (self.steps, 0),
-            "preview": (self.preview, "half"),
-            "tile": (self.tile, 0),
-            "dtype": (self.dtype, "float32"),
-        }
+        self.save_to = result_file()
+        self.remembers("loss", "steps", "preview", "tile", "dtype")
         self.lay_out(
             named("Noise", self.loss.native, WIDTH),
             named("Steps", self.steps.native, WIDTH),
@@ -258,25 +224,3 @@ class DenoiseSettings(TrainingSettings):
             named("Save to", self.save_to, WIDTH),
             named("Tile (px)", self.tile.native, WIDTH),
         )
-
-    def for_training(self) -> dict[str, Any]:
-        """Return the settings as `DenoiserRequest` takes them."""
-        recipe = self.recipe.value("denoised").changed({"target.loss": str(self.loss.value)})
-        return {
-            "recipe": recipe,
-            "seconds": 60 * self.minutes.value or None,
-            "steps": int(self.steps.value) or None,
-            "device": self.device.value or None,
-            "start": self.start.value(),
-            "has_previews": bool(self.preview.value),
-            "half": self.preview.value == "half",
-        }
-
-    def for_denoising(self) -> dict[str, Any]:
-        """Return the settings as `DenoiseRequest` takes them."""
-        return {
-            "tile": int(self.tile.value) or None,
-            "device": self.device.value or None,
-            "dtype": str(self.dtype.value),
-            "out": self.save_to.value,
-        }

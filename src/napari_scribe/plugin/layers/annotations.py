@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 
 from ...arrays import Pixels
 from ...errors import InputError
+from ...image import Image
 from ...io.origin import is_result
 from ...windows import Window, intersect, shift, whole
 from .alignment import TOLERANCE, is_aligned, is_unplaced, to_world
@@ -24,14 +29,7 @@ from .conversion import (
     paint_of,
     placement,
 )
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
-
-    from ...image import Image
+from .managed import TRANSFORMS
 
 TASKS = ("objects", "classes")
 DIMENSIONS = (2, 3)
@@ -192,12 +190,6 @@ def convert_to_objects(viewer: Viewer, layer: LabelsLayer, dimensions: int = 2) 
     return viewer.add_labels(
         after,
         name=f"{layer.name} (objects)",
-        scale=layer.scale,
-        translate=layer.translate,
-        rotate=layer.rotate,
-        shear=layer.shear,
-        affine=layer.affine,
-        units=layer.units,
-        axis_labels=layer.axis_labels,
+        **{name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels")},
         metadata={MARK: {**note(layer), "purpose": "annotations"}},
     )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from napari import Viewer
 from qtpy.QtCore import QEvent
-from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget
 
 from ...errors import InputError
-from ..dock import Dock
-from ..jobs.request import Ended
+from ..dock import NOTHING_DONE, Dock
+from ..jobs.request import Ended, Value
 from ..widgets.basics import button, stack, step
+from ..widgets.inputs import refresh_when_seen
 from ..widgets.scope_picker import FOLDER, LAYERS
 from .folder import FolderDone
 from .form import SegmentForm
@@ -21,8 +22,6 @@ from .job import SeamRequest, Segmented, SegmentRequest
 from .queue import LayerQueue
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
     from ...inference.seams import Seams
 
 PAUSE = "Pause", "Wait, and let other programs compute; what is done stays in memory"
@@ -44,29 +43,17 @@ class SegmentDock(Dock):
         super().__init__(napari_viewer)
         self.queue: LayerQueue | None = None
         self.form = SegmentForm(self.viewer, self.test_for_seams)
-        self.segment_button = button("Segment", "Segment what is chosen above", self.segment)
-        self.segment_button.setProperty("scribe", "main")
+        tip = "Segment what is chosen above"
+        self.segment_button = button("Segment", tip, self.segment, is_main=True)
         self.pause_button = button(*PAUSE, self.pause_or_go_on)
-        parts = self.form.where, self.form.folder_channels, self.segment_button
+        parts = self.form.scope, self.form.folder_channels, self.segment_button
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
             step("2", "Model", self.form.model),
             step("3", "Segment", stack(*parts)),
-            self.form.more,
             ends=[self.pause_button],
         )
-        self.form.changed.connect(self.on_form)
-        self.form.image.layer.changed.connect(self.on_other_image)
-        self.show_state()
-
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the viewer's layers; called by napari."""
-        self.form.reset_choices(event)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Look for new models whenever the dock comes up."""
-        self.form.model.reset_choices()
-        super().showEvent(event)
+        refresh_when_seen(self, self.form.model.reset_choices)
 
     def changeEvent(self, event: QEvent) -> None:
         """Look for new models where the dock's tab is chosen: Qt shows nothing anew then."""
@@ -75,15 +62,10 @@ class SegmentDock(Dock):
         if event.type() == QEvent.Type.ParentChange and isinstance(parent, QDockWidget):
             parent.visibilityChanged.connect(self._on_tab)
 
-    def enterEvent(self, event: QEnterEvent) -> None:
-        """Look for new models where the dock is always up, beside the Train dock."""
-        self.form.model.reset_choices()
-        super().enterEvent(event)
-
     def segment(self) -> None:
         """Segment what is chosen with the chosen model."""
         with self.preparing():
-            scope = self.form.where.value()
+            scope = self.form.scope.value()
             self.queue = None
             if scope == FOLDER:
                 self.start(self.form.folder(), self._on_folder)
@@ -129,8 +111,14 @@ class SegmentDock(Dock):
         self.pause_button.setText(text)
         self.pause_button.setToolTip(tooltip)
         has_layer = self.form.image.layer.value is not None
-        is_layer = self.form.where.value() not in (LAYERS, FOLDER)
+        is_layer = self.form.scope.value() not in (LAYERS, FOLDER)
         self.form.more.seams.setEnabled(has_layer and is_layer and is_filled)
+
+    def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
+        """Return what a job gave, as all docks do; show the image that was selected meanwhile."""
+        if ended.question is None:
+            self.catch_up()
+        return super().result_of(ended, nothing)
 
     def catch_up(self) -> None:
         """Show the image that the user has selected while a job ran."""
@@ -153,8 +141,7 @@ class SegmentDock(Dock):
             return
         self.catch_up()
         self.progress.clear()
-        say = self.message.warn if queue.failed else self.message.info
-        say(queue.in_words())
+        self.message.say(queue.in_words(), warns=bool(queue.failed))
 
     def _on_layer(
         self, queue: LayerQueue, request: SegmentRequest, ended: Ended[Segmented]
@@ -163,25 +150,17 @@ class SegmentDock(Dock):
         self._segment_next(queue)
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:
-        self._catch_up_after(ended)
         if (done := self.result_of(ended)) is not None:
-            say = self.message.warn if done.is_undertrained else self.message.info
-            say(done.in_words())
+            self.message.say(done.in_words(), warns=done.is_undertrained)
 
     def _on_folder(self, ended: Ended[FolderDone]) -> None:
-        self._catch_up_after(ended)
         if (done := self.result_of(ended)) is not None:
-            say = self.message.warn if done.failed else self.message.info
-            say(replace(done, seconds=self.runner.clock.seconds).in_words())
+            text = replace(done, seconds=self.runner.clock.seconds).in_words()
+            self.message.say(text, warns=bool(done.failed))
 
     def _on_tested(self, ended: Ended[Seams]) -> None:
-        self._catch_up_after(ended)
         if (seams := self.result_of(ended)) is not None:
             self.message.info(seams.in_words())
-
-    def _catch_up_after(self, ended: Ended[Any]) -> None:
-        if ended.question is None:
-            self.catch_up()
 
     def _on_tab(self, is_chosen: bool) -> None:
         if is_chosen:

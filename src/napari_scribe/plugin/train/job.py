@@ -5,30 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 
 from ...errors import InputError
 from ...recipe import Recipe
 from ..jobs.request import Question
-from ..jobs.training import (
-    Change,
-    Trained,
-    TrainingRequest,
-    changes_of_channels,
-    changes_of_recipe,
-    changes_of_start,
-    named,
-)
+from ..jobs.training import Trained, TrainingRequest, channels_in_words, named
 from ..layers.colors import preview_look
 from ..layers.results import show_window
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
-
     from ...model import Model
     from ...training.train import TrainJob
     from ...training.trainer import Preview
@@ -105,9 +96,8 @@ class TrainRequest(TrainingRequest):
     def continuing(self, trained: Trained[TrainRequest]) -> TrainRequest:
         """Return the request to go on with a training on this paint, as long as this one says."""
         before = trained.request
-        parts = {name: getattr(self.recipe, name) for name in CHANGEABLE}
         return self.changed(
-            recipe=before.recipe.model_copy(update=parts),
+            recipe=self.recipe_like(before.recipe, CHANGEABLE),
             channels=before.channels,
             start=before.start,
             is_asked=self.is_asked or before.is_asked,
@@ -115,17 +105,14 @@ class TrainRequest(TrainingRequest):
             resume=trained.checkpoint,
         )
 
-    def changes_since(self, before: TrainRequest) -> Iterator[Change]:
-        """Yield what differs from a training before that one network cannot both be."""
-        if before.recipe.task != self.recipe.task:
-            yield before.recipe.task.capitalize(), self.recipe.task.capitalize()
-        yield from changes_of_start(before.start, self.start)
-        if before.start is None and self.start is None:
-            yield from changes_of_recipe(before.recipe, self.recipe, ("network", "target"))
-        channels = (before.image, before.channels), (self.image, self.channels)
-        yield from changes_of_channels(*channels)
-        if before.denoiser != self.denoiser:
-            yield named(before.denoiser, "denoiser"), named(self.denoiser, "denoiser")
+    def fixed(self) -> Iterator[tuple[object, str]]:
+        """Yield what Continue cannot change: each value, and it in words; the recipe among them."""
+        yield self.recipe.task, self.recipe.task.capitalize()
+        yield self.start, named(self.start, "model to start from")
+        yield self.recipe, "recipe"
+        channels = channels_in_words(self.image, self.channels)
+        yield channels, channels
+        yield self.denoiser, named(self.denoiser, "denoiser")
 
     def show_preview(self, viewer: Viewer, preview: Preview) -> None:
         """Show what the network finds by now."""
@@ -157,5 +144,4 @@ class TrainRequest(TrainingRequest):
                 f"The model to start from answers {start.recipe.task}, but {self.recipe.task} are "
                 f"painted. Choose {start.recipe.task} above, another model, or start from nothing."
             )
-        parts: dict[str, Any] = {name: getattr(self.recipe, name) for name in CHANGEABLE}
-        return start.recipe.model_copy(update=parts)
+        return self.recipe_like(start.recipe, CHANGEABLE)

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+
+from ...image import Image
+from ..layers.visible import slice_region, visible_region
+from ..model_library import dimensions_of
 from .basics import Column, named, stack
 from .inputs import Choice, PathEdit
 
-LAYER, SLICE, VISIBLE, LAYERS, FOLDER = "layer", "slice", "visible", "layers", "folder"
+if TYPE_CHECKING:
+    from ...model import Model
+
+LAYER, SLICE, FRAME, VISIBLE = "layer", "slice", "frame", "visible"
+LAYERS, FOLDER = "layers", "folder"
+PARTS = {SLICE: slice_region, FRAME: slice_region, VISIBLE: visible_region}
+"""Parts of a layer, and what finds them."""
 CHOICES = {
     LAYER: "Whole layer",
     SLICE: "This slice",
@@ -19,6 +32,11 @@ CHOICES = {
 RESULTS_TIP = (
     "Each result is a .tif with the name of its image. The same again goes on where it was stopped"
 )
+
+
+def has_frames(image: Image, dimensions: int) -> bool:
+    """Return whether an image has more than one frame for a network of 2 or 3 dimensions."""
+    return any(image.length(a) > 1 for a in image.iterated_axes(dimensions))
 
 
 class ScopePicker(Column):
@@ -54,6 +72,23 @@ class ScopePicker(Column):
         """Return one of `CHOICES`."""
         return str(self.combo.value or LAYER)
 
+    def region(
+        self, viewer: Viewer, layer: ImageLayer, image: Image, model: Path | Model
+    ) -> tuple[dict[str, slice] | None, str]:
+        """Return the part that a model works on, per axis letter, and its name; None for all.
+
+        Raises
+        ------
+        InputError
+            If nothing of the image is in view.
+        """
+        scope = self.value()
+        if scope not in PARTS:
+            return None, ""
+        region = PARTS[scope](viewer, layer, image, dimensions_of(model))
+        # Named by where it is, so that another part does not take its place.
+        return region, f"{scope} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
+
     def offer_slices(self, has_slices: bool) -> None:
         """Offer a single slice, or not."""
         if has_slices != self._has_slices:
@@ -61,8 +96,8 @@ class ScopePicker(Column):
             self.combo.reset_choices()
 
     def _choices(self) -> list[tuple[str, str]]:
-        offered = self._texts.items()
-        return [(text, key) for key, text in offered if key != SLICE or self._has_slices]
+        hidden = () if self._has_slices else (SLICE, FRAME)
+        return [(text, key) for key, text in self._texts.items() if key not in hidden]
 
     def _show_folders(self) -> None:
         self._folders.setVisible(self.value() == FOLDER)
