@@ -8,19 +8,22 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ..errors import InputError, ManyPiecesError, TakenError
 from ..terminal import exit_status, say_unseen_gpu, train_with_bar, with_flags
 from .options import (
+    CHECKPOINT_EVERY,
     DEFAULT_SECONDS,
     PIECES,
     Axes,
     Channels,
+    CheckpointEvery,
     Device,
     Images,
+    Patience,
     Pieces,
     RecipeFile,
     Series,
@@ -30,6 +33,7 @@ from .options import (
     open_image,
     print_notes,
     recipe_changes,
+    training_changes,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from ..model import Model
     from ..recipe import Recipe
     from ..targets import Paint
+    from ..training.spill import Spill
     from ..training.trainer import TrainingJob
 
 
@@ -67,6 +72,8 @@ def train(
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
     ] = False,
+    patience: Patience = None,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     device: Device = None,
     axes: Axes = "",
     series: Series = 0,
@@ -74,25 +81,30 @@ def train(
     recipe: RecipeFile = None,
     set_: Values = None,
 ) -> None:
-    """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best."""
+    """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best.
+
+    After a crash, the same command goes on from the last checkpoint.
+    """
     from ..describe import describe_inputs, understood
     from ..io import check_writable, first_few, match_labels, unmatched_labels
     from ..model import load_model
     from ..targets import task_of
+    from ..training.spill import spill_of_files
     from ..training.train import train as start_training
 
     parent = load_model(start) if start else None
     stamp_before = check_new_model(model, start)
-    chosen = _recipe(recipe, set_, task, seed, parent)
+    chosen = _recipe(recipe, set_, task, seed, patience, parent)
     numbers = channel_numbers(channels)
     if (ones or pieces is not None) and not task_of(chosen).separates_objects:
         option = "--ones-are-objects" if ones else PIECES
         raise InputError(f"{option} is for the task objects, not for classes.")
     paths = all_images(images)
-    opened = [open_image(path, axes, series=series) for path in paths]
+    spill = spill_of_files(len(paths))
+    opened = [spill.image(open_image(path, axes, series=series)) for path in paths]
     matched = match_labels(paths, labels)
     paints = [
-        _open_paint(path, image, complete, ones, pieces)
+        spill.paint(_open_paint(path, image, complete, ones, pieces))
         for path, image in zip(matched, opened, strict=True)
     ]
     inputs = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
@@ -103,7 +115,7 @@ def train(
     if task_of(chosen).separates_objects:
         dimensions = chosen.network.dimensions
         names = [path.name for path in matched]
-        paints = _ask_about_mistakes(paints, names, complete or ones, dimensions)
+        paints = _ask_about_mistakes(paints, names, complete or ones, dimensions, spill)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -117,22 +129,41 @@ def train(
         seconds=seconds,
         device=device,
         keep_worse=keep_worse,
+        **checkpoint_beside(model, checkpoint_every),
     )
     check_writable(model, _n_bytes(chosen, len(numbers or range(opened[0].n_channels))))
     train_and_save(
         job,
         model,
         stamp_before,
+        checkpoint_every,
         "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
         "is kept. Paint more, or force it with --keep-worse.",
     )
 
 
-def train_and_save(job: TrainingJob, path: Path, stamp_before: str, unhelpful: str) -> None:
+def checkpoint_beside(model: Path, every: float) -> dict[str, Any]:
+    """Return the arguments for checkpoints beside a model; none if there are to be none."""
+    if not every:
+        return {}
+    return {"checkpoint": _checkpoint_path(model), "checkpoint_every": every}
+
+
+def _checkpoint_path(model: Path) -> Path:
+    return model.with_suffix(".checkpoint")
+
+
+def train_and_save(
+    job: TrainingJob, path: Path, stamp_before: str, checkpoint_every: float, unhelpful: str
+) -> None:
     """Train, save the best model however the training ends, and set the exit status.
+
+    Of several processes that train together, the first one saves it.
 
     Parameters
     ----------
+    checkpoint_every
+        As for `checkpoint_beside`: once the model is saved, its checkpoint is deleted.
     stamp_before
         Result of `check_new_model`: only that file is replaced.
     unhelpful
@@ -145,7 +176,15 @@ def train_and_save(job: TrainingJob, path: Path, stamp_before: str, unhelpful: s
     typer.Exit
         If the user stopped it.
     """
-    train_with_bar(job, lambda trained: save(trained, path, stamp_before))
+    from ..training.distributed import is_first_process
+
+    def keep(trained: Model) -> None:
+        if is_first_process():
+            save(trained, path, stamp_before)
+            if checkpoint_every:
+                _checkpoint_path(path).unlink(missing_ok=True)
+
+    train_with_bar(job, keep)
     if job.kept_parent:
         typer.echo(unhelpful)
     if job.problem:
@@ -262,6 +301,7 @@ def _recipe(
     values: list[str] | None,
     task: str | None,
     seed: int | None,
+    patience: int | None,
     parent: Model | None,
 ) -> Recipe:
     """Return the recipe of the file, the parent or the default, with single values changed."""
@@ -274,12 +314,15 @@ def _recipe(
         recipe = Recipe(
             **{**recipe.model_dump(exclude={"target"}, exclude_unset=True), "task": task}
         )
-    seeded = {} if seed is None else {"training.seed": seed}
-    return recipe.changed({**seeded, **recipe_changes(values)})
+    return recipe.changed({**training_changes(seed, patience), **recipe_changes(values)})
 
 
 def _ask_about_mistakes(
-    paints: list[Paint], names: Sequence[str], is_explained: bool, dimensions: int
+    paints: list[Paint],
+    names: Sequence[str],
+    is_explained: bool,
+    dimensions: int,
+    spill: Spill,
 ) -> list[Paint]:
     """Point out paint that looks like a common mistake. In a terminal, ask and mend it.
 
@@ -291,7 +334,7 @@ def _ask_about_mistakes(
     from ..targets import Paint
     from ..targets.paint import objects_from_ones, question
 
-    paints = _ask_about_pieces(paints, names, dimensions)
+    paints = _ask_about_pieces(paints, names, dimensions, spill)
     if is_explained:
         return paints
     slips = (question(np.asarray(paint.array), "objects", dimensions) for paint in paints)
@@ -314,21 +357,29 @@ def _ask_about_mistakes(
     if not typer.confirm("Take each piece as an object, wherever all paint has label 1?"):
         return paints
     return [
-        Paint(objects_from_ones(paint.array)) if np.asarray(paint.array).max() == 1 else paint
+        spill.paint(Paint(objects_from_ones(paint.array)))
+        if np.asarray(paint.array).max() == 1
+        else paint
         for paint in paints
     ]
 
 
-def _ask_about_pieces(paints: list[Paint], names: Sequence[str], dimensions: int) -> list[Paint]:
+def _ask_about_pieces(
+    paints: list[Paint], names: Sequence[str], dimensions: int, spill: Spill
+) -> list[Paint]:
     """Separate the pieces of a number that covers many, if wanted. In a terminal, ask for that."""
     from ..targets.paint import separated
 
+    def all_separated() -> list[Paint]:
+        pairs = zip(paints, names, strict=True)
+        return [spill.paint(separated(paint, dimensions, name)) for paint, name in pairs]
+
     try:
-        return [separated(p, dimensions, name) for p, name in zip(paints, names, strict=True)]
+        return all_separated()
     except ManyPiecesError as error:
         if not sys.stdin.isatty():
             raise
         typer.echo(with_flags(error), err=True)
     pieces = typer.confirm("Take each piece as an object?")
     paints = [replace(paint, pieces=pieces) for paint in paints]
-    return [separated(p, dimensions, name) for p, name in zip(paints, names, strict=True)]
+    return all_separated()
