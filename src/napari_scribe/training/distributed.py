@@ -49,10 +49,7 @@ class Group:
 
     def wrapped(self, network: nn.Module) -> nn.Module:
         """Return a module that averages the gradients of a network over all processes."""
-        if self.size == 1:
-            return network
-        # Buffers are the same everywhere without being sent.
-        return DistributedDataParallel(network, broadcast_buffers=False)
+        return network if self.size == 1 else DistributedDataParallel(network)
 
     def share_of(self, pixels: Tensor) -> Tensor:
         """Return the patches ``(N / size, ...)`` that this process sends through the network."""

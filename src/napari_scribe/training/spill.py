@@ -90,6 +90,7 @@ class Spill:
         with self._lock:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=_folder())  # noqa: SIM115, it stays open
+                weakref.finalize(self, self._file.close)
             offset = self._place(array.nbytes)
             self._file.seek(offset)
             try:
