@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -82,6 +83,8 @@ def main() -> None:
     except InputError as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # once on each machine
             typer.echo(f"Error: {with_flags(error)}", err=True)
+        else:
+            time.sleep(5)  # torchrun kills all as soon as one ends: the one that speaks ends first
         raise SystemExit(2) from None
     except BUGS:
         raise
