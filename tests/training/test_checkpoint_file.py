@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +25,12 @@ from napari_scribe.recipe import Recipe
 from napari_scribe.samples import noisy_movie
 from napari_scribe.samples.synthetic import Sample
 from napari_scribe.training import checkpoint_file
+from napari_scribe.training.checkpoint import Checkpoint
 from napari_scribe.training.checkpoint_file import CheckpointFile
 from napari_scribe.training.pairs import batches
 from napari_scribe.training.trainer import TrainingJob
 
-SET = ("network.depth=2", "network.width=4", "training.patch=32", "training.batch=2")
+Call = Callable[..., Any]
 AT_ONCE = 1e-9
 """Seconds between checkpoints: one at each step."""
 
@@ -53,34 +56,74 @@ def interrupted(job: TrainingJob, after: int) -> None:
 # ---- a process that is killed -------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are as on POSIX")
-def test_the_same_command_goes_on_after_a_kill(
-    sample: Sample, tmp_path: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def arguments(sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A command without the number of steps, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     write_tiff(tmp_path / "image.tif", sample.image)
     write_tiff(tmp_path / "paint.tif", sample.paint.astype(np.uint16))
-    values = [part for value in (*SET, "training.validate_every=5") for part in ("--set", value)]
-    arguments = ["image.tif", "--labels", "paint.tif", "--steps", "120", "--device", "cpu", *values]
-    arguments += ["--checkpoint-every", "0.01", "--model"]
-    command = [sys.executable, "-m", "napari_scribe", "train", *arguments, "killed.zip"]
+    values = ("network.depth=1", "network.width=2", "training.patch=32", "training.batch=1")
+    sets = [part for value in (*values, "training.validate_every=5") for part in ("--set", value)]
+    given = ["image.tif", "--labels", "paint.tif", "--device", "cpu", *sets]
+    return ["train", *given, "--checkpoint-every", "0.01", "--model", "m.zip", "--steps"]
+
+
+def files() -> set[str]:
+    return {path.name for path in Path.cwd().iterdir()} - {"image.tif", "paint.tif"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are as on POSIX")
+def test_the_same_command_goes_on_after_a_kill(arguments: list[str], call: Call) -> None:
+    command = [sys.executable, "-m", "napari_scribe", *arguments, "1000000"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    while not Path("killed.checkpoint").exists():
+    kept = Path("m.checkpoint")
+    while not kept.exists():
         assert process.poll() is None
         time.sleep(0.005)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert not Path("killed.zip").exists()
+    assert not Path("m.zip").exists()
 
-    done = call("train", *arguments, "killed.zip")
-    assert done.code == 0 and "of killed.checkpoint." in done.out, done
-    whole = call("train", *arguments, "whole.zip")
+    n_done = Checkpoint.from_bytes(kept.read_bytes()).numbers["index"]
+    done = call(*arguments, n_done + 10)
+    assert done.code == 0, done
+    assert f"Continues from step {n_done} of m.checkpoint." in done.out
+    assert files() == {"m.zip"}
+    one = ns.load_model("m.zip")
+    Path("m.zip").unlink()
+    whole = call(*arguments, n_done + 10)
     assert whole.code == 0 and "Continues" not in whole.out
-    assert not list(Path.cwd().glob("*.checkpoint*")) and not list(Path.cwd().glob(".*"))
-    one, other = ns.load_model("killed.zip"), ns.load_model("whole.zip")
+    other = ns.load_model("m.zip")
     assert same(one, other)
     for key in ("steps", "first_loss", "validation", "best_validation"):
         assert one.provenance[key] == other.provenance[key]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are as on POSIX")
+def test_a_cluster_may_end_a_training_and_start_it_again(arguments: list[str], call: Call) -> None:
+    """The model so far is saved, and the same command goes on and replaces it."""
+
+    def end() -> None:
+        while not Path("m.checkpoint").exists():
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    ended = call(*arguments, "1000000")
+    thread.join()
+    assert ended.code == 143
+    assert "The same command goes on from m.checkpoint." in ended.out
+    n_done = ns.load_model("m.zip").provenance["steps"]
+    assert files() == {"m.zip", "m.checkpoint"}
+    assert call(*arguments, "1", "--checkpoint-every", "0").code == 2  # it looks for none
+    assert call(*arguments, "1", "--seed", "3").code == 2
+    assert files() == {"m.zip", "m.checkpoint"}
+    assert call(*arguments, n_done + 5).code == 0
+    assert files() == {"m.zip"}
+    assert ns.load_model("m.zip").provenance["steps"] == n_done + 5
+    refused = call(*arguments, n_done + 5)
+    assert refused.code == 2 and "m.zip exists already" in refused.err
 
 
 # ---- exactly the same ---------------------------------------------------------------------------
@@ -287,8 +330,6 @@ def test_large_networks_are_written_less_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    from napari_scribe.training.checkpoint import Checkpoint
-
     file = CheckpointFile(tmp_path / "c", AT_ONCE, {})
     assert file.is_due()
     file.write(Checkpoint({"weights": torch.zeros(10**6)}, {}))

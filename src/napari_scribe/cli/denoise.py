@@ -127,7 +127,8 @@ def train_denoiser(
     parent = load_model(start) if start else None
     if parent is not None:
         check_denoiser(parent)
-    stamp_before = check_new_model(model, start)
+    checkpoint = checkpoint_beside(model, checkpoint_every)
+    stamp_before = check_new_model(model, start, checkpoint)
     chosen = _recipe(recipe, set_, loss, seed, patience, parent, volumes)
     check_plan(chosen, steps, seconds, device)
     requested = {word.strip() for word in remedies.split(",") if word.strip()}
@@ -150,13 +151,14 @@ def train_denoiser(
         seconds=seconds,
         device=device,
         keep_worse=keep_worse,
-        **checkpoint_beside(model, checkpoint_every),
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
     )
     train_and_save(
         job,
         model,
         stamp_before,
-        checkpoint_every,
+        checkpoint,
         "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
         "is kept. Force it with --keep-worse.",
     )

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..errors import InputError, ManyPiecesError, TakenError
-from ..terminal import exit_status, say_unseen_gpu, train_with_bar, with_flags
+from ..terminal import exit_status, is_ended_by_system, say_unseen_gpu, train_with_bar, with_flags
 from .options import (
     CHECKPOINT_EVERY,
     DEFAULT_SECONDS,
@@ -93,7 +93,8 @@ def train(
     from ..training.train import train as start_training
 
     parent = load_model(start) if start else None
-    stamp_before = check_new_model(model, start)
+    checkpoint = checkpoint_beside(model, checkpoint_every)
+    stamp_before = check_new_model(model, start, checkpoint)
     chosen = _recipe(recipe, set_, task, seed, patience, parent)
     numbers = channel_numbers(channels)
     if (ones or pieces is not None) and not task_of(chosen).separates_objects:
@@ -129,43 +130,39 @@ def train(
         seconds=seconds,
         device=device,
         keep_worse=keep_worse,
-        **checkpoint_beside(model, checkpoint_every),
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
     )
     check_writable(model, _n_bytes(chosen, len(numbers or range(opened[0].n_channels))))
     train_and_save(
         job,
         model,
         stamp_before,
-        checkpoint_every,
+        checkpoint,
         "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
         "is kept. Paint more, or force it with --keep-worse.",
     )
 
 
-def checkpoint_beside(model: Path, every: float) -> dict[str, Any]:
-    """Return the arguments for checkpoints beside a model; none if there are to be none."""
-    if not every:
-        return {}
-    return {"checkpoint": _checkpoint_path(model), "checkpoint_every": every}
-
-
-def _checkpoint_path(model: Path) -> Path:
-    return model.with_suffix(".checkpoint")
+def checkpoint_beside(model: Path, every: float) -> Path | None:
+    """Return the file for the checkpoints of a model; None if there are to be none."""
+    return model.with_suffix(".checkpoint") if every else None
 
 
 def train_and_save(
-    job: TrainingJob, path: Path, stamp_before: str, checkpoint_every: float, unhelpful: str
+    job: TrainingJob, path: Path, stamp_before: str, checkpoint: Path | None, unhelpful: str
 ) -> None:
     """Train, save the best model however the training ends, and set the exit status.
 
-    Of several processes that train together, the first one saves it.
+    Its checkpoint is deleted then, unless the training broke off or the system ended it. Of several
+    processes that train together, the first one saves it.
 
     Parameters
     ----------
-    checkpoint_every
-        As for `checkpoint_beside`: once the model is saved, its checkpoint is deleted.
     stamp_before
         Result of `check_new_model`: only that file is replaced.
+    checkpoint
+        Result of `checkpoint_beside`.
     unhelpful
         Text to print if a fine-tuning did not help.
 
@@ -179,10 +176,15 @@ def train_and_save(
     from ..training.distributed import is_first_process
 
     def keep(trained: Model) -> None:
-        if is_first_process():
-            save(trained, path, stamp_before)
-            if checkpoint_every:
-                _checkpoint_path(path).unlink(missing_ok=True)
+        if not is_first_process():
+            return
+        save(trained, path, stamp_before)
+        if checkpoint is None or not checkpoint.exists():
+            return
+        if not (job.problem or is_ended_by_system()):
+            checkpoint.unlink()
+        else:
+            typer.echo(f"The same command goes on from {checkpoint}.")
 
     train_with_bar(job, keep)
     if job.kept_parent:
@@ -193,8 +195,10 @@ def train_and_save(
         raise typer.Exit(exit_status())
 
 
-def check_new_model(model: Path, start: str | None) -> str:
+def check_new_model(model: Path, start: str | None, checkpoint: Path | None = None) -> str:
     """Check that a new model replaces no file, or only the model that it is fine-tuned from.
+
+    It may also replace the model of a training that was ended from outside and left a checkpoint.
 
     Returns
     -------
@@ -215,7 +219,8 @@ def check_new_model(model: Path, start: str | None) -> str:
         raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")
     if not model.exists():
         return ""
-    if start is None or not model.samefile(find_model(start)):
+    is_in_place = start is not None and model.samefile(find_model(start))
+    if not (is_in_place or (checkpoint and checkpoint.exists())):
         raise InputError(
             f"{model} exists already. Choose another name, or fine-tune it with --start {model}."
         )

@@ -7,9 +7,8 @@ is, losses and gradients are those of one process with that batch, but for round
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -163,19 +162,13 @@ def synchronized(network: Network) -> Network:
     return network
 
 
-@contextmanager
-def joined(device: torch.device) -> Iterator[Group]:
-    """Join the processes of torchrun for one training."""
+def join(device: torch.device) -> Group:
+    """Join the processes that torchrun has started, until this process ends."""
     if n_processes() == 1:
-        yield ALONE
-        return
-    is_joined = dist.is_initialized()
-    if not is_joined:
+        return ALONE
+    if not dist.is_initialized():
         is_cuda = device.type == "cuda"
         card = torch.device("cuda", torch.cuda.current_device()) if is_cuda else None
         dist.init_process_group("nccl" if is_cuda else "gloo", device_id=card)
-    try:
-        yield Group(dist.get_rank(), dist.get_world_size(), device)
-    finally:
-        if not is_joined:
-            dist.destroy_process_group()
+        atexit.register(dist.destroy_process_group)
+    return Group(dist.get_rank(), dist.get_world_size(), device)

@@ -20,7 +20,7 @@ from ..targets import Paint, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import EVERY, CheckpointFile, described, hash_of, open_checkpoint
-from .distributed import joined
+from .distributed import join
 from .finish import assemble, fit_parameters
 from .losses import loss_of
 from .patches import PaintData
@@ -189,25 +189,25 @@ def _train(
 ) -> Generator[TrainStep, None, Model]:
     """Yield the steps of a training on paint, and return its model."""
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
-    with joined(setup.device) as group:
-        dtype = group.of_first(precision(setup.device))
-        state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
-        data = paint_data(setup, state)
-        notes = [UNCHECKED] if start is not None and not data.validation else []
+    group = join(setup.device)
+    dtype = group.of_first(precision(setup.device))
+    state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
+    data = paint_data(setup, state)
+    notes = [UNCHECKED] if start is not None and not data.validation else []
 
-        def update() -> str:
-            note = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
-            notes.clear()
-            return note
+    def update() -> str:
+        note = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
+        notes.clear()
+        return note
 
-        def preview(request: Request) -> Preview:
-            return _preview(request, setup, state, dtype)
+    def preview(request: Request) -> Preview:
+        return _preview(request, setup, state, dtype)
 
-        loss = loss_of(recipe, encoding.heads)
-        trainer = Trainer(
-            job, state, data, loss, dtype, limits, preview, update, file, resume, group=group
-        )
-        yield from trainer.steps()
+    loss = loss_of(recipe, encoding.heads)
+    trainer = Trainer(
+        job, state, data, loss, dtype, limits, preview, update, file, resume, group=group
+    )
+    yield from trainer.steps()
     if start is not None and trainer.parent_stays(keep_worse):
         return start
     network = trainer.network(recipe, n_channels, encoding)

@@ -26,7 +26,7 @@ from ..targets import Encoding, Parameters, encoding_of, task_of
 from ..windows import whole
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import EVERY, CheckpointFile, described, open_checkpoint
-from .distributed import check_distributed, device_of_process, joined
+from .distributed import check_distributed, device_of_process, join
 from .finish import learnt, origin, thumbnail_of
 from .losses import l2, loss_of
 from .pairs.batches import PairSampler, PoolState, pool_limit
@@ -281,31 +281,31 @@ def _train(
 ) -> Generator[TrainStep, None, Model]:
     """Yield the steps of a training on pairs, and return its model."""
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
-    with joined(setup.device) as group:
-        dtype = group.of_first(precision(setup.device))
-        state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
-        memory_limit = group.of_first(pool_limit())
-        pool = resume.numbers.get("data") if resume else None
-        data = _data(setup, state, dtype, memory_limit, pool)
+    group = join(setup.device)
+    dtype = group.of_first(precision(setup.device))
+    state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
+    memory_limit = group.of_first(pool_limit())
+    pool = resume.numbers.get("data") if resume else None
+    data = _data(setup, state, dtype, memory_limit, pool)
 
-        def preview(request: Request) -> DenoisedPreview:
-            return _preview(request, setup, state, dtype)
+    def preview(request: Request) -> DenoisedPreview:
+        return _preview(request, setup, state, dtype)
 
-        loss = loss_of(recipe, encoding.heads)
-        trainer = Trainer(
-            job,
-            state,
-            data,
-            loss,
-            dtype,
-            limits,
-            preview,
-            file=file,
-            resume=resume,
-            data_state=data.pool_state,
-            group=group,
-        )
-        yield from trainer.steps()
+    loss = loss_of(recipe, encoding.heads)
+    trainer = Trainer(
+        job,
+        state,
+        data,
+        loss,
+        dtype,
+        limits,
+        preview,
+        file=file,
+        resume=resume,
+        data_state=data.pool_state,
+        group=group,
+    )
+    yield from trainer.steps()
     if start is not None and trainer.parent_stays(keep_worse):
         return start
     network = trainer.network(recipe, n_channels, encoding)
