@@ -201,7 +201,7 @@ class Layout:
         # the size of what is sampled rounds the places: a seed gives the same model either way.
         window = _around(places, tuple(smooth.shape[1:]))
         near = (slice(None), *window)
-        places = (places - torch.tensor(start_of(window))).to(smooth.device)
+        places = (places - places.new_tensor(start_of(window))).to(smooth.device)
         sampled = sample_at(smooth[near], places, "bilinear", "reflection")
         nearest = sample_at(exact[near], places[inner], "nearest", "zeros")
         n_exact = len(self.exact)
@@ -372,11 +372,10 @@ def _around(places: Tensor, shape: tuple[int, ...]) -> Window:
 
     Places beyond an edge are mirrored at the edge of the window, so that has to be the same edge.
     """
-    flat = places.reshape(-1, places.shape[-1])
-    lows, highs = flat.amin(0).floor().tolist(), flat.amax(0).ceil().tolist()
     window = []
-    for low, high, n in zip(lows, highs, shape, strict=True):
-        start, stop = int(low) - 1, int(high) + 2
+    for along, n in zip(places.unbind(-1), shape, strict=True):
+        low, high = along.aminmax()
+        start, stop = math.floor(low) - 1, math.ceil(high) + 2
         if start < 0 or stop > n:  # mirrored places lie as far inside as they lay outside
             start, stop = min(start, 2 * (n - 1) - stop), max(stop, 2 - start)
         window.append(slice(max(0, start), min(n, stop)))
