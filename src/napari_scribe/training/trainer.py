@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.modules.dropout import _DropoutNd
 
 from ..describe import steps_learnt
 from ..device import repeatable
@@ -35,6 +34,8 @@ from .regions import Batch
 
 AFTER_STOP = 3.0
 """Seconds that the work after the last step may take, if the training was stopped."""
+RANKS_APART = 2**32
+"""Difference between the seeds of two processes that train together: they drop other pixels."""
 Request = tuple[int, Frame, Window]
 """Index of an image, a frame of it, and a window in the frame."""
 History = list[tuple[int, float]]
@@ -274,7 +275,6 @@ class Trainer:
         self._module = self.group.wrapped(self.state.network)
         if not self.group.is_first:
             self.job.hurry()  # the result is that of the first process
-        self._has_dropout = any(isinstance(m, _DropoutNd) for m in self.state.network.modules())
 
     def steps(self) -> Generator[TrainStep, None, None]:
         """Train. Afterwards the job has a checkpoint, and the state has its best weights."""
@@ -377,7 +377,8 @@ class Trainer:
         """
         state = self.state
         state.network.train()
-        with repeatable(), self._repeatable_dropout():
+        seed = state.recipe.seed + state.index + RANKS_APART * self.group.rank
+        with repeatable(), seeded(state.network, seed):
             logits = forward(self._module, self.group.share_of(batch.pixels), self.dtype)
             logits = self.group.gathered(logits)
             loss = self.loss(logits, batch.values, batch.weights, state.index)
@@ -396,18 +397,6 @@ class Trainer:
         state.index += 1
         state.update_average()
         return number
-
-    @contextmanager
-    def _repeatable_dropout(self) -> Iterator[None]:
-        """Let what the network draws depend on the seed, the step and the process alone."""
-        if not self._has_dropout:
-            yield
-            return
-        device = next(self.state.network.parameters()).device
-        cards = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(cards):
-            torch.manual_seed(hash((self.state.recipe.seed, self.state.index, self.group.rank)))
-            yield
 
     def _diverged(self, quantity: str) -> RuntimeError:
         """Set the network back to its average, and return an error to raise."""
@@ -533,6 +522,18 @@ def forward(network: torch.nn.Module, pixels: Tensor, dtype: torch.dtype) -> Ten
     with torch.autocast(x.device.type, dtype=dtype, enabled=dtype != torch.float32):
         logits: Tensor = network(x)
     return logits.float()
+
+
+@contextmanager
+def seeded(network: torch.nn.Module, seed: int) -> Generator[None, None, None]:
+    """Let dropout choose by a seed: a step chooses the same after a Continue, too."""
+    if not any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in network.modules()):
+        yield
+        return
+    device = next(network.parameters()).device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _gradients_are_finite(network: torch.nn.Module) -> bool:
