@@ -183,6 +183,11 @@ def exit_status() -> int:
     return 128 + (_received[0] if _received else signal.SIGINT)
 
 
+def is_ended_by_system() -> bool:
+    """Return whether a signal other than that of Ctrl-C asked this process to end."""
+    return bool(_received) and _received[0] != signal.SIGINT
+
+
 def _end_at_once(number: int) -> None:
     if number == signal.SIGINT:
         raise KeyboardInterrupt

@@ -128,6 +128,96 @@ def test_limits_that_are_none(limits: dict[str, Any], words: str) -> None:
         Limits(**{"steps": None, "seconds": None, **limits})
 
 
+# ---- an early end -------------------------------------------------------------------------------
+
+
+class Judged(Noise):
+    """Noise, and something to judge by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.validation = [self.draw()]
+
+
+def judging(losses: Sequence[float]) -> Any:
+    """A loss whose values on held-out data are given; the last one stays."""
+    given = list(losses)
+
+    def loss(logits: torch.Tensor, _values: object, _weights: object, step: int | None) -> Any:
+        if step is not None:
+            return squares(logits)
+        return torch.tensor(float(given.pop(0) if len(given) > 1 else given[0]))
+
+    return loss
+
+
+def patient(trainer: Trainer, patience: int) -> Trainer:
+    changes = {"validate_every": 2, "patience": patience}
+    trainer.state.recipe = trainer.state.recipe.model_copy(update=changes)
+    return trainer
+
+
+def test_a_training_ends_when_it_gets_no_better() -> None:
+    trainer, _ = trainer_of(judging([5, 4, 4.5, 3, 3.5, 3.2, 2]), Judged(), steps=100)
+    steps = steps_of(patient(trainer, 2))
+    assert [step.validation for step in steps[1::2]] == pytest.approx([5, 4, 4.5, 3, 3.5, 3.2])
+    assert [step.fraction for step in steps[-2:]] == [0.11, 1]
+    assert steps[-1].note.startswith("Ended early: none of the last 2 validations")
+    assert trainer.state.ended_early and trainer.state.best_loss == 3
+    assert not any(step.note for step in steps[:-1])
+
+
+def test_without_patience_a_training_goes_on() -> None:
+    trainer, _ = trainer_of(judging([1, 2]), Judged(), steps=20)
+    steps = steps_of(patient(trainer, 0))
+    assert len(steps) == 20 and not trainer.state.ended_early and not steps[-1].note
+
+
+def test_patience_needs_something_to_judge_by() -> None:
+    trainer, _ = trainer_of(squares, Noise(), steps=4)
+    steps = steps_of(patient(trainer, 1))
+    assert len(steps) == 4
+    assert "patience does not end" in steps[0].note and not steps[1].note
+
+
+def test_newer_paint_is_given_all_the_patience() -> None:
+    data = Judged()
+    trainer, _ = trainer_of(judging([1, 2, 1, 3]), data, steps=100)
+    job = patient(trainer, 2).steps()
+    for _ in range(5):
+        next(job)
+    data.version += 1
+    assert [step.index for step in job] == [6, 7, 8]
+
+
+# ---- dropout ------------------------------------------------------------------------------------
+
+
+def test_a_training_that_goes_on_drops_the_same() -> None:
+    class Ones(Noise):
+        def draw(self) -> Batch:
+            return Batch(torch.ones(2, 1, 8, 8), torch.zeros(2, 2, 8, 8), torch.ones(2, 2, 8, 8))
+
+    def dropping(**limits: Any) -> tuple[Trainer, TrainingJob]:
+        torch.manual_seed(0)
+        network: Any = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Dropout(0.5))
+        state = TrainState(network, RECIPE.training, 0)
+        job = TrainingJob(lambda _job: None)  # type: ignore[arg-type, return-value]
+        limits = {"steps": None, "seconds": None, **limits}
+        return Trainer(job, state, Ones(), squares, torch.float32, Limits(**limits)), job
+
+    whole = [step.loss for step in steps_of(dropping(steps=6)[0])]
+    first, job = dropping(steps=2)
+    losses = [step.loss for step in steps_of(first)]
+    rest, _ = dropping(steps=6)
+    assert job.checkpoint is not None
+    rest.state.restore(job.checkpoint)
+    before = torch.get_rng_state()
+    losses += [step.loss for step in steps_of(rest)]
+    assert losses == whole and len(set(whole)) == 6
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 # ---- divergence ---------------------------------------------------------------------------------
 
 

@@ -5,8 +5,12 @@ The package and torch are imported when a command runs, so that ``--help`` answe
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
+import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -52,6 +56,19 @@ def _print_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+@contextlib.contextmanager
+def _one_voice() -> Iterator[None]:
+    """Let only the first of the processes that torchrun started print, and let none ask."""
+    with contextlib.ExitStack() as stack:
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            nothing = stack.enter_context(open(os.devnull, "r+", encoding="utf-8"))
+            sys.stdin = nothing
+            if os.environ.get("RANK") != "0":
+                stack.enter_context(contextlib.redirect_stdout(nothing))
+                stack.enter_context(contextlib.redirect_stderr(nothing))
+        yield
+
+
 def main() -> None:
     """Run a command.
 
@@ -61,9 +78,13 @@ def main() -> None:
     """
     _print_any_name()
     try:
-        app(standalone_mode=True)
+        with _one_voice():
+            app(standalone_mode=True)
     except InputError as error:
-        typer.echo(f"Error: {with_flags(error)}", err=True)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # once on each machine
+            typer.echo(f"Error: {with_flags(error)}", err=True)
+        else:
+            time.sleep(5)  # torchrun kills all as soon as one ends: the one that speaks ends first
         raise SystemExit(2) from None
     except BUGS:
         raise

@@ -12,12 +12,15 @@ import typer
 from ..errors import InputError
 from ..terminal import say_unseen_gpu
 from .options import (
+    CHECKPOINT_EVERY,
     DEFAULT_SECONDS,
     Axes,
     Channels,
+    CheckpointEvery,
     Device,
     Images,
     Level,
+    Patience,
     RecipeFile,
     Series,
     Values,
@@ -26,6 +29,7 @@ from .options import (
     open_image,
     print_notes,
     recipe_changes,
+    training_changes,
 )
 from .segment import (
     ModelFile,
@@ -39,7 +43,7 @@ from .segment import (
     result_paths,
     run_each,
 )
-from .train import check_new_model, train_and_save
+from .train import check_new_model, checkpoint_beside, train_and_save
 
 if TYPE_CHECKING:
     from ..describe import Understood
@@ -100,6 +104,8 @@ def train_denoiser(
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
     ] = False,
+    patience: Patience = None,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     device: Device = None,
     axes: Axes = "",
     series: Series = 0,
@@ -107,7 +113,10 @@ def train_denoiser(
     recipe: RecipeFile = None,
     set_: Values = None,
 ) -> None:
-    """Train a denoiser on noisy images alone (Noise2Noise). Ctrl-C stops and keeps the best."""
+    """Train a denoiser on noisy images alone (Noise2Noise). Ctrl-C stops and keeps the best.
+
+    After a crash, the same command goes on from the last checkpoint.
+    """
     from ..describe import describe_inputs, understood
     from ..inference.denoise.job import check_denoiser
     from ..model import load_model
@@ -118,8 +127,9 @@ def train_denoiser(
     parent = load_model(start) if start else None
     if parent is not None:
         check_denoiser(parent)
-    stamp_before = check_new_model(model, start)
-    chosen = _recipe(recipe, set_, loss, seed, parent, volumes)
+    checkpoint = checkpoint_beside(model, checkpoint_every)
+    stamp_before = check_new_model(model, start, checkpoint)
+    chosen = _recipe(recipe, set_, loss, seed, patience, parent, volumes)
     check_plan(chosen, steps, seconds, device)
     requested = {word.strip() for word in remedies.split(",") if word.strip()}
     check_remedies(requested - {"all"})
@@ -141,11 +151,14 @@ def train_denoiser(
         seconds=seconds,
         device=device,
         keep_worse=keep_worse,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
     )
     train_and_save(
         job,
         model,
         stamp_before,
+        checkpoint,
         "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
         "is kept. Force it with --keep-worse.",
     )
@@ -229,6 +242,7 @@ def _recipe(
     values: list[str] | None,
     loss: str | None,
     seed: int | None,
+    patience: int | None,
     parent: Model | None,
     volumes: bool,
 ) -> Recipe:
@@ -239,10 +253,8 @@ def _recipe(
     recipe = parent.recipe if parent else parse_recipe({"task": "denoised", "network": network})
     if path is not None:
         recipe = read_recipe(path)
-    single = {"training.seed": seed, "target.loss": loss}
-    return recipe.changed(
-        {k: v for k, v in single.items() if v is not None} | recipe_changes(values)
-    )
+    losses = {} if loss is None else {"target.loss": loss}
+    return recipe.changed({**training_changes(seed, patience), **losses, **recipe_changes(values)})
 
 
 def _pairs(images: Sequence[Image], how: str, channels: list[int] | None, dimensions: int) -> Pairs:

@@ -52,10 +52,27 @@ Pieces = Annotated[
 Channels = Annotated[
     str, typer.Option(help="Channels to use, as 0,2. Default: all, or the model's.", metavar="LIST")
 ]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(
+        help="Seconds between checkpoints, from which the same command goes on after a crash. "
+        "0: none.",
+        min=0,
+        metavar="SECONDS",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(help="End after N validations in a row without a better one.", metavar="N"),
+]
 
 
 DEFAULT_SECONDS = 300.0
 """Length of a training, in seconds, if the user sets neither steps nor seconds."""
+
+
+CHECKPOINT_EVERY = 60.0
+"""Seconds between the checkpoints of a training."""
 
 
 def channel_numbers(channels: str) -> list[int] | None:
@@ -103,3 +120,9 @@ def recipe_changes(values: list[str] | None) -> dict[str, Any]:
             raise InputError(f"--set {pair}: write it as KEY=VALUE, such as network.width=32.")
         changes[key.strip()] = value.strip()
     return changes
+
+
+def training_changes(seed: int | None, patience: int | None) -> dict[str, Any]:
+    """Return the recipe values of ``--seed`` and ``--patience``, of those that are given."""
+    values = {"training.seed": seed, "training.patience": patience}
+    return {name: value for name, value in values.items() if value is not None}

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import InputError, ManyPiecesError, TakenError
-from ..terminal import exit_status, say_unseen_gpu, train_with_bar, with_flags
+from ..terminal import exit_status, is_ended_by_system, say_unseen_gpu, train_with_bar, with_flags
 from .options import (
+    CHECKPOINT_EVERY,
     DEFAULT_SECONDS,
     PIECES,
     Axes,
     Channels,
+    CheckpointEvery,
     Device,
     Images,
+    Patience,
     Pieces,
     PresetName,
     RecipeFile,
@@ -31,6 +34,7 @@ from .options import (
     open_image,
     print_notes,
     recipe_changes,
+    training_changes,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from ..model import Model
     from ..recipe import Recipe
     from ..targets import Paint
+    from ..training.spill import Spill
     from ..training.trainer import TrainingJob
 
 
@@ -68,6 +73,8 @@ def train(
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
     ] = False,
+    patience: Patience = None,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     device: Device = None,
     axes: Axes = "",
     series: Series = 0,
@@ -76,25 +83,31 @@ def train(
     recipe: RecipeFile = None,
     set_: Values = None,
 ) -> None:
-    """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best."""
+    """Train a model on painted images, or fine-tune one. Ctrl-C stops and keeps the best.
+
+    After a crash, the same command goes on from the last checkpoint.
+    """
     from ..describe import describe_inputs, understood
     from ..io import check_writable, first_few, match_labels, unmatched_labels
     from ..model import load_model
     from ..targets import task_of
+    from ..training.spill import spill_of_files
     from ..training.train import train as start_training
 
     parent = load_model(start) if start else None
-    stamp_before = check_new_model(model, start)
-    chosen = _recipe(recipe, preset, set_, task, seed, parent)
+    checkpoint = checkpoint_beside(model, checkpoint_every)
+    stamp_before = check_new_model(model, start, checkpoint)
+    chosen = _recipe(recipe, preset, set_, task, seed, patience, parent)
     numbers = channel_numbers(channels)
     if (ones or pieces is not None) and not task_of(chosen).separates_objects:
         option = "--ones-are-objects" if ones else PIECES
         raise InputError(f"{option} is for the task objects, not for classes.")
     paths = all_images(images)
-    opened = [open_image(path, axes, series=series) for path in paths]
+    spill = spill_of_files(len(paths))
+    opened = [spill.image(open_image(path, axes, series=series)) for path in paths]
     matched = match_labels(paths, labels)
     paints = [
-        _open_paint(path, image, complete, ones, pieces)
+        spill.paint(_open_paint(path, image, complete, ones, pieces))
         for path, image in zip(matched, opened, strict=True)
     ]
     inputs = [understood(path.name, image) for path, image in zip(paths, opened, strict=True)]
@@ -105,7 +118,7 @@ def train(
     if task_of(chosen).separates_objects:
         dimensions = chosen.network.dimensions
         names = [path.name for path in matched]
-        paints = _ask_about_mistakes(paints, names, complete or ones, dimensions)
+        paints = _ask_about_mistakes(paints, names, complete or ones, dimensions, spill)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -119,24 +132,39 @@ def train(
         seconds=seconds,
         device=device,
         keep_worse=keep_worse,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
     )
     check_writable(model, _n_bytes(chosen, len(numbers or range(opened[0].n_channels))))
     train_and_save(
         job,
         model,
         stamp_before,
+        checkpoint,
         "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
         "is kept. Paint more, or force it with --keep-worse.",
     )
 
 
-def train_and_save(job: TrainingJob, path: Path, stamp_before: str, unhelpful: str) -> None:
+def checkpoint_beside(model: Path, every: float) -> Path | None:
+    """Return the file for the checkpoints of a model; None if there are to be none."""
+    return model.with_suffix(".checkpoint") if every else None
+
+
+def train_and_save(
+    job: TrainingJob, path: Path, stamp_before: str, checkpoint: Path | None, unhelpful: str
+) -> None:
     """Train, save the best model however the training ends, and set the exit status.
+
+    Its checkpoint is deleted then, unless the training broke off or the system ended it. Of several
+    processes that train together, the first one saves it.
 
     Parameters
     ----------
     stamp_before
         Result of `check_new_model`: only that file is replaced.
+    checkpoint
+        Result of `checkpoint_beside`.
     unhelpful
         Text to print if a fine-tuning did not help.
 
@@ -147,7 +175,20 @@ def train_and_save(job: TrainingJob, path: Path, stamp_before: str, unhelpful: s
     typer.Exit
         If the user stopped it.
     """
-    train_with_bar(job, lambda trained: save(trained, path, stamp_before))
+    from ..training.distributed import is_first_process
+
+    def keep(trained: Model) -> None:
+        if not is_first_process():
+            return
+        save(trained, path, stamp_before)
+        if checkpoint is None or not checkpoint.exists():
+            return
+        if not (job.problem or is_ended_by_system()):
+            checkpoint.unlink()
+        else:
+            typer.echo(f"The same command goes on from {checkpoint}.")
+
+    train_with_bar(job, keep)
     if job.kept_parent:
         typer.echo(unhelpful)
     if job.problem:
@@ -156,8 +197,10 @@ def train_and_save(job: TrainingJob, path: Path, stamp_before: str, unhelpful: s
         raise typer.Exit(exit_status())
 
 
-def check_new_model(model: Path, start: str | None) -> str:
+def check_new_model(model: Path, start: str | None, checkpoint: Path | None = None) -> str:
     """Check that a new model replaces no file, or only the model that it is fine-tuned from.
+
+    It may also replace the model of a training that was ended from outside and left a checkpoint.
 
     Returns
     -------
@@ -178,7 +221,8 @@ def check_new_model(model: Path, start: str | None) -> str:
         raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")
     if not model.exists():
         return ""
-    if start is None or not model.samefile(find_model(start)):
+    is_in_place = start is not None and model.samefile(find_model(start))
+    if not (is_in_place or (checkpoint and checkpoint.exists())):
         raise InputError(
             f"{model} exists already. Choose another name, or fine-tune it with --start {model}."
         )
@@ -265,6 +309,7 @@ def _recipe(
     values: list[str] | None,
     task: str | None,
     seed: int | None,
+    patience: int | None,
     parent: Model | None,
 ) -> Recipe:
     """Return the recipe of the file, preset, parent or default, with single values changed."""
@@ -282,12 +327,15 @@ def _recipe(
         recipe = Recipe(
             **{**recipe.model_dump(exclude={"target"}, exclude_unset=True), "task": task}
         )
-    seeded = {} if seed is None else {"training.seed": seed}
-    return recipe.changed({**seeded, **recipe_changes(values)})
+    return recipe.changed({**training_changes(seed, patience), **recipe_changes(values)})
 
 
 def _ask_about_mistakes(
-    paints: list[Paint], names: Sequence[str], is_explained: bool, dimensions: int
+    paints: list[Paint],
+    names: Sequence[str],
+    is_explained: bool,
+    dimensions: int,
+    spill: Spill,
 ) -> list[Paint]:
     """Point out paint that looks like a common mistake. In a terminal, ask and mend it.
 
@@ -299,7 +347,7 @@ def _ask_about_mistakes(
     from ..targets import Paint
     from ..targets.paint import objects_from_ones, question
 
-    paints = _ask_about_pieces(paints, names, dimensions)
+    paints = _ask_about_pieces(paints, names, dimensions, spill)
     if is_explained:
         return paints
     slips = (question(np.asarray(paint.array), "objects", dimensions) for paint in paints)
@@ -322,21 +370,29 @@ def _ask_about_mistakes(
     if not typer.confirm("Take each piece as an object, wherever all paint has label 1?"):
         return paints
     return [
-        Paint(objects_from_ones(paint.array)) if np.asarray(paint.array).max() == 1 else paint
+        spill.paint(Paint(objects_from_ones(paint.array)))
+        if np.asarray(paint.array).max() == 1
+        else paint
         for paint in paints
     ]
 
 
-def _ask_about_pieces(paints: list[Paint], names: Sequence[str], dimensions: int) -> list[Paint]:
+def _ask_about_pieces(
+    paints: list[Paint], names: Sequence[str], dimensions: int, spill: Spill
+) -> list[Paint]:
     """Separate the pieces of a number that covers many, if wanted. In a terminal, ask for that."""
     from ..targets.paint import separated
 
+    def all_separated() -> list[Paint]:
+        pairs = zip(paints, names, strict=True)
+        return [spill.paint(separated(paint, dimensions, name)) for paint, name in pairs]
+
     try:
-        return [separated(p, dimensions, name) for p, name in zip(paints, names, strict=True)]
+        return all_separated()
     except ManyPiecesError as error:
         if not sys.stdin.isatty():
             raise
         typer.echo(with_flags(error), err=True)
     pieces = typer.confirm("Take each piece as an object?")
     paints = [replace(paint, pieces=pieces) for paint in paints]
-    return [separated(p, dimensions, name) for p, name in zip(paints, names, strict=True)]
+    return all_separated()

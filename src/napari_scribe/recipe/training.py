@@ -137,6 +137,13 @@ class Training(Part):
         title="Validate every",
         description="Steps from one validation on held-out data to the next.",
     )
+    patience: int = Field(
+        0,
+        ge=0,
+        le=LARGEST,
+        title="Patience",
+        description="Validations in a row without a better one that end the training. 0: none do.",
+    )
     seed: int = Field(
         0, ge=0, le=LARGEST, title="Seed", description="Same seed and steps, same model."
     )

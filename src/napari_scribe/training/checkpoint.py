@@ -105,6 +105,8 @@ class TrainState:
     best_loss, best_is_parent
         The loss of the best weights (None if nothing validates), and whether they are still those
         of the model that a fine-tuning started from.
+    ended_early
+        Whether the training is over because validations in a row were no better.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class TrainState:
         self.best: Tensors | None = None
         self.best_loss: float | None = None
         self.best_is_parent = False
+        self.ended_early = False
 
     def update_average(self) -> None:
         """Update the average with the network's weights, after each step.

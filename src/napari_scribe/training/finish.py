@@ -60,7 +60,7 @@ def fit_parameters(
     def is_time_up() -> bool:
         return seconds_left() < reserved
 
-    n_held = sum(len(np.unique(r.paint[r.held & (r.paint > 1)])) for r in regions)
+    n_held = sum(int((np.unique(r.painted(held_only=True)) > 1).sum()) for r in regions)
     only_held = n_held >= ENOUGH_OBJECTS
     is_per_image = depends_on_image(network)
 
@@ -71,7 +71,7 @@ def fit_parameters(
     examples: list[tuple[Prediction, Labels]] = []
     n_pixels = 0
     for region in regions:
-        paint = np.where(region.held, region.paint, 0) if only_held else region.paint
+        paint = region.painted(held_only=only_held)
         if not (paint > 1).any():
             continue
         window = _around(paint > 1)
@@ -176,6 +176,7 @@ def learnt(
         "steps": state.index,
         "steps_before": state.steps_before,
         "first_loss": state.first_loss,
+        "ended_early": state.ended_early,
         "seconds": round(seconds, 1),
         "validation": [list(pair) for pair in history[-200:]],
         "best_validation": state.best_loss,

@@ -112,7 +112,7 @@ class PatchSampler:
         patches = []
         for offset in warp_fields(training.batch, shape, augmentation, self.generator):
             region, centre = self._place()
-            places = (offset + centre).to(region.smooth.device)
+            places = offset + centre
             patches.append(self.layout.cut(region.smooth, region.exact, places, margin))
         batch = self.layout.batch(patches)
         pixels = change_intensity(batch.pixels, augmentation, self.generator)
@@ -182,8 +182,7 @@ def can_validate(regions: Sequence[Region], separates_objects: bool) -> bool:
 
     With background or one class alone, a network that answers nothing else would score best.
     """
-    parts = [np.unique(region.paint[region.held & (region.paint > 0)]) for region in regions]
-    values = set(np.concatenate([*parts, np.array([], int)]).tolist())
+    values = {v for r in regions for v in np.unique(r.painted(held_only=True)).tolist() if v > 0}
     return max(values, default=0) > 1 if separates_objects else len(values) > 1
 
 
@@ -199,7 +198,7 @@ def validation_batches(
     patches = []
     for region, centre in (centres[i] for i in chosen):
         assert region.held_exact is not None
-        places = (offset + centre.round() + half_pixels).to(region.smooth.device)
+        places = offset + centre.round() + half_pixels
         patches.append(layout.cut(region.smooth, region.held_exact, places, margin))
     n = recipe.training.batch
     return [layout.batch(patches[i : i + n]) for i in range(0, len(patches), n)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from ..arrays import Array
 from ..image import Frame, Image
 from ..normalization import Statistics
 from ..recipe import Recipe
@@ -19,6 +21,7 @@ from ..targets import Encoded, Paint, PaintEncoding, task_of
 from ..targets.paint import Labels, held_out
 from ..windows import Window, grow, intersect, relative_to, start_of, whole
 from .augment import sample_at
+from .spill import Rows, Spill, StoredRows
 
 CORE = {2: 1024, 3: 128}
 """Side of the cores that large frames are cut into; cores without paint are never read."""
@@ -63,9 +66,15 @@ class Survey:
     has_background: bool
 
 
+Painted = tuple[int, Frame, list[Window]]
+"""Index of an image, a frame of it, and the painted cores in the frame."""
+
+
 @dataclass(frozen=True)
 class Region:
-    """Hold a painted piece of an image, on the device; `Layout` defines what the rows mean.
+    """Hold a painted piece of an image; `Layout` defines what the rows mean.
+
+    Rows are on the device if they fit there, else on disk.
 
     Parameters
     ----------
@@ -91,15 +100,20 @@ class Region:
         Image index, frame, and first pixel in the frame.
     """
 
-    smooth: Tensor
-    exact: Tensor
-    held_exact: Tensor | None
+    smooth: Rows
+    exact: Rows
+    held_exact: Rows | None
     places: dict[int, Tensor]
     held_places: Tensor
-    paint: Labels
-    held: npt.NDArray[np.bool_]
+    paint: Labels | Array
+    held: npt.NDArray[np.bool_] | Array
     survey: Survey
     key: tuple[int, Frame, tuple[int, ...]]
+
+    def painted(self, held_only: bool = False) -> Labels:
+        """Return the paint, or the part of it that validates."""
+        paint: Labels = np.asarray(self.paint)
+        return np.where(np.asarray(self.held), paint, 0) if held_only else paint
 
 
 class Layout:
@@ -163,7 +177,7 @@ class Layout:
         return torch.from_numpy(np.concatenate(rows)).to(device)
 
     def cut(
-        self, smooth: Tensor, exact: Tensor, places: Tensor, margin: Sequence[int]
+        self, smooth: Rows, exact: Rows, places: Tensor, margin: Sequence[int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Warp a patch out of a region.
 
@@ -172,7 +186,7 @@ class Layout:
         smooth, exact
             Tensors of the region; for validation, `exact` is its ``held_exact``.
         places
-            ``(*shape, d)``: where each pixel of the patch is taken from.
+            ``(*shape, d)``: where each pixel of the patch is taken from, on the CPU.
         margin
             Pixels that the network loses on each side.
 
@@ -183,8 +197,13 @@ class Layout:
             the pixels. Labels and their weights are the last rows of the weights.
         """
         inner = tuple(slice(m, n - m) for m, n in zip(margin, places.shape[:-1], strict=True))
-        sampled = sample_at(smooth, places, "bilinear", "reflection")
-        nearest = sample_at(exact, places[inner], "nearest", "zeros")
+        # Rows on disk are read around the patch alone. Those on the device are cut alike, because
+        # the size of what is sampled rounds the places: a seed gives the same model either way.
+        window = _around(places, tuple(smooth.shape[1:]))
+        near = (slice(None), *window)
+        places = (places - places.new_tensor(start_of(window))).to(smooth.device)
+        sampled = sample_at(smooth[near], places, "bilinear", "reflection")
+        nearest = sample_at(exact[near], places[inner], "nearest", "zeros")
         n_exact = len(self.exact)
         maps = [sampled[(slice(self.n_channels, None), *inner)], nearest[:n_exact]]
         return sampled[: self.n_channels], torch.cat(maps)[self._order], nearest[n_exact:]
@@ -212,6 +231,8 @@ class RegionLoader:
         What the network learns.
     recipe, device
         What is trained, and where.
+    spill
+        Where regions go that do not fit on the device.
     """
 
     images: Sequence[Image]
@@ -220,28 +241,35 @@ class RegionLoader:
     encoding: PaintEncoding
     recipe: Recipe
     device: torch.device
+    spill: Spill = field(default_factory=Spill)
 
     def load(self, paints: Sequence[Paint], old: Sequence[Region] = ()) -> list[Region]:
         """Return the regions of all paint; those in `old` that did not change are reused."""
         by_key = {region.key: region for region in old}
-        pieces = []
+        survey, painted = self._survey(paints)
+        regions = []
+        for i, frame, cores in painted:  # one frame in memory at a time
+            labels = paints[i].frame(self.images[i], frame)
+            regions += [self._region(i, frame, labels, core, survey, by_key) for core in cores]
+        return regions
+
+    def _survey(self, paints: Sequence[Paint]) -> tuple[Survey, list[Painted]]:
+        """Look through all paint: which kinds are there, which of them train, and where it is."""
+        all_kinds: set[int] = set()
+        trained_kinds: set[int] = set()
+        painted = []
         for i, (image, paint) in enumerate(zip(self.images, paints, strict=True)):
             for frame in image.frames(self.recipe.network.dimensions):
                 labels = paint.frame(image, frame)
-                painted = [core for core in _cores(labels.shape) if labels[core].any()]
-                pieces += [(i, frame, labels, core) for core in painted]
-        survey = self._survey(pieces)
-        return [self._region(*piece, survey, by_key) for piece in pieces]
-
-    def _survey(self, pieces: Sequence[tuple[int, Frame, Labels, Window]]) -> Survey:
-        """Look through all painted pieces: which kinds of paint are there, and which train."""
-        all_kinds: set[int] = set()
-        trained_kinds: set[int] = set()
-        for i, _, labels, core in pieces:
-            kinds = self._kinds(labels[core])
-            all_kinds |= set(np.unique(kinds).tolist())
-            trained_kinds |= set(np.unique(kinds[~self._held(i, labels, core)]).tolist())
-        return Survey(frozenset(all_kinds - trained_kinds), 1 in all_kinds)
+                cores = [core for core in _cores(labels.shape) if labels[core].any()]
+                for core in cores:
+                    kinds = self._kinds(labels[core])
+                    all_kinds |= set(np.unique(kinds).tolist())
+                    trained = kinds[~self._held(i, labels, core)]
+                    trained_kinds |= set(np.unique(trained).tolist())
+                if cores:
+                    painted.append((i, frame, cores))
+        return Survey(frozenset(all_kinds - trained_kinds), 1 in all_kinds), painted
 
     def _kinds(self, paint: Labels) -> Labels:
         """Return 1 for background and 2 for objects, or the classes."""
@@ -263,15 +291,34 @@ class RegionLoader:
         """Return the region around a core: that in `by_key` if nothing changed, else a new one."""
         window = intersect(grow(core, MARGIN[labels.ndim]), whole(labels.shape))
         key = (i, frame, start_of(window))
-        paint = labels[window]
+        paint = labels[window].copy()  # a view would keep the whole frame in memory
         old = by_key.get(key)
-        if old is not None and np.array_equal(old.paint, paint) and old.survey == survey:
+        if old is not None and old.survey == survey and np.array_equal(old.painted(), paint):
             return old
         pixels = self._pixels(i, frame, window) if old is None else old.smooth[: len(self.channels)]
         inner = relative_to(core, window)
         held = self._held(i, labels, window) & (paint > 0)
         held &= ~np.isin(self._kinds(paint), list(survey.released))
-        return self._encoded(key, pixels, paint, held, inner, survey)
+        return self._kept(self._encoded(key, pixels, paint, held, inner, survey))
+
+    def _kept(self, region: Region) -> Region:
+        """Return a region on the device if it fits there, else on disk."""
+        parts = region.smooth, region.exact, region.held_exact
+        n_values = sum(math.prod(rows.shape) for rows in parts if rows is not None)
+        if self.spill.has_room_for(region, 4 * n_values + 5 * region.painted().size):
+            return region
+
+        def stored(part: Rows) -> Rows:
+            return StoredRows(self.spill.stored(part[:].cpu().numpy()), self.device)
+
+        return replace(
+            region,
+            smooth=stored(region.smooth),
+            exact=stored(region.exact),
+            held_exact=None if region.held_exact is None else stored(region.held_exact),
+            paint=self.spill.stored(np.asarray(region.paint)),
+            held=self.spill.stored(np.asarray(region.held)),
+        )
 
     def _pixels(self, i: int, frame: Frame, window: Window) -> Tensor:
         """Read the pixels of a window, normalize them, and move them to the device."""
@@ -318,6 +365,21 @@ def _cores(shape: tuple[int, ...]) -> list[Window]:
         edges = np.linspace(0, n, count + 1).astype(int)
         axes.append([slice(int(a), int(b)) for a, b in itertools.pairwise(edges)])
     return list(itertools.product(*axes))
+
+
+def _around(places: Tensor, shape: tuple[int, ...]) -> Window:
+    """Return the window of a region that holds places ``(*shape, d)``, mirrored at its edges.
+
+    Places beyond an edge are mirrored at the edge of the window, so that has to be the same edge.
+    """
+    window = []
+    for along, n in zip(places.unbind(-1), shape, strict=True):
+        low, high = along.aminmax()
+        start, stop = math.floor(low) - 1, math.ceil(high) + 2
+        if start < 0 or stop > n:  # mirrored places lie as far inside as they lay outside
+            start, stop = min(start, 2 * (n - 1) - stop), max(stop, 2 - start)
+        window.append(slice(max(0, start), min(n, stop)))
+    return tuple(window)
 
 
 def _places(kinds: npt.NDArray[np.int32]) -> dict[int, Tensor]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..contrast import NOISE_ALONE
-from ..device import pick_device
 from ..errors import InputError
 from ..image import Frame, Image
 from ..inference.denoise.denoised_image import denoised_image
@@ -23,7 +23,9 @@ from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
+from .distributed import check_distributed, device_of_process
 from .losses import loss_of
+from .spill import Spill, spill_of_files
 
 MOST_CLASSES = 256
 """Most classes: more values are objects taken for classes, and model files list no more."""
@@ -79,8 +81,15 @@ def set_up(
     """
     if not (isinstance(images, list | tuple) and isinstance(paints, list | tuple)):
         raise InputError("Give lists, even for one image: train([image], [paint]).")
-    all_images = [as_image(image) for image in images]
-    all_paints = [as_paint(paint) for paint in paints]
+    spill = spill_of_files(len(images))
+    all_images = [
+        spill.image(as_image(image)) if isinstance(image, str | Path) else as_image(image)
+        for image in images
+    ]
+    all_paints = [
+        spill.paint(as_paint(paint)) if isinstance(paint, str | Path) else as_paint(paint)
+        for paint in paints
+    ]
     if not all_images or len(all_images) != len(all_paints):
         raise InputError(
             f"{len(all_images)} images and {len(all_paints)} paints: give one paint for each image."
@@ -103,7 +112,7 @@ def set_up(
     task = task_of(recipe)
     if task.separates_objects:
         pairs = zip(all_images, all_paints, strict=True)
-        all_paints = [separated(p, recipe.network.dimensions, i.name) for i, p in pairs]
+        all_paints = [_separated(p, recipe.network.dimensions, i.name, spill) for i, p in pairs]
     painted, offset = painted_values(all_paints, task)
     if start is not None:
         if new := sorted(set(painted) - set(start.painted)):
@@ -125,6 +134,8 @@ def set_up(
                 f"{image.name} has {image.n_channels} channels, {all_images[0].name} has "
                 f"{all_images[0].n_channels}: train on images with the same channels."
             )
+    chosen_device = device_of_process(device)
+    check_distributed(recipe, chosen_device)
     normalization, statistics = _normalization(all_images, chosen, start, denoiser is not None)
     return Setup(
         images=all_images,
@@ -135,9 +146,15 @@ def set_up(
         statistics=statistics,
         painted=painted,
         offset=offset,
-        device=pick_device(device),
+        device=chosen_device,
         denoiser=denoiser,
     )
+
+
+def _separated(paint: Paint, dimensions: int, name: str, spill: Spill) -> Paint:
+    """Give each piece its own number if that is asked for; new paint is on disk if it must be."""
+    new = separated(paint, dimensions, name)
+    return paint if new is paint else spill.paint(new)
 
 
 def check_same_network(start: Model, recipe: Recipe) -> None:

@@ -19,11 +19,14 @@ from ..recipe import Recipe, as_recipe
 from ..targets import Paint, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
+from .checkpoint_file import EVERY, CheckpointFile, described, hash_of, open_checkpoint
+from .distributed import join
 from .finish import assemble, fit_parameters
 from .losses import loss_of
 from .patches import PaintData
 from .regions import RegionLoader
 from .setup import Setup, painted_values, set_up
+from .spill import spill_of_regions
 from .trainer import Limits, Preview, Request, Trainer, TrainingJob, TrainStep, new_state
 
 UNCHECKED = (
@@ -94,6 +97,8 @@ def train(
     device: str | None = None,
     keep_worse: bool = False,
     denoiser: Model | str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = EVERY,
 ) -> TrainJob:
     """Train a network on painted images.
 
@@ -123,6 +128,12 @@ def train(
     denoiser
         A model, its file or its name. The images go through it first, here and wherever the model
         is applied: it becomes part of the model. If None, the denoiser of `start`.
+    checkpoint
+        A file to write checkpoints to while training. If it exists, the same training goes on from
+        it exactly, as after a crash; the steps and seconds before count. It stays after the end:
+        delete it when the model is saved.
+    checkpoint_every
+        Seconds from one checkpoint to the next.
 
     Returns
     -------
@@ -140,10 +151,30 @@ def train(
     denoising_model = None if denoiser is None else as_model(denoiser)
     setup = set_up(images, paints, as_recipe(recipe), channels, parent, device, denoising_model)
     limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
+    file, resumed = open_checkpoint(
+        checkpoint, checkpoint_every, resume, lambda: _described(setup, parent)
+    )
     return TrainJob(
-        lambda job: _train(job, setup, limits, parent, resume, keep_worse),
+        lambda job: _train(job, setup, limits, parent, resumed or resume, keep_worse, file),
         setup.images,
         setup.recipe,
+    )
+
+
+def _described(setup: Setup, start: Model | None) -> dict[str, str]:
+    """Return what has to be the same for a training to go on from a file."""
+    statistics = zip(setup.images, setup.statistics, strict=True)
+    paints = [
+        (hash_of(np.ascontiguousarray(paint.array).data), paint.complete, paint.offset)
+        for paint in setup.paints
+    ]
+    return described(
+        setup.recipe,
+        setup.device,
+        start,
+        images=[(image.shape, numbers.digest) for image, numbers in statistics],
+        channels=setup.channels,
+        paint=paints,
     )
 
 
@@ -154,10 +185,12 @@ def _train(
     start: Model | None,
     resume: Checkpoint | None,
     keep_worse: bool,
+    file: CheckpointFile | None,
 ) -> Generator[TrainStep, None, Model]:
     """Yield the steps of a training on paint, and return its model."""
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
-    dtype = precision(setup.device)
+    group = join(setup.device)
+    dtype = group.of_first(precision(setup.device))
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
     data = paint_data(setup, state)
     notes = [UNCHECKED] if start is not None and not data.validation else []
@@ -171,7 +204,9 @@ def _train(
         return _preview(request, setup, state, dtype)
 
     loss = loss_of(recipe, encoding.heads)
-    trainer = Trainer(job, state, data, loss, dtype, limits, preview, update)
+    trainer = Trainer(
+        job, state, data, loss, dtype, limits, preview, update, file, resume, group=group
+    )
     yield from trainer.steps()
     if start is not None and trainer.parent_stays(keep_worse):
         return start
@@ -194,6 +229,7 @@ def paint_data(setup: Setup, state: TrainState) -> PaintData:
         setup.encoding,
         setup.recipe,
         setup.device,
+        spill_of_regions(setup.device),
     )
     return PaintData(loader, state.network.geometry, state.generator, setup.paints)
 

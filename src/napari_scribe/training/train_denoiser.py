@@ -25,9 +25,11 @@ from ..recipe import Recipe, as_recipe, parse_recipe
 from ..targets import Encoding, Parameters, encoding_of, task_of
 from ..windows import whole
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
+from .checkpoint_file import EVERY, CheckpointFile, described, open_checkpoint
+from .distributed import check_distributed, device_of_process, join
 from .finish import learnt, origin, thumbnail_of
 from .losses import l2, loss_of
-from .pairs.batches import PairSampler
+from .pairs.batches import PairSampler, PoolState, pool_limit
 from .pairs.sources import Pairs, as_pairs
 from .setup import check_same_network, for_thick_slices
 from .trainer import (
@@ -81,6 +83,8 @@ def train_denoiser(
     seconds: float | None = None,
     device: str | None = None,
     keep_worse: bool = False,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = EVERY,
 ) -> TrainingJob:
     """Train a network to remove noise from images, from noisy images alone.
 
@@ -103,6 +107,8 @@ def train_denoiser(
         ``cuda``, ``mps`` or ``cpu``; the fastest available one when None.
     keep_worse
         Whether to return a fine-tuned denoiser that is worse than `start`.
+    checkpoint, checkpoint_every
+        As for `train`: a file to write checkpoints to and to go on from, and the seconds between.
 
     Returns
     -------
@@ -122,7 +128,31 @@ def train_denoiser(
     check_checkpoint(resume)
     parent = None if start is None else as_model(start)
     setup = _set_up(as_pairs(pairs), as_recipe(recipe), parent, device)
-    return TrainingJob(lambda job: _train(job, setup, limits, parent, resume, keep_worse))
+    file, resumed = open_checkpoint(
+        checkpoint, checkpoint_every, resume, lambda: _described(setup, parent)
+    )
+    return TrainingJob(
+        lambda job: _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
+    )
+
+
+def _described(setup: Setup, start: Model | None) -> dict[str, str]:
+    """Return what has to be the same for a training to go on from a file."""
+    pairs = setup.pairs
+    views = [(v.frame, v.channels, v.shift, v.gains, v.offsets) for v in pairs.views]
+    return described(
+        setup.recipe,
+        setup.device,
+        start,
+        images=_origins(pairs),
+        pairs=(views, pairs.pairs, pairs.leaves_out_motion, pairs.is_ordered),
+    )
+
+
+def _origins(pairs: Pairs) -> list[dict[str, Any]]:
+    """Return what is recorded about the images that the views show."""
+    views = {id(view.image): view for view in pairs.views}
+    return [origin(view.image, view.channels) for view in list(views.values())[:SAMPLED]]
 
 
 def check_plan(
@@ -166,6 +196,8 @@ def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: st
     view = pairs.views[0]
     if start is not None:
         _check_start(start, recipe, view.image, len(view.channels))
+    chosen_device = device_of_process(device)
+    check_distributed(recipe, chosen_device)
     _check_independent(pairs)
     start_normalization = start.normalization if start is not None else None
     return Setup(
@@ -176,7 +208,7 @@ def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: st
         else _normalization(pairs),
         view.channels,
         view.image.n_channels,
-        pick_device(device),
+        chosen_device,
     )
 
 
@@ -245,18 +277,34 @@ def _train(
     start: Model | None,
     resume: Checkpoint | None,
     keep_worse: bool,
+    file: CheckpointFile | None,
 ) -> Generator[TrainStep, None, Model]:
     """Yield the steps of a training on pairs, and return its model."""
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
-    dtype = precision(setup.device)
+    group = join(setup.device)
+    dtype = group.of_first(precision(setup.device))
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
-    data = _data(setup, state, dtype)
+    memory_limit = group.of_first(pool_limit())
+    pool = resume.numbers.get("data") if resume else None
+    data = _data(setup, state, dtype, memory_limit, pool)
 
     def preview(request: Request) -> DenoisedPreview:
         return _preview(request, setup, state, dtype)
 
     loss = loss_of(recipe, encoding.heads)
-    trainer = Trainer(job, state, data, loss, dtype, limits, preview)
+    trainer = Trainer(
+        job,
+        state,
+        data,
+        loss,
+        dtype,
+        limits,
+        preview,
+        file=file,
+        resume=resume,
+        data_state=data.pool_state,
+        group=group,
+    )
     yield from trainer.steps()
     if start is not None and trainer.parent_stays(keep_worse):
         return start
@@ -270,8 +318,7 @@ def _train(
         job.problem = job.problem or (
             f"Whether the mean is kept could not be measured: {in_words(error)}"
         )
-    views = {id(view.image): view for view in setup.pairs.views}
-    images = [origin(view.image, view.channels) for view in list(views.values())[:SAMPLED]]
+    images = _origins(setup.pairs)
     pairs = {"views": len(setup.pairs.views), "pairs": len(setup.pairs.pairs)}
     return Model(
         network=network,
@@ -289,7 +336,13 @@ def _train(
     )
 
 
-def _data(setup: Setup, state: TrainState, dtype: torch.dtype) -> PairSampler:
+def _data(
+    setup: Setup,
+    state: TrainState,
+    dtype: torch.dtype,
+    memory_limit: int,
+    pool: PoolState | None,
+) -> PairSampler:
     def answer(noisy: Tensor) -> Tensor:
         with torch.no_grad():
             return noisy + forward(state.network, noisy, dtype)
@@ -302,6 +355,8 @@ def _data(setup: Setup, state: TrainState, dtype: torch.dtype) -> PairSampler:
         setup.device,
         state.generator,
         answer,
+        memory_limit,
+        pool,
     )
 
 

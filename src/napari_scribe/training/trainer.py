@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,14 @@ from ..targets import Encoding
 from ..targets.paint import Labels
 from ..windows import Window
 from .checkpoint import Checkpoint, TrainState
+from .checkpoint_file import CheckpointFile
+from .distributed import ALONE, Group, synchronized
 from .regions import Batch
 
 AFTER_STOP = 3.0
 """Seconds that the work after the last step may take, if the training was stopped."""
+RANKS_APART = 2**32
+"""Difference between the seeds of two processes that train together: they drop other pixels."""
 Request = tuple[int, Frame, Window]
 """Index of an image, a frame of it, and a window in the frame."""
 History = list[tuple[int, float]]
@@ -236,6 +240,15 @@ class Trainer:
         Answers a request with the current network.
     update
         Called between steps. It may change the data. It returns what the user should know.
+    file
+        Where checkpoints are written while it trains; None for nowhere.
+    resume
+        What the training continues from. If that is from a file, the training goes on as if it had
+        not been interrupted.
+    data_state
+        Returns what the data need to go on, as a checkpoint holds it: plain values.
+    group
+        The processes that train together.
     """
 
     job: TrainingJob
@@ -246,36 +259,52 @@ class Trainer:
     limits: Limits
     preview: Callable[[Request], Preview | DenoisedPreview] | None = None
     update: Callable[[], str] = lambda: ""
+    file: CheckpointFile | None = None
+    resume: Checkpoint | None = None
+    data_state: Callable[[], Any] = lambda: None
+    group: Group = ALONE
 
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
         self._seconds_before = self.state.seconds
-        self.history: History = []
+        progress = self.resume.numbers.get("progress", {}) if self.resume else {}
+        self._first: int = progress.get("first", self.state.index)
+        self._elapsed_before: float = progress.get("elapsed", 0.0)
+        self._n_worse: int = progress.get("n_worse", 0)
+        self.history: History = [(index, loss) for index, loss in progress.get("history", [])]
+        self._module = self.group.wrapped(self.state.network)
+        if not self.group.is_first:
+            self.job.hurry()  # the result is that of the first process
 
     def steps(self) -> Generator[TrainStep, None, None]:
         """Train. Afterwards the job has a checkpoint, and the state has its best weights."""
         job, state, data = self.job, self.state, self.data
         self._rescore_best()
-        self.began = time.perf_counter()  # the time before prepared the training
-        first, version = state.index, data.version
+        self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
+        start, version = state.index, data.version
+        fraction = self.limits.fraction(start - self._first, self._elapsed_before)
+        is_over = self._is_over(fraction)  # if it was interrupted during the work after its end
+        note = self._note_at_start()
         try:
-            while True:
+            while not is_over:
                 if data.version != version:
-                    version = data.version
+                    version, self._n_worse = data.version, 0
                     self._rescore_best()
                 loss = self.learn(data.draw())
                 validation = None
-                if data.validation and state.index % state.recipe.validate_every == 0:
+                if self._validates and state.index % state.recipe.validate_every == 0:
                     validation = self._validate()
-                elapsed = self._elapsed_after(state.index - first)
-                fraction = self.limits.fraction(state.index - first, elapsed)
+                elapsed = self._elapsed_after(state.index - start)
+                fraction = self.limits.fraction(state.index - self._first, elapsed)
+                is_over = self._is_over(fraction)
                 preview, problem = self._answer_request()
-                note = " ".join(filter(None, (self.update(), problem)))
+                notes = note, self.update(), problem, self._write_checkpoint(), self._end_in_words()
+                note = " ".join(filter(None, notes))
+                fraction = 1.0 if state.ended_early else fraction
                 yield TrainStep(state.index, loss, validation, elapsed, fraction, preview, note)
-                if job.stop_requested or (fraction is not None and fraction >= 1):
-                    break
+                is_over, note = self._agreed(is_over), ""
         except Exception as error:  # whatever the error is, what was learnt must not be lost
-            if state.index == first:
+            if state.index == start:
                 raise
             job.problem = f"The training broke off after step {state.index}: {in_words(error)}"
         self._ended = time.perf_counter()
@@ -285,8 +314,58 @@ class Trainer:
         if data.version != version:
             self._rescore_best()
         is_validated = bool(self.history) and self.history[-1][0] == state.index
-        if data.validation and not is_validated and not job.is_urgent:
+        if self._validates and not is_validated and not job.is_urgent:
             self._validate()
+
+    @property
+    def _validates(self) -> bool:
+        """Return whether this process judges the network on held-out data."""
+        return bool(self.data.validation) and self.group.is_first
+
+    def _is_over(self, fraction: float | None) -> bool:
+        """Return whether a limit is reached, or validations in a row were no better."""
+        patience = self.state.recipe.patience
+        self.state.ended_early = 0 < patience <= self._n_worse
+        return self.state.ended_early or (fraction is not None and fraction >= 1)
+
+    def _agreed(self, is_over: bool) -> bool:
+        """Return whether the training is over in any process; a stop of one stops all."""
+        highest = self.group.highest(2 if self.job.stop_requested else int(is_over))
+        if highest == 2:
+            self.job.stop()
+        return highest > 0
+
+    def _note_at_start(self) -> str:
+        """Return what the user should know from the first step on."""
+        notes = []
+        if self.file is not None and self.resume is not None:
+            notes.append(f"Continues from step {self.state.index} of {self.file.path}.")
+        if self.state.recipe.patience and not self.data.validation:
+            notes.append(
+                "Too little is held out to judge by, so training.patience does not end this "
+                "training."
+            )
+        return " ".join(notes)
+
+    def _end_in_words(self) -> str:
+        if not self.state.ended_early:
+            return ""
+        n = self._n_worse
+        return f"Ended early: none of the last {n} validations was better than the best before."
+
+    def _write_checkpoint(self) -> str:
+        """Write a checkpoint if one is due; return why it could not be written."""
+        if self.file is None or not self.group.is_first or not self.file.is_due():
+            return ""
+        kept = self.state.checkpoint()
+        progress = {
+            "first": self._first,
+            "elapsed": self.elapsed,
+            "n_worse": self._n_worse,
+            "history": self.history,
+        }
+        numbers = {**kept.numbers, "progress": progress, "data": self.data_state()}
+        return self.file.write(replace(kept, numbers=numbers))
 
     def learn(self, batch: Batch) -> float:
         """Take one step, and return its loss.
@@ -298,8 +377,10 @@ class Trainer:
         """
         state = self.state
         state.network.train()
-        with repeatable(), seeded(state.network, state.recipe.seed + state.index):
-            logits = forward(state.network, batch.pixels, self.dtype)
+        seed = state.recipe.seed + state.index + RANKS_APART * self.group.rank
+        with repeatable(), seeded(state.network, seed):
+            logits = forward(self._module, self.group.share_of(batch.pixels), self.dtype)
+            logits = self.group.gathered(logits)
             loss = self.loss(logits, batch.values, batch.weights, state.index)
             number = float(loss.detach())
             if not math.isfinite(number):
@@ -307,7 +388,7 @@ class Trainer:
             if state.index == 0 and not state.best_is_parent:
                 state.first_loss = number
             state.optimizer.zero_grad(set_to_none=True)
-            state.scaler.scale(loss).backward()
+            state.scaler.scale(self.group.summed(loss)).backward()
             # A scaler skips steps with infinite gradients by itself.
             if not (state.scaler.is_enabled() or _gradients_are_finite(state.network)):
                 raise self._diverged("gradient of the loss")
@@ -329,7 +410,7 @@ class Trainer:
         """Measure the averaged network on held-out data, and keep it if it is the best."""
         loss = self._validation_loss()
         self.history.append((self.state.index, loss))
-        self.state.keep_if_best(loss)
+        self._n_worse = 0 if self.state.keep_if_best(loss) else self._n_worse + 1
         return loss
 
     def _validation_loss(self) -> float:
@@ -348,7 +429,7 @@ class Trainer:
         """
         state = self.state
         state.best_loss = None
-        if state.best is None or not self.data.validation:
+        if state.best is None or not self._validates:
             return
         current = {k: v.clone() for k, v in state.average.state_dict().items()}
         state.average.load_state_dict(state.best)
@@ -382,11 +463,12 @@ class Trainer:
         The first step loads much that later ones need not load, so it counts as long as the second.
         """
         now = time.perf_counter()
+        here = now - self.began - self._elapsed_before
         if n_steps == 1:
-            self._first_duration = now - self.began
-            self.began = now
+            self._first_duration = here
+            self.began = now - self._elapsed_before
         elif n_steps == 2:
-            self.began -= min(self._first_duration, now - self.began)
+            self.began -= min(self._first_duration, here)
         return now - self.began
 
     def seconds_left(self) -> float:
@@ -481,7 +563,7 @@ def new_state(
         network = build_network(recipe, n_channels, encoding)
     if start is not None:
         network.load_state_dict(start.network.state_dict())
-    network = placed(network, recipe.network.dimensions, device)
+    network = placed(synchronized(network), recipe.network.dimensions, device)
     state = TrainState(network, training, training.seed, dtype)
     if resume is None:
         if start is not None:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,9 @@ PATCHES_PER_READ = 4
 REACH = 3
 """Pixels to either side from which a shift by a fraction of a pixel is computed."""
 
+PoolState = dict[str, Any]
+"""What a checkpoint holds of a pool: the windows in it, their side, and how many patches were cut.
+"""
 Predict = Callable[[Tensor], Tensor]
 """Run the network on normalized pixels ``(N, C, *spatial)``, without gradients."""
 
@@ -44,15 +48,15 @@ class PairPixels:
 
     Parameters
     ----------
-    pair
-        Number of the pair.
+    part
+        Number of the pair, and the window.
     first, second
         ``(C, *spatial)``, normalized, of the same place to within a fraction of a pixel.
     weights
         ``(1, *spatial)`` uint8: 0 where something moves. None if every pixel counts.
     """
 
-    pair: int
+    part: PairWindow
     first: Tensor
     second: Tensor
     weights: Tensor | None
@@ -76,6 +80,10 @@ class PairSampler:
         Source of every random number.
     predict
         Runs the current network, for single pictures.
+    memory_limit
+        Bytes of pixels that are held in memory: `pool_limit`.
+    pool
+        Result of `pool_state` to go on from.
     """
 
     version = 0
@@ -89,6 +97,8 @@ class PairSampler:
         device: torch.device,
         generator: torch.Generator,
         predict: Predict,
+        memory_limit: int | None = None,
+        pool: PoolState | None = None,
     ) -> None:
         assert isinstance(recipe.target, DenoisedTarget)
         self.pairs, self.statistics, self.recipe = pairs, statistics, recipe
@@ -98,10 +108,10 @@ class PairSampler:
         self.consistency = consistency / (1 + consistency)
         self._trained, held_out = split(pairs)
         self._views: dict[int, Tensor] = {}
-        self._memory_limit = min(POOL, free_bytes("cpu") // 4)
+        self._memory_limit = pool_limit() if memory_limit is None else memory_limit
         self.is_held_whole = _n_bytes(pairs) <= self._memory_limit
         self._n_cut = 0
-        self.pool = self._filled_pool()
+        self.pool = self._filled_pool() if pool is None else self._restored_pool(pool)
         self.validation = self._validation(held_out)
 
     def draw(self) -> Batch:
@@ -164,8 +174,8 @@ class PairSampler:
             weights = torch.ones_like(noisy[:1])
         else:
             weights = pixels.weights[window].to(noisy)
-        fraction = self.pairs.fraction(pixels.pair)
-        a, b = self.pairs.pairs[pixels.pair]
+        fraction = self.pairs.fraction(pixels.part.pair)
+        a, b = self.pairs.pairs[pixels.part.pair]
         if swapped:
             noisy, target, fraction, a, b = target, noisy, [-f for f in fraction], b, a
         if any(fraction):
@@ -200,6 +210,20 @@ class PairSampler:
                 break
         return [self._read_random() for _ in range(max(8, min(256, self._memory_limit // n_bytes)))]
 
+    def pool_state(self) -> PoolState | None:
+        """Return what is needed to go on with the same pool; None if everything is in memory."""
+        if self.is_held_whole:
+            return None
+        parts = [pixels.part for pixels in self.pool]
+        windows = [[p.pair, [[int(s.start), int(s.stop)] for s in p.window]] for p in parts]
+        return {"windows": windows, "side": self._side, "n_cut": self._n_cut}
+
+    def _restored_pool(self, state: PoolState) -> list[PairPixels]:
+        """Read the windows of an earlier pool, even if all pairs fit into memory by now."""
+        self.is_held_whole, self._side, self._n_cut = False, state["side"], state["n_cut"]
+        parts = [PairWindow(pair, tuple(slice(*s) for s in w)) for pair, w in state["windows"]]
+        return [self._read_pair(part) for part in parts]
+
     def _renew_pool(self) -> None:
         """Replace one window of the pool after every few patches."""
         self._n_cut += 1
@@ -223,7 +247,7 @@ class PairSampler:
         first = self._normalized(a, part.window)
         weights = _weights_inside(part.window, first)
         if a == b:
-            return PairPixels(part.pair, first, first, weights)
+            return PairPixels(part, first, first, weights)
         steps = [round(d) for d in self.pairs.drift(part.pair)]
         second = self._normalized(b, shift(part.window, steps))
         if self.pairs.leaves_out_motion:
@@ -232,7 +256,7 @@ class PairSampler:
             is_still = torch.from_numpy(~find_motion(first.cpu().numpy(), aligned.cpu().numpy()))
             is_still = is_still[None].to(self.device, torch.uint8)
             weights = is_still if weights is None else weights * is_still
-        return PairPixels(part.pair, first, second, weights)
+        return PairPixels(part, first, second, weights)
 
     def _normalized(self, view: int, window: Window) -> Tensor:
         """Return normalized pixels, mirrored at the end if they are fewer than a patch needs."""
@@ -280,6 +304,11 @@ class PairSampler:
                 weights = torch.minimum(*pick(weights))
             batches.append(self._batch(noisy, target, weights))
         return batches
+
+
+def pool_limit() -> int:
+    """Return how many bytes of pixels may be held in memory."""
+    return min(POOL, free_bytes("cpu") // 4)
 
 
 def _patch_and_margin(

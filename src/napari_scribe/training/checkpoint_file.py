@@ -1,0 +1,160 @@
+"""Write the checkpoints of a training to a file, and go on from them in another process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from ..device import precision
+from ..errors import InputError, in_words
+from ..io import check_writable, replacing
+from ..model import Model
+from ..recipe import Recipe
+from .checkpoint import Checkpoint
+
+EVERY = 60.0
+"""Seconds from one checkpoint to the next, if nothing else is asked for."""
+SHARE = 0.05
+"""Most of the time that writing may take: large networks are written less often."""
+
+
+class CheckpointFile:
+    """Write the checkpoints of one training to a file, each in place of the one before.
+
+    A file of safetensors holds numbers alone: reading it runs no code.
+
+    Parameters
+    ----------
+    path
+        The file.
+    every
+        Seconds from one checkpoint to the next.
+    training
+        What has to be the same for the training to go on: name -> a text that differs if it does.
+    """
+
+    def __init__(self, path: str | Path, every: float, training: Mapping[str, str]) -> None:
+        self.path, self.training = Path(path), dict(training)
+        self._every, self._written = every, time.perf_counter()
+
+    def read(self) -> Checkpoint | None:
+        """Return the newest checkpoint; None if there is no file.
+
+        Raises
+        ------
+        InputError
+            If the file is of another training or damaged, or could not be written.
+        """
+        check_writable(self.path)
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(f"Could not read {self.path}: {in_words(error)}") from error
+        try:
+            checkpoint = Checkpoint.from_bytes(data)
+            written_by = dict(checkpoint.numbers["training"])
+        except (InputError, LookupError, TypeError, ValueError):
+            raise InputError(
+                f"{self.path} is no checkpoint of a training, or it is damaged. Delete it to train "
+                "anew."
+            ) from None
+        different = [n for n, text in self.training.items() if written_by.get(n) != text]
+        if different:
+            raise InputError(
+                f"{self.path} is of a training that differs in: {', '.join(different)}. Give the "
+                "same to go on with it, or delete it to train anew."
+            )
+        return checkpoint
+
+    def is_due(self) -> bool:
+        """Return whether it is time for the next checkpoint."""
+        return time.perf_counter() - self._written >= self._every
+
+    def write(self, checkpoint: Checkpoint) -> str:
+        """Replace the file by a checkpoint; return why that failed, or an empty text.
+
+        The training goes on without it.
+        """
+        began = time.perf_counter()
+        numbers = {**checkpoint.numbers, "training": self.training}
+        problem = ""
+        try:
+            with replacing(self.path) as partial, partial.open("wb") as file:
+                file.write(Checkpoint(checkpoint.tensors, numbers).to_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            problem = f"No checkpoint was written: {in_words(error)}"
+        self._written = time.perf_counter()
+        self._every = max(self._every, (self._written - began) / SHARE)
+        return problem
+
+
+def open_checkpoint(
+    path: str | Path | None,
+    every: float,
+    resume: Checkpoint | None,
+    training: Callable[[], dict[str, str]],
+) -> tuple[CheckpointFile | None, Checkpoint | None]:
+    """Return the file that a training writes its checkpoints to, and the one that is in it.
+
+    Parameters
+    ----------
+    path, every
+        As for `CheckpointFile`; without a path there is neither.
+    resume
+        Another checkpoint to continue from: only one is possible.
+    training
+        Returns `CheckpointFile.training`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used.
+    """
+    if path is None:
+        return None, None
+    if not every > 0:
+        raise InputError(f"A checkpoint every {every} seconds is not possible: use more than 0.")
+    file = CheckpointFile(path, every, training())
+    checkpoint = file.read()
+    if checkpoint is not None and resume is not None:
+        raise InputError(
+            f"The training cannot go on from resume and from {path} at once: leave one out."
+        )
+    return file, checkpoint
+
+
+def described(
+    recipe: Recipe,
+    device: torch.device,
+    start: Model | None,
+    **data: object,
+) -> dict[str, str]:
+    """Return what has to be the same for a training to go on: `CheckpointFile.training`.
+
+    Parameters
+    ----------
+    recipe, device, start
+        What is trained, on what, and the model to start from.
+    data
+        Name -> what differs in its ``repr`` if the network learns from something else.
+    """
+    return {
+        **{name: hash_of(repr(what).encode()) for name, what in data.items()},
+        "recipe": hash_of(recipe.model_dump_json().encode()),
+        "device": f"{device.type}, {precision(device)}",
+        "model to start from": "" if start is None else start.fingerprint(),
+    }
+
+
+def hash_of(data: bytes | memoryview) -> str:
+    """Return a short hash: data that differ have different ones."""
+    return hashlib.sha256(data).hexdigest()[:16]
