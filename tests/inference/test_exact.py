@@ -295,7 +295,7 @@ variants = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     depth=st.integers(1, 3),
     upsampling=st.sampled_from(["transposed", "nearest", "bilinear", "bicubic"]),
@@ -331,18 +331,18 @@ def test_variants_are_exact_in_3d(
     check_variant(random_network, shape, tile, seed, depth=depth, flat_levels=flat_levels, **recipe)
 
 
-@pytest.mark.parametrize("normalization", ["instance", "group"])
-def test_of_large_images_pieces_are_sampled(random_network: Make, normalization: str):
+def test_of_large_images_pieces_are_sampled(random_network: Make):
     """The same ones each time, so that every process has the same network."""
     shape = (740, 730)
     assert shape[0] * shape[1] > SAMPLE[2]
     pixels = random_image(shape, 1, seed=3) * np.linspace(0, 4, shape[1], dtype=np.float32)
-    plain = random_network(3, depth=1, normalization=normalization)
+    plain = random_network(3, depth=1, normalization="group")
     network = network_for(plain, as_image(pixels), [0], as_is(1))
     again = network_for(plain, as_image(pixels), [0], as_is(1))
     state, same = network.state_dict(), again.state_dict()
     assert all(torch.equal(v, same[k]) for k, v in state.items())
-    check(network, pixels, 256)
+    one, parts = (tiled(network, pixels, tile, dtype=torch.float32) for tile in (740, 256))
+    np.testing.assert_allclose(parts, one, rtol=0, atol=TOLERANCE[torch.float32])
     whole = network_for(plain, as_image(pixels[:, :720, :720]), [0], as_is(1)).state_dict()
     first = "encoder.0.0.1.running_var"
     torch.testing.assert_close(state[first], whole[first], rtol=0.3, atol=0)
