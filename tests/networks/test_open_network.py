@@ -18,7 +18,7 @@ import napari_scribe as ns
 from napari_scribe.describe import describe_model
 from napari_scribe.errors import InputError
 from napari_scribe.networks import NETWORKS, Network, measure_geometry
-from napari_scribe.networks.blocks import CONVOLUTION, TRANSPOSED, Convolution, crop, initialize
+from napari_scribe.networks.blocks import CONVOLUTION, TRANSPOSED, Layers, crop, initialize
 from napari_scribe.recipe import NETWORK_KINDS, NetworkPart, parse_recipe
 from napari_scribe.samples import nuclei
 
@@ -42,7 +42,7 @@ class Toy(Network):
         super().__init__()
         d, n = recipe.dimensions, recipe.width
         self.dimensions = d
-        convolution, kernel = Convolution(valid=False, is_normalized=True), (3,) * d
+        convolution, kernel = Layers(), (3,) * d
         self.first = convolution(kernel, channels_in, n)
         self.dilated = nn.Sequential(
             CONVOLUTION[d](n, n, 3, padding=recipe.spread, dilation=recipe.spread), nn.ReLU()

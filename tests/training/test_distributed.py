@@ -19,7 +19,7 @@ from napari_scribe.recipe import Recipe
 from napari_scribe.samples.synthetic import Sample
 from napari_scribe.training.distributed import Group
 
-SET = ("network.depth=2", "network.width=4", "network.normalization=none", "training.patch=32")
+SET = ("network.depth=2", "network.width=4", "network.normalization=group", "training.patch=32")
 BOTH = """
 import json, os, sys
 import napari_scribe as ns

@@ -71,32 +71,14 @@ class Layers:
         return []
 
 
-@dataclass(frozen=True)
-class Convolution:
-    """Build the convolutions of a network; those that are ``valid`` have no padding."""
-
-    valid: bool
-    is_normalized: bool
-
-    def __call__(self, kernel: Sequence[int], channels_in: int, channels_out: int) -> nn.Module:
-        """Return a convolution as wide as `kernel` along each axis, with normalization and ReLU."""
-        padding, norm = "valid" if self.valid else "same", "batch" if self.is_normalized else "none"
-        return Layers(padding, norm)(kernel, channels_in, channels_out)
-
-
 class DoubleConvolution(nn.Sequential):
     """Convolve, normalize and apply ReLU, twice: one level of a U-Net."""
 
     def __init__(
-        self,
-        convolution: Layers | Convolution,
-        kernel: Sequence[int],
-        channels_in: int,
-        channels_out: int,
+        self, layers: Layers, kernel: Sequence[int], channels_in: int, channels_out: int
     ) -> None:
         super().__init__(
-            convolution(kernel, channels_in, channels_out),
-            convolution(kernel, channels_out, channels_out),
+            layers(kernel, channels_in, channels_out), layers(kernel, channels_out, channels_out)
         )
 
 
