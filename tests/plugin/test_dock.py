@@ -191,7 +191,7 @@ def test_a_bar_without_an_end_has_words(qtbot: Any, text: str) -> None:
     assert written(bar, qtbot) == 0
     bar.busy(text)
     assert written(bar, qtbot) > 20
-    bar.advance(0.5, 10, "step 7")
+    bar.tell(0.5, "step 7")
     assert written(bar, qtbot) > 20
 
 

@@ -13,7 +13,6 @@ import zarr
 
 from napari_scribe.plugin.jobs import inference
 from napari_scribe.plugin.layers.lazy import Lazy
-from napari_scribe.plugin.segment import job as segment_job
 from napari_scribe.plugin.segment.job import Segmented
 from napari_scribe.samples import Sample
 from napari_scribe.user_folder import home
@@ -25,7 +24,6 @@ LONG = 60_000
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is larger than the sample goes to disk."""
     monkeypatch.setattr(inference, "IN_MEMORY", 70_000)
-    monkeypatch.setattr(segment_job, "IN_MEMORY", 70_000)
 
 
 @pytest.fixture
@@ -202,7 +200,7 @@ def test_an_image_is_not_replaced_by_its_labels(
 def test_what_would_be_read_whole_is_not_shown() -> None:
     on_disk = zarr.create_array({}, shape=(30_000, 30_000), dtype="u4")
     done = Segmented(
-        labels=on_disk,
+        answer=on_disk,
         levels=[on_disk],
         probability=None,
         region={},

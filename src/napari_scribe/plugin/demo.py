@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
 from qtpy.QtCore import QTimer
 
 from ..demo import save_results
@@ -15,9 +16,6 @@ from .jobs.request import Ended
 from .jobs.training import Trained
 from .segment.job import Segmented
 from .train.dock import TrainDock
-
-if TYPE_CHECKING:
-    from napari import Viewer
 
 BEGIN_AFTER = 1000
 """Milliseconds in which the user sees the paint before the training begins."""
@@ -33,20 +31,18 @@ def run(out: Path, seconds: float, device: str | None = None) -> None:
     InputError
         If `out` cannot be written, before anything is opened.
     """
-    import napari
-
     check_writable(out / "model.zip")
     viewer = napari.Viewer(title="napari-scribe demo")
     start(viewer, out, seconds, device)
     napari.run()
 
 
-def start(viewer: Viewer, out: Path, seconds: float, device: str | None = None) -> TrainDock:
+def start(viewer: napari.Viewer, out: Path, seconds: float, device: str | None = None) -> TrainDock:
     """Open sample and dock, let them train and segment by themselves, and return the dock."""
     viewer.open_sample("napari-scribe", "nuclei")
     dock: TrainDock
     _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Train")
-    dock.form.fill_defaults()  # for now: what the user chose last stays in its file
+    dock.form.more.set_values({})  # for now: what the user chose last stays in its file
     dock.form.more.minutes.value = seconds / 60
     QTimer.singleShot(0, viewer.reset_view)  # the dock has taken some of the canvas
 
@@ -65,7 +61,7 @@ def start(viewer: Viewer, out: Path, seconds: float, device: str | None = None) 
     def save(done: Segmented) -> None:
         assert dock.trained is not None
         try:
-            scores = save_results(out, nuclei(), dock.trained.model, done.labels)
+            scores = save_results(out, nuclei(), dock.trained.model, done.answer)
         except (InputError, OSError) as error:
             dock.message.error(f"{done.in_words()} The results are not kept: {error}")
             return

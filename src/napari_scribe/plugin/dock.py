@@ -6,30 +6,26 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from weakref import ref
 
-from qtpy.QtCore import QEvent, QSize, QTimer, Signal
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from qtpy.QtCore import QEvent, QSize, QTimer, Signal, SignalInstance
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 from ..errors import InputError
+from .jobs.inference import RunRequest
 from .jobs.live_result import LiveResult
+from .jobs.progress import Progressed
 from .jobs.request import Ended, Question, Request, Step, Value
 from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, warm_up
 from .layers.conversion import real_viewer
-from .widgets.basics import LINE, button, chain, scrolled, theme_colors
+from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
 from .widgets.layer_pickers import is_from_user
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from qtpy.QtCore import SignalInstance
-
-    from .jobs.inference import RunRequest
-    from .jobs.progress import Progressed
 
 WIDTH = 380
 WARM_UP_AFTER = 300
@@ -59,8 +55,9 @@ class Dock(QWidget):
     as they make sense. Closing it, its viewer or the application stops its job, which saves what
     it has.
 
-    A dock of this kind has a form, and says in `show_state` when its buttons make sense. A button
-    calls a method that starts a request: ``with self.preparing(): self.start(request, on_end)``.
+    A dock of this kind has a form, which `lay_out` connects, and says in `show_state` when its
+    buttons make sense. A button calls a method that starts a request: ``with self.preparing():
+    self.start(request, on_end)``.
 
     Attributes
     ----------
@@ -130,7 +127,7 @@ class Dock(QWidget):
         view
             Makes what shows the job of this request in the viewer's layers.
         on_step
-            Called with each record, in place of showing it in the progress bar.
+            Called with each record, which the progress bar shows as well.
 
         Raises
         ------
@@ -142,9 +139,8 @@ class Dock(QWidget):
             self.has_stepped = True
             if shown is not None:
                 shown.step(record)
-            if on_step is None:
-                self.show_progress(request.progress(record, self.runner.clock))
-            else:
+            self.show_progress(request.progress(record, self.runner.clock))
+            if on_step is not None:
                 on_step(record)
 
         def end(ended: Ended[Value]) -> None:
@@ -217,28 +213,29 @@ class Dock(QWidget):
     def lay_out(self, *parts: QWidget, ends: Sequence[QPushButton] = ()) -> None:
         """Lay widgets out one under the other; below them message, progress, and the Stop button.
 
+        The last call of a dock's ``__init__``: the form is connected, and buttons show the state.
+
         Parameters
         ----------
         ends
             Buttons beside Stop.
         """
         content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(8, 8, 8, 8)
-        column.setSpacing(8)
-        for part in parts:
-            column.addWidget(part)
-        column.addStretch(1)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.setSpacing(0)
+        fill_column(content, *parts, margins=(8, 8, 8, 8), spacing=8).addStretch(1)
         self._area = scrolled(content)
         self._footer = Footer(self.message, self.progress, [*ends, self.stop_button])
-        outer.addWidget(self._area, 1)
-        outer.addWidget(self._footer)
+        fill_column(self, self._area, self._footer, spacing=0).setStretch(0, 1)
         self._content = self._wanted = content
+        self.form.changed.connect(self.on_form)
+        self.form.image.layer.changed.connect(self.on_other_image)
         self._soon = QTimer(self, interval=0, singleShot=True)  # ends with the dock
         self._soon.timeout.connect(self._scroll_to_wanted)
+        self.show_state()
+
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the viewer's layers; called by napari."""
+        self.form.reset_choices(event)
+        self.show_state()
 
     def scroll_to(self, part: QWidget) -> None:
         """Bring a part into view, once it has its height."""

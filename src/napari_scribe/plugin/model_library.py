@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..image import Image
 from ..io.model_file import Provenance, read_summary
+
+if TYPE_CHECKING:
+    from ..model import Model
 
 ANSWERS = {"objects": "Objects", "classes": "Classes", "denoised": "Denoiser"}
 
@@ -41,15 +45,15 @@ def channels_to_tick(path: Path, n_image: int) -> str:
     return f"The model needs {needed} of these {n_image} channels: tick which."
 
 
-def dimensions_of(path: Path) -> int:
+def dimensions_of(model: Path | Model) -> int:
     """Return 2 for a model of slices, 3 for one of volumes.
 
     Raises
     ------
     InputError
-        If it is not a model.
+        If it is a file that is not a model.
     """
-    return read_summary(path).dimensions
+    return (read_summary(model) if isinstance(model, Path) else model).dimensions
 
 
 def task_of(path: Path) -> str:
@@ -110,6 +114,11 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60}:{seconds % 60:02d} min"
     return f"{seconds // 3600}:{seconds % 3600 // 60:02d} h"
+
+
+def names_of_channels(image: Image) -> list[str]:
+    """Return the names of an image's channels, or their numbers where they have none."""
+    return list(image.channel_names or map(str, range(image.n_channels)))
 
 
 def size_in_words(image: Image) -> str:

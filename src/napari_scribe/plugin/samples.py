@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .layers.conversion import MARK
+import numpy as np
+
+from ..samples import noisy_movie, nuclei
+from .layers.colors import paint_colormap
+from .layers.conversion import ANNOTATION_DTYPE, MARK
 
 LayerData = tuple[Any, dict[str, Any], str]
 PIXEL = 0.5
@@ -27,12 +31,6 @@ def nuclei_2048() -> list[LayerData]:
 
 def nuclei_layers(side: int) -> list[LayerData]:
     """Return image and paint as napari takes them."""
-    import numpy as np
-
-    from ..samples import nuclei
-    from .layers.colors import paint_colormap
-    from .layers.conversion import ANNOTATION_DTYPE
-
     sample = nuclei((side, side))
     name = "nuclei" if side == 512 else f"nuclei {side}"
     place = {"scale": (PIXEL, PIXEL), "units": ("um", "um"), "axis_labels": ("y", "x")}
@@ -53,8 +51,6 @@ def nuclei_layers(side: int) -> list[LayerData]:
 
 def movie() -> list[LayerData]:
     """Return fluorescent nuclei in little light, which drift and bleach; the truth is hidden."""
-    from ..samples import noisy_movie
-
     made = noisy_movie(drift=DRIFT, bleaching=BLEACHING)
     place = {
         "scale": (SECONDS, PIXEL, PIXEL),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QLabel, QWidget
 
 from .dock import Dock
@@ -14,9 +16,6 @@ from .widgets.basics import button, hint, row, stack
 from .widgets.curves import Curves
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-
     from ..training.trainer import TrainStep
 
 NO_TRAINING = "There is no training yet that could go on"
@@ -109,11 +108,7 @@ class TrainingDock(Dock, Generic[Asked]):
         self.status.setText("")
 
     def show_training(self, record: TrainStep) -> None:
-        """Show a step in the progress bar and in the curve."""
-        if self.is_stopping:
-            self.progress.busy("Stopping")
-        else:
-            self.progress.advance(record.fraction, record.elapsed, f"step {record.index}")
+        """Show a step in the curve."""
         self.curves.show()
         self.curves.add(record.index, record.loss, record.validation)
         if record.validation is not None:

@@ -13,7 +13,6 @@ from napari_scribe.evaluation.images import evaluate_images
 from napari_scribe.image import Image
 from napari_scribe.io.model_folder import list_models, model_folder
 from napari_scribe.model import load_model
-from napari_scribe.plugin.denoise import job as denoise_job
 from napari_scribe.plugin.denoise.dock import DenoiseDock
 from napari_scribe.plugin.denoise.job import REMEDIES
 from napari_scribe.plugin.denoise.pairs import (
@@ -31,7 +30,7 @@ from napari_scribe.plugin.layers.lazy import Lazy
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.widgets.feedback import ERROR
-from napari_scribe.plugin.widgets.scope_picker import SLICE, VISIBLE
+from napari_scribe.plugin.widgets.scope_picker import FRAME, VISIBLE
 from napari_scribe.recipe import parse_recipe
 from napari_scribe.samples import noisy_movie
 
@@ -436,7 +435,7 @@ def test_one_frame_and_what_is_visible(
     ready: Any, film: Any, viewer: Any, idle: Callable[[], None]
 ) -> None:
     viewer.dims.set_current_step(0, 2)
-    ready.form.where.combo.value = SLICE
+    ready.form.scope.combo.value = FRAME
     ready.form.removed.value = True
     click(ready.apply_button)
     idle()
@@ -446,7 +445,7 @@ def test_one_frame_and_what_is_visible(
     removed = viewer.layers["film removed noise (frame T 2)"]
     assert np.allclose(removed.data[0], film.data[2] - frame.data[0], atol=1e-3)
     film.corner_pixels = np.array([[2, 16, 8], [2, 79, 71]])
-    ready.form.where.combo.value = VISIBLE
+    ready.form.scope.combo.value = VISIBLE
     click(ready.apply_button)
     idle()
     part = viewer.layers["film denoised (visible T 2, Y 16, X 8)"]
@@ -488,7 +487,6 @@ def test_a_large_result_lies_on_disk(
     denoiser: Any,
 ) -> None:
     monkeypatch.setattr(inference, "IN_MEMORY", 70_000)
-    monkeypatch.setattr(denoise_job, "IN_MEMORY", 70_000)
     ready.form.removed.value = True
     click(ready.apply_button)
     idle()

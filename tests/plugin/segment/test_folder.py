@@ -32,12 +32,12 @@ def folder(tmp_path: Path, sample: Sample) -> Path:
 def test_a_folder(dock: Any, idle: Callable[[], None], folder: Path, sample: Sample) -> None:
     for layer in list(dock.viewer.layers):  # it takes no layer
         dock.viewer.layers.remove(layer)
-    dock.form.where.combo.value = FOLDER
+    dock.form.scope.combo.value = FOLDER
     dock.segment()
     assert "Choose a folder of images" in dock.message.text
-    dock.form.where.images.value = folder
+    dock.form.scope.images.value = folder
     out = folder / "labels"
-    assert dock.form.where.out.value == out
+    assert dock.form.scope.out.value == out
     assert dock.message.text == ""  # it is mended
     assert dock.segment_button.isEnabled()
     dock.segment()
@@ -57,8 +57,8 @@ def test_a_folder_is_stopped_and_goes_on(
     dock: Any, idle: Callable[[], None], folder: Path, qtbot: Any
 ) -> None:
     (folder / "c.tif").unlink()
-    dock.form.where.combo.value = FOLDER
-    dock.form.where.images.value = folder
+    dock.form.scope.combo.value = FOLDER
+    dock.form.scope.images.value = folder
     dock.segment()
     qtbot.waitUntil(lambda: dock.progress.format().startswith("image 1 of 3"), timeout=LONG)
     dock.pause_button.click()
@@ -72,17 +72,17 @@ def test_a_folder_is_stopped_and_goes_on(
 
 
 def test_results_do_not_go_among_the_images(dock: Any, folder: Path) -> None:
-    dock.form.where.combo.value = FOLDER
-    dock.form.where.images.value = folder
-    dock.form.where.out.value = folder
+    dock.form.scope.combo.value = FOLDER
+    dock.form.scope.images.value = folder
+    dock.form.scope.out.value = folder
     dock.segment()
     assert "another folder for the results" in dock.message.text
 
 
 def test_two_images_of_one_name(dock: Any, folder: Path) -> None:
     tifffile.imwrite(folder / "a.tiff", np.zeros((9, 9)))
-    dock.form.where.combo.value = FOLDER
-    dock.form.where.images.value = folder
+    dock.form.scope.combo.value = FOLDER
+    dock.form.scope.images.value = folder
     dock.segment()
     assert "More than one image would become a.tif" in dock.message.text
 
@@ -91,8 +91,8 @@ def test_two_images_of_one_name(dock: Any, folder: Path) -> None:
 def choose(dock: Any, folder: Path) -> None:
     """Three images that can be read, chosen in the dock."""
     (folder / "c.tif").unlink()
-    dock.form.where.combo.value = FOLDER
-    dock.form.where.images.value = folder
+    dock.form.scope.combo.value = FOLDER
+    dock.form.scope.images.value = folder
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_results_of_another_model_are_asked_about_before_any_work(
     assert contents(out) == before
     dock.segment()
     idle()
-    dock.form.where.images.value = None  # what was asked about is what is done
+    dock.form.scope.images.value = None  # what was asked about is what is done
     dock.message.answers["Replace all"].click()
     idle()
     assert "3 of 3 images segmented" in dock.message.text
@@ -180,9 +180,9 @@ def test_channels_of_a_folder(
         tifffile.imwrite(folder / f"{name}.tif", colours, photometric="rgb")
     tifffile.imwrite(folder / "e.tif", sample.image)  # has one channel: no choice
     chosen = dock.form.folder_channels
-    dock.form.where.images.value = folder
+    dock.form.scope.images.value = folder
     assert not chosen.native.isVisibleTo(dock)
-    dock.form.where.combo.value = FOLDER
+    dock.form.scope.combo.value = FOLDER
     assert chosen.native.isVisibleTo(dock)
     assert chosen.needs.text() == "The model needs 1 of these 3 channels: tick which."
     dock.segment()  # no more of them are ticked than that, or all images would fail
@@ -199,7 +199,7 @@ def test_channels_of_a_folder(
     for name in "abe":
         labels = tifffile.imread(folder / "labels" / f"{name}.tif")
         assert evaluate(labels, sample.truth).ap[0] > 0.3
-    dock.form.where.images.value = folder / "labels"  # these have one channel
+    dock.form.scope.images.value = folder / "labels"  # these have one channel
     assert not chosen.native.isVisibleTo(dock)
 
 
@@ -235,9 +235,9 @@ def test_one_of_several_images_in_the_files_of_a_folder(
                 file.write(sample.image[:rows, :96], metadata={"Name": f"{rows} rows"})
     tifffile.imwrite(images / "a_masks.tif", sample.truth)
     picker = dock.form.folder_channels.series
-    dock.form.where.combo.value = FOLDER
+    dock.form.scope.combo.value = FOLDER
     assert picker.native.isHidden()
-    dock.form.where.images.value = images
+    dock.form.scope.images.value = images
     assert not picker.native.isHidden() and not dock.form.folder_channels.native.isHidden()
     assert [picker.combo.native.itemText(i)[:10] for i in range(len(picker.combo))] == [
         "0: 64 rows",
@@ -252,9 +252,9 @@ def test_one_of_several_images_in_the_files_of_a_folder(
     dock.segment()
     idle()
     assert "other results already" in dock.message.text  # they are of the other images
-    dock.form.where.out.value = tmp_path / "second"
+    dock.form.scope.out.value = tmp_path / "second"
     dock.segment()
     idle()
     assert tifffile.imread(tmp_path / "second" / "b.tif").shape == (96, 96)
-    dock.form.where.images.value = tmp_path
+    dock.form.scope.images.value = tmp_path
     assert picker.native.isHidden() and picker.value() == 0

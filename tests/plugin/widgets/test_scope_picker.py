@@ -29,15 +29,15 @@ def film(dock: Any, painted: Any, sample: Sample) -> Any:
 
 
 def offered(dock: Any) -> list[str]:
-    return list(dock.form.where.combo.choices)
+    return list(dock.form.scope.combo.choices)
 
 
 def test_slices_are_offered_where_there_are_some(dock: Any, film: Any, painted: Any) -> None:
     assert SLICE in offered(dock)
-    dock.form.where.combo.value = SLICE
+    dock.form.scope.combo.value = SLICE
     dock.form.image.layer.value = painted.layers["nuclei"]
     assert SLICE not in offered(dock)
-    assert dock.form.where.combo.current_choice == "Whole layer"
+    assert dock.form.scope.combo.current_choice == "Whole layer"
 
 
 def test_a_slice(dock: Any, idle: Callable[[], None], film: Any, painted: Any) -> None:
@@ -46,7 +46,7 @@ def test_a_slice(dock: Any, idle: Callable[[], None], film: Any, painted: Any) -
     whole = painted.layers["film labels"]
     before = whole.data.copy()
     painted.dims.set_point(0, 6)
-    dock.form.where.combo.value = SLICE
+    dock.form.scope.combo.value = SLICE
     dock.segment()
     idle()
     result = painted.layers["film labels (slice T 2)"]
@@ -69,7 +69,7 @@ def test_what_is_visible(
     whole = painted.layers["film labels"].data
     painted.dims.set_point(0, 3)
     film.corner_pixels = np.array([[1, 101, 57], [1, 190, 201]])  # as the canvas sets them
-    dock.form.where.combo.value = VISIBLE
+    dock.form.scope.combo.value = VISIBLE
     dock.segment()
     idle()
     result = painted.layers["film labels (visible T 1, Y 101, X 57)"]
@@ -85,7 +85,7 @@ def test_what_is_visible(
 
 def test_nothing_in_view(dock: Any, film: Any) -> None:
     film.corner_pixels = np.array([[1, 0, 40], [1, 0, 90]])
-    dock.form.where.combo.value = VISIBLE
+    dock.form.scope.combo.value = VISIBLE
     dock.segment()
     assert "Nothing of film is in view" in dock.message.text
     assert not dock.runner.is_running
@@ -95,7 +95,7 @@ def test_all_layers(dock: Any, idle: Callable[[], None], film: Any, painted: Any
     broken = painted.layers["nuclei"].data.astype(np.float32)
     broken[0, 0] = np.nan
     painted.add_image(broken, name="broken")
-    dock.form.where.combo.value = LAYERS
+    dock.form.scope.combo.value = LAYERS
     assert not dock.form.image.layer.enabled
     dock.segment()
     idle()
@@ -115,7 +115,7 @@ def test_all_layers_with_the_channels_that_are_ticked(
     first = painted.add_image(colours, rgb=True, name="first")
     painted.add_image(colours[::-1].copy(), rgb=True, name="second")
     dock.form.image.layer.value = first
-    dock.form.where.combo.value = LAYERS
+    dock.form.scope.combo.value = LAYERS
     for i, box in enumerate(dock.form.image.channels.boxes):
         assert box.isEnabled()
         box.setChecked(i == 1)
@@ -132,7 +132,7 @@ def test_all_layers_wait_for_nothing(
     other = docks(TrainDock)
     other.form.more.recipe.set_changes({"network.width": 4, "training.patch": 32})
     other.train()
-    dock.form.where.combo.value = LAYERS
+    dock.form.scope.combo.value = LAYERS
     dock.segment()
     assert "Training on nuclei is still running" in dock.message.text
     other.stop()
@@ -144,7 +144,7 @@ def test_all_layers_stopped(
 ) -> None:
     film.data = np.concatenate([film.data] * 20)
     painted.layers.move(painted.layers.index(film), 0)
-    dock.form.where.combo.value = LAYERS
+    dock.form.scope.combo.value = LAYERS
     dock.segment()
     qtbot.waitUntil(lambda: dock.progress.format().startswith("layer 1 of 2, tile"), timeout=LONG)
     dock.stop()
@@ -158,7 +158,7 @@ def test_all_layers_say_what_single_ones_would(
     dock: Any, idle: Callable[[], None], painted: Any
 ) -> None:
     painted.add_image(np.full((64, 64), 7, np.uint8), name="blank")
-    dock.form.where.combo.value = LAYERS
+    dock.form.scope.combo.value = LAYERS
     dock.segment()
     idle()
     assert "2 of 2 layers segmented" in dock.message.text
@@ -183,7 +183,7 @@ def test_a_pause_that_comes_too_late_is_meant_for_the_next_layer(
         return finish(*args)
 
     monkeypatch.setattr(SegmentRequest, "finish", slow_finish)
-    dock.form.where.combo.value = LAYERS
+    dock.form.scope.combo.value = LAYERS
     dock.segment()
     qtbot.waitUntil(at_the_end.is_set, timeout=LONG)
     dock.pause_button.click()

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari import Viewer
+
 from ...errors import InputError
 from ..jobs.previews import LivePreviews
 from ..jobs.request import Ended
@@ -19,8 +21,6 @@ from .form import DenoiseForm
 from .job import Checked, CheckRequest, Denoised, DenoiserRequest
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
     from ...model import Model
 
 CHANGED = (
@@ -61,7 +61,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         self.apply_button = button("Apply", "Denoise the image with this model", self.apply)
         self.apply_button.setProperty("scribe", "main")
         form = self.form
-        apply = form.model, self.caution, form.where, form.removed.native, self.apply_button
+        apply = form.model, self.caution, form.scope, form.removed.native, self.apply_button
         self.lay_out(
             step("1", "Image", form.image),
             step("2", "Pairs", form.pairs),
@@ -73,14 +73,6 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
             step("5", "Apply", stack(*apply)),
             form.more,
         )
-        form.changed.connect(self.on_form)
-        form.image.layer.changed.connect(self.on_other_image)
-        form.more.reset.clicked.connect(form.reset)
-        self.on_form()
-
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the viewer's layers; called by napari."""
-        self.form.reset_choices(event)
 
     def check(self) -> None:
         """Check the pairs."""
@@ -89,7 +81,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
 
     def train(self) -> None:
         """Train on the pairs, which are checked first where they were not yet."""
-        self.form.remember()
+        self.form.more.remember()
         with self.preparing():
             source = self.form.source()
             if self.checked is None or not self.checked.source.is_same(source):
@@ -121,7 +113,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
 
     def apply(self) -> None:
         """Denoise what is chosen with the chosen model."""
-        self.form.remember()
+        self.form.more.remember()
         with self.preparing("Denoising"):
             request = self.form.for_denoising(self._unsaved_model())
             self.start(request, self._on_applied, view=self.live_result)

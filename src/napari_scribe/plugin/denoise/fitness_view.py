@@ -6,13 +6,11 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from ..widgets.basics import Fold, hint
-from ..widgets.curves import LOSS, VALIDATION
+from ..widgets.basics import Fold, empty, fill_column, hint
+from ..widgets.curves import LOSS, VALIDATION, Plot
 from ..widgets.feedback import Message
 from .job import REMEDIES
 
@@ -38,26 +36,15 @@ class FitnessView(QWidget):
         self.messages: list[Message] = []
         self.summary = hint()
         self._findings = QVBoxLayout()
-        self._findings.setContentsMargins(0, 0, 0, 0)
-        self._findings.setSpacing(4)
         self.plot = FitnessPlot(colors)
         self.fold = Fold("Plot")
         self.fold.addWidget(self.plot)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.summary)
-        layout.addLayout(self._findings)
-        layout.addWidget(self.fold)
+        fill_column(self, self.summary, self.fold).insertLayout(1, self._findings)
         self.clear()
 
     def clear(self) -> None:
         """Show that nothing was checked yet."""
-        while self._findings.count():
-            item = self._findings.takeAt(0)
-            if item is not None and (part := item.widget()) is not None:
-                part.hide()  # else it is drawn until it is deleted
-                part.deleteLater()
+        empty(self._findings)
         self.boxes, self.messages = {}, []
         self.summary.setText(NOT_YET)
         self.fold.hide()
@@ -107,16 +94,15 @@ class FitnessView(QWidget):
             self._findings.addWidget(box)
 
 
-class FitnessPlot(FigureCanvasQTAgg):
+class FitnessPlot(Plot):
     """Plot how far each picture has drifted, and how bright it is."""
 
     def __init__(self, colors: dict[str, str]) -> None:
-        self.figure = Figure()
-        super().__init__(self.figure)
-        self.setFixedHeight(150)
-        places = ((0.14, 0.60, 0.83, 0.36), (0.14, 0.20, 0.83, 0.36))
-        self.drift: Any = self.figure.add_axes(places[0])
-        self.brightness: Any = self.figure.add_axes(places[1])
+        super().__init__(150, (0.14, 0.60, 0.83, 0.36), (0.14, 0.20, 0.83, 0.36))
+        self.drift: Any
+        self.brightness: Any
+        self.drift, self.brightness = self.figure.axes
+        self._name_axes()
         self.set_colors(colors)
 
     def draw_curves(self, curves: Curves) -> None:
@@ -130,24 +116,15 @@ class FitnessPlot(FigureCanvasQTAgg):
         self.drift.set_ylim(0, max(1.0, 1.1 * float(np.nanmax([0, *curves.drift]))))
         high = float(np.nanmax([1, *curves.brightness.ravel()]))
         self.brightness.set_ylim(0, 115 * high)
-        self.set_colors(self._colors)
+        self._name_axes()
+        self.set_colors(self.colors)
 
-    def set_colors(self, colors: dict[str, str]) -> None:
-        """Take on the colours of a theme."""
-        self._colors = colors
-        self.figure.set_facecolor(colors["background"])
+    def _name_axes(self) -> None:
         for axes in (self.drift, self.brightness):
-            axes.set_facecolor(colors["background"])
-            axes.tick_params(colors=colors["icon"], labelsize=7, length=2, pad=2)
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-            axes.yaxis.set_major_locator(MaxNLocator(3))
-            for name, spine in axes.spines.items():
-                spine.set_color(colors["highlight"])
-                spine.set_visible(name in ("left", "bottom"))
+        self.drift.yaxis.set_major_locator(MaxNLocator(3))
         self.brightness.yaxis.set_major_locator(MultipleLocator(50))
         self.drift.tick_params(labelbottom=False)
-        text = {"fontsize": 8, "color": colors["text"]}
-        self.drift.set_ylabel("drift (px)", **text)
-        self.brightness.set_ylabel("light (%)", **text)
-        self.brightness.set_xlabel("picture", labelpad=1, **text)
-        self.draw_idle()
+        self.drift.set_ylabel("drift (px)")
+        self.brightness.set_ylabel("light (%)")
+        self.brightness.set_xlabel("picture", labelpad=1)

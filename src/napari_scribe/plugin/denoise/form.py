@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
+from napari import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
 from ...recipe.targets import DenoisedTarget
 from ...targets.denoised import check_colours
-from ..model_library import dimensions_of
-from ..segment.form import PARTS
-from ..settings import recall, remember
+from ..model_library import dimensions_of, names_of_channels
 from ..widgets.basics import named
-from ..widgets.inputs import RESULT_FILES, PathEdit, tile_choice
-from ..widgets.layer_pickers import ImagePicker, names_of_channels
+from ..widgets.inputs import result_file, tile_choice
+from ..widgets.layer_pickers import ImagePicker
 from ..widgets.model_picker import DENOISING, ModelPicker
 from ..widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
+from ..widgets.scope_picker import FRAME, VISIBLE, ScopePicker
 from ..widgets.scope_picker import LAYER as WHOLE
-from ..widgets.scope_picker import SLICE, VISIBLE, ScopePicker
-from ..widgets.training_settings import WIDTH, TrainingSettings
+from ..widgets.settings_fold import WIDTH
+from ..widgets.training_settings import TrainingSettings
 from .job import Checked, DenoiseRequest, DenoiserRequest
 from .pairs import LAYER, PairSource
 from .pairs_picker import PairsPicker
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-
-    from ...image import Image
     from ...model import Model
 
 LOSSES = [
@@ -40,7 +35,7 @@ LOSSES = [
 ]
 PREVIEWS = [("the right half", "half"), ("all that is visible", "all"), ("nothing", "")]
 TYPES = [("float32", "float32"), ("that of the image", "source")]
-CHOICES = {WHOLE: "Whole layer", SLICE: "This frame", VISIBLE: "What is visible"}
+CHOICES = {WHOLE: "Whole layer", FRAME: "This frame", VISIBLE: "What is visible"}
 
 
 class DenoiseForm(QObject):
@@ -60,18 +55,19 @@ class DenoiseForm(QObject):
         self.image = ImagePicker(viewer, sample="Noisy movie")
         self.pairs = PairsPicker(viewer)
         self.model = ModelPicker(tasks=DENOISING)
-        self.where = ScopePicker(CHOICES, "What is denoised")
+        self.scope = ScopePicker(CHOICES, "What is denoised")
         self.removed = CheckBox(value=False, text="Show what was removed")
         self.removed.tooltip = (
             "One more layer, hidden at first: the image less the result. It should look like "
             "noise; what can be recognized there is missing in the result"
         )
         self.more = DenoiseSettings()
-        self.fill(recall("denoise"))
+        self.more.fields["removed"] = (self.removed, False)
+        self.more.recall()
         self.image.changed.connect(self._on_image)
         self.more.dimensions.changed.connect(self._on_image)
         self.more.start.changed.connect(self._on_image)
-        for part in (self.pairs, self.model, self.where):
+        for part in (self.pairs, self.model, self.scope):
             part.changed.connect(self._show)
         self._on_image()
 
@@ -143,16 +139,16 @@ class DenoiseForm(QObject):
         if model is None:
             raise InputError("There is no denoiser yet: train one, or choose a file.")
         channels = self.image.channels.value()
-        region, part = self._region(layer, image, model)
+        region, part = self.scope.region(self.viewer, layer, image, dimensions_of(model))
         names = names_of_channels(image)
-        parts = [f"channel {', '.join(names[c] for c in channels)}"] if channels else []
+        seen = f"channel {', '.join(names[c] for c in channels)}" if channels else ""
         return DenoiseRequest(
             layer,
             image,
             model,
             channels=channels,
             region=region,
-            part=", ".join([*parts, *([part] if part else [])]),
+            part=", ".join(word for word in (seen, part) if word),
             with_removed=bool(self.removed.value),
             **self.more.for_denoising(),
         )
@@ -162,33 +158,6 @@ class DenoiseForm(QObject):
         self.image.reset_choices(event)
         self.model.reset_choices()
         self._on_image()
-
-    def remember(self) -> None:
-        """Remember what is filled in for the next time."""
-        remember("denoise", {"removed": bool(self.removed.value), **self.more.values()})
-
-    def fill(self, values: dict[str, Any]) -> None:
-        """Fill in values; the default for what is missing or does not fit."""
-        self.removed.value = values.get("removed") is True
-        self.more.set_values(values)
-
-    def reset(self) -> None:
-        """Fill in the defaults, and remember those."""
-        self.fill({})
-        self.remember()
-
-    def _region(
-        self, layer: ImageLayer, image: Image, model: Model | Path
-    ) -> tuple[dict[str, slice] | None, str]:
-        """Return which part of an image, and what it is called."""
-        scope = self.where.value()
-        if scope not in PARTS:
-            return None, ""
-        find, name = PARTS[scope]
-        dimensions = dimensions_of(model) if isinstance(model, Path) else model.dimensions
-        region = find(self.viewer, layer, image, dimensions)
-        name = "frame" if scope == SLICE else name
-        return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
 
     def _on_image(self, _value: object = None) -> None:
         """Offer the pairs and parts that the image has."""
@@ -206,14 +175,16 @@ class DenoiseForm(QObject):
             image, path = self.image.image(), self.model.value()
             dimensions = dimensions_of(path) if path is not None else self.dimensions
             frames = image.iterated_axes(dimensions)
-            self.where.offer_slices(any(image.length(a) > 1 for a in frames))
+            self.scope.offer_slices(any(image.length(a) > 1 for a in frames))
         except InputError:
-            self.where.offer_slices(False)
+            self.scope.offer_slices(False)
         self.changed.emit()
 
 
 class DenoiseSettings(TrainingSettings):
     """Ask what noise there is, how long to train, what is previewed, and where results go."""
+
+    section = "denoise"
 
     def __init__(self) -> None:
         super().__init__(RecipeForm("denoised", DENOISER_SECTIONS), DENOISING)
@@ -235,14 +206,7 @@ class DenoiseSettings(TrainingSettings):
             "Type of the pixels of the result. float32 keeps fractions; that of the image: "
             "rounded, and cut off at its limits"
         )
-        self.save_to = PathEdit(
-            "w",
-            "Save the result to",
-            "A .zarr or .tif that the result is written to. A run to a .zarr that was stopped "
-            "goes on when it is started again",
-            "only shown; on disk if large",
-            RESULT_FILES,
-        )
+        self.save_to = result_file()
         self.fields |= {
             "loss": (self.loss, "l2"),
             "steps": (self.steps, 0),

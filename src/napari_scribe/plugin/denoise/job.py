@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,30 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 
 from ...errors import InputError
 from ...image import Frame, Image
 from ...progress import Job
-from ..jobs.inference import IN_MEMORY, SAVE_TO, Outcome, RunRequest
+from ..jobs.inference import SAVE_TO, Outcome, RunRequest, is_small
 from ..jobs.request import Request
 from ..jobs.training import (
     Change,
     Trained,
     TrainingRequest,
     Window,
-    changes_of_channels,
-    changes_of_recipe,
-    changes_of_start,
+    channels_in_words,
+    named,
 )
 from ..layers.lazy import Lazy
 from ..layers.results import show_image, show_image_window
-from ..widgets.layer_pickers import names_of_channels
+from ..model_library import names_of_channels
 from .pairs import CHANNELS, LAYER, WAYS, PairSource
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-
     from ...inference.run import InferenceJob
     from ...training.pairs.fitness import Fitness
     from ...training.pairs.sources import Pairs
@@ -86,10 +83,6 @@ class CheckRequest(Request[Any, Checked]):
         """Make the job; called in its thread."""
         return Job(self._check)
 
-    def finish(self, job: Job[Any, Checked]) -> Checked:
-        """Return what was checked."""
-        return job.result
-
     def _check(self, _job: object) -> Generator[Any, None, Checked]:
         from ...training.pairs.fitness import check_pairs
 
@@ -122,6 +115,8 @@ class DenoiserRequest(TrainingRequest):
     steps: int | None = None
     extended: Path | None = None
     half: bool = True
+
+    own_parts = ("target",)
 
     @property
     def layers(self) -> tuple[ImageLayer, ...]:
@@ -176,23 +171,22 @@ class DenoiserRequest(TrainingRequest):
             extended=None if trained.is_parent else trained.path,
         )
 
+    def fixed(self) -> Iterator[tuple[object, str]]:
+        """Yield what Continue cannot change, beside the recipe: each value, and it in words."""
+        source = self.checked.source
+        yield self.image.axes, f"axes {self.image.axes}"
+        for words in (self._pairs_in_words(), channels_in_words(source.image, source.channels)):
+            yield words, words
+        yield self.remedies, _remedies_in_words(self.remedies)
+        yield self.start, named(self.start, "model to start from")
+
     def changes_since(self, before: DenoiserRequest) -> Iterator[Change]:
         """Yield what differs from a training before but for how long it takes."""
         if before.image_layer is not self.image_layer:
             yield before.image_layer.name, self.image_layer.name
         elif before.image.data is not self.image.data:
             yield f"{before.image.name} as it was", f"{self.image.name} as it is now"
-        if before.image.axes != self.image.axes:
-            yield f"axes {before.image.axes}", f"axes {self.image.axes}"
-        if before._pairs_in_words() != self._pairs_in_words():
-            yield before._pairs_in_words(), self._pairs_in_words()
-        one, other = before.checked.source, self.checked.source
-        yield from changes_of_channels((one.image, one.channels), (other.image, other.channels))
-        if before.remedies != self.remedies:
-            yield _remedies_in_words(before.remedies), _remedies_in_words(self.remedies)
-        yield from changes_of_start(before.start, self.start)
-        parts = ("target",) if before.start or self.start else ("network", "target")
-        yield from changes_of_recipe(before.recipe, self.recipe, parts)
+        yield from super().changes_since(before)
 
     def visible_field(self, viewer: Viewer) -> tuple[Frame, Window]:
         """Return what is visible, or the right half of it, so that both can be compared."""
@@ -263,33 +257,15 @@ class DenoiseRequest(RunRequest["Denoised"]):
 
     def finish(self, job: InferenceJob) -> Denoised:
         """Return what the job gave, and whether only noise was taken away; in its thread."""
-        pixels, levels = job.result, list(job.levels)
-        is_small = math.prod(pixels.shape) <= IN_MEMORY
-        if isinstance(pixels, np.ndarray) or (is_small and job.is_complete):
-            pixels, levels = np.asarray(pixels), []
+        note = TOO_LARGE if self.with_removed and not is_small(job.result) else ""
+        outcome = self.outcome_of(job, note)
         verdict, is_noise, removed = "", True, None
-        region = job.region or self.region or {}
         if job.is_complete:
-            part = _part(self.image, region)
-            verdict, is_noise = _verdict(part, pixels, self.facts.channels)
-            if self.with_removed and is_small:
-                removed = _removed(part, pixels, self.facts.channels)
-        notes = [job.note, *job.memory_notes]
-        if self.with_removed and not is_small:
-            notes.append(TOO_LARGE)
-        return Denoised(
-            pixels=pixels,
-            levels=levels,
-            removed=removed,
-            verdict=verdict,
-            is_noise=is_noise,
-            region=region,
-            seconds=0.0,
-            is_complete=job.is_complete,
-            goes_on=job.can_resume,
-            note=" ".join(note for note in notes if note),
-            path=self.facts.path,
-        )
+            place = _part(self.image, outcome["region"]), outcome["answer"], self.facts.channels
+            verdict, is_noise = _verdict(*place)
+            if self.with_removed and not note:
+                removed = _removed(*place)
+        return Denoised(removed=removed, verdict=verdict, is_noise=is_noise, **outcome)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,25 +274,17 @@ class Denoised(Outcome):
 
     Parameters
     ----------
-    pixels
-        Along TCZYX as far as the image has them, without C for a single channel.
     removed
-        The image less the pixels, where asked for and not too large.
+        The image less the answer, where asked for and not too large.
     verdict, is_noise
         Whether what was removed is noise, in words.
     """
 
-    pixels: Any
     removed: np.ndarray | None = None
     verdict: str = ""
     is_noise: bool = True
 
     button, done = "Apply", "denoised"
-
-    @property
-    def answer(self) -> Any:
-        """Return the pixels."""
-        return self.pixels
 
     def result_in_words(self) -> str:
         """Return what was done."""

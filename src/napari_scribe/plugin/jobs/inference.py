@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Layer
 
 from ...errors import TakenError
 from ...image import Image
@@ -20,10 +23,6 @@ from .progress import JobClock, Progressed
 from .request import Question, Request
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Layer
-
     from ...inference.run import InferenceJob, InferenceStep
     from ...model import Model
 
@@ -185,6 +184,29 @@ class RunRequest(Request["InferenceStep", Answer]):
                 self.facts.path, self.facts.goes_on = path, job.can_resume
                 return job
 
+    def outcome_of(self, job: InferenceJob, *notes: str) -> dict[str, Any]:
+        """Return the fields that every `Outcome` has; called in the job's thread.
+
+        Parameters
+        ----------
+        *notes
+            What is noted beside what the job notes.
+        """
+        answer, levels = job.result, list(job.levels)
+        if isinstance(answer, np.ndarray) or (is_small(answer) and job.is_complete):
+            answer, levels = np.asarray(answer), []  # a copy, so that painting changes no file
+        words = [job.note, *job.memory_notes, *notes]
+        return {
+            "answer": answer,
+            "levels": levels,
+            "region": job.region or self.region or {},
+            "is_complete": job.is_complete,
+            "goes_on": job.can_resume,
+            "note": " ".join(word for word in words if word),
+            "path": self.facts.path,
+            "is_undertrained": self.facts.is_undertrained,
+        }
+
     def progress(self, record: InferenceStep, clock: JobClock) -> Progressed:
         """Return what the progress bar shows of a record: tiles, then what comes after them."""
         number, n_layers = self.turn
@@ -216,20 +238,28 @@ def _in_tiles(record: InferenceStep, shape: tuple[int, ...]) -> tuple[float, int
     return min(record.done * n_tiles / before_numbering, n_tiles), n_tiles
 
 
+def is_small(answer: Any) -> bool:
+    """Return whether a result is read into memory where it can be."""
+    return math.prod(answer.shape) <= IN_MEMORY
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """Hold what a model gave for an image.
 
     Parameters
     ----------
+    answer
+        Labels along TZYX, or pixels along TCZYX, as far as the image has them, without C for a
+        single channel; on disk where they are many.
     levels
         The answer and smaller copies, for display; empty where it can be shown as it is.
     region
         Which part of the image the answer is of.
-    seconds
-        How long it took.
     is_complete
         False where it was stopped early.
+    seconds
+        How long it took.
     goes_on
         Whether the next run continues this one where it was stopped.
     note
@@ -242,10 +272,11 @@ class Outcome:
         Whether the model has learnt too little to be judged by this.
     """
 
+    answer: Any
     levels: list[Any]
     region: dict[str, slice]
-    seconds: float
     is_complete: bool
+    seconds: float = 0.0
     goes_on: bool = False
     note: str = ""
     path: Path | None = None
@@ -256,11 +287,6 @@ class Outcome:
     """What the user pressed for it."""
     done: ClassVar[str]
     """What was done to the image."""
-
-    @property
-    def answer(self) -> Any:
-        """Return the answer along TCZYX as far as it has them; on disk where it is large."""
-        raise NotImplementedError
 
     @property
     def is_shown_anew(self) -> bool:

@@ -6,6 +6,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari import Viewer
+from napari.layers import Layer
+
 from ..layers.live import LiveLayer
 from ..layers.managed import find_layer
 from ..layers.results import set_previews_visible
@@ -15,9 +18,6 @@ from .request import Ended
 from .runner import Runner
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Layer
-
     from ...inference.run import InferenceStep
 
 log = logging.getLogger("napari_scribe")

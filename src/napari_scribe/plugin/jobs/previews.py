@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from napari import Viewer
+from napari.utils.events import Event
 from qtpy.QtCore import QObject, QTimer
 
 from ..layers.conversion import note
@@ -15,9 +17,6 @@ from .runner import Runner
 from .training import TrainingRequest
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.utils.events import Event
-
     from ...training.trainer import TrainStep
 
 PREVIEW_EVERY = 1.0

@@ -36,12 +36,13 @@ class Request(ABC, Generic[Step, Value]):
             If the user has to decide about something first.
         """
 
-    @abstractmethod
     def finish(self, job: Any) -> Value:
         """Return what the job gave, and save what has to be saved; called in the job's thread.
 
         It is called when the job has ended or was stopped, even if the viewer is gone by then.
         """
+        result: Value = job.result
+        return result
 
     def progress(self, record: Any, clock: JobClock) -> Progressed:
         """Return what the progress bar shows of a record."""

@@ -7,9 +7,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakValueDictionary
 
+from napari import Viewer
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 from superqt.utils import WorkerBase
@@ -20,9 +21,6 @@ from ..messages import explain
 from .progress import JobClock
 from .request import Ended, Question, Request, Step, Value
 from .torch_loader import load_torch
-
-if TYPE_CHECKING:
-    from napari import Viewer
 
 log = logging.getLogger("napari_scribe")
 

@@ -6,23 +6,24 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Layer
 
 from ...errors import InputError
 from ...image import Frame, Image
 from ...recipe import Recipe
 from ..layers.visible import visible_field
-from ..widgets.layer_pickers import names_of_channels
+from ..model_library import duration, names_of_channels
+from .progress import JobClock, Progressed
 from .request import Request
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Layer
-
     from ...model import Model
     from ...training.checkpoint import Checkpoint
-    from ...training.trainer import TrainingJob, TrainStep  # noqa: F401  # named in a string
+    from ...training.trainer import TrainingJob, TrainStep  # named in a string
 
 Window = tuple[slice, ...]
 Change = tuple[str, str]
@@ -58,6 +59,9 @@ class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
     resume: Checkpoint | None = None
     has_previews: bool = True
 
+    own_parts: ClassVar[Collection[str]] = ()
+    """Of the recipe: what Continue cannot change where the model to start from gives the rest."""
+
     @property
     def title(self) -> str:
         """Return what is done."""
@@ -76,6 +80,15 @@ class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
     @abstractmethod
     def begin(self) -> TrainingJob:
         """Make the job; called in its thread."""
+
+    def progress(self, record: TrainStep, clock: JobClock) -> Progressed:
+        """Return what the progress bar shows of a step: its number, and the time left."""
+        fraction, elapsed, text = record.fraction, record.elapsed, f"step {record.index}"
+        if fraction is None:
+            text += f", {duration(elapsed)}"
+        elif fraction > 0.01 or elapsed > 2:
+            text += f", {duration(elapsed * (1 - fraction) / max(fraction, 1e-6))} left"
+        return Progressed(fraction or 0.0, text)
 
     def finish(self, job: TrainingJob) -> Trained[Self]:
         """Save the model; called in the job's thread, so that it is saved without a viewer, too."""
@@ -105,8 +118,16 @@ class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
         """Return the request to go on with a training, and with what of this one may change."""
 
     @abstractmethod
+    def fixed(self) -> Iterator[tuple[object, str]]:
+        """Yield what Continue cannot change, beside the recipe: each value, and it in words."""
+
     def changes_since(self, before: Self) -> Iterator[Change]:
         """Yield what differs from a training before that Continue cannot change."""
+        for (old, old_words), (new, new_words) in zip(before.fixed(), self.fixed(), strict=True):
+            if old != new:
+                yield old_words, new_words
+        parts = self.own_parts if before.start or self.start else ("network", "target")
+        yield from changes_of_recipe(before.recipe, self.recipe, parts)
 
     def visible_field(self, viewer: Viewer) -> tuple[Frame, Window]:
         """Return the frame and the window that are previewed: what is visible."""
@@ -146,12 +167,6 @@ class Trained(Generic[Asked]):
     problem: str = ""
 
 
-def changes_of_start(before: Path | None, now: Path | None) -> Iterator[Change]:
-    """Yield the model to start from, where it is another one."""
-    if before != now:
-        yield named(before, "model to start from"), named(now, "model to start from")
-
-
 def changes_of_recipe(before: Recipe, now: Recipe, parts: Collection[str]) -> Iterator[Change]:
     """Yield the values of these parts that differ; of a network of another kind, its kind."""
     for part in parts:
@@ -167,20 +182,12 @@ def changes_of_recipe(before: Recipe, now: Recipe, parts: Collection[str]) -> It
                 yield f"{title} {value}", f"{title} {new}"
 
 
-def changes_of_channels(
-    before: tuple[Image, list[int] | None], now: tuple[Image, list[int] | None]
-) -> Iterator[Change]:
-    """Yield the channels, where others are chosen."""
-    one, other = _channels(*before), _channels(*now)
-    if one != other:
-        yield f"channels {', '.join(one)}", f"channels {', '.join(other)}"
-
-
 def named(model: Path | None, what: str) -> str:
     """Return the name of a model that is used for something, as in "denoiser nuclei"."""
     return f"no {what}" if model is None else f"{what} {model.stem}"
 
 
-def _channels(image: Image, chosen: list[int] | None) -> list[str]:
+def channels_in_words(image: Image, chosen: list[int] | None) -> str:
+    """Return the chosen channels of an image, as in "channels red, green"; all for None."""
     names = names_of_channels(image)
-    return names if chosen is None else [names[c] for c in chosen]
+    return f"channels {', '.join(names if chosen is None else [names[c] for c in chosen])}"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Layer
+from napari.layers import Image as ImageLayer
+from napari.layers import Layer
+from napari.utils.transforms import Affine
 
 TOLERANCE = 0.25
 """Pixels by which a corner may lie elsewhere. Less than half a pixel moves no stroke."""
@@ -37,8 +35,6 @@ def to_world(layer: Layer, n: int | None = None) -> Matrix:
 
 def _without_affine(layer: Layer) -> Matrix:
     """Return the matrix of scale, translate, rotate and shear."""
-    from napari.utils.transforms import Affine
-
     parts = {name: getattr(layer, name) for name in ("scale", "translate", "rotate", "shear")}
     return np.asarray(Affine(**parts, ndim=layer.ndim).affine_matrix)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 
 from ...arrays import Pixels
 from ...errors import InputError
+from ...image import Image
 from ...io.origin import is_result
 from ...windows import Window, intersect, shift, whole
 from .alignment import TOLERANCE, is_aligned, is_unplaced, to_world
@@ -24,14 +29,6 @@ from .conversion import (
     paint_of,
     placement,
 )
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
-
-    from ...image import Image
 
 TASKS = ("objects", "classes")
 DIMENSIONS = (2, 3)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from napari.utils.colormaps import CyclicLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap, label_colormap
 
 BACKGROUND = "#3f6fd8"
 """Label 1 in paint: the one cold colour among warm and bright ones."""
@@ -36,8 +34,6 @@ def paint_colormap(*, hide_background: bool = False) -> CyclicLabelColormap:
     hide_background
         Leave label 1 transparent.
     """
-    from napari.utils.colormaps import CyclicLabelColormap
-
     objects = np.array([_rgba(c) for c in _OBJECTS])
     colors = np.zeros((_N_LABELS, 4))
     colors[1] = _rgba(BACKGROUND) * (not hide_background)
@@ -47,8 +43,6 @@ def paint_colormap(*, hide_background: bool = False) -> CyclicLabelColormap:
 
 def preview_colormap() -> CyclicLabelColormap:
     """Return one colour for every object, so that outlines do not flicker as numbers change."""
-    from napari.utils.colormaps import CyclicLabelColormap
-
     colors = np.stack([np.zeros(4), _rgba(PREVIEW), _rgba(PREVIEW)])
     return CyclicLabelColormap(colors=colors, name="preview")
 
@@ -62,8 +56,6 @@ def preview_look(task: str) -> dict[str, Any]:
 
 def labels_look(task: str) -> dict[str, Any]:
     """Return how a result is shown: objects in napari's colours, classes in those of paint."""
-    from napari.utils.colormaps import label_colormap
-
     return {"colormap": paint_colormap() if task == "classes" else label_colormap(), "opacity": 0.6}
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from napari import Viewer, current_viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
+from napari.utils.events import EventEmitter
+from napari.utils.notifications import show_info
 
 from ...arrays import Array, Pixels
 from ...errors import InputError
 from ...image import AXES, Image, guess_axes
 from .alignment import farthest_corner, is_aligned, to_world
+from .colors import paint_colormap
 from .lazy import Lazy
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
-    from napari.utils.events import EventEmitter
 
 T = TypeVar("T")
 MARK = "napari-scribe"
@@ -39,10 +39,7 @@ def new_annotations(viewer: Viewer | None = None, image: ImageLayer | None = Non
     image
         The image layer that is annotated.
     """
-    import napari
-    from napari.utils.notifications import show_info
-
-    viewer = viewer or napari.current_viewer()
+    viewer = viewer or current_viewer()
     image = image or (None if viewer is None else selected_image(viewer))
     if viewer is None or image is None:
         show_info("Open an image first, then make annotations for it.")
@@ -66,8 +63,6 @@ def add_annotations(
     **noted
         Further entries of the note on the layer (see `note`).
     """
-    from .colors import paint_colormap
-
     description = image_of(image, axes)
     if paint is None:
         paint = np.zeros(description.label_shape(), ANNOTATION_DTYPE)
@@ -89,8 +84,6 @@ def add_annotations(
 
 def selected_image(viewer: Viewer) -> ImageLayer | None:
     """Return the selected image layer, else the first one."""
-    from napari.layers import Image as ImageLayer
-
     images = [layer for layer in viewer.layers if isinstance(layer, ImageLayer)]
     active = viewer.layers.selection.active
     if isinstance(active, ImageLayer):

@@ -7,23 +7,20 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer
 
 from ...arrays import Array, Pixels
+from ...image import Image
 from ...windows import Window
 from .lazy import Lazy
 from .managed import LayerOptions
 from .results import pyramid, show_labels
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Layer
-
-    from ...image import Image
 
 AFTER = 2.0
 """Seconds after which a result is shown while it grows; what is done sooner would only flicker."""

@@ -6,17 +6,16 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 
 from ...arrays import Array, Pixels
 from .conversion import MARK, note
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Layer
 
 LayerOptions = dict[str, Any]
 """How a layer looks and where it lies, as napari's layers take it."""
@@ -101,10 +100,8 @@ def show_data(
 
 
 def _add(viewer: Viewer, data: Levels, kind: str, index: int, options: LayerOptions) -> Layer:
-    from napari.layers import Image, Labels
-
     contour = options.pop("contour", 0)  # napari takes it only of a layer that is there
-    make = Labels if kind == "labels" else Image
+    make = LabelsLayer if kind == "labels" else ImageLayer
     layer = make(data, multiscale=isinstance(data, list), **options)
     if contour:
         layer.contour = contour
@@ -147,11 +144,9 @@ def find_layer(
     viewer: Viewer, source: ImageLayer, purpose: str, kind: str = "labels"
 ) -> Layer | None:
     """Find the layer that the plugin made for an image and a purpose, unchanged by others."""
-    from napari.layers import Image, Labels
-
     mark = _mark(source, purpose)
     for layer in viewer.layers:
-        if not isinstance(layer, Labels if kind == "labels" else Image):
+        if not isinstance(layer, LabelsLayer if kind == "labels" else ImageLayer):
             continue
         entries = note(layer)
         is_same = all(entries.get(key) == mark[key] for key in ("purpose", "source_id"))

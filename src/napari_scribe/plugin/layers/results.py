@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 
 from ...arrays import Array, Pixels
 from ...image import AXES, Frame, Image
@@ -18,12 +21,6 @@ from .conversion import (
     placement,
 )
 from .managed import LayerOptions, Levels, show_data
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
 
 CANVAS = 1024
 """Longest side of the coarsest level of a pyramid, in pixels: what is drawn at once."""
@@ -86,7 +83,7 @@ def show_image(
     """
     axes = image.label_axes()
     if _n_axes(pixels) > len(axes):
-        axes = "".join(a for a in AXES if a in axes + "C")
+        axes = _with_channels(image)
     data = _displayed(pixels, lambda level: image_for_display(level, axes, source, image.axes))
     place = _place(source, image, region, has_channels="C" in axes)
     alike = {name: getattr(source, name) for name in ("contrast_limits", "colormap", "gamma")}
@@ -132,20 +129,18 @@ def show_image_window(
     window: Window,
     pixels: Pixels,
     purpose: str,
-    **look: object,
 ) -> ImageLayer:
     """Show pixels ``(C, *window)`` of one frame, where it lies."""
-    axes = image.label_axes()
-    letters = "C" + "ZYX"[-len(window) :]
-    if len(pixels) == 1:
-        pixels, letters = pixels[0], letters[1:]
-    else:
-        axes = "".join(a for a in AXES if a in axes + "C")
-    lengths = dict(zip(letters, pixels.shape, strict=True))
-    order = [letters.index(a) for a in axes if a in letters]
-    whole = pixels.transpose(order).reshape([lengths.get(a, 1) for a in axes])
     region = _region(frame, window)
-    return show_image(viewer, source, image, whole, purpose, region=region, **look)
+    lengths = dict(zip("C" + "ZYX"[-len(window) :], pixels.shape, strict=True))
+    axes = _with_channels(image) if len(pixels) > 1 else image.label_axes()
+    whole = pixels.reshape([lengths.get(a, 1) for a in axes])
+    return show_image(viewer, source, image, whole, purpose, region=region)
+
+
+def _with_channels(image: Image) -> str:
+    """Return the axes of an answer that has channels."""
+    return "".join(a for a in AXES if a in image.label_axes() + "C")
 
 
 def _region(frame: Frame, window: Window) -> dict[str, slice]:
@@ -183,8 +178,6 @@ def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> N
 
 def _lift(viewer: Viewer, preview: Layer) -> None:
     """Put an image above the other ones made of the same source, which are opaque."""
-    from napari.layers import Image as ImageLayer
-
     if isinstance(preview, ImageLayer):
         source_id = note(preview)["source_id"]
         indices = [

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 
 from ...errors import InputError
 from ...image import Frame, Image
 from ...windows import Window
 from .conversion import displayed_axes
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
 
 SIDE = {2: (512, 512), 3: (16, 128, 128)}
 """Largest preview in pixels along each spatial axis, for networks in 2D and 3D."""

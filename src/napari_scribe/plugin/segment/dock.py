@@ -6,14 +6,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari import Viewer
 from qtpy.QtCore import QEvent
-from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget
 
 from ...errors import InputError
 from ..dock import Dock
 from ..jobs.request import Ended
 from ..widgets.basics import button, stack, step
+from ..widgets.inputs import refresh_when_seen
 from ..widgets.scope_picker import FOLDER, LAYERS
 from .folder import FolderDone
 from .form import SegmentForm
@@ -21,8 +22,6 @@ from .job import SeamRequest, Segmented, SegmentRequest
 from .queue import LayerQueue
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
     from ...inference.seams import Seams
 
 PAUSE = "Pause", "Wait, and let other programs compute; what is done stays in memory"
@@ -47,7 +46,7 @@ class SegmentDock(Dock):
         self.segment_button = button("Segment", "Segment what is chosen above", self.segment)
         self.segment_button.setProperty("scribe", "main")
         self.pause_button = button(*PAUSE, self.pause_or_go_on)
-        parts = self.form.where, self.form.folder_channels, self.segment_button
+        parts = self.form.scope, self.form.folder_channels, self.segment_button
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
             step("2", "Model", self.form.model),
@@ -55,18 +54,7 @@ class SegmentDock(Dock):
             self.form.more,
             ends=[self.pause_button],
         )
-        self.form.changed.connect(self.on_form)
-        self.form.image.layer.changed.connect(self.on_other_image)
-        self.show_state()
-
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the viewer's layers; called by napari."""
-        self.form.reset_choices(event)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Look for new models whenever the dock comes up."""
-        self.form.model.reset_choices()
-        super().showEvent(event)
+        refresh_when_seen(self, self.form.model.reset_choices)
 
     def changeEvent(self, event: QEvent) -> None:
         """Look for new models where the dock's tab is chosen: Qt shows nothing anew then."""
@@ -75,15 +63,10 @@ class SegmentDock(Dock):
         if event.type() == QEvent.Type.ParentChange and isinstance(parent, QDockWidget):
             parent.visibilityChanged.connect(self._on_tab)
 
-    def enterEvent(self, event: QEnterEvent) -> None:
-        """Look for new models where the dock is always up, beside the Train dock."""
-        self.form.model.reset_choices()
-        super().enterEvent(event)
-
     def segment(self) -> None:
         """Segment what is chosen with the chosen model."""
         with self.preparing():
-            scope = self.form.where.value()
+            scope = self.form.scope.value()
             self.queue = None
             if scope == FOLDER:
                 self.start(self.form.folder(), self._on_folder)
@@ -129,7 +112,7 @@ class SegmentDock(Dock):
         self.pause_button.setText(text)
         self.pause_button.setToolTip(tooltip)
         has_layer = self.form.image.layer.value is not None
-        is_layer = self.form.where.value() not in (LAYERS, FOLDER)
+        is_layer = self.form.scope.value() not in (LAYERS, FOLDER)
         self.form.more.seams.setEnabled(has_layer and is_layer and is_filled)
 
     def catch_up(self) -> None:

@@ -15,7 +15,7 @@ from ...io import beside_images, check_writable, list_images, read_image, result
 from ...progress import Job
 from ..jobs.progress import JobClock, Progressed
 from ..jobs.request import Question, Request
-from ..messages import explain, listed
+from ..messages import Remark, explain, with_remarks
 from ..model_library import duration
 
 if TYPE_CHECKING:
@@ -72,10 +72,6 @@ class FolderRequest(Request["FolderStep", "FolderDone"]):
     def begin(self) -> Job[FolderStep, FolderDone]:
         """Make the job; called in its thread."""
         return Job(lambda job: _segment_each(job, self))
-
-    def finish(self, job: Job[FolderStep, FolderDone]) -> FolderDone:
-        """Return what became of the folder."""
-        return job.result
 
     def progress(self, record: FolderStep, clock: JobClock) -> Progressed:
         """Return what the progress bar shows of a record."""
@@ -142,8 +138,8 @@ class FolderDone:
     n_images: int
     n_done: int = 0
     n_before: int = 0
-    failed: tuple[tuple[str, str], ...] = ()
-    notes: tuple[tuple[str, str], ...] = ()
+    failed: tuple[Remark, ...] = ()
+    notes: tuple[Remark, ...] = ()
     is_complete: bool = True
     seconds: float = 0.0
 
@@ -154,13 +150,7 @@ class FolderDone:
         text = f"{done}{before}. Results are in {self.out}."
         if not self.is_complete:
             text = f"Stopped: {text} Segment goes on from here."
-        if self.failed:
-            text += f" {len(self.failed)} failed: {listed(self.failed)}."
-        if len({note for _, note in self.notes}) == 1 and len(self.notes) > 1:
-            text += f" Note on {len(self.notes)} images: {self.notes[0][1].rstrip('.')}."
-        elif self.notes:
-            text += f" Notes: {listed(self.notes)}."
-        return text
+        return with_remarks(text, self.failed, self.notes)
 
 
 def _segment_each(
@@ -248,7 +238,7 @@ def _question(request: FolderRequest, taken: frozenset[Path]) -> Question:
     )
 
 
-def _left_out(folder: Path) -> tuple[tuple[str, str], ...]:
+def _left_out(folder: Path) -> tuple[Remark, ...]:
     """Return notes on the files of a folder that are labels or maps of others."""
     return tuple((p.name, "left out, as labels of an image here") for p in beside_images(folder))
 

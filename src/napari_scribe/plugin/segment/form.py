@@ -4,34 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
-from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of
-from ..layers.visible import slice_region, visible_region
 from ..model_library import channels_to_tick, dimensions_of
-from ..settings import recall, remember
-from ..widgets.basics import Fold, button, hint, named
-from ..widgets.device_picker import DevicePicker
+from ..widgets.basics import button, hint, named
 from ..widgets.folder_channels import FolderChannels
-from ..widgets.inputs import RESULT_FILES, PathEdit, tile_choice
+from ..widgets.inputs import result_file, tile_choice
 from ..widgets.layer_pickers import ImagePicker, is_image
 from ..widgets.model_picker import ModelPicker
-from ..widgets.scope_picker import FOLDER, LAYERS, SLICE, VISIBLE, ScopePicker
-from ..widgets.training_settings import WIDTH
+from ..widgets.scope_picker import FOLDER, LAYERS, ScopePicker
+from ..widgets.settings_fold import WIDTH, SettingsFold
 from .folder import FolderRequest, with_results
 from .job import SegmentRequest
 
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-
 BORDERS = [("exact", "exact"), ("quick", "quick")]
-PARTS = {SLICE: (slice_region, "slice"), VISIBLE: (visible_region, "visible")}
 
 
 class SegmentForm(QObject):
@@ -56,11 +49,11 @@ class SegmentForm(QObject):
         self.image = ImagePicker(viewer)
         self.needs = hint()
         self.model = ModelPicker()
-        self.where = ScopePicker()
+        self.scope = ScopePicker()
         self.folder_channels = FolderChannels()
         self.more = SegmentSettings(test_for_seams)
         self.more.recall()
-        for part in (self.image, self.model, self.where):
+        for part in (self.image, self.model, self.scope):
             part.changed.connect(self._show)
         self._show()
 
@@ -73,7 +66,7 @@ class SegmentForm(QObject):
     @property
     def is_filled(self) -> bool:
         """Return whether there is an image and a model for it."""
-        has_image = self.where.value() == FOLDER or self.image.layer.value is not None
+        has_image = self.scope.value() == FOLDER or self.image.layer.value is not None
         return has_image and self.model.value() is not None
 
     def model_file(self) -> Path:
@@ -98,7 +91,7 @@ class SegmentForm(QObject):
             If something is missing, or nothing of the image is in view.
         """
         model, layer, image = self.model_file(), self.image.layer.value, self.image.image()
-        region, part = self._region(layer, image, model)
+        region, part = self.scope.region(self.viewer, layer, image, dimensions_of(model))
         return SegmentRequest(
             layer,
             image,
@@ -107,7 +100,7 @@ class SegmentForm(QObject):
             region=region,
             part=part,
             out=self.more.save_to.value,
-            **self.more.values(),
+            **self.more.for_segmenting(),
         )
 
     def layers(self) -> list[ImageLayer]:
@@ -139,7 +132,7 @@ class SegmentForm(QObject):
         if self.needs.text() and len(boxes) == image.n_channels:
             channels = self.image.channels.value()
         return SegmentRequest(
-            layer, image, self.model_file(), channels=channels, **self.more.values()
+            layer, image, self.model_file(), channels=channels, **self.more.for_segmenting()
         )
 
     def folder(self) -> FolderRequest:
@@ -150,40 +143,30 @@ class SegmentForm(QObject):
         InputError
             If something is missing.
         """
-        model, images, out = self.model_file(), self.where.images.value, self.where.out.value
+        model, images, out = self.model_file(), self.scope.images.value, self.scope.out.value
         if images is None or out is None:
             raise InputError("Choose a folder of images, and one for the results.")
         channels, n = self.folder_channels.value()
         series = self.folder_channels.series.value()
         pairs = with_results(images, out)
-        return FolderRequest(images, out, pairs, model, channels, n, series, **self.more.values())
-
-    def _region(
-        self, layer: ImageLayer, image: Image, model: Path
-    ) -> tuple[dict[str, slice] | None, str]:
-        """Return which part of an image, and what it is called."""
-        scope = self.where.value()
-        if scope not in PARTS:
-            return None, ""
-        find, name = PARTS[scope]
-        region = find(self.viewer, layer, image, dimensions_of(model))
-        # Named by where it is, so that another part does not take its place.
-        return region, f"{name} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
+        return FolderRequest(
+            images, out, pairs, model, channels, n, series, **self.more.for_segmenting()
+        )
 
     def _show(self) -> None:
         """Offer what goes with image and model: parts, and channels that have to be chosen."""
-        path, layer, scope = self.model.value(), self.image.layer.value, self.where.value()
+        path, layer, scope = self.model.value(), self.image.layer.value, self.scope.value()
         has_slices, channels_needed = False, ""
         if path is not None and layer is not None:
             has_slices = self._has_slices(path)
             channels_needed = self._channels_needed(path) if scope != FOLDER else ""
-        self.where.offer_slices(has_slices)
+        self.scope.offer_slices(has_slices)
         self.image.enabled = scope != FOLDER
         self.image.layer.enabled = scope not in (LAYERS, FOLDER)
         self.more.save_to.enabled = scope not in (LAYERS, FOLDER)
         self.needs.setText(channels_needed)
         self.image.channels.visible = bool(channels_needed)
-        self.folder_channels.follow(self.where.images.value if scope == FOLDER else None, path)
+        self.folder_channels.follow(self.scope.images.value if scope == FOLDER else None, path)
         self.changed.emit()
 
     def _has_slices(self, path: Path) -> bool:
@@ -201,7 +184,7 @@ class SegmentForm(QObject):
             return ""
 
 
-class SegmentSettings(Fold):
+class SegmentSettings(SettingsFold):
     """Ask for tiles, device, what is saved; offer the test for seams.
 
     Parameters
@@ -210,8 +193,10 @@ class SegmentSettings(Fold):
         Called when that button is pressed.
     """
 
+    section = "segment"
+
     def __init__(self, test_for_seams: Callable[[], None]) -> None:
-        super().__init__("More settings")
+        super().__init__()
         self.tile = tile_choice()
         self.borders = ComboBox(choices=BORDERS, value="exact", nullable=False)
         self.borders.tooltip = (
@@ -219,15 +204,7 @@ class SegmentSettings(Fold):
             "less, which is faster; probabilities may differ by 0.02 near their borders, as "
             "measured on this image"
         )
-        self.device = DevicePicker()
-        self.save_to = PathEdit(
-            "w",
-            "Save the labels to",
-            "A .zarr or .tif that the labels are written to. A run to a .zarr that was stopped "
-            "goes on when it is started again",
-            "only shown; on disk if large",
-            RESULT_FILES,
-        )
+        self.save_to = result_file()
         self.probability = CheckBox(value=False, text="Show the probability too")
         self.probability.tooltip = (
             "How sure the network is of each pixel: one more image layer; of a folder, or where "
@@ -239,6 +216,11 @@ class SegmentSettings(Fold):
             "by how much the answers differ",
             test_for_seams,
         )
+        self.fields |= {
+            "tile": (self.tile, 0),
+            "borders": (self.borders, "exact"),
+            "probability": (self.probability, False),
+        }
         for line in (
             named("Tile (px)", self.tile.native, WIDTH),
             named("Tile borders", self.borders.native, WIDTH),
@@ -249,27 +231,11 @@ class SegmentSettings(Fold):
         ):
             self.addWidget(line)
 
-    def values(self) -> dict[str, Any]:
-        """Return the settings as `SegmentRequest` takes them."""
+    def for_segmenting(self) -> dict[str, Any]:
+        """Return the settings as `SegmentRequest` and `FolderRequest` take them."""
         return {
             "tile": int(self.tile.value) or None,
             "halo": str(self.borders.value),
             "device": self.device.value or None,
             "with_probability": bool(self.probability.value),
         }
-
-    def remember(self) -> None:
-        """Remember the values for the next time."""
-        remember("segment", {name: getattr(self, name).value for name in _REMEMBERED})
-
-    def recall(self) -> None:
-        """Fill in the values that were used last."""
-        known = recall("segment")
-        for name in _REMEMBERED:
-            try:
-                getattr(self, name).value = known.get(name, getattr(self, name).value)
-            except (TypeError, ValueError):
-                continue
-
-
-_REMEMBERED = "tile", "borders", "device", "probability"

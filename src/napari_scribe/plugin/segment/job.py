@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from napari import Viewer
 
 from ...progress import Job
-from ..jobs.inference import IN_MEMORY, Outcome, RunRequest
+from ..jobs.inference import Outcome, RunRequest, is_small
 from ..jobs.request import Request
 from ..layers.colors import labels_look
 from ..layers.results import show_labels, show_probability
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
     from ...inference.run import InferenceJob
     from ...inference.seams import Seams
+
+TOO_LARGE = "The probability lies beside the labels, too large to be shown."
 
 
 @dataclass(frozen=True)
@@ -69,41 +69,28 @@ class SegmentRequest(RunRequest["Segmented"]):
 
     def finish(self, job: InferenceJob) -> Segmented:
         """Return what the job gave; called in its thread."""
-        labels, levels = job.result, list(job.levels)
-        is_small = math.prod(labels.shape) <= IN_MEMORY
-        n_found = job.n_objects
-        if isinstance(labels, np.ndarray) or (is_small and job.is_complete):
-            labels, levels = np.asarray(labels), []  # a copy, so that painting changes no file
+        probability, note = job.probability, ""
+        if probability is not None and not is_small(probability):
+            probability, note = None, TOO_LARGE
+        outcome = self.outcome_of(job, note)
+        labels, n_found = outcome["answer"], job.n_objects
+        if isinstance(labels, np.ndarray):
             is_objects = self.facts.task == "objects"
             n_found = int(labels.max(initial=0)) if is_objects else len(np.unique(labels))
-        probability, notes = job.probability, [job.note, *job.memory_notes]
-        if probability is not None and math.prod(probability.shape) > IN_MEMORY:
-            probability = None
-            notes.append("The probability lies beside the labels, too large to be shown.")
         return Segmented(
-            labels=labels,
-            levels=levels,
             probability=None if probability is None else np.asarray(probability),
-            region=job.region or self.region or {},
             task=self.facts.task,
             n_found=n_found,
-            seconds=0.0,
-            is_complete=job.is_complete,
-            goes_on=job.can_resume,
-            note=" ".join(note for note in notes if note),
-            path=self.facts.path,
-            is_undertrained=self.facts.is_undertrained,
+            **outcome,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segmented(Outcome):
-    """Hold what a segmentation gave; its `levels` are empty where `labels` can be painted on.
+    """Hold what a segmentation gave; its `levels` are empty where its labels can be painted on.
 
     Parameters
     ----------
-    labels
-        Along TZYX as far as the image has them; on disk where they are many.
     probability
         ``(channels, *labels)``, where asked for and not too large to be shown.
     task
@@ -112,17 +99,11 @@ class Segmented(Outcome):
         How many objects or classes there are; None where nobody has counted.
     """
 
-    labels: Any
     probability: np.ndarray | None
     task: str
     n_found: int | None
 
     button, done = "Segment", "segmented"
-
-    @property
-    def answer(self) -> Any:
-        """Return the labels."""
-        return self.labels
 
     def result_in_words(self) -> str:
         """Return what was found, as in "3 objects"."""
@@ -170,7 +151,3 @@ class SeamRequest(Request[Any, "Seams"]):
             halo=run.halo,
             device=run.device,
         )
-
-    def finish(self, job: Job[Any, Seams]) -> Seams:
-        """Return what was measured."""
-        return job.result

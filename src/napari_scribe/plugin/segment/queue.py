@@ -1,21 +1,19 @@
-"""Take several layers one after the other, and remember what became of each. No Qt in here."""
+"""Take several layers one after the other, and remember what became of each."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 
 from ...errors import InputError
 from ..jobs.request import Ended
-from ..messages import listed
+from ..messages import Remark, with_remarks
 from ..model_library import duration
 from .job import Segmented, SegmentRequest
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
 
 
 class LayerQueue:
@@ -43,8 +41,8 @@ class LayerQueue:
         self.n_done = 0
         self.seconds = 0.0
         self.is_complete = True
-        self.failed: list[tuple[str, str]] = []
-        self._notes: list[tuple[str, str]] = []
+        self.failed: list[Remark] = []
+        self._notes: list[Remark] = []
 
     def next_request(self) -> SegmentRequest | None:
         """Return the request for the next layer that can be segmented; None after the last one."""
@@ -84,8 +82,4 @@ class LayerQueue:
         text = f"{self.n_done} of {self.n_layers} layers segmented in {duration(self.seconds)}."
         if not self.is_complete:
             text = f"Stopped: {text}"
-        if self.failed:
-            text += f" {len(self.failed)} failed: {listed(self.failed)}."
-        if self._notes:
-            text += f" Notes: {listed(self._notes)}."
-        return text
+        return with_remarks(text, self.failed, self._notes)

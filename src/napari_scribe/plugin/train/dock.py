@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+
+from napari import Viewer
+from napari.layers import Image as ImageLayer
 
 from ..jobs.request import Ended
 from ..jobs.training import Trained
@@ -20,14 +22,10 @@ from ..layers.annotations import (
 from ..layers.conversion import add_note
 from ..segment.job import Segmented, SegmentRequest
 from ..training_dock import TrainingDock
-from ..widgets.basics import button, hint, stack, step
+from ..widgets.basics import button, hint, row, stack, step
 from .form import TrainForm
 from .job import PaintQuestion, TrainRequest
 from .live_paint import LivePaint
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
 
 SAVE_TO = "in the Segment dock, under More settings, Save to"
 CHOOSE_OTHERS: dict[str, Callable[[], None]] = {"Choose others": lambda: None}
@@ -61,24 +59,18 @@ class TrainDock(TrainingDock[TrainRequest]):
         )
         self.segment_button.setProperty("scribe", "main")
         self.model_hint = hint()
+        form = self.form
         self.lay_out(
-            self.form,
+            step("1", "Image", form.image),
+            step("2", "Annotations", row(form.paint, form.new, wide=0)),
+            step("3", "Paint", stack(row(form.task, 1), form.hint)),
             step("4", "Train", self.training_row()),
             self.curves,
             self.status,
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
-            self.form.more,
+            form.more,
         )
-        self.form.changed.connect(self.on_form)
-        self.form.image.layer.changed.connect(self.on_other_image)
-        self.form.painted.connect(self.settle)
-        self.form.more.reset.clicked.connect(self.form.reset)
-        self.show_state()
-
-    def reset_choices(self, event: object = None) -> None:
-        """Offer the viewer's layers; called by napari."""
-        self.form.reset_choices(event)
-        self.show_state()
+        form.painted.connect(self.settle)
 
     def train(self, adapt: Adapt | None = None, *, is_checked: bool = False) -> None:
         """Train on what the form holds, once nothing about the annotations is doubtful.
@@ -92,7 +84,7 @@ class TrainDock(TrainingDock[TrainRequest]):
             Whether the user has answered what is doubtful about the annotations.
         """
         if adapt is None:
-            self.form.remember()
+            self.form.more.remember()
         with self.preparing():
             if not is_checked and self._asks_before(adapt):
                 return

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import ref
 
 from magicgui.widgets import CheckBox, RadioButtons
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
+from napari.utils.events import Event
+from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
 from ..layers.conversion import add_annotations, note, paint_events, paint_of
 from ..model_library import dimensions_of
-from ..settings import recall, remember
-from ..widgets.basics import button, hint, named, row, stack, step
+from ..widgets.basics import button, hint, named
 from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
 from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
 from ..widgets.recipe_form import RecipeForm
-from ..widgets.training_settings import WIDTH, TrainingSettings
+from ..widgets.settings_fold import WIDTH
+from ..widgets.training_settings import TrainingSettings
 from .job import TrainRequest
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
-    from napari.utils.events import Event
 
 HINTS = {
     "objects": "1 = background, 2, 3, 4 ... = one object each. Paint a few objects whole, and some "
@@ -39,7 +36,7 @@ NEW_TIP = "A labels layer for the image that was selected last, with the brush r
 TASKS = [("Objects", "objects"), ("Classes", "classes")]
 
 
-class TrainForm(QWidget):
+class TrainForm(QObject):
     """Ask for image, annotations and task; folded away, for everything else.
 
     Signals
@@ -62,35 +59,23 @@ class TrainForm(QWidget):
         self.task = RadioButtons(choices=TASKS, orientation="horizontal")
         self.task.value = "objects"
         self.task.tooltip = "Objects: each one apart. Classes: which kind of thing each pixel is"
+        box = self.task.native
+        box.setStyleSheet("QGroupBox { border: none; margin: 0; padding: 0; }")
+        box.layout().setContentsMargins(0, 0, 0, 0)
         self.hint = hint()
-        self.more = MoreSettings()
-        self._lay_out()
+        self.more = TrainSettings()
         self.image.changed.connect(self._on_image)
         self.task.changed.connect(self._show_task)
         self.paint.changed.connect(self._on_annotations)
         self._listened: list[Any] = []
         self._had_paint = False
         self._shown: Callable[[], ImageLayer | None] = lambda: None  # the image
-        self.more.set_values(recall("train"))
+        self.more.recall()
+        self.more.reset.clicked.connect(self._on_reset)
         self._show_task()
         self._on_image()
         self._on_annotations()
         self.select(viewer.layers.selection.active)
-
-    def _lay_out(self) -> None:
-        paint_row = row(self.paint.native, self.new)
-        layout = paint_row.layout()
-        assert isinstance(layout, QHBoxLayout)
-        layout.setStretch(0, 1)
-        task = self.task.native
-        task.setStyleSheet("QGroupBox { border: none; margin: 0; padding: 0; }")
-        task.layout().setContentsMargins(0, 0, 0, 0)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        column.addWidget(step("1", "Image", self.image))
-        column.addWidget(step("2", "Annotations", paint_row))
-        column.addWidget(step("3", "Paint", stack(row(task, 1), self.hint)))
 
     def value(self) -> TrainRequest:
         """Return what is filled in, with a snapshot of the paint.
@@ -169,20 +154,6 @@ class TrainForm(QWidget):
         self.more.dimensions.value = request.dimensions
         self.more.recipe.set_value(request.recipe)
 
-    def fill_defaults(self) -> None:
-        """Fill in the defaults."""
-        self.task.value = "objects"
-        self.more.set_values({})
-
-    def reset(self) -> None:
-        """Fill in the defaults, and remember those."""
-        self.fill_defaults()
-        self.remember()
-
-    def remember(self) -> None:
-        """Remember what is filled in for the next time."""
-        remember("train", self.more.values())
-
     def _new(self) -> None:
         """Add annotations: for objects, unless something else was chosen and not used yet."""
         self.select(self.image.latest)
@@ -239,6 +210,9 @@ class TrainForm(QWidget):
             note_settings(self.paint.value, image, **self.settings())
         self.painted.emit()
 
+    def _on_reset(self) -> None:
+        self.task.value = "objects"
+
     def _show_task(self, _value: object = None) -> None:
         task = str(self.task.value)
         self.hint.setText(HINTS[task])
@@ -246,8 +220,10 @@ class TrainForm(QWidget):
         self.changed.emit()
 
 
-class MoreSettings(TrainingSettings):
+class TrainSettings(TrainingSettings):
     """Ask for what has good defaults."""
+
+    section = "train"
 
     def __init__(self) -> None:
         super().__init__(RecipeForm(), FINDING)

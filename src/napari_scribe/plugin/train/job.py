@@ -8,27 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari import Viewer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 
 from ...errors import InputError
 from ...recipe import Recipe
 from ..jobs.request import Question
-from ..jobs.training import (
-    Change,
-    Trained,
-    TrainingRequest,
-    changes_of_channels,
-    changes_of_recipe,
-    changes_of_start,
-    named,
-)
+from ..jobs.training import Trained, TrainingRequest, channels_in_words, named
 from ..layers.colors import preview_look
 from ..layers.results import show_window
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Labels as LabelsLayer
-    from napari.layers import Layer
-
     from ...model import Model
     from ...training.train import TrainJob
     from ...training.trainer import Preview
@@ -115,17 +106,13 @@ class TrainRequest(TrainingRequest):
             resume=trained.checkpoint,
         )
 
-    def changes_since(self, before: TrainRequest) -> Iterator[Change]:
-        """Yield what differs from a training before that one network cannot both be."""
-        if before.recipe.task != self.recipe.task:
-            yield before.recipe.task.capitalize(), self.recipe.task.capitalize()
-        yield from changes_of_start(before.start, self.start)
-        if before.start is None and self.start is None:
-            yield from changes_of_recipe(before.recipe, self.recipe, ("network", "target"))
-        channels = (before.image, before.channels), (self.image, self.channels)
-        yield from changes_of_channels(*channels)
-        if before.denoiser != self.denoiser:
-            yield named(before.denoiser, "denoiser"), named(self.denoiser, "denoiser")
+    def fixed(self) -> Iterator[tuple[object, str]]:
+        """Yield what Continue cannot change, beside the recipe: each value, and it in words."""
+        yield self.recipe.task, self.recipe.task.capitalize()
+        yield self.start, named(self.start, "model to start from")
+        channels = channels_in_words(self.image, self.channels)
+        yield channels, channels
+        yield self.denoiser, named(self.denoiser, "denoiser")
 
     def show_preview(self, viewer: Viewer, preview: Preview) -> None:
         """Show what the network finds by now."""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from napari import Viewer
+from napari.utils.events import Event
 from qtpy.QtCore import QTimer
 
 from ...errors import InputError
 from ..jobs.previews import LivePreviews
+from ..jobs.runner import Runner
 from ..layers.conversion import paint_events, paint_of
 from .job import TrainRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from napari import Viewer
-    from napari.utils.events import Event
-
-    from ..jobs.runner import Runner
 
 SETTLED = 1.0
 """Seconds without a stroke after which new paint is taken: a half drawn object teaches nonsense."""

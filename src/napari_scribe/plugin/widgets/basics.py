@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from magicgui.widgets import Container, Widget
+from napari import Viewer
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
 from qtpy.QtWidgets import (
@@ -24,33 +25,17 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-if TYPE_CHECKING:
-    from napari import Viewer
-
 Part = QWidget | Widget
 """A widget of Qt or of magicgui."""
 NEUTRAL = "#8b939f"
 """A grey that is seen on dark and on light."""
 LINE = 26
 """Height of a button in pixels, so that names stand level with it."""
-THEME_COLORS = (
-    "background",
-    "foreground",
-    "primary",
-    "secondary",
-    "highlight",
-    "text",
-    "icon",
-    "warning",
-    "error",
-    "current",
-)
+THEME_COLORS = ("background", "foreground", "highlight", "text", "icon", "warning", "current")
 
 
 def theme_colors(viewer: Viewer) -> dict[str, str]:
     """Return the colours of napari's theme by name, as hex codes."""
-    from napari.utils.theme import get_theme
-
     theme = get_theme(viewer.theme)
     return {name: getattr(theme, name).as_hex(format="long") for name in THEME_COLORS}
 
@@ -124,12 +109,31 @@ def row(*parts: Part | int, wide: int | None = None) -> QWidget:
 def stack(*parts: Part) -> QWidget:
     """Lay widgets one under the other."""
     widget = QWidget()
+    fill_column(widget, *parts)
+    return widget
+
+
+def fill_column(
+    widget: QWidget,
+    *parts: Part,
+    margins: tuple[int, int, int, int] = (0, 0, 0, 0),
+    spacing: int = 4,
+) -> QVBoxLayout:
+    """Lay parts one under the other in a widget, and return its layout.
+
+    Parameters
+    ----------
+    margins
+        Left, top, right and bottom, in pixels.
+    spacing
+        Pixels between two parts.
+    """
     layout = QVBoxLayout(widget)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(4)
+    layout.setContentsMargins(*margins)
+    layout.setSpacing(spacing)
     for part in parts:
         layout.addWidget(native(part))
-    return widget
+    return layout
 
 
 def named(name: str, part: Part, width: int = 78) -> QWidget:

@@ -26,7 +26,39 @@ _SMOOTHING = 0.9
 """Share of the last smoothed loss in the next."""
 
 
-class Curves(FigureCanvasQTAgg):
+class Plot(FigureCanvasQTAgg):
+    """Draw axes in the colours of a theme.
+
+    Parameters
+    ----------
+    height
+        In pixels.
+    *places
+        Left, bottom, width and height of each pair of axes, as shares of the figure.
+    """
+
+    def __init__(self, height: int, *places: tuple[float, float, float, float]) -> None:
+        self.figure = Figure()
+        super().__init__(self.figure)
+        self.setFixedHeight(height)
+        for place in places:
+            self.figure.add_axes(place)
+
+    def set_colors(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        self.colors = colors
+        self.figure.set_facecolor(colors["background"])
+        for axes in self.figure.axes:
+            axes.set_facecolor(colors["background"])
+            axes.tick_params(colors=colors["icon"], labelsize=7, length=2, pad=2)
+            axes.xaxis.label.set(color=colors["text"], fontsize=8)
+            axes.yaxis.label.set(color=colors["text"], fontsize=8)
+            for side, spine in axes.spines.items():
+                spine.set(color=colors["highlight"], visible=side in ("left", "bottom"))
+        self.draw_idle()
+
+
+class Curves(Plot):
     """Draw the loss over steps: smoothed for training, as it is for held-out data.
 
     A whole drawing takes longer than a training step. So the limits of the axes grow by leaps, and
@@ -41,38 +73,26 @@ class Curves(FigureCanvasQTAgg):
     """
 
     def __init__(self, colors: dict[str, str], held_out: str = "paint") -> None:
-        self.figure = Figure()
-        super().__init__(self.figure)
-        self.setFixedHeight(140)
-        self.axes: Any = self.figure.add_axes((0.13, 0.26, 0.85, 0.68))
-        self.axes.set_xlabel("step", fontsize=8, labelpad=1)
-        self.axes.set_ylabel("loss", fontsize=8, labelpad=2)
+        super().__init__(140, (0.13, 0.26, 0.85, 0.68))
+        self.axes: Any = self.figure.axes[0]
+        self.axes.set_xlabel("step", labelpad=1)
+        self.axes.set_ylabel("loss", labelpad=2)
         self.axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         self.axes.yaxis.set_major_locator(MaxNLocator(4))
-        for side in ("top", "right"):
-            self.axes.spines[side].set_visible(False)
         self._lines = tuple(
             self.axes.plot([], [], animated=True, label=name.format(held_out), **style)[0]
             for name, style in CURVES.items()
         )
         self._background: Any = None
-        self._text = colors["text"]
+        self.colors = colors
         self.mpl_connect("draw_event", self._on_draw)
         self.clear()
         self.set_colors(colors)
 
     def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
-        self.figure.set_facecolor(colors["background"])
-        self.axes.set_facecolor(colors["background"])
-        self.axes.xaxis.label.set_color(colors["text"])
-        self.axes.yaxis.label.set_color(colors["text"])
-        self.axes.tick_params(colors=colors["icon"], labelsize=7, length=2, pad=2)
-        for spine in self.axes.spines.values():
-            spine.set_color(colors["highlight"])
-        self._text = colors["text"]
+        super().set_colors(colors)
         self._name_lines()
-        self.draw_idle()
 
     def clear(self) -> None:
         """Forget all steps."""
@@ -121,7 +141,7 @@ class Curves(FigureCanvasQTAgg):
         """Show a legend of the lines that have a point."""
         lines = [line for line in self._lines if np.size(line.get_xdata())]
         self._named = [line in lines for line in self._lines]
-        style = {"frameon": False, "fontsize": 8, "labelcolor": self._text}
+        style = {"frameon": False, "fontsize": 8, "labelcolor": self.colors["text"]}
         self.axes.legend(handles=lines, loc="upper right", **style)
 
     def _fitting_limits(self) -> tuple[float, float]:

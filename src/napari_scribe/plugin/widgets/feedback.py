@@ -22,8 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..model_library import duration
-from .basics import button, empty, row
+from .basics import button, empty, fill_column, row
 
 ERROR = "#e0414f"
 """napari's own is too dark for a line on a dark ground."""
@@ -216,14 +215,6 @@ class Progress(QProgressBar):
             label = QStyle.ControlElement.CE_ProgressBarLabel
             QStylePainter(self).drawControl(label, option)
 
-    def advance(self, fraction: float | None, elapsed: float, text: str) -> None:
-        """Show a share that is done, and the time that is left; None where there is no end."""
-        if fraction is None:
-            text = f"{text}, {duration(elapsed)}"
-        elif fraction > 0.01 or elapsed > 2:
-            text = f"{text}, {duration(elapsed * (1 - fraction) / max(fraction, 1e-6))} left"
-        self.tell(fraction or 0, text)
-
     def say(self, text: str) -> None:
         """Show other words at once; the share that is done stays."""
         if self.maximum() == 0:  # it would go on moving
@@ -261,11 +252,7 @@ class Footer(QWidget):
         super().__init__()
         self._message = message
         self._work = row(progress, *buttons, wide=0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 8)
-        layout.setSpacing(6)
-        layout.addWidget(message)
-        layout.addWidget(self._work)
+        fill_column(self, message, self._work, margins=(8, 6, 8, 8), spacing=6)
         self._work.hide()
         progress.working.connect(self._show_work)
         message.shown.connect(self._show)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...io import list_images, list_series, read_image
-from ..model_library import channels_of, channels_to_tick
+from ..model_library import channels_of, channels_to_tick, names_of_channels
 from .basics import Column, hint, named
 from .inputs import Choice, narrow
-from .layer_pickers import ChannelPicker, names_of_channels
+from .layer_pickers import ChannelPicker
 
 MOST_TRIED = 5
 """Images that are tried. Where none of them can be read, no other will be."""
@@ -32,9 +32,8 @@ class FolderChannels(Column):
     def follow(self, folder: Path | None, model: Path | None) -> None:
         """Ask about the first image of a folder, and what the model needs of it."""
         self._shown_for = folder, model
-        self.series.offer([] if folder is None else series_in(folder))
-        series = self.series.value()
-        names = [] if folder is None or model is None else channels_in(folder, series)
+        self.series.offer(_of_first_image(list_series, folder))
+        names = _of_first_image(_channel_names, folder, self.series.value())
         self._n = len(names)
         text = "" if model is None or not names else channels_to_tick(model, self._n)
         self._needed = channels_of(model)[0] if model is not None and text else 0
@@ -92,42 +91,31 @@ class SeriesPicker(Column):
         return [(text, i) for i, text in enumerate(texts)] if self.is_offered else []
 
 
-def channels_in(folder: Path, series: int = 0) -> list[str]:
-    """Return the channels' names of the first image in a folder that can be read."""
-    return list(_of_first_image(_channels, folder, series))
-
-
-def series_in(folder: Path) -> list[str]:
-    """Describe each image in the first file of a folder that can be read."""
-    return list(_of_first_image(_series, folder, 0))
-
-
-def _channels(path: Path, series: int) -> list[str]:
+def _channel_names(path: Path, series: int) -> list[str]:
     return names_of_channels(read_image(path, series=series))
 
 
-def _series(path: Path, _series: int) -> list[str]:
-    return list_series(path)
-
-
-Reader = Callable[[Path, int], list[str]]
-
-
-def _of_first_image(read: Reader, folder: Path, series: int) -> tuple[str, ...]:
+def _of_first_image(
+    read: Callable[..., list[str]], folder: Path | None, *options: int
+) -> list[str]:
     """Return what is read of the first image in a folder that can be read; nothing if none can."""
+    if folder is None:
+        return []
     try:
-        return _read_once(read, folder, series, folder.stat().st_mtime_ns)
+        return list(_read_once(read, folder, folder.stat().st_mtime_ns, *options))
     except OSError:
-        return ()
+        return []
 
 
 @lru_cache(16)
-def _read_once(read: Reader, folder: Path, series: int, _changed: int) -> tuple[str, ...]:
+def _read_once(
+    read: Callable[..., list[str]], folder: Path, _changed: int, *options: int
+) -> list[str]:
     """Read once for each state of a folder: forms ask at each keystroke."""
     paths: list[Path] = []
     with suppress(InputError):
         paths = list_images(folder)[:MOST_TRIED]
     for path in paths:
         with suppress(InputError):
-            return tuple(read(path, series))
-    return ()
+            return read(path, *options)
+    return []

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from magicgui.types import FileDialogMode
-from magicgui.widgets import ComboBox, FileEdit, Widget
+from magicgui.widgets import ComboBox, FileEdit
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
 
-RESULT_FILES = "zarr (*.zarr);;TIFF (*.tif)"
-"""Kinds of files that a result is written to, as Qt's dialogs take them."""
+from .basics import Part, native
 
 TILES = [("automatic", 0), *((str(n), n) for n in (64, 128, 256, 512, 1024, 2048, 4096))]
 """Sides of tiles that are offered, in pixels; 0 lets one be chosen for the machine."""
@@ -94,6 +93,18 @@ class PathEdit(FileEdit):
         return Path(text).expanduser() if text else None
 
 
+def result_file() -> PathEdit:
+    """Ask for the file that a result is written to."""
+    return PathEdit(
+        "w",
+        "Save the result to",
+        "A .zarr or .tif that the result is written to. A run to a .zarr that was stopped goes on "
+        "when it is started again",
+        "only shown; on disk if large",
+        "zarr (*.zarr);;TIFF (*.tif)",
+    )
+
+
 class _MiddleElided(QObject):
     """Draw a combo so that both ends of a long name can be read; Qt would cut off its end."""
 
@@ -136,6 +147,6 @@ class _Watcher(QObject):
         return False
 
 
-def refresh_when_seen(widget: Widget, refresh: Callable[[], object]) -> None:
+def refresh_when_seen(part: Part, refresh: Callable[[], object]) -> None:
     """Call a function whenever a widget comes up, or the mouse enters it."""
-    _Watcher(widget.native, refresh)
+    _Watcher(native(part), refresh)

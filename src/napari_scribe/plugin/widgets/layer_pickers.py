@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from weakref import ref
 
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QWidget
 
 from ...errors import InputError
 from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of, note
-from ..model_library import size_in_words
+from ..model_library import names_of_channels, size_in_words
 from .basics import Column, empty, hint, row
 from .inputs import Choice, narrow
-
-if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image as ImageLayer
-    from napari.layers import Layer
 
 NO_IMAGE = "Open an image first, or try File > Open Sample > Scribe > {}."
 ONLY_RESULTS = "Only results are open: choose one if you mean it, or open an image."
@@ -70,8 +68,6 @@ class LayerPicker(Choice):
 
 def is_image(layer: Layer) -> bool:
     """Return whether a layer is an image that the user has, or a denoised one of the plugin's."""
-    from napari.layers import Image as ImageLayer
-
     purpose = str(note(layer).get("purpose", DENOISED))
     is_whole = purpose.startswith(DENOISED) and not purpose.endswith("so far")
     return isinstance(layer, ImageLayer) and is_whole
@@ -79,9 +75,7 @@ def is_image(layer: Layer) -> bool:
 
 def is_paint(layer: Layer) -> bool:
     """Return whether a layer can hold paint: labels, but no preview."""
-    from napari.layers import Labels
-
-    return isinstance(layer, Labels) and note(layer).get("purpose") != "preview"
+    return isinstance(layer, LabelsLayer) and note(layer).get("purpose") != "preview"
 
 
 def is_from_user(layer: Layer | None) -> bool:
@@ -175,8 +169,6 @@ class ImagePicker(Column):
 
     def _missing(self) -> str:
         """Return what to say where no image is chosen."""
-        from napari.layers import Image as ImageLayer
-
         if self.layer.choices:
             return ONLY_RESULTS
         has_images = any(isinstance(layer, ImageLayer) for layer in self._viewer.layers)
@@ -203,11 +195,6 @@ class ImagePicker(Column):
         else:
             self.info.setText(size_in_words(image))
             self.channels.show_channels(names_of_channels(image))
-
-
-def names_of_channels(image: Image) -> list[str]:
-    """Return the names of an image's channels, or their numbers where they have none."""
-    return list(image.channel_names or map(str, range(image.n_channels)))
 
 
 class ChannelPicker(Column):

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+
+from ...image import Image
+from ..layers.visible import slice_region, visible_region
 from .basics import Column, named, stack
 from .inputs import Choice, PathEdit
 
-LAYER, SLICE, VISIBLE, LAYERS, FOLDER = "layer", "slice", "visible", "layers", "folder"
+LAYER, SLICE, FRAME, VISIBLE = "layer", "slice", "frame", "visible"
+LAYERS, FOLDER = "layers", "folder"
+PARTS = {SLICE: slice_region, FRAME: slice_region, VISIBLE: visible_region}
+"""Parts of a layer, and what finds them."""
 CHOICES = {
     LAYER: "Whole layer",
     SLICE: "This slice",
@@ -54,6 +62,28 @@ class ScopePicker(Column):
         """Return one of `CHOICES`."""
         return str(self.combo.value or LAYER)
 
+    def region(
+        self, viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
+    ) -> tuple[dict[str, slice] | None, str]:
+        """Return the part that is worked on, per axis letter, and its name; None for all.
+
+        Parameters
+        ----------
+        dimensions
+            Of the network, 2 or 3.
+
+        Raises
+        ------
+        InputError
+            If nothing of the image is in view.
+        """
+        scope = self.value()
+        if scope not in PARTS:
+            return None, ""
+        region = PARTS[scope](viewer, layer, image, dimensions)
+        # Named by where it is, so that another part does not take its place.
+        return region, f"{scope} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
+
     def offer_slices(self, has_slices: bool) -> None:
         """Offer a single slice, or not."""
         if has_slices != self._has_slices:
@@ -61,8 +91,8 @@ class ScopePicker(Column):
             self.combo.reset_choices()
 
     def _choices(self) -> list[tuple[str, str]]:
-        offered = self._texts.items()
-        return [(text, key) for key, text in offered if key != SLICE or self._has_slices]
+        hidden = () if self._has_slices else (SLICE, FRAME)
+        return [(text, key) for key, text in self._texts.items() if key not in hidden]
 
     def _show_folders(self) -> None:
         self._folders.setVisible(self.value() == FOLDER)

@@ -9,20 +9,16 @@ from magicgui.widgets import ComboBox, FloatSpinBox, Widget
 from qtpy.QtWidgets import QWidget
 
 from .basics import Fold, button, named, row
-from .device_picker import DevicePicker
 from .model_picker import ModelPicker
 from .recipe_form import RecipeForm
+from .settings_fold import WIDTH, SettingsFold
 
 MINUTES = 2.0
-WIDTH = 90
-"""Width of the names, in pixels."""
-
-
 FIELD_WIDTH = 172
-"""The same of the fields of a recipe."""
+"""Width of the names of a recipe's fields, in pixels."""
 
 
-class TrainingSettings(Fold):
+class TrainingSettings(SettingsFold):
     """Ask, folded away, for what every training has good defaults for.
 
     Parameters
@@ -31,15 +27,10 @@ class TrainingSettings(Fold):
         The form of its recipe.
     tasks
         Tasks of the models to start from.
-
-    Attributes
-    ----------
-    fields
-        Widget and default of each setting that is remembered, by name.
     """
 
     def __init__(self, recipe: RecipeForm, tasks: Collection[str]) -> None:
-        super().__init__("More settings")
+        super().__init__()
         self.recipe = recipe
         self.minutes = FloatSpinBox(value=MINUTES, min=0, max=100_000, step=0.5)
         self.minutes.tooltip = "Minutes of training; 0: until you press Stop"
@@ -49,7 +40,6 @@ class TrainingSettings(Fold):
         self.minutes.native.setMinimumWidth(100)
         tip = "Nothing: a new network. A kept model: go on from what it knows"
         self.start = ModelPicker(none="nothing", tasks=tasks, tooltip=tip)
-        self.device = DevicePicker()
         self.dimensions = ComboBox(
             choices=[("a list of slices", 2), ("depth: a 3D network", 3)], value=2
         )
@@ -58,12 +48,8 @@ class TrainingSettings(Fold):
         self._has_z = False
         self.dimensions.changed.connect(self._show_dimensions)
         self.folds = {name: Fold(title) for name, title in recipe.sections.items()}
-        self.reset = button("Reset", "All settings back to their defaults", lambda: None)
-        self.fields: dict[str, tuple[Any, Any]] = {
-            "minutes": (self.minutes, MINUTES),
-            "device": (self.device, ""),
-            "dimensions": (self.dimensions, 2),
-        }
+        self.reset = button("Reset", "All settings back to their defaults", self._reset)
+        self.fields["minutes"] = (self.minutes, MINUTES)
 
     def lay_out(self, *lines: QWidget) -> None:
         """Lay out lines between the model to start from and the device; below them the recipe."""
@@ -109,19 +95,19 @@ class TrainingSettings(Fold):
 
     def values(self) -> dict[str, Any]:
         """Return what is remembered: all but the dimensions, which belong to an image."""
-        names = [name for name in self.fields if name != "dimensions"]
-        values = {name: self.fields[name][0].value for name in names}
-        return {**values, "recipe": self.recipe.changes()}
+        return {**super().values(), "recipe": self.recipe.changes()}
 
     def set_values(self, values: dict[str, Any]) -> None:
         """Fill in values; the default for what is missing or does not fit."""
-        for name, (widget, default) in self.fields.items():
-            try:
-                widget.value = values.get(name, default)
-            except (TypeError, ValueError):
-                widget.value = default
+        super().set_values(values)
+        self.dimensions.value = 2
         changes = values.get("recipe")
         self.recipe.set_changes(changes if isinstance(changes, dict) else {})
+
+    def _reset(self) -> None:
+        """Fill in the defaults, and remember those."""
+        self.set_values({})
+        self.remember()
 
 
 def _add_fields(fold: Fold, widgets: Mapping[str, Widget]) -> list[QWidget]:

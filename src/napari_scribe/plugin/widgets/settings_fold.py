@@ -1,0 +1,51 @@
+"""Ask, folded away, for what has good defaults, and remember it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..settings import recall, remember
+from .basics import Fold
+from .device_picker import DevicePicker
+
+WIDTH = 90
+"""Width of the names, in pixels."""
+
+
+class SettingsFold(Fold):
+    """Ask, folded away, for what has good defaults; remember what was used last.
+
+    Attributes
+    ----------
+    section
+        The name under which the values are kept.
+    fields
+        Widget and default of each setting that is remembered, by name.
+    """
+
+    section: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__("More settings")
+        self.device = DevicePicker()
+        self.fields: dict[str, tuple[Any, Any]] = {"device": (self.device, "")}
+
+    def values(self) -> dict[str, Any]:
+        """Return what is remembered."""
+        return {name: widget.value for name, (widget, _) in self.fields.items()}
+
+    def set_values(self, values: dict[str, Any]) -> None:
+        """Fill in values; the default for what is missing or does not fit."""
+        for name, (widget, default) in self.fields.items():
+            try:
+                widget.value = values.get(name, default)
+            except (TypeError, ValueError):
+                widget.value = default
+
+    def recall(self) -> None:
+        """Fill in what was used last."""
+        self.set_values(recall(self.section))
+
+    def remember(self) -> None:
+        """Keep the values for the next time."""
+        remember(self.section, self.values())
