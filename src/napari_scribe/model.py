@@ -208,6 +208,16 @@ def build_network(recipe: Recipe, n_channels: int, encoding: Encoding) -> Networ
     return network
 
 
+def outline_network(recipe: Recipe, n_channels: int) -> Network:
+    """Build the network of a recipe with shapes and no weights, to see how large it would be.
+
+    It is built for two classes, or for objects, and draws no random numbers.
+    """
+    n_out = count_channels(encoding_of(recipe, painted=(1, 2)).heads)
+    with torch.device("meta"):
+        return NETWORKS[recipe.network.kind](recipe.network, n_channels, n_out)
+
+
 def as_model(model: object) -> Model:
     """Return a model unchanged, or read it if its file or name is given.
 
