@@ -52,11 +52,10 @@ def start(viewer: napari.Viewer, out: Path, seconds: float, device: str | None =
     def go_on(ended: Ended[Any]) -> None:
         if isinstance(ended.value, Trained):
             QTimer.singleShot(0, lambda: dock.segment(device))
-        elif isinstance(ended.value, Segmented):
-            dock.runner.ended.disconnect(go_on)
+            return
+        dock.runner.ended.disconnect(go_on)
+        if isinstance(ended.value, Segmented):
             save(ended.value)
-        else:
-            dock.runner.ended.disconnect(go_on)
 
     def save(done: Segmented) -> None:
         assert dock.trained is not None

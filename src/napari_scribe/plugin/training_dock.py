@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -10,6 +11,7 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QLabel, QWidget
 
 from .dock import Dock
+from .jobs.previews import LivePreviews
 from .jobs.request import Ended
 from .jobs.training import Asked, Trained
 from .widgets.basics import button, hint, row, stack
@@ -37,8 +39,11 @@ class TrainingDock(Dock, Generic[Asked]):
         What is trained on, in a word: "paint", or "pairs".
     train_tip, continue_tip
         Tooltips of the buttons.
+    previews
+        What connects a training with the viewer.
     """
 
+    previews: type[LivePreviews] = LivePreviews
     data: str
     train_tip: str
     continue_tip: str
@@ -100,8 +105,15 @@ class TrainingDock(Dock, Generic[Asked]):
             return REMOVED.format(trained.request.image.name)
         return ""
 
-    def clear_curves(self, request: Asked) -> None:
-        """Begin a new curve, unless the training of a request continues another one."""
+    def start_training(
+        self, request: Asked, on_end: Callable[[Ended[Trained[Asked]]], None]
+    ) -> None:
+        """Start a training, with previews; the curve goes on where that continues another one."""
+
+        def previews(request: Asked) -> LivePreviews:
+            return self.previews(self.viewer, self.runner, request, self.message.warn)
+
+        self.start(request, on_end, view=previews, on_step=self.show_training)
         self._trained_layer = request.image_layer
         if request.resume is None:
             self.curves.clear()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from napari import Viewer
 
 from ...errors import InputError
-from ..jobs.previews import LivePreviews
 from ..jobs.request import Ended
 from ..jobs.training import Trained
 from ..model_library import trained_on
@@ -89,7 +88,8 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
             elif self.checked.fitness.hopeless:
                 raise InputError(self.checked.fitness.hopeless)
             else:
-                self._train(self.form.for_training(self.checked, self.findings.remedies()))
+                request = self.form.for_training(self.checked, self.findings.remedies())
+                self.start_training(request, self._on_trained)
 
     def go_on(self) -> None:
         """Continue the last training on its own pairs."""
@@ -97,7 +97,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
             with self.preparing():
                 request = self.continued(self._chosen_now())
                 if request is not None:
-                    self._train(request)
+                    self.start_training(request, self._on_trained)
 
     def go_on_as_it_was(self, request: DenoiserRequest) -> None:
         """Continue the last training with a request, which the form then shows."""
@@ -109,7 +109,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
                 self.checked = request.checked
                 self.findings.show_fitness(request.checked.fitness)
                 self.findings.tick(request.remedies)
-            self._train(request)
+            self.start_training(request, self._on_trained)
 
     def apply(self) -> None:
         """Denoise what is chosen with the chosen model."""
@@ -144,13 +144,6 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         self.caution.setText(self._caution())
         has_model = self.form.model.value() is not None or self._unsaved_model() is not None
         self.apply_button.setEnabled(has_image and has_model and not running)
-
-    def _train(self, request: DenoiserRequest) -> None:
-        def view(request: DenoiserRequest) -> LivePreviews:
-            return LivePreviews(self.viewer, self.runner, request, self.message.warn)
-
-        self.start(request, self._on_trained, view=view, on_step=self.show_training)
-        self.clear_curves(request)
 
     def _chosen_now(self) -> DenoiserRequest:
         """Return what the form holds, with the check of the last training for its pairs."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 from napari import Viewer
@@ -17,7 +18,7 @@ from ..widgets.inputs import result_file, tile_choice
 from ..widgets.layer_pickers import ImagePicker
 from ..widgets.model_picker import DENOISING, ModelPicker
 from ..widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
-from ..widgets.scope_picker import FRAME, VISIBLE, ScopePicker
+from ..widgets.scope_picker import FRAME, VISIBLE, ScopePicker, has_frames
 from ..widgets.scope_picker import LAYER as WHOLE
 from ..widgets.settings_fold import WIDTH
 from ..widgets.training_settings import TrainingSettings
@@ -98,15 +99,21 @@ class DenoiseForm(QObject):
         InputError
             If values do not go together.
         """
-        other = self.pairs.other.value if checked.source.way == LAYER else None
-        settings = self.more.for_training()
+        more = self.more
+        recipe = more.recipe.value("denoised").changed({"target.loss": str(more.loss.value)})
         return DenoiserRequest(
             image_layer=self.image.layer.value,
             image=checked.source.image,
-            other_layer=other,
+            other_layer=self.pairs.other.value if checked.source.way == LAYER else None,
             checked=checked,
             remedies=remedies,
-            **settings,
+            recipe=recipe,
+            seconds=60 * more.minutes.value or None,
+            steps=int(more.steps.value) or None,
+            device=more.device.value or None,
+            start=more.start.value(),
+            has_previews=bool(more.preview.value),
+            half=more.preview.value == "half",
         )
 
     def fill_in(self, request: DenoiserRequest) -> None:
@@ -139,7 +146,7 @@ class DenoiseForm(QObject):
         if model is None:
             raise InputError("There is no denoiser yet: train one, or choose a file.")
         channels = self.image.channels.value()
-        region, part = self.scope.region(self.viewer, layer, image, dimensions_of(model))
+        region, part = self.scope.region(self.viewer, layer, image, model)
         names = names_of_channels(image)
         seen = f"channel {', '.join(names[c] for c in channels)}" if channels else ""
         return DenoiseRequest(
@@ -149,8 +156,11 @@ class DenoiseForm(QObject):
             channels=channels,
             region=region,
             part=", ".join(word for word in (seen, part) if word),
+            tile=int(self.more.tile.value) or None,
+            device=self.more.device.value or None,
+            out=self.more.save_to.value,
+            dtype=self.more.dtype.value,
             with_removed=bool(self.removed.value),
-            **self.more.for_denoising(),
         )
 
     def reset_choices(self, event: object = None) -> None:
@@ -171,13 +181,11 @@ class DenoiseForm(QObject):
         self._show()
 
     def _show(self) -> None:
-        try:
+        has_slices = False
+        with suppress(InputError):  # the pickers say what is wrong
             image, path = self.image.image(), self.model.value()
-            dimensions = dimensions_of(path) if path is not None else self.dimensions
-            frames = image.iterated_axes(dimensions)
-            self.scope.offer_slices(any(image.length(a) > 1 for a in frames))
-        except InputError:
-            self.scope.offer_slices(False)
+            has_slices = has_frames(image, dimensions_of(path) if path else self.dimensions)
+        self.scope.offer_slices(has_slices)
         self.changed.emit()
 
 
@@ -222,25 +230,3 @@ class DenoiseSettings(TrainingSettings):
             named("Save to", self.save_to, WIDTH),
             named("Tile (px)", self.tile.native, WIDTH),
         )
-
-    def for_training(self) -> dict[str, Any]:
-        """Return the settings as `DenoiserRequest` takes them."""
-        recipe = self.recipe.value("denoised").changed({"target.loss": str(self.loss.value)})
-        return {
-            "recipe": recipe,
-            "seconds": 60 * self.minutes.value or None,
-            "steps": int(self.steps.value) or None,
-            "device": self.device.value or None,
-            "start": self.start.value(),
-            "has_previews": bool(self.preview.value),
-            "half": self.preview.value == "half",
-        }
-
-    def for_denoising(self) -> dict[str, Any]:
-        """Return the settings as `DenoiseRequest` takes them."""
-        return {
-            "tile": int(self.tile.value) or None,
-            "device": self.device.value or None,
-            "dtype": str(self.dtype.value),
-            "out": self.save_to.value,
-        }

@@ -15,13 +15,13 @@ from napari.layers import Image as ImageLayer
 from ...errors import InputError
 from ...image import Frame, Image
 from ...progress import Job
+from ...windows import Window
 from ..jobs.inference import SAVE_TO, Outcome, RunRequest, is_small
 from ..jobs.request import Request
 from ..jobs.training import (
     Change,
     Trained,
     TrainingRequest,
-    Window,
     channels_in_words,
     named,
 )

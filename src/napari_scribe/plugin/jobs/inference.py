@@ -240,7 +240,7 @@ def _in_tiles(record: InferenceStep, shape: tuple[int, ...]) -> tuple[float, int
 
 def is_small(answer: Any) -> bool:
     """Return whether a result is read into memory where it can be."""
-    return math.prod(answer.shape) <= IN_MEMORY
+    return bool(math.prod(answer.shape) <= IN_MEMORY)
 
 
 @dataclass(frozen=True, kw_only=True)

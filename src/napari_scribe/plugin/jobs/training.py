@@ -15,6 +15,7 @@ from napari.layers import Layer
 from ...errors import InputError
 from ...image import Frame, Image
 from ...recipe import Recipe
+from ...windows import Window
 from ..layers.visible import visible_field
 from ..model_library import duration, names_of_channels
 from .progress import JobClock, Progressed
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ...training.checkpoint import Checkpoint
     from ...training.trainer import TrainingJob, TrainStep  # named in a string
 
-Window = tuple[slice, ...]
 Change = tuple[str, str]
 """What a training was, and what is chosen now, in words."""
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 from napari.utils.colormaps import CyclicLabelColormap, label_colormap
+from napari.utils.colormaps.standardize_color import transform_color
 
 BACKGROUND = "#3f6fd8"
 """Label 1 in paint: the one cold colour among warm and bright ones."""
 PREVIEW = "#2ee6d6"
-_OBJECTS = (
+_OBJECTS = [
     "#ffa01f",
     "#ffe14d",
     "#6bdc4f",
@@ -21,7 +22,7 @@ _OBJECTS = (
     "#ff8f6b",
     "#f5c6a0",
     "#e86fe0",
-)
+]
 _N_LABELS = 1000
 """Labels until colours repeat."""
 
@@ -34,16 +35,15 @@ def paint_colormap(*, hide_background: bool = False) -> CyclicLabelColormap:
     hide_background
         Leave label 1 transparent.
     """
-    objects = np.array([_rgba(c) for c in _OBJECTS])
     colors = np.zeros((_N_LABELS, 4))
-    colors[1] = _rgba(BACKGROUND) * (not hide_background)
-    colors[2:] = np.resize(objects, (_N_LABELS - 2, 4))
+    colors[1] = transform_color(BACKGROUND)[0] * (not hide_background)
+    colors[2:] = np.resize(transform_color(_OBJECTS), (_N_LABELS - 2, 4))
     return CyclicLabelColormap(colors=colors, name="classes" if hide_background else "paint")
 
 
 def preview_colormap() -> CyclicLabelColormap:
     """Return one colour for every object, so that outlines do not flicker as numbers change."""
-    colors = np.stack([np.zeros(4), _rgba(PREVIEW), _rgba(PREVIEW)])
+    colors = transform_color(["transparent", PREVIEW, PREVIEW])
     return CyclicLabelColormap(colors=colors, name="preview")
 
 
@@ -57,7 +57,3 @@ def preview_look(task: str) -> dict[str, Any]:
 def labels_look(task: str) -> dict[str, Any]:
     """Return how a result is shown: objects in napari's colours, classes in those of paint."""
     return {"colormap": paint_colormap() if task == "classes" else label_colormap(), "opacity": 0.6}
-
-
-def _rgba(code: str) -> np.ndarray:
-    return np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)] + [1.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..widgets.folder_channels import FolderChannels
 from ..widgets.inputs import result_file, tile_choice
 from ..widgets.layer_pickers import ImagePicker, is_image
 from ..widgets.model_picker import ModelPicker
-from ..widgets.scope_picker import FOLDER, LAYERS, ScopePicker
+from ..widgets.scope_picker import FOLDER, LAYERS, ScopePicker, has_frames
 from ..widgets.settings_fold import WIDTH, SettingsFold
 from .folder import FolderRequest, with_results
 from .job import SegmentRequest
@@ -91,7 +92,7 @@ class SegmentForm(QObject):
             If something is missing, or nothing of the image is in view.
         """
         model, layer, image = self.model_file(), self.image.layer.value, self.image.image()
-        region, part = self.scope.region(self.viewer, layer, image, dimensions_of(model))
+        region, part = self.scope.region(self.viewer, layer, image, model)
         return SegmentRequest(
             layer,
             image,
@@ -155,11 +156,15 @@ class SegmentForm(QObject):
 
     def _show(self) -> None:
         """Offer what goes with image and model: parts, and channels that have to be chosen."""
-        path, layer, scope = self.model.value(), self.image.layer.value, self.scope.value()
+        path, scope = self.model.value(), self.scope.value()
         has_slices, channels_needed = False, ""
-        if path is not None and layer is not None:
-            has_slices = self._has_slices(path)
-            channels_needed = self._channels_needed(path) if scope != FOLDER else ""
+        with suppress(InputError):  # the pickers say what is wrong
+            image = self.image.image()
+            if path is not None:
+                channels_needed = channels_to_tick(path, image.n_channels)
+                has_slices = has_frames(image, dimensions_of(path))
+        if scope == FOLDER:
+            channels_needed = ""
         self.scope.offer_slices(has_slices)
         self.image.enabled = scope != FOLDER
         self.image.layer.enabled = scope not in (LAYERS, FOLDER)
@@ -168,20 +173,6 @@ class SegmentForm(QObject):
         self.image.channels.visible = bool(channels_needed)
         self.folder_channels.follow(self.scope.images.value if scope == FOLDER else None, path)
         self.changed.emit()
-
-    def _has_slices(self, path: Path) -> bool:
-        try:
-            image = self.image.image()
-            return any(image.length(a) > 1 for a in image.iterated_axes(dimensions_of(path)))
-        except InputError:
-            return False
-
-    def _channels_needed(self, path: Path) -> str:
-        """Return a word where the model needs other channels than the image has; else nothing."""
-        try:
-            return channels_to_tick(path, self.image.image().n_channels)
-        except InputError:
-            return ""
 
 
 class SegmentSettings(SettingsFold):

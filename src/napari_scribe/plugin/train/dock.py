@@ -44,6 +44,7 @@ class TrainDock(TrainingDock[TrainRequest]):
     """
 
     form: TrainForm
+    previews = LivePaint
     data = "paint"
     train_tip = "Train a network on the paint"
     continue_tip = (
@@ -94,9 +95,7 @@ class TrainDock(TrainingDock[TrainRequest]):
             request = _adapted(adapt, now)
             if request is None:
                 return
-            on_end = partial(self._on_trained, request)
-            self.start(request, on_end, view=self._live_paint, on_step=self.show_training)
-            self.clear_curves(request)
+            self.start_training(request, partial(self._on_trained, request))
             recipe = request.recipe
             settings = {"task": recipe.task, "dimensions": recipe.network.dimensions}
             note_settings(request.paint_layer, request.image_layer, **settings)
@@ -187,9 +186,6 @@ class TrainDock(TrainingDock[TrainRequest]):
             use_them = partial(self.train, adapt, is_checked=True)
             self.ask(doubt, {"Use them": use_them, **CHOOSE_OTHERS})
         return bool(doubt)
-
-    def _live_paint(self, request: TrainRequest) -> LivePaint:
-        return LivePaint(self.viewer, self.runner, request, self.message.warn)
 
     def _on_trained(self, request: TrainRequest, ended: Ended[Trained[TrainRequest]]) -> None:
         if isinstance(ended.question, PaintQuestion):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 
 from ...image import Image
 from ..layers.visible import slice_region, visible_region
+from ..model_library import dimensions_of
 from .basics import Column, named, stack
 from .inputs import Choice, PathEdit
+
+if TYPE_CHECKING:
+    from ...model import Model
 
 LAYER, SLICE, FRAME, VISIBLE = "layer", "slice", "frame", "visible"
 LAYERS, FOLDER = "layers", "folder"
@@ -27,6 +32,11 @@ CHOICES = {
 RESULTS_TIP = (
     "Each result is a .tif with the name of its image. The same again goes on where it was stopped"
 )
+
+
+def has_frames(image: Image, dimensions: int) -> bool:
+    """Return whether an image has more than one frame for a network of 2 or 3 dimensions."""
+    return any(image.length(a) > 1 for a in image.iterated_axes(dimensions))
 
 
 class ScopePicker(Column):
@@ -63,14 +73,9 @@ class ScopePicker(Column):
         return str(self.combo.value or LAYER)
 
     def region(
-        self, viewer: Viewer, layer: ImageLayer, image: Image, dimensions: int
+        self, viewer: Viewer, layer: ImageLayer, image: Image, model: Path | Model
     ) -> tuple[dict[str, slice] | None, str]:
-        """Return the part that is worked on, per axis letter, and its name; None for all.
-
-        Parameters
-        ----------
-        dimensions
-            Of the network, 2 or 3.
+        """Return the part that a model works on, per axis letter, and its name; None for all.
 
         Raises
         ------
@@ -80,7 +85,7 @@ class ScopePicker(Column):
         scope = self.value()
         if scope not in PARTS:
             return None, ""
-        region = PARTS[scope](viewer, layer, image, dimensions)
+        region = PARTS[scope](viewer, layer, image, dimensions_of(model))
         # Named by where it is, so that another part does not take its place.
         return region, f"{scope} {', '.join(f'{a} {s.start}' for a, s in region.items())}"
 
