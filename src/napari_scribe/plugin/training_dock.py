@@ -14,7 +14,7 @@ from .dock import Dock
 from .jobs.previews import LivePreviews
 from .jobs.request import Ended
 from .jobs.training import Asked, Trained
-from .widgets.basics import button, hint, row, stack
+from .widgets.basics import Hint, button, row, stack
 from .widgets.curves import Curves
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class TrainingDock(Dock, Generic[Asked]):
         self._trained_layer: ImageLayer | None = None
         self.curves = Curves(self.colors, self.data)
         self.curves.hide()
-        self.status = hint()
+        self.status = Hint()
         self.train_button = button("Train", self.train_tip, self.train)
         self.train_button.setProperty("scribe", "main")
         self.continue_button = button("Continue", self.continue_tip, self.go_on)

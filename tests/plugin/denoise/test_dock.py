@@ -119,7 +119,7 @@ def test_the_sample_movie(viewer: Any, qtbot: Any) -> None:
     assert dock.form.pairs.way.current_choice == "Each frame with the next"
     click(dock.check_button)
     idle()
-    assert any("drifts by 2.0 px" in text for text in dock.findings.texts)
+    assert any("drifts by 2.0 px" in message.text for message in dock.findings.messages)
     assert dock.findings.boxes["register"].isChecked()
     click(dock.train_button)
     idle()
@@ -210,7 +210,7 @@ def test_a_clean_case(dock: Any, idle: Callable[[], None], viewer: Any) -> None:
     assert not dock.train_button.isEnabled()
     idle()
     assert "nothing speaks against them" in dock.findings.summary.text()
-    assert not dock.findings.texts and not dock.findings.boxes
+    assert not dock.findings.messages and not dock.findings.boxes
     assert dock.findings.fold.isVisibleTo(dock)
     viewer.add_labels(np.zeros((20, 20), int), name="labels")
     assert dock.checked is not None

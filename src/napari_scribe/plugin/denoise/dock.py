@@ -14,7 +14,7 @@ from ..jobs.request import Ended
 from ..jobs.training import Trained
 from ..model_library import trained_on
 from ..training_dock import TrainingDock
-from ..widgets.basics import button, hint, stack, step
+from ..widgets.basics import Hint, button, stack, step
 from .fitness_view import FitnessView
 from .form import DenoiseForm
 from .job import Checked, CheckRequest, Denoised, DenoiserRequest
@@ -55,7 +55,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         self.check_button = button(
             "Check", "See whether these pairs are fit to learn from; takes seconds", self.check
         )
-        self.caution = hint()
+        self.caution = Hint()
         self.caution.setProperty("scribe", "caution")
         self.apply_button = button("Apply", "Denoise the image with this model", self.apply)
         self.apply_button.setProperty("scribe", "main")

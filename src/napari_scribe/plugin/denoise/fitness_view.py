@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from ..widgets.basics import Fold, empty, fill_column, hint
+from ..widgets.basics import Fold, Hint, empty, fill_column
 from ..widgets.curves import LOSS, VALIDATION, Plot
 from ..widgets.feedback import Message
 from .job import REMEDIES
@@ -34,7 +34,7 @@ class FitnessView(QWidget):
         self._colors = colors
         self.boxes: dict[str, QCheckBox] = {}
         self.messages: list[Message] = []
-        self.summary = hint()
+        self.summary = Hint()
         self._findings = QVBoxLayout()
         self.plot = FitnessPlot(colors)
         self.fold = Fold("Plot")
@@ -57,11 +57,6 @@ class FitnessView(QWidget):
             self._add(finding, finding.text == fitness.hopeless)
         self.plot.draw_curves(fitness.curves)
         self.fold.show()
-
-    @property
-    def texts(self) -> list[str]:
-        """Return what was found, in words."""
-        return [message.text for message in self.messages]
 
     def remedies(self) -> frozenset[str]:
         """Return the remedies that are ticked."""

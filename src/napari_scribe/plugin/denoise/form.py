@@ -215,13 +215,7 @@ class DenoiseSettings(TrainingSettings):
             "rounded, and cut off at its limits"
         )
         self.save_to = result_file()
-        self.fields |= {
-            "loss": (self.loss, "l2"),
-            "steps": (self.steps, 0),
-            "preview": (self.preview, "half"),
-            "tile": (self.tile, 0),
-            "dtype": (self.dtype, "float32"),
-        }
+        self.remembers("loss", "steps", "preview", "tile", "dtype")
         self.lay_out(
             named("Noise", self.loss.native, WIDTH),
             named("Steps", self.steps.native, WIDTH),

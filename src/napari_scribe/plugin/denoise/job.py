@@ -139,8 +139,7 @@ class DenoiserRequest(TrainingRequest):
         if self.start is not None:
             start = load_model(self.start)
             check_denoiser(start)
-            parts = {"training": recipe.training, "target": recipe.target}
-            recipe = start.recipe.model_copy(update=parts)
+            recipe = self.recipe_like(start.recipe, ("training", "target"))
         return train_denoiser(
             apply_remedies(self.checked.pairs, self.checked.fitness, self.remedies),
             recipe,
@@ -161,7 +160,7 @@ class DenoiserRequest(TrainingRequest):
         """Return the request to go on with a training on its pairs, as long as this one says."""
         before = trained.request
         return before.changed(
-            recipe=before.recipe.model_copy(update={"training": self.recipe.training}),
+            recipe=self.recipe_like(before.recipe, ("training",)),
             seconds=self.seconds,
             steps=self.steps,
             device=self.device,
@@ -257,6 +256,8 @@ class DenoiseRequest(RunRequest["Denoised"]):
 
     def finish(self, job: InferenceJob) -> Denoised:
         """Return what the job gave, and whether only noise was taken away; in its thread."""
+        from ...inference.denoise.removed import removed_noise
+
         note = TOO_LARGE if self.with_removed and not is_small(job.result) else ""
         outcome = self.outcome_of(job, note)
         verdict, is_noise, removed = "", True, None
@@ -264,7 +265,7 @@ class DenoiseRequest(RunRequest["Denoised"]):
             place = _part(self.image, outcome["region"]), outcome["answer"], self.facts.channels
             verdict, is_noise = _verdict(*place)
             if self.with_removed and not note:
-                removed = _removed(*place)
+                removed = np.asarray(removed_noise(*place).data)
         return Denoised(removed=removed, verdict=verdict, is_noise=is_noise, **outcome)
 
 
@@ -330,9 +331,3 @@ def _verdict(part: Image, pixels: np.ndarray, channels: tuple[int, ...]) -> tupl
     except InputError:
         return UNCHECKED, True
     return result.in_words(), result.is_clean
-
-
-def _removed(part: Image, pixels: np.ndarray, channels: tuple[int, ...]) -> np.ndarray:
-    from ...inference.denoise.removed import removed_noise
-
-    return np.asarray(removed_noise(part, pixels, channels).data)

@@ -11,7 +11,7 @@ from ...image import Image
 from ...targets.denoised import check_colours
 from ..layers.conversion import image_of
 from ..model_library import names_of_channels
-from ..widgets.basics import Column, hint, row
+from ..widgets.basics import Column, Hint, row
 from ..widgets.inputs import Choice
 from ..widgets.layer_pickers import LayerPicker, is_image
 from .pairs import CHANNELS, LAYER, SINGLE, WAYS, PairSource, offered_ways
@@ -30,7 +30,7 @@ class PairsPicker(Column):
         self.first = Choice(self._channel_choices, "What is denoised")
         self.second = Choice(self._channel_choices, "What it is compared with")
         self._two = row(self.first, self.second)
-        self.hint = hint()
+        self.hint = Hint()
         self.way.changed.connect(self._show_way)
         super().__init__(self.way, self.other, self._two, self.hint)
         for channel in (self.first, self.second):

@@ -113,6 +113,10 @@ class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
         """Return the same request with some fields changed."""
         return replace(self, **changes)
 
+    def recipe_like(self, other: Recipe, parts: Collection[str]) -> Recipe:
+        """Return another recipe with these parts of this one."""
+        return other.model_copy(update={name: getattr(self.recipe, name) for name in parts})
+
     @abstractmethod
     def continuing(self, trained: Trained[Self]) -> Self:
         """Return the request to go on with a training, and with what of this one may change."""

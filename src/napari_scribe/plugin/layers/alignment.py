@@ -29,14 +29,10 @@ def to_world(layer: Layer, n: int | None = None) -> Matrix:
         ``(n + 1, n + 1)``, for coordinates with a 1 at their end.
     """
     n = layer.ndim if n is None else n
-    matrix = layer.affine.affine_matrix @ _without_affine(layer)
-    return np.asarray(matrix[-n - 1 :, -n - 1 :], np.float64)
-
-
-def _without_affine(layer: Layer) -> Matrix:
-    """Return the matrix of scale, translate, rotate and shear."""
     parts = {name: getattr(layer, name) for name in ("scale", "translate", "rotate", "shear")}
-    return np.asarray(Affine(**parts, ndim=layer.ndim).affine_matrix)
+    before_affine = Affine(**parts, ndim=layer.ndim).affine_matrix
+    matrix = layer.affine.affine_matrix @ before_affine
+    return np.asarray(matrix[-n - 1 :, -n - 1 :], np.float64)
 
 
 def farthest_corner(layer: Layer, image: ImageLayer) -> tuple[Matrix, Matrix]:

@@ -29,6 +29,7 @@ from .conversion import (
     paint_of,
     placement,
 )
+from .managed import TRANSFORMS
 
 TASKS = ("objects", "classes")
 DIMENSIONS = (2, 3)
@@ -189,12 +190,6 @@ def convert_to_objects(viewer: Viewer, layer: LabelsLayer, dimensions: int = 2) 
     return viewer.add_labels(
         after,
         name=f"{layer.name} (objects)",
-        scale=layer.scale,
-        translate=layer.translate,
-        rotate=layer.rotate,
-        shear=layer.shear,
-        affine=layer.affine,
-        units=layer.units,
-        axis_labels=layer.axis_labels,
+        **{name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels")},
         metadata={MARK: {**note(layer), "purpose": "annotations"}},
     )

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
 
 import numpy as np
 from napari import Viewer
@@ -18,6 +17,7 @@ from qtpy.QtCore import QObject, QTimer
 from ...arrays import Array, Pixels
 from ...image import Image
 from ...windows import Window
+from ..jobs.runner import Runner
 from .lazy import Lazy
 from .managed import LayerOptions
 from .results import pyramid, show_labels
@@ -36,18 +36,6 @@ SMALL = 2**24
 """Pixels that are read, drawn and kept in memory without a second thought."""
 CELL = 2048
 """Side of what an `Overview` reads at once, in pixels."""
-
-
-class JobRunner(Protocol):
-    """Describe what is used of the runner of a job."""
-
-    @property
-    def is_running(self) -> bool:
-        """Return whether the job is at work."""
-
-    @property
-    def job(self) -> Any:
-        """Return the job, which has `so_far` and `region`; None until it is prepared."""
 
 
 class LiveLayer(QObject):
@@ -71,7 +59,7 @@ class LiveLayer(QObject):
         source: ImageLayer,
         image: Image,
         purpose: str,
-        runner: JobRunner,
+        runner: Runner,
         show: Callable[..., Layer] = show_labels,
     ) -> None:
         super().__init__()

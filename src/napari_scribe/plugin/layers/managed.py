@@ -131,11 +131,6 @@ def _remove(viewer: Viewer, layer: Layer | None) -> Removed | None:
     return removed
 
 
-def is_untouched(layer: Layer) -> bool:
-    """Return whether a layer still holds what the plugin put there."""
-    return bool(note(layer).get("check") == _checksum(layer.data))
-
-
 def _mark(source: ImageLayer, purpose: str) -> dict[str, str]:
     return {"purpose": purpose, "source": source.name, "source_id": str(source.unique_id)}
 
@@ -150,7 +145,8 @@ def find_layer(
             continue
         entries = note(layer)
         is_same = all(entries.get(key) == mark[key] for key in ("purpose", "source_id"))
-        if is_same and entries.get("name") == layer.name and is_untouched(layer):
+        is_named = entries.get("name") == layer.name
+        if is_same and is_named and entries.get("check") == _checksum(layer.data):
             return layer
     return None
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari import Viewer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QDockWidget
 
 from ...errors import InputError
-from ..dock import Dock
-from ..jobs.request import Ended
+from ..dock import NOTHING_DONE, Dock
+from ..jobs.request import Ended, Value
 from ..widgets.basics import button, stack, step
 from ..widgets.inputs import refresh_when_seen
 from ..widgets.scope_picker import FOLDER, LAYERS
@@ -115,6 +115,12 @@ class SegmentDock(Dock):
         is_layer = self.form.scope.value() not in (LAYERS, FOLDER)
         self.form.more.seams.setEnabled(has_layer and is_layer and is_filled)
 
+    def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
+        """Return what a job gave, as all docks do; show the image that was selected meanwhile."""
+        if ended.question is None:
+            self.catch_up()
+        return super().result_of(ended, nothing)
+
     def catch_up(self) -> None:
         """Show the image that the user has selected while a job ran."""
         if (layer := self._selected()) is not None and layer in self.viewer.layers:
@@ -146,25 +152,18 @@ class SegmentDock(Dock):
         self._segment_next(queue)
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:
-        self._catch_up_after(ended)
         if (done := self.result_of(ended)) is not None:
             say = self.message.warn if done.is_undertrained else self.message.info
             say(done.in_words())
 
     def _on_folder(self, ended: Ended[FolderDone]) -> None:
-        self._catch_up_after(ended)
         if (done := self.result_of(ended)) is not None:
             say = self.message.warn if done.failed else self.message.info
             say(replace(done, seconds=self.runner.clock.seconds).in_words())
 
     def _on_tested(self, ended: Ended[Seams]) -> None:
-        self._catch_up_after(ended)
         if (seams := self.result_of(ended)) is not None:
             self.message.info(seams.in_words())
-
-    def _catch_up_after(self, ended: Ended[Any]) -> None:
-        if ended.question is None:
-            self.catch_up()
 
     def _on_tab(self, is_chosen: bool) -> None:
         if is_chosen:

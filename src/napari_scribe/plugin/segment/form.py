@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, Signal
 from ...errors import InputError
 from ..layers.conversion import guess_layer_axes, image_of
 from ..model_library import channels_to_tick, dimensions_of
-from ..widgets.basics import button, hint, named
+from ..widgets.basics import Hint, button, named
 from ..widgets.folder_channels import FolderChannels
 from ..widgets.inputs import result_file, tile_choice
 from ..widgets.layer_pickers import ImagePicker, is_image
@@ -48,7 +48,7 @@ class SegmentForm(QObject):
         super().__init__()
         self.viewer = viewer
         self.image = ImagePicker(viewer)
-        self.needs = hint()
+        self.needs = Hint()
         self.model = ModelPicker()
         self.scope = ScopePicker()
         self.folder_channels = FolderChannels()
@@ -207,11 +207,7 @@ class SegmentSettings(SettingsFold):
             "by how much the answers differ",
             test_for_seams,
         )
-        self.fields |= {
-            "tile": (self.tile, 0),
-            "borders": (self.borders, "exact"),
-            "probability": (self.probability, False),
-        }
+        self.remembers("tile", "borders", "probability")
         for line in (
             named("Tile (px)", self.tile.native, WIDTH),
             named("Tile borders", self.borders.native, WIDTH),

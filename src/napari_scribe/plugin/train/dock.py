@@ -22,7 +22,7 @@ from ..layers.annotations import (
 from ..layers.conversion import add_note
 from ..segment.job import Segmented, SegmentRequest
 from ..training_dock import TrainingDock
-from ..widgets.basics import button, hint, row, stack, step
+from ..widgets.basics import Hint, button, row, stack, step
 from .form import TrainForm
 from .job import PaintQuestion, TrainRequest
 from .live_paint import LivePaint
@@ -59,7 +59,7 @@ class TrainDock(TrainingDock[TrainRequest]):
             "Segment", "Segment the image with the model that was trained", self.segment
         )
         self.segment_button.setProperty("scribe", "main")
-        self.model_hint = hint()
+        self.model_hint = Hint()
         form = self.form
         self.lay_out(
             step("1", "Image", form.image),

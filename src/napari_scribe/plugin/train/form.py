@@ -18,7 +18,7 @@ from ...errors import InputError
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
 from ..layers.conversion import add_annotations, note, paint_events, paint_of
 from ..model_library import dimensions_of
-from ..widgets.basics import button, hint, named
+from ..widgets.basics import Hint, button, named
 from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
 from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
 from ..widgets.recipe_form import RecipeForm
@@ -62,7 +62,7 @@ class TrainForm(QObject):
         box = self.task.native
         box.setStyleSheet("QGroupBox { border: none; margin: 0; padding: 0; }")
         box.layout().setContentsMargins(0, 0, 0, 0)
-        self.hint = hint()
+        self.hint = Hint()
         self.more = TrainSettings()
         self.image.changed.connect(self._on_image)
         self.task.changed.connect(self._show_task)
@@ -216,7 +216,7 @@ class TrainForm(QObject):
     def _show_task(self, _value: object = None) -> None:
         task = str(self.task.value)
         self.hint.setText(HINTS[task])
-        self.more.show_task(task)
+        self.more.folds["target"].setVisible(task == "objects")
         self.changed.emit()
 
 
@@ -233,9 +233,5 @@ class TrainSettings(TrainingSettings):
         )
         self.denoiser = ModelPicker(none="no", tasks=DENOISING, tooltip=tip)
         self.previews = CheckBox(value=True, text="Preview the visible field while it trains")
-        self.fields["previews"] = (self.previews, True)
+        self.remembers("previews")
         self.lay_out(named("Denoise first", self.denoiser, WIDTH), self.previews.native)
-
-    def show_task(self, task: str) -> None:
-        """Show what belongs to a task."""
-        self.folds["target"].setVisible(task == "objects")

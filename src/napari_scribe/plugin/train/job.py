@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari import Viewer
@@ -96,9 +96,8 @@ class TrainRequest(TrainingRequest):
     def continuing(self, trained: Trained[TrainRequest]) -> TrainRequest:
         """Return the request to go on with a training on this paint, as long as this one says."""
         before = trained.request
-        parts = {name: getattr(self.recipe, name) for name in CHANGEABLE}
         return self.changed(
-            recipe=before.recipe.model_copy(update=parts),
+            recipe=self.recipe_like(before.recipe, CHANGEABLE),
             channels=before.channels,
             start=before.start,
             is_asked=self.is_asked or before.is_asked,
@@ -144,5 +143,4 @@ class TrainRequest(TrainingRequest):
                 f"The model to start from answers {start.recipe.task}, but {self.recipe.task} are "
                 f"painted. Choose {start.recipe.task} above, another model, or start from nothing."
             )
-        parts: dict[str, Any] = {name: getattr(self.recipe, name) for name in CHANGEABLE}
-        return start.recipe.model_copy(update=parts)
+        return self.recipe_like(start.recipe, CHANGEABLE)

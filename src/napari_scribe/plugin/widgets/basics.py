@@ -67,19 +67,16 @@ def empty(layout: QLayout) -> None:
 class Hint(QLabel):
     """Show a wrapped line in a quieter colour; take no room while there is nothing to say."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setProperty("scribe", "hint")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
     def setText(self, text: str) -> None:
         """Say something else."""
         super().setText(text)
         self.setVisible(bool(text))
-
-
-def hint(text: str = "") -> Hint:
-    """Make a `Hint`."""
-    label = Hint(text)
-    label.setWordWrap(True)
-    label.setProperty("scribe", "hint")
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
 
 
 def row(*parts: Part | int, wide: int | None = None) -> QWidget:

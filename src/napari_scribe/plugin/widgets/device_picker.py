@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..jobs.torch_loader import found_devices
-from .basics import Column, hint
+from .basics import Column, Hint
 from .inputs import Choice, refresh_when_seen
 
 BEST = ("chosen for me", "")
@@ -20,7 +20,7 @@ class DevicePicker(Column):
     def __init__(self) -> None:
         self._wanted = ""
         self.combo = Choice(self._choices, "Where the arithmetic happens")
-        self.hint = hint()
+        self.hint = Hint()
         self.combo.changed.connect(self._on_chosen)
         super().__init__(self.combo, self.hint)
         self.tooltip = self.combo.tooltip

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...io import list_images, list_series, read_image
 from ..model_library import channels_of, channels_to_tick, names_of_channels
-from .basics import Column, hint, named
+from .basics import Column, Hint, named
 from .inputs import Choice, narrow
 from .layer_pickers import ChannelPicker
 
@@ -22,7 +22,7 @@ class FolderChannels(Column):
     """Ask for an image where files hold several, and for channels where a model needs them."""
 
     def __init__(self) -> None:
-        self.needs, self.picker, self.series = hint(), ChannelPicker(), SeriesPicker()
+        self.needs, self.picker, self.series = Hint(), ChannelPicker(), SeriesPicker()
         self._n = self._needed = 0
         self._shown_for: tuple[Path | None, Path | None] = None, None
         self.series.changed.connect(lambda: self.follow(*self._shown_for))

@@ -15,7 +15,7 @@ from ...errors import InputError
 from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of, note
 from ..model_library import names_of_channels, size_in_words
-from .basics import Column, empty, hint, row
+from .basics import Column, Hint, empty, row
 from .inputs import Choice, narrow
 
 NO_IMAGE = "Open an image first, or try File > Open Sample > Scribe > {}."
@@ -115,7 +115,7 @@ class ImagePicker(Column):
         self.axes.setToolTip(
             "A letter per axis of the image: T time, C channels, Z slices or depth, Y, X"
         )
-        self.info = hint()
+        self.info = Hint()
         self._axes_row = row(QLabel("Axes"), self.axes, 1)
         self.channels = ChannelPicker()
         self.layer.changed.connect(self._show_layer)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 from ...errors import InputError
 from ...io.model_folder import list_models
 from ..model_library import in_words, task_of
-from .basics import Column, button, hint, row
+from .basics import Column, Hint, button, row
 from .inputs import Choice, narrow, refresh_when_seen
 
 FINDING = frozenset({"objects", "classes"})
@@ -52,7 +52,7 @@ class ModelPicker(Column):
         self._is_chosen_by_user = False
         self.combo = Choice(self._choices)
         narrow(self.combo.native)
-        self.info = hint()
+        self.info = Hint()
         file = button("File...", "Choose a model that lies elsewhere", self._choose_file)
         super().__init__(row(self.combo, file, wide=0), self.info)
         self.combo.changed.connect(self._describe)

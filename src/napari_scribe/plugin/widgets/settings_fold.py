@@ -28,7 +28,13 @@ class SettingsFold(Fold):
     def __init__(self) -> None:
         super().__init__("More settings")
         self.device = DevicePicker()
-        self.fields: dict[str, tuple[Any, Any]] = {"device": (self.device, "")}
+        self.fields: dict[str, tuple[Any, Any]] = {}
+        self.remembers("device")
+
+    def remembers(self, *names: str) -> None:
+        """Remember what the widgets of these names hold; their defaults are what they hold now."""
+        widgets = {name: getattr(self, name) for name in names}
+        self.fields |= {name: (widget, widget.value) for name, widget in widgets.items()}
 
     def values(self) -> dict[str, Any]:
         """Return what is remembered."""

@@ -15,7 +15,6 @@ from .preset_picker import PresetPicker
 from .recipe_form import RecipeForm
 from .settings_fold import WIDTH, SettingsFold
 
-MINUTES = 2.0
 FIELD_WIDTH = 172
 """Width of the names of a recipe's fields, in pixels."""
 
@@ -34,7 +33,7 @@ class TrainingSettings(SettingsFold):
     def __init__(self, recipe: RecipeForm, tasks: Collection[str]) -> None:
         super().__init__()
         self.recipe = recipe
-        self.minutes = FloatSpinBox(value=MINUTES, min=0, max=100_000, step=0.5)
+        self.minutes = FloatSpinBox(value=2.0, min=0, max=100_000, step=0.5)
         self.minutes.tooltip = "Minutes of training; 0: until you press Stop"
         self.minutes.native.setDecimals(1)
         self.minutes.native.setSuffix(" min")
@@ -55,7 +54,7 @@ class TrainingSettings(SettingsFold):
         self.start.changed.connect(self._on_start)
         self.folds = {name: Fold(title) for name, title in recipe.sections.items()}
         self.reset = button("Reset", "All settings back to their defaults", self._reset)
-        self.fields["minutes"] = (self.minutes, MINUTES)
+        self.remembers("minutes")
 
     def lay_out(self, *lines: QWidget) -> None:
         """Lay out lines between the model to start from and the device; below them the recipe."""
