@@ -41,7 +41,7 @@ from napari_scribe.training.regions import Layout, RegionLoader
 
 
 @dataclass(frozen=True)
-class Affinities(PaintEncoding):
+class NextPixels(PaintEncoding):
     """Answer, for each axis, whether a pixel and the next one along it are of one object.
 
     Such maps have a direction: turned with the pixels they would be wrong.
@@ -52,7 +52,7 @@ class Affinities(PaintEncoding):
     task = "objects"
 
     @classmethod
-    def from_options(cls, options: EncodingOptions) -> Affinities:
+    def from_options(cls, options: EncodingOptions) -> NextPixels:
         """Build it with the settings of the target."""
         assert isinstance(options.recipe.target, ObjectsTarget)
         return cls(options.recipe.target, options.recipe.network.dimensions)
@@ -123,7 +123,7 @@ def charbonnier(prediction: Tensor, values: Tensor, weights: Tensor, _: Schedule
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENCODINGS, "affinities", Affinities)
+    monkeypatch.setitem(ENCODINGS, "next_pixels", NextPixels)
     monkeypatch.setitem(LOSSES, "focal", Loss(focal, ("binary",)))
     monkeypatch.setitem(LOSSES, "charbonnier", Loss(charbonnier, ("image",)))
 
@@ -161,7 +161,7 @@ def small() -> Recipe:
 def recipe_of(small: Recipe, **changes: Any) -> Recipe:
     return small.changed(
         {
-            **{"target.encoding": "affinities", "network.width": 8, "training.batch": 4},
+            **{"target.encoding": "next_pixels", "network.width": 8, "training.batch": 4},
             **{"training.patch": 48, "training.validate_every": 20, "training.learning_rate": 1e-2},
             **changes,
         }
@@ -180,8 +180,8 @@ def test_an_encoding_of_directions_trains_and_tiles(
     steps = list(job)
     assert np.mean([s.loss for s in steps[-9:]]) < 0.6 * np.mean([s.loss for s in steps[:3]])
     assert any(step.validation is not None for step in steps)
-    model = ns.load_model(job.result.save(tmp_path / "affinities.zip"))
-    assert model.recipe.target.encoding == "affinities"
+    model = ns.load_model(job.result.save(tmp_path / "next_pixels.zip"))
+    assert model.recipe.target.encoding == "next_pixels"
     whole, probability = segmented(model, sample.image, tile=256)
     assert len(np.unique(whole)) > 5
     for tile in (32, 72):
@@ -291,7 +291,7 @@ def test_a_loss_of_noisy_pairs_trains(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"target.encoding": "vectors"}, "choose from distance, affinities"),
+        ({"target.encoding": "vectors"}, "choose from distance, affinities, next_pixels"),
         ({"target.encoding": "classes"}, "no encoding 'classes' for the task objects"),
         ({"losses.distance": "focal"}, "no loss 'focal' for distance heads: choose from l1, l2"),
         ({"losses.binary": "hinge"}, "choose from cross_entropy, focal"),
@@ -316,8 +316,8 @@ def test_a_model_of_an_encoding_that_is_not_there(
 ):
     job = ns.train([sample.image], [sample.paint], recipe_of(small), steps=1, device="cpu")
     path = ns.run(job).save(tmp_path / "m.zip")
-    with pytest.raises(InputError, match="start from has the encoding 'affinities'"):
+    with pytest.raises(InputError, match="start from has the encoding 'next_pixels'"):
         ns.train([sample.image], [sample.paint], small.changed({"network.width": 8}), start=path)
-    monkeypatch.delitem(ENCODINGS, "affinities")
-    with pytest.raises(InputError, match=r"m\.zip: There is no encoding 'affinities'.*distance"):
+    monkeypatch.delitem(ENCODINGS, "next_pixels")
+    with pytest.raises(InputError, match=r"m\.zip: There is no encoding 'next_pixels'.*distance"):
         ns.load_model(path)

@@ -39,6 +39,10 @@ from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
 
+BEFORE_CHOICES = {"block": "plain", "upsampling": "transposed", "dropout": 0.0}
+"""Fields of networks that came later, and what every network had before: left out of fingerprints,
+so that results that were begun with a model can still go on."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -120,6 +124,10 @@ class Model:
             self.recipe.encoding == "distance"
         ):  # keeps the hash that unfinished results have from before it had a name
             relevant["target"].pop("encoding", None)
+            relevant["target"].pop("long_range", None)
+        for name, only in BEFORE_CHOICES.items():
+            if relevant["network"].get(name) == only:
+                relevant["network"].pop(name)
         content = json.dumps(
             [
                 relevant,

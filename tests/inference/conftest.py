@@ -15,6 +15,7 @@ from torch import nn
 from napari_scribe.device import precision
 from napari_scribe.model import Model, build_network
 from napari_scribe.networks import UNet
+from napari_scribe.networks.per_image import PER_IMAGE
 from napari_scribe.normalization import Normalization
 from napari_scribe.recipe import Recipe
 from napari_scribe.targets import encoding_of
@@ -34,6 +35,9 @@ def _randomize(network: UNet, seed: int) -> UNet:
                 nn.init.normal_(module.bias, std=0.3)
                 nn.init.normal_(module.running_mean, std=0.3)
                 nn.init.uniform_(module.running_var, 0.5, 2)
+            elif isinstance(module, PER_IMAGE):
+                nn.init.normal_(module.weight, mean=1, std=0.3)
+                nn.init.normal_(module.bias, std=0.3)
     return network.eval()
 
 

@@ -24,6 +24,7 @@ from napari_scribe.inference.engine import (
     predict_tiles,
     predict_window,
 )
+from napari_scribe.inference.per_image import SAMPLE, network_for
 from napari_scribe.inference.reading import tile_reader
 from napari_scribe.inference.tiles import Tile, plan_tiles, split
 from napari_scribe.networks import UNet
@@ -54,6 +55,17 @@ def random_image(shape: tuple[int, ...], n_channels: int, seed: int) -> Pixels:
     return np.random.default_rng(seed).normal(0.5, 1, (n_channels, *shape)).astype(np.float32)
 
 
+def as_image(pixels: Pixels) -> Image:
+    return Image(pixels, "C" + "ZYX"[1 - pixels.ndim :])
+
+
+def as_is(n: int) -> Statistics:
+    """Statistics that change nothing."""
+    return Statistics(
+        np.zeros(n, np.float32), np.ones(n, np.float32), np.zeros(n, bool), np.zeros(n)
+    )
+
+
 def run_tiles(
     network: UNet,
     pixels: Pixels,
@@ -64,11 +76,7 @@ def run_tiles(
     """Run over an image ``(C, *spatial)``, not normalized; ``(4, *spatial)``."""
     predictor = Predictor(network, HEADS, torch.device("cpu"), dtype)
     n, shape = len(pixels), pixels.shape[1:]
-    as_is = Statistics(
-        np.zeros(n, np.float32), np.ones(n, np.float32), np.zeros(n, bool), np.zeros(n)
-    )
-    image = Image(pixels, "C" + "ZYX"[-len(shape) :])
-    read = tile_reader(image, (), range(n), as_is, len(shape))
+    read = tile_reader(as_image(pixels), (), range(n), as_is(n), len(shape))
     answer = np.full((4, *shape), np.nan, np.float32)
 
     def write(part: Any, kept: Pixels) -> None:
@@ -255,10 +263,7 @@ def test_a_window_is_the_same_piece_of_the_whole(random_network: Make):
     network = random_network(7, depth=2)
     pixels = random_image((60, 70), 1, seed=7)
     predictor = Predictor(network, HEADS, torch.device("cpu"), torch.float64)
-    as_is = Statistics(
-        np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool), np.zeros(1)
-    )
-    read = tile_reader(Image(pixels, "CYX"), (), [0], as_is, 2)
+    read = tile_reader(Image(pixels, "CYX"), (), [0], as_is(1), 2)
     window = slice(8, 31), slice(40, 70)
     answer = predict_window(predictor, read, window, tile=16)
     assert {name: a.shape for name, a in answer.items()} == {
@@ -268,3 +273,76 @@ def test_a_window_is_the_same_piece_of_the_whole(random_network: Make):
     whole = tiled(network, pixels, 100)[(slice(None), *window)]
     both = np.concatenate([answer["foreground"], answer["classes"]])
     np.testing.assert_allclose(both, whole, rtol=0, atol=TOLERANCE[torch.float64])
+
+
+# ---- variants of the U-Net ----------------------------------------------------------------------
+
+
+def check_variant(
+    random_network: Make, shape: tuple[int, ...], tile: int, seed: int, **recipe: Any
+) -> None:
+    """The network as it is applied to the image: with the features' statistics of the image."""
+    pixels = random_image(shape, 1, seed)
+    network = random_network(seed, dimensions=len(shape), **recipe)
+    network = network_for(network, as_image(pixels), [0], as_is(1))
+    check(network, pixels, tile)
+
+
+variants = {
+    "padding": st.sampled_from(["same", "valid", "full"]),
+    "block": st.sampled_from(["plain", "residual", "shared"]),
+    "normalization": st.sampled_from(["batch", "instance", "group", "none"]),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    depth=st.integers(1, 3),
+    upsampling=st.sampled_from(["transposed", "nearest", "bilinear", "bicubic"]),
+    shape=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    tile=st.integers(8, 80),
+    seed=st.integers(0, 2**16),
+    **variants,
+)
+def test_variants_are_exact_in_2d(
+    random_network: Make, shape: tuple[int, int], tile: int, seed: int, **recipe: Any
+):
+    check_variant(random_network, shape, tile, seed, **recipe)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    levels=st.sampled_from([(1, 0), (1, 1), (2, 1)]),
+    upsampling=st.sampled_from(["transposed", "nearest", "trilinear"]),
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 12), st.integers(1, 12)),
+    tile=st.integers(5, 12),
+    seed=st.integers(0, 2**16),
+    **variants,
+)
+def test_variants_are_exact_in_3d(
+    random_network: Make,
+    levels: tuple[int, int],
+    shape: tuple[int, ...],
+    tile: int,
+    seed: int,
+    **recipe: Any,
+):
+    depth, flat_levels = levels
+    check_variant(random_network, shape, tile, seed, depth=depth, flat_levels=flat_levels, **recipe)
+
+
+@pytest.mark.parametrize("normalization", ["instance", "group"])
+def test_of_large_images_pieces_are_sampled(random_network: Make, normalization: str):
+    """The same ones each time, so that every process has the same network."""
+    shape = (740, 730)
+    assert shape[0] * shape[1] > SAMPLE[2]
+    pixels = random_image(shape, 1, seed=3) * np.linspace(0, 4, shape[1], dtype=np.float32)
+    plain = random_network(3, depth=1, normalization=normalization)
+    network = network_for(plain, as_image(pixels), [0], as_is(1))
+    again = network_for(plain, as_image(pixels), [0], as_is(1))
+    state, same = network.state_dict(), again.state_dict()
+    assert all(torch.equal(v, same[k]) for k, v in state.items())
+    check(network, pixels, 256)
+    whole = network_for(plain, as_image(pixels[:, :720, :720]), [0], as_is(1)).state_dict()
+    first = "encoder.0.0.1.running_var"
+    torch.testing.assert_close(state[first], whole[first], rtol=0.3, atol=0)

@@ -204,7 +204,7 @@ def _predictor(
     model = source.model
     # Predictions that are stored are float16.
     answers = torch.float32 if model.encoding.is_pixelwise else torch.float16
-    return Predictor(model.network, model.encoding.heads, device, dtype, is_reduced, answers)
+    return Predictor(source.network, model.encoding.heads, device, dtype, is_reduced, answers)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def seam_test(
 
     def body(job: Job[SeamStep, Seams]) -> Generator[SeamStep, None, Seams]:
         dtype = precision(target)
-        predictor = Predictor(model.network, model.encoding.heads, target, dtype)
+        predictor = Predictor(source.network, model.encoding.heads, target, dtype)
         exact = [g.halo for g in predictor.geometry]
         halos = smallest_halo(predictor, source).halo if halo == "quick" else exact
         side = tile or model.recipe.tile // 2

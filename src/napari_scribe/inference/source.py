@@ -13,9 +13,11 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..image import AXES, Frame, Image
 from ..model import Model, as_tuple
+from ..networks import Network
 from ..normalization import Statistics
 from ..targets import task_of
 from ..windows import Window, shape_of, start_of
+from .per_image import network_for
 from .reading import Read, tile_reader
 from .tiles import Tile
 
@@ -49,6 +51,11 @@ class Source:
     statistics: Statistics
     region: Region
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
+
+    @cached_property
+    def network(self) -> Network:
+        """Return the network of the model as it is applied to this image."""
+        return network_for(self.model.network, self.image, self.channels, self.statistics)
 
     @cached_property
     def spatial(self) -> str:

@@ -9,20 +9,34 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .base import Network
+from .fcn import FCN
+from .fusionnet import FusionNet
 from .geometry import Geometry, sides
 from .measure import measure_geometry
+from .per_image import depends_on_image, with_statistics_of
+from .residual_symmetric import ResidualSymmetric
 from .unet import UNet, geometry_of
 
-NETWORKS: dict[str, Callable[..., Network]] = {"unet": UNet}
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "unet": UNet,
+    "fcn": FCN,
+    "fusionnet": FusionNet,
+    "residual_symmetric": ResidualSymmetric,
+}
 """The builder of each kind of network; it takes a part of a recipe, channels in, channels out."""
 
 
 __all__ = [
+    "FCN",
     "NETWORKS",
+    "FusionNet",
     "Geometry",
     "Network",
+    "ResidualSymmetric",
     "UNet",
+    "depends_on_image",
     "geometry_of",
     "measure_geometry",
     "sides",
+    "with_statistics_of",
 ]

@@ -10,6 +10,7 @@ from typing import Self
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .blocks import Again
 from .geometry import Geometry
 
 CONVOLUTIONS = nn.Conv2d, nn.Conv3d
@@ -45,6 +46,22 @@ class Network(nn.Module):
         """
         raise NotImplementedError
 
+    def check_size(self, x: Tensor) -> None:
+        """Check that the network takes images ``(N, C, *spatial)`` of this size.
+
+        Raises
+        ------
+        ValueError
+            If it does not: see `Geometry.takes`.
+        """
+        if not all(g.takes(n) for g, n in zip(self.geometry, x.shape[2:], strict=True)):
+            smallest = " x ".join(str(g.smallest) for g in self.geometry)
+            steps = " x ".join(str(g.stride) for g in self.geometry)
+            raise ValueError(
+                f"This network takes no images of {tuple(x.shape[2:])} px: they have {smallest} px "
+                f"or more, in steps of {steps}."
+            )
+
     def answer_zero(self) -> None:
         """Set the weights so that the network answers 0 to everything until it is trained.
 
@@ -61,6 +78,7 @@ class Network(nn.Module):
         for block in network.modules():
             layers = list(block) if isinstance(block, nn.Sequential) else []
             for i, (layer, following) in enumerate(pairwise(layers)):
+                layer = layer.convolution if isinstance(layer, Again) else layer
                 if isinstance(layer, CONVOLUTIONS) and isinstance(following, NORMALIZATIONS):
                     assert isinstance(block, nn.Sequential)
                     block[i], block[i + 1] = fuse_conv_bn_eval(layer, following), nn.Identity()

@@ -9,13 +9,15 @@ the output of the first step. A U-Net of depth 1 is::
     Convolve(2), Down(2), Convolve(2), Up(2), Join(1), Convolve(2)
 
 A block with an added skip connection is ``Convolve(1), Convolve(1), Join(0)``. A network with two
-outputs has two branches that are joined at the end.
+outputs has two branches that are joined at the end. A convolution with full padding is
+``Pad(2), Convolve(1, is_padded=False)``; the map that has grown is cropped by a `Join`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from math import lcm
 
 
@@ -31,6 +33,13 @@ class Convolve:
 
 
 @dataclass(frozen=True)
+class Pad:
+    """Describe padding by itself: the map grows by `width` pixels on either side."""
+
+    width: int
+
+
+@dataclass(frozen=True)
 class Down:
     """Describe pooling: each group of `factor` pixels becomes one pixel."""
 
@@ -39,9 +48,30 @@ class Down:
 
 @dataclass(frozen=True)
 class Up:
-    """Describe upsampling: each pixel becomes `factor` pixels."""
+    """Describe upsampling: each pixel becomes `factor` pixels.
+
+    Interpolation makes a pixel from those less than `taps` coarse pixels away: 1 if it is linear,
+    2 if it is cubic. Beyond the edge it repeats the outermost pixel. Without interpolation a pixel
+    is made from one coarse pixel alone, and `taps` is 0.
+    """
 
     factor: int
+    taps: int = 0
+
+    def sources(self, pixel: int) -> tuple[int, int]:
+        """Return the first and the last coarse pixel that a pixel is made from."""
+        if not self.taps or self.factor == 1:
+            return pixel // self.factor, pixel // self.factor
+        # The centre of the pixel lies at place / (2 factor) on the coarse grid.
+        place = 2 * pixel + 1 - self.factor
+        below, above = place // (2 * self.factor), -(-place // (2 * self.factor))
+        return below + 1 - self.taps, above - 1 + self.taps
+
+    def border(self, border: int) -> int:
+        """Return how many outermost pixels depend on a border of the coarse map, or on its edge."""
+        if not self.taps or self.factor == 1:
+            return self.factor * border
+        return next(pixel for pixel in count() if self.sources(pixel)[0] >= border)
 
 
 @dataclass(frozen=True)
@@ -61,7 +91,7 @@ class Branch:
     step: int
 
 
-Step = Convolve | Down | Up | Join | Branch
+Step = Convolve | Pad | Down | Up | Join | Branch
 
 
 @dataclass(frozen=True)
@@ -97,12 +127,14 @@ class Geometry:
         ------
         ValueError
             If the steps do not fit together: sizes differ where outputs are joined, or the last
-            output is coarser than the image.
+            output is coarser or larger than the image.
         """
         nodes = _nodes(steps)
         last = nodes[-1]
         if last.scale != 1:
             raise ValueError(f"The last step gives pixels {last.scale} times as large as the image")
+        if last.loss < 0:
+            raise ValueError("The last step gives more than the image: crop it by a join with it.")
         stride, shrinkage = lcm(*(node.scale for node in nodes)), last.loss
         # Whether all steps can divide a size depends on its remainder modulo the stride alone.
         sizes = range(1, 2 * shrinkage + stride + 1)
@@ -156,7 +188,7 @@ class _Node:
     scale
         Width of one of these pixels, in pixels of the image.
     loss
-        Pixels of the image that are lost on either side.
+        Pixels of the image that are lost on either side; negative where padding has added some.
     border
         Outermost pixels, on this grid, that depend on padding.
     """
@@ -176,12 +208,14 @@ def _nodes(steps: Sequence[Step]) -> list[_Node]:
                 nodes.append(_Node(scale, loss, border + radius))
             case Convolve(radius):
                 nodes.append(_Node(scale, loss + radius * scale, border))
+            case Pad(width):
+                nodes.append(_Node(scale, loss - width * scale, border + width))
             case Down(factor):
                 nodes.append(_Node(scale * factor, loss, -(-border // factor)))
             case Up(factor):
                 if scale % factor:
                     raise ValueError(f"Pixels {scale} wide cannot be divided by {factor}")
-                nodes.append(_Node(scale // factor, loss, border * factor))
+                nodes.append(_Node(scale // factor, loss, step.border(border)))
             case Join(earlier):
                 nodes.append(_joined(nodes[-1], nodes[earlier]))
             case Branch(earlier):
@@ -209,15 +243,17 @@ def _sources(
         Number of an earlier output, and its first and last pixel.
     """
     previous = number - 1
-    match steps[previous]:
+    match step := steps[previous]:
         case Convolve(radius, is_padded=True):
             yield previous, start - radius, stop + radius
         case Convolve(radius):
             yield previous, start, stop + 2 * radius
+        case Pad(width):
+            yield previous, start - width, stop - width
         case Down(factor):
             yield previous, factor * start, factor * stop + factor - 1
-        case Up(factor):
-            yield previous, start // factor, stop // factor
+        case Up():
+            yield previous, step.sources(start)[0], step.sources(stop)[1]
         case Join(earlier):
             for joined in (previous, earlier):
                 cut = (nodes[number].loss - nodes[joined].loss) // nodes[number].scale

@@ -11,8 +11,18 @@ from torch import Tensor, nn
 
 from ..recipe import UNet as UNetRecipe
 from .base import Network
-from .blocks import CONVOLUTION, POOL, Convolution, DoubleConvolution, Upsample, crop, initialize
-from .geometry import Convolve, Down, Geometry, Join, Step, Up
+from .blocks import (
+    BLOCKS,
+    CONVOLUTION,
+    POOL,
+    TAPS,
+    Layers,
+    Upsample,
+    crop,
+    crop_center,
+    initialize,
+)
+from .geometry import Convolve, Down, Geometry, Join, Pad, Step, Up
 
 
 class UNet(Network):
@@ -21,7 +31,7 @@ class UNet(Network):
     Parameters
     ----------
     recipe
-        Dimensions, depth, width, padding and flat levels.
+        Dimensions, depth, width, padding, and what the levels are made of.
     channels_in, channels_out
         Channels of the input image and of the answer (logits).
 
@@ -34,7 +44,7 @@ class UNet(Network):
     def __init__(self, recipe: UNetRecipe, channels_in: int, channels_out: int) -> None:
         super().__init__()
         d = self.dimensions = recipe.dimensions
-        convolution = Convolution(recipe.padding == "valid", recipe.normalization == "batch")
+        layers, block = Layers(recipe.padding, recipe.normalization), BLOCKS[recipe.block]
         self.levels = levels_of(recipe)
         self.geometry = tuple(levels.geometry for levels in self.levels)
         # Per level and axis. Two convolutions that together see `radius` are each 1 + radius wide.
@@ -45,13 +55,14 @@ class UNet(Network):
         factors = list(zip(*(levels.factors for levels in self.levels), strict=True))
         widths = [recipe.width * 2**level for level in range(recipe.depth + 1)]
         self.encoder = nn.ModuleList(
-            DoubleConvolution(convolution, k, a, b)
+            block(layers, k, a, b)
             for k, a, b in zip(kernels, [channels_in, *widths[:-1]], widths, strict=True)
         )
         self.pools = nn.ModuleList(POOL[d](f) for f in factors)
         up = list(zip(factors, kernels, widths, strict=False))[::-1]
-        self.joins = nn.ModuleList(Upsample(f, w) for f, _, w in up)
-        self.decoder = nn.ModuleList(DoubleConvolution(convolution, k, 2 * w, w) for _, k, w in up)
+        self.dropout = nn.Dropout(recipe.dropout)
+        self.joins = nn.ModuleList(Upsample(f, w, recipe.upsampling) for f, _, w in up)
+        self.decoder = nn.ModuleList(block(layers, k, 2 * w, w) for _, k, w in up)
         self.head = CONVOLUTION[d](widths[0], channels_out, 1)
         initialize(self)
 
@@ -69,20 +80,22 @@ class UNet(Network):
         ValueError
             If the network does not take images of this size: see `Geometry.takes`.
         """
-        if not all(g.takes(n) for g, n in zip(self.geometry, x.shape[2:], strict=True)):
-            raise ValueError(f"This network takes no images of {tuple(x.shape[2:])} px.")
+        self.check_size(x)
         margins = margin or (0,) * self.dimensions
         crops = [levels.crops(m) for levels, m in zip(self.levels, margins, strict=True)]
         coarsest, *upsampled, last = zip(*crops, strict=True)
-        skips = []
+        skips, size = [], x.shape[2:]
         for level, pool in zip(self.encoder[:-1], self.pools, strict=True):
             x = level(x)
             skips.append(x)
             x = pool(x)
-        x = crop(self.encoder[-1](x), coarsest)
+        x = crop(self.dropout(self.encoder[-1](x)), coarsest)
         for join, level, cut in zip(self.joins, self.decoder, upsampled, strict=True):
             x = level(join(x, skips.pop(), cut))
-        return crop(cast(Tensor, self.head(x)), last)
+        answer = cast(Tensor, self.head(x))
+        if self.levels[0].is_full:
+            answer = crop_center(answer, size)
+        return crop(answer, last)
 
     def answer_zero(self) -> None:
         """Set the weights so that the network answers 0 to everything until it is trained."""
@@ -105,11 +118,17 @@ class Levels:
         more than there are factors.
     is_padded
         Whether convolutions keep the size of their input, or shrink it as in the paper.
+    is_full
+        Whether they enlarge it instead: each is padded by all that its kernel sees at its ends.
+    taps
+        As in `Up`.
     """
 
     factors: tuple[int, ...]
     radii: tuple[int, ...]
     is_padded: bool
+    is_full: bool = False
+    taps: int = 0
 
     @property
     def geometry(self) -> Geometry:
@@ -118,13 +137,21 @@ class Levels:
         skips: list[int] = []
         down = list(zip(self.factors, self.radii, strict=False))
         for factor, radius in down:
-            steps.append(Convolve(radius, self.is_padded))
+            steps += self._block(radius)
             skips.append(len(steps))
             steps.append(Down(factor))
-        steps.append(Convolve(self.radii[-1], self.is_padded))
+        steps += self._block(self.radii[-1])
         for factor, radius in reversed(down):
-            steps += [Up(factor), Join(skips.pop()), Convolve(radius, self.is_padded)]
+            steps += [Up(factor, self.taps), Join(skips.pop()), *self._block(radius)]
+        if self.is_full:
+            steps.append(Join(0))  # the answer is cropped to the image
         return Geometry.of_steps(steps)
+
+    def _block(self, radius: int) -> list[Step]:
+        """Return the steps of a level, whatever its block is."""
+        if self.is_full:
+            return [Pad(2 * radius), Convolve(radius, is_padded=False)]
+        return [Convolve(radius, self.is_padded)]
 
     def crops(self, margin: int) -> tuple[int, ...]:
         """Return how much the decoder may crop if the outermost `margin` pixels are not needed.
@@ -135,12 +162,14 @@ class Levels:
             Pixels to crop off either side: of the output of the coarsest level, of each upsampled
             output (the coarsest first), and of the answer.
         """
+        if self.is_full:  # joins crop what has grown: what could be left out as well is little
+            return (0,) * len(self.radii) + (margin,)
         spare = []  # outer pixels of the input of each level, the finest first, that are not needed
         unwanted = margin
         for factor, radius in zip(self.factors, self.radii, strict=False):
             # Padded convolutions spoil the pixels at a cut, so they need `radius` pixels around.
             spare.append(max(0, unwanted - radius) if self.is_padded else unwanted)
-            unwanted = spare[-1] // factor
+            unwanted = max(0, Up(factor, self.taps).sources(spare[-1])[0])
         spare.append(unwanted)
         steps = zip(self.factors, spare, spare[1:], strict=False)
         upsampled = [fine - factor * coarse for factor, fine, coarse in steps]
@@ -155,7 +184,9 @@ def levels_of(recipe: UNetRecipe) -> tuple[Levels, ...]:
         return Levels(
             factors=(1,) * n_flat + (2,) * n_deep,
             radii=(0,) * n_flat + (2,) * (n_deep + 1),
-            is_padded=recipe.padding == "same",
+            is_padded=recipe.padding != "valid",
+            is_full=recipe.padding == "full",
+            taps=TAPS.get(recipe.upsampling, 0),
         )
 
     plane = axis(0), axis(0)

@@ -1,6 +1,6 @@
 """Define every setting once, for the forms, the command line and the model file."""
 
-from .networks import NETWORK_KINDS, NetworkPart, UNet
+from .networks import FCN, NETWORK_KINDS, FusionNet, NetworkPart, ResidualSymmetric, UNet
 from .part import LARGEST
 from .presets import PRESETS, Preset
 from .recipe import Recipe, as_recipe, parse_recipe, read_recipe
@@ -8,17 +8,20 @@ from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
 
 __all__ = [
+    "FCN",
     "LARGEST",
     "NETWORK_KINDS",
     "PRESETS",
     "Augmentation",
     "ClassesTarget",
     "DenoisedTarget",
+    "FusionNet",
     "Losses",
     "NetworkPart",
     "ObjectsTarget",
     "Preset",
     "Recipe",
+    "ResidualSymmetric",
     "Target",
     "Tiling",
     "Training",

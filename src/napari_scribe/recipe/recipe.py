@@ -76,6 +76,17 @@ class Recipe(Part):
                 values["target"] = {**target, "kind": task}
         return values
 
+    @model_validator(mode="after")
+    def _check_denoiser(self) -> Recipe:
+        normalization = getattr(self.network, "normalization", "none")
+        if self.task == "denoised" and normalization in ("instance", "group"):
+            raise ValueError(
+                f"network.normalization={normalization} brings features to one strength in every "
+                "image, so that a denoiser could not tell how strong the noise is: use none or "
+                "batch"
+            )
+        return self
+
     @classmethod
     def preset(cls, name: str) -> Recipe:
         """Return the recipe of a preset; `PRESETS` holds the names and when to take which.

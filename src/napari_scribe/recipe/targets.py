@@ -49,6 +49,12 @@ class ObjectsTarget(TargetPart):
     border_sigma: float = pixels_field(
         3.0, "Border width", "How far the border weight reaches (sigma of the paper).", gt=0, le=50
     )
+    long_range: bool = Field(
+        True,
+        title="Long-range affinities",
+        description="Of the encoding affinities: also learn whether pixels that lie far apart "
+        "belong to one object. Objects are found by neighbours alone, which learn more this way.",
+    )
 
 
 class ClassesTarget(TargetPart):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from .part import LARGEST, Part, pixels_field
@@ -46,11 +48,25 @@ class Training(Part):
 
     patch: int = pixels_field(128, "Patch", "Side of a training patch.", ge=16, le=1024)
     batch: int = Field(4, ge=1, le=256, title="Batch", description="Patches per step.")
+    optimizer: Literal["adamw", "sgd"] = Field(
+        "adamw",
+        title="Optimizer",
+        description="adamw: each weight has a step size of its own; sgd: all have one, with "
+        "momentum, as in the U-Net paper: slower, and the learning rate has to be found.",
+    )
+    momentum: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        title="Momentum",
+        description="Share of the step before that is added to each step of sgd; unused with "
+        "adamw.",
+    )
     learning_rate: float = Field(
-        2e-3, gt=0, le=1, title="Learning rate", description="Step size of AdamW, constant."
+        2e-3, gt=0, le=1, title="Learning rate", description="Step size, constant."
     )
     weight_decay: float = Field(
-        1e-2, ge=0, le=1, title="Weight decay", description="Pull of the weights to zero (AdamW)."
+        1e-2, ge=0, le=1, title="Weight decay", description="Pull of the weights to zero."
     )
     averaging: float = Field(
         8.0,

@@ -6,6 +6,7 @@ from typing import cast
 
 from ..errors import InputError
 from ..recipe import Recipe
+from .affinities import AffinitiesEncoding
 from .classes import ClassesEncoding
 from .denoised import DenoisedEncoding
 from .distance import DistanceEncoding
@@ -25,6 +26,7 @@ from .tasks import TASKS, Task, task_of
 
 ENCODINGS: dict[str, type[Encoding]] = {
     "distance": DistanceEncoding,
+    "affinities": AffinitiesEncoding,
     "classes": ClassesEncoding,
     "denoised": DenoisedEncoding,
 }

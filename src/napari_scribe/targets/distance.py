@@ -9,7 +9,6 @@ which the distance is not low.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,11 +19,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
-from ..evaluation.overlap import THRESHOLDS, count_overlap, match_objects
 from ..recipe import ObjectsTarget
 from ..windows import grow, intersect, whole
 from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
-from .objects import renumbered, with_ring
+from .objects import Choice, fitted, is_on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
 DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.55, "peak": 0.5, "min_size": 10.0}
@@ -88,7 +86,7 @@ class DistanceEncoding(PaintEncoding):
         peak = np.zeros(int(objects.max(initial=0)) + 1, np.float32)
         np.maximum.at(peak, objects.ravel(), prediction["distance"][0].ravel().astype(np.float32))
         is_object = (peak >= chosen["peak"]) & (np.bincount(objects.ravel()) >= chosen["min_size"])
-        return _selected(objects, is_object)
+        return selected(objects, is_object)
 
     def fit(
         self,
@@ -105,31 +103,19 @@ class DistanceEncoding(PaintEncoding):
             Returns the time left, in seconds. A value is tried only if as much time is left as the
             first value took.
         """
-        examples = [(prediction, renumbered(paint)) for prediction, paint in examples]
-        sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
-        if not sizes:
-            return dict(DEFAULTS)
-        # This drops fragments of objects, but not objects that the edge of the image cuts.
-        min_size = max(4.0, 0.25 * float(np.percentile(sizes, 5)))
-        best = {**DEFAULTS, "min_size": min_size}
-        if seconds_left() <= 0:
-            return best
-        began = time.perf_counter()
-        best_score = _score(self, examples, best)
-        duration = time.perf_counter() - began
         # Values in the middle come first, so that they win ties. The fewer objects there are, the
         # larger the gain has to be for another value of "merge".
         thresholds, limits = (0.45, 0.55, 0.4, 0.6, 0.3, 0.7), (0.5, 0.6, 0.45, 0.65)
-        margin = {"merge": max(1e-3, 0.1 / len(sizes)), "foreground": 1e-3}
-        for name, values in (("merge", limits), ("foreground", thresholds)):
-            for value in values:
-                if seconds_left() < duration:
-                    return best
-                tried = {**best, name: value}
-                score = _score(self, examples, tried)
-                if score > best_score + margin[name]:
-                    best, best_score = tried, score
-        return best
+        return fitted(
+            self,
+            examples,
+            DEFAULTS,
+            [
+                Choice("merge", limits, margin_per_object=0.1),
+                Choice("foreground", thresholds),
+            ],
+            seconds_left,
+        )
 
 
 def _distances(
@@ -164,11 +150,10 @@ def _distances(
 def _inner_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Return the distance to the border of one object, 1 at its innermost pixel.
 
-    An object that is painted on one slice of a volume counts as flat: its distance is measured
-    within the slice.
+    If an object is painted on single slices of a volume, its distance is measured within each.
     """
-    if mask.ndim == 3 and mask.shape[0] == 1:
-        return _inner_distance(mask[0])[np.newaxis]
+    if mask.ndim == 3 and is_on_slices(mask):
+        return np.stack([_inner_distance(section) for section in mask])
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))
     depth = depth[(slice(1, -1),) * mask.ndim]
     return np.asarray(depth / max(float(depth.max()), 1.0), dtype=np.float32)
@@ -204,38 +189,3 @@ def _merged(pieces: Labels, distance: npt.NDArray[np.float32], limit: float) -> 
     join = border > limit * np.minimum(peak[a], peak[b])
     graph = coo_array((np.ones(int(join.sum())), (a[join], b[join])), shape=(n, n))
     return np.asarray(connected_components(graph, directed=False)[1].astype(np.int32)[pieces])
-
-
-def _selected(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
-    """Return only the labels to keep, renumbered from 1; 0 stays 0."""
-    keep[0] = False
-    new = np.zeros(len(keep), np.int32)
-    new[keep] = np.arange(1, int(keep.sum()) + 1)
-    return new[labels]
-
-
-def _score(
-    encoding: DistanceEncoding, examples: list[tuple[Prediction, Labels]], parameters: Parameters
-) -> float:
-    """Return the precision, TP / (TP + FP + FN), averaged over IoU thresholds.
-
-    Only painted pixels count: a predicted object without a painted partner is wrong only if most
-    of it lies on paint.
-    """
-    counts = np.zeros((len(THRESHOLDS), 3))
-    for prediction, paint in examples:
-        counts += _counts(encoding.decode(prediction, parameters), paint)
-    true, false, missed = counts.T
-    return float((true / np.maximum(true + false + missed, 1)).mean())
-
-
-def _counts(predicted: Labels, paint: Labels) -> npt.NDArray[np.float64]:
-    """Count TP, FP and FN per IoU threshold, ``(n_thresholds, 3)``."""
-    objects = np.where(paint > 1, paint, 0)
-    overlap = count_overlap(predicted, objects)
-    matched = match_objects(overlap).counts().astype(float)
-    on_paint = np.bincount(predicted.ravel(), paint.ravel() > 0) > 0.5 * np.bincount(
-        predicted.ravel()
-    )
-    n_judged, n_painted = np.count_nonzero(on_paint[1:]), len(np.unique(objects[objects > 0]))
-    return np.stack([matched, np.maximum(n_judged - matched, 0), n_painted - matched], axis=1)

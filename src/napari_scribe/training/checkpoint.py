@@ -81,7 +81,7 @@ class TrainState:
     network
         Trained in place, on the device.
     recipe
-        Learning rate and decay.
+        Optimizer, learning rate and decay.
     seed
         Seed of every random number of the training.
     dtype
@@ -115,12 +115,7 @@ class TrainState:
         self.recipe = recipe
         self.generator = torch.Generator().manual_seed(seed)
         device = next(network.parameters()).device.type
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(),
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            fused=device in ("cpu", "cuda"),
-        )
+        self.optimizer = optimizer_of(network, recipe)
         self.scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
         self.index = 0
         self.seconds = 0.0
@@ -219,7 +214,10 @@ class TrainState:
 
     def _optimizer_tensors(self) -> Tensors:
         state = self.optimizer.state_dict()["state"]
-        return {f"{i}.{k}": v for i, entry in state.items() for k, v in entry.items()}
+        # Without momentum, SGD keeps None.
+        return {
+            f"{i}.{k}": v for i, entry in state.items() for k, v in entry.items() if v is not None
+        }
 
     def _restore_optimizer(self, tensors: Tensors) -> None:
         """Load the state of the optimizer from tensors named ``number of the weight.key``."""
@@ -235,3 +233,12 @@ class TrainState:
             )
             state.setdefault(int(i), {})[key] = copied
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def optimizer_of(network: Network, recipe: Training) -> torch.optim.Optimizer:
+    """Return the optimizer that a recipe names, for the weights of a network."""
+    weights, rate, decay = network.parameters(), recipe.learning_rate, recipe.weight_decay
+    is_fused = next(network.parameters()).device.type in ("cpu", "cuda")
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(weights, rate, recipe.momentum, weight_decay=decay, fused=is_fused)
+    return torch.optim.AdamW(weights, rate, weight_decay=decay, fused=is_fused)

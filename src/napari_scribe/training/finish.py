@@ -6,6 +6,7 @@ import hashlib
 import math
 import platform
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..inference.engine import Predictor, predict_window
 from ..inference.tiles import Tile
 from ..io.model_file import MOST_IMAGES
 from ..model import Model
-from ..networks import Network
+from ..networks import Network, depends_on_image
 from ..normalization import Statistics, sample_pixels
 from ..targets import Parameters, Prediction
 from ..targets.paint import Labels
@@ -61,7 +62,12 @@ def fit_parameters(
 
     n_held = sum(len(np.unique(r.paint[r.held & (r.paint > 1)])) for r in regions)
     only_held = n_held >= ENOUGH_OBJECTS
-    predictor = Predictor(network, encoding.heads, setup.device, dtype)
+    is_per_image = depends_on_image(network)
+
+    @lru_cache(maxsize=1)
+    def predictor_for(index: int) -> Predictor:
+        return Predictor(setup.network_for(network, index), encoding.heads, setup.device, dtype)
+
     examples: list[tuple[Prediction, Labels]] = []
     n_pixels = 0
     for region in regions:
@@ -76,6 +82,7 @@ def fit_parameters(
             continue
         if examples and is_time_up():
             break
+        predictor = predictor_for(region.key[0] if is_per_image else 0)
         examples.append((_predict(setup, predictor, region, window, paint, is_time_up), paint))
         n_pixels += paint.size
     return encoding.fit(examples, seconds_left)

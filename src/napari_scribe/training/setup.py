@@ -14,9 +14,11 @@ from ..errors import InputError
 from ..image import Frame, Image
 from ..inference.denoise.denoised_image import denoised_image
 from ..inference.denoise.job import check_denoiser
+from ..inference.per_image import network_for
 from ..inference.reading import Read, tile_reader
 from ..io import as_image
 from ..model import Model, as_tuple
+from ..networks import Network
 from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
@@ -53,6 +55,10 @@ class Setup:
         return tile_reader(
             self.images[index], frame, self.channels, self.statistics[index], dimensions
         )
+
+    def network_for(self, network: Network, index: int) -> Network:
+        """Return the network as it is applied to an image."""
+        return network_for(network, self.images[index], self.channels, self.statistics[index])
 
 
 def set_up(

@@ -222,7 +222,8 @@ def _preview(request: Request, setup: Setup, state: TrainState, dtype: torch.dty
     """Predict a window with the current average of the network."""
     index, frame, window = request
     encoding = setup.encoding
-    predictor = Predictor(state.average, encoding.heads, setup.device, dtype)
+    network = setup.network_for(state.average, index)
+    predictor = Predictor(network, encoding.heads, setup.device, dtype)
     read = setup.reader(index, frame)
     answer = predict_window(predictor, read, window, setup.recipe.tile)
     probability = answer[encoding.heads[0].name]

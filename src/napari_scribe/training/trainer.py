@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -249,6 +250,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
         self._seconds_before = self.state.seconds
+        self._seed = self.state.recipe.seed
         self.history: History = []
 
     def steps(self) -> Generator[TrainStep, None, None]:
@@ -297,7 +299,7 @@ class Trainer:
         """
         state = self.state
         state.network.train()
-        with repeatable():
+        with repeatable(), seeded(state.network, self._seed + state.index):
             logits = forward(state.network, batch.pixels, self.dtype)
             loss = self.loss(logits, batch.values, batch.weights, state.index)
             number = float(loss.detach())
@@ -439,6 +441,18 @@ def forward(network: torch.nn.Module, pixels: Tensor, dtype: torch.dtype) -> Ten
     with torch.autocast(x.device.type, dtype=dtype, enabled=dtype != torch.float32):
         logits: Tensor = network(x)
     return logits.float()
+
+
+@contextmanager
+def seeded(network: torch.nn.Module, seed: int) -> Generator[None, None, None]:
+    """Let dropout choose by a seed: a step chooses the same after a Continue, too."""
+    if not any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in network.modules()):
+        yield
+        return
+    device = next(network.parameters()).device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _gradients_are_finite(network: torch.nn.Module) -> bool:

@@ -25,6 +25,7 @@ from ...device import machine_key
 from ...errors import InputError
 from ...memory import is_out_of_memory
 from ...model import Model, load_model
+from ...networks import with_statistics_of
 from ...user_folder import read_table, update_table
 from ..engine import Predictor
 from ..source import Source
@@ -70,8 +71,9 @@ class _Batch:
     def prepare(self) -> tuple[Predictor, Tensor]:
         """Return the network as a run uses it, and random pixels ``(N, C, *in)`` for it."""
         heads = self.model.encoding.heads
-        predictor = Predictor(self.model.network, heads, self.device, self.dtype)
-        return predictor, torch.rand(self.shape)
+        pixels = torch.rand(self.shape)
+        network = with_statistics_of(self.model.network, pixels)
+        return Predictor(network, heads, self.device, self.dtype), pixels
 
 
 def pays(

@@ -121,7 +121,7 @@ def _measured(
 ) -> Speeds:
     """Time each side, from the smallest on, until the time is up or larger sides are slower."""
     model = source.model
-    predictor = Predictor(model.network, model.encoding.heads, device, dtype)
+    predictor = Predictor(source.network, model.encoding.heads, device, dtype)
     speeds: Speeds = {}
     began = time.perf_counter()
     for side in _fitting(CANDIDATES[model.dimensions], source, device, dtype, halo):

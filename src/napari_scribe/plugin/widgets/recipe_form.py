@@ -30,7 +30,7 @@ DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Traini
 """The same for a denoiser."""
 ELSEWHERE = {"kind", "dimensions", "loss"}
 """Fields that the docks ask for in another place."""
-NOT_ASKED = {"encoding"}
+NOT_ASKED = {"encoding", "long_range"}
 """Fields that only presets set."""
 OF_PAINT = {"balance"}
 """Fields that mean nothing to a denoiser."""
@@ -70,7 +70,7 @@ class RecipeForm(QObject):
         hidden = ELSEWHERE | NOT_ASKED | (OF_PAINT if task == "denoised" else set())
         self.parts = {name: part_widgets(getattr(self.default, name), hidden) for name in sections}
         chosen = self.default.network.kind
-        self.kind = ComboBox(value=chosen, choices=list(NETWORK_KINDS), tooltip="Kind of network")
+        self.kind = ComboBox(value=chosen, choices=self._kinds, tooltip="Kind of network")
         self.networks = {
             kind: part_widgets(self._default(kind, 2).network, hidden) for kind in NETWORK_KINDS
         }
@@ -86,13 +86,21 @@ class RecipeForm(QObject):
     def _dimensions(self) -> int:
         return self.default.network.dimensions
 
+    def _kinds(self, _widget: object = None) -> list[str]:
+        """Return the kinds of network that there are in 2D or 3D."""
+        return [k for k, p in NETWORK_KINDS.items() if self._dimensions in p.takes_dimensions]
+
     def _default(self, kind: str, dimensions: int) -> Recipe:
         return self._first.changed({"network.kind": kind, "network.dimensions": dimensions})
 
     def set_dimensions(self, dimensions: int) -> None:
         """Take the defaults of 2D or 3D; what differs from them stays."""
-        if dimensions != self._dimensions:
-            self._show_defaults(str(self.kind.value), dimensions)
+        if dimensions == self._dimensions:
+            return
+        if dimensions not in NETWORK_KINDS[str(self.kind.value)].takes_dimensions:
+            self.kind.value = self._first.network.kind
+        self._show_defaults(str(self.kind.value), dimensions)
+        self.kind.reset_choices()
 
     def _show_defaults(self, kind: str, dimensions: int) -> None:
         """Take the defaults of a kind of network in 2D or 3D; what differs from them stays."""
