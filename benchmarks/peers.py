@@ -4,7 +4,7 @@ All run one folded network in one precision and memory format over the same imag
 with the best of some window sizes: our engine with its exact halo; MONAI's SlidingWindowInferer
 with Gaussian blending at overlap 0.25 and 0.5. Apart from these, a plain loop of float32 tiles with
 the same halo, as one writes it by hand: network in eval mode, crop, copy. With --compile, ours runs
-once more, compiled. MONAI is not a dependency: install it beside (pip install --no-deps monai).
+once more, compiled. MONAI comes with the tests' group of dependencies.
 """
 
 from __future__ import annotations

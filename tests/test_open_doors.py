@@ -110,10 +110,9 @@ class NextPixels(PaintEncoding):
         return np.asarray(number[found].reshape(shape), np.int32)
 
 
-def focal(prediction: Tensor, values: Tensor, weights: Tensor, _: Schedule) -> Tensor:
-    """Return the focal loss of yes-or-no channels (https://arxiv.org/abs/1708.02002)."""
-    p = torch.where(values > 0.5, prediction, -prediction).sigmoid()
-    return weighted_mean(-((1 - p) ** 2) * p.clamp(min=1e-6).log(), weights)
+def brier(prediction: Tensor, values: Tensor, weights: Tensor, _: Schedule) -> Tensor:
+    """Return the Brier score of yes-or-no channels: the squared error of the probability."""
+    return weighted_mean((prediction.sigmoid() - values) ** 2, weights)
 
 
 def charbonnier(prediction: Tensor, values: Tensor, weights: Tensor, _: Schedule) -> Tensor:
@@ -124,7 +123,7 @@ def charbonnier(prediction: Tensor, values: Tensor, weights: Tensor, _: Schedule
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENCODINGS, "next_pixels", NextPixels)
-    monkeypatch.setitem(LOSSES, "focal", Loss(focal, ("binary",)))
+    monkeypatch.setitem(LOSSES, "brier", Loss(brier, ("binary",)))
     monkeypatch.setitem(LOSSES, "charbonnier", Loss(charbonnier, ("image",)))
 
 
@@ -257,12 +256,12 @@ def test_affinities_are_those_of_the_warped_labels(turn: str, small: Recipe):
 
 
 def test_a_loss_of_paint_trains(sample: Painted, small: Recipe, tmp_path: Path):
-    recipe = small.changed({"losses.binary": "focal"})
+    recipe = small.changed({"losses.binary": "brier"})
     job = ns.train([sample.image], [sample.paint], recipe, steps=4, device="cpu")
     plain = ns.train([sample.image], [sample.paint], small, steps=4, device="cpu")
     assert [s.loss for s in job] != [s.loss for s in plain]
-    model = ns.load_model(job.result.save(tmp_path / "focal.zip"))
-    assert model.recipe.losses.binary == "focal"
+    model = ns.load_model(job.result.save(tmp_path / "brier.zip"))
+    assert model.recipe.losses.binary == "brier"
     tiled, whole = (segmented(model, sample.image, tile)[1] for tile in (32, 256))
     np.testing.assert_allclose(tiled, whole, atol=1e-3)
 
@@ -293,8 +292,8 @@ def test_a_loss_of_noisy_pairs_trains(tmp_path: Path):
     [
         ({"target.encoding": "vectors"}, "choose from distance, affinities, next_pixels"),
         ({"target.encoding": "classes"}, "no encoding 'classes' for the task objects"),
-        ({"losses.distance": "focal"}, "no loss 'focal' for distance heads: choose from l1, l2"),
-        ({"losses.binary": "hinge"}, "choose from cross_entropy, focal"),
+        ({"losses.distance": "brier"}, "no loss 'brier' for distance heads: choose from l1, l2"),
+        ({"losses.binary": "hinge"}, "choose from cross_entropy, .*, brier"),
     ],
 )
 def test_unknown_names_are_refused_before_any_work(
@@ -307,7 +306,7 @@ def test_unknown_names_are_refused_before_any_work(
 def test_an_unknown_loss_of_a_denoiser_is_refused_before_any_work():
     stack = np.zeros((4, 64, 64), np.float32)
     recipe = Recipe(task="denoised", target={"loss": "focal"})
-    with pytest.raises(InputError, match="choose from l1, l2, l0, charbonnier"):
+    with pytest.raises(InputError, match="choose from l1, l2, smooth_l1, l0, charbonnier"):
         ns.train_denoiser(ns.Image(stack, "TYX"), recipe)
 
 

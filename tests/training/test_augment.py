@@ -7,10 +7,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_scribe.recipe import Augmentation
+from napari_scribe.recipe import Augmentation, Recipe
+from napari_scribe.targets import paint_encoding_of
 from napari_scribe.training.augment import change_intensity, sample_at, warp_fields
+from napari_scribe.training.regions import Layout
 
 STILL = {
     "flip": False, "rotation": 0, "scaling": 1, "elastic": 0, "brightness": 0, "contrast": 1,
@@ -99,6 +103,50 @@ def test_labels_and_pixels_are_warped_together(shape: tuple[int, ...], seed: int
     assert sure.float().mean() > 0.1
     assert torch.equal(soft[sure].round(), hard[sure])
     assert set(hard.unique().tolist()) <= {0, 1}
+
+
+CLASSES = 3
+
+
+@settings(max_examples=40)
+@given(
+    shape=st.sampled_from([(24, 24), (20, 33), (7, 20, 20)]),
+    seed=st.integers(0, 2**31),
+    changes=st.fixed_dictionaries(
+        {
+            "flip": st.booleans(),
+            "rotation": st.floats(0, 180),
+            "scaling": st.floats(1, 2),
+            "shear": st.floats(0, 45),
+            "elastic": st.floats(0, 4),
+            "elastic_grid": st.integers(6, 32),
+            "misalignment": st.floats(0, 8),
+        }
+    ),
+    margin=st.integers(0, 3),
+)
+def test_pixels_labels_and_weights_move_together(
+    shape: tuple[int, ...], seed: int, changes: dict[str, float], margin: int
+):
+    """Pixels that show the labels and what is painted, warped, show the warped ones."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, CLASSES, [-(-n // 4) for n in shape])
+    labels = torch.from_numpy(np.kron(coarse, np.ones([4] * len(shape))))
+    labels = labels[tuple(slice(n) for n in shape)].float()
+    painted = torch.from_numpy(ndimage.zoom(rng.random([3] * len(shape)), np.divide(shape, 3)))
+    painted = (painted > 0.5).float()
+    shown = torch.stack([*(labels == k for k in range(CLASSES)), painted > 0]).float()
+    layout = Layout(paint_encoding_of(Recipe(task="classes"), (1, 2, 3)), len(shown))
+    (offsets,) = warp_fields(1, shape, recipe(**changes), seeded(seed))
+    at, margins = places(offsets), [margin] * len(shape)
+    inner = tuple(slice(margin, n - margin) for n in shape)
+    pixels, values, weights = layout.cut(shown, torch.stack([labels, painted]), at, margins)
+    inside = ((at >= 0) & (at <= torch.tensor(shape) - 1)).all(dim=-1)[inner]
+    pixels = pixels[(slice(None), *inner)]
+    is_sure = inside & (pixels[:CLASSES].amax(dim=0) > 0.99)
+    assert torch.equal(values[0][is_sure], pixels[:CLASSES].argmax(dim=0)[is_sure].float())
+    is_sure = inside & ((pixels[-1] < 0.01) | (pixels[-1] > 0.99))
+    assert torch.equal(weights[0][is_sure], pixels[-1][is_sure].round())
 
 
 def test_a_quarter_turn():
@@ -202,3 +250,156 @@ def test_negative_pixels_keep_their_sign():
     pixels = torch.linspace(-2, 2, 100).reshape(1, 1, 10, 10)
     changed = change_intensity(pixels, recipe(gamma=2), seeded())
     assert torch.equal(changed.sign(), pixels.sign())
+
+
+# ---- what is off --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 12, 12), (2, 1, 6, 12, 12)], ids=["2d", "3d"])
+def test_what_is_off_draws_no_numbers(shape: tuple[int, ...]):
+    """A training of a seed stays as it was before there were shear, inversion and so on."""
+    generator = seeded(7)
+    warp_fields(2, shape[2:], Augmentation(), generator)
+    change_intensity(torch.rand(shape, generator=seeded()), Augmentation(), generator)
+    expected = {4: 0.993620, 5: 0.809877}[len(shape)]
+    assert torch.rand(1, generator=generator).item() == pytest.approx(expected, abs=1e-6)
+
+
+OF_SECTIONS = {"misalignment": 5, "blurred_section": 3, "missing_section": 1}
+
+
+def test_a_plane_has_no_sections():
+    pixels, quiet, asked = torch.rand(2, 1, 16, 16), recipe(), recipe(**OF_SECTIONS)
+    for one, other in ((quiet, asked), (asked, quiet)):
+        assert torch.equal(*(warp_fields(2, (16, 16), r, seeded()) for r in (one, other)))
+        assert torch.equal(*(change_intensity(pixels, r, seeded()) for r in (one, other)))
+
+
+# ---- warps --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (4, 9, 9)], ids=["2d", "3d"])
+def test_shear_slants_the_plane(shape: tuple[int, ...]):
+    still = warp_fields(1, shape, recipe(), seeded())
+    sheared = warp_fields(100, shape, recipe(shear=40), seeded())
+    slope = (sheared - still)[..., -2] / still[..., -1].where(still[..., -1] != 0, math.nan)
+    slope = slope.nanmean(dim=tuple(range(1, slope.ndim)))
+    expected = still.expand_as(sheared).clone()
+    expected[..., -2] += slope.reshape(-1, *[1] * len(shape)) * still[..., -1]
+    torch.testing.assert_close(sheared, expected)
+    angles = torch.rad2deg(torch.atan(slope))
+    assert 25 < angles.max() <= 40 and -40 <= angles.min() < -25
+    assert angles.abs().median() < 20  # strong ones are rare
+
+
+def test_misalignment_moves_one_section_or_all_from_one_on():
+    shape = (6, 8, 9)
+    still = warp_fields(1, shape, recipe(), seeded())
+    moved = warp_fields(200, shape, recipe(misalignment=5), seeded()) - still
+    assert not moved[..., 0].any()
+    torch.testing.assert_close(moved, moved[:, :, :1, :1].expand_as(moved), rtol=0, atol=1e-5)
+    steps = moved[:, :, 0, 0, 1:]
+    assert steps.abs().max() <= 5 and steps.abs().max() > 3
+    n_moved = (steps.abs().amax(dim=2) > 1e-4).sum(dim=1)
+    assert 0.3 < (n_moved == 1).float().mean() < 0.8 and n_moved.max() == 6
+    for patch, n in zip(steps, n_moved.tolist(), strict=True):
+        if n > 1:  # the last ones, and all alike
+            assert not patch[: 6 - n].any() and torch.allclose(patch[-n:], patch[-1], atol=1e-5)
+
+
+# ---- pixels alone -------------------------------------------------------------------------------
+
+BOTH = pytest.mark.parametrize("shape", [(60, 2, 20, 20), (60, 1, 6, 10, 10)], ids=["2d", "3d"])
+
+
+def changed(shape: tuple[int, ...], **changes: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random patches, and the same after a change; those without an exponent of 1 stay exact."""
+    pixels = torch.rand(shape, generator=seeded())
+    return pixels, change_intensity(pixels, recipe(**changes), seeded(1))
+
+
+@BOTH
+def test_inversion_swaps_bright_and_dark_in_some_patches(shape: tuple[int, ...]):
+    before, after = changed(shape, invert=0.5)
+    same = torch.isclose(after, before).flatten(1).all(dim=1)
+    swapped = torch.isclose(after, 1 - before).flatten(1).all(dim=1)
+    assert (same ^ swapped).all() and 15 < swapped.sum() < 45
+    before, after = changed(shape, invert=1)
+    torch.testing.assert_close(after, 1 - before)
+
+
+@BOTH
+def test_the_background_is_a_slope(shape: tuple[int, ...]):
+    before, after = changed(shape, background=0.5)
+    slope = after - before
+    for axis in range(2, len(shape)):
+        assert slope.diff(n=2, dim=axis).abs().max() < 1e-5
+    span = slope.flatten(1).amax(dim=1) - slope.flatten(1).amin(dim=1)
+    assert span.max() <= 0.5 and span.max() > 0.3 and span.min() > 0
+    assert slope.flatten(1).mean(dim=1).abs().max() < 1e-5
+    assert torch.allclose(slope, slope[:, :1], atol=1e-6)
+
+
+@BOTH
+def test_cutout_blanks_a_box(shape: tuple[int, ...]):
+    before, after = changed(shape, cutout=4)
+    gone = after != before
+    assert torch.equal(gone, gone[:, :1].expand_as(gone))  # the same place in all channels
+    sizes = []
+    for patch, pixels in zip(gone[:, 0], after, strict=True):
+        box = ndimage.find_objects(patch.numpy().astype(int))[0]
+        assert patch[box].all() and patch.sum() == patch[box].numel()
+        values = pixels[(slice(None), *box)].unique()
+        assert len(values) == 1 and 0 <= values.item() <= 1
+        sizes.append(patch[box].shape)
+    assert min(map(min, sizes)) == 1 and max(map(max, sizes)) == 4
+    half = shape[2] // 2
+    assert max(size[0] for size in sizes) <= half
+
+
+def test_cutout_never_hides_a_whole_axis():
+    before, after = changed((50, 1, 3, 12, 12), cutout=500)
+    assert not (after != before).all(dim=2).any()
+    assert (after != before).any(dim=2).sum() > 0
+
+
+def test_a_missing_section_is_blank():
+    shape = (80, 2, 5, 8, 8)
+    before, after = changed(shape, missing_section=0.5)
+    gone = (after != before).flatten(3).any(dim=3)
+    assert torch.equal(gone[:, 0], gone[:, 1])
+    n_gone = gone[:, 0].sum(dim=1)
+    assert n_gone.max() == 1 and 20 < n_gone.sum() < 60
+    for n, z in gone[:, 0].nonzero().tolist():
+        assert len(after[n, :, z].unique()) == 1 and 0 <= after[n, 0, z, 0, 0] <= 1
+    assert set(gone[:, 0].nonzero()[:, 1].tolist()) == set(range(5))
+
+
+def test_a_blurred_section_is_smoother():
+    shape = (40, 1, 5, 12, 12)
+    before, after = changed(shape, blurred_section=2)
+    moved = (after != before).flatten(3).any(dim=3)[:, 0]
+    assert moved.sum(dim=1).max() == 1 and moved.sum() > 20
+    assert set(moved.nonzero()[:, 1].tolist()) == set(range(5))
+    n, z = moved.nonzero().T
+    rough, smooth = (x[n, 0, z].flatten(1).std(dim=1) for x in (before, after))
+    assert (smooth <= rough + 1e-6).all() and smooth.mean() < 0.7 * rough.mean()
+
+
+def test_defects_come_after_noise():
+    """A section that is missing has no noise either."""
+    _, after = changed((10, 1, 5, 8, 8), noise=0.5, missing_section=1)
+    assert (after.flatten(3).std(dim=3) == 0).sum(dim=2).eq(1).all()
+
+
+@pytest.mark.cuda
+@BOTH
+def test_a_seed_means_the_same_on_every_device(shape: tuple[int, ...]):
+    everything = recipe(
+        invert=0.5, background=1, cutout=4, blur=1, gamma=2, contrast=2, brightness=0.5,
+        blurred_section=2, missing_section=0.5,
+    )  # fmt: skip
+    pixels = torch.rand(shape, generator=seeded())
+    here = change_intensity(pixels, everything, seeded(1))
+    there = change_intensity(pixels.cuda(), everything, seeded(1)).cpu()
+    torch.testing.assert_close(there, here, rtol=1e-3, atol=1e-3)

@@ -71,7 +71,8 @@ class DenoisedTarget(TargetPart):
         "l2",
         title="Loss",
         description="l2 finds the mean of noise: for noise of a camera. l1 finds its median: if "
-        "there are some far outliers. l0 finds its mode: if pixels are replaced (impulses).",
+        "there are some far outliers. smooth_l1 lies between them. l0 finds its mode: if pixels "
+        "are replaced (impulses).",
     )
     annealing: int = Field(
         2000,

@@ -2,34 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from .part import LARGEST, Part, pixels_field
 
 
+def degrees_field(default: float, title: str, description: str, le: float) -> Any:
+    """Declare an angle in degrees."""
+    return Field(
+        default,
+        ge=0,
+        le=le,
+        title=title,
+        description=description,
+        json_schema_extra={"unit": "degrees"},
+    )
+
+
+def share_field(title: str, which: str) -> Any:
+    """Declare a share of the patches, 0 by default."""
+    return Field(0.0, ge=0, le=1, title=title, description=f"Share of the patches {which}.")
+
+
 class Augmentation(Part):
-    """Describe the random changes that are made to each training patch."""
+    """Describe the random changes that are made to each training patch.
+
+    The first ones move pixels, and with them everything that is known of them. The others change
+    pixels alone.
+    """
 
     flip: bool = Field(True, title="Flip", description="Mirror at random.")
-    rotation: float = Field(
-        180.0,
-        ge=0,
-        le=180,
-        title="Rotation",
-        description="Largest angle, in either direction.",
-        json_schema_extra={"unit": "degrees"},
+    rotation: float = degrees_field(
+        180.0, "Rotation", "Largest angle, in either direction.", le=180
     )
     scaling: float = Field(
         2.0, ge=1, le=4, title="Scaling", description="Largest factor of growing or shrinking."
+    )
+    shear: float = degrees_field(
+        0.0, "Shear", "Largest angle by which a square is slanted, in either direction.", le=60
     )
     elastic: float = pixels_field(
         3.0, "Elastic deformation", "Standard deviation of random displacements.", ge=0, le=30
     )
     elastic_grid: int = pixels_field(
-        32, "Elastic grid", "Distance between the random displacements.", ge=4, le=256
+        32, "Elastic grid", "Distance between the random displacements.", ge=4, le=1024
     )
+    misalignment: float = pixels_field(
+        0.0,
+        "Misalignment",
+        "In volumes: largest shift of one section, or of all from one on. Labels move, too.",
+        ge=0,
+        le=100,
+    )
+    invert: float = share_field("Inversion", "that show bright as dark and dark as bright")
     brightness: float = Field(
         0.2, ge=0, le=2, title="Brightness", description="Largest shift, in units of the contrast."
     )
@@ -37,10 +64,31 @@ class Augmentation(Part):
         1.5, ge=1, le=10, title="Contrast", description="Largest factor of the contrast."
     )
     gamma: float = Field(1.5, ge=1, le=5, title="Gamma", description="Largest exponent.")
+    background: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        title="Background",
+        description="Largest slope of an uneven background: what it adds from one side of the "
+        "patch to the other, in units of the contrast.",
+    )
     noise: float = Field(
         0.1, ge=0, le=1, title="Noise", description="Largest standard deviation of added noise."
     )
     blur: float = pixels_field(1.0, "Blur", "Largest standard deviation of a blur.", ge=0, le=10)
+    blurred_section: float = pixels_field(
+        0.0,
+        "Blurred section",
+        "In volumes: largest standard deviation of the blur of one section.",
+        ge=0,
+        le=20,
+    )
+    missing_section: float = share_field(
+        "Missing section", "in which one section is blank (in volumes)"
+    )
+    cutout: float = pixels_field(
+        0.0, "Cutout", "Largest side of a box that is blanked in each patch.", ge=0, le=512
+    )
 
 
 class Training(Part):
@@ -94,20 +142,62 @@ class Training(Part):
     )
 
 
+OVERLAP = ["cross_entropy", "dice", "generalised_dice", "dice_cross_entropy", "focal", "tversky"]
+DIFFERENCE = ["l1", "l2", "smooth_l1"]
+
+
+def loss_field(default: str, title: str, what: str, names: list[str]) -> Any:
+    """Declare the name of a loss; forms offer the names, and any other registered loss will do."""
+    return Field(
+        default,
+        title=title,
+        description=f"Loss of {what}: {', '.join(names)}.",
+        examples=names,
+    )
+
+
 class Losses(Part):
-    """Name the loss of each kind of head of a network that learns from paint.
+    """Name the loss of each kind of head of a network that learns from paint, and its numbers.
 
     The loss of image heads is the ``loss`` of the target ``denoised``.
     """
 
-    binary: str = Field(
-        "cross_entropy", title="Binary", description="Loss of yes-or-no maps, such as foreground."
+    binary: str = loss_field(
+        "cross_entropy", "Yes-or-no maps", "yes-or-no maps, such as foreground", OVERLAP
     )
-    categorical: str = Field(
-        "cross_entropy", title="Categorical", description="Loss of maps of exclusive classes."
+    categorical: str = loss_field(
+        "cross_entropy", "Classes", "maps of classes that exclude one another", OVERLAP
     )
-    distance: str = Field(
-        "l1", title="Distance", description="Loss of maps of distances from 0 to 1."
+    distance: str = loss_field("l1", "Distances", "maps of distances from 0 to 1", DIFFERENCE)
+    focal_gamma: float = Field(
+        2.0,
+        ge=0,
+        le=10,
+        title="Focal: gamma",
+        description="How much less pixels count in focal that are answered rightly already. "
+        "0: as in cross_entropy.",
+    )
+    tversky_alpha: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        title="Tversky: alpha",
+        description="Weight in tversky of what is found where nothing is.",
+    )
+    tversky_beta: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        title="Tversky: beta",
+        description="Weight in tversky of what is missed. Larger than alpha: fewer gaps, more "
+        "false finds.",
+    )
+    smooth_l1_beta: float = Field(
+        0.1,
+        gt=0,
+        le=10,
+        title="Smooth l1: beta",
+        description="Errors below it are squared in smooth_l1, as in l2; above, it is like l1.",
     )
 
 

@@ -1,7 +1,12 @@
 """Warp each training patch once and change its intensities, on the device, in 2D and 3D.
 
 Random numbers are drawn on the CPU from one seeded generator, so that a seed gives the same
-numbers on every device. The pixels never leave the device.
+numbers on every device. The pixels never leave the device. What is switched off draws none, so that
+a new kind of change leaves the training of a seed as it was.
+
+A warp moves pixels, target maps, labels and weights together: paint stays on what it was painted
+on. Defects of sections and cutout change pixels alone. Their weights stay, because what is hidden
+is still there: the network is to find it by what is around it.
 """
 
 from __future__ import annotations
@@ -19,10 +24,11 @@ from ..recipe import Augmentation
 def warp_fields(
     n: int, shape: Sequence[int], recipe: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Draw random warps of `n` patches: flip, rotation, scaling, elastic deformation.
+    """Draw random warps of `n` patches.
 
-    The elastic part is as in the U-Net paper: Gaussian displacements on a coarse grid,
-    interpolated smoothly.
+    They are made of flip, rotation, scaling, shear, elastic deformation and, in volumes,
+    misaligned sections. The elastic part is as in the U-Net paper: Gaussian displacements on a
+    coarse grid, interpolated smoothly.
 
     Returns
     -------
@@ -36,17 +42,23 @@ def warp_fields(
     offsets = torch.einsum("...i,nij->n...j", grid, matrix)
     if recipe.elastic > 0:
         offsets = offsets + _elastic(n, shape, recipe, generator)
+    if recipe.misalignment > 0 and len(shape) == 3:
+        offsets = offsets + _misalignment(n, shape, recipe, generator)
     return offsets
 
 
 def _linear(n: int, dimensions: int, recipe: Augmentation, generator: torch.Generator) -> Tensor:
-    """Draw matrices ``(n, d, d)``: rotation in the YX plane, scaling, flips of each axis."""
+    """Draw matrices ``(n, d, d)``: rotation and shear in the YX plane, scaling, flips of axes."""
     angle = _uniform(n, generator) * math.radians(recipe.rotation)
     scale = torch.exp(_mostly_small(n, generator) * math.log(recipe.scaling))
     matrix = torch.eye(dimensions).repeat(n, 1, 1)
     cos, sin = torch.cos(angle), torch.sin(angle)
     matrix[:, -2, -2], matrix[:, -2, -1] = cos, -sin
     matrix[:, -1, -2], matrix[:, -1, -1] = sin, cos
+    if recipe.shear > 0:
+        slant = torch.eye(dimensions).repeat(n, 1, 1)
+        slant[:, -1, -2] = torch.tan(_mostly_small(n, generator) * math.radians(recipe.shear))
+        matrix = slant @ matrix
     matrix = matrix * scale[:, None, None]
     if recipe.flip:
         flips = torch.randint(0, 2, (n, 1, dimensions), generator=generator) * 2 - 1
@@ -64,6 +76,19 @@ def _elastic(
     mode = "bicubic" if len(shape) == 2 else "trilinear"
     fine = F.interpolate(nodes, size=list(shape), mode=mode, align_corners=True)
     return fine.movedim(1, -1)
+
+
+def _misalignment(
+    n: int, shape: Sequence[int], recipe: Augmentation, generator: torch.Generator
+) -> Tensor:
+    """Draw displacements ``(n, Z, 1, 1, 3)``: in the plane, of a section or all from one on."""
+    first = torch.randint(0, shape[0], (n, 1), generator=generator)
+    is_alone = torch.randint(0, 2, (n, 1), generator=generator).bool()
+    z = torch.arange(shape[0])
+    moves = torch.where(is_alone, z == first, z >= first)
+    steps = [_mostly_small(n, generator) * recipe.misalignment for _ in range(2)]
+    displacements = torch.stack([torch.zeros(n), *steps], dim=-1)
+    return (moves[..., None] * displacements[:, None])[:, :, None, None]
 
 
 def sample_at(volume: Tensor, places: Tensor, mode: str, outside: str) -> Tensor:
@@ -87,9 +112,11 @@ def sample_at(volume: Tensor, places: Tensor, mode: str, outside: str) -> Tensor
 
 
 def change_intensity(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
-    """Apply random blur, gamma, contrast, brightness and noise to patches ``(N, C, *spatial)``.
+    """Change the pixels of patches ``(N, C, *spatial)`` at random, and leave them in their places.
 
-    Each patch is changed as a whole, so that its channels stay comparable.
+    Each patch is changed as a whole, so that its channels stay comparable. Light comes first:
+    inversion, blur, gamma, contrast, brightness, background. Then comes the noise of the camera,
+    and at last what hides a part: a blurred section, a missing one, a blank box.
     """
     n = len(pixels)
     shape = (n,) + (1,) * (pixels.ndim - 1)
@@ -97,6 +124,8 @@ def change_intensity(pixels: Tensor, recipe: Augmentation, generator: torch.Gene
     def draw() -> Tensor:
         return _mostly_small(n, generator).reshape(shape).to(pixels.device)
 
+    if recipe.invert > 0:
+        pixels = torch.where(_some(n, recipe.invert, generator, pixels), 1 - pixels, pixels)
     if recipe.blur > 0:
         pixels = _blur(pixels, draw().abs().flatten() * recipe.blur)
     if recipe.gamma > 1:
@@ -104,12 +133,73 @@ def change_intensity(pixels: Tensor, recipe: Augmentation, generator: torch.Gene
         pixels = pixels.sign() * (pixels.abs() + 1e-6) ** exponent
     gain = torch.exp(draw() * math.log(recipe.contrast))
     pixels = pixels * gain + draw() * recipe.brightness
+    if recipe.background > 0:
+        pixels = pixels + _slope(n, pixels, generator) * (draw() * recipe.background)
     if recipe.noise > 0:
         seed = int(torch.randint(0, 2**62, (1,), generator=generator))
         local = torch.Generator(pixels.device).manual_seed(seed)
         noise = torch.randn(pixels.shape, generator=local, device=pixels.device)
         pixels = pixels + noise * (draw().abs() * recipe.noise)
+    if pixels.ndim == 5:
+        pixels = _with_defects(pixels, recipe, generator)
+    if recipe.cutout > 0:
+        box = _box(pixels, recipe.cutout, generator)
+        pixels = torch.where(box, _blank(n, generator, pixels), pixels)
     return pixels
+
+
+def _with_defects(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
+    """Blur a section of each volume ``(N, C, Z, Y, X)``, and blank one of some."""
+    n, depth = len(pixels), pixels.shape[2]
+    if recipe.blurred_section > 0:
+        section = torch.randint(0, depth, (n,), generator=generator).to(pixels.device)
+        at = torch.arange(n, device=pixels.device), slice(None), section
+        sigma = _mostly_small(n, generator).abs().to(pixels.device) * recipe.blurred_section
+        pixels = pixels.clone()
+        pixels[at] = _blur(pixels[at], sigma)
+    if recipe.missing_section > 0:
+        z = torch.arange(depth, device=pixels.device).reshape(1, 1, -1, 1, 1)
+        section = torch.randint(0, depth, (n, 1, 1, 1, 1), generator=generator).to(pixels.device)
+        gone = (z == section) & _some(n, recipe.missing_section, generator, pixels)
+        pixels = torch.where(gone, _blank(n, generator, pixels), pixels)
+    return pixels
+
+
+def _some(n: int, share: float, generator: torch.Generator, pixels: Tensor) -> Tensor:
+    """Choose a share of the patches: bool ``(n, 1, ...)``."""
+    chosen = torch.rand(n, generator=generator) < share
+    return chosen.reshape(n, *[1] * (pixels.ndim - 1)).to(pixels.device)
+
+
+def _blank(n: int, generator: torch.Generator, pixels: Tensor) -> Tensor:
+    """Draw what blank pixels of each patch show ``(n, 1, ...)``: black, white or any grey."""
+    grey = torch.rand(n, generator=generator)
+    return grey.reshape(n, *[1] * (pixels.ndim - 1)).to(pixels.device)
+
+
+def _slope(n: int, pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw ramps ``(n, 1, *spatial)`` in any direction, from -1/2 to 1/2 across the patch."""
+    sides = pixels.shape[2:]
+    axes = [(torch.arange(s, dtype=torch.float32) + 0.5) / s - 0.5 for s in sides]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).to(pixels.device)
+    direction = F.normalize(torch.randn(n, len(sides), generator=generator), p=1)
+    return torch.einsum("...i,ni->n...", grid, direction.to(pixels.device))[:, None]
+
+
+def _box(pixels: Tensor, side: float, generator: torch.Generator) -> Tensor:
+    """Draw a box within each patch: bool ``(N, 1, *spatial)``."""
+    n, box = len(pixels), torch.ones((), dtype=torch.bool, device=pixels.device)
+    for axis, length in enumerate(pixels.shape[2:], start=2):
+        # A patch of few sections is not to lose them all.
+        longest = min(math.ceil(side), max(1, length // 2))
+        sides = torch.randint(1, longest + 1, (n,), generator=generator)
+        start = (torch.rand(n, generator=generator) * (length - sides + 1)).long()
+        at = torch.arange(length)
+        inside = (at >= start[:, None]) & (at < (start + sides)[:, None])
+        shape = [n] + [1] * (pixels.ndim - 1)
+        shape[axis] = length
+        box = box & inside.reshape(shape).to(pixels.device)
+    return box
 
 
 def _blur(pixels: Tensor, sigma: Tensor) -> Tensor:

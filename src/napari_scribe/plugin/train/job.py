@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...training.train import TrainJob
     from ...training.trainer import Preview
 
-CHANGEABLE = "training", "augmentation"
+CHANGEABLE = "training", "augmentation", "losses"
 """The parts of a recipe that may change while the network stays."""
 
 

@@ -24,6 +24,7 @@ SECTIONS = {
     "target": "Objects",
     "training": "Training",
     "augmentation": "Augmentation",
+    "losses": "Losses",
 }
 """Parts of a recipe that are in the form, and what they are called there."""
 DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Training"}
@@ -135,7 +136,10 @@ class RecipeForm(QObject):
                 if type(part) is not type(getattr(self.default, name)):
                     continue
                 for field, widget in widgets.items():
-                    _fill(widget, getattr(part, field))
+                    value = getattr(part, field)
+                    if isinstance(widget, ComboBox) and value not in widget.choices:
+                        widget.choices = (*widget.choices, value)  # a loss of the user's own
+                    _fill(widget, value)
             self._unasked = self._without_widget(recipe)
         self._tell()
 
@@ -200,6 +204,8 @@ def field_widget(name: str, field: FieldInfo, value: object) -> FieldWidget:
     options: dict[str, Any] = {"tooltip": field.description}
     if isinstance(value, int | float) and field.annotation in (int, float):
         options |= _bounds(field, value)
+    if field.examples:
+        options |= {"choices": field.examples, "widget_type": ComboBox}
     widget = cast(
         FieldWidget,
         create_widget(
