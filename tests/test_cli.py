@@ -441,7 +441,7 @@ def test_demo(call: Call, folder: Path):
     said = call("demo", "--headless", "--out", "demo", "--seconds", 2, "--device", "cpu")
     assert said.code == 0, said.err
     assert sorted(p.name for p in Path("demo").iterdir()) == [
-        "demo.png", "image.tif", "labels.tif", "model.zip", "scores.json",
+        "demo.png", "image.tif", "labels.tif", "model.zip", "paint.tif", "scores.json", "truth.tif",
     ]  # fmt: skip
     assert json.loads(Path("demo/scores.json").read_text())["n_true"] > 50
     assert read_labels("demo/labels.tif").shape == read_image("demo/image.tif").shape

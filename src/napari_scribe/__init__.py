@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .evaluation.images import evaluate_images as evaluate_images
     from .evaluation.metrics import evaluate as evaluate
+    from .evaluation.metrics import evaluate_classes as evaluate_classes
+    from .evaluation.roc import evaluate_probability as evaluate_probability
     from .image import Image as Image
     from .inference.denoise.job import denoise as denoise
     from .inference.segment import segment as segment
@@ -41,7 +43,9 @@ _HOME = {
     "check_pairs": "training.pairs.fitness",
     "denoise": "inference.denoise.job",
     "evaluate": "evaluation.metrics",
+    "evaluate_classes": "evaluation.metrics",
     "evaluate_images": "evaluation.images",
+    "evaluate_probability": "evaluation.roc",
     "file_pairs": "training.pairs.sources",
     "frame_pairs": "training.pairs.sources",
     "Image": "image",

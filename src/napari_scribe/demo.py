@@ -33,15 +33,17 @@ def run_headless(out: Path, seconds: float, device: str | None) -> None:
     model = job.result
     labels = segment_with_bar(segment(model, image, device=device), "Segmenting")
     print_scores({"nuclei": save_results(out, sample, model, labels)})
-    print(f"Model, labels, picture and scores are in {out.resolve()}")
+    print(f"Sample, model, labels, picture and scores are in {out.resolve()}")
 
 
 def save_results(out: Path, sample: Sample, model: Model, labels: Pixels) -> Scores:
-    """Write image, model, labels, picture and scores, and return the scores."""
+    """Write the sample, model, labels, picture and scores, and return the scores."""
     out.mkdir(parents=True, exist_ok=True)
     scale, units = dict.fromkeys("YX", PIXEL), dict.fromkeys("YX", "micrometer")
     model.save(out / "model.zip")
     write_tiff(out / "image.tif", sample.image, "YX", scale, units)
+    write_tiff(out / "paint.tif", sample.paint, "YX", scale, units)
+    write_tiff(out / "truth.tif", sample.truth, "YX", scale, units)
     write_tiff(out / "labels.tif", labels, "YX", scale, units)
     save_triptych(out / "demo.png", sample.image, sample.paint, labels)
     scores = evaluate(labels, sample.truth)

@@ -55,10 +55,13 @@ def covering(labels: Array, dimensions: int, first: int) -> Covering | None:
     return worst if 2 * n_covered > n_all else None
 
 
-def split(labels: Array, dimensions: int, first: int) -> npt.NDArray[np.int32]:
+def split(
+    labels: Array, dimensions: int, first: int, by_faces: bool = False
+) -> npt.NDArray[np.int32]:
     """Give each separate piece in a frame its own number, from `first` up.
 
-    Pieces with different numbers stay apart where they touch. Numbers below `first` stay.
+    Pieces with different numbers stay apart where they touch. Numbers below `first` stay. Pixels
+    that touch at a corner only are one piece, unless `by_faces`.
     """
     from skimage.measure import label
 
@@ -66,7 +69,7 @@ def split(labels: Array, dimensions: int, first: int) -> npt.NDArray[np.int32]:
     out = np.zeros(numbers.shape, np.int32)
     for frame in np.ndindex(numbers.shape[: numbers.ndim - dimensions]):
         objects = np.where(numbers[frame] >= first, numbers[frame], 0)
-        pieces = label(objects, background=0, connectivity=objects.ndim)
+        pieces = label(objects, background=0, connectivity=1 if by_faces else objects.ndim)
         out[frame] = np.where(pieces > 0, pieces + (first - 1), numbers[frame])
     return out
 

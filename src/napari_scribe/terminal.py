@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from .evaluation.images import ImageScores
     from .evaluation.metrics import ClassScores, Scores
+    from .evaluation.roc import ProbabilityScores
     from .inference.run import InferenceJob
     from .inference.seams import Seams, SeamStep
     from .model import Model
@@ -219,7 +221,9 @@ def stops_on_signals(
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def print_scores(scores: Mapping[str, Scores | ClassScores | ImageScores]) -> None:
+def print_scores(
+    scores: Mapping[str, Scores | ClassScores | ImageScores | ProbabilityScores],
+) -> None:
     """Print all numbers of the last entry, under a table of all entries if there are several."""
     from rich.console import Console
     from rich.table import Table
@@ -240,19 +244,28 @@ def print_scores(scores: Mapping[str, Scores | ClassScores | ImageScores]) -> No
     for key, value in numbers.items():
         all_numbers.add_row(titles[key], _number(value))
     console.print(all_numbers)
-    if "SI_PSNR" in numbers:
-        console.print(LEGEND, highlight=False, soft_wrap=True)
+    for key, legend in LEGENDS.items():
+        if key in numbers:
+            console.print(legend, highlight=False, soft_wrap=True)
 
 
-IN_SHORT = ("precision", "recall", "F1", "AP50", "AP75", "AP90")
+IN_SHORT = (
+    "roc_auc", "average_precision", "f1", "precision", "recall", "F1", "AP50", "AP75", "AP90"
+)  # fmt: skip
 """Columns of the table with a row per image."""
-LEGEND = (
-    "Means over n_frames; spread is their standard deviation. SI_PSNR is PSNR after the gain and "
-    "offset that fit best."
-)
+LEGENDS = {
+    "SI_PSNR": "Means over n_frames; spread is their standard deviation. SI_PSNR is PSNR after the "
+    "gain and offset that fit best.",
+    "VI_split": "precision, recall and F1 are those at IoU .5. adapted_rand_error and the rows "
+    "below it compare the pixels of true objects; VI is in bits.",
+    "mean_Dice": "F1 of a class is its Dice coefficient.",
+    "best_threshold": "f1 (the Dice coefficient), precision and recall without a number behind are "
+    "those at best_threshold, which was fitted on this very truth.",
+}
+"""What is said below the table of all numbers, if it has the row of this name."""
 
 
 def _number(value: float | None) -> str:
-    if value is None:
+    if value is None or math.isnan(value):
         return ""
     return str(value) if isinstance(value, int) else f"{value:.3f}"

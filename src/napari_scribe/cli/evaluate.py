@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import math
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from ..errors import InputError, ManyPiecesError
-from ..terminal import print_scores, with_flags
-from .options import PIECES, Axes, Device, Level, Pieces, Series, open_image, print_notes
-
-if TYPE_CHECKING:
-    from ..evaluation.images import ImageScores
-    from ..evaluation.metrics import ClassScores, Scores
-    from ..image import Image
-
-    AnyScores = Scores | ClassScores | ImageScores
-    Scoring = Callable[[Path, Path], AnyScores]
-    """Score a predicted file against the true one."""
-    Pooling = Callable[[list[Any]], AnyScores]
-    """Pool scores of one kind."""
+from ..errors import InputError
+from ..terminal import print_scores
+from .options import PIECES, Axes, Device, Level, Pieces, Series, open_image
+from .scoring import (
+    are_images,
+    image_scoring,
+    label_scoring,
+    map_scoring,
+    matched,
+    score_each,
+    write_json,
+)
 
 
 def demo(
@@ -51,9 +45,12 @@ def demo(
 
 
 def evaluate(
-    predicted: Annotated[Path, typer.Argument(help="Labels or images to score, or a folder.")],
+    predicted: Annotated[
+        Path, typer.Argument(help="Labels, images or maps of probabilities to score, or a folder.")
+    ],
     truth: Annotated[
-        Path, typer.Argument(help="True labels or clean images, or a folder with the same names.")
+        Path,
+        typer.Argument(help="True labels, masks or clean images, or a folder with the same names."),
     ],
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the scores to this file.")
@@ -66,6 +63,12 @@ def evaluate(
         bool,
         typer.Option("--images", help="Score intensities. Default if both hold fractions."),
     ] = False,
+    roc: Annotated[
+        bool,
+        typer.Option(
+            "--roc", help="Score maps of probabilities (0 to 1) at every threshold: ROC curve."
+        ),
+    ] = False,
     peak: Annotated[
         float | None,
         typer.Option(help="Range of intensities for PSNR and SSIM. Default: that of each frame."),
@@ -73,7 +76,42 @@ def evaluate(
     slices: Annotated[
         bool, typer.Option("--slices", help="Score each slice along Z by itself.")
     ] = False,
+    thin: Annotated[
+        bool,
+        typer.Option(
+            "--thin",
+            help="For Rand and VI of objects: shrink predicted borders to lines, as ISBI 2012.",
+        ),
+    ] = False,
     pieces: Pieces = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --roc or classes: score only where this mask (or folder of them) is not 0.",
+            metavar="FIELD",
+        ),
+    ] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option(help="With --roc: channel of the maps, from 0. Default: the last of two."),
+    ] = None,
+    positive: Annotated[
+        int | None,
+        typer.Option(
+            help="With --roc: number in the truth that the map is about. Default: all but 0."
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="With --roc: score this threshold, fitted on other images, as well."),
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --roc: file for the curves (.png, .svg, .pdf). Default: beside --json, or "
+            "roc.png."
+        ),
+    ] = None,
     axes: Annotated[
         str,
         typer.Option(
@@ -85,11 +123,14 @@ def evaluate(
         typer.Option(help="Number of the image in true files that hold several, from 0.", min=0),
     ] = 0,
 ) -> None:
-    """Score labels against the truth, or denoised images against clean ones.
+    """Score labels against the truth, denoised images against clean ones, or maps (--roc).
 
-    Scores of labels: precision, recall, F1, AP at IoU .5 to .95, mean IoU. Scores of images: PSNR,
-    SSIM, and SI_PSNR, which is PSNR after the gain and offset that fit best. The time points of a
-    movie are scored one by one.
+    Scores of labels: precision, recall, F1, AP at IoU .5 to .95, mean IoU, panoptic quality, Rand
+    scores and variation of information (of true objects' pixels); of classes: IoU, F1 (Dice),
+    pixel error. Scores of images: PSNR, SSIM, and SI_PSNR, which is PSNR after the gain and offset
+    that fit best. Scores of maps of probabilities: area under the ROC curve, average precision,
+    and F1, precision and recall at the best threshold and at .5; the curves go to a figure. The
+    time points of a movie are scored one by one.
     """
     from ..io import check_writable
     from ..targets import TASKS
@@ -98,136 +139,63 @@ def evaluate(
     if images and task is not None:
         raise InputError(f"--task {task} is for labels: leave it out to score images.")
     is_of_classes = task is not None and not TASKS[task].separates_objects
-    if pieces is not None and (images or is_of_classes):
+    if pieces is not None and (images or roc or is_of_classes):
         raise InputError(f"{PIECES} is for labels of objects: leave it out.")
-    if json_file is not None:
-        check_writable(json_file)
-    pairs = _matched(predicted, truth)
-    if images or (task is None and _are_images(*pairs[0], axes, series)):
-        score, pool = _image_scoring(peak, slices, axes, series)
+    if thin and (images or roc or is_of_classes):
+        raise InputError("--thin is for labels of objects: leave it out.")
+    if mask is not None and not (roc or is_of_classes):
+        raise InputError("--mask goes with --roc or --task classes: leave it out.")
+    _check_roc(
+        roc,
+        {"--task": task, "--images": images or None, "--slices": slices or None},
+        {
+            "--channel": channel,
+            "--positive": positive,
+            "--threshold": threshold,
+            "--figure": figure,
+        },
+    )
+    curves = _figure(figure, json_file) if roc else None
+    for path in (json_file, curves):
+        if path is not None:
+            check_writable(path)
+    files = matched(predicted, truth, mask, is_of_maps=roc)
+    if roc:
+        score, pool = map_scoring(channel, positive, threshold, axes, series)
+    elif images or (task is None and are_images(files[0], axes, series)):
+        score, pool = image_scoring(peak, slices, axes, series)
     else:
-        score, pool = _label_scoring(task or "objects", slices, axes, series, pieces)
-    scores: dict[str, AnyScores] = {}
-    for path, true_path in pairs:
-        try:
-            scores[path.name] = score(path, true_path)
-        except InputError as error:
-            raise InputError(f"{path.name}: {error}", **error.options) from None
+        score, pool = label_scoring(task or "objects", slices, axes, series, pieces, thin)
+    scores = score_each(files, score)
     pooled = pool(list(scores.values()))
     print_scores({**scores, "all, pooled": pooled} if len(scores) > 1 else scores)
     if json_file is not None:
-        _write_json(json_file, scores, pooled)
+        write_json(json_file, scores, pooled)
+    if curves is not None:
+        from ..evaluation.plots import save_curves
+
+        save_curves(curves, pooled, scores)
+        typer.echo(f"Curves: {curves}")
 
 
-def _matched(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
-    """Return each predicted file with its true file."""
-    from ..io import first_few, list_images, match_labels, unmatched_labels
-
-    paths = list_images(predicted, labels=True)
-    matched = match_labels(paths, truth)
-    if paths != [predicted] and (missing := unmatched_labels(truth, matched)):
-        raise InputError(
-            f"Nothing was predicted for {first_few([p.name for p in missing])} in {truth}."
-        )
-    return list(zip(paths, matched, strict=True))
+def _check_roc(roc: bool, others: dict[str, object], only: dict[str, object]) -> None:
+    """Check that options are given that belong to --roc or to the rest, not both."""
+    wrong = [flag for flag, value in (others if roc else only).items() if value is not None]
+    if wrong and roc:
+        raise InputError(f"{wrong[0]} does not go with --roc: leave one of them out.")
+    if wrong:
+        raise InputError(f"{wrong[0]} goes with --roc only: add it, or leave {wrong[0]} out.")
 
 
-def _are_images(path: Path, true_path: Path, axes: str, series: int) -> bool:
-    """Return whether two files are images: both hold fractions, and labels are whole numbers.
+def _figure(figure: Path | None, json_file: Path | None) -> Path:
+    """Return where the curves are drawn."""
+    from ..evaluation.plots import FIGURE_SUFFIXES
 
-    Raises
-    ------
-    InputError
-        If one of them holds fractions and the other does not.
-    """
-    from ..io import read_image
-    from ..normalization import sample_pixels
-
-    def holds_fractions(image: Image) -> bool:
-        sample = sample_pixels(image)
-        return sample.dtype.kind == "f" and bool((sample != sample.round()).any())
-
-    pair = read_image(path, axes), read_image(true_path, axes, series=series)
-    fractions = [holds_fractions(image) for image in pair]
-    if any(fractions) and not all(fractions):
-        raise InputError(
-            f"{(path if fractions[0] else true_path).name} holds fractions: it is no image of "
-            "labels, which are whole numbers. Images are scored with --images."
-        )
-    return all(fractions)
-
-
-def _label_scoring(
-    task: str, slices: bool, axes: str, series: int, pieces: bool | None
-) -> tuple[Scoring, Pooling]:
-    """Return how two files of labels are scored, and how scores are pooled."""
-    from ..evaluation import metrics
-    from ..evaluation.frames import frame_pairs
-    from ..io import read_label_image
-    from ..targets import TASKS
-
-    def read_pair(path: Path, true_path: Path) -> tuple[Image, Image]:
-        pair = read_label_image(path, axes), read_label_image(true_path, axes, series)
-        _print_notes((path, true_path), pair)
-        return pair
-
-    def score_classes(path: Path, true_path: Path) -> ClassScores:
-        frames = frame_pairs(*read_pair(path, true_path), slices)
-        return metrics.pool_classes([metrics.evaluate_classes(p, t) for p, t in frames])
-
-    def score_objects(path: Path, true_path: Path) -> Scores:
-        nonlocal pieces  # the user answers once for all files
-        pair = read_pair(path, true_path)
-        try:
-            frames = frame_pairs(*pair, slices)
-            return metrics.pool([metrics.evaluate(p, t, pieces=pieces) for p, t in frames])
-        except ManyPiecesError as error:
-            if not sys.stdin.isatty():
-                raise
-            typer.echo(f"{path.name}: {with_flags(error)}", err=True)
-            pieces = typer.confirm("Take each piece as an object?")
-            return score_objects(path, true_path)
-
-    if not TASKS[task].separates_objects:
-        return score_classes, metrics.pool_classes
-    return score_objects, metrics.pool
-
-
-def _image_scoring(
-    peak: float | None, slices: bool, axes: str, series: int
-) -> tuple[Scoring, Pooling]:
-    """Return how two images are scored, and how scores are pooled."""
-    from ..evaluation.images import evaluate_images, pool_images
-    from ..io import read_image
-
-    def score_files(path: Path, true_path: Path) -> ImageScores:
-        pair = read_image(path, axes), read_image(true_path, axes, series=series)
-        _print_notes((path, true_path), pair)
-        return evaluate_images(*pair, peak=peak, slices=slices)
-
-    return score_files, pool_images
-
-
-def _print_notes(paths: Sequence[Path], images: Sequence[Image]) -> None:
-    from ..describe import understood
-
-    print_notes([understood(str(p), image) for p, image in zip(paths, images, strict=True)])
-
-
-def _write_json(path: Path, scores: dict[str, AnyScores], pooled: AnyScores) -> None:
-    """Write scores as JSON, with null for infinity.
-
-    A score is infinite if an image equals its reference.
-    """
-
-    def finite(score: AnyScores) -> dict[str, float | None]:
-        numbers: dict[str, float] = score.as_dict()
-        return {key: value if math.isfinite(value) else None for key, value in numbers.items()}
-
-    images = {name: finite(score) for name, score in scores.items()}
-    text = json.dumps({"images": images, "pooled": finite(pooled)}, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n")
+    if figure is None:
+        return Path("roc.png") if json_file is None else json_file.with_suffix(".png")
+    if figure.suffix.lower() not in FIGURE_SUFFIXES:
+        raise InputError(f"--figure {figure}: give a file ending in {', '.join(FIGURE_SUFFIXES)}.")
+    return figure
 
 
 def info(

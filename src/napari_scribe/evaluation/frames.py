@@ -24,8 +24,10 @@ def aligned(labels: ImageLike, truth: ImageLike) -> tuple[Array, Array]:
     return (array if order is None else arranged(array, order)), true_array
 
 
-def separated(labels: Array, name: str, pieces: bool | None) -> Array:
+def separated(labels: Array, name: str, pieces: bool | None, by_faces: bool = False) -> Array:
     """Give each separate piece of a number its own number, if `pieces` is True.
+
+    Pixels that touch at a corner only are one piece, unless `by_faces`.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def separated(labels: Array, name: str, pieces: bool | None) -> Array:
         return labels
     dimensions = min(labels.ndim, 3)
     if pieces:
-        pieces_apart: Array = split(labels, dimensions, 1)
+        pieces_apart: Array = split(labels, dimensions, 1, by_faces)
         return pieces_apart
     # A fast object of a movie is in pieces along time, but whole in each plane: ask for both.
     many = [covering(labels, d, 1) for d in range(2, dimensions + 1)]

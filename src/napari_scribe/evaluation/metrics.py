@@ -13,6 +13,8 @@ from ..errors import InputError
 from ..io import ImageLike
 from .frames import aligned, separated
 from .overlap import THRESHOLDS, Counts, Ratios, count_overlap, match_objects
+from .ratios import ratio, ratios
+from .regions import RegionScores, compare_regions, pool_regions, thin_borders
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,8 @@ class Scores:
         Sum of the IoU of the pairs that match at .5.
     intersection, union
         Pixels that are foreground (not 0) in both, and in at least one.
+    regions
+        Rand scores and variation of information, which need no matching.
 
     Notes
     -----
@@ -43,6 +47,7 @@ class Scores:
     iou_sum: float
     intersection: int
     union: int
+    regions: RegionScores
 
     @property
     def n_true(self) -> int:
@@ -57,22 +62,22 @@ class Scores:
     @property
     def precision(self) -> Ratios:
         """Return TP / (TP + FP), ``(10,)``."""
-        return _ratio(self.tp, self.tp + self.fp, self.n_true)
+        return ratios(self.tp, self.tp + self.fp, self.n_true)
 
     @property
     def recall(self) -> Ratios:
         """Return TP / (TP + FN), ``(10,)``."""
-        return _ratio(self.tp, self.tp + self.fn, self.n_predicted)
+        return ratios(self.tp, self.tp + self.fn, self.n_predicted)
 
     @property
     def f1(self) -> Ratios:
         """Return 2 TP / (2 TP + FP + FN), ``(10,)``."""
-        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+        return ratios(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
     def ap(self) -> Ratios:
         """Return the average precision of DSB 2018 and StarDist, TP / (TP + FP + FN), ``(10,)``."""
-        return _ratio(self.tp, self.tp + self.fp + self.fn)
+        return ratios(self.tp, self.tp + self.fp + self.fn)
 
     @property
     def mean_iou(self) -> float:
@@ -80,7 +85,7 @@ class Scores:
 
         It judges outlines only: missed and invented objects do not lower it.
         """
-        return _single_ratio(self.iou_sum, int(self.tp[0]), self.n_true + self.n_predicted)
+        return ratio(self.iou_sum, int(self.tp[0]), self.n_true + self.n_predicted)
 
     @property
     def mean_true_iou(self) -> float:
@@ -88,12 +93,27 @@ class Scores:
 
         StarDist calls it ``mean_true_score``.
         """
-        return _single_ratio(self.iou_sum, self.n_true, self.n_predicted)
+        return ratio(self.iou_sum, self.n_true, self.n_predicted)
+
+    @property
+    def panoptic_quality(self) -> float:
+        """Return the sum of the IoU of these pairs over TP + FP / 2 + FN / 2 at .5.
+
+        It is the product of segmentation quality (`mean_iou`) and recognition quality (F1): A.
+        Kirillov et al., Panoptic segmentation, CVPR 2019. (They ask for an IoU above .5; the two
+        differ only where an IoU is exactly .5.)
+        """
+        return self.mean_iou * float(self.f1[0])
 
     @property
     def foreground_iou(self) -> float:
         """Return the IoU of the foreground, pixel by pixel, whichever object a pixel belongs to."""
-        return _single_ratio(self.intersection, self.union)
+        return ratio(self.intersection, self.union)
+
+    @property
+    def foreground_dice(self) -> float:
+        """Return the Dice coefficient of the foreground."""
+        return ratio(2 * self.intersection, self.intersection + self.union)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.as_dict().items())
@@ -110,16 +130,24 @@ class Scores:
             "mean_IoU": self.mean_iou,
             "mean_true_IoU": self.mean_true_iou,
             "foreground_IoU": self.foreground_iou,
+            "foreground_Dice": self.foreground_dice,
+            "SQ": self.mean_iou,
+            "RQ": float(self.f1[0]),
+            "PQ": self.panoptic_quality,
+            **self.regions.as_dict(),
             "n_true": self.n_true,
             "n_predicted": self.n_predicted,
         }
 
 
-def evaluate(labels: ImageLike, truth: ImageLike, *, pieces: bool | None = None) -> Scores:
+def evaluate(
+    labels: ImageLike, truth: ImageLike, *, pieces: bool | None = None, thin: bool = False
+) -> Scores:
     """Score predicted objects against true ones.
 
     Objects are matched one to one, see `match_objects`. A pair counts if its IoU is at least the
-    threshold.
+    threshold. Rand scores and variation of information compare the pixels of the true foreground
+    without matching, see `RegionScores`.
 
     Parameters
     ----------
@@ -132,6 +160,10 @@ def evaluate(labels: ImageLike, truth: ImageLike, *, pieces: bool | None = None)
         If True, each separate piece of a number is an object, and both images are held in memory.
         If False, each number is one object, in however many pieces. If None, a number that covers
         many pieces is an error.
+    thin
+        If True, predicted objects grow until only lines of one pixel are left between them before
+        Rand scores and variation of information are computed, and pieces that touch at a corner
+        only are separate, both as in the ISBI 2012 challenge. The labels are held in memory.
 
     Raises
     ------
@@ -141,9 +173,10 @@ def evaluate(labels: ImageLike, truth: ImageLike, *, pieces: bool | None = None)
     """
     predicted_labels, true_labels = aligned(labels, truth)
     if predicted_labels.shape == true_labels.shape:
-        predicted_labels = separated(predicted_labels, "labels", pieces)
-        true_labels = separated(true_labels, "truth", pieces)
+        predicted_labels = separated(predicted_labels, "labels", pieces, thin)
+        true_labels = separated(true_labels, "truth", pieces, thin)
     overlap = count_overlap(predicted_labels, true_labels)
+    divided = count_overlap(thin_borders(predicted_labels), true_labels) if thin else overlap
     matches = match_objects(overlap)
     tp = matches.counts()
     predicted, true = overlap.predicted > 0, overlap.true > 0
@@ -157,6 +190,7 @@ def evaluate(labels: ImageLike, truth: ImageLike, *, pieces: bool | None = None)
         iou_sum=float(matches.iou.sum()),
         intersection=int(overlap.pixels[predicted & true].sum()),
         union=int(overlap.pixels[predicted | true].sum()),
+        regions=compare_regions(divided),
     )
 
 
@@ -178,6 +212,7 @@ def pool(scores: Sequence[Scores]) -> Scores:
         iou_sum=math.fsum(s.iou_sum for s in scores),
         intersection=sum(s.intersection for s in scores),
         union=sum(s.union for s in scores),
+        regions=pool_regions([s.regions for s in scores]),
     )
 
 
@@ -201,30 +236,40 @@ class ClassScores:
     @property
     def iou(self) -> Ratios:
         """Return TP / (TP + FP + FN), ``(n,)``."""
-        return _ratio(self.tp, self.tp + self.fp + self.fn)
+        return ratios(self.tp, self.tp + self.fp + self.fn)
 
     @property
     def precision(self) -> Ratios:
         """Return TP / (TP + FP), ``(n,)``; 0 for a class that was never predicted."""
-        return _ratio(self.tp, self.tp + self.fp, self.fn)
+        return ratios(self.tp, self.tp + self.fp, self.fn)
 
     @property
     def recall(self) -> Ratios:
         """Return TP / (TP + FN), ``(n,)``; 0 for a class that is not in the truth."""
-        return _ratio(self.tp, self.tp + self.fn, self.fp)
+        return ratios(self.tp, self.tp + self.fn, self.fp)
 
     @property
     def f1(self) -> Ratios:
         """Return the Dice coefficient, 2 TP / (2 TP + FP + FN), ``(n,)``."""
-        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+        return ratios(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
     def mean_iou(self) -> float:
         """Return the mean IoU of the classes; 1 if there was no pixel to score."""
         return float(self.iou.mean()) if len(self.classes) else 1.0
 
+    @property
+    def mean_dice(self) -> float:
+        """Return the mean Dice coefficient (F1) of the classes; 1 if no pixel was scored."""
+        return float(self.f1.mean()) if len(self.classes) else 1.0
+
+    @property
+    def pixel_error(self) -> float:
+        """Return the share of the pixels that were given a wrong class; 0 if there was none."""
+        return 1 - ratio(float(self.tp.sum()), float((self.tp + self.fn).sum()))
+
     def as_dict(self) -> dict[str, float]:
-        """Return plain numbers for JSON: mean_IoU, and ratios of each class, such as IoU_1."""
+        """Return plain numbers for JSON: means, and ratios of each class, such as IoU_1."""
         columns = {"IoU": self.iou, "precision": self.precision, "recall": self.recall}
         columns["F1"] = self.f1
         each = {
@@ -232,7 +277,8 @@ class ClassScores:
             for i, value in enumerate(self.classes)
             for name, column in columns.items()
         }
-        return {"mean_IoU": self.mean_iou, **each}
+        means = {"mean_IoU": self.mean_iou, "mean_Dice": self.mean_dice}
+        return {**means, "pixel_error": self.pixel_error, **each}
 
 
 def evaluate_classes(
@@ -290,14 +336,3 @@ def pool_classes(scores: Sequence[ClassScores]) -> ClassScores:
 
     tp, fp, fn = ([getattr(s, name) for s in scores] for name in ("tp", "fp", "fn"))
     return ClassScores(classes=classes, tp=add(tp), fp=add(fp), fn=add(fn))
-
-
-def _ratio(part: Counts, whole: Counts, other: int | Counts = 0) -> Ratios:
-    """Return `part` / `whole`. Where `whole` is 0, return 1 if `other` is also 0, else 0."""
-    empty = np.where(np.asarray(other) == 0, 1.0, 0.0)
-    return np.where(whole > 0, part / np.maximum(whole, 1), empty)
-
-
-def _single_ratio(part: float, whole: int, other: int = 0) -> float:
-    """Return the same as `_ratio` for single numbers."""
-    return part / whole if whole else float(other == 0)

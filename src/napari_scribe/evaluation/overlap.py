@@ -87,7 +87,10 @@ def count_overlap(labels: Array, truth: Array, ignore: Array | None = None) -> O
         If shapes differ, or values are not whole numbers from 0.
     """
     _check(labels, truth, ignore)
-    parts = [_runs(p, t) for p, t in _slabs(labels, truth, ignore)]
+    parts = []
+    for p, t, *ignored in slabs(labels, truth, *([] if ignore is None else [ignore])):
+        scored = ignored[0] == 0 if ignored else slice(None)
+        parts.append(_runs(_as_integers(p[scored]), _as_integers(t[scored])))
     predicted, true, pixels = (np.concatenate(column) for column in zip(*parts, strict=True))
     if len(predicted) and min(predicted.min(), true.min()) < 0:
         raise InputError("Labels and truth need whole numbers from 0 on; there are negative ones.")
@@ -112,16 +115,12 @@ def _check(labels: Array, truth: Array, ignore: Array | None) -> None:
         raise InputError("Labels and truth need at least one axis.")
 
 
-def _slabs(labels: Array, truth: Array, ignore: Array | None) -> Iterator[tuple[Pixels, Pixels]]:
-    """Yield both arrays flat, some millions of pixels at a time, without ignored pixels."""
-    step = max(1, _SLAB_PIXELS // max(1, math.prod(truth.shape[1:])))
-    for start in range(0, max(1, truth.shape[0]), step):
-        at = slice(start, start + step)
-        p, t = np.asarray(labels[at]).ravel(), np.asarray(truth[at]).ravel()
-        if ignore is not None:
-            scored = np.asarray(ignore[at]).ravel() == 0
-            p, t = p[scored], t[scored]
-        yield _as_integers(p), _as_integers(t)
+def slabs(*arrays: Array) -> Iterator[tuple[Pixels, ...]]:
+    """Yield arrays of one shape flat, some millions of pixels at a time."""
+    shape = arrays[0].shape
+    step = max(1, _SLAB_PIXELS // max(1, math.prod(shape[1:])))
+    for start in range(0, max(1, shape[0]), step):
+        yield tuple(np.asarray(array[start : start + step]).ravel() for array in arrays)
 
 
 def _as_integers(values: Pixels) -> Pixels:

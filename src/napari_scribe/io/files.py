@@ -18,7 +18,9 @@ _OF_LABELS = (
     "_seg", "_gt", "_probabilities",
 )  # fmt: skip
 """Endings of the names of labels and maps, which other programs write, too."""
-_ENDINGS = (*_OF_LABELS, "_image", "_img")
+_OF_MAPS = (".probability", ".distance", ".removed")
+"""Endings of the names of maps that lie beside a result."""
+_ENDINGS = (*_OF_LABELS, *_OF_MAPS, "_image", "_img")
 
 
 def check_file(path: str | Path) -> None:
@@ -109,22 +111,51 @@ def beside_images(path: str | Path) -> list[Path]:
     return [] if not path.is_dir() or is_zarr(path) else _labels_among(_in_folder(path))
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    """Return the images in a folder, sorted by name."""
-    try:
-        return sorted(p for p in folder.iterdir() if _is_image(p))
-    except OSError as error:
-        reason = error.strerror
-        raise InputError(f"The folder {folder} cannot be read: {reason}. Check it.") from None
-
-
 def _is_image(path: Path) -> bool:
     """Return whether a path in a folder is an image, and no map of a result."""
-    if path.name.startswith(".") or path.stem.endswith((".probability", ".distance", ".removed")):
+    return not path.stem.endswith(_OF_MAPS) and _is_readable(path)
+
+
+def _is_readable(path: Path) -> bool:
+    """Return whether a path in a folder is of a kind that can be read, and not hidden."""
+    if path.name.startswith("."):
         return False
     if path.is_dir():
         return is_zarr(path)
     return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def list_maps(path: str | Path, name: str) -> list[Path]:
+    """Return the maps that a path stands for.
+
+    Parameters
+    ----------
+    path
+        A map, or a folder. Of a folder, the maps of this name that lie beside results are returned,
+        sorted; without any, all its images.
+    name
+        Name of the maps, such as ``probability`` for files like ``a.probability.tif``.
+
+    Raises
+    ------
+    InputError
+        As for `list_images`.
+    """
+    check_file(path)
+    folder = Path(path)
+    if not folder.is_dir() or is_zarr(folder):
+        return [folder]
+    maps = [p for p in _in_folder(folder, _is_readable) if p.stem.endswith(f".{name}")]
+    return maps or list_images(folder, labels=True)
+
+
+def _in_folder(folder: Path, is_listed: Callable[[Path], bool] = _is_image) -> list[Path]:
+    """Return the images in a folder, sorted by name."""
+    try:
+        return sorted(p for p in folder.iterdir() if is_listed(p))
+    except OSError as error:
+        reason = error.strerror
+        raise InputError(f"The folder {folder} cannot be read: {reason}. Check it.") from None
 
 
 def _labels_among(paths: Sequence[Path]) -> list[Path]:
