@@ -39,7 +39,12 @@ from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
 
-BEFORE_CHOICES = {"block": "plain", "upsampling": "transposed", "dropout": 0.0}
+BEFORE_CHOICES = {
+    "block": "plain",
+    "skips": "concatenate",
+    "upsampling": "transposed",
+    "dropout": 0.0,
+}
 """Fields of networks that came later, and what every network had before: left out of fingerprints,
 so that results that were begun with a model can still go on."""
 
