@@ -50,6 +50,50 @@ PRESETS: dict[str, Preset] = {
         "Volumes in which objects reach over many slices, with Z as depth.",
         {"network.dimensions": 3},
     ),
+    "residual": Preset(
+        "Residual U-Net",
+        "Where the default looks too little around: deeper, and still easy to train, because each "
+        "level adds to what it gets.",
+        {"network.block": "residual", "network.depth": 4},
+    ),
+    "shared": Preset(
+        "U-Net with shared weights",
+        "Few painted images, such as vessels of a handful of retinas: residual blocks that use "
+        "each convolution twice have half the weights (LadderNet).",
+        {
+            "network.block": "shared",
+            "network.upsampling": "bilinear",
+            "network.dropout": 0.25,
+        },
+    ),
+    "unet2015": Preset(
+        "U-Net of 2015",
+        "To work as the U-Net paper did: 31 million weights, tiles of 572 px for answers of 388. "
+        "Wants a GPU.",
+        {
+            "network.depth": 4,
+            "network.width": 64,
+            "network.padding": "valid",
+            "network.normalization": "none",
+            "network.dropout": 0.5,
+            "target.encoding": "border",
+            "target.border_weight": 10.0,
+            "target.border_sigma": 5.0,
+            "training.patch": 388,
+            "training.batch": 1,
+            "training.optimizer": "sgd",
+            "training.momentum": 0.99,
+            "training.learning_rate": 1e-3,
+            "training.weight_decay": 0.0,
+            # Three displacements along each side of the 572 px of a patch.
+            "augmentation.elastic": 10.0,
+            "augmentation.elastic_grid": 256,
+            "augmentation.scaling": 1.0,
+            "augmentation.blur": 0.0,
+            "augmentation.noise": 0.0,
+            "tiling.tile": 388,
+        },
+    ),
     "unet3d2016": Preset(
         "3D U-Net, 2016",
         "A volume of which you paint some slices only: the rest of it is found; wants a GPU.",

@@ -7,6 +7,7 @@ from typing import cast
 from ..errors import InputError
 from ..recipe import Recipe
 from .affinities import AffinitiesEncoding
+from .border import BorderEncoding
 from .classes import ClassesEncoding
 from .denoised import DenoisedEncoding
 from .distance import DistanceEncoding
@@ -27,6 +28,7 @@ from .tasks import TASKS, Task, task_of
 ENCODINGS: dict[str, type[Encoding]] = {
     "distance": DistanceEncoding,
     "affinities": AffinitiesEncoding,
+    "border": BorderEncoding,
     "classes": ClassesEncoding,
     "denoised": DenoisedEncoding,
 }

@@ -20,9 +20,8 @@ from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
 from ..recipe import ObjectsTarget
-from ..windows import grow, intersect, whole
 from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
-from .objects import Choice, fitted, is_on_slices, renumbered, selected, with_ring
+from .objects import Choice, border_weights, fitted, is_on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
 DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.55, "peak": 0.5, "min_size": 10.0}
@@ -70,10 +69,8 @@ class DistanceEncoding(PaintEncoding):
         weights = (labels > 0).astype(np.float32)
         if not has_background:
             weights[labels == 0] = self.recipe.unpainted
-        distance, nearest, second = _distances(labels, reach=3 * self.recipe.border_sigma)
-        between = np.exp(-((nearest + second) ** 2) / (2 * self.recipe.border_sigma**2))
-        border = 1 + self.recipe.border_weight * np.where(inside, 0, between).astype(np.float32)
-        values = np.stack([inside.astype(np.float32), distance])
+        border = border_weights(labels, self.recipe.border_weight, self.recipe.border_sigma)
+        values = np.stack([inside.astype(np.float32), _distance(labels)])
         return Encoded(values, np.stack([weights * border, weights]), held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
@@ -118,33 +115,14 @@ class DistanceEncoding(PaintEncoding):
         )
 
 
-def _distances(
-    labels: Labels, reach: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return distance maps of a labels image.
-
-    Returns
-    -------
-    inner
-        Normalised distance to the border inside objects, 0 outside.
-    nearest, second
-        Distances to the nearest and to the second nearest object, at most `reach`.
-    """
-    inner = np.zeros(labels.shape, np.float32)
-    nearest = np.full(labels.shape, reach, np.float32)
-    second = np.full(labels.shape, reach, np.float32)
-    margin = int(np.ceil(reach))
+def _distance(labels: Labels) -> npt.NDArray[np.float32]:
+    """Return the normalised distance to the border inside each object, 0 outside."""
+    distance = np.zeros(labels.shape, np.float32)
     for label, box in enumerate(ndimage.find_objects(np.maximum(labels - 1, 0)), start=2):
-        if box is None:
-            continue
-        window = intersect(grow(box, margin), whole(labels.shape))
-        mask = labels[window] == label
-        inner[window][mask] = _inner_distance(labels[box] == label)[labels[box] == label]
-        outside = ndimage.distance_transform_edt(~mask).astype(np.float32)
-        first = nearest[window]
-        second[window] = np.minimum(second[window], np.maximum(first, outside))
-        nearest[window] = np.minimum(first, outside)
-    return inner, nearest, second
+        if box is not None:
+            mask = labels[box] == label
+            distance[box][mask] = _inner_distance(mask)[mask]
+    return distance
 
 
 def _inner_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

@@ -12,6 +12,7 @@ from scipy import ndimage
 from skimage.segmentation import expand_labels
 
 from ..evaluation.overlap import THRESHOLDS, count_overlap, match_objects
+from ..windows import grow, intersect, whole
 from .encoding import PaintEncoding, Parameters, Prediction
 from .paint import Labels
 
@@ -90,6 +91,40 @@ def _near(objects: Labels, ring: int) -> Labels:
         along = expand_labels(objects[z], ring)
         near[z] = np.where(along > 0, along, near[z])
     return np.asarray(near)
+
+
+def border_weights(labels: Labels, weight: float, sigma: float) -> npt.NDArray[np.float32]:
+    """Return 1, and more on what lies between two objects: the border weights of the U-Net paper.
+
+    Parameters
+    ----------
+    labels
+        ``(*spatial)``; objects are numbered from 2 up.
+    weight, sigma
+        w0 of the paper, and its sigma, in pixels. A pixel at the distances d1 and d2 from the two
+        nearest objects weighs ``1 + weight * exp(-(d1 + d2)**2 / (2 * sigma**2))``.
+    """
+    nearest, second = _two_nearest(labels, reach=3 * sigma)
+    between = np.exp(-((nearest + second) ** 2) / (2 * sigma**2))
+    return np.asarray(1 + weight * np.where(labels > 1, 0, between).astype(np.float32))
+
+
+def _two_nearest(
+    labels: Labels, reach: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the distances to the nearest and to the second nearest object, at most `reach`."""
+    nearest = np.full(labels.shape, reach, np.float32)
+    second = np.full(labels.shape, reach, np.float32)
+    margin = int(np.ceil(reach))
+    for label, box in enumerate(ndimage.find_objects(np.maximum(labels - 1, 0)), start=2):
+        if box is None:
+            continue
+        window = intersect(grow(box, margin), whole(labels.shape))
+        outside = ndimage.distance_transform_edt(labels[window] != label).astype(np.float32)
+        first = nearest[window]
+        second[window] = np.minimum(second[window], np.maximum(first, outside))
+        nearest[window] = np.minimum(first, outside)
+    return nearest, second
 
 
 def selected(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
