@@ -3,8 +3,8 @@
 The rare class is the middle of wide vessels in photographs of the retina (chase_db1, green
 channel): the pixels that lie deepest in vessels, as many as make one percent of the field of view.
 Each loss trains for the same time on the children 1 to 8 (two eyes each), and F1 and IoU of the
-rare class are those of all pixels inside the field of view of the other four images. Besides,
---balance varies how much more the rare class may weigh in the losses that weigh classes.
+rare class are those of all pixels inside the field of view of the other four images. With --set
+training.balance=1, a pixel of the rare class weighs no more than another.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from napari_scribe.recipe import Losses
 NAMES = Losses.model_fields["categorical"].examples
 SHARE = 0.01
 N_TRAINED = 16
-ROW = "{loss:20s} balance {balance:3g}  seed {seed}: F1 {F1:.3f}, IoU {IoU:.3f}, {steps} steps"
+ROW = "{loss:20s} seed {seed}: F1 {F1:.3f}, IoU {IoU:.3f}, {steps} steps"
+SCORES = "F1", "IoU", "precision", "recall"
 
 
 def main() -> None:
     arguments = parser(__doc__ or "", data=True)
     arguments.add_argument("--losses", nargs="*", default=NAMES)
-    arguments.add_argument("--balance", type=float, nargs="*", default=[10])
+    arguments.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the recipe"
+    )
     arguments.add_argument("--seconds", type=float, default=120)
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     arguments.add_argument("--side", type=int, help="train and score on the middle of each image")
@@ -39,21 +42,21 @@ def main() -> None:
     images, masks, fields = read_retinas(chosen.data / "chase_db1", chosen.side)
     share = masks[fields].mean()
     print(f"{machine()}; {chosen.seconds:g} s of training, {share:.2%} of the pixels are rare")
+    values = dict(value.split("=", 1) for value in chosen.set)
     rows = []
-    for balance in chosen.balance:
-        for loss in chosen.losses:
-            for seed in chosen.seeds:
-                recipe = ns.Recipe(
-                    task="classes",
-                    losses={"categorical": loss},
-                    training={"balance": balance, "seed": seed},
-                )
-                rows.append({"loss": loss, "balance": balance, "seed": seed})
-                rows[-1] |= train_and_score(images, masks, fields, recipe, chosen)
-                print("  " + ROW.format(**rows[-1]), flush=True)
-            report([r for r in rows if (r["loss"], r["balance"]) == (loss, balance)])
+    for loss in chosen.losses:
+        for seed in chosen.seeds:
+            known = {"losses.categorical": loss, "training.seed": seed, **values}
+            recipe = ns.Recipe(task="classes").changed(known)
+            rows.append({"loss": loss, "seed": seed})
+            rows[-1] |= train_and_score(images, masks, fields, recipe, chosen)
+            print("  " + ROW.format(**rows[-1]), flush=True)
+    for loss in chosen.losses:
+        report(loss, [row for row in rows if row["loss"] == loss])
     if chosen.json:
-        chosen.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
+        chosen.json.write_text(
+            json.dumps({"machine": machine(), "set": values, "rows": rows}, indent=1)
+        )
 
 
 def read_retinas(folder: Path, side: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -100,12 +103,10 @@ def train_and_score(images, masks, fields, recipe, chosen):
     }
 
 
-def report(rows):
-    texts = []
-    for score in ("F1", "IoU", "precision", "recall"):
-        values = [row[score] for row in rows]
-        texts.append(f"{score} {np.mean(values):.3f} +- {np.std(values):.3f}")
-    print(f"{rows[0]['loss']:20s} balance {rows[0]['balance']:3g}  {', '.join(texts)}", flush=True)
+def report(loss, rows):
+    scores = ((score, [row[score] for row in rows]) for score in SCORES)
+    texts = (f"{score} {np.mean(x):.3f} +- {np.std(x):.3f}" for score, x in scores)
+    print(f"{loss:20s} {', '.join(texts)}", flush=True)
 
 
 if __name__ == "__main__":

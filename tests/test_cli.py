@@ -244,6 +244,17 @@ def test_recipe_file_then_values_then_seed(call: Call, folder: Path):
     assert (recipe.training.seed, recipe.training.patch) == (5, 32)
 
 
+def test_a_loss_is_chosen_by_name(call: Call, folder: Path):
+    train_classes = ["train", "images/0.tif", "--labels", "binary/0.tif", "--task", "classes",
+                     "--complete", "--model", "m.zip", "--steps", 2, *TINY]  # fmt: skip
+    said = call(*train_classes, "--set", "losses.categorical=smooth_l1")
+    assert said.code == 2 and not Path("m.zip").exists()
+    assert "There is no loss 'smooth_l1' for categorical heads: choose from cross_" in said.err
+    said = call(*train_classes, "--set", "losses.categorical=generalised_dice")
+    assert said.code == 0, said.err
+    assert load_model("m.zip").recipe.losses.categorical == "generalised_dice"
+
+
 def test_the_same_seed_and_steps_give_the_same_model(call: Call, folder: Path):
     for name in ("a.zip", "b.zip"):
         said = call("train", "images", "--labels", "paint", "--model", name, "--steps", 3,

@@ -301,7 +301,7 @@ def test_misalignment_moves_one_section_or_all_from_one_on():
     steps = moved[:, :, 0, 0, 1:]
     assert steps.abs().max() <= 5 and steps.abs().max() > 3
     n_moved = (steps.abs().amax(dim=2) > 1e-4).sum(dim=1)
-    assert 0.3 < (n_moved == 1).float().mean() < 0.8 and n_moved.max() == 6
+    assert 0.3 < (n_moved == 1).float().mean() < 0.8 and n_moved.max() == 5
     for patch, n in zip(steps, n_moved.tolist(), strict=True):
         if n > 1:  # the last ones, and all alike
             assert not patch[: 6 - n].any() and torch.allclose(patch[-n:], patch[-1], atol=1e-5)

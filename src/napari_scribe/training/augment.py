@@ -42,7 +42,7 @@ def warp_fields(
     offsets = torch.einsum("...i,nij->n...j", grid, matrix)
     if recipe.elastic > 0:
         offsets = offsets + _elastic(n, shape, recipe, generator)
-    if recipe.misalignment > 0 and len(shape) == 3:
+    if recipe.misalignment > 0 and len(shape) == 3 and shape[0] > 1:
         offsets = offsets + _misalignment(n, shape, recipe, generator)
     return offsets
 
@@ -82,7 +82,7 @@ def _misalignment(
     n: int, shape: Sequence[int], recipe: Augmentation, generator: torch.Generator
 ) -> Tensor:
     """Draw displacements ``(n, Z, 1, 1, 3)``: in the plane, of a section or all from one on."""
-    first = torch.randint(0, shape[0], (n, 1), generator=generator)
+    first = torch.randint(1, shape[0], (n, 1), generator=generator)  # after the first section
     is_alone = torch.randint(0, 2, (n, 1), generator=generator).bool()
     z = torch.arange(shape[0])
     moves = torch.where(is_alone, z == first, z >= first)

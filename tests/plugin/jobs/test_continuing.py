@@ -129,10 +129,12 @@ def test_continue_changes_how_long_and_how(painting: Sitting) -> None:
     more.minutes.value = 7
     more.device.value = "cpu"
     more.previews.value = False
-    more.recipe.set_changes({**SMALL, "training.batch": 1, "augmentation.noise": 0.2})
+    changes = {"training.batch": 1, "augmentation.noise": 0.2, "losses.binary": "dice"}
+    more.recipe.set_changes({**SMALL, **changes})
     painting.dock.continue_button.click()
     painting.stop_soon()
-    assert painting.dock.trained.model.recipe.training.batch == 1
+    recipe = painting.dock.trained.model.recipe
+    assert recipe.training.batch == 1 and recipe.losses.binary == "dice"
 
 
 def test_the_form_shows_again_what_goes_on(painting: Sitting) -> None:

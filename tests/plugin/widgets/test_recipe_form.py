@@ -76,6 +76,19 @@ def test_fields_say_what_the_recipe_says() -> None:
     assert "kind" not in form.parts["network"]
 
 
+def test_losses_are_chosen_from_a_list() -> None:
+    form = RecipeForm()
+    losses = form.parts["losses"]
+    assert losses["distance"].choices == ("l1", "l2", "smooth_l1")
+    assert "generalised_dice" in losses["categorical"].choices
+    form.set_changes({"losses.binary": "tversky", "losses.tversky_beta": 0.9, "losses.distance": 7})
+    recipe = Recipe().changed({"losses.binary": "tversky", "losses.tversky_beta": 0.9})
+    assert form.value("objects") == recipe
+    own = Recipe().changed({"losses.binary": "my_own"})
+    form.set_value(own)
+    assert form.value("objects") == own
+
+
 def test_every_value_of_the_form_is_within_the_recipe_s_bounds() -> None:
     form = RecipeForm()
     for ends in ("min", "max"):
