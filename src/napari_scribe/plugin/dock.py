@@ -211,7 +211,7 @@ class Dock(QWidget):
             self.message.ask(question.text, {question.yes: yes, question.no: lambda: None})
 
     def lay_out(self, *parts: QWidget, ends: Sequence[QPushButton] = ()) -> None:
-        """Lay widgets out one under the other; below them message, progress, and the Stop button.
+        """Lay widgets out one under the other, the settings last; below them the foot that stays.
 
         The last call of a dock's ``__init__``: the form is connected, and buttons show the state.
 
@@ -221,6 +221,7 @@ class Dock(QWidget):
             Buttons beside Stop.
         """
         content = QWidget()
+        parts = (*parts, self.form.more)
         fill_column(content, *parts, margins=(8, 8, 8, 8), spacing=8).addStretch(1)
         self._area = scrolled(content)
         self._footer = Footer(self.message, self.progress, [*ends, self.stop_button])

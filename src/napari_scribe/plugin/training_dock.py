@@ -14,7 +14,7 @@ from .dock import Dock
 from .jobs.previews import LivePreviews
 from .jobs.request import Ended
 from .jobs.training import Asked, Trained
-from .widgets.basics import Hint, button, row, stack
+from .widgets.basics import Hint, button, row, stack, step
 from .widgets.curves import Curves
 
 if TYPE_CHECKING:
@@ -55,15 +55,14 @@ class TrainingDock(Dock, Generic[Asked]):
         self.curves = Curves(self.colors, self.data)
         self.curves.hide()
         self.status = Hint()
-        self.train_button = button("Train", self.train_tip, self.train)
-        self.train_button.setProperty("scribe", "main")
+        self.train_button = button("Train", self.train_tip, self.train, is_main=True)
         self.continue_button = button("Continue", self.continue_tip, self.go_on)
 
-    def training_row(self) -> QWidget:
-        """Return the line of the step "Train": for how long, and its buttons."""
-        minutes = self.form.more.minutes.native
+    def training_parts(self) -> tuple[QWidget, ...]:
+        """Return the step "Train", for how long and its buttons, and below it the curve."""
+        minutes = row(QLabel("for"), self.form.more.minutes, 1)
         buttons = row(self.train_button, self.continue_button)
-        return stack(row(QLabel("for"), minutes, 1), buttons)
+        return step("4", "Train", stack(minutes, buttons)), self.curves, self.status
 
     def train(self) -> None:
         """Train on what the form holds."""

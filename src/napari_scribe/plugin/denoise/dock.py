@@ -57,8 +57,8 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         )
         self.caution = Hint()
         self.caution.setProperty("scribe", "caution")
-        self.apply_button = button("Apply", "Denoise the image with this model", self.apply)
-        self.apply_button.setProperty("scribe", "main")
+        tip = "Denoise the image with this model"
+        self.apply_button = button("Apply", tip, self.apply, is_main=True)
         form = self.form
         apply = form.model, self.caution, form.scope, form.removed.native, self.apply_button
         self.lay_out(
@@ -66,11 +66,8 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
             step("2", "Pairs", form.pairs),
             step("3", "Check", self.check_button),
             self.findings,
-            step("4", "Train", self.training_row()),
-            self.curves,
-            self.status,
+            *self.training_parts(),
             step("5", "Apply", stack(*apply)),
-            form.more,
         )
 
     def check(self) -> None:
@@ -183,8 +180,7 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
 
     def _on_applied(self, ended: Ended[Denoised]) -> None:
         if (done := self.result_of(ended)) is not None:
-            say = self.message.info if done.is_noise else self.message.warn
-            say(done.in_words())
+            self.message.say(done.in_words(), warns=not done.is_noise)
 
     def _unsaved_model(self) -> Model | None:
         """Return the trained model if it could not be written, until another one is chosen."""

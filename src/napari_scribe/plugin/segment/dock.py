@@ -43,15 +43,14 @@ class SegmentDock(Dock):
         super().__init__(napari_viewer)
         self.queue: LayerQueue | None = None
         self.form = SegmentForm(self.viewer, self.test_for_seams)
-        self.segment_button = button("Segment", "Segment what is chosen above", self.segment)
-        self.segment_button.setProperty("scribe", "main")
+        tip = "Segment what is chosen above"
+        self.segment_button = button("Segment", tip, self.segment, is_main=True)
         self.pause_button = button(*PAUSE, self.pause_or_go_on)
         parts = self.form.scope, self.form.folder_channels, self.segment_button
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
             step("2", "Model", self.form.model),
             step("3", "Segment", stack(*parts)),
-            self.form.more,
             ends=[self.pause_button],
         )
         refresh_when_seen(self, self.form.model.reset_choices)
@@ -142,8 +141,7 @@ class SegmentDock(Dock):
             return
         self.catch_up()
         self.progress.clear()
-        say = self.message.warn if queue.failed else self.message.info
-        say(queue.in_words())
+        self.message.say(queue.in_words(), warns=bool(queue.failed))
 
     def _on_layer(
         self, queue: LayerQueue, request: SegmentRequest, ended: Ended[Segmented]
@@ -153,13 +151,12 @@ class SegmentDock(Dock):
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:
         if (done := self.result_of(ended)) is not None:
-            say = self.message.warn if done.is_undertrained else self.message.info
-            say(done.in_words())
+            self.message.say(done.in_words(), warns=done.is_undertrained)
 
     def _on_folder(self, ended: Ended[FolderDone]) -> None:
         if (done := self.result_of(ended)) is not None:
-            say = self.message.warn if done.failed else self.message.info
-            say(replace(done, seconds=self.runner.clock.seconds).in_words())
+            text = replace(done, seconds=self.runner.clock.seconds).in_words()
+            self.message.say(text, warns=bool(done.failed))
 
     def _on_tested(self, ended: Ended[Seams]) -> None:
         if (seams := self.result_of(ended)) is not None:

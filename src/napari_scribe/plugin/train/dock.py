@@ -55,21 +55,16 @@ class TrainDock(TrainingDock[TrainRequest]):
         super().__init__(napari_viewer)
         self.form = TrainForm(self.viewer)
         self.stop_button.setToolTip("Stop, and keep the best model so far")
-        self.segment_button = button(
-            "Segment", "Segment the image with the model that was trained", self.segment
-        )
-        self.segment_button.setProperty("scribe", "main")
+        tip = "Segment the image with the model that was trained"
+        self.segment_button = button("Segment", tip, self.segment, is_main=True)
         self.model_hint = Hint()
         form = self.form
         self.lay_out(
             step("1", "Image", form.image),
             step("2", "Annotations", row(form.paint, form.new, wide=0)),
             step("3", "Paint", stack(row(form.task, 1), form.hint)),
-            step("4", "Train", self.training_row()),
-            self.curves,
-            self.status,
+            *self.training_parts(),
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
-            form.more,
         )
         form.painted.connect(self.settle)
 

@@ -152,9 +152,12 @@ def step(number: str, name: str, part: Part) -> QWidget:
     return named(f"<b>{number}</b>&nbsp; {name}", part, width=106)
 
 
-def button(text: str, tooltip: str, pressed: Callable[[], object]) -> QPushButton:
-    """Make a push button that calls a function."""
+def button(
+    text: str, tooltip: str, pressed: Callable[[], object], *, is_main: bool = False
+) -> QPushButton:
+    """Make a push button that calls a function; the main one of a step is in bold."""
     made = QPushButton(text)
+    made.setProperty("scribe", "main" if is_main else "")
     made.setToolTip(tooltip)
     made.clicked.connect(lambda _checked=False: pressed())
     return made

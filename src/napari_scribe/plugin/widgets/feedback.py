@@ -124,6 +124,10 @@ class Message(QFrame):
         """Say what went wrong."""
         self._show(text, ERROR)
 
+    def say(self, text: str, *, warns: bool) -> None:
+        """Say how things are, as a warning or not."""
+        (self.warn if warns else self.info)(text)
+
     def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
         """Ask a question; each answer is a button, which also takes the question away."""
         self._show(text, self._colors["warning"])
