@@ -61,7 +61,7 @@ class Cost:
         """Describe the costs in a line."""
         return (
             f"{self.parameters_in_words} parameters, halo {per_axis(self.halo)}. A tile of "
-            f"{self.tile} px takes about {size_in_words(self.tile_bytes)}; a pixel "
+            f"{self.tile} px takes up to {size_in_words(self.tile_bytes)}; a pixel "
             f"{self.times_default} x the work of the default U-Net."
         )
 
