@@ -75,7 +75,7 @@ def segment(
     model: ModelFile,
     out: Out,
     save: Annotated[
-        str, typer.Option(help="What to save, as a,b: labels, probability, distance.")
+        str, typer.Option(help="What to save, as a,b: labels, probability, distance, affinities.")
     ] = "labels",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing results.")

@@ -108,9 +108,7 @@ def segment(
     if halo not in ("exact", "quick"):
         raise InputError(f"A halo is exact or quick, not {halo!r}.")
     if unknown := set(save) - {"labels", *MAPS}:
-        raise InputError(
-            f"Cannot save {sorted(unknown)}: choose from labels, probability, distance."
-        )
+        raise InputError(f"Cannot save {sorted(unknown)}: choose from labels, {', '.join(MAPS)}.")
     if task_of(model.recipe).is_image:
         raise InputError(f"{model.name} is a denoiser: use denoise, or choose a model of labels.")
     savable = ("labels", *savable_maps(model.encoding.heads))

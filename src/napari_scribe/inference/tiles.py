@@ -86,14 +86,20 @@ def plan_tiles(
     tile
         Largest side of `keep`, in pixels, or one side per axis. It is rounded up to the stride, and
         the tiles of an axis share its length evenly. A single number is the side along the axes
-        that are halved most: see `sides`.
+        that are halved most: see `sides`. Along the others, tiles are at least as long as the
+        halo, so that not most of what is read lies in it.
     geometry
         The network's geometry, one per axis.
     halo
         Pixels per axis around `keep`, rounded up to a halo that the network can use. The exact halo
         when None. With a smaller halo the output depends on where the tiles end.
     """
-    largest = sides(tile, geometry) if isinstance(tile, int) else tile
+    largest = tile
+    if isinstance(tile, int):
+        largest = [
+            max(side, min(tile, g.halo))
+            for side, g in zip(sides(tile, geometry), geometry, strict=True)
+        ]
     halos = [g.halo for g in geometry] if halo is None else halo
     axes = []
     for n, largest_side, wanted_halo, g in zip(shape, largest, halos, geometry, strict=True):

@@ -20,7 +20,7 @@ FEATURES = 1, 2, 4, 8, 8
 """Features of each stage, as multiples of the width."""
 BOTTOM_FEATURES = 16
 """Features of the two layers at the bottom. The paper has 64, from a network for photographs."""
-COARSEST = 2 ** len(CONVOLUTIONS)
+COARSEST = 1 << len(CONVOLUTIONS)
 """Pixels per side of a pixel at the bottom."""
 
 

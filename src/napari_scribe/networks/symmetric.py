@@ -127,4 +127,4 @@ class Residual(nn.Module):
 def without_activation(layer: nn.Module) -> nn.Sequential:
     """Return a convolution as `blocks.Convolution` builds it, without its activation."""
     assert isinstance(layer, nn.Sequential)
-    return layer[:-1]
+    return nn.Sequential(*list(layer)[:-1])

@@ -96,13 +96,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "unet3d2016": Preset(
         "3D U-Net, 2016",
-        "A volume of which you paint some slices only: the rest of it is found; wants a GPU.",
-        {
-            "network.dimensions": 3,
-            "network.depth": 3,
-            "network.width": 32,
-            "training.patch": 64,
-        },
+        "A volume of which only some slices are painted: the slices between are found, too.",
+        {"network.dimensions": 3, "network.depth": 3},
     ),
     "fcn8": Preset(
         "FCN-8s, 2015",

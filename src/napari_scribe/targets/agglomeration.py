@@ -55,7 +55,7 @@ def joined(fragments: Labels, nearest: npt.NDArray[np.float32], limit: float) ->
             old_total, old_n = mine.get(third, (0.0, 0.0))
             mine[third] = borders[third][one] = total, n = total + old_total, n + old_n
             if total / n > limit:
-                heapq.heappush(queue, (-total / n, *sorted((one, third))))
+                heapq.heappush(queue, (-total / n, min(one, third), max(one, third)))
     return _followed(number)[fragments]
 
 

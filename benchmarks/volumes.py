@@ -1,0 +1,88 @@
+"""Compare a 3D U-Net with a 2D one on the same paint: some slices of a volume of nuclei.
+
+Every so many slices are painted completely, the others not at all (Cicek et al. 2016). What is
+scored are the slices that are not painted: the overlap of the foreground with the truth, and AP50
+of the sections of nuclei within slices, which both networks answer with. AP50 of whole nuclei is
+for the network that knows them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tifffile
+from common import machine, parser
+
+import napari_scribe as ns
+from napari_scribe.evaluation.metrics import evaluate, pool
+
+NETWORKS = {"2D": {"training.patch": 64}, "3D": {"network.dimensions": 3, "network.depth": 3}}
+"""What is changed of the default recipe."""
+SPACING = 1.0
+"""Thickness of a slice, in pixels: these nuclei are as deep as they are wide."""
+
+
+def main() -> None:
+    arguments = parser(__doc__ or "", data=True)
+    arguments.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
+    arguments.add_argument("--seconds", type=float, default=300)
+    arguments.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    arguments.add_argument(
+        "--every", type=int, default=5, help="slices from one painted to the next"
+    )
+    arguments.add_argument("--set", action="append", default=[], help="of all recipes, key=value")
+    chosen = arguments.parse_args()
+
+    folder = chosen.data / "nuclei3d"
+    if not folder.is_dir():
+        raise SystemExit(f"{folder} is not there: name the folder above it with --data.")
+    pixels = tifffile.imread(folder / "synthetic_img.tif")
+    truth = tifffile.imread(folder / "synthetic_labels.tif").astype(np.int32)
+    is_painted = np.arange(len(truth)) % chosen.every == chosen.every // 2
+    paint = np.where(is_painted[:, None, None], truth + 1, 0)
+    paint = ns.Paint(paint, axes="ZYX", pieces=False)
+    image = ns.Image(pixels, "ZYX", scale={"Z": SPACING, "Y": 1.0, "X": 1.0})
+    print(
+        f"{machine()}; {chosen.seconds:g} s each, {is_painted.sum()} of {len(truth)} slices painted"
+    )
+    print("| network | seed | steps | foreground IoU | AP50 of sections | AP50 of nuclei |")
+    print("|---|---|---|---|---|---|")
+    for name in chosen.networks:
+        rows = []
+        for seed in chosen.seeds:
+            found, steps = _found(image, paint, NETWORKS[name], seed, chosen)
+            rows.append(_scores(found, truth, ~is_painted))
+            print(f"| {name} | {seed} | {steps} | {_words(rows[-1], name)} |", flush=True)
+        mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0)
+        print(f"| {name} | mean | | {_words(mean, name)} |")
+        print(f"| {name} | spread | | {_words(spread, name)} |", flush=True)
+
+
+def _found(image, paint, changes, seed, chosen) -> tuple[np.ndarray, int]:
+    values = dict(value.split("=", 1) for value in chosen.set)
+    recipe = ns.Recipe().changed({**changes, "training.seed": seed, **values})
+    job = ns.train([image], [paint], recipe, seconds=chosen.seconds, device=chosen.device)
+    steps = 0
+    for step in job:
+        steps = step.index
+    return np.asarray(ns.run(ns.segment(job.result, image, device=chosen.device))), steps
+
+
+def _scores(found: np.ndarray, truth: np.ndarray, scored: np.ndarray) -> list[float]:
+    inside, expected = found[scored] > 0, truth[scored] > 0
+    overlap = (inside & expected).sum() / max(1, (inside | expected).sum())
+    pairs = zip(found[scored], truth[scored], strict=True)
+    sections = pool([evaluate(one, other, pieces=False) for one, other in pairs])
+    return [
+        float(overlap),
+        float(sections.ap[0]),
+        float(evaluate(found, truth, pieces=False).ap[0]),
+    ]
+
+
+def _words(scores, name: str) -> str:
+    overlap, sections, nuclei = scores
+    return f"{overlap:.3f} | {sections:.3f} | " + (f"{nuclei:.3f}" if name == "3D" else "-")
+
+
+if __name__ == "__main__":
+    main()
