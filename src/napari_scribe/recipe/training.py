@@ -68,7 +68,7 @@ class Augmentation(Part):
         0.0,
         ge=0,
         le=10,
-        title="Background",
+        title="Uneven background",
         description="Largest slope of an uneven background: what it adds from one side of the "
         "patch to the other, in units of the contrast.",
     )
