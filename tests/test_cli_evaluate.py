@@ -83,6 +83,7 @@ def test_an_image_without_anything_counts_among_others(call: Call, folder: Path)
     write_tiff("truth/1_mask.tif", np.zeros(FIELD.shape, np.uint8))
     said = call("evaluate", "found", "truth", "--roc", "--json", "scores.json", "--figure", "c.svg")
     assert (said.code, said.err) == (0, "") and "Curves: c.svg" in said.out
+    assert 10_000 < Path("c.svg").stat().st_size < 300_000  # no more points than can be seen
     assert "nan" not in said.out
     scores = read("scores.json")
     assert scores["images"]["1.probability.tif"]["roc_auc"] is None

@@ -15,9 +15,9 @@ from .errors import BUGS, InputError, InUseError, TakenError, in_words
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from .evaluation.curves import ProbabilityScores
     from .evaluation.images import ImageScores
     from .evaluation.metrics import ClassScores, Scores
-    from .evaluation.roc import ProbabilityScores
     from .inference.run import InferenceJob
     from .inference.seams import Seams, SeamStep
     from .model import Model

@@ -117,6 +117,7 @@ def test_scores_worked_out_by_hand():
     assert scores.recall[0] == 1 / 3
     assert scores.f1[0] == pytest.approx(0.4)
     assert scores.ap[0] == 1 / 4
+    assert scores.as_dict()["mean_AP"] == pytest.approx(7 / 4 / 10)
     assert scores.mean_iou == pytest.approx(0.8)
     assert scores.mean_true_iou == pytest.approx(0.8 / 3)
     assert scores.foreground_iou == pytest.approx(16 / 54)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,8 @@ from hypothesis.extra.numpy import arrays
 
 import napari_scribe as ns
 from napari_scribe.errors import InputError
-from napari_scribe.evaluation.roc import (
-    ProbabilityScores,
-    _levels,
-    count_probabilities,
-    evaluate_probability,
-    pool_probabilities,
-)
+from napari_scribe.evaluation.curves import ProbabilityScores, pool_probabilities
+from napari_scribe.evaluation.roc import _levels, count_probabilities, evaluate_probability
 from napari_scribe.io import create_zarr, write_tiff
 
 Maps = npt.NDArray[Any]
@@ -140,6 +136,21 @@ def test_slabs_and_lazy_files_do_not_change_the_scores(
     monkeypatch.setattr("napari_scribe.evaluation.overlap._SLAB_PIXELS", 1000)
     assert evaluate_probability(p, truth, threshold=0.3).as_dict() == whole
     assert evaluate_probability(tmp_path / "p.zarr", truth, threshold=0.3).as_dict() == whole
+
+
+def test_memory_does_not_grow_with_the_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    p, truth = (create_zarr(tmp_path / n, (3000, 3000), np.dtype(t), "YX", chunks=(250, 3000))
+                for n, t in (("p.zarr", np.float32), ("t.zarr", np.uint8)))  # fmt: skip
+    for start in range(0, 3000, 250):
+        truth[start : start + 250] = np.tile(np.arange(3000) % 50 < 5, (250, 1)).astype(np.uint8)
+        p[start : start + 250] = np.linspace(0, 1, 250 * 3000).reshape(250, 3000)
+    monkeypatch.setattr("napari_scribe.evaluation.overlap._SLAB_PIXELS", 250 * 3000)
+    tracemalloc.start()
+    scores = evaluate_probability(tmp_path / "p.zarr", tmp_path / "t.zarr")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert scores.n_positive == 900_000 and scores.roc_auc == pytest.approx(0.5, abs=0.01)
+    assert peak < 3000 * 3000 * 4 / 1.5, peak
 
 
 def test_a_given_threshold_is_scored_exactly():

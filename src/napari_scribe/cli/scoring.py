@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from ..arrays import as_dask
 from ..errors import InputError, ManyPiecesError
 from ..terminal import with_flags
 from .options import print_notes
@@ -97,6 +96,7 @@ def label_scoring(
     task: str, slices: bool, axes: str, series: int, pieces: bool | None, thin: bool
 ) -> tuple[Scoring, Pooling]:
     """Return how a file of labels is scored, and how scores are pooled."""
+    from ..arrays import as_dask
     from ..evaluation import metrics
     from ..evaluation.frames import frame_pairs
     from ..io import read_label_image
@@ -155,7 +155,8 @@ def map_scoring(
     channel: int | None, positive: int | None, threshold: float | None, axes: str, series: int
 ) -> tuple[Scoring, Pooling]:
     """Return how a map of probabilities is scored, and how scores are pooled."""
-    from ..evaluation import roc
+    from ..evaluation.curves import check_both, pool_probabilities
+    from ..evaluation.roc import count_probabilities
     from ..io import read_image, read_label_image
 
     said: set[str] = set()
@@ -164,15 +165,15 @@ def map_scoring(
         pair = read_image(files.predicted, axes), read_label_image(files.truth, axes, series)
         mask = None if files.mask is None else read_label_image(files.mask, axes)
         _print_notes(files, pair)
-        scores = roc.count_probabilities(*pair, mask, channel, positive, threshold)
+        scores = count_probabilities(*pair, mask, channel, positive, threshold)
         for note in set(scores.notes) - said:
             typer.echo(note, err=True)
         said.update(scores.notes)
         return scores
 
     def pool(scores: list[Any]) -> Scores:
-        pooled = roc.pool_probabilities(scores)
-        roc.check_both(pooled)
+        pooled = pool_probabilities(scores)
+        check_both(pooled)
         return pooled
 
     return score_map, pool

@@ -127,6 +127,7 @@ class Scores:
             "recall": float(self.recall[0]),
             "F1": float(self.f1[0]),
             **dict(zip(names, self.ap.tolist(), strict=True)),
+            "mean_AP": float(self.ap.mean()),
             "mean_IoU": self.mean_iou,
             "mean_true_IoU": self.mean_true_iou,
             "foreground_IoU": self.foreground_iou,

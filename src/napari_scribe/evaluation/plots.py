@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Pixels
+from .curves import HALF, ProbabilityScores
 from .overlap import Ratios
-from .roc import HALF, ProbabilityScores
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 """Suffixes of the files that figures are written to."""
@@ -68,12 +68,11 @@ def save_curves(
 
     figure = Figure(figsize=(10, 5), layout="constrained")
     roc, precision_recall = figure.subplots(1, 2)
-    several = [s for s in images.values() if s.n_positive and s.n_negative]
-    for scores in several if len(images) > 1 else []:
-        roc.plot(*_thinned(*_roc(scores)), color="0.75", linewidth=0.8)
-        precision_recall.plot(
-            *_thinned(scores.recall, scores.precision), color="0.75", linewidth=0.8
-        )
+    thin = {"color": "0.75", "linewidth": 0.8}
+    for scores in images.values():
+        if len(images) > 1 and scores.n_positive and scores.n_negative:
+            roc.plot(*_thinned(*_roc(scores)), **thin)
+            precision_recall.plot(*_thinned(scores.recall, scores.precision), **thin)
     roc.plot(*_thinned(*_roc(pooled)), label=f"area under the curve {pooled.roc_auc:.4f}")
     roc.plot([0, 1], [0, 1], ":", color="0.5", label="by chance")
     roc.set(xlabel="false positive rate", ylabel="true positive rate (recall)", title="ROC")
