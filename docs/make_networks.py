@@ -37,7 +37,7 @@ WHAT = {
     ),
 }
 """What each preset is, and its paper."""
-HEAD = "| preset | what | paper | take it for | parameters | halo | work |\n|---|---|---|---|---|---|---|"
+HEAD = "| preset | what | paper | take it for | parameters | halo | work |\n" + 7 * "|---" + "|"
 
 
 def main() -> None:

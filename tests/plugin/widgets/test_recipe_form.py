@@ -72,7 +72,7 @@ def test_fields_say_what_the_recipe_says() -> None:
     assert ring.label == "Ring of background (px)"
     assert "counts as background" in ring.tooltip
     assert (ring.min, ring.max) == (0, 50)
-    assert form.parts["network"]["padding"].choices == ("same", "valid")
+    assert form.parts["network"]["padding"].choices == ("same", "valid", "full")
     assert "kind" not in form.parts["network"]
 
 
@@ -148,12 +148,6 @@ def test_the_form_shows_the_fields_of_the_kind_that_is_chosen(
     assert again.kind.value == "unet" and again.changes() == {"network.depth": 1}
     again.set_changes({"network.kind": "gone", "network.depth": 2})
     assert again.changes() == {"network.depth": 2}
-
-
-def test_one_kind_of_network_is_no_choice() -> None:
-    settings = TrainingSettings(RecipeForm(), ())
-    settings.lay_out()
-    assert settings.recipe.kind.native.parent() is None
 
 
 def test_continue_asks_where_the_kind_of_network_is_another() -> None:

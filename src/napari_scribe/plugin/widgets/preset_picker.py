@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox, QWidget
 from ...errors import InputError
 from ...recipe import Preset, Recipe
 from ..jobs.torch_loader import load_torch, loading
-from .basics import fill_column, hint, named
+from .basics import Hint, fill_column, named
 from .inputs import narrow
 from .recipe_form import RecipeForm
 
@@ -66,7 +66,7 @@ class PresetPicker(QWidget):
         self.combo = QComboBox()
         self.combo.setToolTip(TIP)
         narrow(self.combo)
-        self.when, self.costs = hint(), hint()
+        self.when, self.costs = Hint(), Hint()
         line = named("Preset", self.combo, width)
         line.setVisible(bool(presets))
         fill_column(self, line, self.when, self.costs)

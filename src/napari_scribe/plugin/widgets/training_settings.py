@@ -77,8 +77,7 @@ class TrainingSettings(SettingsFold):
         """Add the fields of every kind of network, of which those of the chosen kind are shown."""
         fold.addWidget(self.presets)
         kind, networks = self.recipe.kind, self.recipe.networks
-        if len(networks) > 1:
-            fold.addWidget(named("Kind", kind.native, FIELD_WIDTH))
+        fold.addWidget(named("Kind", kind.native, FIELD_WIDTH))
         fields = {name: _add_fields(fold, widgets) for name, widgets in networks.items()}
 
         def show(chosen: str) -> None:
