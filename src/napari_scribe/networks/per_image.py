@@ -66,9 +66,10 @@ class _Measured(nn.Module):
     def __init__(self, layer: nn.Module, dimensions: int) -> None:
         super().__init__()
         assert isinstance(layer, PER_IMAGE)
-        is_group = isinstance(layer, nn.GroupNorm)
-        n_features = layer.num_channels if is_group else layer.num_features
-        self.n_groups: int = layer.num_groups if is_group else n_features
+        if isinstance(layer, nn.GroupNorm):
+            n_features, self.n_groups = layer.num_channels, layer.num_groups
+        else:
+            n_features = self.n_groups = layer.num_features
         self.constant = NORM[dimensions](n_features, eps=layer.eps).to(layer.weight.device).eval()
         self.constant.weight, self.constant.bias = layer.weight, layer.bias
 

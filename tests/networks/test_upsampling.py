@@ -1,0 +1,31 @@
+"""The checkerboard of transposed convolutions, and its absence where features are interpolated."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+SIDE = 256 + 2 * 72
+
+
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    return runpy.run_path(str(DOCS / "make_checkerboard.py"))
+
+
+def test_a_pattern_that_repeats_with_the_stride_stands_out(script: dict[str, Any]):
+    rng = np.random.default_rng(0)
+    noise, pattern = rng.normal(size=(256, 256)), np.tile(rng.normal(size=(8, 8)), (32, 32))
+    assert script["prominence"](noise, 8) < 3 < script["prominence"](noise + pattern, 8)
+
+
+@pytest.mark.parametrize("name", ["transposed", "nearest", "bilinear", "bicubic"])
+def test_an_even_image_has_an_even_answer_but_for_transposed(script: dict[str, Any], name: str):
+    answer = script["answer_of"](script["untrained"](name, seed=1), np.full((SIDE, SIDE), 0.5))
+    deviation = answer.std() / np.abs(answer).mean()
+    assert deviation > 0.05 if name == "transposed" else deviation < 1e-5
