@@ -1,6 +1,6 @@
 """Compare networks at equal time on the vessels of retinas (chase_db1): the numbers of the field.
 
-Each network learns from both eyes of children 1 to 8, inside the field of view, for so many
+Each preset learns from both eyes of children 1 to 8, inside the field of view, for so many
 seconds. It is scored on the eyes of the other two children. The threshold of F1, precision and
 recall is the one with the highest F1 on the training images. The areas under both curves need none.
 """
@@ -17,14 +17,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 import napari_scribe as ns
 
-NETWORKS = {
-    "unet": ("unet", {}),
-    "residual": ("unet", {"network.block": "residual"}),
-    "shared": ("unet", {"network.block": "shared"}),
-    "fcn8": ("fcn8", {}),
-    "fusionnet": ("fusionnet", {}),
-}
-"""Preset, and what is changed of it."""
+NETWORKS = "unet", "residual", "shared", "fcn8", "fusionnet"
+"""Presets."""
 LAST_TRAINED = 8
 THRESHOLDS = np.linspace(0.01, 0.99, 99)
 COLUMNS = "roc_auc", "average_precision", "f1", "precision", "recall", "threshold"
@@ -41,7 +35,7 @@ class Eye(NamedTuple):
 
 def main() -> None:
     arguments = parser(__doc__ or "", data=True)
-    arguments.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
+    arguments.add_argument("--networks", nargs="*", choices=NETWORKS, default=NETWORKS)
     arguments.add_argument("--seconds", type=float, default=600)
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0])
     arguments.add_argument("--channels", type=int, nargs="*", default=[0, 1, 2])
@@ -87,14 +81,8 @@ def _read(folder: Path) -> list[Eye]:
 
 def _trained(eyes: list[Eye], name: str, seed: int, chosen) -> tuple[ns.Model, int]:
     """Train on what lies in the field of view: 0 is not painted, 1 background, 2 vessels."""
-    preset, changes = NETWORKS[name]
-    recipe = ns.Recipe.preset(preset).changed(
-        {
-            **changes,
-            "training.seed": seed,
-            **dict(value.split("=", 1) for value in chosen.set),
-        }
-    )
+    values = dict(value.split("=", 1) for value in chosen.set)
+    recipe = ns.Recipe.preset(name).changed({"training.seed": seed, **values})
     recipe = ns.Recipe(task="classes", **recipe.model_dump(exclude={"target"}))
     images = [ns.Image(eye.image, "YXC", name=eye.name) for eye in eyes]
     paints = [ns.Paint(np.where(eye.view, 1 + eye.vessels, 0), offset=1) for eye in eyes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,13 +14,15 @@ from torch import nn
 
 import napari_scribe as ns
 from napari_scribe.errors import InputError
+from napari_scribe.inference.tiles import plan_tiles
 from napari_scribe.networks import FCN, NETWORKS, FusionNet, Network
 from napari_scribe.networks.blocks import crop
-from napari_scribe.networks.residual_symmetric import ResidualSymmetric
+from napari_scribe.networks.residual_symmetric import ResidualSymmetric, levels_of
 from napari_scribe.recipe import FCN as FCNRecipe
-from napari_scribe.recipe import NETWORK_KINDS
+from napari_scribe.recipe import NETWORK_KINDS, PRESETS
 from napari_scribe.recipe import FusionNet as FusionNetRecipe
 from napari_scribe.recipe import ResidualSymmetric as ResidualSymmetricRecipe
+from napari_scribe.training.setup import for_thick_slices
 
 Values = dict[str, Any]
 PLANES: list[Values] = [
@@ -214,3 +217,31 @@ def test_they_are_chosen_by_name():
 def test_fcn_is_for_planes_and_says_what_is_for_volumes():
     with pytest.raises(InputError, match=r"for volumes choose unet, fusionnet, residual_symm"):
         ns.Recipe().changed({"network.kind": "fcn", "network.dimensions": 3})
+
+
+@pytest.mark.parametrize("name", ["unet3d2016", "snemi2017"])
+def test_a_preset_for_volumes_is_refused_on_a_plane(name: str):
+    plane, paint = np.arange(4096.0).reshape(64, 64), np.zeros((64, 64), np.int32)
+    paint[8:20, 8:20], paint[40:44] = 2, 1
+    with pytest.raises(InputError, match=r"has axes YX: a 3D model needs a Z axis"):
+        ns.train([ns.Image(plane, "YX")], [paint], ns.Recipe.preset(name), device="cpu")
+
+
+def test_presets_build_the_networks_of_their_papers():
+    kinds = {name: ns.Recipe.preset(name).network for name in PRESETS}
+    assert kinds["fcn8"] == FCNRecipe(stride=8) and kinds["fusionnet"] == FusionNetRecipe()
+    assert kinds["unet3d2016"].dimensions == 3 and kinds["unet3d2016"].depth == 3
+    snemi = ns.Recipe.preset("snemi2017")
+    assert snemi.encoding == "affinities" and snemi.target.long_range
+    assert snemi.network == ResidualSymmetricRecipe(dimensions=3, depth=4, flat_levels=4, width=28)
+    thick = ns.Image(np.zeros((8, 32, 32)), "ZYX", scale={"Z": 4.0, "Y": 1.0, "X": 1.0})
+    assert for_thick_slices(snemi, thick) == snemi  # what is chosen stays
+
+
+def test_tiles_of_thick_slices_keep_at_least_the_halo():
+    """Else most of what is read along Z would be halo: the stride there is 1, in the plane 16."""
+    network = ResidualSymmetricRecipe(dimensions=3, depth=4, flat_levels=4)
+    geometry = tuple(axis.geometry for axis in levels_of(network))
+    tile = plan_tiles((100, 400, 400), 96, geometry)[0]
+    assert tile.kept_shape == (20, 80, 80) and tile.margin == (21, 144, 144)
+    assert plan_tiles((96, 400, 400), 16, geometry)[0].kept_shape == (16, 16, 16)

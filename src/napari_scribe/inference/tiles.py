@@ -94,12 +94,7 @@ def plan_tiles(
         Pixels per axis around `keep`, rounded up to a halo that the network can use. The exact halo
         when None. With a smaller halo the output depends on where the tiles end.
     """
-    largest = tile
-    if isinstance(tile, int):
-        largest = [
-            max(side, min(tile, g.halo))
-            for side, g in zip(sides(tile, geometry), geometry, strict=True)
-        ]
+    largest = _sides_of_tile(tile, geometry) if isinstance(tile, int) else tile
     halos = [g.halo for g in geometry] if halo is None else halo
     axes = []
     for n, largest_side, wanted_halo, g in zip(shape, largest, halos, geometry, strict=True):
@@ -109,6 +104,12 @@ def plan_tiles(
         margin = _round_up(max(0, wanted_halo - g.shrinkage), g.stride)
         axes.append(_cut(slice(0, n), side, g.shrinkage + margin, g))
     return _product(axes)
+
+
+def _sides_of_tile(longest: int, geometry: Sequence[Geometry]) -> list[int]:
+    """Return the sides of a tile, in pixels: none is less than the halo where another is longer."""
+    scaled = zip(sides(longest, geometry), geometry, strict=True)
+    return [max(side, min(longest, g.halo)) for side, g in scaled]
 
 
 def split(tile: Tile, geometry: Sequence[Geometry]) -> list[Tile]:

@@ -139,8 +139,13 @@ def _upsample(factor: int, channels: int, dimensions: int) -> nn.Module:
 
 
 def _make_bilinear(layer: nn.Module) -> None:
-    """Set the weights of a transposed convolution to those of bilinear interpolation."""
+    """Set the weights of a transposed convolution to those of bilinear interpolation.
+
+    Weights on the meta device are skipped, as in `initialize`.
+    """
     assert isinstance(layer, nn.modules.conv._ConvTransposeNd)
+    if layer.weight.is_meta:
+        return
     with torch.no_grad():
         layer.weight.fill_(1)
         for axis, width in enumerate(layer.kernel_size, start=2):

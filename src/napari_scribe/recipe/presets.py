@@ -50,6 +50,35 @@ PRESETS: dict[str, Preset] = {
         "Volumes in which objects reach over many slices, with Z as depth.",
         {"network.dimensions": 3},
     ),
+    "unet3d2016": Preset(
+        "3D U-Net, 2016",
+        "A volume of which only some slices are painted: the slices between are found, too.",
+        {"network.dimensions": 3, "network.depth": 3},
+    ),
+    "fcn8": Preset(
+        "FCN-8s, 2015",
+        "Large even areas in 2D, such as tissues: outlines are coarse, but it sees very far.",
+        {"network.kind": "fcn", "training.patch": 256},
+    ),
+    "fusionnet": Preset(
+        "FusionNet, 2016",
+        "Membranes in 2D electron microscopy: deeper than the U-Net, and slower; wants a GPU.",
+        {"network.kind": "fusionnet"},
+    ),
+    "snemi2017": Preset(
+        "Residual symmetric U-Net, 2017",
+        "Neurites in stacks of thick slices: tells apart what touches along its whole length; "
+        "wants a GPU.",
+        {
+            "network.kind": "residual_symmetric",
+            "network.dimensions": 3,
+            "network.depth": 4,
+            "network.width": 28,
+            "network.flat_levels": 4,
+            "target.encoding": "affinities",
+            "training.patch": 160,
+        },
+    ),
     "residual": Preset(
         "Residual U-Net",
         "Where the default looks too little around: deeper, and still easy to train, because each "
@@ -92,35 +121,6 @@ PRESETS: dict[str, Preset] = {
             "augmentation.blur": 0.0,
             "augmentation.noise": 0.0,
             "tiling.tile": 388,
-        },
-    ),
-    "unet3d2016": Preset(
-        "3D U-Net, 2016",
-        "A volume of which only some slices are painted: the slices between are found, too.",
-        {"network.dimensions": 3, "network.depth": 3},
-    ),
-    "fcn8": Preset(
-        "FCN-8s, 2015",
-        "Large even areas in 2D, such as tissues: outlines are coarse, but it sees very far.",
-        {"network.kind": "fcn", "training.patch": 256},
-    ),
-    "fusionnet": Preset(
-        "FusionNet, 2016",
-        "Membranes in 2D electron microscopy: deeper than the U-Net, and slower; wants a GPU.",
-        {"network.kind": "fusionnet"},
-    ),
-    "snemi2017": Preset(
-        "Residual symmetric U-Net, 2017",
-        "Neurites in stacks of thick slices: tells apart what touches along its whole length; "
-        "wants a GPU.",
-        {
-            "network.kind": "residual_symmetric",
-            "network.dimensions": 3,
-            "network.depth": 4,
-            "network.width": 28,
-            "network.flat_levels": 4,
-            "target.encoding": "affinities",
-            "training.patch": 160,
         },
     ),
 }

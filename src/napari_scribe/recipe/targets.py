@@ -52,8 +52,8 @@ class ObjectsTarget(TargetPart):
     long_range: bool = Field(
         True,
         title="Long-range affinities",
-        description="Of the encoding affinities: also learn whether pixels that lie far apart "
-        "belong to one object. Objects are found by neighbours alone, which learn more this way.",
+        description="Of the encoding affinities: the network also learns whether pixels that lie "
+        "far apart belong to one object (Lee et al. 2017). Objects are found by neighbours alone.",
     )
 
 

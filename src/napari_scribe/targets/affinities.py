@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -87,18 +87,14 @@ class AffinitiesEncoding(PaintEncoding):
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        """Return foreground and affinities (both binary)."""
-        return (
-            Head("foreground", 1, "binary"),
-            Head(
-                "affinities",
-                len(self.offsets),
-                "binary",
-                weight=2.0,
-                moves_with_pixels=False,
-                is_weighted_by_channel=True,
-            ),
-        )
+        """Return foreground, affinities of neighbours, and long-range ones (all binary).
+
+        The long-range ones have a head of their own, so that they take no weight from the others.
+        """
+        n_near = self.dimensions
+        near = Head("affinities", n_near, "binary", 2.0, False, is_weighted_by_channel=True)
+        far = replace(near, name="long_range", channels=len(self.offsets) - n_near, weight=1.0)
+        return (Head("foreground", 1, "binary"), near, *([far] if far.channels else []))
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
@@ -153,7 +149,7 @@ class AffinitiesEncoding(PaintEncoding):
         """Divide the foreground into fragments, join them, and number objects from 1."""
         chosen = {**DEFAULTS, **parameters}
         mask = prediction["foreground"][0] > chosen["foreground"]
-        nearest = np.asarray(prediction["affinities"][: self.dimensions], np.float32)
+        nearest = np.asarray(prediction["affinities"], np.float32)
         fragments = _fragments(nearest, mask, chosen["join"], self.has_thick_slices)
         objects = joined(fragments, nearest, chosen["join"])
         return selected(objects, np.bincount(objects.ravel()) >= chosen["min_size"])

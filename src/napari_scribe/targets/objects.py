@@ -72,8 +72,8 @@ def on_slices(labels: Labels) -> npt.NDArray[np.intp]:
 
 def is_on_slices(mask: npt.NDArray[np.bool_]) -> bool:
     """Return whether one object ``(Z, Y, X)`` has no two slices in a row."""
-    is_painted: npt.NDArray[np.bool_] = mask.any(axis=(1, 2))
-    return not (is_painted[1:] & is_painted[:-1]).any()
+    is_painted = np.asarray(mask.any(axis=(1, 2)))
+    return not bool((is_painted[1:] & is_painted[:-1]).any())
 
 
 def _near(objects: Labels, ring: int) -> Labels:

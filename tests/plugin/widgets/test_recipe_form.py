@@ -153,3 +153,20 @@ def test_the_form_shows_the_fields_of_the_kind_that_is_chosen(
 def test_continue_asks_where_the_kind_of_network_is_another() -> None:
     recipes = Recipe(), Recipe(network=Plain())
     assert list(changes_of_recipe(*recipes, ("network",))) == [("network unet", "network plain")]
+
+
+def test_networks_for_planes_are_not_offered_for_volumes() -> None:
+    form = RecipeForm()
+    form.kind.value = "fcn"
+    form.parts["network"]["stride"].value = 16
+    assert (
+        form.value("classes").network
+        == Recipe().changed({"network.kind": "fcn", "network.stride": 16}).network
+    )
+    form.set_dimensions(3)
+    assert form.value("classes").network.kind == "unet" == form.kind.value
+    assert list(form.kind.choices) == ["unet", "fusionnet", "residual_symmetric"]
+    form.kind.value = "residual_symmetric"
+    assert form.value("objects").network.dimensions == 3
+    form.set_dimensions(2)
+    assert "fcn" in form.kind.choices and form.kind.value == "residual_symmetric"

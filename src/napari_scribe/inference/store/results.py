@@ -37,7 +37,7 @@ from .sinks import Array, Folder
 
 FOLDER = "results"
 """Folder within the folder of a run, for results that are written in the end."""
-MAPS = ("probability", "distance", "affinities")
+MAPS = ("probability", "distance", "affinities", "long_range")
 
 
 def hand_over(
