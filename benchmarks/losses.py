@@ -60,12 +60,12 @@ def main() -> None:
 
 
 def few_nuclei(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return an image, and the mask of its nuclei: as many as make up the share."""
+    """Return an image, and the mask of its nuclei: as many as come closest to the share."""
     rng = np.random.default_rng(seed)
     truth, height = place_nuclei((SIDE, SIDE), rng)
     labels = rng.permutation(np.arange(1, truth.max() + 1))
     sizes = np.bincount(truth.ravel())[labels]
-    kept = labels[: 1 + np.searchsorted(sizes.cumsum(), SHARE * truth.size)]
+    kept = labels[: 1 + np.abs(sizes.cumsum() - SHARE * truth.size).argmin()]
     mask = np.isin(truth, kept)
     light = glow(np.where(mask, truth, 0), np.where(mask, height, 0), rng)
     return (light + rng.normal(0, NOISE, light.shape)).astype(np.float32), mask

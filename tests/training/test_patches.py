@@ -297,6 +297,32 @@ def test_what_hides_pixels_leaves_labels_and_weights(name: str):
     assert not torch.equal(one.pixels, other.pixels)
 
 
+EVERYTHING = {
+    "shear": 30, "misalignment": 5, "invert": 0.5, "background": 1, "blurred_section": 3,
+    "missing_section": 0.5, "cutout": 9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(60, 50), (9, 40, 30), (1, 40, 30)], ids=str)
+def test_everything_at_once(shape: tuple[int, ...]):
+    """Planes, volumes, and a volume of one section; twice the same of a seed."""
+    recipe = Recipe(
+        network={"depth": 1, "width": 2, "padding": "valid", "dimensions": len(shape)},
+        training={"patch": 16, "batch": 3},
+        augmentation=EVERYTHING,
+    )
+    paint = np.ones(shape, np.uint8)
+    paint[..., 10:20, 10:20] = 2
+    image = Image(np.random.default_rng(0).random(shape, np.float32), "ZYX"[-len(shape) :])
+    regions = loader([image], recipe).load([Paint(paint)])
+    one, same = sampler(regions, recipe), sampler(regions, recipe)
+    for _ in range(5):
+        batch, again = one.draw(), same.draw()
+        assert batch.pixels.isfinite().all() and batch.weights.flatten(1).any(dim=1).all()
+        assert torch.equal(batch.pixels, again.pixels)
+        assert torch.equal(batch.weights, again.weights)
+
+
 def test_every_patch_shows_paint(painted: tuple[Image, Paint], small: Recipe):
     image, paint = painted
     recipe = Recipe(**{**small.model_dump(), "augmentation": STILL.model_dump()})
