@@ -171,13 +171,14 @@ class DenoiserRequest(TrainingRequest):
         )
 
     def fixed(self) -> Iterator[tuple[object, str]]:
-        """Yield what Continue cannot change, beside the recipe: each value, and it in words."""
+        """Yield what Continue cannot change: each value, and it in words; the recipe among them."""
         source = self.checked.source
         yield self.image.axes, f"axes {self.image.axes}"
         for words in (self._pairs_in_words(), channels_in_words(source.image, source.channels)):
             yield words, words
         yield self.remedies, _remedies_in_words(self.remedies)
         yield self.start, named(self.start, "model to start from")
+        yield self.recipe, "recipe"
 
     def changes_since(self, before: DenoiserRequest) -> Iterator[Change]:
         """Yield what differs from a training before but for how long it takes."""

@@ -123,15 +123,16 @@ class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
 
     @abstractmethod
     def fixed(self) -> Iterator[tuple[object, str]]:
-        """Yield what Continue cannot change, beside the recipe: each value, and it in words."""
+        """Yield what Continue cannot change: each value, and it in words; the recipe among them."""
 
     def changes_since(self, before: Self) -> Iterator[Change]:
         """Yield what differs from a training before that Continue cannot change."""
-        for (old, old_words), (new, new_words) in zip(before.fixed(), self.fixed(), strict=True):
-            if old != new:
-                yield old_words, new_words
         parts = self.own_parts if before.start or self.start else ("network", "target")
-        yield from changes_of_recipe(before.recipe, self.recipe, parts)
+        for (old, old_words), (new, new_words) in zip(before.fixed(), self.fixed(), strict=True):
+            if isinstance(old, Recipe) and isinstance(new, Recipe):
+                yield from changes_of_recipe(old, new, parts)
+            elif old != new:
+                yield old_words, new_words
 
     def visible_field(self, viewer: Viewer) -> tuple[Frame, Window]:
         """Return the frame and the window that are previewed: what is visible."""

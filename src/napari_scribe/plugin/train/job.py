@@ -106,9 +106,10 @@ class TrainRequest(TrainingRequest):
         )
 
     def fixed(self) -> Iterator[tuple[object, str]]:
-        """Yield what Continue cannot change, beside the recipe: each value, and it in words."""
+        """Yield what Continue cannot change: each value, and it in words; the recipe among them."""
         yield self.recipe.task, self.recipe.task.capitalize()
         yield self.start, named(self.start, "model to start from")
+        yield self.recipe, "recipe"
         channels = channels_in_words(self.image, self.channels)
         yield channels, channels
         yield self.denoiser, named(self.denoiser, "denoiser")
