@@ -21,6 +21,7 @@ def main() -> None:
         IMAGES.mkdir(exist_ok=True)
         demo(Path(folder) / "demo")
         train_and_segment()
+        choose_network()
         denoise()
 
 
@@ -47,6 +48,23 @@ def train_and_segment() -> None:
     segment_dock.segment()
     until_idle(segment_dock)
     save(viewer, "segmented")
+    viewer.close()
+    wait(0.5)
+
+
+def choose_network() -> None:
+    """Show the Train dock with a preset, when to take it, and what its network costs."""
+    viewer, dock = open_viewer("Train")
+    viewer.open_sample("napari-scribe", "nuclei")
+    more = dock.form.more
+    more.expand()
+    more.folds["network"].expand()
+    more.presets.combo.activated.emit(more.presets.combo.findData("shared"))
+    while not more.presets.costs.text():
+        wait(0.1)
+    dock.scroll_to(more.folds["network"])
+    wait(1)
+    dock.grab().save(str(IMAGES / "network.png"))
     viewer.close()
     wait(0.5)
 

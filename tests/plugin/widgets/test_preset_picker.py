@@ -171,6 +171,18 @@ def test_the_costs_follow_the_form(qtbot: Any) -> None:
     until(Recipe.preset("large").changed({"network.depth": 2}))
 
 
+def test_it_is_as_narrow_as_the_dock(qtbot: Any) -> None:
+    """Nothing is cut off at the right, however long a choice is."""
+    made = settings()
+    made.expand()
+    for fold in made.folds.values():
+        fold.expand()
+    made.show()
+    qtbot.addWidget(made)
+    made.resize(1, 500)  # as narrow as it can be
+    assert made.width() < 340
+
+
 def test_a_denoiser_has_costs_and_no_presets(qtbot: Any) -> None:
     made = settings(task="denoised")
     assert made.values()["preset"] == ""

@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, QSignalBlocker, Signal
 
 from ...errors import InputError
 from ...recipe import NETWORK_KINDS, Recipe
+from .inputs import narrow
 
 FieldWidget = ValueWidget[Any]
 """The widget of a field: what kind of value it has is known to the recipe."""
@@ -72,6 +73,7 @@ class RecipeForm(QObject):
         self.parts = {name: part_widgets(getattr(self.default, name), hidden) for name in sections}
         chosen = self.default.network.kind
         self.kind = ComboBox(value=chosen, choices=self._kinds, tooltip="Kind of network")
+        narrow(self.kind.native)
         self.networks = {
             kind: part_widgets(self._default(kind, 2).network, hidden) for kind in NETWORK_KINDS
         }
@@ -218,6 +220,8 @@ def field_widget(name: str, field: FieldInfo, value: object) -> FieldWidget:
     )
     if isinstance(widget, CheckBox):
         widget.text = ""  # the label says it
+    if isinstance(widget, ComboBox):
+        narrow(widget.native)
     if isinstance(value, int | float) and field.annotation is float:
         finest = max(_decimals(number) for number in (options["step"], options["min"], value))
         widget.native.setDecimals(finest + 1)
