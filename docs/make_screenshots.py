@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 IMAGES = Path(__file__).parent / "images"
 WINDOW = 1280, 860
 
@@ -64,7 +66,9 @@ def choose_network() -> None:
         wait(0.1)
     dock.scroll_to(more.folds["network"])
     wait(1)
-    dock.grab().save(str(IMAGES / "network.png"))
+    path = IMAGES / "network.png"
+    dock.grab().save(str(path))
+    write(Image.open(path).convert("RGB"), path)
     viewer.close()
     wait(0.5)
 
@@ -115,11 +119,13 @@ def wait(seconds: float) -> None:
 
 
 def save(viewer: Any, name: str) -> None:
-    """Save a picture of the whole window, with few colours: a small file that looks the same."""
-    from PIL import Image
-
+    """Save a picture of the whole window."""
     picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)[..., :3])
-    path = IMAGES / f"{name}.png"
+    write(picture, IMAGES / f"{name}.png")
+
+
+def write(picture: Image.Image, path: Path) -> None:
+    """Write a picture with few colours: a small file that looks the same."""
     picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
         path, optimize=True
     )
