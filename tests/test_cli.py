@@ -234,6 +234,18 @@ def test_a_movie_of_one_frame_may_be_called_one(call: Call, folder: Path):
     assert said.code == 0 and "T 1, Y 128, X 128" in said.out
 
 
+def test_preset_then_task_then_values(call: Call, folder: Path):
+    said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 1,
+                "--preset", "unet2015", "--task", "objects", "--set", "network.depth=1",
+                *TINY[2:])  # fmt: skip
+    assert said.code == 0, said.err
+    recipe = load_model("m.zip").recipe
+    assert (recipe.encoding, recipe.network.padding, recipe.training.optimizer) == (
+        "border", "valid", "sgd",
+    )  # fmt: skip
+    assert (recipe.network.depth, recipe.network.width) == (1, 2)
+
+
 def test_recipe_file_then_values_then_seed(call: Call, folder: Path):
     Path("r.json").write_text('{"network": {"depth": 1, "width": 4}, "training": {"seed": 3}}')
     said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 1,

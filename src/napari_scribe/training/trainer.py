@@ -250,7 +250,6 @@ class Trainer:
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
         self._seconds_before = self.state.seconds
-        self._seed = self.state.recipe.seed
         self.history: History = []
 
     def steps(self) -> Generator[TrainStep, None, None]:
@@ -299,7 +298,7 @@ class Trainer:
         """
         state = self.state
         state.network.train()
-        with repeatable(), seeded(state.network, self._seed + state.index):
+        with repeatable(), seeded(state.network, state.recipe.seed + state.index):
             logits = forward(state.network, batch.pixels, self.dtype)
             loss = self.loss(logits, batch.values, batch.weights, state.index)
             number = float(loss.detach())
