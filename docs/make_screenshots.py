@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 IMAGES = Path(__file__).parent / "images"
 WINDOW = 1280, 860
 
@@ -21,6 +23,7 @@ def main() -> None:
         IMAGES.mkdir(exist_ok=True)
         demo(Path(folder) / "demo")
         train_and_segment()
+        choose_network()
         denoise()
 
 
@@ -47,6 +50,25 @@ def train_and_segment() -> None:
     segment_dock.segment()
     until_idle(segment_dock)
     save(viewer, "segmented")
+    viewer.close()
+    wait(0.5)
+
+
+def choose_network() -> None:
+    """Show the Train dock with a preset, when to take it, and what its network costs."""
+    viewer, dock = open_viewer("Train")
+    viewer.open_sample("napari-scribe", "nuclei")
+    more = dock.form.more
+    more.expand()
+    more.folds["network"].expand()
+    more.presets.combo.activated.emit(more.presets.combo.findData("shared"))
+    while not more.presets.costs.text():
+        wait(0.1)
+    dock.scroll_to(more.folds["network"])
+    wait(1)
+    path = IMAGES / "network.png"
+    dock.grab().save(str(path))
+    write(Image.open(path).convert("RGB"), path)
     viewer.close()
     wait(0.5)
 
@@ -97,11 +119,13 @@ def wait(seconds: float) -> None:
 
 
 def save(viewer: Any, name: str) -> None:
-    """Save a picture of the whole window, with few colours: a small file that looks the same."""
-    from PIL import Image
-
+    """Save a picture of the whole window."""
     picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)[..., :3])
-    path = IMAGES / f"{name}.png"
+    write(picture, IMAGES / f"{name}.png")
+
+
+def write(picture: Image.Image, path: Path) -> None:
+    """Write a picture with few colours: a small file that looks the same."""
     picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
         path, optimize=True
     )

@@ -12,15 +12,12 @@ from .evaluation.plots import save_triptych
 from .image import Image
 from .inference.segment import segment
 from .io import check_writable, write_tiff
-from .samples import Sample, nuclei
+from .samples import PIXEL, Sample, nuclei
 from .terminal import exit_status, print_scores, say_unseen_gpu, segment_with_bar, train_with_bar
 from .training.train import train
 
 if TYPE_CHECKING:
     from .model import Model
-
-PIXEL = 0.5
-"""Side of a pixel of the sample, in micrometers."""
 
 
 def run_headless(out: Path, seconds: float, device: str | None) -> None:

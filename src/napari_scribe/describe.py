@@ -41,9 +41,9 @@ def describe_model(model: Model) -> str:
         lines.append(f"  sees first   {first[0].lower()}{first[1:]}: it gets denoised images")
     geometry = model.network.geometry
     lines.append(
-        f"  sees         {_per_axis([g.receptive_field for g in geometry])} to either side; "
-        f"halo {_per_axis([g.halo for g in geometry])}, "
-        f"stride {_per_axis([g.stride for g in geometry])}"
+        f"  sees         {per_axis([g.receptive_field for g in geometry])} to either side; "
+        f"halo {per_axis([g.halo for g in geometry])}, "
+        f"stride {per_axis([g.stride for g in geometry])}"
     )
     return "\n".join(lines)
 
@@ -114,7 +114,7 @@ def _channels(model: Model) -> str:
     return f"{', '.join(map(str, model.channels))} of 0 to {model.image_channels - 1}"
 
 
-def _per_axis(pixels: Sequence[int]) -> str:
+def per_axis(pixels: Sequence[int]) -> str:
     """Describe a length in pixels by one number, or by one number per axis if they differ."""
     if len(set(pixels)) == 1:
         return f"{pixels[0]} px"

@@ -39,7 +39,12 @@ from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
 from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
 
-BEFORE_CHOICES = {"block": "plain", "upsampling": "transposed", "dropout": 0.0}
+BEFORE_CHOICES = {
+    "block": "plain",
+    "skips": "concatenate",
+    "upsampling": "transposed",
+    "dropout": 0.0,
+}
 """Fields of networks that came later, and what every network had before: left out of fingerprints,
 so that results that were begun with a model can still go on."""
 
@@ -214,6 +219,16 @@ def build_network(recipe: Recipe, n_channels: int, encoding: Encoding) -> Networ
     if task_of(recipe).is_image:
         network.answer_zero()
     return network
+
+
+def outline_network(recipe: Recipe, n_channels: int) -> Network:
+    """Build the network of a recipe with shapes and no weights, to see how large it would be.
+
+    It is built for two classes, or for objects, and draws no random numbers.
+    """
+    n_out = count_channels(encoding_of(recipe, painted=(1, 2)).heads)
+    with torch.device("meta"):
+        return NETWORKS[recipe.network.kind](recipe.network, n_channels, n_out)
 
 
 def as_model(model: object) -> Model:

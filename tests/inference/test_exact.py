@@ -291,6 +291,7 @@ def check_variant(
 variants = {
     "padding": st.sampled_from(["same", "valid", "full"]),
     "block": st.sampled_from(["plain", "residual", "shared"]),
+    "skips": st.sampled_from(["concatenate", "add", "none"]),
     "normalization": st.sampled_from(["batch", "instance", "group", "none"]),
 }
 

@@ -22,6 +22,7 @@ from napari_scribe.recipe import UNet as Recipe
 
 PADDINGS = "same", "valid", "full"
 BLOCKS = "plain", "residual", "shared"
+SKIPS = "concatenate", "add", "none"
 NORMALIZATIONS = "batch", "instance", "group", "none"
 UPSAMPLINGS = {
     2: ("transposed", "nearest", "bilinear", "bicubic"),
@@ -87,12 +88,13 @@ def test_sizes_are_taken_and_given_as_said(padding: str, depth: int):
 
 
 recipes = st.builds(
-    lambda dimensions, depth, padding, block, normalization, upsampling: Recipe(
+    lambda dimensions, depth, padding, block, skips, normalization, upsampling: Recipe(
         dimensions=dimensions,
         depth=depth if dimensions == 2 else 1,
         width=2,
         padding=padding,
         block=block,
+        skips=skips,
         normalization=normalization,
         upsampling=upsampling if dimensions == 2 or upsampling[:2] != "bi" else "trilinear",
     ),
@@ -100,6 +102,7 @@ recipes = st.builds(
     depth=st.integers(1, 3),
     padding=st.sampled_from(PADDINGS),
     block=st.sampled_from(BLOCKS),
+    skips=st.sampled_from(SKIPS),
     normalization=st.sampled_from(NORMALIZATIONS),
     upsampling=st.sampled_from(UPSAMPLINGS[2]),
 )
@@ -117,6 +120,23 @@ def test_what_is_left_out_is_not_missed(recipe: Recipe, margin: tuple[int, ...])
     network = with_statistics_of(network, x)
     with torch.inference_mode():
         torch.testing.assert_close(network(x, margin), crop(network(x), margin))
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("skips", ["add", "none"])
+def test_every_kind_of_skip_connection_sees_as_far(padding: str, skips: str):
+    network = UNet(Recipe(depth=2, width=4, padding=padding, skips=skips), 1, 1)
+    assert measure_geometry(network, 1) == network.geometry
+
+
+@pytest.mark.parametrize("skips", SKIPS)
+def test_without_skip_connections_all_goes_through_the_coarsest_level(skips: str):
+    torch.manual_seed(0)
+    network = UNet(Recipe(depth=2, width=2, skips=skips), 1, 1).eval()
+    network.encoder[-1].register_forward_hook(lambda _, __, answer: torch.zeros_like(answer))
+    one, other = torch.randn(2, 1, 1, 16, 16)
+    with torch.inference_mode():
+        assert torch.equal(network(one), network(other)) == (skips == "none")
 
 
 # ---- weights ------------------------------------------------------------------------------------

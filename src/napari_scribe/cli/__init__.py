@@ -20,6 +20,7 @@ from ..errors import BUGS, InputError
 from ..terminal import with_flags
 from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
+from .examples import presets, sample
 from .segment import seam_test, segment
 from .train import train
 
@@ -30,7 +31,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, train, segment, train_denoiser, denoise, evaluate, seam_test, info):
+COMMANDS = (
+    demo,
+    sample,
+    presets,
+    train,
+    segment,
+    train_denoiser,
+    denoise,
+    evaluate,
+    seam_test,
+    info,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

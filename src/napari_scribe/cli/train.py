@@ -231,14 +231,10 @@ def check_new_model(model: Path, start: str | None, checkpoint: Path | None = No
 
 def _n_bytes(recipe: Recipe, n_channels: int) -> int:
     """Return the number of bytes of a model's weights, before the model is made."""
-    import torch
+    from ..model import outline_network
 
-    from ..model import build_network
-    from ..targets import encoding_of
-
-    with torch.device("meta"):  # weights with a shape and no values
-        network = build_network(recipe, n_channels, encoding_of(recipe, painted=(1, 2)))
-    return sum(t.numel() * t.element_size() for t in network.state_dict().values())
+    tensors = outline_network(recipe, n_channels).state_dict().values()
+    return sum(t.numel() * t.element_size() for t in tensors)
 
 
 def save(trained: Model, path: Path, stamp_before: str) -> None:

@@ -173,7 +173,7 @@ def _projection(
 
 
 class Upsample(nn.Module):
-    """Upsample the coarse features and concatenate them with the skipped ones, cropped alike.
+    """Upsample the coarse features and join them with the skipped ones, cropped alike.
 
     Parameters
     ----------
@@ -185,10 +185,19 @@ class Upsample(nn.Module):
         ``transposed``: a transposed convolution; else the interpolation, after a convolution of
         width 1. Both are linear and could change places, but this one is for the coarse pixels,
         of which there are few.
+    skips
+        ``concatenate`` or ``add`` the skipped features, or take ``none``.
     """
 
-    def __init__(self, factors: Sequence[int], channels: int, kind: str = "transposed") -> None:
+    def __init__(
+        self,
+        factors: Sequence[int],
+        channels: int,
+        kind: str = "transposed",
+        skips: str = "concatenate",
+    ) -> None:
         super().__init__()
+        self.skips = skips
         d, factors = len(factors), tuple(factors)
         self.up: nn.Module
         if kind == "transposed":
@@ -200,10 +209,20 @@ class Upsample(nn.Module):
             )
 
     def forward(self, coarse: Tensor, skipped: Tensor, margin: Sequence[int]) -> Tensor:
-        """Upsample ``(N, 2C, *s)``, crop a margin off it, and join it with ``(N, C, *t)``."""
+        """Upsample ``(N, 2C, *s)``, crop a margin off it, and join it with ``(N, C, *t)``.
+
+        The result has ``2C`` channels if features are concatenated, else ``C``. It is as large as
+        the smaller of the two, without skipped features, too: sizes are those of every U-Net.
+        """
         up = crop(cast(Tensor, self.up(coarse)), margin)
         smaller = torch.Size(map(min, up.shape[2:], skipped.shape[2:]))
-        return torch.cat([crop_center(skipped, smaller), crop_center(up, smaller)], dim=1)
+        skipped, up = crop_center(skipped, smaller), crop_center(up, smaller)
+        match self.skips:
+            case "concatenate":
+                return torch.cat([skipped, up], dim=1)
+            case "add":
+                return skipped + up
+        return up
 
 
 def memory_format(dimensions: int) -> torch.memory_format:

@@ -26,7 +26,7 @@ from .geometry import Convolve, Down, Geometry, Join, Pad, Step, Up
 
 
 class UNet(Network):
-    """Contract and expand an image, with skip connections by concatenation.
+    """Contract and expand an image, with skip connections between the two.
 
     Parameters
     ----------
@@ -61,8 +61,11 @@ class UNet(Network):
         self.pools = nn.ModuleList(POOL[d](f) for f in factors)
         up = list(zip(factors, kernels, widths, strict=False))[::-1]
         self.dropout = nn.Dropout(recipe.dropout)
-        self.joins = nn.ModuleList(Upsample(f, w, recipe.upsampling) for f, _, w in up)
-        self.decoder = nn.ModuleList(block(layers, k, 2 * w, w) for _, k, w in up)
+        self.joins = nn.ModuleList(
+            Upsample(f, w, recipe.upsampling, recipe.skips) for f, _, w in up
+        )
+        joined = 2 if recipe.skips == "concatenate" else 1
+        self.decoder = nn.ModuleList(block(layers, k, joined * w, w) for _, k, w in up)
         self.head = CONVOLUTION[d](widths[0], channels_out, 1)
         initialize(self)
 

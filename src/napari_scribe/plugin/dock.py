@@ -21,7 +21,7 @@ from .jobs.live_result import LiveResult
 from .jobs.progress import Progressed
 from .jobs.request import Ended, Question, Request, Step, Value
 from .jobs.runner import Runner
-from .jobs.torch_loader import found_devices, warm_up
+from .jobs.torch_loader import found_devices, loading, warm_up
 from .layers.conversion import real_viewer
 from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
@@ -339,12 +339,9 @@ class Dock(QWidget):
             self.message.warn(gpu)
 
 
-_warming = threading.Lock()
-
-
 def _warm_up(loaded: SignalInstance) -> None:
     try:
-        with _warming:  # another dock has done it by then
+        with loading:  # another dock has done it by then
             text = "" if found_devices() else warm_up()
     except (ImportError, OSError, RuntimeError):
         return

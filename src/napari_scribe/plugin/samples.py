@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..samples import noisy_movie, nuclei
+from ..samples import PIXEL, noisy_movie, nuclei
 from .layers.colors import paint_colormap
 from .layers.conversion import ANNOTATION_DTYPE, MARK
 
 LayerData = tuple[Any, dict[str, Any], str]
-PIXEL = 0.5
-"""Side of a pixel, in micrometers."""
 SECONDS = 10.0
 """Seconds from frame to frame."""
 DRIFT, BLEACHING = 2.0, 0.3

@@ -88,6 +88,13 @@ class UNet(NetworkPart):
         "their input; shared: one convolution is used twice and adds to its input, with half the "
         "weights, as in LadderNet.",
     )
+    skips: Literal["concatenate", "add", "none"] = Field(
+        "concatenate",
+        title="Skip connections",
+        description="How the features of the way down reach the way up. concatenate: beside its "
+        "own, as in the paper; add: summed with its own; none: not at all, which leaves an encoder "
+        "and a decoder, whose outlines are coarse.",
+    )
     normalization: Literal["batch", "instance", "group", "none"] = Field(
         "batch",
         title="Normalization",
@@ -149,7 +156,7 @@ class UNet(NetworkPart):
         """Describe the network in a few words, its kind first."""
         flat = f", {self.flat_levels} of them flat" if self.flat_levels else ""
         words = f"{self.kind}, depth {self.depth}{flat}, width {self.width}, padding {self.padding}"
-        others = ("block", "normalization", "upsampling", "dropout")
+        others = ("block", "skips", "normalization", "upsampling", "dropout")
         changed = [n for n in others if getattr(self, n) != type(self).model_fields[n].default]
         return ", ".join([words, *(f"{name} {getattr(self, name)}" for name in changed)])
 

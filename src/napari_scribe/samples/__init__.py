@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from .movie import Movie, noisy_movie
 from .painter import simulate_paint
-from .synthetic import Sample, nuclei
+from .synthetic import PIXEL, Sample, nuclei
 
-__all__ = ["Movie", "Sample", "noisy_movie", "nuclei", "simulate_paint"]
+__all__ = ["PIXEL", "Movie", "Sample", "noisy_movie", "nuclei", "simulate_paint"]

@@ -20,6 +20,8 @@ Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int32]
 Random = np.random.Generator
 
+PIXEL = 0.5
+"""Side of a pixel of a sample, in micrometers."""
 _TOUCHING = 0.5
 """Share of the nuclei that are placed so that they touch another one."""
 

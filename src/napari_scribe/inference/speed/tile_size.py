@@ -10,6 +10,7 @@ import torch
 
 from ...device import machine_key
 from ...memory import free_bytes, is_out_of_memory
+from ...recipe import NetworkPart
 from ...user_folder import read_table, update_table
 from ..engine import Predictor
 from ..retry import MOST_HALVINGS, halved
@@ -35,8 +36,12 @@ Speeds = dict[str, float]
 
 def bytes_needed(source: Source, tile: Tile, batch: int, dtype: torch.dtype) -> int:
     """Estimate the memory that the network needs for a batch."""
-    features = source.model.recipe.network.features
-    return int(batch * math.prod(tile.read_shape) * features * dtype.itemsize * FEATURE_MAPS)
+    return batch * bytes_of_tile(source.model.recipe.network, tile, dtype)
+
+
+def bytes_of_tile(network: NetworkPart, tile: Tile, dtype: torch.dtype) -> int:
+    """Estimate the memory that the network of a recipe needs for a tile."""
+    return math.prod(tile.read_shape) * network.features * dtype.itemsize * FEATURE_MAPS
 
 
 def reductions_needed(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 from ...errors import InputError
 
+loading = threading.Lock()
+"""Held by what loads torch beside the main thread, so that nothing is imported twice at once."""
 _known: list[str] = []
 
 

@@ -12,8 +12,11 @@ from magicgui.widgets import CheckBox, ComboBox, create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from qtpy.QtCore import QObject, QSignalBlocker, Signal
 
+from ...errors import InputError
 from ...recipe import NETWORK_KINDS, Recipe
+from .inputs import narrow
 
 FieldWidget = ValueWidget[Any]
 """The widget of a field: what kind of value it has is known to the recipe."""
@@ -27,13 +30,15 @@ SECTIONS = {
 """Parts of a recipe that are in the form, and what they are called there."""
 DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Training"}
 """The same for a denoiser."""
-ELSEWHERE = {"kind", "dimensions", "encoding", "long_range", "loss"}
+ELSEWHERE = {"kind", "dimensions", "loss"}
 """Fields that the docks ask for in another place."""
+NOT_ASKED = {"encoding", "long_range"}
+"""Fields that only presets set."""
 OF_PAINT = {"balance"}
 """Fields that mean nothing to a denoiser."""
 
 
-class RecipeForm:
+class RecipeForm(QObject):
     """Ask for the fields of a recipe's parts.
 
     Parameters
@@ -51,20 +56,34 @@ class RecipeForm:
         The kind of network.
     networks
         Kind of network -> field -> its widget; those of the chosen kind are in `parts`, too.
+
+    Signals
+    -------
+    changed
+        Something else is filled in, or other defaults hold.
     """
 
+    changed = Signal()
+
     def __init__(self, task: str = "objects", sections: Mapping[str, str] = SECTIONS) -> None:
-        self.sections = sections
+        super().__init__()
+        self.task, self.sections = task, sections
         self._first = self.default = Recipe(task=task)
-        hidden = ELSEWHERE | OF_PAINT if task == "denoised" else ELSEWHERE
+        hidden = ELSEWHERE | NOT_ASKED | (OF_PAINT if task == "denoised" else set())
         self.parts = {name: part_widgets(getattr(self.default, name), hidden) for name in sections}
         chosen = self.default.network.kind
         self.kind = ComboBox(value=chosen, choices=self._kinds, tooltip="Kind of network")
+        narrow(self.kind.native)
         self.networks = {
             kind: part_widgets(self._default(kind, 2).network, hidden) for kind in NETWORK_KINDS
         }
         self.parts["network"] = self.networks[chosen]
+        self._unasked: dict[str, Any] = {}
         self.kind.changed.connect(lambda kind: self._show_defaults(kind, self._dimensions))
+        others = [widgets for name, widgets in self.parts.items() if name != "network"]
+        for widgets in (*self.networks.values(), *others):
+            for widget in widgets.values():
+                widget.changed.connect(self._tell)
 
     @property
     def _dimensions(self) -> int:
@@ -93,6 +112,9 @@ class RecipeForm:
         self.parts["network"] = self.networks[kind]
         self._fill_in(changes)
 
+    def _tell(self) -> None:
+        self.changed.emit()
+
     def value(self, task: str) -> Recipe:
         """Return the recipe as filled in.
 
@@ -108,17 +130,20 @@ class RecipeForm:
 
     def set_value(self, recipe: Recipe) -> None:
         """Fill in the values of a recipe."""
-        if recipe.network.kind in self.networks:
-            self.kind.value = recipe.network.kind
-        for name, widgets in self.parts.items():
-            part = getattr(recipe, name)
-            if type(part) is not type(getattr(self.default, name)):
-                continue
-            for field, widget in widgets.items():
-                value = getattr(part, field)
-                if isinstance(widget, ComboBox) and value not in widget.choices:
-                    widget.choices = (*widget.choices, value)  # a loss of the user's own
-                _fill(widget, value)
+        with QSignalBlocker(self):
+            if recipe.network.kind in self.networks:
+                self.kind.value = recipe.network.kind
+            for name, widgets in self.parts.items():
+                part = getattr(recipe, name)
+                if type(part) is not type(getattr(self.default, name)):
+                    continue
+                for field, widget in widgets.items():
+                    value = getattr(part, field)
+                    if isinstance(widget, ComboBox) and value not in widget.choices:
+                        widget.choices = (*widget.choices, value)  # a loss of the user's own
+                    _fill(widget, value)
+            self._unasked = self._without_widget(recipe)
+        self._tell()
 
     def changes(self) -> dict[str, Any]:
         """Return the values that differ from the defaults, by dotted name."""
@@ -127,11 +152,24 @@ class RecipeForm:
         return {**switch, **self._changed_fields()}
 
     def _changed_fields(self) -> dict[str, Any]:
-        return {
+        filled_in = {
             f"{name}.{field}": widget.value
             for name, widgets in self.parts.items()
             for field, widget in widgets.items()
             if widget.value != getattr(getattr(self.default, name), field)
+        }
+        return {**self._unasked, **filled_in}
+
+    def _without_widget(self, recipe: Recipe) -> dict[str, Any]:
+        """Return the values that differ from the defaults and that nothing here asks for."""
+        return {
+            f"{name}.{field}": value
+            for name, default in self.default
+            if type(part := getattr(recipe, name)) is type(default)
+            for field, value in part
+            if field not in ELSEWHERE
+            and field not in self.parts.get(name, ())
+            and value != getattr(default, field)
         }
 
     def set_changes(self, changes: dict[str, Any]) -> None:
@@ -142,15 +180,20 @@ class RecipeForm:
         self._fill_in(changes)
 
     def _fill_in(self, changes: dict[str, Any]) -> None:
-        self.set_value(self.default)
-        for name, widgets in self.parts.items():
-            for field, widget in widgets.items():
-                if f"{name}.{field}" in changes:
-                    with suppress(TypeError, ValueError):
-                        _fill(widget, changes[f"{name}.{field}"])
+        with QSignalBlocker(self):
+            self.set_value(self.default)
+            for name, widgets in self.parts.items():
+                for field, widget in widgets.items():
+                    if f"{name}.{field}" in changes:
+                        with suppress(TypeError, ValueError):
+                            _fill(widget, changes[f"{name}.{field}"])
+            for name, value in changes.items():
+                with suppress(InputError):
+                    self._unasked |= self._without_widget(self.default.changed({name: value}))
+        self._tell()
 
 
-def part_widgets(part: BaseModel, hidden: Collection[str] = ELSEWHERE) -> dict[str, FieldWidget]:
+def part_widgets(part: BaseModel, hidden: Collection[str]) -> dict[str, FieldWidget]:
     """Make a widget for each field of a part of a recipe."""
     fields = {k: f for k, f in type(part).model_fields.items() if k not in hidden}
     return {name: field_widget(name, field, getattr(part, name)) for name, field in fields.items()}
@@ -177,6 +220,8 @@ def field_widget(name: str, field: FieldInfo, value: object) -> FieldWidget:
     )
     if isinstance(widget, CheckBox):
         widget.text = ""  # the label says it
+    if isinstance(widget, ComboBox):
+        narrow(widget.native)
     if isinstance(value, int | float) and field.annotation is float:
         finest = max(_decimals(number) for number in (options["step"], options["min"], value))
         widget.native.setDecimals(finest + 1)

@@ -8,8 +8,10 @@ from typing import Any
 from magicgui.widgets import ComboBox, FloatSpinBox, Widget
 from qtpy.QtWidgets import QWidget
 
+from ...recipe import PRESETS, Recipe
 from .basics import Fold, button, named, row
 from .model_picker import ModelPicker
+from .preset_picker import PresetPicker
 from .recipe_form import RecipeForm
 from .settings_fold import WIDTH, SettingsFold
 
@@ -46,6 +48,10 @@ class TrainingSettings(SettingsFold):
         self._depth = named("Z is", self.dimensions.native, WIDTH)
         self._has_z = False
         self.dimensions.changed.connect(self._show_dimensions)
+        fitting = {n: p for n, p in PRESETS.items() if Recipe.preset(n).task == recipe.task}
+        self.presets = PresetPicker(recipe, fitting, WIDTH)
+        self.presets.chosen.connect(self._take_preset)
+        self.start.changed.connect(self._on_start)
         self.folds = {name: Fold(title) for name, title in recipe.sections.items()}
         self.reset = button("Reset", "All settings back to their defaults", self._reset)
         self.remembers("minutes")
@@ -69,6 +75,7 @@ class TrainingSettings(SettingsFold):
 
     def _lay_out_networks(self, fold: Fold) -> None:
         """Add the fields of every kind of network, of which those of the chosen kind are shown."""
+        fold.addWidget(self.presets)
         kind, networks = self.recipe.kind, self.recipe.networks
         fold.addWidget(named("Kind", kind.native, FIELD_WIDTH))
         fields = {name: _add_fields(fold, widgets) for name, widgets in networks.items()}
@@ -86,14 +93,25 @@ class TrainingSettings(SettingsFold):
         self._has_z = has_z
         self._depth.setVisible(has_z)
         self._show_dimensions()
+        self.presets.set_place(has_z=has_z)
 
     def _show_dimensions(self) -> None:
         """Show the defaults of 2D or 3D; an image without Z is 2D, whatever is chosen."""
         self.recipe.set_dimensions(int(self.dimensions.value) if self._has_z else 2)
 
+    def _take_preset(self, name: str) -> None:
+        recipe = Recipe.preset(name)
+        if self._has_z:
+            self.dimensions.value = recipe.network.dimensions
+        self.recipe.set_value(recipe)
+
+    def _on_start(self) -> None:
+        self.presets.set_place(is_from_model=self.start.value() is not None)
+
     def values(self) -> dict[str, Any]:
         """Return what is remembered: all but the dimensions, which belong to an image."""
-        return {**super().values(), "recipe": self.recipe.changes()}
+        recipe = {"recipe": self.recipe.changes(), "preset": self.presets.name}
+        return {**super().values(), **recipe}
 
     def set_values(self, values: dict[str, Any]) -> None:
         """Fill in values; the default for what is missing or does not fit."""
@@ -101,6 +119,7 @@ class TrainingSettings(SettingsFold):
         self.dimensions.value = 2
         changes = values.get("recipe")
         self.recipe.set_changes(changes if isinstance(changes, dict) else {})
+        self.presets.recall(values.get("preset"))
 
     def _reset(self) -> None:
         """Fill in the defaults, and remember those."""
