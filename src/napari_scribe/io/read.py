@@ -16,7 +16,7 @@ from ..arguments import checked
 from ..arrays import Array, Pixels, as_array, picks_for
 from ..errors import InputError
 from ..image import Image
-from .file_array import FileArray, all_picks, check_pieces, show
+from .file_array import FileArray, check_pieces, show
 from .files import SUFFIXES, check_file, is_zarr, stem
 
 ImageLike = Image | Array | npt.ArrayLike | str | Path
@@ -140,17 +140,11 @@ def _with_axes(image: Image, path: Path, axes: str) -> Image:
 
     Errors that its pixels raise when they are read name the file.
     """
-    data, letters = image.data, image.axes
-    if not isinstance(data, np.ndarray | FileArray):
-        check_pieces(data, path)
-        data = FileArray(data, all_picks(data), path)
-    if axes:
-        picks, letters = picks_for(image.shape, letters, axes.upper())
-        data = show(data, picks, path)
-    if isinstance(data, FileArray):
-        data = data.named(letters)
+    if not isinstance(image.data, np.ndarray | FileArray):
+        check_pieces(image.data, path)
+    letters = axes.upper() or image.axes
     return image.selected(
-        data=data,
+        data=show(image.data, picks_for(image.shape, image.axes, letters), path, letters),
         axes=letters,
         scale={a: s for a, s in image.scale.items() if a in letters},
         translate={a: t for a, t in image.translate.items() if a in letters},
