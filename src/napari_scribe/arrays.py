@@ -12,6 +12,8 @@ from .errors import InputError
 
 Pixels = npt.NDArray[Any]
 """A numpy array of numbers of any type."""
+Floats = npt.NDArray[np.float64]
+"""A numpy array of measurements."""
 Pick = int | range | tuple[int, ...] | None
 """What to select from an axis: one index (which removes the axis), or several.
 
