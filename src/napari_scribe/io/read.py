@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import checked
-from ..arrays import Array, Pixels, as_array, picks_for
+from ..arrays import Array, as_array, picks_for
 from ..errors import InputError
 from ..image import Image
 from .file_array import FileArray, check_pieces, show
@@ -129,7 +129,9 @@ def _read(path: Path, kind: str, axes: str, level: int, series: int) -> Image:
     if series:
         raise InputError(f"{path} has only one image, 0, not {series}.", series=None)
     if kind == ".npy":
-        return Image(_native(np.load(path, mmap_mode="r")), name=stem(path))
+        pixels = np.load(path, mmap_mode="r")
+        native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        return Image(native, name=stem(path))
     from .pictures import read_picture
 
     return Image(read_picture(path), name=stem(path))
@@ -266,11 +268,6 @@ def _kind(path: str | Path) -> str:
     if suffix not in SUFFIXES or suffix == ".zarr":
         raise InputError(f"{path} is not a kind of image that can be read: {', '.join(SUFFIXES)}.")
     return suffix
-
-
-def _native(pixels: Pixels) -> Pixels:
-    """Return pixels in the byte order of the machine."""
-    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
 def _whole_numbers(data: Array, path: Path) -> Array:

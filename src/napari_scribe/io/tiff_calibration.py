@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 
 from .tiff_ome import image_of, is_unread, tag
-from .units import full_name, in_micrometers, size_of, unclear
+from .units import SIZES, full_name, in_micrometers, size_of, unclear
 
 if TYPE_CHECKING:
     import tifffile
@@ -88,8 +88,7 @@ def _of_ome(image: Element) -> Calibration:
     pixels = next((e for e in image.iter() if tag(e) == "Pixels"), None)
     if pixels is None:
         return Calibration(scale, units)
-    names = {a: f"PhysicalSize{a}" for a in "ZYX"} | {"T": "TimeIncrement"}
-    for axis, name in names.items():
+    for axis, name in SIZES.items():
         value = pixels.get(name, "0")
         if size := size_of(value):
             scale[axis] = size

@@ -97,7 +97,7 @@ def partners_of(path: Path) -> set[str]:
 
     try:
         with damage_found(path), tifffile.TiffFile(path) as file:
-            images = images_in(file.ome_metadata or "<OME/>") if file.is_ome else []
+            images = _images(file)
     except Exception:  # reading the file reports what is wrong with it
         return set()
     return {n for names in map(partners, images) if path.name in names for n in names}
