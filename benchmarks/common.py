@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import tifffile
 import torch
+
+from napari_scribe.inference.tiles import Tile
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -44,6 +47,12 @@ def compare(rounds: int, **tasks: Callable[[], object]) -> dict[str, float]:
             if i > 0:  # the first round warms up
                 times[name].append(time.perf_counter() - start)
     return {name: float(np.median(seconds)) for name, seconds in times.items()}
+
+
+def cost(tiles: Sequence[Tile]) -> float:
+    """Return how many pixels go into the network for each pixel of the output."""
+    read = sum(math.prod(tile.read_shape) for tile in tiles)
+    return read / sum(math.prod(tile.kept_shape) for tile in tiles)
 
 
 def read_pairs(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 
 import torch
+from common import cost
 from torch.nn.modules.conv import _ConvNd
 
-from napari_scribe.inference.tiles import cost, plan_tiles
+from napari_scribe.inference.tiles import plan_tiles
 from napari_scribe.networks import UNet
 from napari_scribe.recipe import Recipe
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from common import compare, machine, parser
+from common import compare, cost, machine, parser
 
 import napari_scribe as ns
 from napari_scribe.device import pick_device, precision
 from napari_scribe.inference.engine import Predictor, memory_format, predict_tiles
 from napari_scribe.inference.reading import tile_reader
-from napari_scribe.inference.tiles import cost, plan_tiles
+from napari_scribe.inference.tiles import plan_tiles
 from napari_scribe.model import build_network
 from napari_scribe.normalization import Normalization
 from napari_scribe.targets import encoding_of

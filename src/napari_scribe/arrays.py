@@ -12,6 +12,8 @@ from .errors import InputError
 
 Pixels = npt.NDArray[Any]
 """A numpy array of numbers of any type."""
+Floats = npt.NDArray[np.float64]
+"""A numpy array of measurements."""
 Pick = int | range | tuple[int, ...] | None
 """What to select from an axis: one index (which removes the axis), or several.
 
@@ -168,10 +170,11 @@ def arranged(data: Array, order: Order) -> Any:
     return array[tuple(None if i is None else slice(None) for i in order)]
 
 
-def picks_for(shape: Sequence[int], guessed: str, axes: str) -> tuple[list[Pick], str]:
+def picks_for(shape: Sequence[int], guessed: str, axes: str) -> list[Pick]:
     """Return what to select from each axis so that an array gets the requested axes.
 
-    Axes of length 1 are added or left out. The others keep their order.
+    Axes of length 1 are added or left out. The others keep their order. If the axes do not fit,
+    the number of selected axes differs from theirs, and `Image` raises the error.
 
     Parameters
     ----------
@@ -185,27 +188,20 @@ def picks_for(shape: Sequence[int], guessed: str, axes: str) -> tuple[list[Pick]
     -------
     picks
         What to select from each axis, in order. A None between them is a new axis.
-    letters
-        The requested axes. If they do not fit, their number differs from that of the selected
-        axes, and `Image` raises the error.
     """
-    long = [i for i, n in enumerate(shape) if n > 1 or guessed[i] in "YX"]
-    every = list(range(len(shape)))
-    for shown in (long, every):
-        if len(axes) == len(shown):
-            return [range(n) if i in shown else 0 for i, n in enumerate(shape)], axes
-    if not _is_part([guessed[i] for i in long], axes):
-        return [range(n) if i in long else 0 for i, n in enumerate(shape)], axes
+    long = [a for a, n in zip(guessed, shape, strict=True) if n > 1 or a in "YX"]
+    if len(axes) == len(shape) > len(long):
+        return [range(n) for n in shape]
+    requested = iter(axes if _is_part(long, axes) else long)
     picks: list[Pick] = []
-    remaining = iter(axes)
-    for i, n in enumerate(shape):
-        if i not in long:
+    for letter, n in zip(guessed, shape, strict=True):
+        if n == 1 and letter not in "YX":
             picks.append(0)
             continue
-        while next(remaining) != guessed[i]:
+        while next(requested) != letter:
             picks.append(None)
         picks.append(range(n))
-    return [*picks, *(None for _ in remaining)], axes
+    return [*picks, *(None for _ in requested)]
 
 
 def _is_part(letters: Sequence[str], axes: str) -> bool:
@@ -225,9 +221,8 @@ def with_axes(data: Array, axes: str, guessed: str) -> Any:
     axes, guessed
         Requested letters, one per axis, and the guessed letters of the array.
     """
-    picks, _ = picks_for(data.shape, guessed, axes)
-    axis_picks = [pick for pick in picks if pick is not None]
-    shown = iter(i for i, pick in enumerate(axis_picks) if not isinstance(pick, int))
-    return arranged(
-        data, tuple(None if p is None else next(shown) for p in picks if not isinstance(p, int))
-    )
+    picks = picks_for(data.shape, guessed, axes)
+    if all(isinstance(pick, range) for pick in picks):
+        return data
+    array: Any = data if isinstance(data, np.ndarray) else as_dask(data)
+    return array[tuple(slice(None) if isinstance(pick, range) else pick for pick in picks)]

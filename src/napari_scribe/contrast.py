@@ -38,14 +38,14 @@ def missing_in(pixels: Pixels, nodata: Nodata) -> npt.NDArray[np.bool_]:
     """Find the pixels ``(C, ...)`` without data: their value is one such as -9999 or NaN."""
     missing = np.zeros(pixels.shape, bool)
     for out, channel, value in zip(missing, pixels, nodata, strict=True):
-        if value is not None and value != value:
+        if value is None:
+            continue
+        if np.isnan(value):
             np.isnan(channel, out=out)
-        elif (
-            value is not None and channel.dtype.kind == "f"
-        ):  # files write the value with few digits
+        elif channel.dtype.kind == "f":  # files write the value with few digits
             bounds = np.sort(np.float64(value) * (1 + np.array([-1e-5, 1e-5])))
             out[...] = (channel >= bounds[0]) & (channel <= bounds[1])
-        elif value is not None:
+        else:
             out[...] = channel == value
     return missing
 

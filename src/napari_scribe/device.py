@@ -36,11 +36,7 @@ def pick_device(name: str | None = None) -> torch.device:
     import torch
 
     if name in (None, "", "auto"):
-        if torch.cuda.is_available() and not _cuda_problem():
-            return torch.device("cuda")
-        if torch.backends.mps.is_available():
-            return torch.device("mps")
-        return torch.device("cpu")
+        return torch.device(devices()[0])
     try:
         device = torch.device(str(name))
         torch.zeros(1, device=device).item()

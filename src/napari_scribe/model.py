@@ -125,9 +125,8 @@ class Model:
     def fingerprint(self) -> str:
         """Return a short hash: models that answer differently have different ones."""
         relevant = self.recipe.model_dump(exclude={"training", "augmentation", "losses"})
-        if (
-            self.recipe.encoding == "distance"
-        ):  # keeps the hash that unfinished results have from before it had a name
+        if self.recipe.encoding == "distance":
+            # This keeps the hash that unfinished results have from before it had a name.
             relevant["target"].pop("encoding", None)
             relevant["target"].pop("long_range", None)
         for name, only in BEFORE_CHOICES.items():
@@ -169,7 +168,6 @@ class Model:
         _check_weights(self.network.state_dict())
         check_writable(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path, overwrite) as partial, zipfile.ZipFile(partial, "w") as archive:
                 self._write(archive)
         except OSError as error:

@@ -301,24 +301,23 @@ def finite_sample(image: Image, channels: Sequence[int] | None = None) -> npt.ND
     return np.stack(_sampled(image, raw, (None,) * len(raw)).rows)
 
 
-def sample_pixels(image: Image, channels: Sequence[int] | None = None, seed: int = 0) -> Pixels:
+def sample_pixels(image: Image, channels: Sequence[int] | None = None) -> Pixels:
     """Return a sample of an image's pixels, ``(C, n)``. It is the same each time.
 
-    Small images are read whole. Of large ones, windows of 128 px are read at random places, which
-    the seed decides.
+    Small images are read whole. Of large ones, windows of 128 px are read at random places.
     """
     parts = []
-    for frame, window in _windows(image, SAMPLE, 128, seed):
+    for frame, window in _windows(image, SAMPLE, 128):
         pixels = image.read(frame, window, channels)
         parts.append(pixels.reshape(len(pixels), -1))
     return np.concatenate(parts, axis=1)
 
 
-def _windows(image: Image, n_pixels: int, side: int, seed: int) -> Iterator[tuple[Frame, Window]]:
+def _windows(image: Image, n_pixels: int, side: int) -> Iterator[tuple[Frame, Window]]:
     """Yield frames and windows with about `n_pixels` in all: whole frames, or random places."""
     frames = list(image.frames(2))
     shape = image.frame_shape(2)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     per_frame = max(n_pixels // len(frames), side * side)
     if len(frames) * min(per_frame, int(np.prod(shape))) > n_pixels:
         chosen = np.sort(rng.choice(len(frames), n_pixels // per_frame, replace=False))
@@ -332,7 +331,7 @@ def _read_bands(
     image: Image, channel: int, origin: np.generic, nodata: float | None, fill: np.float32
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the pixels of one channel that are searched for objects, band by band."""
-    for frame, (rows, columns) in _windows(image, SEARCHED, 1024, 0):
+    for frame, (rows, columns) in _windows(image, SEARCHED, 1024):
         height = max(1, _BAND // (columns.stop - columns.start))
         for start in range(rows.start, rows.stop, height):
             window = slice(start, min(start + height, rows.stop)), columns

@@ -63,26 +63,29 @@ def split(
     Pieces with different numbers stay apart where they touch. Numbers below `first` stay. Pixels
     that touch at a corner only are one piece, unless `by_faces`.
     """
-    from skimage.measure import label
-
     numbers = np.asarray(labels)
     out = np.zeros(numbers.shape, np.int32)
     for frame in np.ndindex(numbers.shape[: numbers.ndim - dimensions]):
-        objects = np.where(numbers[frame] >= first, numbers[frame], 0)
-        pieces = label(objects, background=0, connectivity=1 if by_faces else objects.ndim)
+        pieces = _pieces(numbers[frame], first, by_faces)
         out[frame] = np.where(pieces > 0, pieces + (first - 1), numbers[frame])
     return out
 
 
-def _pieces_by_number(frame: Pixels, first: int) -> list[tuple[int, int, bool]]:
-    """Return each number of a frame, its count of pieces, and whether no piece dominates."""
+def _pieces(frame: Pixels, first: int, by_faces: bool = False) -> Pixels:
+    """Give each separate piece a number from 1, and 0 to all that is below `first`."""
     from skimage.measure import label
 
     objects = np.where(frame >= first, frame, 0)
-    pieces = label(objects, background=0, connectivity=objects.ndim)
+    pieces: Pixels = label(objects, background=0, connectivity=1 if by_faces else objects.ndim)
+    return pieces
+
+
+def _pieces_by_number(frame: Pixels, first: int) -> list[tuple[int, int, bool]]:
+    """Return each number of a frame, its count of pieces, and whether no piece dominates."""
+    pieces = _pieces(frame, first)
     sizes = np.bincount(pieces.ravel())
-    numbers = np.zeros(len(sizes), objects.dtype)
-    numbers[pieces.ravel()] = objects.ravel()
+    numbers = np.zeros(len(sizes), frame.dtype)
+    numbers[pieces.ravel()] = frame.ravel()
     large_enough = np.flatnonzero(sizes >= SPECK)
     large_enough = large_enough[large_enough > 0]
     values, at = np.unique(numbers[large_enough], return_inverse=True)

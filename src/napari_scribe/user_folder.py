@@ -42,9 +42,7 @@ def update_table(name: str, key: str, value: object) -> None:
     table[key] = value
     if value is None:
         del table[key]
-    path = Path(
-        os.path.realpath(home() / name)
-    )  # if it is a link, replace the file that it points to
+    path = Path(os.path.realpath(home() / name))  # the file that a link points to is replaced
     partial = path.with_name(f".{name}.{os.getpid()}-{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,13 +22,12 @@ shapes = st.lists(st.integers(1, 90), min_size=2, max_size=3)
 
 def stitched(frame: np.ndarray, side: int, margin: int, decode: Any = None) -> tuple[Any, int]:
     """A frame decoded block by block; `decode` sees the window of a block."""
-    found, cores = {}, []
+    counts, found, cores = {}, {}, []
     for block in plan_blocks(frame.shape, side, margin):
         labels = decode(block.window) if decode else ndimage.label(frame[block.window])[0]
-        core, found[block.index] = crop_to_core(labels, block, frame.shape)
+        core, counts[block.index], found[block.index] = crop_to_core(labels, block, frame.shape)
         cores.append((block, core))
-    counts = {index: block.n for index, block in found.items()}
-    tables, n = merge(counts, lambda index, name: found[index].zones[name])
+    tables, n = merge(counts, lambda index, name: found[index][name])
     result = np.zeros(frame.shape, np.int32)
     for block, core in cores:
         result[block.core] = tables[block.index][core]

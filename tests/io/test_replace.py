@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from napari_scribe.errors import TakenError
-from napari_scribe.io import move_into_place, read_image, replacing, tidy, write_tiff
+from napari_scribe.io import read_image, replacing, tidy, write_tiff
+from napari_scribe.io.replace import move_into_place
 from napari_scribe.memory import size_in_words
 
 
@@ -24,7 +25,8 @@ def killed(tmp_path: Path, code: str) -> None:
     """Run code in a process that is killed in it."""
     head = (
         "import os, sys\nfrom pathlib import Path\nfrom napari_scribe.io import *\n"
-        "from napari_scribe.io.replace import temporary_path\ntmp = Path(sys.argv[1])\n"
+        "from napari_scribe.io.replace import move_into_place, temporary_path\n"
+        "tmp = Path(sys.argv[1])\n"
     )
     done = subprocess.run([sys.executable, "-c", head + code, tmp_path], check=False)
     assert done.returncode in (-9, 1)

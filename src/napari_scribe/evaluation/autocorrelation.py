@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
+from ..arrays import Floats, Pixels
+
 Summary = Callable[[Floats], float]
 
 
 def autocorrelate(
-    pictures: Iterable[Array], lags: int, mask: npt.NDArray[np.bool_] | None = None
+    pictures: Iterable[Pixels], lags: int, mask: npt.NDArray[np.bool_] | None = None
 ) -> tuple[Floats, Floats]:
     """Correlate noise with itself, for each shift along Y and X by a few pixels.
 
@@ -70,7 +70,7 @@ def stripe_direction(
     return "columns" if columns > max(least, 2 * rows, 2 * slanted) else ""
 
 
-def _sums_by_shift(pixels: Array, lags: int) -> Floats:
+def _sums_by_shift(pixels: Pixels, lags: int) -> Floats:
     """Sum the products of all pairs of pixels, for each shift along Y and X between them."""
     # scipy.signal.correlate computes every possible shift, which is four times the work.
     shape = [fft.next_fast_len(n + lags, real=True) for n in pixels.shape[-2:]]

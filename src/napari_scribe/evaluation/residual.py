@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-from ..arrays import check_finite
+from ..arrays import Floats, check_finite
 from ..errors import InputError
 from ..image import Frame, Image
 from ..io import ImageLike
@@ -19,7 +18,6 @@ from ..windows import Window
 from .autocorrelation import autocorrelate, stripe_direction
 from .images import same_size
 
-Floats = npt.NDArray[np.float64]
 Block = tuple[Floats, Floats]
 """The residual in a window of a plane, and the denoised result there."""
 Direction = Literal["rows", "columns", "all round"]

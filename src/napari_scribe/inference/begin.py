@@ -15,7 +15,7 @@ from ..errors import InputError, TakenError
 from ..image import Image
 from ..io import (
     RESULT_SUFFIXES,
-    check_text,
+    check_not_taken,
     check_writable,
     resolve_links,
     stamp,
@@ -23,7 +23,8 @@ from ..io import (
     work_folder,
 )
 from ..io.origin import RUN, maker_of
-from .cluster import Cluster
+from ..io.writable import check_text
+from .cluster import check_cluster
 from .denoise.denoised_image import noisy_source
 from .plan import Settings
 from .run import InferenceJob, InferenceStep, Run
@@ -61,7 +62,7 @@ def check_settings(settings: Settings, image: Image) -> None:
     if settings.out is None and (settings.part or settings.is_on_cluster):
         raise InputError("Work that is shared needs an output on disk (out).")
     if settings.is_on_cluster:
-        Cluster(settings.workers, settings.scheduler).check()
+        check_cluster(settings)
     if settings.out is not None and image.source is not None:
         check_apart(settings.out, image.source)
 
@@ -141,6 +142,8 @@ def _check_outputs(
 ) -> None:
     """Check that labels and maps can be written. Maps of the same call may be replaced."""
     for output in outputs:
+        if output.suffix.lower() not in RESULT_SUFFIXES:
+            raise InputError(f"Cannot write {output.name}: results go to .tif or .zarr.")
         is_first, maker = output == outputs[0], maker_of(output)
         if made_from_changed(maker, identity) and not settings.overwrite:
             raise TakenError(
@@ -148,8 +151,8 @@ def _check_outputs(
                 "change). Choose another name, or allow replacing it.",
                 overwrite=True,
             )
-        may_replace = settings.overwrite or (maker == identity and not is_first)
-        check_output(output, may_replace, bytes_needed(source, settings) if is_first else 0)
+        check_not_taken(output, settings.overwrite or (maker == identity and not is_first))
+        check_writable(output, bytes_needed(source, settings) if is_first else 0)
 
 
 def bytes_needed(source: Source, settings: Settings) -> int:
@@ -182,38 +185,3 @@ def check_apart(out: Path, image: Path) -> None:
     """
     if out.resolve() in (image.resolve(), *image.resolve().parents):
         raise InputError(f"{out} is the image itself: choose another name for the result.")
-
-
-def check_output(path: Path, overwrite: bool, n_bytes: int) -> None:
-    """Check that a result can be written, before any work.
-
-    Parameters
-    ----------
-    n_bytes
-        Bytes on the disk that the result and the work for it need.
-
-    Raises
-    ------
-    InputError
-        If the suffix is unknown, or the path cannot be written.
-    TakenError
-        If something is there already.
-    """
-    if path.suffix.lower() not in RESULT_SUFFIXES:
-        raise InputError(f"Cannot write {path.name}: results go to .tif or .zarr.")
-    check_not_taken(path, overwrite)
-    check_writable(path, n_bytes)
-
-
-def check_not_taken(path: Path, overwrite: bool) -> None:
-    """Check that a path is free, or that what lies there may be replaced.
-
-    Raises
-    ------
-    TakenError
-        If something is there already.
-    """
-    if os.path.exists(path) and not overwrite:
-        raise TakenError(
-            f"{path} exists already. Choose another name, or allow replacing it.", overwrite=True
-        )

@@ -12,6 +12,7 @@ import pickle
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from .source import Source
 from .store.journal import boot
 from .store.lock import RunLock
 from .store.sinks import Folder
-from .work import FrameWork, Progress, Work, open_work
+from .work import FrameWork, Progress, Work
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -39,81 +40,53 @@ if TYPE_CHECKING:
     Task = Future[Any]
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """Describe where the workers run.
-
-    Parameters
-    ----------
-    workers
-        Number of processes to start on this machine.
-    scheduler
-        Address of a dask scheduler to use instead, such as ``tcp://host:8786``.
+def check_cluster(settings: Settings) -> None:
+    """Check, before any work, that dask.distributed is installed and the scheduler answers.
 
     Raises
     ------
     InputError
-        If dask.distributed is not installed.
+        If it is not, or does not.
     """
+    try:
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            "More workers need dask.distributed: pip install 'napari-scribe[cluster]'."
+        ) from error
+    if settings.scheduler is not None:
+        with _client(settings):
+            pass
 
-    workers: int | None = None
-    scheduler: str | None = None
 
-    def __post_init__(self) -> None:
+@contextmanager
+def _client(settings: Settings) -> Generator[Client, None, None]:
+    """Connect to the scheduler, or start workers that end with the connection.
+
+    Raises
+    ------
+    InputError
+        If the scheduler does not answer.
+    """
+    from distributed import Client, LocalCluster
+
+    if settings.scheduler is not None:
         try:
-            import distributed  # noqa: F401
-        except ImportError as error:
+            client = Client(settings.scheduler, timeout="15s")  # a busy scheduler answers late
+        except (OSError, ValueError) as error:
             raise InputError(
-                "More workers need dask.distributed: pip install 'napari-scribe[cluster]'."
+                f"No dask scheduler answers at {settings.scheduler}: check the address."
             ) from error
-
-    def check(self) -> None:
-        """Check that the scheduler answers, before any work.
-
-        Raises
-        ------
-        InputError
-            If the scheduler does not answer.
-        """
-        if self.scheduler is not None:
-            with self.client():
-                pass
-
-    @contextmanager
-    def client(self) -> Generator[Client, None, None]:
-        """Connect to the scheduler, or start workers that end with the connection.
-
-        Raises
-        ------
-        InputError
-            If the scheduler does not answer.
-        """
-        from distributed import Client, LocalCluster
-
-        if self.scheduler is not None:
-            try:
-                client = Client(self.scheduler, timeout="15s")  # a busy scheduler answers late
-            except (OSError, ValueError) as error:
-                raise InputError(
-                    f"No dask scheduler answers at {self.scheduler}: check the address."
-                ) from error
-            with client:
-                yield client
-            return
-        options = {
-            "threads_per_worker": 1,
-            "memory_limit": 0,  # dask would stop workers for memory that torch caches
-            "dashboard_address": "127.0.0.1:0",  # the usual port may be another cluster's
-        }
-        with LocalCluster(n_workers=self.workers, **options) as local, Client(local) as client:
+        with client:
             yield client
-
-    @property
-    def threads(self) -> int | None:
-        """Return the number of torch threads per worker; None if the worker decides."""
-        if self.workers is None:
-            return None
-        return max(1, (os.cpu_count() or 1) // self.workers)
+        return
+    options = {
+        "threads_per_worker": 1,
+        "memory_limit": 0,  # dask would stop workers for memory that torch caches
+        "dashboard_address": "127.0.0.1:0",  # the usual port may be another cluster's
+    }
+    with LocalCluster(n_workers=settings.workers, **options) as local, Client(local) as client:
+        yield client
 
 
 @dataclass(frozen=True)
@@ -124,32 +97,23 @@ class SharedRun:
     ----------
     source
         The `Source` of the run, pickled. It is unpickled by the workers only, which open the image.
-    plan
-        The plan that the leading process has made.
+    settings, plan
+        Settings of the run, and the plan that the leading process has made.
     folder, identity
         Path and identity of the sink.
-    out, maps
-        Path of the output, and names of the maps that are saved.
     name
         Name that no other run has. A worker that stays open tells a new run by its name.
-    device
-        Name of the device, as the user wrote it.
-    threads
-        Number of torch threads; the worker's own setting when None.
     boot
         Result of `journal.boot` on the leading machine. Records of other machines count there only
         once they have reached the disk.
     """
 
     source: bytes
+    settings: Settings
     plan: Plan
     folder: Path
     identity: str
-    out: Path | None
-    maps: tuple[str, ...]
     name: str
-    device: str | None
-    threads: int | None
     boot: str
 
 
@@ -167,26 +131,21 @@ def run_on_workers(
     """
     from distributed import as_completed
 
-    sink, cluster = work.sink, Cluster(settings.workers, settings.scheduler)
+    sink = work.sink
     assert isinstance(sink, Folder)
     shared = SharedRun(
         source=pickle.dumps(replace(work.source, image=_portable(work.source.image))),
+        settings=settings,
         plan=plan,
         folder=sink.path,
         identity=sink.identity,
-        out=settings.out,
-        maps=settings.maps,
         name=uuid.uuid4().hex,
-        device=settings.device,
-        threads=cluster.threads,
         boot=boot(),
     )
-    with cluster.client() as client:
+    with _client(settings) as client:
         shared_task = _submit_shared(client, shared)
         tasks = _submit(client, shared_task, work.frames)
-        n_left = {frame.name: 0 for frame in work.frames}
-        for frame, _ in tasks.values():
-            n_left[frame.name] += 1
+        n_left = Counter(frame.name for frame, _ in tasks.values())
         for future in as_completed(list(tasks)):
             frame, n = tasks.pop(future)
             notes.extend(note for note in future.result() if note not in notes)
@@ -228,8 +187,7 @@ def _submit(
     for i, frame in enumerate(frames):
         parts = frame.parts
         task_of: dict[int, Task] = {}
-        for unit in range(parts.n_units):
-            numbers = parts.numbers_for({unit})
+        for numbers in parts.units:
             todo = [n for n in numbers if not frame.is_predicted(parts.tiles[n])]
             if todo and not frame.is_whole:
                 future = client.submit(_predict, shared, i, todo, pure=False)
@@ -257,25 +215,26 @@ class WorkerState:
     """Hold what a worker keeps open between tasks."""
 
     def __init__(self, shared: SharedRun) -> None:
-        if shared.threads is not None:
-            torch.set_num_threads(shared.threads)
+        settings = shared.settings
+        if settings.workers is not None:  # they share this machine
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // settings.workers))
         self.in_use = threading.Lock()
         self.sink = Folder(shared.folder, shared.identity)
         if Plan.from_record(self.sink.join(), shared.plan.batch) != shared.plan:
             raise InUseError(f"{self.sink.path} is no longer of this job.")
         self._shared, self._is_elsewhere = shared, shared.boot != boot()
         self._source: Source = pickle.loads(shared.source)
-        self._device = _pick_device(shared.device)
+        self._device = _pick_device(settings.device)
         self._lock: RunLock | None = None
         self.notes: list[str] = []
-        self.work = open_work(self._source, shared.plan, self.sink, shared.out, shared.maps)
+        self.work = Work(self._source, shared.plan, self.sink, settings.out, settings.maps)
         self._make_predictor(None)
 
     def _make_predictor(self, killed_at: int | None) -> None:
         self.predictor = make_predictor(
             self._source,
             self._shared.plan,
-            self._shared.maps,
+            self._shared.settings.maps,
             self._device,
             self.notes,
             killed_at,

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -229,14 +230,20 @@ def predict_window(
     answers
         Head name -> ``(channels, *window)``.
     """
-    shape = shape_of(window)
-    answer = np.zeros((count_channels(predictor.heads), *shape), np.float32)
-    tiles = sorted(plan_tiles(shape, tile, predictor.geometry), key=rank, reverse=True)
+    tiles = sorted(plan_tiles(shape_of(window), tile, predictor.geometry), key=rank, reverse=True)
     shifted = [part.shifted(start_of(window)) for part in tiles]
-    done = predict_tiles([predictor], shifted, read, into(answer, window))
+    answer, done = fill_window(predictor, shifted, read, window)
     while not enough() and next(done, None):
         pass
     return by_head(answer, predictor.heads)
+
+
+def fill_window(
+    predictor: Predictor, tiles: Sequence[Tile], read: Read, window: Sequence[slice]
+) -> tuple[npt.NDArray[np.float32], Iterator[int]]:
+    """Return an array ``(channels, *window)`` of 0, and an iterator that fills it tile by tile."""
+    answer = np.zeros((count_channels(predictor.heads), *shape_of(window)), np.float32)
+    return answer, predict_tiles([predictor], tiles, read, into(answer, window))
 
 
 def into(answer: np.ndarray, window: Sequence[slice]) -> Write:

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..image import Frame
-from ..targets import count_channels
 from ..windows import start_of
-from .engine import Predictor, into, predict_tiles
+from .engine import Predictor, fill_window
 from .source import Source
 from .tiles import Tile, plan_tiles
 
@@ -112,7 +111,7 @@ def _answer(
     shape = tile.kept_shape
     (alone,) = plan_tiles(shape, shape, predictor.geometry, halo)
     shifted = alone.shifted(start_of(tile.keep))
-    answer = np.zeros((count_channels(predictor.heads), *shape), np.float32)
-    for _ in predict_tiles([predictor], [shifted], source.reader(frame), into(answer, tile.keep)):
+    answer, done = fill_window(predictor, [shifted], source.reader(frame), tile.keep)
+    for _ in done:
         pass
     return answer

@@ -79,19 +79,12 @@ class Plan:
     def from_record(cls, record: Record, batch: int | None) -> Plan:
         """Read the plan of an output from its record."""
         halo = record["halo"] and tuple(record["halo"])
-        compiled = record.get("compiled", False)
-        return cls(record["precision"], record["tile"], halo, compiled, record["note"], batch)
+        return cls(**record | {"halo": halo, "batch": batch})
 
     @property
     def record(self) -> Record:
         """Return the plan as plain values for JSON."""
-        return {
-            "precision": self.precision,
-            "tile": self.tile,
-            "halo": self.halo,
-            "compiled": self.compiled,
-            "note": self.note,
-        }
+        return {name: value for name, value in vars(self).items() if name != "batch"}
 
     @property
     def dtype(self) -> torch.dtype:
@@ -103,9 +96,11 @@ class Plan:
         """Return the tiles of a frame; all frames have the same."""
         return plan_tiles(source.frame_shape, self.tile, source.model.network.geometry, self.halo)
 
-    def batch_on(self, device: torch.device, source: Source, tile: Tile) -> int:
-        """Return the number of tiles per forward pass on a device."""
-        return self.batch or choose_batch(source, tile, device, self.dtype)
+    def load_on(self, device: torch.device, source: Source) -> tuple[Tile, int, int]:
+        """Return a tile, the tiles per forward pass, and how often memory reduces this load."""
+        tile = self.tiles(source)[0]
+        batch = self.batch or choose_batch(source, tile, device, self.dtype)
+        return tile, batch, reductions_needed(source, tile, batch, device, self.dtype)
 
 
 def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
@@ -129,9 +124,8 @@ def _pays_to_compile(
     """Return whether compiling saves time, with a sentence for the user."""
     if settings.is_on_cluster:  # workers may run on other machines
         return False, ""
-    tile = plan.tiles(source)[0]
-    batch = plan.batch_on(device, source, tile)
-    if reductions_needed(source, tile, batch, device, plan.dtype):
+    tile, batch, reductions = plan.load_on(device, source)
+    if reductions:
         return False, ""
     n_processes = settings.part[1] if settings.part else 1
     return pays(source, tile, batch, device, plan.dtype, n_processes * len(all_like(device)))
@@ -163,9 +157,7 @@ def make_predictor(
     if isinstance(pixels := source.image.data, DenoisedPixels):
         notes += [note for note in pixels.notes if note not in notes]
         pixels.notes = notes
-    tile = plan.tiles(source)[0]
-    batch = plan.batch_on(device, source, tile)
-    reductions = reductions_needed(source, tile, batch, device, plan.dtype)
+    tile, batch, reductions = plan.load_on(device, source)
     if killed_at is not None:
         reductions = max(reductions, killed_at + 1)
     encoding = source.model.encoding

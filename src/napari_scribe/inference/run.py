@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..describe import NOTHING_FOUND
 from ..errors import DamagedError, InputError, InUseError
 from ..image import Frame
-from ..io import add_pyramid, forget_pyramid, is_zarr_name
+from ..io import is_zarr_name
+from ..io.ngff_writer import add_pyramid, forget_pyramid
 from ..progress import Abandoned, Job
 from .cluster import run_on_workers
 from .plan import Plan, Settings, make_plan, make_predictor
 from .source import Region, Source
 from .store.damage import check_final, missing_is_damage
 from .store.lock import RunLock
-from .store.results import hand_over, open_results, smallest_type
-from .store.sinks import Array, Folder, Memory
-from .work import FrameWork, Progress, Work, open_work
+from .store.results import hand_over, open_results, write_results
+from .store.sinks import Array, Folder, Memory, Sink
+from .work import FrameWork, Progress, Work
 
 ATTEMPTS = 3
 """Number of attempts, if parts are deleted or damaged meanwhile. Then the user gets an error."""
@@ -135,7 +137,7 @@ class Run:
 
     source: Source
     settings: Settings
-    sink: Memory | Folder
+    sink: Sink
     device: torch.device
     lock: RunLock | None
     _began: float = field(default=0.0, init=False)
@@ -171,9 +173,7 @@ class Run:
             # Work that was closed, or that ended at bad input, is of no more use. A job that is
             # only deleted, as by an error in the loop over it, ends with a GeneratorExit. Its work
             # stays, and can be resumed.
-            if self._is_alone:
-                assert isinstance(self.sink, Folder)
-                self.sink.remove()
+            self._remove_own_work()
             raise
         finally:
             self._release()
@@ -187,7 +187,7 @@ class Run:
             job.note = f"{job.note} {plan.note}".strip()
         do_parts = self._start(job, plan)
         self._began = time.perf_counter()
-        work = open_work(self.source, plan, sink, settings.out, settings.maps)
+        work = Work(self.source, plan, sink, settings.out, settings.maps)
         job.so_far, job.maps = work.labels, work.maps
         is_shared = settings.part is not None
         # While other processes work, the listing of a network disk may lag behind: parts that are
@@ -202,16 +202,15 @@ class Run:
                 if job.stop_requested:
                     break
         job.is_complete = not is_shared and work.is_whole
-        if not (job.is_complete or job.stop_requested or is_shared):
-            raise DamagedError("Some parts did not reach the disk.")
-        if not job.is_complete and isinstance(sink, Memory):
-            _decode_partly(frame)
-        if is_shared or (not job.is_complete and isinstance(sink, Folder)):
-            return work.labels
-        with missing_is_damage():
-            if isinstance(sink, Folder):
+        if isinstance(sink, Memory):
+            return (yield from self._finish_in_memory(job, work, frame))
+        if job.is_complete:
+            with missing_is_damage():
                 work.check_recorded(PATIENCE if settings.is_on_cluster else 0.0)
-            return (yield from self._finish(job, work))
+                return (yield from self._finish(job, work, sink))
+        if not (is_shared or job.stop_requested):
+            raise DamagedError("Some parts did not reach the disk.")
+        return work.labels
 
     def _start(self, job: InferenceJob, plan: Plan) -> Callable[[Work], Progress]:
         """Lock the work, and return a function that does its parts: here, or on a cluster."""
@@ -233,28 +232,35 @@ class Run:
             lock.hold(predictor.reductions)
         return lambda work: work.run(predictor, *(settings.part or ()))
 
-    def _finish(self, job: InferenceJob, work: Work) -> Generator[InferenceStep, None, Any]:
-        """Give the objects their ids, and hand the results over; return the answer."""
-        out, sink, labels = self.settings.out, self.sink, work.labels
+    def _finish_in_memory(
+        self, job: InferenceJob, work: Work, last: FrameWork
+    ) -> Generator[InferenceStep, None, Any]:
+        """Give the objects their ids, as far as the work was done; return the answer."""
+        if not job.is_complete:
+            last.decode_partly()
         final = yield from self._number(job, work)
-        if job.is_complete and self._is_zarr:
+        if job.is_complete:
+            job.levels = [final]
+        return final
+
+    def _finish(
+        self, job: InferenceJob, work: Work, sink: Folder
+    ) -> Generator[InferenceStep, None, Any]:
+        """Give the objects their ids, and hand the results over; return the answer."""
+        settings, source = self.settings, self.source
+        assert settings.out is not None
+        final = yield from self._number(job, work)
+        if job.is_complete:
             yield from self._pyramid(job, work)
         if not job.is_complete:
             return final
-        if out is None:
-            job.levels = [final]
-            return final
-        assert isinstance(sink, Folder)
-        hand_over(
-            out,
-            final,
-            work.maps,
-            self.source,
-            sink,
-            self.settings.overwrite,
-            check=lambda: self._check_final(final, labels),
-        )
-        job.levels, job.maps = open_results(out, self.settings.maps, self.source)
+        made = write_results(settings.out, final, work.maps, source, sink)
+        # Checked after writing: chunks that were deleted before it are missing from the results.
+        self._check_final(final, work, sink)
+        if not all(path.exists() for path in made.values()):
+            raise DamagedError(f"Parts of the result in {sink.path} were deleted.")
+        hand_over(settings.out, made, sink, settings.overwrite)
+        job.levels, job.maps = open_results(settings.out, settings.maps, source)
         return job.levels[0]
 
     def _number(self, job: InferenceJob, work: Work) -> Generator[InferenceStep, None, Array]:
@@ -262,16 +268,13 @@ class Run:
 
         This can be broken off and repeated.
         """
-        blocks, done = work.parts.blocks, work.n_parts
+        blocks, final, done = work.parts.blocks, work.labels, work.n_parts
         if not blocks:
-            return work.labels
-        frames = list(work.frames)
-        if not job.is_complete:  # stopped, in memory: frames after the last one have no objects
-            frames = list(takewhile(lambda frame: frame.is_decoded(blocks[-1]), frames))
+            return final
+        frames = [frame for frame in work.frames if frame.is_whole]  # all, unless it was stopped
         merged = [frame.merge_blocks() for frame in frames]
-        final = work.labels
         if isinstance(self.sink, Folder):
-            final = work.output(smallest_type(sum(n for _, n in merged)))
+            final = work.output(np.min_scalar_type(sum(n for _, n in merged)))
             work.forget_lost_ids(final, frames)
         n_before = 0
         for frame, (tables, n_objects) in zip(frames, merged, strict=True):
@@ -294,60 +297,50 @@ class Run:
 
     def _pyramid(self, job: InferenceJob, work: Work) -> Generator[InferenceStep, None, None]:
         """Add smaller copies for display to a zarr."""
-        assert self.settings.out is not None and isinstance(self.sink, Folder)
-        group = self.sink.path / self.settings.out.name
-        for _ in add_pyramid(group, labels=not self.source.is_image):
-            yield self._step(work, _total(work), work.frames[-1], "pyramid")
+        for _ in self._add_pyramid():
+            yield self._step(work, work.n_steps, work.frames[-1], "pyramid")
             if job.stop_requested:
                 job.is_complete = False
                 return
 
-    def _check_final(self, final: Array, labels: Array) -> None:
+    def _add_pyramid(self) -> Iterable[object]:
+        """Make what is missing of the smaller copies in a zarr; a TIFF has none."""
+        group = self._group
+        return () if group is None else add_pyramid(group, labels=not self.source.is_image)
+
+    def _check_final(self, final: Array, work: Work, sink: Folder) -> None:
         """Check that nothing of the answer was deleted while it was made."""
-        out, sink = self.settings.out, self.sink
-        assert out is not None and isinstance(sink, Folder)
-        group = sink.path / out.name
         sink.check_arrays()
         try:
-            check_final(final, labels)
+            check_final(final, work.labels, work.maps.values())
         except DamagedError:
-            if self._is_zarr:
-                forget_pyramid(group)  # it may have been made from the missing chunks
+            if self._group is not None:
+                forget_pyramid(self._group)  # it may have been made from the missing chunks
             raise
-        if self._is_zarr:
-            for _ in add_pyramid(group, labels=not self.source.is_image):
-                pass  # only missing chunks are written
+        for _ in self._add_pyramid():
+            pass  # only missing chunks are written
 
     @property
-    def _is_zarr(self) -> bool:
-        return self.settings.out is not None and is_zarr_name(self.settings.out)
+    def _group(self) -> Path | None:
+        """Return the folder of a zarr while it is made; None if the output is none."""
+        out, sink = self.settings.out, self.sink
+        if out is None or not is_zarr_name(out) or not isinstance(sink, Folder):
+            return None
+        return sink.path / out.name
 
-    @property
-    def _is_alone(self) -> bool:
-        """Return whether all work in the folder is that of this run."""
-        if not isinstance(self.sink, Folder) or self.settings.part is not None:
-            return False
-        return self.sink.is_new and self.sink.is_mine()
+    def _remove_own_work(self) -> None:
+        """Delete the folder of the work, if all work in it is that of this run."""
+        sink, is_shared = self.sink, self.settings.part is not None
+        if isinstance(sink, Folder) and not is_shared and sink.is_new and sink.is_mine():
+            sink.remove()
 
     def _step(self, work: Work, done: int, frame: FrameWork, phase: str = "tiles") -> InferenceStep:
         elapsed = time.perf_counter() - self._began
         shape = work.parts.tiles[0].kept_shape
-        return InferenceStep(done, _total(work), elapsed, frame.frame, shape, phase)
+        return InferenceStep(done, work.n_steps, elapsed, frame.frame, shape, phase)
 
     def _release(self) -> None:
         if isinstance(self.sink, Folder) and self.sink.path.exists():
             self.sink.journal.sync()
         if self.lock is not None:
             self.lock.release()
-
-
-def _total(work: Work) -> int:
-    """Return the number of parts. Blocks count twice: they are decoded, and numbered."""
-    return work.n_parts + len(work.frames) * len(work.parts.blocks)
-
-
-def _decode_partly(frame: FrameWork) -> None:
-    """Decode the blocks of a frame that was stopped midway, from the tiles that are predicted."""
-    for block in frame.parts.blocks:
-        if not frame.is_decoded(block):
-            frame.decode_block(block)

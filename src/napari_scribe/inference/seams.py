@@ -15,10 +15,9 @@ from ..image import Frame
 from ..io import ImageLike, as_image
 from ..model import Model, as_model
 from ..progress import Job
-from ..targets import count_channels
-from ..windows import Window, overlap, shape_of
+from ..windows import Window, overlap
 from .denoise.denoised_image import denoised_source_of
-from .engine import Predictor, into, predict_tiles
+from .engine import Predictor, fill_window
 from .halo_search import smallest_halo
 from .source import Source
 from .tiles import Tile, plan_tiles
@@ -123,11 +122,11 @@ def seam_test(
         began, done = time.perf_counter(), 0
         largest, n_pixels, n_differing = 0.0, 0, 0
         for frame, window, plans in places:
-            answers, shape = [], shape_of(window)
+            answers = []
             for tiles in plans:
-                answers.append(np.zeros((count_channels(predictor.heads), *shape), np.float32))
-                write = into(answers[-1], window)
-                for _ in predict_tiles([predictor], tiles, source.reader(frame), write):
+                answer, filled = fill_window(predictor, tiles, source.reader(frame), window)
+                answers.append(answer)
+                for _ in filled:
                     done += 1
                     yield SeamStep(done, total, time.perf_counter() - began)
             difference = np.abs(answers[1] - answers[0]).max(axis=0)

@@ -57,22 +57,6 @@ class Block:
     window: Window
 
 
-@dataclass(frozen=True)
-class BlockObjects:
-    """Hold the objects of a block.
-
-    Parameters
-    ----------
-    n
-        Number of objects in the core; their labels are 1 ... `n`.
-    zones
-        The same labels along the faces, to compare with the neighbours'.
-    """
-
-    n: int
-    zones: Zones
-
-
 def plan_blocks(shape: Sequence[int], side: int, margin: int) -> list[Block]:
     """Cut a frame into blocks whose cores cover each pixel once.
 
@@ -90,7 +74,7 @@ def plan_blocks(shape: Sequence[int], side: int, margin: int) -> list[Block]:
     return blocks
 
 
-def crop_to_core(labels: Labels, block: Block, shape: Sequence[int]) -> tuple[Labels, BlockObjects]:
+def crop_to_core(labels: Labels, block: Block, shape: Sequence[int]) -> tuple[Labels, int, Zones]:
     """Cut the labels of a block's window down to its core, and number them from 1.
 
     Parameters
@@ -104,8 +88,10 @@ def crop_to_core(labels: Labels, block: Block, shape: Sequence[int]) -> tuple[La
     -------
     core
         ``(*core)``.
-    objects
-        The objects of the core, and their labels along its faces.
+    n_objects
+        Number of objects in the core; their labels are 1 ... `n_objects`.
+    zones
+        The same labels along the faces, to compare with the neighbours'.
     """
     core = labels[relative_to(block.core, block.window)]
     present = np.unique(core)
@@ -119,7 +105,7 @@ def crop_to_core(labels: Labels, block: Block, shape: Sequence[int]) -> tuple[La
                 zone = list(block.core)
                 zone[axis] = slice(max(0, face - ZONE), min(n, face + ZONE))
                 zones[f"{axis}-{name}"] = new[labels[relative_to(zone, block.window)]]
-    return new[core], BlockObjects(len(present), zones)
+    return new[core], len(present), zones
 
 
 def merge(

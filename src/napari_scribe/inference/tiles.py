@@ -13,7 +13,6 @@ the image are mirrored. The output does not depend on the size and number of the
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -129,12 +128,6 @@ def split(tile: Tile, geometry: Sequence[Geometry]) -> list[Tile]:
             for keep, side, read, g in zip(tile.keep, lengths, tile.read, geometry, strict=True)
         ]
     )
-
-
-def cost(tiles: Sequence[Tile]) -> float:
-    """Return how many pixels go into the network for each pixel of the output."""
-    read = sum(math.prod(tile.read_shape) for tile in tiles)
-    return read / sum(math.prod(tile.kept_shape) for tile in tiles)
 
 
 def _cut(keep: slice, side: int, halo: int, geometry: Geometry) -> list[_Axis]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +19,8 @@ import torch
 
 from ..errors import DamagedError
 from ..image import Frame
-from ..io import create_zarr, is_zarr_name, with_empty_chunks
+from ..io import create_zarr, is_zarr_name
+from ..io.chunks import with_empty_chunks
 from ..targets import count_channels
 from .engine import by_head
 from .plan import Plan
@@ -27,7 +28,7 @@ from .retry import RetryingPredictor
 from .source import Source
 from .stitch import MARGIN, SIDE, Block, Index, crop_to_core, merge, plan_blocks
 from .store.damage import OnDisk, Place, missing_is_damage, read_written
-from .store.results import head_of, smallest_type
+from .store.results import head_of
 from .store.sinks import Array, Folder, Memory, Sink
 from .tiles import Tile
 
@@ -57,11 +58,6 @@ class Parts:
     def __len__(self) -> int:
         return len(self.tiles) + len(self.blocks)
 
-    @property
-    def n_units(self) -> int:
-        """Return the number of units that processes share: blocks, or tiles if there are none."""
-        return len(self.blocks) or len(self.tiles)
-
     @cached_property
     def tiles_of(self) -> Mapping[Index, list[int]]:
         """Return, for each block, the numbers of the tiles that its window overlaps."""
@@ -77,21 +73,20 @@ class Parts:
             numbers[block.index] = np.ravel_multi_index(tuple(places), counts).tolist()
         return numbers
 
-    def numbers_for(self, units: Collection[int]) -> list[int]:
-        """Return the numbers of the tiles for some units, in the order that blocks need them."""
-        if not self.blocks:
-            return sorted(units)
-        return [i for unit in sorted(units) for i in self._first_needed_by[unit]]
-
     @cached_property
-    def _first_needed_by(self) -> list[list[int]]:
-        """Return, for each block, the numbers of the tiles that no earlier block needs."""
+    def units(self) -> list[list[int]]:
+        """Return the numbers of the tiles of each unit that processes share.
+
+        A unit is a block, with the tiles that no earlier block needs. Without blocks, it is a tile.
+        """
+        if not self.blocks:
+            return [[i] for i in range(len(self.tiles))]
         earlier: set[int] = set()
-        numbers = []
+        units = []
         for block in self.blocks:
-            numbers.append([i for i in self.tiles_of[block.index] if i not in earlier])
-            earlier.update(numbers[-1])
-        return numbers
+            units.append([i for i in self.tiles_of[block.index] if i not in earlier])
+            earlier.update(units[-1])
+        return units
 
 
 @dataclass(frozen=True)
@@ -183,13 +178,19 @@ class FrameWork:
         stored = read_written(self._prediction(), (slice(None), *block.window))
         prediction = torch.from_numpy(stored).float().numpy()  # numpy is slow with float16
         decoded = model.encoding.decode(by_head(prediction, model.encoding.heads), model.parameters)
-        core, objects = crop_to_core(decoded, block, self.source.frame_shape)
+        core, n_objects, zones = crop_to_core(decoded, block, self.source.frame_shape)
         self.sink.check()
         with missing_is_damage():
             self.labels[self.index_of(block.core)] = core
             name = self.block_name(block)
-            self.sink.save(f"objects/{name}", n=np.array(objects.n), **objects.zones)
+            self.sink.save(f"objects/{name}", n=np.array(n_objects), **zones)
             self.sink.record("objects", name)
+
+    def decode_partly(self) -> None:
+        """Decode the blocks that are left, from the tiles that are predicted."""
+        for block in self.parts.blocks:
+            if not self.is_decoded(block):
+                self.decode_block(block)
 
     def finish(self) -> None:
         """Record that every part is done, and delete the predictions."""
@@ -291,32 +292,74 @@ class Work:
     ----------
     source
         A model, and the region of an image that it is applied to.
+    plan
+        What is decided for the run.
     sink
         Storage of the work until the output is whole.
     out
         Path of the output. A zarr is written in the sink under its name.
-    parts
-        Parts of each frame.
-    labels
-        Array of the answer. Labels of objects are counted from 1 in each block.
-    maps
-        Name -> array ``(channels, *label shape)`` of the maps that are saved.
-    frames
-        The work on each frame.
+    map_names
+        Names of the maps that are saved.
     """
 
     source: Source
-    sink: Memory | Folder
+    plan: Plan
+    sink: Sink
     out: Path | None
-    parts: Parts
-    labels: Array
-    maps: Mapping[str, Array]
-    frames: tuple[FrameWork, ...]
+    map_names: Sequence[str]
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Return the parts of each frame."""
+        source, blocks = self.source, list[Block]()
+        if not source.model.encoding.is_pixelwise:
+            n = source.model.dimensions
+            blocks = plan_blocks(source.frame_shape, SIDE[n], MARGIN[n])
+        return Parts(tuple(self.plan.tiles(source)), tuple(blocks))
+
+    @cached_property
+    def labels(self) -> Array:
+        """Return the array of the answer. Labels of objects are counted from 1 in each block."""
+        source, sink = self.source, self.sink
+        if isinstance(sink, Memory):
+            dtype = source.dtype if source.is_image else np.dtype(np.int32)
+            return sink.array("labels", source.shape, dtype, source.shape)
+        if self.parts.blocks:
+            return sink.array("provisional", source.shape, np.int32, self._chunks())
+        if source.is_image:
+            return self.output(source.dtype)
+        return self.output(np.min_scalar_type(max(source.model.painted) - source.model.offset))
+
+    @cached_property
+    def maps(self) -> Mapping[str, Array]:
+        """Return the arrays ``(channels, *label shape)`` of the maps that are saved, by name."""
+        shape, kept_shape = self.source.label_shape, self.parts.tiles[0].kept_shape
+        chunks = [*[1] * (len(shape) - len(kept_shape)), *kept_shape]
+        counts = {name: head_of(name, self.source).channels for name in self.map_names}
+        return {
+            name: self.sink.array(name, (n, *shape), np.float16, [n, *chunks])
+            for name, n in counts.items()
+        }
+
+    @cached_property
+    def frames(self) -> tuple[FrameWork, ...]:
+        """Return the work on each frame."""
+        source, parts, labels = self.source, self.parts, self.labels
+        maps = {head_of(name, source).name: array for name, array in self.maps.items()}
+        return tuple(
+            FrameWork(source, frame, f"frame-{i}", self.sink, parts, labels, maps)
+            for i, frame in enumerate(source.frames())
+        )
 
     @property
     def n_parts(self) -> int:
         """Return the number of parts of all frames."""
         return len(self.frames) * len(self.parts)
+
+    @property
+    def n_steps(self) -> int:
+        """Return the number of parts. Blocks count twice: they are decoded, and numbered."""
+        return self.n_parts + len(self.frames) * len(self.parts.blocks)
 
     @property
     def is_whole(self) -> bool:
@@ -331,10 +374,10 @@ class Work:
         share, n_shares
             Number of the share that this process does, from 1, and number of shares.
         """
-        n_units = self.parts.n_units
+        n_units = len(self.parts.units)
         for i, frame in enumerate(self.frames):
             first, n_all = i * n_units, n_units * len(self.frames)
-            my_units = {n for n in range(n_units) if (first + n) * n_shares // n_all == share - 1}
+            my_units = [n for n in range(n_units) if (first + n) * n_shares // n_all == share - 1]
             tiles, blocks = _remaining(frame, my_units)
             read, n_before = self.source.reader(frame.frame), 0
             for n in itertools.chain([0], predictor.predict(tiles, read, frame.write_tile)):
@@ -348,8 +391,34 @@ class Work:
                 frame.finish()
 
     def output(self, dtype: npt.DTypeLike) -> Array:
-        """Return the array on disk for the final answer."""
-        return _output(self.source, self.sink, self.out, self.parts, dtype)
+        """Return the array on disk for the final answer. If the output is a zarr, it lies in it."""
+        assert isinstance(self.sink, Folder)
+        source, out, chunks = self.source, self.out, self._chunks()
+        if out is None or not is_zarr_name(out):
+            return self.sink.array("labels", source.shape, dtype, chunks)
+        create = partial(
+            create_zarr,
+            shape=source.shape,
+            dtype=dtype,
+            axes=source.axes,
+            scale=source.image.scale,
+            units=source.image.units,
+            chunks=chunks,
+            translate=source.translate,
+        )
+        array = self.sink.open_or_create(out.name, "0", create)
+        # For objects, chunks full of 0 need not be on disk: the provisional labels tell which they
+        # are.
+        return array if self.parts.blocks else with_empty_chunks(array)
+
+    def _chunks(self) -> list[int]:
+        """Return the chunks of labels, along the axes of the answer."""
+        shape = self.source.shape
+        sides = self.parts.tiles[0].kept_shape
+        if self.parts.blocks:
+            sides = CHUNK[self.source.model.dimensions]
+        padded = ((1,) * len(shape) + sides)[-len(shape) :]
+        return [min(c, n) for c, n in zip(padded, shape, strict=True)]
 
     def check_recorded(self, patience: float) -> None:
         """Check that every recorded part is on disk.
@@ -385,7 +454,7 @@ class Work:
         if any(lost):
             self.sink.unrecord(NUMBERED)
             if self.parts.blocks and self.out is not None:
-                self.sink.drop(_final_name(self.out))
+                self.sink.drop(self.out.name if is_zarr_name(self.out) else "labels")
 
     def forget_lost_ids(self, final: Array, frames: Sequence[FrameWork]) -> None:
         """Remove the records of blocks whose ids are missing from the final labels."""
@@ -399,26 +468,7 @@ class Work:
         self.sink.unrecord(NUMBERED, lost)
 
 
-def open_work(
-    source: Source, plan: Plan, sink: Memory | Folder, out: Path | None, maps: Sequence[str]
-) -> Work:
-    """Divide the work into parts, and open the arrays that it writes to."""
-    blocks = []
-    if not source.model.encoding.is_pixelwise:
-        n = source.model.dimensions
-        blocks = plan_blocks(source.frame_shape, SIDE[n], MARGIN[n])
-    parts = Parts(tuple(plan.tiles(source)), tuple(blocks))
-    labels = _labels(source, sink, out, parts)
-    opened = {name: _map(name, source, sink, parts) for name in maps}
-    by_head = {head_of(name, source).name: array for name, array in opened.items()}
-    frames = tuple(
-        FrameWork(source, frame, f"frame-{i}", sink, parts, labels, by_head)
-        for i, frame in enumerate(source.frames())
-    )
-    return Work(source, sink, out, parts, labels, opened, frames)
-
-
-def _remaining(frame: FrameWork, my_units: set[int]) -> tuple[list[Tile], deque[Block]]:
+def _remaining(frame: FrameWork, my_units: Sequence[int]) -> tuple[list[Tile], deque[Block]]:
     """Return the tiles and blocks of some units that are not done.
 
     A block is left out if it needs a tile that is in another process's share and not done. The run
@@ -427,73 +477,15 @@ def _remaining(frame: FrameWork, my_units: set[int]) -> tuple[list[Tile], deque[
     if frame.is_finished:
         return [], deque()
     parts = frame.parts
-    numbers = parts.numbers_for(my_units)
+    numbers = [i for unit in my_units for i in parts.units[unit]]
     predicted_here = set(numbers)
     blocks = deque(
         block
-        for unit, block in enumerate(parts.blocks)
-        if unit in my_units
-        and not frame.is_decoded(block)
+        for block in (parts.blocks[unit] for unit in my_units if parts.blocks)
+        if not frame.is_decoded(block)
         and all(
             i in predicted_here or frame.is_predicted(parts.tiles[i])
             for i in parts.tiles_of[block.index]
         )
     )
     return [t for i in numbers if not frame.is_predicted(t := parts.tiles[i])], blocks
-
-
-def _labels(source: Source, sink: Memory | Folder, out: Path | None, parts: Parts) -> Array:
-    """Return the array that tiles or blocks are written to."""
-    if isinstance(sink, Memory):
-        dtype = source.dtype if source.is_image else np.dtype(np.int32)
-        return sink.array("labels", source.shape, dtype, source.shape)
-    if parts.blocks:
-        return sink.array("provisional", source.shape, np.int32, _chunks(source, parts))
-    if source.is_image:
-        return _output(source, sink, out, parts, source.dtype)
-    largest = max(source.model.painted) - source.model.offset
-    return _output(source, sink, out, parts, smallest_type(largest))
-
-
-def _map(name: str, source: Source, sink: Memory | Folder, parts: Parts) -> Array:
-    """Return the array that a map is written to, ``(channels, *label shape)``."""
-    n, shape = head_of(name, source).channels, source.label_shape
-    kept_shape = parts.tiles[0].kept_shape
-    chunks = [n, *[1] * (len(shape) - len(kept_shape)), *kept_shape]
-    return sink.array(name, (n, *shape), np.float16, chunks)
-
-
-def _output(
-    source: Source, sink: Memory | Folder, out: Path | None, parts: Parts, dtype: npt.DTypeLike
-) -> Array:
-    """Return the array on disk for the final answer. If the output is a zarr, it lies in that."""
-    assert isinstance(sink, Folder)
-    chunks = _chunks(source, parts)
-    if out is None or not is_zarr_name(out):
-        return sink.array("labels", source.shape, dtype, chunks)
-    create = partial(
-        create_zarr,
-        shape=source.shape,
-        dtype=dtype,
-        axes=source.axes,
-        scale=source.image.scale,
-        units=source.image.units,
-        chunks=chunks,
-        translate=source.translate,
-    )
-    array = sink.open_or_create(out.name, "0", create)
-    # For objects, chunks full of 0 need not be on disk: the provisional labels tell which they are.
-    return array if parts.blocks else with_empty_chunks(array)
-
-
-def _chunks(source: Source, parts: Parts) -> list[int]:
-    """Return the chunks of labels, along the axes of the answer."""
-    n, shape = source.model.dimensions, source.shape
-    sides = CHUNK[n] if parts.blocks else parts.tiles[0].kept_shape
-    padded = ((1,) * len(shape) + tuple(sides))[-len(shape) :]
-    return [min(c, n) for c, n in zip(padded, shape, strict=True)]
-
-
-def _final_name(out: Path) -> str:
-    """Return the name that the final labels of objects have in the sink."""
-    return out.name if is_zarr_name(out) else "labels"

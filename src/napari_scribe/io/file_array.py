@@ -19,7 +19,7 @@ _CHECKED_BYTES = 2**28
 """Reading less than this is not checked against the free memory."""
 
 
-def show(array: Array, picks: Sequence[Pick], path: Path) -> Array:
+def show(array: Array, picks: Sequence[Pick], path: Path, letters: str = "") -> Array:
     """Return a part of an array, with axes added or dropped. An array in memory gives a view.
 
     Parameters
@@ -28,16 +28,16 @@ def show(array: Array, picks: Sequence[Pick], path: Path) -> Array:
         Array of any library that indexes like numpy.
     picks
         One for each axis of `array`, in order. None between them adds an axis of length 1.
-    path
-        File that is named in errors.
+    path, letters
+        File, and letters of the shown axes, that are named in errors.
     """
     if isinstance(array, FileArray):
-        return FileArray(array.array, compose(array.picks, picks), path)
+        return FileArray(array.array, compose(array.picks, picks), path, letters)
     if isinstance(array, np.ndarray) and not any(isinstance(p, tuple) for p in picks):
         index = (slice(p.start, p.stop) if isinstance(p, range) else p for p in picks)
         view: Array = array[tuple(index)]
         return view
-    return FileArray(array, picks, path)
+    return FileArray(array, picks, path, letters)
 
 
 def compose(first: Sequence[Pick], second: Sequence[Pick]) -> list[Pick]:
@@ -64,11 +64,6 @@ def compose(first: Sequence[Pick], second: Sequence[Pick]) -> list[Pick]:
     return [*picks, *of_second]
 
 
-def all_picks(array: Array) -> list[Pick]:
-    """Return the picks that show an array as it is."""
-    return [range(n) for n in array.shape]
-
-
 class FileArray:
     """Hold an array that is read when it is indexed.
 
@@ -85,9 +80,9 @@ class FileArray:
 
     def __init__(self, array: Array, picks: Sequence[Pick], path: Path, letters: str = "") -> None:
         self.array, self.picks, self._path = array, tuple(picks), path
-        self._shown = [p for p in self.picks if not isinstance(p, int)]
         self._letters = letters
-        self.shape: tuple[int, ...] = tuple(1 if p is None else len(p) for p in self._shown)
+        shown = (p for p in self.picks if not isinstance(p, int))
+        self.shape: tuple[int, ...] = tuple(1 if p is None else len(p) for p in shown)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype)
         self.ndim: int = len(self.shape)
 
@@ -101,10 +96,6 @@ class FileArray:
         """Return the size in bytes."""
         return self.size * self.dtype.itemsize
 
-    def named(self, letters: str) -> FileArray:
-        """Return the same array with letters for its axes."""
-        return FileArray(self.array, self.picks, self._path, letters)
-
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -116,28 +107,30 @@ class FileArray:
         # Other indices, such as arrays, are applied by numpy to all pixels.
         if not all(isinstance(i, slice | int | np.integer) for i in places):
             return np.asarray(np.asarray(self)[index])
-        shown = iter(zip(places, self.shape, strict=True))
-        to_read: list[int | slice] = []  # index of what is read from the file
-        of_block: list[Any] = []  # index of what was read
+        spans = [range(n)[i] for i, n in zip(places, self.shape, strict=True)]
+        shape = tuple(len(span) for span in spans if isinstance(span, range))
+        check_memory(self._path, math.prod(shape) * self.dtype.itemsize)
+        if 0 in shape:
+            return np.empty(shape, self.dtype)
+        wanted = self._wanted(places)
+        block = self._read(tuple(i if isinstance(i, int) else _hull(i) for i in wanted), spans)
+        within = tuple(_within_hull(i) for i in wanted if not isinstance(i, int))
+        return block[within].reshape(shape)  # with the axes that were added
+
+    def _wanted(self, places: Sequence[int | slice]) -> list[int | range | tuple[int, ...]]:
+        """Return what an index along the shown axes picks from each axis of the array."""
+        wanted: list[int | range | tuple[int, ...]] = []
+        of_shown = iter(places)
         for pick in self.picks:
             if isinstance(pick, int):
-                to_read.append(pick)
+                wanted.append(pick)
                 continue
-            to_read_here, of_block_here = _split(pick, *next(shown))
-            to_read += to_read_here
-            of_block += of_block_here
-        self._check_memory(places)
-        block: Pixels = self._read(tuple(to_read), places)[tuple(of_block)]
-        sliced = [(p, i) for p, i in zip(self._shown, places, strict=True) if isinstance(i, slice)]
-        return block[tuple(i if p is None else slice(None) for p, i in sliced)]
+            place = next(of_shown)
+            if pick is not None:
+                wanted.append(pick[place])
+        return wanted
 
-    def _check_memory(self, places: Sequence[int | slice]) -> None:
-        """Refuse to read more at once than memory can hold."""
-        lengths = zip(places, self.shape, strict=True)
-        n = math.prod(len(range(n)[i]) for i, n in lengths if isinstance(i, slice))
-        check_memory(self._path, n * self.dtype.itemsize)
-
-    def _read(self, index: tuple[int | slice, ...], places: Sequence[int | slice]) -> Pixels:
+    def _read(self, index: tuple[int | slice, ...], spans: Sequence[int | range]) -> Pixels:
         try:
             return np.asarray(self.array[index])
         except InputError:
@@ -146,23 +139,31 @@ class FileArray:
             if is_out_of_memory(error):
                 raise
             reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-            text = f"Could not read {self._path} at {self._place(places)}: {reason}"
+            text = f"Could not read {self._path} at {self._place(spans)}: {reason}"
             if isinstance(error, OSError) and error.errno is not None:
                 raise OSError(error.errno, text) from error
             share = _damaged_share(self.array, index)
             raise OSError(f"{text}. It is damaged{share}: copy or save it again.") from error
 
-    def _place(self, places: Sequence[int | slice]) -> str:
+    def _place(self, spans: Sequence[int | range]) -> str:
         """Return a window in words, such as ``T 3, Y 0 to 511``."""
-        words = []
-        for axis, (place, n) in enumerate(zip(places, self.shape, strict=True)):
-            name = self._letters[axis] if self._letters else f"axis {axis}"
-            span = range(n)[place]
-            if isinstance(span, range):
-                words.append(f"{name} {min(span, default=0)} to {max(span, default=0)}")
-            else:
-                words.append(f"{name} {span}")
-        return ", ".join(words)
+        letters = self._letters or [f"axis {axis}" for axis in range(self.ndim)]
+        return ", ".join(
+            f"{letter} {span}" if isinstance(span, int) else f"{letter} {min(span)} to {max(span)}"
+            for letter, span in zip(letters, spans, strict=True)
+        )
+
+
+def _hull(wanted: range | tuple[int, ...]) -> slice:
+    """Return the smallest slice that holds some places."""
+    return slice(min(wanted), max(wanted) + 1)
+
+
+def _within_hull(wanted: range | tuple[int, ...]) -> slice | npt.NDArray[np.intp]:
+    """Return the index of some places in what was read of their hull."""
+    if isinstance(wanted, range):
+        return slice(None, None, wanted.step)
+    return np.array(wanted) - min(wanted)
 
 
 def _damaged_share(array: Array, index: tuple[int | slice, ...]) -> str:
@@ -171,7 +172,7 @@ def _damaged_share(array: Array, index: tuple[int | slice, ...]) -> str:
     The pieces are read one by one. This gives zarr the time to end its other tasks: otherwise it
     would print an error for each task that is left when the program ends.
     """
-    if not isinstance(array, PiecewiseArray) or not all(isinstance(i, int | slice) for i in index):
+    if not isinstance(array, PiecewiseArray):
         return " there"
     n_pieces = n_damaged = 0
     for chunk in chunks_of(array, index):
@@ -229,27 +230,3 @@ def _one_per_axis(index: object, ndim: int) -> list[Any]:
     if n_missing < 0:
         raise IndexError(f"There are {ndim} axes, and {len(places)} places along them.")
     return [*places[:n_before], *[slice(None)] * n_missing, *places[n_before + bool(dots) :]]
-
-
-def _split(
-    pick: range | tuple[int, ...] | None, place: int | slice, n: int
-) -> tuple[list[int | slice], list[Any]]:
-    """Split an index along a shown axis into an index to read with, and an index of what was read.
-
-    Parameters
-    ----------
-    pick, n
-        Pick of the axis, and number of pixels that it shows.
-    place
-        The index.
-    """
-    if pick is None:
-        range(1)[place]  # raises if it is outside
-        return [], [np.newaxis] if isinstance(place, slice) else []
-    if not isinstance(place, slice):
-        return [int(pick[range(n)[place]])], []
-    wanted = pick[place]
-    low, high = min(wanted, default=0), max(wanted, default=-1) + 1
-    if isinstance(wanted, tuple):
-        return [slice(low, high)], [np.array(wanted, int) - low]
-    return [slice(low, high)], [slice(None, None, wanted.step)]

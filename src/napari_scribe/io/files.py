@@ -61,6 +61,11 @@ def check_no_address(path: str | Path) -> None:
         raise InputError(f"{typed} is a web address: download it, and give the path of the file.")
 
 
+def is_tiff(path: Path) -> bool:
+    """Return whether a path has the suffix of a TIFF."""
+    return path.suffix.lower() in (".tif", ".tiff")
+
+
 def is_zarr(path: Path) -> bool:
     """Return whether a path is a folder with a zarr array or group in it."""
     return any((path / name).is_file() for name in _ZARR_FILES)
@@ -166,7 +171,7 @@ def _labels_among(paths: Sequence[Path]) -> list[Path]:
 
 def _first_files(paths: list[Path]) -> list[Path]:
     """Return the first file of each image. An image may be split into several files."""
-    if sum(p.suffix.lower() in (".tif", ".tiff") for p in paths) < 2:
+    if sum(map(is_tiff, paths)) < 2:
         return paths
     from .tiff_ome import partners_of
 
@@ -175,8 +180,7 @@ def _first_files(paths: list[Path]) -> list[Path]:
     for path in paths:
         if path.name not in other_names:
             first_files.append(path)
-            is_tiff = path.suffix.lower() in (".tif", ".tiff")
-            other_names |= partners_of(path) if is_tiff else set()
+            other_names |= partners_of(path) if is_tiff(path) else set()
     return first_files
 
 
@@ -223,8 +227,7 @@ def match_labels(
         If labels are missing, fit more than one image, or are the image itself. Other files in a
         folder are no error: see `unmatched_labels`.
     """
-    listed = [labels] if isinstance(labels, str | Path) else labels
-    paths = [Path(p) for p in images]
+    paths, listed = [Path(p) for p in images], _as_list(labels)
     for path in listed:
         check_no_address(path)
         if not os.path.exists(path):
@@ -252,8 +255,13 @@ def unmatched_labels(
     labels: Sequence[str | Path] | str | Path, matched: Sequence[Path]
 ) -> list[Path]:
     """Return the files in folders of labels that were not `matched` to images."""
-    folders = _folders([Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)])
+    folders = _folders([Path(p) for p in _as_list(labels)])
     return [p for f in folders for p in list_images(f, labels=True) if p not in matched]
+
+
+def _as_list(labels: Sequence[str | Path] | str | Path) -> Sequence[str | Path]:
+    """Return one path, or several, as several."""
+    return [labels] if isinstance(labels, str | Path) else labels
 
 
 def _folders(paths: Sequence[Path]) -> list[Path]:

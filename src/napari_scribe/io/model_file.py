@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, field_validator
+from pydantic import AliasPath, BaseModel, BeforeValidator, Field, TypeAdapter, field_validator
 from safetensors import SafetensorError
 
 from ..errors import InputError
@@ -131,42 +131,16 @@ class Description(BaseModel):
         return values
 
 
-class _Target(BaseModel):
-    """Hold the kind of a target, which names the task."""
-
-    kind: str
-
-
-class _Network(BaseModel):
-    """Hold the dimensions of a network."""
-
-    dimensions: Literal[2, 3]
-
-
-class _Recipe(BaseModel):
-    """Hold the parts of a recipe that menus show."""
-
-    target: _Target
-    network: _Network
-
-
 class Summary(BaseModel):
     """Hold the fields of a model that menus show. Other fields are not checked."""
 
-    recipe: _Recipe
+    task: Annotated[str, Field(validation_alias=AliasPath("recipe", "target", "kind"))]
+    dimensions: Annotated[
+        Literal[2, 3], Field(validation_alias=AliasPath("recipe", "network", "dimensions"))
+    ]
     channels: Annotated[tuple[_Count, ...], _Short]
     image_channels: _Count
     provenance: Provenance
-
-    @property
-    def task(self) -> str:
-        """Return the task of the model, such as ``objects``."""
-        return self.recipe.target.kind
-
-    @property
-    def dimensions(self) -> int:
-        """Return 2 for a model of slices, 3 for a model of volumes."""
-        return self.recipe.network.dimensions
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..arrays import Array
 from ..errors import InputError
@@ -206,17 +206,17 @@ def _level(group: zarr.Group, multiscale: Multiscale, path: Path, axes: str, lev
         for holder in (datasets[level], multiscale)
         for transform in _listed(holder.get("coordinateTransformations"))
     ]
-    placement = _placement(transforms, len(letters))
+    scale, translate, notes = _combined(transforms, len(letters))
     spaced = [i for i, a in enumerate(letters) if a in "TZYX"]
     return Image(
         array,
         "".join(letters) if is_named else axes,
-        scale={letters[i]: placement.scale[i] for i in spaced},
-        translate={letters[i]: placement.translate[i] for i in spaced},
+        scale={letters[i]: scale[i] for i in spaced},
+        translate={letters[i]: translate[i] for i in spaced},
         units={letters[i]: unit for i in spaced if isinstance(unit := entries[i].get("unit"), str)},
         channel_names=_channel_names(_ome(group).get("omero")),
         name=stem(path),
-        notes=placement.notes,
+        notes=notes,
     )
 
 
@@ -240,14 +240,6 @@ def _axis_entries(multiscale: Multiscale, n_axes: int) -> list[dict[str, Any]]:
 # ---- coordinate transformations ------------------------------------------------------------------
 
 
-class _Placement(NamedTuple):
-    """Hold the size of a pixel, the place of the first one, and notes on what was not clear."""
-
-    scale: list[float]
-    translate: list[float]
-    notes: tuple[str, ...]
-
-
 def _listed(transforms: object) -> list[object]:
     """Return transforms as a list. A value that is no list becomes its only entry."""
     if isinstance(transforms, list):
@@ -255,8 +247,13 @@ def _listed(transforms: object) -> list[object]:
     return [] if transforms is None else [transforms]
 
 
-def _placement(transforms: Sequence[object], n_axes: int) -> _Placement:
-    """Combine transforms, in order. Values that make no sense are left out, with a note."""
+def _combined(
+    transforms: Sequence[object], n_axes: int
+) -> tuple[list[float], list[float], tuple[str, ...]]:
+    """Return the scale and translation per axis of all transforms, in order.
+
+    Values that make no sense are left out, with a note.
+    """
     ones, zeros = [1.0] * n_axes, [0.0] * n_axes
     scale, translate, notes = ones, zeros, list[str]()
     for transform in transforms:
@@ -272,7 +269,7 @@ def _placement(transforms: Sequence[object], n_axes: int) -> _Placement:
         shifts = zeros if any(map(math.isnan, shifts)) else shifts
         scale = [a * f for a, f in zip(scale, factors, strict=True)]
         translate = [a * f + s for a, f, s in zip(translate, factors, shifts, strict=True)]
-    return _Placement(scale, translate, tuple(dict.fromkeys(notes)))
+    return scale, translate, tuple(dict.fromkeys(notes))
 
 
 def _numbers(values: object, n_axes: int, read: Callable[[Any], float]) -> list[float]:

@@ -17,8 +17,11 @@ from ..image import AXES
 from .chunks import Chunk, lost_chunks, window_of
 from .files import stem
 from .replace import replacing_folder
+from .writable import check_not_taken
 
 if TYPE_CHECKING:
+    import zarr
+
     from .chunks import ZarrArray
 
 Dataset = Mapping[str, Any]
@@ -65,7 +68,9 @@ def create_zarr(
     Raises
     ------
     InputError
-        If something lies at `path` already, or the axes are not in order.
+        If the axes are not in order.
+    TakenError
+        If something lies at `path` already.
     OSError
         If the image cannot be written.
     """
@@ -77,10 +82,7 @@ def create_zarr(
         raise InputError(
             f"A zarr of shape {tuple(shape)} needs as many axes, in the order {AXES}; not '{axes}'."
         )
-    if path.exists() and not overwrite:
-        raise InputError(
-            f"{path} exists already. Choose another name, or allow replacing it.", overwrite=True
-        )
+    check_not_taken(path, overwrite)
     if chunks is None:
         chunks = [512 if a in "YX" else 1 for a in axes]
     with replacing_folder(path, overwrite) as partial:
@@ -154,8 +156,7 @@ def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
     import zarr
 
     node = zarr.open_group(group, mode="r+")
-    ome: dict[str, Any] = dict(node.attrs["ome"])  # type: ignore[arg-type]
-    multiscale = ome["multiscales"][0]
+    multiscale = _multiscale(node)
     full: Any = node["0"]
     axes = "".join(str(entry["name"]).upper() for entry in multiscale["axes"])
     shapes = list(_shapes(full.shape, axes))
@@ -178,20 +179,29 @@ def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
         return
     first = multiscale["datasets"][0]
     datasets = [first, *(_smaller(first, i, axes, labels) for i in range(1, len(levels)))]
-    kind = "nearest" if labels else "mean"
-    node = zarr.open_group(group, mode="r+")  # others may have added attributes
-    node.attrs["ome"] = ome | {"multiscales": [multiscale | {"datasets": datasets, "type": kind}]}
+    _change(group, {"datasets": datasets, "type": "nearest" if labels else "mean"})
 
 
 def forget_pyramid(group: Path) -> None:
     """Remove the smaller levels from the metadata; their pixels stay on disk."""
     import zarr
 
+    _change(group, {"datasets": _multiscale(zarr.open_group(group))["datasets"][:1]})
+
+
+def _multiscale(node: zarr.Group) -> dict[str, Any]:
+    """Return the metadata of the image in a group of `create_zarr`."""
+    ome: Any = node.attrs["ome"]
+    return dict(ome["multiscales"][0])
+
+
+def _change(group: Path, changes: dict[str, Any]) -> None:
+    """Change the metadata of an image. They are read anew, because others may have added some."""
+    import zarr
+
     node = zarr.open_group(group, mode="r+")
-    ome: dict[str, Any] = dict(node.attrs["ome"])  # type: ignore[arg-type]
-    multiscale = ome["multiscales"][0]
-    datasets = multiscale["datasets"][:1]
-    node.attrs["ome"] = ome | {"multiscales": [multiscale | {"datasets": datasets}]}
+    ome: Any = node.attrs["ome"]
+    node.attrs["ome"] = ome | {"multiscales": [_multiscale(node) | changes]}
 
 
 def _shapes(shape: Sequence[int], axes: str) -> Iterator[tuple[int, ...]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arrays import Array
+from .files import is_tiff
 from .writable import is_zarr_name
 
 MADE_BY = "napari-scribe"
@@ -82,7 +83,7 @@ def _of_files(path: Path) -> Iterator[Entry]:
 
 def _names_of_set(path: Path) -> set[str]:
     """Return the names of the files beside an OME-TIFF that form one set with it."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
+    if not is_tiff(path):
         return set()
     import tifffile
 

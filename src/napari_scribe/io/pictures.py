@@ -36,7 +36,10 @@ def read_picture(path: Path) -> Pixels:
         with path.open("rb") as file:
             head = file.read(_PNG_COLOUR + 1)
         if len(head) > _PNG_COLOUR and head[_PNG_BIT_DEPTH] == 16 and head[_PNG_COLOUR]:
-            return _without_alpha(_deep_png(path))
+            import imagecodecs
+
+            # imageio would reduce colours of 16 bits to 8 bits.
+            return _without_alpha(imagecodecs.png_decode(path.read_bytes()))
     with _any_size():
         wanted = "RGB" if mode == "CMYK" else None
         return _without_alpha(iio.imread(path, plugin="pillow", mode=wanted))
@@ -83,14 +86,6 @@ def _any_size() -> Iterator[None]:
             yield
         finally:
             Pillow.MAX_IMAGE_PIXELS = limit
-
-
-def _deep_png(path: Path) -> Pixels:
-    """Read colours of 16 bits, which imageio would reduce to 8 bits."""
-    import imagecodecs
-
-    pixels: Pixels = imagecodecs.png_decode(path.read_bytes())
-    return pixels
 
 
 def _without_alpha(pixels: npt.NDArray[np.generic]) -> Pixels:

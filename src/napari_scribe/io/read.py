@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import checked
-from ..arrays import Array, Pixels, as_array, picks_for
+from ..arrays import Array, as_array, picks_for
 from ..errors import InputError
 from ..image import Image
-from .file_array import FileArray, all_picks, check_pieces, show
+from .file_array import FileArray, check_pieces, show
 from .files import SUFFIXES, check_file, is_zarr, stem
 
 ImageLike = Image | Array | npt.ArrayLike | str | Path
@@ -129,7 +129,9 @@ def _read(path: Path, kind: str, axes: str, level: int, series: int) -> Image:
     if series:
         raise InputError(f"{path} has only one image, 0, not {series}.", series=None)
     if kind == ".npy":
-        return Image(_native(np.load(path, mmap_mode="r")), name=stem(path))
+        pixels = np.load(path, mmap_mode="r")
+        native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        return Image(native, name=stem(path))
     from .pictures import read_picture
 
     return Image(read_picture(path), name=stem(path))
@@ -140,17 +142,11 @@ def _with_axes(image: Image, path: Path, axes: str) -> Image:
 
     Errors that its pixels raise when they are read name the file.
     """
-    data, letters = image.data, image.axes
-    if not isinstance(data, np.ndarray | FileArray):
-        check_pieces(data, path)
-        data = FileArray(data, all_picks(data), path)
-    if axes:
-        picks, letters = picks_for(image.shape, letters, axes.upper())
-        data = show(data, picks, path)
-    if isinstance(data, FileArray):
-        data = data.named(letters)
+    if not isinstance(image.data, np.ndarray | FileArray):
+        check_pieces(image.data, path)
+    letters = axes.upper() or image.axes
     return image.selected(
-        data=data,
+        data=show(image.data, picks_for(image.shape, image.axes, letters), path, letters),
         axes=letters,
         scale={a: s for a, s in image.scale.items() if a in letters},
         translate={a: t for a, t in image.translate.items() if a in letters},
@@ -272,11 +268,6 @@ def _kind(path: str | Path) -> str:
     if suffix not in SUFFIXES or suffix == ".zarr":
         raise InputError(f"{path} is not a kind of image that can be read: {', '.join(SUFFIXES)}.")
     return suffix
-
-
-def _native(pixels: Pixels) -> Pixels:
-    """Return pixels in the byte order of the machine."""
-    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
 def _whole_numbers(data: Array, path: Path) -> Array:

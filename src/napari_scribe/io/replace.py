@@ -47,39 +47,36 @@ def replacing(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
     OSError
         If the file could not be written. What was at `path` before is still there.
     """
-    path = resolve_links(Path(path))
-    partial = temporary_path(path, "part")
-    with _named_in_errors(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield partial
-            move_into_place(partial, path, overwrite)
-        finally:
-            _remove(partial)
+    with _beside(path) as (path, partial):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        move_into_place(partial, path, overwrite)
 
 
 @contextmanager
 def replacing_folder(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
     """Make a folder as `replacing` writes a file. The temporary path ends in the folder's name."""
-    path = resolve_links(Path(path))
-    partial = temporary_path(path, "part")
-    with _named_in_errors(path):
-        try:
-            partial.mkdir(parents=True)
-            yield partial / path.name
-            move_into_place(partial / path.name, path, overwrite)
-        finally:
-            _remove(partial)
+    with _beside(path) as (path, partial):
+        partial.mkdir(parents=True)
+        yield partial / path.name
+        move_into_place(partial / path.name, path, overwrite)
 
 
 @contextmanager
-def _named_in_errors(path: Path) -> Iterator[None]:
-    """Name the result in errors, not the temporary path."""
+def _beside(path: str | Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the path behind links, and a temporary path beside it, which is deleted in the end.
+
+    Errors name the result, not the temporary path.
+    """
+    path = resolve_links(Path(path))
+    partial = temporary_path(path, "part")
     try:
-        yield
+        yield path, partial
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(error.errno, f"Could not write {path}: {reason}") from error
+    finally:
+        _remove(partial)
 
 
 def move_into_place(new: Path, path: Path, overwrite: bool = True) -> None:

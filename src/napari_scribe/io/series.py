@@ -27,8 +27,7 @@ def tiff_images(file: tifffile.TiffFile, path: Path) -> list[tifffile.TiffPageSe
     series = list(file.series)
     largest = max((s.size for s in series), default=0)
     images = [s for s in series if not _is_aside(s, largest)] or series
-    name = str(path.name)
-    return [s for s in images if _is_in(s, name)] or images
+    return [s for s in images if _is_in(s, path.name)] or images
 
 
 def _is_aside(series: tifffile.TiffPageSeries, largest: int) -> bool:

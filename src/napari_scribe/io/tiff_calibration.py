@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 
 from .tiff_ome import image_of, is_unread, tag
-from .units import full_name, in_micrometers, size_of, unclear
+from .units import SIZES, full_name, in_micrometers, size_of, unclear
 
 if TYPE_CHECKING:
     import tifffile
@@ -34,8 +34,7 @@ def read_calibration(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -
     """
     if file.is_ome and file.ome_metadata:
         try:
-            i = file.series.index(series)
-            image = image_of(file.ome_metadata, series, len(file.series), i)
+            image = image_of(file, series)
         except ParseError:
             return Calibration({}, {}, (), (_UNREADABLE,))
         return Calibration({}, {}) if image is None else _of_ome(image)
@@ -68,17 +67,15 @@ def _of_imagej(metadata: Mapping[str, object], pixel: Mapping[str, float]) -> Ca
     units = dict.fromkeys(scale, unit)
     notes = []
     if spacing := metadata.get("spacing"):
-        depth = size_of(spacing) or size_of(
-            str(spacing).replace("-", "", 1)
-        )  # negative if counted upward
+        depth = size_of(str(spacing).removeprefix("-"))  # negative if counted upward
         notes += [] if depth else [unclear("spacing", spacing)]
         if depth and unit:
             scale["Z"], units["Z"] = depth, unit
     if interval := metadata.get("finterval"):
-        scale["T"] = size_of(interval)
-        units["T"] = full_name(str(metadata.get("tunit", "s"))) or "second"
-        if not scale["T"]:
-            del scale["T"], units["T"]
+        if duration := size_of(interval):
+            scale["T"] = duration
+            units["T"] = full_name(str(metadata.get("tunit", "s"))) or "second"
+        else:
             notes.append(unclear("finterval", interval))
     return Calibration(scale, units, (), tuple(notes))
 
@@ -91,8 +88,7 @@ def _of_ome(image: Element) -> Calibration:
     pixels = next((e for e in image.iter() if tag(e) == "Pixels"), None)
     if pixels is None:
         return Calibration(scale, units)
-    names = {a: f"PhysicalSize{a}" for a in "ZYX"} | {"T": "TimeIncrement"}
-    for axis, name in names.items():
+    for axis, name in SIZES.items():
         value = pixels.get(name, "0")
         if size := size_of(value):
             scale[axis] = size

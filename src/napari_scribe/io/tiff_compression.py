@@ -32,8 +32,9 @@ def check_lossless(path: Path, series: int = 0) -> tifffile.TiffPage:
         images = tiff_images(file, path)
         page = images[min(series, len(images) - 1)].keyframe
         name = page.compression.name if isinstance(page.compression, COMPRESSION) else ""
-        kind = next((kind for kind in _EXACT if kind in name), "")
-        if kind and not _EXACT[kind](_first_piece(page)):
+        is_exact = next((test for kind, test in _EXACT.items() if kind in name), None)
+        is_lossy = any(kind in name for kind in _LOSSY)
+        if is_lossy or (is_exact is not None and not is_exact(_first_piece(page))):
             raise InputError(
                 f"{path} is compressed as {name}, which may change values: it need not hold the "
                 "labels that were written. Save them with another compression, such as zlib or LZW."
@@ -47,10 +48,6 @@ def _first_piece(page: tifffile.TiffPage) -> bytes:
     offset, count = next((p for p in pieces if p[1]), (0, 0))
     page.parent.filehandle.seek(offset)
     return bytes(page.parent.filehandle.read(count))
-
-
-def _never(_: bytes) -> bool:
-    return False
 
 
 def _is_exact_jpeg(piece: bytes) -> bool:
@@ -88,25 +85,20 @@ def _is_exact_lerc(piece: bytes) -> bool:
     return bool(0 <= error <= 0.5)
 
 
+_LOSSY = (
+    "JPEG_2000_LOSSY", "JPEG_LOSSY", "JPEGXR", "JPEGXL", "JETRAW", "LURADOC", "SGILOG", "PIXARLOG",
+    "NIKON", "SONY",
+)  # fmt: skip
+"""Parts of the names of compressions that change values, or may do so without telling it."""
 _EXACT: dict[str, Callable[[bytes], bool]] = {
-    "JPEG_2000_LOSSY": _never,
-    "JPEG_LOSSY": _never,
     "JPEG2000": _is_exact_jpeg2000,
     "JP2000": _is_exact_jpeg2000,
-    "JPEGXR": _never,
-    "JPEGXL": _never,
     "JPEG": _is_exact_jpeg,
     "WEBP": _is_exact_webp,
     "LERC": _is_exact_lerc,
-    "JETRAW": _never,
-    "LURADOC": _never,
-    "SGILOG": _never,
-    "PIXARLOG": _never,
-    "NIKON": _never,
-    "SONY": _never,
 }
 """Part of a compression's name -> test whether a piece was compressed without change of values.
 
-More specific names come first, because the first match is used. A compression without an entry is
-always lossless.
+"JPEG" is part of other names, and comes after them. A compression without an entry here or in
+`_LOSSY` is always lossless.
 """

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -132,32 +132,30 @@ def whole_frames(
     """
     lead = _leading(series)
     is_there = _planes(series, math.prod(lead))
-    slowest = next((i for i, n in enumerate(lead) if n > 1), 0)
+    slowest = _slowest(lead)
     length = lead[slowest] if lead else 1
     if is_there.all():
         is_more = bool(lead) and series.dataoffset is None and len(series) > len(is_there)
         return (length, _surplus(len(series), len(is_there))) if is_more else (None, "")
-    axes = series.get_axes(squeeze=False)[: len(lead)]
-    missing = np.argwhere(~is_there.reshape(lead))
-    files = f" ({', '.join(missing_files[:5])} {_is_are(missing_files)} not there)"
-    files = files if missing_files else ""
-    n_first = int(is_there.argmin())  # number of planes before the first that is missing
-    n_whole = n_first // (len(is_there) // length)
-    if is_there[n_first:].any() or not n_whole or axes[slowest] == "C":
-        place = ", ".join(
-            f"{a} {i} of 0 to {n - 1}"
-            for a, i, n in zip(axes, missing[0], lead, strict=True)
-            if n > 1
-        )
+    axes = series.get_axes(squeeze=False)
+    n_before_gap = int(is_there.argmin())
+    n_whole = n_before_gap // (len(is_there) // length)
+    files = ""
+    if missing_files:
+        files = f" ({', '.join(missing_files[:5])} {_is_are(len(missing_files))} not there)"
+    if is_there[n_before_gap:].any() or not n_whole or axes[slowest] == "C":
+        n_missing = int(np.count_nonzero(~is_there))
+        indices = zip(axes, np.unravel_index(n_before_gap, lead), lead, strict=False)
+        place = ", ".join(f"{a} {i} of 0 to {n - 1}" for a, i, n in indices if n > 1)
         raise InputError(
-            f"{path} is incomplete: of {len(is_there)} planes that it tells of, {len(missing)} "
-            f"{_is_are(missing)} not in the file{files}, first that of "
+            f"{path} is incomplete: of {len(is_there)} planes that it tells of, {n_missing} "
+            f"{_is_are(n_missing)} not in the file{files}, first that of "
             f"{place or 'the only frame'}. Copy it again with all its parts, or save what "
             "there is as a new file."
         )
     return n_whole, (
         f"of {length} frames along {axes[slowest]} that it tells of, the last {length - n_whole} "
-        f"{'is' if n_whole == length - 1 else 'are'} not in the file, or not whole{files}: "
+        f"{_is_are(length - n_whole)} not in the file, or not whole{files}: "
         f"the first {n_whole} {'was' if n_whole == 1 else 'were'} read."
     )
 
@@ -167,16 +165,20 @@ def cut(series: tifffile.TiffPageSeries, n_frames: int | None) -> tifffile.TiffP
     if n_frames is None:
         return series
     lead, shape = _leading(series), list(series.get_shape(squeeze=False))
-    slowest = next((i for i, n in enumerate(lead) if n > 1), 0)
+    slowest = _slowest(lead)
     shape[slowest] = n_frames
-    n_planes = math.prod([*lead[:slowest], n_frames, *lead[slowest + 1 :]])
-    pages = [series[i] for i in range(n_planes)]
+    pages = [series[i] for i in range(math.prod(shape[: len(lead)]))]
     axes = series.get_axes(squeeze=False)
     return tifffile.TiffPageSeries(pages, shape, series.dtype, axes, parent=series.parent)
 
 
-def _is_are(names: Sized) -> str:
-    return "is" if len(names) == 1 else "are"
+def _is_are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _slowest(lead: Sequence[int]) -> int:
+    """Return the number of the first axis that is longer than 1: frames lie along it."""
+    return next((i for i, n in enumerate(lead) if n > 1), 0)
 
 
 def _leading(series: tifffile.TiffPageSeries) -> list[int]:

@@ -64,14 +64,19 @@ def images_in(xml: str) -> list[Element]:
     return [e for e in ElementTree.fromstring(xml) if tag(e) == "Image"]
 
 
-def image_of(xml: str, series: tifffile.TiffPageSeries, n_series: int, i: int) -> Element | None:
-    """Return the element of OME-XML that describes image `i` of the `n_series` images in a file.
+def image_of(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Element | None:
+    """Return the element of OME-XML that describes one of the images in a file.
 
     OME-XML may also describe images without pixels in the file. Then the name decides.
+
+    Raises
+    ------
+    ElementTree.ParseError
+        If it is no XML.
     """
-    images = images_in(xml)
-    if len(images) == n_series:
-        return images[i]
+    images = images_in(file.ome_metadata or "")
+    if len(images) == len(file.series):
+        return images[file.series.index(series)]
     return next((e for e in images if e.get("Name") == series.name), None)
 
 
@@ -92,7 +97,7 @@ def partners_of(path: Path) -> set[str]:
 
     try:
         with damage_found(path), tifffile.TiffFile(path) as file:
-            images = images_in(file.ome_metadata or "<OME/>") if file.is_ome else []
+            images = _images(file)
     except Exception:  # reading the file reports what is wrong with it
         return set()
     return {n for names in map(partners, images) if path.name in names for n in names}

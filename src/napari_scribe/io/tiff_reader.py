@@ -64,8 +64,8 @@ def read_tiff(path: Path, axes: str = "", level: int = 0, series: int = 0) -> Im
     return Image(
         data,
         letters,
-        scale={a: s for a, s in scale.items() if a in letters},
-        units={a: u for a, u in size.units.items() if a in letters},
+        scale=scale,
+        units=size.units,
         channel_names=size.channel_names,
         name=stem(path),
         notes=tuple(note for note in notes if note),
@@ -114,8 +114,8 @@ def _picks(series: tifffile.TiffPageSeries, axes: str) -> tuple[list[Pick], str]
     lengths = {i: len(pick) for i, pick in enumerate(picks) if isinstance(pick, range | tuple)}
     letters = _letters("".join(names[i] for i in lengths), list(lengths.values()))
     long = (a for a, n in zip(letters, lengths.values(), strict=True) if n > 1 or a in "YX")
-    fits, letters = picks_for(list(lengths.values()), letters, axes or "".join(long))
-    return compose(picks, fits), letters
+    axes = axes or "".join(long)
+    return compose(picks, picks_for(list(lengths.values()), letters, axes)), axes
 
 
 def _samples(page: tifffile.TiffPage, n_samples: int) -> Pick:

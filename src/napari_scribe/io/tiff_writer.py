@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..image import AXES, Image
 from .files import stem
 from .replace import replacing, resolve_links, tidy
-from .units import in_micrometers, size_of, symbol
+from .units import SIZES, in_micrometers, size_of, symbol
 
 _TILE = 512
 """Side of a tile of the file, in pixels."""
@@ -160,7 +160,7 @@ def _metadata(image: Image, order: str, is_rgb: bool, names: Sequence[str]) -> d
     """Return the OME attributes, under the names that tifffile has for them."""
     metadata: dict[str, Any] = {"axes": order.replace("C", "S") if is_rgb else order}
     metadata["Name"] = _in_xml(image.name)
-    for axis, name in {a: f"PhysicalSize{a}" for a in "ZYX"}.items() | {("T", "TimeIncrement")}:
+    for axis, name in SIZES.items():
         size = size_of(image.scale.get(axis, 0))
         if axis in order and size:
             metadata[name] = size

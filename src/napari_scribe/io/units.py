@@ -41,6 +41,8 @@ _MICROMETERS = {
     "inch": 25400.0,
 }
 
+SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX", "T": "TimeIncrement"}
+"""Axis letter -> attribute of OME-XML with the size of a pixel along it."""
 _SENSIBLE = 1e-15, 1e15
 """Smallest and largest size that is not a mistake, in any unit."""
 

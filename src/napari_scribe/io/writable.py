@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, TakenError
 from ..memory import size_in_words
 from .files import SUFFIXES
 from .replace import EXTRA_CHARACTERS, resolve_links, temporary_path, tidy, work_folder
@@ -68,6 +68,20 @@ def check_writable(path: str | Path, n_bytes: int = 0) -> None:
         raise InputError(
             f"Cannot write {path}: it needs up to {size_in_words(n_bytes)}, and {folder} has "
             f"{size_in_words(free)} left. Make room or choose another disk."
+        )
+
+
+def check_not_taken(path: Path, overwrite: bool) -> None:
+    """Check that a path is free, or that what lies there may be replaced.
+
+    Raises
+    ------
+    TakenError
+        If something is there already.
+    """
+    if os.path.exists(path) and not overwrite:
+        raise TakenError(
+            f"{path} exists already. Choose another name, or allow replacing it.", overwrite=True
         )
 
 

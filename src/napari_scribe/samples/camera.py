@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from ..arrays import Pixels
+
 Floats = npt.NDArray[np.float32]
-Noise = Callable[[Array, np.random.Generator], Floats]
+Noise = Callable[[Pixels, np.random.Generator], Floats]
 """``noise(clean, rng)`` returns a noisy copy of an image, float32, neither rounded nor clipped."""
 
 
@@ -38,7 +38,7 @@ class Camera:
     read_noise: float = 0.0
     offset: float = 0.0
 
-    def __call__(self, clean: Array, rng: np.random.Generator) -> Floats:
+    def __call__(self, clean: Pixels, rng: np.random.Generator) -> Floats:
         """Return a noisy copy of `clean`."""
         light = np.maximum(clean.astype(np.float64) - self.offset, 0.0)
         counts = rng.poisson(self.photons * light).astype(np.float32)
@@ -46,6 +46,6 @@ class Camera:
         return np.asarray(counts / self.photons + self.offset, dtype=np.float32)
 
 
-def digitize(image: Array) -> npt.NDArray[np.uint16]:
+def digitize(image: Pixels) -> npt.NDArray[np.uint16]:
     """Round to whole grey levels and clip to those of 16 bits, as a camera does."""
     return np.clip(np.rint(image), 0, 2**16 - 1).astype(np.uint16)

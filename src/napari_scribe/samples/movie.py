@@ -11,9 +11,7 @@ from scipy import fft, ndimage
 
 from ..errors import InputError
 from .camera import Camera, Noise, digitize
-from .synthetic import Floats, Random, cloud, glow, place_nuclei
-
-Doubles = npt.NDArray[np.float64]
+from .synthetic import Doubles, Floats, Random, cloud, glow, place_nuclei
 
 OFFSET = 100.0
 """Grey level where there is no light."""

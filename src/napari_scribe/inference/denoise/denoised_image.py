@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import threading
 from collections import OrderedDict
@@ -10,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from ...arrays import Pixels
 from ...device import pick_device, precision
 from ...image import Frame, Image
 from ...model import Model
@@ -30,8 +29,6 @@ SMALL = 4
 This is done only if the image is larger than the cache. Then the tile would be dropped from the
 cache before it is used again.
 """
-
-Pixels = npt.NDArray[np.float32]
 
 
 def denoised_image(
@@ -131,22 +128,19 @@ class DenoisedPixels:
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> Pixels:
         """Denoise the pixels at an index of numbers and slices without steps."""
-        spans = [_span(i, n) for i, n in zip(index, self.shape, strict=True)]
-        by_axis = dict(zip(self.source.axes, spans, strict=True))
-        out = np.empty(shape_of(spans), np.float32)
+        lengths = zip(self.source.axes, index, self.shape, strict=True)
+        spans = {axis: _span(i, n) for axis, i, n in lengths}
         spatial = self.source.spatial
-        iterated = [a for a in self.source.axes if a not in spatial + "C"]
-        window = tuple(by_axis[a] for a in spatial)
-        channels = by_axis.get("C", 0)
+        iterated = [a for a in spans if a not in spatial + "C"]
+        window = tuple(spans[a] for a in spatial)
+        channels = spans.get("C", 0)
+        out = np.empty(shape_of([*spans.values()]), np.float32)
         with self._lock:  # the network serves one thread at a time
-            places = (range(by_axis[a].start, by_axis[a].stop) for a in iterated)
-            for place in itertools.product(*places):
-                frame = tuple(zip(iterated, place, strict=True))
-                target = tuple(
-                    dict(frame)[a] - by_axis[a].start if a in iterated else slice(None)
-                    for a in self.source.axes
-                )
-                out[target] = self._read(frame, window)[channels]
+            for place in np.ndindex(*shape_of([spans[a] for a in iterated])):
+                target = dict(zip(iterated, place, strict=True))
+                frame = tuple((a, spans[a].start + i) for a, i in target.items())
+                pixels = self._read(frame, window)[channels]
+                out[tuple(target.get(a, slice(None)) for a in spans)] = pixels
         return out[tuple(slice(None) if isinstance(i, slice) else 0 for i in index)]
 
     def _read(self, frame: Frame, window: Window) -> Pixels:
@@ -198,7 +192,7 @@ class DenoisedPixels:
         decoded = model.encoding.decode({"denoised": answer}, model.parameters)
         return self.source.statistics.undo(decoded)
 
-    @property
+    @cached_property
     def _tiles(self) -> list[Tile]:
         model = self.source.model
         return plan_tiles(self.source.frame_shape, model.recipe.tile, model.network.geometry)

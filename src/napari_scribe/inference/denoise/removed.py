@@ -11,8 +11,8 @@ import numpy as np
 from ...arrays import Array, as_dask
 from ...evaluation.residual import Removed, check_removed
 from ...image import AXES, Image
-from ...io import is_zarr_name, write_tiff
-from ..begin import check_apart, check_not_taken
+from ...io import check_not_taken, is_zarr_name, write_tiff
+from ..begin import check_apart
 from ..store.results import map_path, write_zarr
 
 

@@ -70,7 +70,7 @@ def choose_tile(
     if n_pixels < WORTH_MEASURING[n] or source.is_empty:
         return recipe.tile
     speeds = _speeds(source, device, dtype, halo)
-    sides = [s for s in _fitting(CANDIDATES[n], source, device, dtype, halo) if str(s) in speeds]
+    sides = [s for s in _fitting(source, device, dtype, halo) if str(s) in speeds]
     return max(sides or [recipe.tile], key=lambda side: speeds.get(str(side), 0.0))
 
 
@@ -85,14 +85,10 @@ def choose_batch(source: Source, tile: Tile, device: torch.device, dtype: torch.
 
 
 def _fitting(
-    sides: Sequence[int],
-    source: Source,
-    device: torch.device,
-    dtype: torch.dtype,
-    halo: Sequence[int] | None,
+    source: Source, device: torch.device, dtype: torch.dtype, halo: Sequence[int] | None
 ) -> list[int]:
-    """Return the sides whose tiles fit into memory by estimate; at least the smallest."""
-    room = SHARE * free_bytes(device)
+    """Return the candidates whose tiles fit into memory by estimate; at least the smallest."""
+    sides, room = CANDIDATES[source.model.dimensions], SHARE * free_bytes(device)
     fit = [s for s in sides if bytes_needed(source, _tile(source, s, halo), 1, dtype) <= room]
     return fit or [min(sides)]
 
@@ -124,7 +120,7 @@ def _measured(
     predictor = Predictor(source.network, model.encoding.heads, device, dtype)
     speeds: Speeds = {}
     began = time.perf_counter()
-    for side in _fitting(CANDIDATES[model.dimensions], source, device, dtype, halo):
+    for side in _fitting(source, device, dtype, halo):
         tile = _tile(source, side, halo)
         x = torch.rand(1, len(source.channels), *tile.read_shape)
         best = math.inf

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from ...errors import DamagedError
-from ...io import (
+from ...io.chunks import (
+    Chunk,
     are_on_disk,
     chunks_of,
     chunks_on_disk,
@@ -20,7 +21,6 @@ from ...io import (
     remove_chunks,
     window_of,
 )
-from ...io.chunks import Chunk
 from .sinks import Array, Index
 
 Place = tuple[Array, Index]
@@ -98,8 +98,8 @@ class OnDisk:
         return self._chunks[id(array)]
 
 
-def check_final(final: Array, labels: Array) -> None:
-    """Check that no chunk that held objects is missing from the final labels.
+def check_final(final: Array, labels: Array, maps: Iterable[Array]) -> None:
+    """Check that no chunk of the maps, and none of the final labels that held objects, is missing.
 
     Parameters
     ----------
@@ -108,6 +108,8 @@ def check_final(final: Array, labels: Array) -> None:
     labels
         The labels that `final` was made from, with the same chunks and 0 at the same pixels. Or
         `final` itself, if every chunk was written.
+    maps
+        Arrays of which every chunk was written.
 
     Raises
     ------
@@ -119,6 +121,9 @@ def check_final(final: Array, labels: Array) -> None:
         final is labels or any(read_written(labels, window_of(labels, c)).any() for c in lost)
     ):
         raise DamagedError(f"Parts of {_path(final)} were deleted.")
+    for array in maps:
+        if lost_chunks(array):
+            raise DamagedError(f"Parts of {_path(array)} were deleted.")
 
 
 def _path(array: Array) -> object:

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from ...errors import InUseError, TakenError
-from ...io import CLOCK_TOLERANCE, replacing, temporary_path
+from ...io.replace import CLOCK_TOLERANCE, replacing, temporary_path
 from .journal import boot
 
 WHOLE = "run"

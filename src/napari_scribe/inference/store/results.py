@@ -6,30 +6,20 @@ pixel, ``(channels, *label shape)`` float16.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...arrays import as_dask
-from ...errors import DamagedError, TakenError
+from ...errors import TakenError
 from ...image import AXES, Image
-from ...io import (
-    create_zarr,
-    is_zarr_name,
-    lost_chunks,
-    move_into_place,
-    open_levels,
-    read_image,
-    read_labels,
-    replacing_folder,
-    resolve_links,
-    tidy,
-    write_tiff,
-)
+from ...io import create_zarr, is_zarr_name, open_levels, read_image, read_labels, write_tiff
 from ...io.origin import maker_of, sign
+from ...io.replace import move_into_place, replacing_folder, resolve_links, tidy
 from ...targets import Head
 from ..source import Source
 from .damage import remove_unreadable
@@ -40,50 +30,71 @@ FOLDER = "results"
 MAPS = ("probability", "distance", "affinities", "long_range")
 
 
-def hand_over(
-    out: Path,
-    labels: Array,
-    maps: Mapping[str, Array],
-    source: Source,
-    sink: Folder,
-    overwrite: bool,
-    check: Callable[[], None],
-) -> None:
-    """Write the results of a run, move them to their final paths, and delete the run's folder.
+def write_results(
+    out: Path, labels: Array, maps: Mapping[str, Array], source: Source, sink: Folder
+) -> dict[Path, Path]:
+    """Write the results of a run within its folder.
 
     Parameters
     ----------
     out
-        Path of the labels; maps go beside them.
+        Final path of the labels; maps go beside them.
     labels
         The labels of a run. If `out` is a zarr, they lie in the group that is moved there.
     maps
         Name -> array ``(channels, *labels)``.
+
+    Returns
+    -------
+    made
+        Final path -> present path.
+
+    Raises
+    ------
+    DamagedError
+        If a chunk cannot be decoded.
+    """
+    made: dict[Path, Path] = {}
+    try:
+        for name, array in maps.items():
+            path = map_path(out, name)
+            made[path] = sink.path / FOLDER / path.name
+            write_map(made[path], array, source, sink.identity)
+        if is_zarr_name(out):
+            made[out] = sink.path / out.name
+            sign(made[out], sink.identity)
+        else:
+            made[out] = sink.path / FOLDER / out.name
+            scale, units = source.image.scale, source.image.units
+            write_tiff(made[out], labels, source.axes, scale, units, software=sink.identity)
+    except (RuntimeError, ValueError):  # a chunk cannot be decoded
+        remove_unreadable([labels, *maps.values()])
+        raise
+    return made
+
+
+def hand_over(out: Path, made: dict[Path, Path], sink: Folder, overwrite: bool) -> None:
+    """Move results to their final paths, and delete the folder of the run.
+
+    Parameters
+    ----------
+    out
+        Final path of the labels.
+    made
+        Final path -> present path, of labels and maps.
     overwrite
         Whether results replace what lies at their paths by then.
-    check
-        Raise DamagedError if parts of the labels are no longer on disk.
 
     Raises
     ------
     TakenError
         If something has appeared at a path that may not be replaced. The results are then moved
         beside it, under another name.
-    DamagedError
-        If parts of the results are no longer on disk.
     """
     try:
-        made = _write_results(out, labels, maps, source, sink)
-    except (RuntimeError, ValueError):  # a chunk cannot be decoded
-        remove_unreadable([labels, *maps.values()])
-        raise
-    # Checked after writing: chunks that were deleted before it are missing from the results.
-    sink.check()
-    check()
-    if any(map(lost_chunks, maps.values())) or not all(path.exists() for path in made.values()):
-        raise DamagedError(f"Parts of the result in {sink.path} were deleted.")
-    try:
-        _place(made, sink.identity, overwrite)
+        for path, new in made.items():
+            move_into_place(new, path, overwrite or maker_of(path) == sink.identity)
+            made[path] = path
     except TakenError as error:
         moved_to = _place_beside(out, made)
         sink.remove()
@@ -91,48 +102,16 @@ def hand_over(
     sink.remove()
 
 
-def _write_results(
-    out: Path, labels: Array, maps: Mapping[str, Array], source: Source, sink: Folder
-) -> dict[Path, Path]:
-    """Write labels and maps within the folder of a run; return final path -> present path."""
-    made: dict[Path, Path] = {}
-    for name, array in maps.items():
-        path = map_path(out, name)
-        made[path] = sink.path / FOLDER / path.name
-        write_map(made[path], array, source, sink.identity)
-    if is_zarr_name(out):
-        made[out] = sink.path / out.name
-        sign(made[out], sink.identity)
-    else:
-        made[out] = sink.path / FOLDER / out.name
-        image = source.image
-        write_tiff(made[out], labels, source.axes, image.scale, image.units, software=sink.identity)
-    return made
-
-
-def _place(made: dict[Path, Path], made_by: str, overwrite: bool) -> None:
-    """Move results to their final paths; update the present path in `made` with each move."""
-    for path, new in made.items():
-        move_into_place(new, path, overwrite or maker_of(path) == made_by)
-        made[path] = path
-
-
 def _place_beside(out: Path, made: Mapping[Path, Path]) -> Path:
     """Move results to free names beside their final paths; return the path of the labels."""
-    n = 2
-    while True:
-        free_path = out.with_name(f"{out.stem}-{n}{out.suffix}")
-        places = {
-            path: free_path
-            if path == out
-            else path.with_name(path.name.replace(out.stem, free_path.stem, 1))
-            for path in made
-        }
+    for n in itertools.count(2):
+        stem = f"{out.stem}-{n}"
+        places = {path: path.with_name(path.name.replace(out.stem, stem, 1)) for path in made}
         if not any(map(os.path.lexists, places.values())):
-            for path, new in made.items():
-                move_into_place(new, places[path], overwrite=False)
-            return free_path
-        n += 1
+            break
+    for path, new in made.items():
+        move_into_place(new, places[path], overwrite=False)
+    return places[out]
 
 
 def write_map(path: Path, array: Array, source: Source, made_by: str) -> None:
@@ -221,11 +200,6 @@ def head_of(name: str, source: Source) -> Head:
     """Return the head that a map shows."""
     heads = source.model.encoding.heads
     return heads[0] if name == "probability" else next(h for h in heads if h.name == name)
-
-
-def smallest_type(largest: int) -> np.dtype[Any]:
-    """Return the smallest type of integers that holds labels up to `largest`."""
-    return np.min_scalar_type(largest)
 
 
 def _with_channels(axes: str) -> str:

@@ -8,6 +8,7 @@ output appears only when it is whole.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 import zlib
@@ -23,7 +24,8 @@ import zarr
 
 from ...arrays import Array as ReadableArray
 from ...errors import DamagedError, InUseError, TakenError
-from ...io import delete, replacing, temporary_path, tidy, with_empty_chunks
+from ...io.chunks import with_empty_chunks
+from ...io.replace import delete, replacing, temporary_path, tidy
 from .journal import Journal
 from .lock import check_free
 
@@ -40,52 +42,6 @@ class Array(ReadableArray, Protocol):
     def __getitem__(self, index: Index, /) -> np.ndarray: ...
 
     def __setitem__(self, index: Index, value: np.ndarray, /) -> None: ...
-
-
-class Sink(Protocol):
-    """Store the arrays and records of a run."""
-
-    def begin(self, decide: Callable[[], Record]) -> Record:
-        """Return what was decided when the run was begun; call `decide` if the run is new."""
-        ...
-
-    def array(
-        self, name: str, shape: Sequence[int], dtype: npt.DTypeLike, chunks: Sequence[int]
-    ) -> Array:
-        """Return an array full of 0, or what an earlier run has written to it."""
-        ...
-
-    def is_done(self, name: str, key: str) -> bool:
-        """Return whether a part was recorded."""
-        ...
-
-    def record(self, name: str, key: str) -> None:
-        """Record a part that has been written."""
-        ...
-
-    def unrecord(self, name: str, lost: Collection[str] | None = None) -> None:
-        """Remove the records of some parts; of all parts when None."""
-        ...
-
-    def save(self, name: str, **arrays: np.ndarray) -> None:
-        """Save small arrays under a name: all of them, or none if that fails."""
-        ...
-
-    def load(self, name: str, key: str) -> np.ndarray | None:
-        """Load one of the arrays that were saved under a name; None if it is lost."""
-        ...
-
-    def has(self, name: str) -> bool:
-        """Return whether arrays are saved under a name."""
-        ...
-
-    def drop(self, name: str) -> None:
-        """Delete everything under a name, and under all names below it."""
-        ...
-
-    def check(self) -> None:
-        """Check that the storage still belongs to this run."""
-        ...
 
 
 class Memory:
@@ -171,7 +127,7 @@ class Folder:
         self.path, self.identity = path, identity
         self._overwrite = overwrite
         self.is_new = False
-        self._is_another(_begun(path))
+        self._is_replaced(_identity_in(path))
         self.journal = Journal(path)
         self._arrays: dict[str, Array] = {}
         self._metadata: dict[str, set[Path]] = {}
@@ -179,8 +135,7 @@ class Folder:
 
     def is_mine(self) -> bool:
         """Return whether the folder is there and has this identity."""
-        begun = _begun(self.path)
-        return begun is not None and begun["identity"] == self.identity
+        return _identity_in(self.path) == self.identity
 
     @staticmethod
     def remove_finished(path: Path, identity: str) -> None:
@@ -191,24 +146,23 @@ class Folder:
         InUseError
             If another process is at work in it.
         """
-        begun = _begun(path)
-        if path.is_dir() and (begun is None or begun["identity"] == identity):
+        if path.is_dir() and _identity_in(path) in (None, identity):
             check_free(path)
             delete(path)
 
-    def _is_another(self, begun: Record | None) -> bool:
-        """Return whether the folder has another identity.
+    def _is_replaced(self, identity: str | None) -> bool:
+        """Return whether a folder of this identity has to be replaced.
 
         Raises
         ------
         TakenError
-            If it has, and may not be replaced.
+            If it has, and may not be.
         """
-        if begun is None or begun["identity"] == self.identity:
+        if identity in (None, self.identity):
             return False
         if self._overwrite:
             return True
-        if made_from_changed(begun["identity"], self.identity):
+        if made_from_changed(str(identity), self.identity):
             raise TakenError(
                 f"{self.path} holds an unfinished result of the same image as it was before its "
                 "file changed (size or time of change). Allow replacing it to begin anew.",
@@ -240,12 +194,10 @@ class Folder:
         InUseError
             If a run that is to be replaced is at work.
         """
-        begun = _begun(self.path)
-        if self._is_another(begun):
+        if self._is_replaced(_identity_in(self.path)):
             check_free(self.path)
             delete(self.path)
-            begun = None
-        if begun is None:
+        if _begun(self.path) is None:
             self._create({"identity": self.identity, "settings": decide()})
         return self.join()
 
@@ -255,16 +207,13 @@ class Folder:
         new = temporary_path(self.path, "part")
         new.mkdir(parents=True)
         (new / _BEGUN).write_text(json.dumps(begun))
+        if os.path.lexists(self.path) and _begun(self.path) is None:  # no folder of a run
+            delete(self.path)
         try:
             new.rename(self.path)
             self.is_new = True
-        except OSError:  # something lies at the path
-            if _begun(self.path) is None:
-                delete(self.path)
-                new.rename(self.path)
-                self.is_new = True
-            else:  # another process was first
-                shutil.rmtree(new)
+        except OSError:  # another process was first
+            shutil.rmtree(new)
 
     def join(self) -> Record:
         """Take part in a run that was begun; forget what was read from an earlier folder.
@@ -281,7 +230,7 @@ class Folder:
         begun = _begun(self.path)
         if begun is None:
             raise OSError(f"Could not write to {self.path}.")
-        if self._is_another(begun):
+        if self._is_replaced(begun["identity"]):
             raise InUseError(f"Another program has begun anew in {self.path} at this moment.")
         decided: Record = begun["settings"]
         return decided
@@ -298,8 +247,7 @@ class Folder:
         """
         if self._mark is not None and _mark(self.path) == self._mark:
             return
-        begun = _begun(self.path)
-        if begun is not None and begun["identity"] != self.identity:
+        if _identity_in(self.path) not in (None, self.identity):
             raise InUseError(f"{self.path} is no longer of this job: another has begun there.")
         raise DamagedError(f"{self.path} was deleted while the work went on.")
 
@@ -407,6 +355,9 @@ class Folder:
         delete(self.path)
 
 
+Sink = Memory | Folder
+
+
 def made_from_changed(one: str, other: str) -> bool:
     """Return whether two identities differ only in the size and time of the image's files."""
     (call, _, changed), (other_call, _, other_changed) = (t.rpartition("-") for t in (one, other))
@@ -419,6 +370,12 @@ def _mark(folder: Path) -> tuple[int, int] | None:
         status = (folder / _BEGUN).stat()
         return status.st_ino, status.st_mtime_ns
     return None
+
+
+def _identity_in(path: Path) -> str | None:
+    """Return the identity of a folder; None if it was not begun."""
+    begun = _begun(path)
+    return None if begun is None else str(begun["identity"])
 
 
 def _begun(path: Path) -> Record | None:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -131,31 +132,31 @@ class PairSampler:
             patch = self._cut(pixels, start, swapped)
             patches.append(self._turned(patch) if flip else patch)
             self._renew_pool()
+        return self._batch(patches, self.generator, self.consistency)
+
+    def _batch(
+        self,
+        patches: Sequence[tuple[Tensor, ...]],
+        generator: torch.Generator,
+        consistency: float = 0.0,
+    ) -> Batch:
+        """Build a batch whose values are what the network has to add to the noisy pixels.
+
+        Of single pictures, pairs of neighbouring pixels are made. The second term of that paper's
+        loss compares two differences: that between the answers to both pictures, and that between
+        their pixels in the answer to the whole picture. For squared errors, the sum of both terms
+        is one error, against a target that is moved by the second difference.
+        """
         noisy, target, weights = (torch.stack(part) for part in zip(*patches, strict=True))
         if self.pairs.is_single:
-            return self._batch_of_neighbours(noisy, weights)
-        return self._batch(noisy, target, weights)
-
-    def _batch(self, noisy: Tensor, target: Tensor, weights: Tensor) -> Batch:
-        """Build a batch whose values are what the network has to add to the noisy pixels."""
-        margin = self.margin
-        return Batch(noisy, crop(target - noisy, margin), crop(weights, margin))
-
-    def _batch_of_neighbours(self, noisy: Tensor, weights: Tensor) -> Batch:
-        """Make pairs of neighbouring pixels.
-
-        The second term of the paper's loss compares two differences: that between the answers to
-        both pictures, and that between their pixels in the answer to the whole picture. For squared
-        errors, the sum of both terms is one error, against a target that is moved by the second
-        difference.
-        """
-        pick = neighbours(noisy.shape, self.generator)
-        first, second = pick(noisy)
-        common_weights = torch.minimum(*pick(weights))
-        if self.consistency:
-            answer, answer_beside = pick(self.predict(noisy))
-            second = second + self.consistency * (answer - answer_beside)
-        return self._batch(first, second, common_weights)
+            pick = neighbours(noisy.shape, generator)
+            whole_pictures = noisy
+            noisy, target = pick(whole_pictures)
+            weights = torch.minimum(*pick(weights))
+            if consistency:
+                answer, answer_beside = pick(self.predict(whole_pictures))
+                target = target + consistency * (answer - answer_beside)
+        return Batch(noisy, crop(target - noisy, self.margin), crop(weights, self.margin))
 
     def _turned(self, patch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return all parts of a patch, turned and mirrored alike at random."""
@@ -200,15 +201,23 @@ class PairSampler:
         return int(torch.randint(0, below, (1,), generator=self.generator))
 
     def _filled_pool(self) -> list[PairPixels]:
-        """Read everything, or as much as memory allows."""
+        """Read everything, or as many windows at random places as memory allows."""
         if self.is_held_whole:
             return [self._read_pair(part) for part in self._trained]
-        n_channels = len(self.pairs.views[0].channels)
-        for self._side in range(SIDE, 0, -1):
-            n_bytes = 8 * math.prod(self._side * n for n in self.shape) * n_channels
-            if self._memory_limit >= 8 * n_bytes:
-                break
-        return [self._read_random() for _ in range(max(8, min(256, self._memory_limit // n_bytes)))]
+        n_windows = self._memory_limit // self._bytes_of_window(self._window_side)
+        return [self._read_random() for _ in range(max(8, min(256, n_windows)))]
+
+    @cached_property
+    def _window_side(self) -> int:
+        """Return the side of a window of the pool, in patches: as large as memory allows."""
+        for side in range(SIDE, 1, -1):
+            if 8 * self._bytes_of_window(side) <= self._memory_limit:
+                return side
+        return 1
+
+    def _bytes_of_window(self, side: int) -> int:
+        """Return the bytes of both pictures in a window of the pool."""
+        return 8 * math.prod(side * n for n in self.shape) * len(self.pairs.views[0].channels)
 
     def pool_state(self) -> PoolState | None:
         """Return what is needed to go on with the same pool; None if everything is in memory."""
@@ -216,11 +225,11 @@ class PairSampler:
             return None
         parts = [pixels.part for pixels in self.pool]
         windows = [[p.pair, [[int(s.start), int(s.stop)] for s in p.window]] for p in parts]
-        return {"windows": windows, "side": self._side, "n_cut": self._n_cut}
+        return {"windows": windows, "side": self._window_side, "n_cut": self._n_cut}
 
     def _restored_pool(self, state: PoolState) -> list[PairPixels]:
         """Read the windows of an earlier pool, even if all pairs fit into memory by now."""
-        self.is_held_whole, self._side, self._n_cut = False, state["side"], state["n_cut"]
+        self.is_held_whole, self._window_side, self._n_cut = False, state["side"], state["n_cut"]
         parts = [PairWindow(pair, tuple(slice(*s) for s in w)) for pair, w in state["windows"]]
         return [self._read_pair(part) for part in parts]
 
@@ -233,13 +242,11 @@ class PairSampler:
     def _read_random(self) -> PairPixels:
         """Read a window at a random place of a random pair, for the pool."""
         part = self._trained[self._integer(len(self._trained))]
-        window = []
-        for whole_axis, n in zip(part.window, self.shape, strict=True):
-            side = min(self._side * n, whole_axis.stop - whole_axis.start)
-            room = whole_axis.stop - whole_axis.start - side
-            start = whole_axis.start + self._integer(room + 1)
-            window.append(slice(start, start + side))
-        return self._read_pair(PairWindow(part.pair, tuple(window)))
+        lengths = shape_of(part.window)
+        sides = [min(self._window_side * n, m) for n, m in zip(self.shape, lengths, strict=True)]
+        rooms = [m - side for side, m in zip(sides, lengths, strict=True)]
+        start = [s.start + self._integer(r + 1) for s, r in zip(part.window, rooms, strict=True)]
+        return self._read_pair(PairWindow(part.pair, shift(whole(sides), start)))
 
     def _read_pair(self, part: PairWindow) -> PairPixels:
         """Read both pictures of a window, aligned to a pixel, and the weights of their pixels."""
@@ -290,20 +297,14 @@ class PairSampler:
                 window = intersect(shift(whole(self.shape), start), part.window)
                 patches.append(PairWindow(part.pair, window))
         chosen = np.linspace(0, len(patches) - 1, min(len(patches), VALIDATION_PATCHES)).astype(int)
-        n = self.recipe.training.batch
         origin = [0] * len(self.shape)
         parts = [self._cut(self._read_pair(patches[i]), origin, swapped=False) for i in chosen]
         parts = [part for part in parts if part[-1].any()]
-        groups = [zip(*parts[i : i + n], strict=True) for i in range(0, len(parts), n)]
-        batches = []
-        for group in groups:
-            noisy, target, weights = (torch.stack(part) for part in group)
-            if self.pairs.is_single:
-                pick = neighbours(noisy.shape, torch.Generator().manual_seed(0))
-                noisy, target = pick(noisy)
-                weights = torch.minimum(*pick(weights))
-            batches.append(self._batch(noisy, target, weights))
-        return batches
+        n = self.recipe.training.batch
+        return [
+            self._batch(parts[i : i + n], torch.Generator().manual_seed(0))
+            for i in range(0, len(parts), n)
+        ]
 
 
 def pool_limit() -> int:

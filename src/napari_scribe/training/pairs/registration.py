@@ -11,10 +11,8 @@ import numpy.typing as npt
 from scipy import fft, ndimage
 from skimage.registration import phase_cross_correlation
 
+from ...arrays import Floats, Pixels
 from ...windows import Window, intersect, shift, whole
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 
 SMALLEST = 16
 """Pixels along Y and X that both pictures must show."""
@@ -24,7 +22,7 @@ _UPSAMPLE = 20
 _PAD = 16
 
 
-def measure_drift(first: Array, second: Array) -> tuple[Floats, Floats]:
+def measure_drift(first: Pixels, second: Pixels) -> tuple[Floats, Floats]:
     """Measure the drift: how far the content has moved from the first picture to the second.
 
     The peak of the cross-correlation after a band-pass is where the pictures agree best in the
@@ -59,7 +57,7 @@ def common_window(shape: Sequence[int], drift: Sequence[int]) -> Window:
     return intersect(whole(shape), shift(whole(shape), [-d for d in drift]))
 
 
-def common_part(first: Array, second: Array, drift: Sequence[int]) -> tuple[Array, Array]:
+def common_part(first: Pixels, second: Pixels, drift: Sequence[int]) -> tuple[Pixels, Pixels]:
     """Cut two pictures to the part that both show, if the second has drifted by whole pixels.
 
     Parameters
@@ -73,7 +71,7 @@ def common_part(first: Array, second: Array, drift: Sequence[int]) -> tuple[Arra
     return first[one], second[other]
 
 
-def move(pixels: Array, by: Sequence[float] | Floats) -> npt.NDArray[np.float32]:
+def move(pixels: Pixels, by: Sequence[float] | Floats) -> npt.NDArray[np.float32]:
     """Move content ``(C, *spatial)`` by a fraction of a pixel.
 
     The phases of its Fourier transform are shifted, so that white noise stays white: interpolation,
@@ -92,7 +90,7 @@ def move(pixels: Array, by: Sequence[float] | Floats) -> npt.NDArray[np.float32]
     return np.asarray(moved[(slice(None), *inside)], dtype=np.float32)
 
 
-def _merge_channels(first: Array, second: Array) -> Array:
+def _merge_channels(first: Pixels, second: Pixels) -> Pixels:
     """Add up the channels of each picture, each divided by its noise."""
     pictures = np.stack([first, second]).astype(np.float32)
     axes = tuple(range(2, pictures.ndim))
@@ -111,7 +109,7 @@ def _band_pass(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(fine - ndimage.gaussian_filter(pixels, coarse, truncate=2))
 
 
-def _peak(a: Array, b: Array, upsample: int) -> Floats:
+def _peak(a: Pixels, b: Pixels, upsample: int) -> Floats:
     """Measure the drift from `a` to `b` where their cross-correlation peaks."""
     # scipy.signal.windows.tukey is the same taper, but importing it takes longer than a check.
     edges = (np.minimum(np.arange(n) + 1, n - np.arange(n)) / max(1, n // 8) for n in a.shape)
@@ -126,7 +124,7 @@ def _peak(a: Array, b: Array, upsample: int) -> Floats:
     return -np.asarray(drift, dtype=np.float64)
 
 
-def _standard_error(a: Array, b: Array) -> Floats:
+def _standard_error(a: Pixels, b: Pixels) -> Floats:
     """Estimate the standard error of a drift, one per axis, from two pictures aligned to a pixel.
 
     It is that of a least squares fit of their difference to the gradient of their sum. Noise adds
@@ -147,7 +145,7 @@ def _standard_error(a: Array, b: Array) -> Floats:
     return np.where(slope > 0, error / np.maximum(slope, 1e-30), np.inf).astype(np.float64)
 
 
-def _gradients(pixels: Array) -> Array:
+def _gradients(pixels: Pixels) -> Pixels:
     """Return the gradient along each axis; 0 along an axis of one pixel."""
     sides = enumerate(pixels.shape)
     return np.stack([np.gradient(pixels, axis=i) if n > 1 else 0 * pixels for i, n in sides])

@@ -203,7 +203,6 @@ def frame_pairs(
         raise InputError(f"Frames are paired {', '.join(get_args(Way))}, not {how!r}.")
     image = as_image(stack)
     _chosen(image, channels)
-    image.spatial_axes(dimensions)
     iterated = image.iterated_axes(dimensions)
     axis = axis or next((a for a in iterated if image.length(a) > 1), "")
     if not axis or axis not in iterated or image.length(axis) < 2:
@@ -354,7 +353,6 @@ def _instead(image: Image, axis: str, dimensions: int) -> tuple[str, dict[str, o
 def _views(image: Image, channels: Sequence[int] | None, dimensions: int) -> Iterator[View]:
     """Yield a view of each frame of an image."""
     chosen = _chosen(image, channels)
-    image.spatial_axes(dimensions)
     for frame in image.frames(dimensions):
         yield View(image, frame, chosen)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
+from ....arrays import Floats
 from .measurements import Measurements
 from .tracking import TrackedView
-
-Floats = npt.NDArray[np.float64]
 
 FLICKER = 0.03
 """Relative change of brightness from frame to frame that is harmless."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....arguments import checked
+from ....arrays import Floats
 from ....errors import InputError
 from ....io import ImageLike
 from ....model import counted
@@ -18,8 +19,6 @@ from ..sources import Pairs, as_pairs
 from .brightness import far_off
 from .findings import Finding, Remedy, judge
 from .measurements import Measurements, connected_views, measure, track_views
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

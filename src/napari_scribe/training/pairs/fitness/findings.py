@@ -38,6 +38,9 @@ SMALLEST = 32
 FEW = 4
 """Fewest pairs that are enough."""
 
+NAMED = 4
+"""Most views that a sentence names."""
+
 TABLE: dict[str, tuple[str, str, Remedy]] = {
     "all identical": ("identical", "%", ""),
     "identical": ("identical", "%", "drop"),
@@ -237,12 +240,9 @@ def _clipping(m: Measurements) -> Iterator[Finding]:
     """Yield findings for grey levels that are cut off at the bright or the dark end."""
     pixels = [pixels for pair in m.sample for pixels in pair.pixels]
     channels = [find_clipping(parts) for parts in zip(*pixels, strict=True)]
-    high = max(channels, key=lambda c: c.high_share)
-    low = max(channels, key=lambda c: c.low_share)
-    for name, share, level in (
-        ("saturated", high.high_share, high.high),
-        ("cut off", low.low_share, low.low),
-    ):
+    lows, highs = zip(*channels, strict=True)
+    for name, ends in (("saturated", highs), ("cut off", lows)):
+        share, level = max(ends)
         if share:
             yield _finding(name, 100 * share, share=_percent(share), level=level)
 
@@ -318,12 +318,12 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share >= 0.0095 else f"{100 * share:.2g} %"
 
 
-def _names(m: Measurements, views: Sequence[int], most: int = 4) -> dict[str, object]:
+def _names(m: Measurements, views: Sequence[int]) -> dict[str, object]:
     """Return the words for a sentence about some views."""
     n = len(views)
-    names = [m.pairs.views[v].in_words() for v in sorted(views)[:most]]
+    names = [m.pairs.views[v].in_words() for v in sorted(views)[:NAMED]]
     are, them = ("is", "it") if n == 1 else ("are", "them")
-    return {"n": n, "are": are, "them": them, "names": "; ".join(names + ["..."] * (n > most))}
+    return {"n": n, "are": are, "them": them, "names": "; ".join(names + ["..."] * (n > NAMED))}
 
 
 def _of_channel(m: Measurements, channel: int) -> str:

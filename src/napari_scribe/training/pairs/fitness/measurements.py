@@ -6,22 +6,18 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ....arrays import Floats, Pixels
 from ....windows import Window, shift
 from ..registration import common_window, move
 from ..sources import Pairs
 from .motion import find_motion
 from .noise import FineDetail, correlate_difference, measure_fine_detail
 from .tracking import TrackedView, contrast, match, track
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 
 N_PAIRS = 24
 """How many pairs are measured at most."""
@@ -53,7 +49,7 @@ class MeasuredPair:
     """
 
     number: int
-    pixels: list[Array]
+    pixels: list[Pixels]
     details: list[FineDetail] = field(default_factory=list)
     correlations: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
     moving: float = math.nan
@@ -229,13 +225,13 @@ def _measure_pair(
     return MeasuredPair(number, pixels, details, correlations, float(mask.mean()))
 
 
-def _fine_details(pixels: Array, rounding: float) -> list[FineDetail]:
+def _fine_details(pixels: Pixels, rounding: float) -> list[FineDetail]:
     """Measure the finest details of each channel, in the middle plane of 3D."""
     planes = pixels if pixels.ndim == 3 else pixels[:, pixels.shape[1] // 2]
     return [measure_fine_detail(plane, rounding) for plane in planes]
 
 
-def _align(first: Array, second: Array, fraction: Floats) -> tuple[Array, Array]:
+def _align(first: Pixels, second: Pixels, fraction: Floats) -> tuple[Pixels, Pixels]:
     """Move the second picture to the place and brightness of the first, and cut spoilt edges."""
     offsets = [
         f if abs(f) > 0.02 and n > 2 * _EDGE else 0.0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-Array = npt.NDArray[Any]
+from ....arrays import Pixels
+
 Mask = npt.NDArray[np.bool_]
 
 SIGMA = 3.0
@@ -21,7 +20,7 @@ _FINE = 1.0
 """Sigma of the Gaussian that is subtracted where the strength of noise is measured."""
 
 
-def find_motion(first: Array, second: Array, *, is_white: bool = False) -> Mask:
+def find_motion(first: Pixels, second: Pixels, *, is_white: bool = False) -> Mask:
     """Find what moves, appears or goes away between two pictures of one place.
 
     The difference is averaged over a few pixels. Noise cancels there, but a change does not. How

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 from skimage.util import view_as_blocks
 
+from ....arrays import Floats, Pixels
 from ....evaluation.autocorrelation import autocorrelate
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 
 TILT = 0.02
 """Correlation of neighbouring pixels in the finest details above which noise is not white."""
@@ -33,7 +32,7 @@ _COARSER_BAND = (0.3, 0.45)
 
 
 def correlate_difference(
-    first: Array, second: Array, is_moving: npt.NDArray[np.bool_]
+    first: Pixels, second: Pixels, is_moving: npt.NDArray[np.bool_]
 ) -> tuple[Floats, Floats] | None:
     """Correlate the difference of two aligned pictures ``(*spatial)`` with itself.
 
@@ -83,7 +82,7 @@ class FineDetail(NamedTuple):
         return abs(self.correlation) < TILT and self.stripes < STRIPES and self.blocks < BLOCKS
 
 
-def measure_fine_detail(picture: Array, rounding: float = 0.0) -> FineDetail:
+def measure_fine_detail(picture: Pixels, rounding: float = 0.0) -> FineDetail:
     """Measure how alike neighbouring pixels of noise are, from one picture ``(Y, X)`` alone.
 
     White noise is as strong in the finest details as in slightly coarser ones. Smoothed noise is
@@ -106,16 +105,15 @@ def measure_fine_detail(picture: Array, rounding: float = 0.0) -> FineDetail:
     structure = coarse.std(axis=(1, 2)) / np.maximum(blocks.std(axis=(1, 2)), 1e-12)
     blocks = blocks[structure <= np.median(structure)]
     rows, columns = _variance_of_lines(blocks), _variance_of_lines(blocks.transpose(0, 2, 1))
+    stripes = max(0.0, rows - 2 * columns)  # structure makes both rows and columns differ
     return FineDetail(
         _correlation_by_power(blocks, rounding),
-        float(
-            np.sqrt(max(0.0, rows - 2 * columns))
-        ),  # structure makes both rows and columns differ
+        math.sqrt(stripes),
         min(_steepness_of_edges(picture), _steepness_of_edges(picture.T)),
     )
 
 
-def _steepness_of_edges(picture: Array) -> float:
+def _steepness_of_edges(picture: Pixels) -> float:
     """Return how much larger steps between columns are at the edges of blocks than around."""
     steps = np.abs(np.diff(picture.astype(np.float64), axis=1)).mean(axis=0)
     around = ndimage.median_filter(steps, _JPEG + 1, mode="nearest")

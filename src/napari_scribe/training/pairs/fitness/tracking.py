@@ -6,16 +6,14 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ....arrays import Floats, Pixels
 from ..registration import common_part, measure_drift, move
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 
 MAX_ERROR = 0.3
 """Standard error from which a drift counts as not measured, in pixels."""
@@ -46,7 +44,7 @@ class Brightness(NamedTuple):
     offsets: Floats
     half_gains: Floats
 
-    def apply(self, pixels: Array) -> npt.NDArray[np.float32]:
+    def apply(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """Return pixels ``(C, *spatial)`` with the brightness of the first view."""
         shape = (-1, *[1] * (pixels.ndim - 1))
         bright = self.gains.reshape(shape) * pixels + self.offsets.reshape(shape)
@@ -136,7 +134,7 @@ class _Reference:
         return _Reference(mixed, view, self.n + 1, anchor, anchor_drift)
 
 
-def track(frames: Iterable[Array]) -> list[TrackedView]:
+def track(frames: Iterable[Pixels]) -> list[TrackedView]:
     """Track views of one scene, ``(C, *spatial)`` each; few of them are held in memory.
 
     Each view is compared with a mean of the views before it, which is less noisy than any one of
@@ -163,7 +161,7 @@ def track(frames: Iterable[Array]) -> list[TrackedView]:
     return tracked
 
 
-def _not_compared(raw: Array, before: Sequence[TrackedView]) -> TrackedView:
+def _not_compared(raw: Pixels, before: Sequence[TrackedView]) -> TrackedView:
     """Describe a view that is compared with no other: it begins a new segment of the movie."""
     axes = tuple(range(1, raw.ndim))
     means = np.asarray(raw.mean(axis=axes, dtype=np.float64))
@@ -181,7 +179,7 @@ def _not_compared(raw: Array, before: Sequence[TrackedView]) -> TrackedView:
     return TrackedView(drift, error, len(before), brightness, means, contrasts, is_flat, digest)
 
 
-def match(first: Array, second: Array) -> Brightness:
+def match(first: Pixels, second: Pixels) -> Brightness:
     """Measure the gain and offset that give the second picture the brightness of the first.
 
     The gain is the ratio of their contrasts. A regression of one on the other would give a smaller
@@ -199,13 +197,13 @@ def match(first: Array, second: Array) -> Brightness:
     return Brightness(np.array(gains), np.array(offsets), np.transpose(half_gains))
 
 
-def contrast(pixels: Array) -> float:
+def contrast(pixels: Pixels) -> float:
     """Measure the standard deviation of pixels ``(*spatial)``, without noise and fine detail."""
     one, other = _half_bins(pixels)
     return math.sqrt(max(0.0, _covariance(one, other))) if one.size > 1 else 0.0
 
 
-def _match_channel(first: Array, second: Array) -> tuple[float, float, list[float]]:
+def _match_channel(first: Pixels, second: Pixels) -> tuple[float, float, list[float]]:
     """Return gain, offset, and the gains in two halves of a channel, as `match` measures them."""
     bins = np.stack([half for picture in (first, second) for half in _half_bins(picture)])
     wanted, measured = bins[:2].mean(axis=0), bins[2:].mean(axis=0)
@@ -226,7 +224,7 @@ def _match_channel(first: Array, second: Array) -> tuple[float, float, list[floa
     return gain, offset, halves
 
 
-def _half_bins(pixels: Array) -> tuple[Floats, Floats]:
+def _half_bins(pixels: Pixels) -> tuple[Floats, Floats]:
     """Return two means of each bin: of its white and of its black pixels, as on a chess board."""
     height, width = (n - n % BIN for n in pixels.shape[-2:])
     even = pixels[..., :height, :width].astype(np.float64)
