@@ -94,7 +94,8 @@ class TrainStep:
     validation
         Loss on held-out data; None if it was not measured after this step.
     elapsed
-        Seconds that this job has learnt for, without the time that the first step loads.
+        Seconds of learning, those before a Continue from a file included, without the time that
+        the first step loads.
     fraction
         How much of the requested steps or seconds is done; None without a limit.
     preview
