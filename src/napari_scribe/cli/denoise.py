@@ -11,8 +11,8 @@ import typer
 
 from ..errors import InputError
 from ..terminal import say_unseen_gpu
+from ..training import CHECKPOINT_EVERY
 from .options import (
-    CHECKPOINT_EVERY,
     DEFAULT_SECONDS,
     Axes,
     Channels,

@@ -14,8 +14,8 @@ import typer
 
 from ..errors import InputError, ManyPiecesError, TakenError
 from ..terminal import exit_status, is_ended_by_system, say_unseen_gpu, train_with_bar, with_flags
+from ..training import CHECKPOINT_EVERY
 from .options import (
-    CHECKPOINT_EVERY,
     DEFAULT_SECONDS,
     PIECES,
     Axes,

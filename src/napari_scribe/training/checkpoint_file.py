@@ -17,8 +17,6 @@ from ..model import Model
 from ..recipe import Recipe
 from .checkpoint import Checkpoint
 
-EVERY = 60.0
-"""Seconds from one checkpoint to the next, if nothing else is asked for."""
 SHARE = 0.05
 """Most of the time that writing may take: large networks are written less often."""
 

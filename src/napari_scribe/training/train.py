@@ -18,8 +18,9 @@ from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
 from ..targets import Paint, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
+from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
-from .checkpoint_file import EVERY, CheckpointFile, described, hash_of, open_checkpoint
+from .checkpoint_file import CheckpointFile, described, hash_of, open_checkpoint
 from .distributed import join
 from .finish import assemble, fit_parameters
 from .losses import loss_of
@@ -98,7 +99,7 @@ def train(
     keep_worse: bool = False,
     denoiser: Model | str | Path | None = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: float = EVERY,
+    checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> TrainJob:
     """Train a network on painted images.
 

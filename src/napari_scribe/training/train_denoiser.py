@@ -24,8 +24,9 @@ from ..normalization import FixedNormalization, Statistics, finite_sample
 from ..recipe import Recipe, as_recipe, parse_recipe
 from ..targets import Encoding, Parameters, encoding_of, task_of
 from ..windows import whole
+from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
-from .checkpoint_file import EVERY, CheckpointFile, described, open_checkpoint
+from .checkpoint_file import CheckpointFile, described, open_checkpoint
 from .distributed import check_distributed, device_of_process, join
 from .finish import learnt, origin, thumbnail_of
 from .losses import l2, loss_of
@@ -84,7 +85,7 @@ def train_denoiser(
     device: str | None = None,
     keep_worse: bool = False,
     checkpoint: str | Path | None = None,
-    checkpoint_every: float = EVERY,
+    checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> TrainingJob:
     """Train a network to remove noise from images, from noisy images alone.
 
