@@ -175,7 +175,7 @@ def train_and_save(
     typer.Exit
         If the user stopped it.
     """
-    from ..training.distributed import is_first_process
+    from ..training.processes import is_first_process
 
     def keep(trained: Model) -> None:
         if not is_first_process():
