@@ -192,7 +192,10 @@ def _train(
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
     group = join(setup.device)
     dtype = group.of_first(precision(setup.device))
+    resume = group.of_first(resume)
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
+    resumed = resume.numbers if resume else None
+    del resume  # its tensors would take twice the memory
     data = paint_data(setup, state)
     notes = [UNCHECKED] if start is not None and not data.validation else []
 
@@ -206,7 +209,7 @@ def _train(
 
     loss = loss_of(recipe, encoding.heads)
     trainer = Trainer(
-        job, state, data, loss, dtype, limits, preview, update, file, resume, group=group
+        job, state, data, loss, dtype, limits, preview, update, file, resumed, group=group
     )
     yield from trainer.steps()
     if start is not None and trainer.parent_stays(keep_worse):

@@ -284,9 +284,12 @@ def _train(
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
     group = join(setup.device)
     dtype = group.of_first(precision(setup.device))
+    resume = group.of_first(resume)
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
+    resumed = resume.numbers if resume else None
+    del resume  # its tensors would take twice the memory
     memory_limit = group.of_first(pool_limit())
-    pool = resume.numbers.get("data") if resume else None
+    pool = resumed.get("data") if resumed else None
     data = _data(setup, state, dtype, memory_limit, pool)
 
     def preview(request: Request) -> DenoisedPreview:
@@ -302,7 +305,7 @@ def _train(
         limits,
         preview,
         file=file,
-        resume=resume,
+        resumed=resumed,
         data_state=data.pool_state,
         group=group,
     )
