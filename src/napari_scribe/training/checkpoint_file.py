@@ -16,6 +16,7 @@ from ..io import check_writable, replacing
 from ..model import Model
 from ..recipe import Recipe
 from .checkpoint import Checkpoint
+from .processes import is_first_process
 
 SHARE = 0.05
 """Most of the time that writing may take: large networks are written less often."""
@@ -103,6 +104,9 @@ def open_checkpoint(
 ) -> tuple[CheckpointFile | None, Checkpoint | None]:
     """Return the file that a training writes its checkpoints to, and the one that is in it.
 
+    Of several processes, the first one alone reads it, and hands it to the others when they join:
+    they may run on machines that do not see the file.
+
     Parameters
     ----------
     path, every
@@ -122,7 +126,7 @@ def open_checkpoint(
     if not every > 0:
         raise InputError(f"A checkpoint every {every} seconds is not possible: use more than 0.")
     file = CheckpointFile(path, every, training())
-    checkpoint = file.read()
+    checkpoint = file.read() if is_first_process() else None
     if checkpoint is not None and resume is not None:
         raise InputError(
             f"The training cannot go on from resume and from {path} at once: leave one out."
