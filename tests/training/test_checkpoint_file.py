@@ -80,6 +80,9 @@ def test_the_same_command_goes_on_after_a_kill(arguments: list[str], call: Call)
     while not kept.exists():
         assert process.poll() is None
         time.sleep(0.005)
+    refused = call(*arguments, 10)
+    assert refused.code == 2 and "Another training writes m.checkpoint: wait" in refused.err
+    assert process.poll() is None
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert not Path("m.zip").exists()
@@ -224,6 +227,24 @@ def test_seconds_before_count(sample: Sample, small: Recipe, tmp_path: Path) -> 
     goes_on.stop()
     model = ns.run(goes_on)
     assert model.provenance["steps"] == 4
+
+
+def test_two_trainings_do_not_write_one_file(sample: Sample, small: Recipe, tmp_path: Path) -> None:
+    """Also where both are prepared before either begins."""
+    more = {"checkpoint": tmp_path / "c", "checkpoint_every": AT_ONCE, "device": "cpu"}
+
+    def job() -> TrainingJob:
+        return ns.train([sample.image], [sample.paint], small, steps=4, **more)
+
+    first, second = job(), job()
+    next(first)
+    before = (tmp_path / "c").read_bytes()
+    with pytest.raises(InputError, match=r"Another training writes .*c: wait until it has ended"):
+        next(second)
+    assert (tmp_path / "c").read_bytes() == before
+    first.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+    assert next(job()).index == 2
 
 
 # ---- what does not fit --------------------------------------------------------------------------

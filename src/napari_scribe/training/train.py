@@ -20,7 +20,7 @@ from ..targets import Paint, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
 from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
-from .checkpoint_file import CheckpointFile, described, hash_of, open_checkpoint
+from .checkpoint_file import CheckpointFile, described, hash_of, locking, open_checkpoint
 from .distributed import join
 from .finish import assemble, fit_parameters
 from .losses import loss_of
@@ -156,7 +156,9 @@ def train(
         checkpoint, checkpoint_every, resume, lambda: _described(setup, parent)
     )
     return TrainJob(
-        lambda job: _train(job, setup, limits, parent, resumed or resume, keep_worse, file),
+        lambda job: locking(
+            file, _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
+        ),
         setup.images,
         setup.recipe,
     )

@@ -26,7 +26,7 @@ from ..targets import Encoding, Parameters, encoding_of, task_of
 from ..windows import whole
 from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
-from .checkpoint_file import CheckpointFile, described, open_checkpoint
+from .checkpoint_file import CheckpointFile, described, locking, open_checkpoint
 from .distributed import check_distributed, device_of_process, join
 from .finish import learnt, origin, thumbnail_of
 from .losses import l2, loss_of
@@ -133,7 +133,9 @@ def train_denoiser(
         checkpoint, checkpoint_every, resume, lambda: _described(setup, parent)
     )
     return TrainingJob(
-        lambda job: _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
+        lambda job: locking(
+            file, _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
+        )
     )
 
 
