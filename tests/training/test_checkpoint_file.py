@@ -102,9 +102,8 @@ def test_the_same_command_goes_on_after_a_kill(arguments: list[str], call: Call)
         assert one.provenance[key] == other.provenance[key]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals are as on POSIX")
-def test_a_cluster_may_end_a_training_and_start_it_again(arguments: list[str], call: Call) -> None:
-    """The model so far is saved, and the same command goes on and replaces it."""
+def ended_by_system(call: Call, *command: object) -> Any:
+    """Run a command, and end it as a cluster does when there is a checkpoint."""
 
     def end() -> None:
         while not Path("m.checkpoint").exists():
@@ -113,8 +112,15 @@ def test_a_cluster_may_end_a_training_and_start_it_again(arguments: list[str], c
 
     thread = threading.Thread(target=end)
     thread.start()
-    ended = call(*arguments, "1000000")
+    ended = call(*command)
     thread.join()
+    return ended
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are as on POSIX")
+def test_a_cluster_may_end_a_training_and_start_it_again(arguments: list[str], call: Call) -> None:
+    """The model so far is saved, and the same command goes on and replaces it."""
+    ended = ended_by_system(call, *arguments, "1000000")
     assert ended.code == 143
     assert "The same command goes on from m.checkpoint." in ended.out
     n_done = ns.load_model("m.zip").provenance["steps"]
@@ -127,6 +133,26 @@ def test_a_cluster_may_end_a_training_and_start_it_again(arguments: list[str], c
     assert ns.load_model("m.zip").provenance["steps"] == n_done + 5
     refused = call(*arguments, n_done + 5)
     assert refused.code == 2 and "m.zip exists already" in refused.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are as on POSIX")
+def test_fine_tuning_in_place_goes_on_from_the_model_it_started_from(
+    arguments: list[str], call: Call
+) -> None:
+    assert call(*arguments, 5).code == 0
+    start = Path("m.zip").read_bytes()
+    command = [*arguments[:-1], "--start", "m.zip", "--keep-worse", "--steps"]
+    ended = ended_by_system(call, *command, "1000000")
+    assert ended.code == 143 and "Model: m-2.zip" in ended.out
+    assert "The same command goes on from m.checkpoint." in ended.out
+    assert files() == {"m.zip", "m-2.zip", "m.checkpoint"}
+    assert Path("m.zip").read_bytes() == start
+    n_done = ns.load_model("m-2.zip").provenance["steps"]
+    done = call(*command, n_done + 5)
+    assert done.code == 0 and "of m.checkpoint." in done.out
+    assert files() == {"m.zip", "m-2.zip"}
+    model = ns.load_model("m.zip").provenance
+    assert model["steps"] == n_done + 5 and model["steps_before"] == 5
 
 
 # ---- exactly the same ---------------------------------------------------------------------------

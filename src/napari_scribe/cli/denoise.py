@@ -157,6 +157,7 @@ def train_denoiser(
     train_and_save(
         job,
         model,
+        start,
         stamp_before,
         checkpoint,
         "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "
