@@ -48,6 +48,7 @@ class Job(Generic[Step, Result]):
                 # A weak reference makes no cycle. So a job that is deleted ends at once, in the
                 # thread that deletes it, and not later in the thread that collects garbage.
                 self._generator = self._body(weakref.proxy(self))
+                del self._body  # and what it holds, such as a checkpoint to go on from
             return next(self._generator)
         except StopIteration as end:
             self._result = end.value

@@ -15,10 +15,10 @@ from napari_scribe.recipe import UNet as Recipe
 from napari_scribe.training.checkpoint import Checkpoint, TrainState
 
 
-def fresh(seed: int = 0) -> TrainState:
+def fresh(seed: int = 0, optimizer: str = "adamw") -> TrainState:
     torch.manual_seed(seed)
     network = placed(UNet(Recipe(depth=1, width=2), 1, 1), 2)
-    return TrainState(network, Training(), seed)
+    return TrainState(network, Training(optimizer=optimizer), seed)
 
 
 def learn(state: TrainState, n: int) -> None:
@@ -91,6 +91,30 @@ def test_a_checkpoint_does_not_change_with_what_comes_later():
     other.restore(kept)
     learn(other, 2)
     assert kept.to_bytes() == before
+
+
+@pytest.mark.parametrize(("before", "after"), [("adamw", "sgd"), ("sgd", "adamw")])
+def test_another_optimizer_begins_without_a_past(before: str, after: str):
+    first = fresh(optimizer=before)
+    learn(first, 2)
+    kept = first.checkpoint()
+    other = fresh(optimizer=after)
+    other.restore(kept)
+    assert other.optimizer.state_dict()["state"] == {} and other.index == 2
+    learn(other, 1)
+    keys = {key for entry in other.optimizer.state_dict()["state"].values() for key in entry}
+    assert keys == ({"momentum_buffer"} if after == "sgd" else {"step", "exp_avg", "exp_avg_sq"})
+
+
+def test_a_checkpoint_from_before_the_optimizer_was_recorded_is_of_adamw():
+    first = fresh()
+    learn(first, 2)
+    kept = first.checkpoint()
+    numbers = {k: v for k, v in kept.numbers.items() if k != "optimizer"}
+    for name, has_state in (("adamw", True), ("sgd", False)):
+        other = fresh(optimizer=name)
+        other.restore(Checkpoint(kept.tensors, numbers))
+        assert bool(other.optimizer.state_dict()["state"]) == has_state
 
 
 def test_bytes_hold_data_and_no_code():

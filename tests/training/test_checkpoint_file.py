@@ -80,6 +80,9 @@ def test_the_same_command_goes_on_after_a_kill(arguments: list[str], call: Call)
     while not kept.exists():
         assert process.poll() is None
         time.sleep(0.005)
+    refused = call(*arguments, 10)
+    assert refused.code == 2 and "Another training writes m.checkpoint: wait" in refused.err
+    assert process.poll() is None
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert not Path("m.zip").exists()
@@ -99,9 +102,8 @@ def test_the_same_command_goes_on_after_a_kill(arguments: list[str], call: Call)
         assert one.provenance[key] == other.provenance[key]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals are as on POSIX")
-def test_a_cluster_may_end_a_training_and_start_it_again(arguments: list[str], call: Call) -> None:
-    """The model so far is saved, and the same command goes on and replaces it."""
+def ended_by_system(call: Call, *command: object) -> Any:
+    """Run a command, and end it as a cluster does when there is a checkpoint."""
 
     def end() -> None:
         while not Path("m.checkpoint").exists():
@@ -110,8 +112,15 @@ def test_a_cluster_may_end_a_training_and_start_it_again(arguments: list[str], c
 
     thread = threading.Thread(target=end)
     thread.start()
-    ended = call(*arguments, "1000000")
+    ended = call(*command)
     thread.join()
+    return ended
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are as on POSIX")
+def test_a_cluster_may_end_a_training_and_start_it_again(arguments: list[str], call: Call) -> None:
+    """The model so far is saved, and the same command goes on and replaces it."""
+    ended = ended_by_system(call, *arguments, "1000000")
     assert ended.code == 143
     assert "The same command goes on from m.checkpoint." in ended.out
     n_done = ns.load_model("m.zip").provenance["steps"]
@@ -124,6 +133,26 @@ def test_a_cluster_may_end_a_training_and_start_it_again(arguments: list[str], c
     assert ns.load_model("m.zip").provenance["steps"] == n_done + 5
     refused = call(*arguments, n_done + 5)
     assert refused.code == 2 and "m.zip exists already" in refused.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are as on POSIX")
+def test_fine_tuning_in_place_goes_on_from_the_model_it_started_from(
+    arguments: list[str], call: Call
+) -> None:
+    assert call(*arguments, 5).code == 0
+    start = Path("m.zip").read_bytes()
+    command = [*arguments[:-1], "--start", "m.zip", "--keep-worse", "--steps"]
+    ended = ended_by_system(call, *command, "1000000")
+    assert ended.code == 143 and "Model: m-2.zip" in ended.out
+    assert "The same command goes on from m.checkpoint." in ended.out
+    assert files() == {"m.zip", "m-2.zip", "m.checkpoint"}
+    assert Path("m.zip").read_bytes() == start
+    n_done = ns.load_model("m-2.zip").provenance["steps"]
+    done = call(*command, n_done + 5)
+    assert done.code == 0 and "of m.checkpoint." in done.out
+    assert files() == {"m.zip", "m-2.zip"}
+    model = ns.load_model("m.zip").provenance
+    assert model["steps"] == n_done + 5 and model["steps_before"] == 5
 
 
 # ---- exactly the same ---------------------------------------------------------------------------
@@ -224,6 +253,24 @@ def test_seconds_before_count(sample: Sample, small: Recipe, tmp_path: Path) -> 
     goes_on.stop()
     model = ns.run(goes_on)
     assert model.provenance["steps"] == 4
+
+
+def test_two_trainings_do_not_write_one_file(sample: Sample, small: Recipe, tmp_path: Path) -> None:
+    """Also where both are prepared before either begins."""
+    more = {"checkpoint": tmp_path / "c", "checkpoint_every": AT_ONCE, "device": "cpu"}
+
+    def job() -> TrainingJob:
+        return ns.train([sample.image], [sample.paint], small, steps=4, **more)
+
+    first, second = job(), job()
+    next(first)
+    before = (tmp_path / "c").read_bytes()
+    with pytest.raises(InputError, match=r"Another training writes .*c: wait until it has ended"):
+        next(second)
+    assert (tmp_path / "c").read_bytes() == before
+    first.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+    assert next(job()).index == 2
 
 
 # ---- what does not fit --------------------------------------------------------------------------

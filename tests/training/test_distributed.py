@@ -33,8 +33,18 @@ except SystemExit as end:
 values = dict(value.split("=") for value in sys.argv if "." in value and "=" in value)
 job = ns.train(["image.tif"], ["paint.tif"], ns.Recipe().changed(values), steps=10, device="cpu")
 losses = [step.loss for step in job]
+
+def begun():
+    more = {"checkpoint": f"c{os.environ['RANK']}", "checkpoint_every": 1e-9, "device": "cpu"}
+    return ns.train(["image.tif"], ["paint.tif"], ns.Recipe().changed(values), steps=10, **more)
+
+interrupted = begun()
+for _ in range(4):
+    next(interrupted)
+interrupted.close()
+rest = [(step.index, step.loss) for step in begun()]
 with open(f"losses{os.environ['RANK']}.json", "w") as file:
-    json.dump([losses, job.result.provenance["validation"]], file)
+    json.dump([losses, job.result.provenance["validation"], rest], file)
 """
 
 
@@ -71,6 +81,11 @@ def test_two_processes_learn_as_one_does(
     np.testing.assert_allclose(two["validation"], job.result.provenance["validation"], atol=1e-3)
     assert second[0] == first[0]  # whoever computes it
     assert len(first[1]) == 10 and not second[1]  # the first process alone validates
+    # After an interruption both go on from the file that the first one alone wrote.
+    assert Path("c0").exists() and not Path("c1").exists()
+    assert first[2] == second[2]
+    assert first[2][0][0] > 1 and first[2][-1][0] == 10
+    np.testing.assert_allclose([loss for _, loss in first[2]], losses[-len(first[2]) :], atol=1e-3)
 
 
 # ---- what a process sends through the network, and what it learns from ---------------------------

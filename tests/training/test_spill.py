@@ -23,9 +23,17 @@ from napari_scribe.samples import nuclei
 from napari_scribe.samples.synthetic import Sample
 from napari_scribe.targets import Paint, paint_encoding_of
 from napari_scribe.training.augment import sample_at
+from napari_scribe.training.pairs import batches
 from napari_scribe.training.patches import PaintData, can_validate
 from napari_scribe.training.regions import RegionLoader, _around
-from napari_scribe.training.spill import MANY_FILES, Spill, Stored, StoredRows, spill_of_files
+from napari_scribe.training.spill import (
+    MANY_FILES,
+    Spill,
+    Stored,
+    StoredRows,
+    spill_of_files,
+    spill_of_regions,
+)
 from napari_scribe.windows import start_of
 
 AS_IS = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool), np.zeros(1))
@@ -97,6 +105,20 @@ def test_memory_that_was_given_back_is_used_again() -> None:
     del first
     gc.collect()
     assert isinstance(spill.put(np.zeros(80, np.uint8)), np.ndarray)
+
+
+def test_processes_of_a_machine_divide_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for what other programs take meanwhile."""
+    monkeypatch.setattr(batches, "POOL", 2**60)
+
+    def limits() -> list[int]:
+        spills = spill_of_files(1), spill_of_regions(torch.device("cpu"))
+        return [*(spill._limit or 0 for spill in spills), batches.pool_limit()]
+
+    alone = limits()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    np.testing.assert_allclose(np.divide(alone, limits()), 8, rtol=0.5)
 
 
 def test_what_is_on_disk_already_stays_there(tmp_path: Path) -> None:

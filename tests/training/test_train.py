@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -248,6 +249,17 @@ def test_continue_is_as_if_never_stopped(sample: Sample, small: Recipe, n: int, 
     took = kept.numbers["seconds"]
     assert 0 < took <= first.result.provenance["seconds"] + 0.1
     assert second.result.provenance["seconds"] > took
+
+
+def test_a_training_that_goes_on_does_not_hold_the_checkpoint(sample: Sample, small: Recipe):
+    first = start(sample, small, steps=2)
+    run(first)
+    assert first.checkpoint is not None
+    kept = weakref.ref(first.checkpoint)
+    second = start(sample, small, resume=first.checkpoint, steps=2)
+    first.checkpoint = None
+    assert kept() is not None and next(second).index == 3
+    assert kept() is None
 
 
 def test_a_checkpoint_does_not_depend_on_where_its_run_ended(sample: Sample, small: Recipe):

@@ -18,6 +18,7 @@ import typer
 from .. import __version__
 from ..errors import BUGS, InputError
 from ..terminal import with_flags
+from ..training.processes import is_launched
 from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
 from .examples import presets, sample
@@ -73,7 +74,7 @@ def _print_any_name() -> None:
 def _one_voice() -> Iterator[None]:
     """Let only the first of the processes that torchrun started print, and let none ask."""
     with contextlib.ExitStack() as stack:
-        if "TORCHELASTIC_RUN_ID" in os.environ:
+        if is_launched():
             nothing = stack.enter_context(open(os.devnull, "r+", encoding="utf-8"))
             sys.stdin = nothing
             if os.environ.get("RANK") != "0":

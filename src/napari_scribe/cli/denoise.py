@@ -11,8 +11,8 @@ import typer
 
 from ..errors import InputError
 from ..terminal import say_unseen_gpu
+from ..training import CHECKPOINT_EVERY
 from .options import (
-    CHECKPOINT_EVERY,
     DEFAULT_SECONDS,
     Axes,
     Channels,
@@ -157,6 +157,7 @@ def train_denoiser(
     train_and_save(
         job,
         model,
+        start,
         stamp_before,
         checkpoint,
         "Fine-tuning did not lower the loss on held-out pairs, so the denoiser it started from "

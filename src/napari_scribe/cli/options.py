@@ -71,10 +71,6 @@ DEFAULT_SECONDS = 300.0
 """Length of a training, in seconds, if the user sets neither steps nor seconds."""
 
 
-CHECKPOINT_EVERY = 60.0
-"""Seconds between the checkpoints of a training."""
-
-
 def channel_numbers(channels: str) -> list[int] | None:
     """Read the numbers of channels, such as 0,2; None for an empty text."""
     try:

@@ -14,8 +14,8 @@ import typer
 
 from ..errors import InputError, ManyPiecesError, TakenError
 from ..terminal import exit_status, is_ended_by_system, say_unseen_gpu, train_with_bar, with_flags
+from ..training import CHECKPOINT_EVERY
 from .options import (
-    CHECKPOINT_EVERY,
     DEFAULT_SECONDS,
     PIECES,
     Axes,
@@ -139,6 +139,7 @@ def train(
     train_and_save(
         job,
         model,
+        start,
         stamp_before,
         checkpoint,
         "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
@@ -152,15 +153,23 @@ def checkpoint_beside(model: Path, every: float) -> Path | None:
 
 
 def train_and_save(
-    job: TrainingJob, path: Path, stamp_before: str, checkpoint: Path | None, unhelpful: str
+    job: TrainingJob,
+    path: Path,
+    start: str | None,
+    stamp_before: str,
+    checkpoint: Path | None,
+    unhelpful: str,
 ) -> None:
     """Train, save the best model however the training ends, and set the exit status.
 
-    Its checkpoint is deleted then, unless the training broke off or the system ended it. Of several
-    processes that train together, the first one saves it.
+    Its checkpoint is deleted then, unless the training broke off or the system ended it: it can go
+    on. Then the model that it started from is not replaced yet, because going on needs it. Of
+    several processes that train together, the first one saves the model.
 
     Parameters
     ----------
+    start
+        The model that is fine-tuned, if any.
     stamp_before
         Result of `check_new_model`: only that file is replaced.
     checkpoint
@@ -175,18 +184,23 @@ def train_and_save(
     typer.Exit
         If the user stopped it.
     """
-    from ..training.distributed import is_first_process
+    from ..training.processes import is_first_process
+
+    is_in_place = _is_in_place(path, start)
 
     def keep(trained: Model) -> None:
         if not is_first_process():
             return
-        save(trained, path, stamp_before)
-        if checkpoint is None or not checkpoint.exists():
-            return
-        if not (job.problem or is_ended_by_system()):
-            checkpoint.unlink()
+        is_unfinished = bool(job.problem) or is_ended_by_system()
+        goes_on = is_unfinished and checkpoint is not None and checkpoint.exists()
+        if goes_on and is_in_place:
+            save(trained, _free_name(path), "")
         else:
+            save(trained, path, stamp_before)
+        if goes_on:
             typer.echo(f"The same command goes on from {checkpoint}.")
+        elif checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
 
     train_with_bar(job, keep)
     if job.kept_parent:
@@ -214,19 +228,24 @@ def check_new_model(model: Path, start: str | None, checkpoint: Path | None = No
         If the model would replace another file, or cannot be written.
     """
     from ..io import check_writable, stamp
-    from ..io.model_folder import find_model
 
     check_writable(model)
     if model.suffix.lower() != ".zip":
         raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")
     if not model.exists():
         return ""
-    is_in_place = start is not None and model.samefile(find_model(start))
-    if not (is_in_place or (checkpoint and checkpoint.exists())):
+    if not (_is_in_place(model, start) or (checkpoint and checkpoint.exists())):
         raise InputError(
             f"{model} exists already. Choose another name, or fine-tune it with --start {model}."
         )
     return stamp(model, None)
+
+
+def _is_in_place(model: Path, start: str | None) -> bool:
+    """Return whether a new model replaces the one that it is fine-tuned from."""
+    from ..io.model_folder import find_model
+
+    return start is not None and model.exists() and model.samefile(find_model(start))
 
 
 def _n_bytes(recipe: Recipe, n_channels: int) -> int:

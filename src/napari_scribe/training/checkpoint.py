@@ -190,11 +190,15 @@ class TrainState:
             "best_loss": self.best_loss,
             "best_is_parent": self.best_is_parent,
             "scaler": self.scaler.state_dict(),
+            "optimizer": self.recipe.optimizer,
         }
         return Checkpoint(tensors, numbers)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to a checkpoint of the same network."""
+        """Go back to a checkpoint of the same network.
+
+        Another optimizer than the checkpoint's begins without a past.
+        """
         parts: dict[str, Tensors] = {}
         for name, tensor in checkpoint.tensors.items():
             part, _, key = name.partition("/")
@@ -210,7 +214,9 @@ class TrainState:
         self.steps_before = checkpoint.numbers.get("steps_before", 0)
         self.best_loss = checkpoint.numbers["best_loss"]
         self.best_is_parent = checkpoint.numbers["best_is_parent"]
-        self._restore_optimizer(parts.get("optimizer", {}))
+        # Checkpoints from before it was recorded are of AdamW.
+        if checkpoint.numbers.get("optimizer", "adamw") == self.recipe.optimizer:
+            self._restore_optimizer(parts.get("optimizer", {}))
         if scaler := checkpoint.numbers.get("scaler"):
             self.scaler.load_state_dict(scaler)
         self.generator.set_state(parts["random"]["generator"])

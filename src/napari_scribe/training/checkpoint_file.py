@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from ..device import precision
-from ..errors import InputError, in_words
+from ..errors import InputError, InUseError, in_words
+from ..inference.store.lock import RunLock
 from ..io import check_writable, replacing
 from ..model import Model
 from ..recipe import Recipe
 from .checkpoint import Checkpoint
+from .processes import is_first_process
 
-EVERY = 60.0
-"""Seconds from one checkpoint to the next, if nothing else is asked for."""
+Step = TypeVar("Step")
+Result = TypeVar("Result")
 SHARE = 0.05
 """Most of the time that writing may take: large networks are written less often."""
 
@@ -41,6 +45,7 @@ class CheckpointFile:
     def __init__(self, path: str | Path, every: float, training: Mapping[str, str]) -> None:
         self.path, self.training = Path(path), dict(training)
         self._every, self._written = every, time.perf_counter()
+        self._lock: RunLock | None = None
 
     def read(self) -> Checkpoint | None:
         """Return the newest checkpoint; None if there is no file.
@@ -48,9 +53,12 @@ class CheckpointFile:
         Raises
         ------
         InputError
-            If the file is of another training or damaged, or could not be written.
+            If another training writes the file, or if it is of another training or damaged, or
+            could not be written.
         """
         check_writable(self.path)
+        with self._in_use_in_words():
+            self._lock = RunLock(self.path.parent, f".{self.path.name}")
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
@@ -72,6 +80,34 @@ class CheckpointFile:
                 "same to go on with it, or delete it to train anew."
             )
         return checkpoint
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other training write the file meanwhile; it has been read before.
+
+        Raises
+        ------
+        InUseError
+            If another one has begun to write it since.
+        """
+        assert self._lock is not None
+        with self._in_use_in_words(), suppress(OSError):  # then no checkpoint can be written either
+            self._lock.hold(0)
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _in_use_in_words(self) -> Iterator[None]:
+        """Let an error of the lock name the file, not its folder."""
+        try:
+            yield
+        except InUseError:
+            raise InUseError(
+                f"Another training writes {self.path}: wait until it has ended, stop it, or choose "
+                "another name."
+            ) from None
 
     def is_due(self) -> bool:
         """Return whether it is time for the next checkpoint."""
@@ -105,6 +141,9 @@ def open_checkpoint(
 ) -> tuple[CheckpointFile | None, Checkpoint | None]:
     """Return the file that a training writes its checkpoints to, and the one that is in it.
 
+    Of several processes, the first one alone reads it, and hands it to the others when they join:
+    they may run on machines that do not see the file.
+
     Parameters
     ----------
     path, every
@@ -124,12 +163,20 @@ def open_checkpoint(
     if not every > 0:
         raise InputError(f"A checkpoint every {every} seconds is not possible: use more than 0.")
     file = CheckpointFile(path, every, training())
-    checkpoint = file.read()
+    checkpoint = file.read() if is_first_process() else None
     if checkpoint is not None and resume is not None:
         raise InputError(
             f"The training cannot go on from resume and from {path} at once: leave one out."
         )
     return file, checkpoint
+
+
+def locking(
+    file: CheckpointFile | None, training: Generator[Step, None, Result]
+) -> Generator[Step, None, Result]:
+    """Run a training while no other one may write its file."""
+    with file.locked() if file is not None and is_first_process() else nullcontext():
+        return (yield from training)
 
 
 def described(

@@ -21,6 +21,7 @@ from ..device import pick_device
 from ..errors import InputError
 from ..networks import Network
 from ..recipe import Recipe
+from .processes import n_processes, n_processes_here
 
 Value = TypeVar("Value")
 
@@ -93,16 +94,6 @@ ALONE = Group()
 """The only process."""
 
 
-def n_processes() -> int:
-    """Return how many processes torchrun has started; 1 without it."""
-    return int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
-
-
-def is_first_process() -> bool:
-    """Return whether this process validates and saves: True without torchrun."""
-    return n_processes() == 1 or os.environ["RANK"] == "0"
-
-
 def device_of_process(name: str | None) -> torch.device:
     """Return the device to use: `pick_device`, but each process of torchrun gets its own card.
 
@@ -120,7 +111,7 @@ def device_of_process(name: str | None) -> torch.device:
             "(cuda), or all use the CPU (cpu).",
             device=None,
         )
-    here, n_cards = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+    here, n_cards = n_processes_here(), torch.cuda.device_count()
     if here > n_cards:
         raise InputError(
             f"{here} processes were started on a machine with {n_cards} GPUs, but each needs one "

@@ -18,6 +18,7 @@ from ..arrays import Array, Pixels
 from ..image import Image
 from ..memory import free_bytes, size_in_words
 from ..targets import Paint
+from .processes import n_processes_here
 
 MANY_FILES = 100
 """From this many images on, more files are open at once than some systems allow at first."""
@@ -168,15 +169,22 @@ Rows = Tensor | StoredRows
 
 
 def spill_of_files(n_images: int) -> Spill:
-    """Return where the pixels of opened files go, as long as they are a quarter of the memory."""
+    """Return where the pixels of opened files go, as long as they are a quarter of the memory.
+
+    Processes of torchrun on one machine divide that quarter.
+    """
     if n_images >= MANY_FILES:
         _allow_many_files()
-    return Spill(free_bytes("cpu") // 4)
+    return Spill(free_bytes("cpu") // (4 * n_processes_here()))
 
 
 def spill_of_regions(device: torch.device) -> Spill:
-    """Return where regions go: half of the device's memory is left for the training itself."""
-    return Spill(free_bytes(device) // 2)
+    """Return where regions go: half of the device's memory is left for the training itself.
+
+    Processes of torchrun have a card each, or divide the memory of the machine.
+    """
+    n = 1 if device.type == "cuda" else n_processes_here()
+    return Spill(free_bytes(device) // (2 * n))
 
 
 def _allow_many_files() -> None:

@@ -18,8 +18,9 @@ from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
 from ..targets import Paint, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
+from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
-from .checkpoint_file import EVERY, CheckpointFile, described, hash_of, open_checkpoint
+from .checkpoint_file import CheckpointFile, described, hash_of, locking, open_checkpoint
 from .distributed import join
 from .finish import assemble, fit_parameters
 from .losses import loss_of
@@ -98,7 +99,7 @@ def train(
     keep_worse: bool = False,
     denoiser: Model | str | Path | None = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: float = EVERY,
+    checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> TrainJob:
     """Train a network on painted images.
 
@@ -155,7 +156,9 @@ def train(
         checkpoint, checkpoint_every, resume, lambda: _described(setup, parent)
     )
     return TrainJob(
-        lambda job: _train(job, setup, limits, parent, resumed or resume, keep_worse, file),
+        lambda job: locking(
+            file, _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
+        ),
         setup.images,
         setup.recipe,
     )
@@ -191,7 +194,10 @@ def _train(
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
     group = join(setup.device)
     dtype = group.of_first(precision(setup.device))
+    resume = group.of_first(resume)
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
+    resumed = resume.numbers if resume else None
+    del resume  # its tensors would take twice the memory
     data = paint_data(setup, state)
     notes = [UNCHECKED] if start is not None and not data.validation else []
 
@@ -205,7 +211,7 @@ def _train(
 
     loss = loss_of(recipe, encoding.heads)
     trainer = Trainer(
-        job, state, data, loss, dtype, limits, preview, update, file, resume, group=group
+        job, state, data, loss, dtype, limits, preview, update, file, resumed, group=group
     )
     yield from trainer.steps()
     if start is not None and trainer.parent_stays(keep_worse):

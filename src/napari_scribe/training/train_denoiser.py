@@ -24,8 +24,9 @@ from ..normalization import FixedNormalization, Statistics, finite_sample
 from ..recipe import Recipe, as_recipe, parse_recipe
 from ..targets import Encoding, Parameters, encoding_of, task_of
 from ..windows import whole
+from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
-from .checkpoint_file import EVERY, CheckpointFile, described, open_checkpoint
+from .checkpoint_file import CheckpointFile, described, locking, open_checkpoint
 from .distributed import check_distributed, device_of_process, join
 from .finish import learnt, origin, thumbnail_of
 from .losses import l2, loss_of
@@ -84,7 +85,7 @@ def train_denoiser(
     device: str | None = None,
     keep_worse: bool = False,
     checkpoint: str | Path | None = None,
-    checkpoint_every: float = EVERY,
+    checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> TrainingJob:
     """Train a network to remove noise from images, from noisy images alone.
 
@@ -132,7 +133,9 @@ def train_denoiser(
         checkpoint, checkpoint_every, resume, lambda: _described(setup, parent)
     )
     return TrainingJob(
-        lambda job: _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
+        lambda job: locking(
+            file, _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
+        )
     )
 
 
@@ -283,9 +286,12 @@ def _train(
     recipe, encoding, n_channels = setup.recipe, setup.encoding, len(setup.channels)
     group = join(setup.device)
     dtype = group.of_first(precision(setup.device))
+    resume = group.of_first(resume)
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
+    resumed = resume.numbers if resume else None
+    del resume  # its tensors would take twice the memory
     memory_limit = group.of_first(pool_limit())
-    pool = resume.numbers.get("data") if resume else None
+    pool = resumed.get("data") if resumed else None
     data = _data(setup, state, dtype, memory_limit, pool)
 
     def preview(request: Request) -> DenoisedPreview:
@@ -301,7 +307,7 @@ def _train(
         limits,
         preview,
         file=file,
-        resume=resume,
+        resumed=resumed,
         data_state=data.pool_state,
         group=group,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -94,7 +94,8 @@ class TrainStep:
     validation
         Loss on held-out data; None if it was not measured after this step.
     elapsed
-        Seconds that this job has learnt for, without the time that the first step loads.
+        Seconds of learning, those before a Continue from a file included, without the time that
+        the first step loads.
     fraction
         How much of the requested steps or seconds is done; None without a limit.
     preview
@@ -242,9 +243,9 @@ class Trainer:
         Called between steps. It may change the data. It returns what the user should know.
     file
         Where checkpoints are written while it trains; None for nowhere.
-    resume
-        What the training continues from. If that is from a file, the training goes on as if it had
-        not been interrupted.
+    resumed
+        The numbers of the checkpoint that the training continues from. If that is from a file, the
+        training goes on as if it had not been interrupted.
     data_state
         Returns what the data need to go on, as a checkpoint holds it: plain values.
     group
@@ -260,14 +261,14 @@ class Trainer:
     preview: Callable[[Request], Preview | DenoisedPreview] | None = None
     update: Callable[[], str] = lambda: ""
     file: CheckpointFile | None = None
-    resume: Checkpoint | None = None
+    resumed: Mapping[str, Any] | None = None
     data_state: Callable[[], Any] = lambda: None
     group: Group = ALONE
 
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
         self._seconds_before = self.state.seconds
-        progress = self.resume.numbers.get("progress", {}) if self.resume else {}
+        progress = (self.resumed or {}).get("progress", {})
         self._first: int = progress.get("first", self.state.index)
         self._elapsed_before: float = progress.get("elapsed", 0.0)
         self._n_worse: int = progress.get("n_worse", 0)
@@ -338,7 +339,7 @@ class Trainer:
     def _note_at_start(self) -> str:
         """Return what the user should know from the first step on."""
         notes = []
-        if self.file is not None and self.resume is not None:
+        if self.file is not None and self.resumed is not None:
             notes.append(f"Continues from step {self.state.index} of {self.file.path}.")
         if self.state.recipe.patience and not self.data.validation:
             notes.append(

@@ -21,6 +21,7 @@ from ...normalization import Statistics
 from ...recipe import DenoisedTarget, Recipe
 from ...windows import Window, intersect, shape_of, shift, whole
 from ..patches import patch_shape
+from ..processes import n_processes_here
 from ..regions import VALIDATION_PATCHES, Batch
 from .fitness import find_motion
 from .neighbours import neighbours
@@ -308,8 +309,8 @@ class PairSampler:
 
 
 def pool_limit() -> int:
-    """Return how many bytes of pixels may be held in memory."""
-    return min(POOL, free_bytes("cpu") // 4)
+    """Return how many bytes of pixels each process may hold in memory."""
+    return min(POOL, free_bytes("cpu") // (4 * n_processes_here()))
 
 
 def _patch_and_margin(
