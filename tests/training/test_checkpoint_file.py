@@ -88,6 +88,10 @@ def test_the_same_command_goes_on_after_a_kill(arguments: list[str], call: Call)
     assert not Path("m.zip").exists()
 
     n_done = Checkpoint.from_bytes(kept.read_bytes()).numbers["index"]
+    fewer = call(*arguments, max(1, n_done - 1))
+    if n_done > 1:
+        assert fewer.code == 2 and f"has done {n_done} steps, more than the" in fewer.err
+        assert kept.exists()
     done = call(*arguments, n_done + 10)
     assert done.code == 0, done
     assert f"Continues from step {n_done} of m.checkpoint." in done.out
@@ -177,6 +181,22 @@ def test_paint(sample: Sample, small: Recipe, tmp_path: Path, normalization: str
     assert steps[0].elapsed > 0
     assert same(goes_on.result, whole)
     assert goes_on.result.provenance["validation"] == whole.provenance["validation"]
+
+
+def test_a_stop_writes_where_it_was(sample: Sample, small: Recipe, tmp_path: Path) -> None:
+    """However long it is until the next checkpoint is due."""
+    path = tmp_path / "c"
+
+    def job(**more: Any) -> TrainingJob:
+        return ns.train([sample.image], [sample.paint], small, steps=9, device="cpu", **more)
+
+    stopped = job(checkpoint=path)
+    for step in stopped:
+        if step.index == 4:
+            assert not path.exists()
+            stopped.stop()
+    assert path.exists()
+    assert same(ns.run(job(checkpoint=path)), ns.run(job()))
 
 
 def test_fine_tuning(sample: Sample, small: Recipe, tmp_path: Path) -> None:

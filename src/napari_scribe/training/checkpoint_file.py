@@ -137,6 +137,7 @@ def open_checkpoint(
     path: str | Path | None,
     every: float,
     resume: Checkpoint | None,
+    limits: tuple[int | None, float | None],
     training: Callable[[], dict[str, str]],
 ) -> tuple[CheckpointFile | None, Checkpoint | None]:
     """Return the file that a training writes its checkpoints to, and the one that is in it.
@@ -150,13 +151,15 @@ def open_checkpoint(
         As for `CheckpointFile`; without a path there is neither.
     resume
         Another checkpoint to continue from: only one is possible.
+    limits
+        Steps and seconds that are asked for, those before the checkpoint included.
     training
         Returns `CheckpointFile.training`.
 
     Raises
     ------
     InputError
-        If the file cannot be used.
+        If the file cannot be used, or more than is asked for was done already.
     """
     if path is None:
         return None, None
@@ -168,7 +171,28 @@ def open_checkpoint(
         raise InputError(
             f"The training cannot go on from resume and from {path} at once: leave one out."
         )
+    if checkpoint is not None:
+        _check_limits(checkpoint, path, *limits)
     return file, checkpoint
+
+
+def _check_limits(
+    checkpoint: Checkpoint, path: str | Path, steps: int | None, seconds: float | None
+) -> None:
+    """Check that a training does not end before its checkpoint."""
+    progress = checkpoint.numbers["progress"]
+    n_done = checkpoint.numbers["index"] - progress["first"]
+    n_seconds = progress["elapsed"]
+    if steps is not None and n_done > steps:
+        done = f"{n_done} steps, more than the {steps}"
+    elif seconds is not None and n_seconds > seconds:
+        done = f"{n_seconds:.0f} seconds, more than the {seconds:g}"
+    else:
+        return
+    raise InputError(
+        f"The training of {path} has done {done} that are asked for: ask for more to go on with "
+        "it, or delete the file to train anew."
+    )
 
 
 def locking(

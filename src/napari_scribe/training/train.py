@@ -153,7 +153,7 @@ def train(
     setup = set_up(images, paints, as_recipe(recipe), channels, parent, device, denoising_model)
     limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
     file, resumed = open_checkpoint(
-        checkpoint, checkpoint_every, resume, lambda: _described(setup, parent)
+        checkpoint, checkpoint_every, resume, (steps, seconds), lambda: _described(setup, parent)
     )
     return TrainJob(
         lambda job: locking(

@@ -130,7 +130,7 @@ def train_denoiser(
     parent = None if start is None else as_model(start)
     setup = _set_up(as_pairs(pairs), as_recipe(recipe), parent, device)
     file, resumed = open_checkpoint(
-        checkpoint, checkpoint_every, resume, lambda: _described(setup, parent)
+        checkpoint, checkpoint_every, resume, (steps, seconds), lambda: _described(setup, parent)
     )
     return TrainingJob(
         lambda job: locking(

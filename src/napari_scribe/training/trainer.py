@@ -299,7 +299,7 @@ class Trainer:
                 fraction = self.limits.fraction(state.index - self._first, elapsed)
                 is_over = self._is_over(fraction)
                 preview, problem = self._answer_request()
-                notes = note, self.update(), problem, self._write_checkpoint(), self._end_in_words()
+                notes = note, self.update(), problem, self._write_if_due(), self._end_in_words()
                 note = " ".join(filter(None, notes))
                 fraction = 1.0 if state.ended_early else fraction
                 yield TrainStep(state.index, loss, validation, elapsed, fraction, preview, note)
@@ -312,6 +312,8 @@ class Trainer:
         state.seconds = self.seconds
         # Before the last validation, because a training without a stop would not validate here.
         job.checkpoint = state.checkpoint()
+        if self.file is not None and self.group.is_first and job.stop_requested and not job.problem:
+            self._write(self.file, job.checkpoint)  # whoever stops it may want to go on from here
         if data.version != version:
             self._rescore_best()
         is_validated = bool(self.history) and self.history[-1][0] == state.index
@@ -354,19 +356,22 @@ class Trainer:
         n = self._n_worse
         return f"Ended early: none of the last {n} validations was better than the best before."
 
-    def _write_checkpoint(self) -> str:
+    def _write_if_due(self) -> str:
         """Write a checkpoint if one is due; return why it could not be written."""
         if self.file is None or not self.group.is_first or not self.file.is_due():
             return ""
-        kept = self.state.checkpoint()
+        return self._write(self.file, self.state.checkpoint())
+
+    def _write(self, file: CheckpointFile, checkpoint: Checkpoint) -> str:
+        """Write a checkpoint of the present step; return why it could not be written."""
         progress = {
             "first": self._first,
             "elapsed": self.elapsed,
             "n_worse": self._n_worse,
             "history": self.history,
         }
-        numbers = {**kept.numbers, "progress": progress, "data": self.data_state()}
-        return self.file.write(replace(kept, numbers=numbers))
+        numbers = {**checkpoint.numbers, "progress": progress, "data": self.data_state()}
+        return file.write(replace(checkpoint, numbers=numbers))
 
     def learn(self, batch: Batch) -> float:
         """Take one step, and return its loss.
