@@ -275,13 +275,13 @@ def test_blocks_are_stitched():
     prediction, coder = perfect(truth), encoding()
     once = coder.decode(prediction, {})
     blocks = plan_blocks(truth.shape, 64, 48)
-    cores, found = {}, {}
+    cores, counts, zones = {}, {}, {}
     for block in blocks:
         part = {k: v[(slice(None), *block.window)] for k, v in prediction.items()}
-        cores[block.index], found[block.index] = crop_to_core(
+        cores[block.index], counts[block.index], zones[block.index] = crop_to_core(
             coder.decode(part, {}), block, truth.shape
         )
-    tables, n = merge({i: o.n for i, o in found.items()}, lambda i, face: found[i].zones[face])
+    tables, n = merge(counts, lambda i, face: zones[i][face])
     together = np.zeros_like(once)
     for block in blocks:
         together[block.core] = tables[block.index][cores[block.index]]
