@@ -17,6 +17,7 @@ from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.image import Image
 from napari_scribe.recipe import ObjectsTarget
 from napari_scribe.samples import nuclei, simulate_paint
+from napari_scribe.targets import encoding_of
 from napari_scribe.targets.affinities import AffinitiesEncoding
 from napari_scribe.targets.agglomeration import joined
 
@@ -285,6 +286,12 @@ def test_blocks_are_stitched():
         together[block.core] = tables[block.index][cores[block.index]]
     assert n == once.max()
     assert evaluate(together, once).ap[0] == 1
+
+
+def test_planes_have_no_thick_slices():
+    network = {"kind": "residual_symmetric", "dimensions": 2}
+    recipe = ns.Recipe(target={"encoding": "affinities"}, network=network)
+    assert not encoding_of(recipe).has_thick_slices
 
 
 def test_a_volume_painted_on_single_slices_trains():
