@@ -26,7 +26,7 @@ def geometries(draw: st.DrawFn) -> Geometry:
     return Levels(
         factors=(1,) * flat + (2,) * (depth - flat),
         radii=(0,) * flat + (radius,) * (depth - flat + 1),
-        is_padded=draw(st.booleans()),
+        padding=draw(st.sampled_from(["same", "valid"])),
     ).geometry
 
 

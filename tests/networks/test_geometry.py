@@ -139,14 +139,14 @@ def test_known_numbers():
     halves = [geometry_of(Recipe(depth=depth)) for depth in (2, 3, 4)]
     assert [g.border for g, _ in halves] == [22, 46, 94]
     paper, same = geometry_of(Recipe(depth=4, padding="valid"))
-    assert paper == same == Levels((2,) * 4, (2,) * 5, is_padded=False).geometry
+    assert paper == same == Levels((2,) * 4, (2,) * 5, "valid").geometry
     assert paper.takes(572) and paper.output_size(572) == 388
     assert paper.shrinkage == paper.halo == 92
 
 
 def test_flat_levels_are_one_pixel_deep():
     z, y, x = geometry_of(Recipe(depth=3, dimensions=3, flat_levels=2))
-    assert z == Levels((1, 1, 2), (0, 0, 2, 2), is_padded=True).geometry
+    assert z == Levels((1, 1, 2), (0, 0, 2, 2)).geometry
     assert y == x == geometry_of(Recipe(depth=3))[0]
     assert (z.stride, y.stride) == (2, 8)
     assert z.halo == geometry_of(Recipe(depth=1))[0].halo

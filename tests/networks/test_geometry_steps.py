@@ -25,7 +25,8 @@ class Formula:
     """The geometry of a U-Net as it was worked out by recursion over its levels."""
 
     def __init__(self, levels: Levels) -> None:
-        self.factors, self.radii, self.valid = levels.factors, levels.radii, not levels.is_padded
+        self.factors, self.radii = levels.factors, levels.radii
+        self.valid = levels.padding == "valid"
         self.stride = prod(self.factors)
 
     def seen(self, start: int, stop: int, level: int = 0) -> tuple[int, int]:

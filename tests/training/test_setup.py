@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.io import write_tiff
-from napari_scribe.model import Model
+from napari_scribe.model import Model, build_network
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
 from napari_scribe.samples.synthetic import Sample
@@ -248,3 +249,27 @@ def test_files_are_taken_as_they_are(tmp_path: Path):
     for single in (paths[0][0], PIXELS, Image(PIXELS)):
         with pytest.raises(InputError, match="Give lists, even for one image"):
             check(single, [PAINT])  # type: ignore[arg-type]
+
+
+class Counted(np.ndarray):
+    """Pixels that count how often they are read."""
+
+    n_reads = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        Counted.n_reads += 1
+        return np.asarray(self)[index]
+
+
+def test_an_image_is_sampled_once_for_all_previews():
+    recipe = Recipe(network={"depth": 1, "width": 2, "normalization": "group"})
+    setup = check([PIXELS.view(Counted), PIXELS + 1], [PAINT, PAINT], recipe)
+    network = build_network(recipe, 1, setup.encoding)
+    first = setup.network_for(network, 0).state_dict()
+    n_reads = Counted.n_reads
+    again = setup.network_for(network, 0).state_dict()
+    assert n_reads and Counted.n_reads == n_reads
+    assert all(torch.equal(v, again[k]) for k, v in first.items())
+    setup.network_for(network, 1)
+    setup.network_for(network, 0)
+    assert Counted.n_reads > n_reads  # one sample is kept

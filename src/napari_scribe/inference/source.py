@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -56,6 +56,12 @@ class Source:
     def network(self) -> Network:
         """Return the network of the model as it is applied to this image."""
         return network_for(self.model.network, self.image, self.channels, self.statistics)
+
+    def with_image(self, image: Image) -> Source:
+        """Return the same with the image opened in another way; the network stays as measured."""
+        other = replace(self, image=image)
+        other.__dict__["network"] = self.network  # as cached_property keeps it
+        return other
 
     @cached_property
     def spatial(self) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..recipe import FCN as FCNRecipe
 from .base import Network
-from .blocks import CONVOLUTION, POOL, TRANSPOSED, Layers, crop, initialize
+from .blocks import Layers, crop, initialize
 from .geometry import Convolve, Down, Geometry, Join, Step, Up
 
 CONVOLUTIONS = 2, 2, 3, 3, 3
@@ -44,28 +44,29 @@ class FCN(Network):
 
     def __init__(self, recipe: FCNRecipe, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        d = self.dimensions = recipe.dimensions
+        self.dimensions = 2
         convolution = Layers(normalization=recipe.normalization)
         self.stride: int = recipe.stride
-        self.geometry = (_geometry(recipe),) * d
+        self.geometry = (_geometry(recipe),) * 2
         widths = [channels_in, *(recipe.width * n for n in FEATURES)]
         deep = recipe.width * BOTTOM_FEATURES
         self.stages = nn.ModuleList()
         for n, before, after in zip(CONVOLUTIONS, widths, widths[1:], strict=False):
             channels = [before] + [after] * n
-            layers = [convolution((3,) * d, a, b) for a, b in pairwise(channels)]
-            self.stages.append(nn.Sequential(*layers, POOL[d](2)))
+            layers = [convolution((3, 3), a, b) for a, b in pairwise(channels)]
+            self.stages.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
         self.bottom = nn.Sequential(
-            convolution((recipe.bottom,) * d, widths[-1], deep),
-            convolution((1,) * d, deep, deep),
-            CONVOLUTION[d](deep, channels_out, 1),
+            convolution((recipe.bottom, recipe.bottom), widths[-1], deep),
+            convolution((1, 1), deep, deep),
+            nn.Conv2d(deep, channels_out, 1),
         )
         finer = widths[-2 : -2 - n_skips(recipe.stride) : -1]
-        self.scores = nn.ModuleList(CONVOLUTION[d](n, channels_out, 1) for n in finer)
-        self.ups = nn.ModuleList(_upsample(2, channels_out, d) for _ in finer)
-        self.last = _upsample(recipe.stride, channels_out, d)
+        self.scores = nn.ModuleList(nn.Conv2d(n, channels_out, 1) for n in finer)
+        self.ups = nn.ModuleList(_upsample(2, channels_out) for _ in finer)
+        self.last = _upsample(recipe.stride, channels_out)
         initialize(self)
         for layer in (*self.ups, self.last):
+            assert isinstance(layer, nn.ConvTranspose2d)
             _make_bilinear(layer)
 
     def forward(self, x: Tensor, margin: Sequence[int] | None = None) -> Tensor:
@@ -83,7 +84,7 @@ class FCN(Network):
             If the network does not take images of this size: see `Geometry.takes`.
         """
         self.check_size(x)
-        margins = margin or (0,) * self.dimensions
+        margins = margin or (0, 0)
         features = []
         for stage in self.stages:
             x = stage(x)
@@ -122,12 +123,12 @@ def _geometry(recipe: FCNRecipe) -> Geometry:
     return Geometry.of_steps([*steps, Up(recipe.stride, taps=1)])
 
 
-def _upsample(factor: int, channels: int, dimensions: int) -> nn.Module:
+def _upsample(factor: int, channels: int) -> nn.ConvTranspose2d:
     """Return a transposed convolution for each channel that makes pixels `factor` times finer.
 
     Each pixel is made of the two coarse ones nearest to it along each axis.
     """
-    return TRANSPOSED[dimensions](
+    return nn.ConvTranspose2d(
         channels,
         channels,
         kernel_size=2 * factor,
@@ -138,17 +139,15 @@ def _upsample(factor: int, channels: int, dimensions: int) -> nn.Module:
     )
 
 
-def _make_bilinear(layer: nn.Module) -> None:
+def _make_bilinear(layer: nn.ConvTranspose2d) -> None:
     """Set the weights of a transposed convolution to those of bilinear interpolation.
 
     Weights on the meta device are skipped, as in `initialize`.
     """
-    assert isinstance(layer, nn.modules.conv._ConvTransposeNd)
     if layer.weight.is_meta:
         return
+    width = layer.kernel_size[0]
+    at = torch.arange(width, device=layer.weight.device) - (width - 1) / 2
+    triangle = 1 - at.abs() / (width // 2)
     with torch.no_grad():
-        layer.weight.fill_(1)
-        for axis, width in enumerate(layer.kernel_size, start=2):
-            at = torch.arange(width, device=layer.weight.device) - (width - 1) / 2
-            triangle = 1 - at.abs() / (width // 2)
-            layer.weight.mul_(triangle.reshape(-1, *(1,) * (layer.weight.ndim - axis - 1)))
+        layer.weight.copy_(torch.outer(triangle, triangle).expand_as(layer.weight))

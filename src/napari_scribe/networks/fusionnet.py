@@ -45,7 +45,7 @@ class FusionNet(Symmetric):
             )
 
         self.build(
-            levels=(Levels((2,) * depth, (RADIUS,) * (depth + 1), is_padded=True),) * d,
+            levels=(Levels((2,) * depth, (RADIUS,) * (depth + 1)),) * d,
             kernels=[(3,) * d] * (depth + 1),
             widths=[recipe.width * 2**level for level in range(depth + 1)],
             channels_in=channels_in,

@@ -44,7 +44,7 @@ def with_statistics_of(network: AnyModule, sample: Tensor) -> AnyModule:
     for name, layer in layers:
         fixed.set_submodule(name, _Measured(layer, sample.ndim - 2))
     with torch.no_grad():
-        fixed(sample)
+        fixed(sample.to(next(network.parameters()).device))
     for name, _ in layers:
         measured = fixed.get_submodule(name)
         assert isinstance(measured, _Measured)

@@ -77,12 +77,12 @@ def levels_of(recipe: ResidualSymmetricRecipe) -> tuple[Levels, ...]:
     depth, n_flat = recipe.depth, recipe.flat_levels
     coarser = (MODULE_RADIUS,) * depth
     # Those of the finest level include the convolutions before and after all levels.
-    plane = Levels((2,) * depth, (MODULE_RADIUS + EMBEDDING // 2, *coarser), is_padded=True)
+    plane = Levels((2,) * depth, (MODULE_RADIUS + EMBEDDING // 2, *coarser))
     if recipe.dimensions == 2:
         return plane, plane
     finest = 0 if n_flat else MODULE_RADIUS
     return (
-        Levels((1,) * n_flat + (2,) * (depth - n_flat), (finest, *coarser), is_padded=True),
+        Levels((1,) * n_flat + (2,) * (depth - n_flat), (finest, *coarser)),
         plane,
         plane,
     )

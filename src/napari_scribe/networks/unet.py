@@ -96,7 +96,7 @@ class UNet(Network):
         for join, level, cut in zip(self.joins, self.decoder, upsampled, strict=True):
             x = level(join(x, skips.pop(), cut))
         answer = cast(Tensor, self.head(x))
-        if self.levels[0].is_full:
+        if self.levels[0].padding == "full":
             answer = crop_center(answer, size)
         return crop(answer, last)
 
@@ -119,18 +119,16 @@ class Levels:
     radii
         Pixels that the convolutions of each level see to either side (2 for two 3-wide ones); one
         more than there are factors.
-    is_padded
-        Whether convolutions keep the size of their input, or shrink it as in the paper.
-    is_full
-        Whether they enlarge it instead: each is padded by all that its kernel sees at its ends.
+    padding
+        ``same``: convolutions keep the size of their input; ``valid``: they shrink it, as in the
+        paper; ``full``: they enlarge it, padded by all that their kernels see at its ends.
     taps
         As in `Up`.
     """
 
     factors: tuple[int, ...]
     radii: tuple[int, ...]
-    is_padded: bool
-    is_full: bool = False
+    padding: str = "same"
     taps: int = 0
 
     @property
@@ -146,15 +144,15 @@ class Levels:
         steps += self._block(self.radii[-1])
         for factor, radius in reversed(down):
             steps += [Up(factor, self.taps), Join(skips.pop()), *self._block(radius)]
-        if self.is_full:
+        if self.padding == "full":
             steps.append(Join(0))  # the answer is cropped to the image
         return Geometry.of_steps(steps)
 
     def _block(self, radius: int) -> list[Step]:
         """Return the steps of a level, whatever its block is."""
-        if self.is_full:
+        if self.padding == "full":
             return [Pad(2 * radius), Convolve(radius, is_padded=False)]
-        return [Convolve(radius, self.is_padded)]
+        return [Convolve(radius, self.padding == "same")]
 
     def crops(self, margin: int) -> tuple[int, ...]:
         """Return how much the decoder may crop if the outermost `margin` pixels are not needed.
@@ -165,13 +163,15 @@ class Levels:
             Pixels to crop off either side: of the output of the coarsest level, of each upsampled
             output (the coarsest first), and of the answer.
         """
-        if self.is_full:  # joins crop what has grown: what could be left out as well is little
+        if (
+            self.padding == "full"
+        ):  # joins crop what has grown: what could be left out as well is little
             return (0,) * len(self.radii) + (margin,)
         spare = []  # outer pixels of the input of each level, the finest first, that are not needed
         unwanted = margin
         for factor, radius in zip(self.factors, self.radii, strict=False):
             # Padded convolutions spoil the pixels at a cut, so they need `radius` pixels around.
-            spare.append(max(0, unwanted - radius) if self.is_padded else unwanted)
+            spare.append(max(0, unwanted - radius) if self.padding == "same" else unwanted)
             unwanted = max(0, Up(factor, self.taps).sources(spare[-1])[0])
         spare.append(unwanted)
         steps = zip(self.factors, spare, spare[1:], strict=False)
@@ -187,8 +187,7 @@ def levels_of(recipe: UNetRecipe) -> tuple[Levels, ...]:
         return Levels(
             factors=(1,) * n_flat + (2,) * n_deep,
             radii=(0,) * n_flat + (2,) * (n_deep + 1),
-            is_padded=recipe.padding != "valid",
-            is_full=recipe.padding == "full",
+            padding=recipe.padding,
             taps=TAPS.get(recipe.upsampling, 0),
         )
 

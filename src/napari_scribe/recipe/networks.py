@@ -36,8 +36,12 @@ class NetworkPart(Part, ABC):
         """Return the number of features at full resolution, which decides the memory needed."""
 
     @property
-    def keeps_size(self) -> bool:
-        """Return whether the answer is as large as the input image."""
+    def maps_keep_size(self) -> bool:
+        """Return whether no convolution changes the size of a map.
+
+        Then a network that takes an image also takes one of twice the size, as learning from single
+        images needs, where pictures of half the size are made.
+        """
         return True
 
     def in_words(self) -> str:
@@ -147,8 +151,8 @@ class UNet(NetworkPart):
         return self.width
 
     @property
-    def keeps_size(self) -> bool:
-        """Return whether every map keeps the size of what it is made from."""
+    def maps_keep_size(self) -> bool:
+        """Return whether no convolution changes the size of a map."""
         return self.padding == "same"
 
     def in_words(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from ..errors import InputError
 from ..image import Frame, Image
 from ..inference.denoise.denoised_image import denoised_image
 from ..inference.denoise.job import check_denoiser
-from ..inference.per_image import network_for
+from ..inference.per_image import sample_of
 from ..inference.reading import Read, tile_reader
 from ..io import as_image
 from ..model import Model, as_tuple
-from ..networks import Network
+from ..networks import Geometry, Network, depends_on_image, with_statistics_of
 from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
@@ -60,7 +61,19 @@ class Setup:
 
     def network_for(self, network: Network, index: int) -> Network:
         """Return the network as it is applied to an image."""
-        return network_for(network, self.images[index], self.channels, self.statistics[index])
+        if not depends_on_image(network):
+            return network
+        return with_statistics_of(network, self._sample_of(index, network.geometry))
+
+    @cached_property
+    def _sample_of(self) -> Callable[[int, tuple[Geometry, ...]], torch.Tensor]:
+        """Return what samples an image; the last sample is kept, for the next preview."""
+
+        @lru_cache(maxsize=1)
+        def sample(index: int, geometry: tuple[Geometry, ...]) -> torch.Tensor:
+            return sample_of(geometry, self.images[index], self.channels, self.statistics[index])
+
+        return sample
 
 
 def set_up(

@@ -193,7 +193,7 @@ def _set_up(pairs: Pairs, recipe: Recipe | None, start: Model | None, device: st
             f"The recipe is {recipe.network.dimensions}D, the pairs are {pairs.dimensions}D: make "
             "them alike (network.dimensions)."
         )
-    if pairs.is_single and not recipe.network.keeps_size:
+    if pairs.is_single and not recipe.network.maps_keep_size:
         raise InputError("Single images need network.padding=same.")
     recipe = recipe if start else for_thick_slices(recipe, pairs.images[0])
     view = pairs.views[0]
