@@ -8,6 +8,9 @@ from pydantic import Field, SerializeAsAny
 
 from .part import LARGEST, Part, pixels_field, told_apart_by_kind
 
+MAPS = ("probability", "distance", "affinities", "long_range")
+"""Names of the maps that can be saved beside labels. Each task and encoding has some of them."""
+
 
 class TargetPart(Part):
     """Define what the recipes of all tasks have in common."""
