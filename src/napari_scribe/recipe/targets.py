@@ -25,7 +25,10 @@ class ObjectsTarget(TargetPart):
     encoding: str = Field(
         "distance",
         title="Encoding",
-        description="How the network says where one object ends and the next begins.",
+        description="How the network says where one object ends and the next begins. distance: how "
+        "far each pixel is from its object's border; affinities: whether neighbouring pixels lie "
+        "in one object; border: objects stay apart by a line of background (border weight).",
+        examples=["distance", "affinities", "border"],
     )
     ring: int = pixels_field(
         4,
