@@ -29,7 +29,7 @@ class Cost:
     Parameters
     ----------
     parameters
-        Number of its weights.
+        How many it has.
     halo
         Pixels per spatial axis that a tile is read with around what it keeps.
     tile
@@ -48,7 +48,7 @@ class Cost:
 
     @property
     def parameters_in_words(self) -> str:
-        """Return the number of weights, such as ``0.48 M``."""
+        """Return the number of parameters, such as ``0.48 M``."""
         return f"{self.parameters / 1e6:.2f} M"
 
     @property
