@@ -231,8 +231,8 @@ def field_widget(name: str, field: FieldInfo, value: object) -> FieldWidget:
 
 def _fill(widget: FieldWidget, value: object) -> None:
     """Set a value; a spin box would round what has more decimals than it shows."""
-    is_name = isinstance(widget, ComboBox) and widget.annotation is str and isinstance(value, str)
-    if is_name and value not in widget.choices:
+    is_name = widget.annotation is str and isinstance(value, str)
+    if is_name and isinstance(widget, ComboBox) and value not in widget.choices:
         widget.choices = (*widget.choices, value)  # a loss or an encoding of the user's own
     if isinstance(value, float) and widget.annotation is float:
         widget.native.setDecimals(max(widget.native.decimals(), _decimals(value)))
