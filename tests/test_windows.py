@@ -10,6 +10,7 @@ from napari_scribe.windows import (
     Window,
     grow,
     intersect,
+    neighbour_pairs,
     overlap,
     relative_to,
     shape_of,
@@ -53,6 +54,14 @@ def test_moving_and_growing(window: Window, by: tuple[int, int]) -> None:
         == np.s_[max(0, window[0].start - by[0]) : min(SIDE, window[0].stop + by[0])]
     )
     assert grow(window, 2) == grow(window, (2, 2))
+
+
+def test_neighbours_lie_one_pixel_apart() -> None:
+    pairs = [(PIXELS[here], PIXELS[there]) for here, there in neighbour_pairs(PIXELS.shape)]
+    for (one, other), step in zip(pairs, (SIDE, 1), strict=True):
+        assert one.size == SIDE * (SIDE - 1)
+        assert (other - one == step).all()
+    assert [PIXELS[:1][here].size for here, _ in neighbour_pairs((1, SIDE))] == [0, SIDE - 1]
 
 
 def test_windows_apart_have_nothing_in_common() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 Window = tuple[slice, ...]
 
@@ -42,6 +42,14 @@ def shift(window: Sequence[slice], by: Sequence[int]) -> Window:
 def relative_to(window: Sequence[slice], other: Sequence[slice]) -> Window:
     """Return a window relative to the first pixel of another one."""
     return shift(window, [-o.start for o in other])
+
+
+def neighbour_pairs(shape: Sequence[int]) -> Iterator[tuple[Window, Window]]:
+    """Yield, for each axis, the windows of pixels that have a next one, and of the next ones."""
+    for axis, n in enumerate(shape):
+        here, there = list(whole(shape)), list(whole(shape))
+        here[axis], there[axis] = slice(0, max(0, n - 1)), slice(1, n)
+        yield tuple(here), tuple(there)
 
 
 def grow(window: Sequence[slice], margin: int | Sequence[int]) -> Window:

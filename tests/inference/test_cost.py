@@ -22,7 +22,7 @@ def test_every_preset_has_its_costs(name: str):
     cost = cost_of(recipe)
     assert len(cost.halo) == recipe.network.dimensions
     assert cost.tile_bytes > 4 * recipe.network.features * cost.tile**recipe.network.dimensions
-    assert f"{cost.times_default} x" in cost.in_words()
+    assert f"work per pixel {cost.times_default} x that of" in cost.in_words()
 
 
 def test_the_default_network_is_what_others_are_compared_with():

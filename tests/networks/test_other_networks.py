@@ -201,6 +201,22 @@ def test_residual_symmetric_halves_z_once_slices_are_no_thicker_than_pixels():
     assert network.pools[-1].kernel_size == (2, 2, 2)
 
 
+@pytest.mark.parametrize(
+    ("scale", "units", "flat_levels"),
+    [
+        ({"Z": 1.0, "Y": 1.0}, {"Z": "micrometer"}, 0),
+        ({"Z": 0.2, "Y": 0.2}, {}, 0),
+        ({"Z": 4.0, "Y": 1.0}, {"Z": "pixel"}, 2),
+        ({"Z": 1.0, "Y": 1.0}, {"Z": "pixel"}, 1),  # nobody has measured it: the default stays
+        ({}, {}, 1),
+    ],
+)
+def test_the_pixel_size_decides_about_flat_levels(scale: Any, units: Any, flat_levels: int):
+    volume = ns.Image(np.zeros((8, 32, 32)), "ZYX", scale=scale, units=units)
+    recipe = ns.Recipe(network={"kind": "residual_symmetric", "dimensions": 3})
+    assert for_thick_slices(recipe, volume).network.flat_levels == flat_levels
+
+
 # ---- in recipes ---------------------------------------------------------------------------------
 
 
@@ -212,6 +228,17 @@ def test_they_are_chosen_by_name():
     assert recipe.training.patch == 48
     with pytest.raises(InputError, match=r"network.stride.*8, 16 or 32"):
         ns.Recipe().changed({"network.kind": "fcn", "network.stride": 4})
+
+
+@pytest.mark.parametrize(
+    ("kind", "dimensions"),
+    [(kind, n) for kind, part in NETWORK_KINDS.items() for n in part.takes_dimensions],
+)
+def test_a_recipe_is_the_same_after_it_is_saved(kind: str, dimensions: int):
+    recipe = ns.Recipe(network={"kind": kind, "dimensions": dimensions})
+    assert ns.Recipe(**recipe.model_dump()) == recipe
+    of_its_own = type(recipe.network)(dimensions=dimensions)
+    assert type(of_its_own)(**of_its_own.model_dump()) == of_its_own
 
 
 def test_fcn_is_for_planes_and_says_what_is_for_volumes():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from napari_scribe.inference.tiles import plan_tiles
 from napari_scribe.model import build_network
 from napari_scribe.networks import UNet, geometry_of
 from napari_scribe.networks.sizes import stages_of
@@ -44,6 +45,11 @@ def test_the_preset_is_the_network_of_the_papers_figure():
 
 def test_the_preset_has_31_million_weights():
     assert sum(p.numel() for p in on_meta(PAPER).parameters()) == 31_030_658
+
+
+def test_the_preset_segments_by_the_tiles_of_the_paper():
+    (tile,) = plan_tiles((384, 384), PAPER.tile, geometry_of(PAPER.network))
+    assert tile.read_shape == (572, 572)
 
 
 def test_the_preset_learns_as_the_paper_did():

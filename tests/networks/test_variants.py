@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+import napari_scribe as ns
+from napari_scribe.errors import InputError
 from napari_scribe.networks import (
     UNet,
     depends_on_image,
@@ -247,3 +249,8 @@ def test_the_statistics_of_several_pieces_are_those_of_all_their_pixels():
 def test_upsampling_for_other_dimensions_is_refused(values: dict[str, Any], advice: str):
     with pytest.raises(ValueError, match=advice):
         Recipe(**values)
+
+
+def test_the_reason_is_said_alone():
+    with pytest.raises(InputError, match=r"network\.upsampling: bilinear is for 2D"):
+        ns.Recipe().changed({"network.dimensions": 3, "network.upsampling": "bilinear"})

@@ -17,6 +17,7 @@ from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.image import Image
 from napari_scribe.recipe import ObjectsTarget
 from napari_scribe.samples import nuclei, simulate_paint
+from napari_scribe.targets import encoding_of
 from napari_scribe.targets.affinities import AffinitiesEncoding
 from napari_scribe.targets.agglomeration import joined
 
@@ -274,18 +275,24 @@ def test_blocks_are_stitched():
     prediction, coder = perfect(truth), encoding()
     once = coder.decode(prediction, {})
     blocks = plan_blocks(truth.shape, 64, 48)
-    cores, found = {}, {}
+    cores, counts, zones = {}, {}, {}
     for block in blocks:
         part = {k: v[(slice(None), *block.window)] for k, v in prediction.items()}
-        cores[block.index], found[block.index] = crop_to_core(
+        cores[block.index], counts[block.index], zones[block.index] = crop_to_core(
             coder.decode(part, {}), block, truth.shape
         )
-    tables, n = merge({i: o.n for i, o in found.items()}, lambda i, face: found[i].zones[face])
+    tables, n = merge(counts, lambda i, face: zones[i][face])
     together = np.zeros_like(once)
     for block in blocks:
         together[block.core] = tables[block.index][cores[block.index]]
     assert n == once.max()
     assert evaluate(together, once).ap[0] == 1
+
+
+def test_planes_have_no_thick_slices():
+    network = {"kind": "residual_symmetric", "dimensions": 2}
+    recipe = ns.Recipe(target={"encoding": "affinities"}, network=network)
+    assert not encoding_of(recipe).has_thick_slices
 
 
 def test_a_volume_painted_on_single_slices_trains():

@@ -77,5 +77,6 @@ def test_small_pieces_are_dropped_and_the_others_counted_on():
 def test_the_smallest_size_is_fitted_to_paint():
     coder = BorderEncoding(ObjectsTarget())
     paint = np.where(TOUCHING > 1, TOUCHING, 0)
-    assert coder.fit([(perfect(paint * 0), paint)]) == {"min_size": 7.5}
+    assert not coder.fits_to_predictions
+    assert coder.fit([({}, paint)]) == {"min_size": 7.5}
     assert coder.fit([]) == {"min_size": 10}

@@ -83,9 +83,10 @@ def train_denoiser(
         ),
     ] = "",
     loss: Annotated[
-        Literal["l2", "l1", "l0"] | None,
+        Literal["l2", "l1", "smooth_l1", "l0"] | None,
         typer.Option(
-            help="l2: for camera noise. l1: for some far outliers. l0: for replaced pixels."
+            help="l2: for camera noise. l1: for some far outliers. smooth_l1: between the two. "
+            "l0: for replaced pixels."
         ),
     ] = None,
     volumes: Annotated[

@@ -60,10 +60,11 @@ class Cost:
 
     def in_words(self) -> str:
         """Describe the costs in a line."""
+        about = size_in_words(float(f"{self.tile_bytes:.2g}"))
         return (
-            f"{self.parameters_in_words} parameters, halo {per_axis(self.halo)}. A tile of "
-            f"{self.tile} px takes up to {size_in_words(self.tile_bytes)}; a pixel "
-            f"{self.times_default} x the work of the default U-Net."
+            f"{self.parameters_in_words} parameters, halo {per_axis(self.halo)}. About {about} of "
+            f"memory for a tile of {self.tile} px; work per pixel {self.times_default} x that of "
+            "the default U-Net."
         )
 
 

@@ -125,6 +125,6 @@ class Residual(nn.Module):
 
 
 def without_activation(layer: nn.Module) -> nn.Sequential:
-    """Return a convolution as `blocks.Convolution` builds it, without its activation."""
+    """Return a convolution as `blocks.Layers` builds it, without its activation."""
     assert isinstance(layer, nn.Sequential)
     return nn.Sequential(*list(layer)[:-1])

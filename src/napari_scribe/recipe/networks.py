@@ -59,12 +59,11 @@ def checked_flat_levels(flat_levels: int, others: ValidationInfo) -> int:
     return flat_levels
 
 
-def flat_levels_for(network: NetworkPart, depth: int, ratio: float) -> dict[str, int]:
+def flat_levels_for(network: UNet | ResidualSymmetric, ratio: float) -> dict[str, int]:
     """Return the flat levels for slices that lie `ratio` pixels apart, unless they are chosen."""
-    levels = min(depth, max(0, round(math.log2(ratio))))
-    return (
-        {} if "flat_levels" in network.model_fields_set or not levels else {"flat_levels": levels}
-    )
+    levels = min(network.depth, max(0, round(math.log2(ratio))))
+    is_kept = "flat_levels" in network.model_fields_set
+    return {} if is_kept or levels == network.flat_levels else {"flat_levels": levels}
 
 
 class UNet(NetworkPart):
@@ -162,7 +161,7 @@ class UNet(NetworkPart):
 
     def for_thick_slices(self, ratio: float) -> dict[str, int]:
         """Halve Z only after pixels have become about as wide as slices are apart."""
-        return flat_levels_for(self, self.depth, ratio)
+        return flat_levels_for(self, ratio)
 
 
 class SizedPart(NetworkPart, ABC):
@@ -226,6 +225,7 @@ class ResidualSymmetric(SizedPart):
         1,
         ge=0,
         le=5,
+        validate_default=True,  # 0 in 2D, as if it were given
         title="Flat levels",
         description="For thick slices in 3D: how often the image is halved within its slices only, "
         "before it is halved in Z. The paper never halves in Z. Unused in 2D.",
@@ -238,7 +238,7 @@ class ResidualSymmetric(SizedPart):
 
     def for_thick_slices(self, ratio: float) -> dict[str, int]:
         """Halve Z only after pixels have become about as wide as slices are apart."""
-        return flat_levels_for(self, self.depth, ratio)
+        return flat_levels_for(self, ratio)
 
 
 NETWORK_KINDS: dict[str, type[NetworkPart]] = {

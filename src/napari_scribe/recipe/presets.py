@@ -97,8 +97,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "unet2015": Preset(
         "U-Net of 2015",
-        "To work as the U-Net paper did: 31 million weights, tiles of 572 px for answers of 388. "
-        "Wants a GPU.",
+        "To work as the U-Net paper did: 31 million weights, learns from patches of 572 px for "
+        "answers of 388. Wants a GPU.",
         {
             "network.depth": 4,
             "network.width": 64,
@@ -120,7 +120,7 @@ PRESETS: dict[str, Preset] = {
             "augmentation.scaling": 1.0,
             "augmentation.blur": 0.0,
             "augmentation.noise": 0.0,
-            "tiling.tile": 388,
+            "tiling.tile": 384,  # the largest multiple of the stride for which 572 px are read
         },
     ),
 }

@@ -16,6 +16,8 @@ from .presets import preset_named
 from .targets import ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
 
+PREFIX = "Value error, "
+"""What pydantic puts before the message of a ValueError."""
 LONGEST = 2**20
 """Largest file with a recipe, in bytes."""
 
@@ -50,7 +52,8 @@ class Recipe(Part):
             super().__init__(**values)
         except ValidationError as error:
             reasons = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+                f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].removeprefix(PREFIX)}"
+                for e in error.errors()
             )
             raise InputError(f"The recipe does not fit: {reasons}.") from None
 

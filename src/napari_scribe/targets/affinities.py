@@ -73,7 +73,8 @@ class AffinitiesEncoding(PaintEncoding):
         """Build the encoding with the settings of target and network."""
         target, network = options.recipe.target, options.recipe.network
         assert isinstance(target, ObjectsTarget)
-        return cls(target, network.dimensions, bool(getattr(network, "flat_levels", 0)))
+        is_thick = network.dimensions == 3 and bool(getattr(network, "flat_levels", 0))
+        return cls(target, network.dimensions, is_thick)
 
     @property
     def offsets(self) -> tuple[Offset, ...]:

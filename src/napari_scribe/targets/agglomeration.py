@@ -7,6 +7,7 @@ import heapq
 import numpy as np
 import numpy.typing as npt
 
+from ..windows import neighbour_pairs
 from .paint import Labels
 
 
@@ -67,9 +68,7 @@ def _borders(fragments: Labels, nearest: npt.NDArray[np.float32]) -> Borders:
     """Measure the border of each pair of neighbours."""
     n_numbers = int(fragments.max(initial=0)) + 1
     keys, affinities = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-    for axis in range(fragments.ndim):
-        here = (slice(None),) * axis + (slice(None, -1),)
-        there = (slice(None),) * axis + (slice(1, None),)
+    for axis, (here, there) in enumerate(neighbour_pairs(fragments.shape)):
         one, other = fragments[here], fragments[there]
         at = (one != other) & (one > 0) & (other > 0)
         low, high = np.minimum(one[at], other[at]), np.maximum(one[at], other[at])

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ..recipe import ObjectsTarget
+from ..windows import neighbour_pairs
 from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
-from .objects import border_weights, renumbered, with_ring
+from .objects import border_weights, renumbered, selected, smallest_size, with_ring
 from .paint import Labels
 
 DEFAULTS: Parameters = {"min_size": 10.0}
@@ -68,13 +69,14 @@ class BorderEncoding(PaintEncoding):
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
         """Return the connected pieces of what is more likely object than background, from 1 on."""
         background, inside = prediction["border"]
-        pieces, n = ndimage.label(inside > background)
-        is_large = np.bincount(pieces.ravel(), minlength=n + 1) >= parameters.get(
-            "min_size", DEFAULTS["min_size"]
-        )
-        is_large[0] = False
-        numbers = np.cumsum(is_large) * is_large
-        return np.asarray(numbers[pieces], dtype=np.int32)
+        pieces, _ = ndimage.label(inside > background)
+        chosen = {**DEFAULTS, **parameters}
+        return selected(pieces, np.bincount(pieces.ravel()) >= chosen["min_size"])
+
+    @property
+    def fits_to_predictions(self) -> bool:
+        """Return False: the sizes of painted objects are enough."""
+        return False
 
     def fit(
         self,
@@ -85,17 +87,13 @@ class BorderEncoding(PaintEncoding):
         sizes = [
             n for _, paint in examples for n in np.unique(paint[paint > 1], return_counts=True)[1]
         ]
-        if not sizes:
-            return dict(DEFAULTS)
-        return {"min_size": max(4.0, 0.25 * float(np.percentile(sizes, 5)))}
+        return {"min_size": smallest_size(sizes)} if sizes else dict(DEFAULTS)
 
 
 def _touches(labels: Labels) -> npt.NDArray[np.bool_]:
     """Return the pixels of objects that have another object beside them, along an axis."""
     touches = np.zeros(labels.shape, bool)
-    for axis in range(labels.ndim):
-        first = (slice(None),) * axis + (slice(None, -1),)
-        second = (slice(None),) * axis + (slice(1, None),)
+    for first, second in neighbour_pairs(labels.shape):
         at = (labels[first] != labels[second]) & (labels[first] > 1) & (labels[second] > 1)
         touches[first] |= at
         touches[second] |= at

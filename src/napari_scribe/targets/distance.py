@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
 from ..recipe import ObjectsTarget
+from ..windows import neighbour_pairs
 from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
 from .objects import Choice, border_weights, fitted, is_on_slices, renumbered, selected, with_ring
 from .paint import Labels
@@ -152,9 +153,7 @@ def _merged(pieces: Labels, distance: npt.NDArray[np.float32], limit: float) -> 
     """
     n = int(pieces.max(initial=0)) + 1
     pairs, heights = [], []
-    for axis in range(pieces.ndim):
-        first = (slice(None),) * axis + (slice(None, -1),)
-        second = (slice(None),) * axis + (slice(1, None),)
+    for first, second in neighbour_pairs(pieces.shape):
         at = (pieces[first] != pieces[second]) & (pieces[first] > 0) & (pieces[second] > 0)
         ends = np.sort(np.stack([pieces[first][at], pieces[second][at]]).astype(np.int64), axis=0)
         pairs.append(ends[0] * n + ends[1])

@@ -163,6 +163,11 @@ class Encoding(Protocol):
 class PaintEncoding(Encoding, Protocol):
     """Define also how paint becomes the targets that a network learns from."""
 
+    @property
+    def fits_to_predictions(self) -> bool:
+        """Return whether `fit` looks at predictions; else it gets empty ones."""
+        return True
+
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
     ) -> Encoded:

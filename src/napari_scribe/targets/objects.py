@@ -135,6 +135,14 @@ def selected(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
     return new[labels]
 
 
+def smallest_size(sizes: Sequence[int]) -> float:
+    """Return the size below which a piece is no object, from the sizes of painted ones.
+
+    It drops fragments of objects, but not objects that the edge of the image cuts.
+    """
+    return max(4.0, 0.25 * float(np.percentile(sizes, 5)))
+
+
 @dataclass(frozen=True)
 class Choice:
     """Describe a decoding parameter that is fitted.
@@ -170,9 +178,7 @@ def fitted(
     sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
     if not sizes:
         return dict(defaults)
-    # This drops fragments of objects, but not objects that the edge of the image cuts.
-    min_size = max(4.0, 0.25 * float(np.percentile(sizes, 5)))
-    best = {**defaults, "min_size": min_size}
+    best = {**defaults, "min_size": smallest_size(sizes)}
     if seconds_left() <= 0:
         return best
     began = time.perf_counter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import platform
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from ..targets import Parameters, Prediction
 from ..targets.paint import Labels
 from ..windows import Window, grow, intersect, shape_of, shift, whole
 from .checkpoint import TrainState
+from .checkpoint_file import hash_of
 from .regions import Region
 from .setup import Setup
 from .trainer import History
@@ -82,8 +82,11 @@ def fit_parameters(
             continue
         if examples and is_time_up():
             break
-        predictor = predictor_for(region.key[0] if is_per_image else 0)
-        examples.append((_predict(setup, predictor, region, window, paint, is_time_up), paint))
+        prediction: Prediction = {}
+        if encoding.fits_to_predictions:
+            predictor = predictor_for(region.key[0] if is_per_image else 0)
+            prediction = _predict(setup, predictor, region, window, paint, is_time_up)
+        examples.append((prediction, paint))
         n_pixels += paint.size
     return encoding.fit(examples, seconds_left)
 
@@ -146,7 +149,7 @@ def _provenance(
 ) -> dict[str, Any]:
     pairs = zip(setup.images, setup.paints, strict=True)
     images = [
-        {**origin(image, setup.channels), "paint": _hash(np.asarray(paint.array))}
+        {**origin(image, setup.channels), "paint": _hash(paint.array)}
         for image, paint in islice(pairs, MOST_IMAGES)
     ]
     return {
@@ -190,9 +193,8 @@ def learnt(
     }
 
 
-def _hash(array: npt.NDArray[np.generic]) -> str:
-    """Return a short hash: arrays that differ have different ones."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+def _hash(array: npt.ArrayLike) -> str:
+    return hash_of(np.ascontiguousarray(array).data)
 
 
 def _sample_hash(image: Image, channels: Sequence[int]) -> str | None:

@@ -145,8 +145,8 @@ def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> li
     """Return the factor of each class, for each categorical head: rare classes weigh more.
 
     A factor is inverse to how much of its class is painted, the largest at most `limit` times the
-    smallest. Objects and background need none: patches are centred on each equally often, and a
-    factor would shift the outlines.
+    smallest. For a head with one channel for objects against background there is none: patches are
+    centred on each equally often, and a factor would shift the outlines.
     """
     factors = []
     for place, (_, weight_row, n_classes) in enumerate(layout.categorical):

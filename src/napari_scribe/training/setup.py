@@ -203,9 +203,10 @@ def _denoised(
 
 
 def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
-    """Adapt a 3D network to slices that lie farther apart than pixels do."""
+    """Adapt a 3D network to how far slices lie apart, if the image says it."""
     z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
-    if recipe.network.dimensions == 2 or min(z, y) <= 0:
+    is_unknown = z == y == 1 and image.units.get("Z", "pixel") in ("", "pixel")
+    if recipe.network.dimensions == 2 or min(z, y) <= 0 or is_unknown:
         return recipe
     changes = recipe.network.for_thick_slices(z / y)
     return recipe.changed({f"network.{name}": value for name, value in changes.items()})

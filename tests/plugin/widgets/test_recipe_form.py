@@ -31,6 +31,24 @@ def test_volumes_have_defaults_of_their_own() -> None:
     assert form.value("objects") == Recipe().changed({"network.width": 8})
 
 
+@pytest.mark.parametrize(
+    ("chosen", "in_volumes", "again"),
+    [
+        ("bilinear", "trilinear", "bilinear"),
+        ("bicubic", "trilinear", "bilinear"),
+        ("nearest", "nearest", "nearest"),
+    ],
+)
+def test_interpolation_is_that_of_the_dimensions(chosen: str, in_volumes: str, again: str) -> None:
+    form = RecipeForm()
+    form.changed.connect(lambda: form.value("objects"))  # at no time does it not fit
+    form.parts["network"]["upsampling"].value = chosen
+    form.set_dimensions(3)
+    assert form.value("objects").network.upsampling == in_volumes
+    form.set_dimensions(2)
+    assert form.value("objects").network.upsampling == again
+
+
 def test_a_recipe_goes_there_and_back() -> None:
     changes = {
         "network.width": 32,

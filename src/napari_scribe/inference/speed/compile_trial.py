@@ -72,7 +72,7 @@ class _Batch:
         """Return the network as a run uses it, and random pixels ``(N, C, *in)`` for it."""
         heads = self.model.encoding.heads
         pixels = torch.rand(self.shape)
-        network = with_statistics_of(self.model.network, pixels)
+        network = with_statistics_of(self.model.network, pixels[:1])
         return Predictor(network, heads, self.device, self.dtype), pixels
 
 

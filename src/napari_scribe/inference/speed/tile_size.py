@@ -27,9 +27,9 @@ SHARE = 0.5
 """Share of the free memory that a batch may need by estimate."""
 MEMORY = "tiles.json"
 """File in the user's folder that speeds are saved in."""
-FEATURE_MAPS = 6
-"""Feature maps of the first level that are in memory at once. Measured on the CPU with U-Nets: 5.0
-to 5.3 in 2D and 1.8 to 2.8 in 3D."""
+FEATURE_MAPS = {2: 6, 3: 4}
+"""Feature maps of the first level that are in memory at once, for 2D and 3D networks. Measured on
+the CPU: 5.4 to 7.0 in U-Nets and 2.2 to 4.3 in the others in 2D, 3.2 to 4.3 in 3D."""
 Speeds = dict[str, float]
 """Side of a tile -> pixels per second."""
 
@@ -41,7 +41,8 @@ def bytes_needed(source: Source, tile: Tile, batch: int, dtype: torch.dtype) -> 
 
 def bytes_of_tile(network: NetworkPart, tile: Tile, dtype: torch.dtype) -> int:
     """Estimate the memory that the network of a recipe needs for a tile."""
-    return math.prod(tile.read_shape) * network.features * dtype.itemsize * FEATURE_MAPS
+    n_maps = network.features * FEATURE_MAPS[network.dimensions]
+    return math.prod(tile.read_shape) * n_maps * dtype.itemsize
 
 
 def reductions_needed(

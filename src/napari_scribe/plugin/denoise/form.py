@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LOSSES = [
     ("as a camera adds it (L2)", "l2"),
     ("with far outliers (L1)", "l1"),
+    ("with some outliers (smooth L1)", "smooth_l1"),
     ("pixels were replaced (L0)", "l0"),
 ]
 PREVIEWS = [("the right half", "half"), ("all that is visible", "all"), ("nothing", "")]
@@ -199,8 +200,8 @@ class DenoiseSettings(TrainingSettings):
         self.loss = ComboBox(choices=LOSSES, value="l2", nullable=False)
         self.loss.tooltip = (
             "What the noise is like. As a camera adds it: finds the mean, and is right for nearly "
-            "all images. With far outliers: finds the median. Pixels were replaced by others, as "
-            "by salt and pepper: finds the most frequent value"
+            "all images. With far outliers: finds the median. With some outliers: between the two. "
+            "Pixels were replaced by others, as by salt and pepper: finds the most frequent value"
         )
         self.steps = FloatSpinBox(value=0, min=0, max=10_000_000, step=100)
         self.steps.native.setDecimals(0)

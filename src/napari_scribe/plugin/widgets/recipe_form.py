@@ -32,6 +32,11 @@ DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Traini
 """The same for a denoiser."""
 ELSEWHERE = {"kind", "dimensions", "loss"}
 """Fields that the docks ask for in another place."""
+IN_OTHER_DIMENSIONS = {
+    2: {"trilinear": "bilinear"},
+    3: {"bilinear": "trilinear", "bicubic": "trilinear"},
+}
+"""Dimensions -> upsampling that they do not have -> what comes closest to it."""
 OF_PAINT = {"balance"}
 """Fields that mean nothing to a denoiser."""
 
@@ -100,6 +105,10 @@ class RecipeForm(QObject):
             return
         if dimensions not in NETWORK_KINDS[str(self.kind.value)].takes_dimensions:
             self.kind.value = self._first.network.kind
+        if (upsampling := self.parts["network"].get("upsampling")) is not None:
+            with QSignalBlocker(self):
+                closest = IN_OTHER_DIMENSIONS[dimensions]
+                upsampling.value = closest.get(upsampling.value, upsampling.value)
         self._show_defaults(str(self.kind.value), dimensions)
         self.kind.reset_choices()
 
