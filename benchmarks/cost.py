@@ -8,13 +8,14 @@ the first number.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-import torch
 from common import cost
-from torch.nn.modules.conv import _ConvNd
 
+from napari_scribe.inference.cost import multiplications
 from napari_scribe.inference.tiles import plan_tiles
-from napari_scribe.networks import UNet
+from napari_scribe.model import outline_network
+from napari_scribe.networks import Network
 from napari_scribe.recipe import Recipe
 
 SIDES = {2: (128, 256, 512, 1024, 2048), 3: (48, 64, 96, 128, 192)}
@@ -26,8 +27,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for dimensions, depth in NETWORKS:
         recipe = Recipe().changed({"network.dimensions": dimensions, "network.depth": depth})
-        with torch.device("meta"):  # shapes without numbers
-            network = UNet(recipe.network, 1, 2).eval()
+        network = outline_network(recipe, 1).eval()
         halo, stride = network.geometry[0].halo, network.geometry[0].stride
         alone = _per_pixel(network, [8 * stride] * dimensions, [0] * dimensions)
         for side in SIDES[dimensions]:
@@ -37,19 +37,9 @@ def main() -> None:
             print(f"| {what} | {cost([tile]):.2f} | {done:.2f} |")
 
 
-def _per_pixel(network: UNet, shape, margin) -> float:
+def _per_pixel(network: Network, shape: Sequence[int], margin: Sequence[int]) -> float:
     """Count the multiplications for each pixel of the result."""
-    total = 0
-
-    def count(module, _inputs, answer):
-        nonlocal total
-        per_value = module.weight[0].numel() if not module.transposed else module.weight.shape[0]
-        total += answer.numel() * per_value
-
-    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, _ConvNd)]
-    network(torch.empty(1, 1, *shape, device="meta"), margin)
-    for hook in hooks:
-        hook.remove()
+    total = multiplications(network, shape, margin)
     return total / math.prod(n - 2 * m for n, m in zip(shape, margin, strict=True))
 
 

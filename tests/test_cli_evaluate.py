@@ -194,7 +194,7 @@ ROC = "evaluate p.tif t.tif --roc"
         ("evaluate nan.tif t.tif --roc", r"NaN pixels.*--mask"),
         ("evaluate small.tif t.tif --roc", r"differ in shape: \(95, 128\) and \(96, 128\)"),
         ("evaluate classes.tif t.tif --roc", "has 3 channels: say which one.*--channel"),
-        ("evaluate t.tif t2.tif --roc", "look like labels or a mask"),
+        ("evaluate t.tif t2.tif --roc", "look like a mask"),
         ("evaluate p.tif p2.tif --roc", "a map or an image, not labels"),
         (f"{ROC} --channel 1", "no channel 1"),
         (f"{ROC} --threshold 50", "threshold of 50.0 is no probability"),

@@ -29,7 +29,7 @@ def describe_model(model: Model) -> str:
     lines = [
         f"{'Denoiser' if is_denoiser else f'Model for {model.recipe.task}'}, {network.dimensions}D",
         f"  network      {network.in_words()}; "
-        f"{sum(p.numel() for p in model.network.parameters()):,} weights",
+        f"{sum(p.numel() for p in model.network.parameters()):,} parameters",
         f"  channels     {_channels(model)}",
         f"  trained on   {counted(n_images, 'image')}, "
         f"{counted(provenance.get('steps', '?'), 'step')}, "

@@ -202,12 +202,25 @@ def test_which_number_is_positive():
 def test_whole_numbers_are_probabilities_or_labels():
     p, truth = sample()
     assert "255 is 1" in evaluate_probability(np.rint(p * 255).astype(np.uint8), truth).notes[0]
-    for labels in (truth.astype(np.uint8), np.rint(p * 300).astype(np.uint16)):
-        with pytest.raises(InputError, match="look like labels"):
-            evaluate_probability(labels, truth)
+    for mask in (truth.astype(np.uint8), truth.astype(np.uint16)):
+        with pytest.raises(InputError, match="look like a mask"):
+            evaluate_probability(mask, truth)
     for labels in (truth, truth.astype(np.int32)):
         with pytest.raises(InputError, match="probabilities are floats of 0 to 1"):
             evaluate_probability(labels, truth)
+
+
+@pytest.mark.parametrize("full_scale", [2**8 - 1, 2**16 - 1])
+def test_a_map_of_low_probabilities_is_scored_with_a_note(full_scale: int):
+    p, truth = sample()
+    written = np.rint(p * 0.4 * full_scale).astype(np.min_scalar_type(full_scale))
+    scores = evaluate_probability(written, truth)
+    assert "if it holds labels or a mask" in scores.notes[-1]
+    floats = evaluate_probability(written / np.float32(full_scale), truth)
+    assert scores.roc_auc == pytest.approx(floats.roc_auc, abs=1e-3)
+    nothing = count_probabilities(np.zeros_like(written), truth)
+    pooled = pool_probabilities([scores, nothing])
+    assert pooled.n_positive == 2 * np.count_nonzero(truth)
 
 
 P = np.linspace(0, 1, 12).reshape(3, 4)

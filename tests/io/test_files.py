@@ -26,6 +26,7 @@ from napari_scribe.io import (
     write_tiff,
 )
 from napari_scribe.io.units import full_name, in_micrometers, symbol
+from napari_scribe.recipe import MAPS
 
 
 def touch(folder: Path, *names: str) -> list[Path]:
@@ -173,7 +174,8 @@ def test_units():
 
 BESIDE = [
     *("a_masks.tif", "a_seg.npy", "a_cp_masks.png", "a_flows.tif", "a_cp_output.png"),
-    *("a_labels.zarr", "b_GT.png", "b.probability.tif", "b.distance.tif", "b.removed.tif"),
+    *("a_labels.zarr", "b_GT.png", "b.removed.tif"),
+    *(f"b.{name}.tif" for name in MAPS),
 ]
 
 

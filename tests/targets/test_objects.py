@@ -51,9 +51,9 @@ def test_nothing_is_learnt_where_nothing_is_painted(paint: np.ndarray, encoding:
 
 
 def test_distances_are_those_within_each_slice(paint: np.ndarray):
-    sections = np.where(paint == 2, 2, 1)
-    volume = DistanceEncoding(ObjectsTarget()).encode(sections, sections < 0).values[1]
+    slices = np.where(paint == 2, 2, 1)
+    volume = DistanceEncoding(ObjectsTarget()).encode(slices, slices < 0).values[1]
     for z in (1, 6, 11):
-        plane = DistanceEncoding(ObjectsTarget()).encode(sections[z], sections[z] < 0).values[1]
+        plane = DistanceEncoding(ObjectsTarget()).encode(slices[z], slices[z] < 0).values[1]
         np.testing.assert_array_equal(volume[z], plane)
         assert volume[z, 9, 9] == 1

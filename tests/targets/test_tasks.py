@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 from napari_scribe.errors import InputError
-from napari_scribe.recipe import Recipe
+from napari_scribe.recipe import MAPS, Recipe
 from napari_scribe.recipe.targets import TARGET_KINDS
-from napari_scribe.targets import ENCODINGS, TASKS, encoding_of, paint_encoding_of, task_of
+from napari_scribe.targets import (
+    ENCODINGS,
+    TASKS,
+    encoding_of,
+    paint_encoding_of,
+    savable_maps,
+    task_of,
+)
 
 
 def test_every_target_has_a_task():
@@ -23,6 +30,13 @@ def test_every_task_has_an_encoding(name: str):
     assert encoding.task == task.name and isinstance(encoding, ENCODINGS[recipe.encoding])
     assert task.is_image == any(head.kind == "image" for head in encoding.heads)
     assert all(head.moves_with_pixels for head in encoding.heads)
+
+
+def test_every_map_can_be_saved():
+    objects = [n for n, encoding in ENCODINGS.items() if encoding.task == "objects"]
+    recipes = [Recipe().changed({"target.encoding": name}) for name in objects]
+    heads = [encoding_of(r).heads for r in (*recipes, Recipe(task="classes"))]
+    assert {name for each in heads for name in savable_maps(each)} == set(MAPS)
 
 
 def test_a_denoiser_does_not_learn_from_paint():

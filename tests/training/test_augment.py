@@ -265,11 +265,11 @@ def test_what_is_off_draws_no_numbers(shape: tuple[int, ...]):
     assert torch.rand(1, generator=generator).item() == pytest.approx(expected, abs=1e-6)
 
 
-OF_SECTIONS = {"misalignment": 5, "blurred_section": 3, "missing_section": 1}
+OF_SLICES = {"misalignment": 5, "blurred_section": 3, "missing_section": 1}
 
 
-def test_a_plane_has_no_sections():
-    pixels, quiet, asked = torch.rand(2, 1, 16, 16), recipe(), recipe(**OF_SECTIONS)
+def test_a_plane_has_no_slices():
+    pixels, quiet, asked = torch.rand(2, 1, 16, 16), recipe(), recipe(**OF_SLICES)
     for one, other in ((quiet, asked), (asked, quiet)):
         assert torch.equal(*(warp_fields(2, (16, 16), r, seeded()) for r in (one, other)))
         assert torch.equal(*(change_intensity(pixels, r, seeded()) for r in (one, other)))
@@ -387,7 +387,7 @@ def test_a_blurred_section_is_smoother():
 
 
 def test_defects_come_after_noise():
-    """A section that is missing has no noise either."""
+    """A slice that is missing has no noise either."""
     _, after = changed((10, 1, 5, 8, 8), noise=0.5, missing_section=1)
     assert (after.flatten(3).std(dim=3) == 0).sum(dim=2).eq(1).all()
 

@@ -305,7 +305,7 @@ EVERYTHING = {
 
 @pytest.mark.parametrize("shape", [(60, 50), (9, 40, 30), (1, 40, 30)], ids=str)
 def test_everything_at_once(shape: tuple[int, ...]):
-    """Planes, volumes, and a volume of one section; twice the same of a seed."""
+    """Planes, volumes, and a volume of one slice; twice the same of a seed."""
     recipe = Recipe(
         network={"depth": 1, "width": 2, "padding": "valid", "dimensions": len(shape)},
         training={"patch": 16, "batch": 3},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import InputError
+from ..recipe import MAPS
 from ..terminal import exit_status, seams_with_bar, segment_with_bar
 from .options import (
     Axes,
@@ -75,7 +76,7 @@ def segment(
     model: ModelFile,
     out: Out,
     save: Annotated[
-        str, typer.Option(help="What to save, as a,b: labels, probability, distance, affinities.")
+        str, typer.Option(help=f"What to save, as a,b: labels, {', '.join(MAPS)}.")
     ] = "labels",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing results.")

@@ -99,11 +99,16 @@ def count_probabilities(
     if not occurs.any():
         raise InputError("The mask is 0 everywhere: it leaves no pixel to score.")
     values = levels[occurs]
-    if full_scale and values[-1] < HALF:
+    if full_scale and round(values[-1] * full_scale) == 1:
         raise InputError(
-            f"The map holds whole numbers up to {values[-1] * full_scale:.0f} ({chosen.dtype}), "
-            "which look like labels or a mask, not like probabilities of 0 to 1 written as 0 to "
-            f"{full_scale}. Give the probabilities as floats of 0 to 1."
+            f"The map holds 0 and 1 ({chosen.dtype}), which look like a mask, not like "
+            f"probabilities of 0 to 1 written as 0 to {full_scale}. Give the probabilities as "
+            "floats of 0 to 1."
+        )
+    if full_scale and values[-1] < HALF:  # as of a network that is unsure, or finds nothing
+        notes += (
+            f"A map has no number above half of {full_scale}: if it holds labels or a mask, its "
+            "scores mean nothing.",
         )
     return ProbabilityScores(values, positives[occurs], negatives[occurs], threshold, notes)
 

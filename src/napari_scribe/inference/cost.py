@@ -6,6 +6,7 @@ Nothing is timed. The network is built with shapes and no numbers, and multiplic
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,7 +20,7 @@ from ..model import outline_network
 from ..networks import Network
 from ..recipe import Recipe
 from .speed.tile_size import bytes_of_tile
-from .tiles import Tile, plan_tiles
+from .tiles import plan_tiles
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Cost:
     Parameters
     ----------
     parameters
-        Number of its weights.
+        How many it has.
     halo
         Pixels per spatial axis that a tile is read with around what it keeps.
     tile
@@ -48,7 +49,7 @@ class Cost:
 
     @property
     def parameters_in_words(self) -> str:
-        """Return the number of weights, such as ``0.48 M``."""
+        """Return the number of parameters, such as ``0.48 M``."""
         return f"{self.parameters / 1e6:.2f} M"
 
     @property
@@ -78,12 +79,20 @@ def cost_of(recipe: Recipe) -> Cost:
         halo=tuple(g.halo for g in network.geometry),
         tile=recipe.tile,
         tile_bytes=bytes_of_tile(recipe.network, tile, torch.float32),
-        work=_multiplications(network, tile) / math.prod(tile.kept_shape),
+        work=multiplications(network, tile.read_shape, tile.margin) / math.prod(tile.kept_shape),
     )
 
 
-def _multiplications(network: Network, tile: Tile) -> int:
-    """Count the multiplications of all convolutions for a tile."""
+def multiplications(network: Network, shape: Sequence[int], margin: Sequence[int]) -> int:
+    """Count the multiplications of all convolutions of a network on the meta device.
+
+    Parameters
+    ----------
+    shape
+        Shape of the input, ``(*spatial)``, in pixels.
+    margin
+        Pixels per axis that are cropped off either side of the answer.
+    """
     total = 0
 
     def count(layer: _ConvNd, inputs: tuple[Tensor, ...], answer: Tensor) -> None:
@@ -93,9 +102,10 @@ def _multiplications(network: Network, tile: Tile) -> int:
         values = inputs[0] if layer.transposed else answer
         total += values.numel() * layer.weight[0].numel()
 
-    for layer in network.modules():
-        if isinstance(layer, _ConvNd):
-            layer.register_forward_hook(count)
+    layers = [layer for layer in network.modules() if isinstance(layer, _ConvNd)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
     with torch.no_grad():
-        network(torch.empty(1, 1, *tile.read_shape, device="meta"), tile.margin)
+        network(torch.empty(1, 1, *shape, device="meta"), margin)
+    for hook in hooks:
+        hook.remove()
     return total

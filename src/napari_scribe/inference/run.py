@@ -83,7 +83,8 @@ class InferenceJob(Job[InferenceStep, Any]):
         The result. For a zarr, smaller copies for display follow it.
     maps
         The maps that were asked for, ``(channels, *label shape)`` float16: ``probability`` (of the
-        foreground, or one channel a class) and ``distance`` (of pixels to their object's border).
+        foreground, or one channel a class), ``distance`` (of pixels to their object's border), and
+        ``affinities`` and ``long_range`` (that two pixels, near or far, lie in one object).
     is_complete
         False if the job was stopped early. Then pixels that were not reached are 0, and no output
         is written.

@@ -11,13 +11,13 @@ from ..describe import too_little_learnt
 from ..errors import InputError
 from ..io import ImageLike, as_image
 from ..model import Model, as_model
+from ..recipe import MAPS
 from ..targets import savable_maps, task_of
 from .begin import begin, check_settings
 from .denoise.denoised_image import denoised_source_of
 from .plan import Settings
 from .run import InferenceJob
 from .source import Source
-from .store.results import MAPS
 
 
 @checked
@@ -67,8 +67,9 @@ def segment(
     device
         ``cuda`` (all cards), ``cuda:0``, ``mps`` or ``cpu``; the fastest one when None.
     save
-        ``labels``, and maps: ``probability`` and, for objects, ``distance``. Maps are in the job's
-        ``maps``, and are written beside `out`, as ``NAME.probability.tif`` (or ``.zarr``).
+        ``labels``, and maps: ``probability`` and, for objects, ``distance``, or ``affinities`` and
+        ``long_range``, as the model's encoding has them. Maps are in the job's ``maps``, and are
+        written beside `out`, as ``NAME.probability.tif`` (or ``.zarr``).
     overwrite
         Whether `out` is replaced if it exists, or was begun with another model, image or setting.
     part

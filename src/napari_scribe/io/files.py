@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from ..recipe import MAPS
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".zarr")
 """Suffixes that `read_image` reads; any folder that holds a zarr works too."""
@@ -18,7 +19,7 @@ _OF_LABELS = (
     "_seg", "_gt", "_probabilities",
 )  # fmt: skip
 """Endings of the names of labels and maps, which other programs write, too."""
-_OF_MAPS = (".probability", ".distance", ".removed")
+_OF_MAPS = tuple(f".{name}" for name in (*MAPS, "removed"))
 """Endings of the names of maps that lie beside a result."""
 _ENDINGS = (*_OF_LABELS, *_OF_MAPS, "_image", "_img")
 

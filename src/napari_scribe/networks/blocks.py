@@ -110,7 +110,7 @@ class ResidualBlock(nn.Module):
 
 
 class SharedBlock(nn.Module):
-    """Use one convolution twice in a residual block, as LadderNet does: half the weights.
+    """Use one convolution twice in a residual block, as LadderNet does: half the parameters.
 
     A convolution of width 1 comes first, so that both uses have as many features. Each use has a
     normalization of its own.

@@ -4,12 +4,13 @@ from .networks import FCN, NETWORK_KINDS, FusionNet, NetworkPart, ResidualSymmet
 from .part import LARGEST
 from .presets import PRESETS, Preset
 from .recipe import Recipe, as_recipe, parse_recipe, read_recipe
-from .targets import ClassesTarget, DenoisedTarget, ObjectsTarget, Target
+from .targets import MAPS, ClassesTarget, DenoisedTarget, ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
 
 __all__ = [
     "FCN",
     "LARGEST",
+    "MAPS",
     "NETWORK_KINDS",
     "PRESETS",
     "Augmentation",

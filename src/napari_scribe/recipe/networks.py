@@ -89,7 +89,7 @@ class UNet(NetworkPart):
         title="Block",
         description="What each level is made of. plain: two convolutions; residual: they add to "
         "their input; shared: one convolution is used twice and adds to its input, with half the "
-        "weights, as in LadderNet.",
+        "parameters, as in LadderNet.",
     )
     skips: Literal["concatenate", "add", "none"] = Field(
         "concatenate",

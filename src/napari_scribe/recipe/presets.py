@@ -88,7 +88,7 @@ PRESETS: dict[str, Preset] = {
     "shared": Preset(
         "U-Net with shared weights",
         "Few painted images, such as vessels of a handful of retinas: residual blocks that use "
-        "each convolution twice have half the weights (LadderNet).",
+        "each convolution twice have half the parameters (LadderNet).",
         {
             "network.block": "shared",
             "network.upsampling": "bilinear",
@@ -97,8 +97,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "unet2015": Preset(
         "U-Net of 2015",
-        "To work as the U-Net paper did: 31 million weights, learns from patches of 572 px for "
-        "answers of 388. Wants a GPU.",
+        "To work as the U-Net paper did: 31 million parameters, learns from patches of 572 px "
+        "for answers of 388. Wants a GPU.",
         {
             "network.depth": 4,
             "network.width": 64,

@@ -8,6 +8,9 @@ from pydantic import Field, SerializeAsAny
 
 from .part import LARGEST, Part, pixels_field, told_apart_by_kind
 
+MAPS = ("probability", "distance", "affinities", "long_range")
+"""Names of the maps that can be saved beside labels. Each task and encoding has some of them."""
+
 
 class TargetPart(Part):
     """Define what the recipes of all tasks have in common."""
@@ -22,7 +25,10 @@ class ObjectsTarget(TargetPart):
     encoding: str = Field(
         "distance",
         title="Encoding",
-        description="How the network says where one object ends and the next begins.",
+        description="How the network says where one object ends and the next begins. distance: how "
+        "far each pixel is from its object's border; affinities: whether neighbouring pixels lie "
+        "in one object; border: objects stay apart by a line of background (border weight).",
+        examples=["distance", "affinities", "border"],
     )
     ring: int = pixels_field(
         4,

@@ -52,7 +52,7 @@ class Augmentation(Part):
     misalignment: float = pixels_field(
         0.0,
         "Misalignment",
-        "In volumes: largest shift of one section, or of all from one on. Labels move, too.",
+        "In volumes: largest shift of one slice, or of all from one on. Labels move, too.",
         ge=0,
         le=100,
     )
@@ -78,13 +78,13 @@ class Augmentation(Part):
     blur: float = pixels_field(1.0, "Blur", "Largest standard deviation of a blur.", ge=0, le=10)
     blurred_section: float = pixels_field(
         0.0,
-        "Blurred section",
-        "In volumes: largest standard deviation of the blur of one section.",
+        "Blurred slice",
+        "In volumes: largest standard deviation of the blur of one slice.",
         ge=0,
         le=20,
     )
     missing_section: float = share_field(
-        "Missing section", "in which one section is blank (in volumes)"
+        "Missing slice", "in which one slice is blank (in volumes)"
     )
     cutout: float = pixels_field(
         0.0, "Cutout", "Largest side of a box that is blanked in each patch.", ge=0, le=512

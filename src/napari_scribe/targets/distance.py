@@ -132,7 +132,7 @@ def _inner_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     If an object is painted on single slices of a volume, its distance is measured within each.
     """
     if mask.ndim == 3 and is_on_slices(mask):
-        return np.stack([_inner_distance(section) for section in mask])
+        return np.stack([_inner_distance(plane) for plane in mask])
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))
     depth = depth[(slice(1, -1),) * mask.ndim]
     return np.asarray(depth / max(float(depth.max()), 1.0), dtype=np.float32)

@@ -5,7 +5,7 @@ numbers on every device. The pixels never leave the device. What is switched off
 a new kind of change leaves the training of a seed as it was.
 
 A warp moves pixels, target maps, labels and weights together: paint stays on what it was painted
-on. Defects of sections and cutout change pixels alone. Their weights stay, because what is hidden
+on. Defects of slices and cutout change pixels alone. Their weights stay, because what is hidden
 is still there: the network is to find it by what is around it.
 """
 
@@ -27,7 +27,7 @@ def warp_fields(
     """Draw random warps of `n` patches.
 
     They are made of flip, rotation, scaling, shear, elastic deformation and, in volumes,
-    misaligned sections. The elastic part is as in the U-Net paper: Gaussian displacements on a
+    misaligned slices. The elastic part is as in the U-Net paper: Gaussian displacements on a
     coarse grid, interpolated smoothly.
 
     Returns
@@ -81,8 +81,8 @@ def _elastic(
 def _misalignment(
     n: int, shape: Sequence[int], recipe: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Draw displacements ``(n, Z, 1, 1, 3)``: in the plane, of a section or all from one on."""
-    first = torch.randint(1, shape[0], (n, 1), generator=generator)  # after the first section
+    """Draw displacements ``(n, Z, 1, 1, 3)``: in the plane, of a slice or all from one on."""
+    first = torch.randint(1, shape[0], (n, 1), generator=generator)  # after the first slice
     is_alone = torch.randint(0, 2, (n, 1), generator=generator).bool()
     z = torch.arange(shape[0])
     moves = torch.where(is_alone, z == first, z >= first)
@@ -116,7 +116,7 @@ def change_intensity(pixels: Tensor, recipe: Augmentation, generator: torch.Gene
 
     Each patch is changed as a whole, so that its channels stay comparable. Light comes first:
     inversion, blur, gamma, contrast, brightness, background. Then comes the noise of the camera,
-    and at last what hides a part: a blurred section, a missing one, a blank box.
+    and at last what hides a part: a blurred slice, a missing one, a blank box.
     """
     n = len(pixels)
     shape = (n,) + (1,) * (pixels.ndim - 1)
@@ -149,18 +149,18 @@ def change_intensity(pixels: Tensor, recipe: Augmentation, generator: torch.Gene
 
 
 def _with_defects(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
-    """Blur a section of each volume ``(N, C, Z, Y, X)``, and blank one of some."""
+    """Blur a slice of each volume ``(N, C, Z, Y, X)``, and blank one of some."""
     n, depth = len(pixels), pixels.shape[2]
     if recipe.blurred_section > 0:
-        section = torch.randint(0, depth, (n,), generator=generator).to(pixels.device)
-        at = torch.arange(n, device=pixels.device), slice(None), section
+        chosen = torch.randint(0, depth, (n,), generator=generator).to(pixels.device)
+        at = torch.arange(n, device=pixels.device), slice(None), chosen
         sigma = _mostly_small(n, generator).abs().to(pixels.device) * recipe.blurred_section
         pixels = pixels.clone()
         pixels[at] = _blur(pixels[at], sigma)
     if recipe.missing_section > 0:
         z = torch.arange(depth, device=pixels.device).reshape(1, 1, -1, 1, 1)
-        section = torch.randint(0, depth, (n, 1, 1, 1, 1), generator=generator).to(pixels.device)
-        gone = (z == section) & _some(n, recipe.missing_section, generator, pixels)
+        chosen = torch.randint(0, depth, (n, 1, 1, 1, 1), generator=generator).to(pixels.device)
+        gone = (z == chosen) & _some(n, recipe.missing_section, generator, pixels)
         pixels = torch.where(gone, _blank(n, generator, pixels), pixels)
     return pixels
 
@@ -190,7 +190,7 @@ def _box(pixels: Tensor, side: float, generator: torch.Generator) -> Tensor:
     """Draw a box within each patch: bool ``(N, 1, *spatial)``."""
     n, box = len(pixels), torch.ones((), dtype=torch.bool, device=pixels.device)
     for axis, length in enumerate(pixels.shape[2:], start=2):
-        # A patch of few sections is not to lose them all.
+        # A patch of few slices is not to lose them all.
         longest = min(math.ceil(side), max(1, length // 2))
         sides = torch.randint(1, longest + 1, (n,), generator=generator)
         start = (torch.rand(n, generator=generator) * (length - sides + 1)).long()

@@ -11,6 +11,7 @@ from napari_scribe.plugin.jobs.training import changes_of_recipe
 from napari_scribe.plugin.widgets.recipe_form import DENOISER_SECTIONS, RecipeForm
 from napari_scribe.plugin.widgets.training_settings import TrainingSettings
 from napari_scribe.recipe import NETWORK_KINDS, NetworkPart, Recipe
+from napari_scribe.targets import ENCODINGS
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -105,6 +106,29 @@ def test_losses_are_chosen_from_a_list() -> None:
     own = Recipe().changed({"losses.binary": "my_own"})
     form.set_value(own)
     assert form.value("objects") == own
+
+
+def test_encodings_are_chosen_from_a_list() -> None:
+    form = RecipeForm()
+    encoding = form.parts["target"]["encoding"]
+    names = [name for name, encoding in ENCODINGS.items() if encoding.task == "objects"]
+    assert sorted(encoding.choices) == sorted(names)
+    encoding.value = "affinities"
+    form.parts["target"]["long_range"].value = False
+    changes = {"target.encoding": "affinities", "target.long_range": False}
+    assert form.value("objects") == Recipe().changed(changes)
+    assert form.value("classes") == Recipe(task="classes")
+
+
+def test_another_kind_of_network_keeps_only_what_the_form_shows() -> None:
+    form = RecipeForm()
+    form.set_value(Recipe.preset("unet2015"))
+    form.set_dimensions(3)
+    assert form.value("objects").tiling == Recipe.preset("unet2015").tiling
+    form.kind.value = "fusionnet"
+    assert form.value("objects").tiling == Recipe().tiling
+    assert form.parts["target"]["encoding"].value == "border"  # for all to see
+    assert not any(name.startswith("tiling.") for name in form.changes())
 
 
 def test_every_value_of_the_form_is_within_the_recipe_s_bounds() -> None:

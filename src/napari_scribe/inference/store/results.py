@@ -27,7 +27,6 @@ from .sinks import Array, Folder
 
 FOLDER = "results"
 """Folder within the folder of a run, for results that are written in the end."""
-MAPS = ("probability", "distance", "affinities", "long_range")
 
 
 def write_results(

@@ -32,8 +32,6 @@ DENOISER_SECTIONS = {"network": "Network", "target": "Loss", "training": "Traini
 """The same for a denoiser."""
 ELSEWHERE = {"kind", "dimensions", "loss"}
 """Fields that the docks ask for in another place."""
-NOT_ASKED = {"encoding", "long_range"}
-"""Fields that only presets set."""
 IN_OTHER_DIMENSIONS = {
     2: {"trilinear": "bilinear"},
     3: {"bilinear": "trilinear", "bicubic": "trilinear"},
@@ -74,7 +72,7 @@ class RecipeForm(QObject):
         super().__init__()
         self.task, self.sections = task, sections
         self._first = self.default = Recipe(task=task)
-        hidden = ELSEWHERE | NOT_ASKED | (OF_PAINT if task == "denoised" else set())
+        hidden = ELSEWHERE | (OF_PAINT if task == "denoised" else set())
         self.parts = {name: part_widgets(getattr(self.default, name), hidden) for name in sections}
         chosen = self.default.network.kind
         self.kind = ComboBox(value=chosen, choices=self._kinds, tooltip="Kind of network")
@@ -115,7 +113,12 @@ class RecipeForm(QObject):
         self.kind.reset_choices()
 
     def _show_defaults(self, kind: str, dimensions: int) -> None:
-        """Take the defaults of a kind of network in 2D or 3D; what differs from them stays."""
+        """Take the defaults of a kind of network in 2D or 3D.
+
+        What differs from them stays, but with another kind only what the form shows.
+        """
+        if kind != self.default.network.kind:
+            self._unasked = {}
         changes = self._changed_fields()
         self.default = self._default(kind, dimensions)
         self.parts["network"] = self.networks[kind]
@@ -147,10 +150,7 @@ class RecipeForm(QObject):
                 if type(part) is not type(getattr(self.default, name)):
                     continue
                 for field, widget in widgets.items():
-                    value = getattr(part, field)
-                    if isinstance(widget, ComboBox) and value not in widget.choices:
-                        widget.choices = (*widget.choices, value)  # a loss of the user's own
-                    _fill(widget, value)
+                    _fill(widget, getattr(part, field))
             self._unasked = self._without_widget(recipe)
         self._tell()
 
@@ -240,6 +240,9 @@ def field_widget(name: str, field: FieldInfo, value: object) -> FieldWidget:
 
 def _fill(widget: FieldWidget, value: object) -> None:
     """Set a value; a spin box would round what has more decimals than it shows."""
+    is_name = widget.annotation is str and isinstance(value, str)
+    if is_name and isinstance(widget, ComboBox) and value not in widget.choices:
+        widget.choices = (*widget.choices, value)  # a loss or an encoding of the user's own
     if isinstance(value, float) and widget.annotation is float:
         widget.native.setDecimals(max(widget.native.decimals(), _decimals(value)))
     widget.value = value
