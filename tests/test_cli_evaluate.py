@@ -192,6 +192,7 @@ ROC = "evaluate p.tif t.tif --roc"
             r"logits\.tif: The map holds values from -4 to 4: prob",
         ),
         ("evaluate nan.tif t.tif --roc", r"NaN pixels.*--mask"),
+        ("evaluate nan.tif t.tif --roc --mask t.tif", "NaN pixels where the mask is not 0"),
         ("evaluate small.tif t.tif --roc", r"differ in shape: \(95, 128\) and \(96, 128\)"),
         ("evaluate classes.tif t.tif --roc", "has 3 channels: say which one.*--channel"),
         ("evaluate t.tif t2.tif --roc", "look like labels or a mask"),
