@@ -546,6 +546,7 @@ def test_probability_is_saved_where_asked_for(call: Call, trained: Path):
     said = call("segment", "images/0.tif", "--model", "m.zip", "--out", "a.tif",
                 "--save", "labels, probability")  # fmt: skip
     assert said.code == 0, said.err
+    assert said.out.endswith("Labels: a.tif\nProbability: a.probability.tif\n")
     found = read_image("a.probability.tif")
     assert found.dtype == np.float32 and 0 <= found.data.min() <= found.data.max() <= 1
 
@@ -643,7 +644,8 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("segment colour.tif --model m.zip --out new.tif", "has 5 channels, but this model"),
         ("segment nan.tif --model m.zip --out new.tif", "NaN or infinite"),
         ("segment broken.tif --model m.zip --out new.tif", "Could not read broken.tif"),
-        (f"{SEGMENT} --save heat", "Cannot save"),
+        (f"{SEGMENT} --save probabilities", "Cannot save 'probabilities'.*Nearest: probability"),
+        (f"{TRAIN} --set losses.binary=generalized_dice", "Nearest: generalised_dice"),
         (f"{SEGMENT} --set network.width=3", "new values of tiling only"),
         (f"{SEGMENT} --set tiling.tiles=3", "no recipe value 'tiling.tiles'"),
         (f"{SEGMENT} --channels 0,0", "2 channels of 0 were chosen"),

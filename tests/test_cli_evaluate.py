@@ -76,7 +76,10 @@ def test_a_folder_of_results(call: Call, folder: Path):
     assert scores["pooled"]["roc_auc"] == pytest.approx(expected, abs=1e-4)
     one_field = call("evaluate", "found", "truth", "--roc", "--mask", "fields/0.tif")
     assert one_field.out.replace("roc.png", "scores.png") == said.out
-    assert Path("roc.png").exists()
+    assert one_field.err == "0.tif is the mask of all 2 images.\n"
+    drawn = Path("roc.png").read_bytes()
+    assert "Curves: roc-2.png" in call("evaluate", "found", "truth", "--roc").out
+    assert Path("roc.png").read_bytes() == drawn and Path("roc-2.png").exists()
 
 
 def test_an_image_without_anything_counts_among_others(call: Call, folder: Path):

@@ -75,7 +75,11 @@ def segment(
     model: ModelFile,
     out: Out,
     save: Annotated[
-        str, typer.Option(help="What to save, as a,b: labels, probability, distance, affinities.")
+        str,
+        typer.Option(
+            help="Maps to save beside the labels, as a,b: probability, distance, affinities, "
+            "long_range."
+        ),
     ] = "labels",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing results.")
@@ -103,9 +107,11 @@ def segment(
     from ..describe import understood
     from ..inference.begin import check_apart
     from ..inference.segment import segment as start_segmenting
+    from ..inference.store.results import map_path
     from ..model import load_model
 
     loaded = load_model(model)
+    saved = tuple(word.strip() for word in save.split(","))
     if changed := recipe_changes(set_):
         if wrong_key := next((key for key in changed if not key.startswith("tiling.")), None):
             raise InputError(f"--set {wrong_key}: a trained model takes new values of tiling only.")
@@ -127,7 +133,7 @@ def segment(
             batch=batch,
             halo=halo,
             device=device,
-            save=tuple(word.strip() for word in save.split(",")),
+            save=saved,
             overwrite=overwrite,
             part=read_part(part),
             workers=workers,
@@ -137,6 +143,11 @@ def segment(
     for _ in run_each(paths, targets, job_for, inputs):
         pass
     print_end("Labels", out, part)
+    if not part:
+        labels = targets[0] if len(targets) == 1 else Path(out) / "*.tif"
+        for name in saved:
+            if name != "labels":
+                typer.echo(f"{name.capitalize()}: {map_path(labels, name)}")
 
 
 def seam_test(
