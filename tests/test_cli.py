@@ -621,7 +621,7 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{TRAIN} --set width=3", "no recipe value 'width'. Nearest: network.width. To see all"),
         (f"{TRAIN} --set network.width", "write it as KEY=VALUE"),
         (f"{TRAIN} --set network.width=many", "network.*width"),
-        (f"{TRAIN} --set network.dimensions=3", "a 3D model needs a Z axis"),
+        (f"{TRAIN} --set network.dimensions=3", "needs a Z axis. This image is 2D: take a 2D"),
         (f"{TRAIN} --preset unet3000", "There is no preset 'unet3000': choose from unet, "),
         (f"{TRAIN} --preset fast --recipe r.json", "--preset goes without --recipe"),
         (f"{TRAIN} --recipe nowhere.json", "Cannot read the recipe"),
