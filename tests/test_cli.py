@@ -546,6 +546,7 @@ def test_probability_is_saved_where_asked_for(call: Call, trained: Path):
     said = call("segment", "images/0.tif", "--model", "m.zip", "--out", "a.tif",
                 "--save", "labels, probability")  # fmt: skip
     assert said.code == 0, said.err
+    assert said.out.endswith("Labels: a.tif\nProbability: a.probability.tif\n")
     found = read_image("a.probability.tif")
     assert found.dtype == np.float32 and 0 <= found.data.min() <= found.data.max() <= 1
 
@@ -620,7 +621,7 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         (f"{TRAIN} --set width=3", "no recipe value 'width'. Nearest: network.width. To see all"),
         (f"{TRAIN} --set network.width", "write it as KEY=VALUE"),
         (f"{TRAIN} --set network.width=many", "network.*width"),
-        (f"{TRAIN} --set network.dimensions=3", "a 3D model needs a Z axis"),
+        (f"{TRAIN} --set network.dimensions=3", "needs a Z axis. This image is 2D: take a 2D"),
         (f"{TRAIN} --preset unet3000", "There is no preset 'unet3000': choose from unet, "),
         (f"{TRAIN} --preset fast --recipe r.json", "--preset goes without --recipe"),
         (f"{TRAIN} --recipe nowhere.json", "Cannot read the recipe"),
@@ -643,7 +644,8 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("segment colour.tif --model m.zip --out new.tif", "has 5 channels, but this model"),
         ("segment nan.tif --model m.zip --out new.tif", "NaN or infinite"),
         ("segment broken.tif --model m.zip --out new.tif", "Could not read broken.tif"),
-        (f"{SEGMENT} --save heat", "Cannot save"),
+        (f"{SEGMENT} --save probabilities", "Cannot save 'probabilities'.*Nearest: probability"),
+        (f"{TRAIN} --set losses.binary=generalized_dice", "Nearest: generalised_dice"),
         (f"{SEGMENT} --set network.width=3", "new values of tiling only"),
         (f"{SEGMENT} --set tiling.tiles=3", "no recipe value 'tiling.tiles'"),
         (f"{SEGMENT} --channels 0,0", "2 channels of 0 were chosen"),

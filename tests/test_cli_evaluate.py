@@ -76,7 +76,10 @@ def test_a_folder_of_results(call: Call, folder: Path):
     assert scores["pooled"]["roc_auc"] == pytest.approx(expected, abs=1e-4)
     one_field = call("evaluate", "found", "truth", "--roc", "--mask", "fields/0.tif")
     assert one_field.out.replace("roc.png", "scores.png") == said.out
-    assert Path("roc.png").exists()
+    assert one_field.err == "0.tif is the mask of all 2 images.\n"
+    drawn = Path("roc.png").read_bytes()
+    assert "Curves: roc-2.png" in call("evaluate", "found", "truth", "--roc").out
+    assert Path("roc.png").read_bytes() == drawn and Path("roc-2.png").exists()
 
 
 def test_an_image_without_anything_counts_among_others(call: Call, folder: Path):
@@ -192,6 +195,7 @@ ROC = "evaluate p.tif t.tif --roc"
             r"logits\.tif: The map holds values from -4 to 4: prob",
         ),
         ("evaluate nan.tif t.tif --roc", r"NaN pixels.*--mask"),
+        ("evaluate nan.tif t.tif --roc --mask t.tif", "NaN pixels where the mask is not 0"),
         ("evaluate small.tif t.tif --roc", r"differ in shape: \(95, 128\) and \(96, 128\)"),
         ("evaluate classes.tif t.tif --roc", "has 3 channels: say which one.*--channel"),
         ("evaluate t.tif t2.tif --roc", "look like a mask"),

@@ -87,6 +87,22 @@ def test_unknown_names_are_refused_with_the_nearest_known_ones(name: str):
 
 
 @pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"network": {"widht": 3}}, "network.widht: there is no such value. Nearest: width"),
+        ({"netwrok": {}}, "netwrok: there is no such value. Nearest: network."),
+        ({"task": "denoised", "target": {"anealing": 3}}, "Nearest: annealing"),
+        ({"network": {"kind": "fcn", "botom": 3}}, "Nearest: bottom"),
+        ({"losses": {"bynary": "dice"}}, "Nearest: binary"),
+        ({"network": {"zzz": 1}}, "network.zzz: there is no such value."),
+    ],
+)
+def test_unknown_names_of_plain_values_too(values: Any, said: str):
+    with pytest.raises(InputError, match=said):
+        Recipe(**values)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("network.width", "many"),

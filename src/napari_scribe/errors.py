@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 from .memory import is_out_of_memory
 
 
@@ -50,6 +53,15 @@ NO_MEMORY = (
     "There was not enough memory. Close other programs, or ask for less at once: a smaller tile "
     "to segment or denoise, a smaller training.patch or training.batch to train."
 )
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return a sentence with the known names that are spelt most like `name`, if there are any.
+
+    It begins with a space, to follow another sentence.
+    """
+    near = get_close_matches(name, known, n=4, cutoff=0.5)
+    return f" Nearest: {', '.join(near)}." if near else ""
 
 
 def in_words(error: BaseException) -> str:

@@ -158,6 +158,11 @@ class Image:
         """
         if dimensions == 2:
             return "YX"
+        if self.axes == "YX":
+            raise InputError(
+                f"{self.name} has axes YX: a 3D model needs a Z axis. This image is 2D: take a 2D "
+                "network (network.dimensions=2, or a preset such as unet)."
+            )
         if "Z" not in self.axes:
             raise InputError(
                 f"{self.name} has axes {self.axes}: a 3D model needs a Z axis. "

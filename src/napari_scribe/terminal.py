@@ -235,7 +235,7 @@ def print_scores(
 
     rows = {name: score.as_dict() for name, score in scores.items()}
     *_, (last, numbers) = rows.items()
-    columns = [key for key in IN_SHORT if key in numbers] or list(numbers)[:6]
+    columns = _in_short(numbers)
     titles = {key: f"{key} (dB)" if "PSNR" in key else key for key in numbers}
     # Print into a pipe as wide as the table needs, so that nothing is cut.
     width = None if sys.stdout.isatty() else 40 + 16 * len(columns) + max(map(len, rows))
@@ -245,6 +245,8 @@ def print_scores(
         for name, row in rows.items():
             table.add_row(name, *(_number(row.get(key)) for key in columns))
         console.print(table)
+        if len(columns) < len(numbers):
+            console.print("All scores of each image: --json FILE.", highlight=False)
     all_numbers = Table("", last)
     for key, value in numbers.items():
         all_numbers.add_row(titles[key], _number(value))
@@ -252,6 +254,18 @@ def print_scores(
     for key, legend in LEGENDS.items():
         if key in numbers:
             console.print(legend, highlight=False, soft_wrap=True)
+
+
+def _in_short(scores: Mapping[str, float]) -> list[str]:
+    """Return which scores the table with a row per image shows.
+
+    Of classes, these are means, and IoU and F1 of those above the lowest, which is the background
+    in most images.
+    """
+    if columns := [key for key in IN_SHORT if key in scores]:
+        return columns
+    of_classes = [key for key in scores if key.startswith(("IoU_", "F1_"))]
+    return [*list(scores)[:3], *of_classes[2:6]] if of_classes else list(scores)[:6]
 
 
 IN_SHORT = (

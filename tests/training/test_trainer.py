@@ -167,6 +167,11 @@ def test_a_training_ends_when_it_gets_no_better() -> None:
     assert not any(step.note for step in steps[:-1])
 
 
+def test_one_validation_that_was_no_better_is_said_as_one() -> None:
+    steps = steps_of(patient(trainer_of(judging([1, 2]), Judged(), steps=20)[0], 1))
+    assert steps[-1].note.startswith("Ended early: the last validation was not better")
+
+
 def test_without_patience_a_training_goes_on() -> None:
     trainer, _ = trainer_of(judging([1, 2]), Judged(), steps=20)
     steps = steps_of(patient(trainer, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -109,7 +110,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="With --roc: file for the curves (.png, .svg, .pdf). Default: beside --json, or "
-            "roc.png."
+            "roc.png, or roc-2.png if that exists."
         ),
     ] = None,
     axes: Annotated[
@@ -188,11 +189,14 @@ def _check_roc(roc: bool, others: dict[str, object], only: dict[str, object]) ->
 
 
 def _figure(figure: Path | None, json_file: Path | None) -> Path:
-    """Return where the curves are drawn."""
+    """Return where the curves are drawn: a file that was named, or one that does not exist yet."""
     from ..evaluation.plots import FIGURE_SUFFIXES
 
     if figure is None:
-        return Path("roc.png") if json_file is None else json_file.with_suffix(".png")
+        if json_file is not None:
+            return json_file.with_suffix(".png")
+        names = itertools.chain(["roc.png"], (f"roc-{n}.png" for n in itertools.count(2)))
+        return next(path for path in map(Path, names) if not path.exists())
     if figure.suffix.lower() not in FIGURE_SUFFIXES:
         raise InputError(f"--figure {figure}: give a file ending in {', '.join(FIGURE_SUFFIXES)}.")
     return figure

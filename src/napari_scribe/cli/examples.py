@@ -12,7 +12,7 @@ from ..recipe.presets import PRESETS
 
 FILES = {
     "image": "nuclei as a camera records them",
-    "paint": "ten painted nuclei: 0 is not painted, 1 background, 2 and up one nucleus each",
+    "paint": "up to ten painted nuclei: 0 is not painted, 1 background, 2 and up one nucleus each",
     "truth": "all nuclei, each with a number of its own; 0 is background",
     "mask": "1 where there is a nucleus; 0 is background",
 }

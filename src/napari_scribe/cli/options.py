@@ -63,7 +63,9 @@ CheckpointEvery = Annotated[
 ]
 Patience = Annotated[
     int | None,
-    typer.Option(help="End after N validations in a row without a better one.", metavar="N"),
+    typer.Option(
+        help="End after N validations in a row without a better one. 0: never.", metavar="N"
+    ),
 ]
 
 

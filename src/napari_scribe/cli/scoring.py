@@ -51,6 +51,8 @@ def matched(predicted: Path, truth: Path, mask: Path | None, is_of_maps: bool) -
     if mask is None:
         return [Scored(*pair) for pair in zip(paths, true_paths, strict=True)]
     masks = list_images(mask, labels=True)
+    if masks == [mask] and len(paths) > 1:
+        typer.echo(f"{mask.name} is the mask of all {len(paths)} images.", err=True)
     masks = masks * len(paths) if masks == [mask] else match_labels(paths, mask)
     return [Scored(*files) for files in zip(paths, true_paths, masks, strict=True)]
 

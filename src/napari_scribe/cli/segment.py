@@ -76,7 +76,8 @@ def segment(
     model: ModelFile,
     out: Out,
     save: Annotated[
-        str, typer.Option(help=f"What to save, as a,b: labels, {', '.join(MAPS)}.")
+        str,
+        typer.Option(help=f"Maps to save beside the labels, as a,b: {', '.join(MAPS)}."),
     ] = "labels",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing results.")
@@ -104,9 +105,11 @@ def segment(
     from ..describe import understood
     from ..inference.begin import check_apart
     from ..inference.segment import segment as start_segmenting
+    from ..inference.store.results import map_path
     from ..model import load_model
 
     loaded = load_model(model)
+    saved = tuple(word.strip() for word in save.split(","))
     if changed := recipe_changes(set_):
         if wrong_key := next((key for key in changed if not key.startswith("tiling.")), None):
             raise InputError(f"--set {wrong_key}: a trained model takes new values of tiling only.")
@@ -128,7 +131,7 @@ def segment(
             batch=batch,
             halo=halo,
             device=device,
-            save=tuple(word.strip() for word in save.split(",")),
+            save=saved,
             overwrite=overwrite,
             part=read_part(part),
             workers=workers,
@@ -138,6 +141,11 @@ def segment(
     for _ in run_each(paths, targets, job_for, inputs):
         pass
     print_end("Labels", out, part)
+    if not part:
+        labels = targets[0] if len(targets) == 1 else Path(out) / "*.tif"
+        for name in saved:
+            if name != "labels":
+                typer.echo(f"{name.capitalize()}: {map_path(labels, name)}")
 
 
 def seam_test(

@@ -124,7 +124,7 @@ def _count(
             p, t = p[is_scored], t[is_scored]
         if p.size:
             is_true = t != 0 if positive is None else t == positive
-            values = _as_probability(p, full_scale)
+            values = _as_probability(p, full_scale, bool(mask))
             positives += _histogram(values[is_true], levels)
             negatives += _histogram(values[~is_true], levels)
     return positives, negatives
@@ -233,7 +233,7 @@ def _histogram(values: Floats, levels: Floats) -> Counts:
     return np.diff(first, append=len(values))
 
 
-def _as_probability(pixels: Pixels, full_scale: int) -> Floats:
+def _as_probability(pixels: Pixels, full_scale: int, is_masked: bool) -> Floats:
     """Return pixels as float32 of 0 to 1.
 
     Raises
@@ -245,6 +245,11 @@ def _as_probability(pixels: Pixels, full_scale: int) -> Floats:
     if full_scale:
         return values / np.float32(full_scale)
     low, high = float(values.min()), float(values.max())
+    if math.isnan(low) and is_masked:
+        raise InputError(
+            "The map has NaN pixels where the mask is not 0. Set the mask to 0 there, or replace "
+            "them, for example with numpy.nan_to_num."
+        )
     if math.isnan(low):
         raise InputError(
             "The map has NaN pixels. Leave them out by a mask, or replace them, for example with "

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..arguments import checked
 from ..describe import too_little_learnt
-from ..errors import InputError
+from ..errors import InputError, nearest
 from ..io import ImageLike, as_image
 from ..model import Model, as_model
 from ..recipe import MAPS
@@ -108,8 +108,11 @@ def segment(
     image = as_image(image)
     if halo not in ("exact", "quick"):
         raise InputError(f"A halo is exact or quick, not {halo!r}.")
-    if unknown := set(save) - {"labels", *MAPS}:
-        raise InputError(f"Cannot save {sorted(unknown)}: choose from labels, {', '.join(MAPS)}.")
+    known = ("labels", *MAPS)
+    if unknown := next((name for name in save if name not in known), None):
+        raise InputError(
+            f"Cannot save '{unknown}': choose from {', '.join(known)}.{nearest(unknown, known)}"
+        )
     if task_of(model.recipe).is_image:
         raise InputError(f"{model.name} is a denoiser: use denoise, or choose a model of labels.")
     savable = ("labels", *savable_maps(model.encoding.heads))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 from .networks import NETWORK_KINDS, Network, UNet
 from .part import Part, of_kind
 from .presets import preset_named
-from .targets import ObjectsTarget, Target
+from .targets import TARGET_KINDS, ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
 
 PREFIX = "Value error, "
@@ -52,7 +52,7 @@ class Recipe(Part):
             super().__init__(**values)
         except ValidationError as error:
             reasons = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].removeprefix(PREFIX)}"
+                f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {_reason(e, values)}"
                 for e in error.errors()
             )
             raise InputError(f"The recipe does not fit: {reasons}.") from None
@@ -138,11 +138,10 @@ class Recipe(Part):
         known_names = _names({**self.model_dump(), "network": fields})
         for name, value in values.items():
             if name not in known_names:
-                near = get_close_matches(name, known_names, n=4, cutoff=0.5)
-                nearest = f" Nearest: {', '.join(near)}." if near else ""
                 raise InputError(
-                    f"There is no recipe value '{name}'.{nearest} To see all: python -c "
-                    f"\"import napari_scribe; print(napari_scribe.Recipe(task='{self.task}'))\""
+                    f"There is no recipe value '{name}'.{nearest(name, known_names)} To see all: "
+                    'python -c "import napari_scribe; '
+                    f"print(napari_scribe.Recipe(task='{self.task}'))\""
                 )
             part, key = name.split(".")
             chosen.setdefault(part, {})[key] = value
@@ -213,6 +212,20 @@ def read_recipe(path: str | Path) -> Recipe:
 def _plain(part: object) -> dict[str, Any]:
     """Return a part of a recipe as a dictionary."""
     return part if isinstance(part, dict) else dict(getattr(part, "__dict__", {}))
+
+
+def _reason(error: ErrorDetails, values: Mapping[str, object]) -> str:
+    """Say what is wrong with a value; if there is no such value, say which ones are like it."""
+    if error["type"] != "extra_forbidden":
+        return error["msg"].removeprefix(PREFIX)
+    *above, name = map(str, error["loc"])
+    fields: Mapping[str, object] = Recipe.model_fields
+    if above:
+        task = values.get("task") if above[0] == "target" else None
+        plain = {"kind": task, **_plain(values.get(above[0]))}
+        kinds = {**NETWORK_KINDS, **TARGET_KINDS}
+        fields = kinds.get(str(plain["kind"]), type(getattr(Recipe(), above[0]))).model_fields
+    return f"there is no such value.{nearest(name, fields)}".removesuffix(".")
 
 
 def _with_defaults(values: dict[str, object], defaults: Defaults) -> dict[str, object]:

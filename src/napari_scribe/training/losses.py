@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 from ..recipe import DenoisedTarget, Recipe
 from ..targets import Head
 
@@ -334,7 +334,7 @@ def loss_of(recipe: Recipe, heads: Sequence[Head]) -> NetworkLoss:
             option = "target.loss" if head.kind == "image" else f"losses.{head.kind}"
             raise InputError(
                 f"There is no loss '{name}' for {head.kind} heads: choose from "
-                f"{', '.join(suitable)} ({option})."
+                f"{', '.join(suitable)} ({option}).{nearest(name, suitable)}"
             )
         loss = LOSSES[name]
         settings = {k: getattr(recipe.losses, v) for k, v in loss.settings.items()}

@@ -354,7 +354,8 @@ class Trainer:
         if not self.state.ended_early:
             return ""
         n = self._n_worse
-        return f"Ended early: none of the last {n} validations was better than the best before."
+        last = "the last validation was not" if n == 1 else f"none of the last {n} validations was"
+        return f"Ended early: {last} better than the best before."
 
     def _write_if_due(self) -> str:
         """Write a checkpoint if one is due; return why it could not be written."""
