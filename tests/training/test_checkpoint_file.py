@@ -88,10 +88,6 @@ def test_the_same_command_goes_on_after_a_kill(arguments: list[str], call: Call)
     assert not Path("m.zip").exists()
 
     n_done = Checkpoint.from_bytes(kept.read_bytes()).numbers["index"]
-    fewer = call(*arguments, max(1, n_done - 1))
-    if n_done > 1:
-        assert fewer.code == 2 and f"has done {n_done} steps, more than the" in fewer.err
-        assert kept.exists()
     done = call(*arguments, n_done + 10)
     assert done.code == 0, done
     assert f"Continues from step {n_done} of m.checkpoint." in done.out
@@ -258,6 +254,17 @@ def test_more_steps_may_be_asked_for(sample: Sample, small: Recipe, tmp_path: Pa
     longer = ns.run(ns.train([sample.image], [sample.paint], small, steps=9, **more))
     whole = ns.run(ns.train([sample.image], [sample.paint], small, steps=9, device="cpu"))
     assert same(longer, whole)
+
+
+@pytest.mark.parametrize("limits", [{"steps": 1}, {"seconds": 1e-6}])
+def test_less_than_was_done_is_refused(
+    sample: Sample, small: Recipe, tmp_path: Path, limits: dict[str, float]
+) -> None:
+    begun(sample, small, path := tmp_path / "c")
+    data = path.read_bytes()
+    with pytest.raises(InputError, match=r"has done .* more than the .* asked for: ask for more"):
+        ns.train([sample.image], [sample.paint], small, device="cpu", checkpoint=path, **limits)
+    assert path.read_bytes() == data
 
 
 def test_seconds_before_count(sample: Sample, small: Recipe, tmp_path: Path) -> None:
