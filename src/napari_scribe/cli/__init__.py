@@ -18,7 +18,7 @@ import typer
 from .. import __version__
 from ..errors import BUGS, InputError
 from ..terminal import with_flags
-from ..training.processes import is_launched
+from ..training.processes import is_first_process, is_launched
 from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
 from .examples import presets, sample
@@ -77,7 +77,7 @@ def _one_voice() -> Iterator[None]:
         if is_launched():
             nothing = stack.enter_context(open(os.devnull, "r+", encoding="utf-8"))
             sys.stdin = nothing
-            if os.environ.get("RANK") != "0":
+            if not is_first_process():
                 stack.enter_context(contextlib.redirect_stdout(nothing))
                 stack.enter_context(contextlib.redirect_stderr(nothing))
         yield

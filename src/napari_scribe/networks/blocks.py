@@ -260,6 +260,14 @@ def fitted(x: Tensor, shape: torch.Size) -> Tensor:
     return F.pad(x, [side for m in reversed(around) for side in (m, m)]) if any(around) else x
 
 
+def set_to_zero(*layers: nn.Module) -> None:
+    """Set all weights and biases of some layers to 0."""
+    with torch.no_grad():
+        for layer in layers:
+            for parameter in layer.parameters():
+                parameter.zero_()
+
+
 def initialize(network: nn.Module) -> None:
     """Initialize weights as He et al. do (https://arxiv.org/abs/1502.01852): Gaussian, for ReLU.
 

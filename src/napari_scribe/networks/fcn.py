@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..recipe import FCN as FCNRecipe
 from .base import Network
-from .blocks import Layers, crop, initialize
+from .blocks import Layers, crop, initialize, set_to_zero
 from .geometry import Convolve, Down, Geometry, Join, Step, Up
 
 CONVOLUTIONS = 2, 2, 3, 3, 3
@@ -99,10 +99,7 @@ class FCN(Network):
 
     def answer_zero(self) -> None:
         """Set the weights so that the network answers 0 to everything until it is trained."""
-        with torch.no_grad():
-            for layer in (self.bottom[-1], *self.scores):
-                for parameter in layer.parameters():
-                    parameter.zero_()
+        set_to_zero(self.bottom[-1], *self.scores)
 
 
 def n_skips(stride: int) -> int:

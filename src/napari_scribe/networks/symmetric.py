@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from .base import Network
-from .blocks import CONVOLUTION, POOL, TRANSPOSED, crop, crop_center, initialize
-from .unet import Levels
+from .blocks import CONVOLUTION, POOL, TRANSPOSED, crop, crop_center, initialize, set_to_zero
+from .unet import Levels, contract, crops_of
 
 Kernel = tuple[int, ...]
 """Width of a convolution along each axis."""
@@ -91,14 +90,8 @@ class Symmetric(Network):
             If the network does not take images of this size: see `Geometry.takes`.
         """
         self.check_size(x)
-        margins = margin or (0,) * self.dimensions
-        crops = [axis.crops(m) for axis, m in zip(self.levels, margins, strict=True)]
-        coarsest, *upsampled, rest = zip(*crops, strict=True)
-        x, skips = self.first(x), []
-        for level, pool in zip(self.encoder[:-1], self.pools, strict=True):
-            x = level(x)
-            skips.append(x)
-            x = pool(x)
+        coarsest, upsampled, rest = crops_of(self.levels, margin)
+        x, skips = contract(self.first(x), self.encoder, self.pools)
         x = crop(self.encoder[-1](x), coarsest)
         for up, level, cut in zip(self.ups, self.decoder, upsampled, strict=True):
             finer = crop(up(x), cut)
@@ -107,9 +100,7 @@ class Symmetric(Network):
 
     def answer_zero(self) -> None:
         """Set the weights so that the network answers 0 to everything until it is trained."""
-        with torch.no_grad():
-            for parameter in self.head.parameters():
-                parameter.zero_()
+        set_to_zero(self.head)
 
 
 class Residual(nn.Module):

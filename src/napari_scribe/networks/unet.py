@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from ..recipe import UNet as UNetRecipe
@@ -21,6 +20,7 @@ from .blocks import (
     crop,
     crop_center,
     initialize,
+    set_to_zero,
 )
 from .geometry import Convolve, Down, Geometry, Join, Pad, Step, Up
 
@@ -84,14 +84,9 @@ class UNet(Network):
             If the network does not take images of this size: see `Geometry.takes`.
         """
         self.check_size(x)
-        margins = margin or (0,) * self.dimensions
-        crops = [levels.crops(m) for levels, m in zip(self.levels, margins, strict=True)]
-        coarsest, *upsampled, last = zip(*crops, strict=True)
-        skips, size = [], x.shape[2:]
-        for level, pool in zip(self.encoder[:-1], self.pools, strict=True):
-            x = level(x)
-            skips.append(x)
-            x = pool(x)
+        coarsest, upsampled, last = crops_of(self.levels, margin)
+        size = x.shape[2:]
+        x, skips = contract(x, self.encoder, self.pools)
         x = crop(self.dropout(self.encoder[-1](x)), coarsest)
         for join, level, cut in zip(self.joins, self.decoder, upsampled, strict=True):
             x = level(join(x, skips.pop(), cut))
@@ -102,9 +97,7 @@ class UNet(Network):
 
     def answer_zero(self) -> None:
         """Set the weights so that the network answers 0 to everything until it is trained."""
-        with torch.no_grad():
-            for parameter in self.head.parameters():
-                parameter.zero_()
+        set_to_zero(self.head)
 
 
 @dataclass(frozen=True)
@@ -177,6 +170,35 @@ class Levels:
         steps = zip(self.factors, spare, spare[1:], strict=False)
         upsampled = [fine - factor * coarse for factor, fine, coarse in steps]
         return (spare[-1], *reversed(upsampled), margin - spare[0])
+
+
+def crops_of(
+    levels: Sequence[Levels], margin: Sequence[int] | None
+) -> tuple[tuple[int, ...], list[tuple[int, ...]], tuple[int, ...]]:
+    """Return `Levels.crops` of all axes together: of the coarsest level, upsampled, at the end."""
+    margins = margin or (0,) * len(levels)
+    crops = [axis.crops(m) for axis, m in zip(levels, margins, strict=True)]
+    coarsest, *upsampled, last = zip(*crops, strict=True)
+    return coarsest, upsampled, last
+
+
+def contract(
+    x: Tensor, encoder: nn.ModuleList, pools: nn.ModuleList
+) -> tuple[Tensor, list[Tensor]]:
+    """Run all levels of an encoder but the coarsest, each followed by its pooling.
+
+    Returns
+    -------
+    pooled
+        What the coarsest level gets.
+    skips
+        What each level gave, the finest first.
+    """
+    skips = []
+    for level, pool in zip(encoder[:-1], pools, strict=True):
+        skips.append(level(x))
+        x = pool(skips[-1])
+    return x, skips
 
 
 def levels_of(recipe: UNetRecipe) -> tuple[Levels, ...]:

@@ -10,6 +10,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..device import precision
@@ -229,3 +231,8 @@ def described(
 def hash_of(data: bytes | memoryview) -> str:
     """Return a short hash: data that differ have different ones."""
     return hashlib.sha256(data).hexdigest()[:16]
+
+
+def hash_of_array(array: npt.ArrayLike) -> str:
+    """Return a short hash of the values of an array."""
+    return hash_of(np.ascontiguousarray(array).data)

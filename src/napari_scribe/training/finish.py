@@ -26,7 +26,7 @@ from ..targets import Parameters, Prediction
 from ..targets.paint import Labels
 from ..windows import Window, grow, intersect, shape_of, shift, whole
 from .checkpoint import TrainState
-from .checkpoint_file import hash_of
+from .checkpoint_file import hash_of_array
 from .regions import Region
 from .setup import Setup
 from .trainer import History
@@ -149,7 +149,7 @@ def _provenance(
 ) -> dict[str, Any]:
     pairs = zip(setup.images, setup.paints, strict=True)
     images = [
-        {**origin(image, setup.channels), "paint": _hash(paint.array)}
+        {**origin(image, setup.channels), "paint": hash_of_array(paint.array)}
         for image, paint in islice(pairs, MOST_IMAGES)
     ]
     return {
@@ -193,14 +193,10 @@ def learnt(
     }
 
 
-def _hash(array: npt.ArrayLike) -> str:
-    return hash_of(np.ascontiguousarray(array).data)
-
-
 def _sample_hash(image: Image, channels: Sequence[int]) -> str | None:
     """Return a hash of the image's sample; None if the image cannot be read any more."""
     try:
-        return _hash(sample_pixels(image, channels))
+        return hash_of_array(sample_pixels(image, channels))
     except UNREADABLE:
         return None
 

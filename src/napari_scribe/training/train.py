@@ -20,7 +20,7 @@ from ..targets import Paint, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
 from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
-from .checkpoint_file import CheckpointFile, described, hash_of, locking, open_checkpoint
+from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, open_checkpoint
 from .distributed import join
 from .finish import assemble, fit_parameters
 from .losses import loss_of
@@ -167,10 +167,7 @@ def train(
 def _described(setup: Setup, start: Model | None) -> dict[str, str]:
     """Return what has to be the same for a training to go on from a file."""
     statistics = zip(setup.images, setup.statistics, strict=True)
-    paints = [
-        (hash_of(np.ascontiguousarray(paint.array).data), paint.complete, paint.offset)
-        for paint in setup.paints
-    ]
+    paints = [(hash_of_array(paint.array), paint.complete, paint.offset) for paint in setup.paints]
     return described(
         setup.recipe,
         setup.device,
