@@ -13,7 +13,7 @@ from ..io import ImageLike, as_image
 from ..model import Model, as_model
 from ..recipe import MAPS
 from ..targets import savable_maps, task_of
-from .begin import begin, check_settings
+from .begin import begin, check_grid, check_settings, checked_size
 from .denoise.denoised_image import denoised_source_of
 from .plan import Settings
 from .run import InferenceJob
@@ -37,6 +37,7 @@ def segment(
     part: tuple[int, int] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    object_size: float | None = None,
 ) -> InferenceJob:
     """Segment an image.
 
@@ -80,6 +81,10 @@ def segment(
         Number of processes on this machine that share the work. Or the address of a dask scheduler,
         such as ``tcp://host:8786``, whose workers see the same files. Both need
         ``napari-scribe[cluster]`` and an `out`.
+    object_size
+        Diameter of the objects in the image, in pixels. If it is far from that of the objects that
+        the model was trained on, the network sees the image shrunk or grown, and the labels are
+        brought back to the image's own pixels.
 
     Returns
     -------
@@ -132,9 +137,11 @@ def segment(
         part=part,
         workers=workers,
         scheduler=scheduler,
+        object_size=None if object_size is None else checked_size(model, object_size),
     )
     check_settings(settings, image)
     source = denoised_source_of(model, image, channels, region, device)
+    check_grid(source, settings)
     advice = f"{words}: train it for some minutes." if (words := too_little_learnt(model)) else ""
     return begin(source, settings, _note_on(source), advice)
 

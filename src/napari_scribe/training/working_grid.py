@@ -10,12 +10,16 @@ import numpy as np
 from ..arrays import Floats
 from ..errors import InputError
 from ..image import Image
+from ..memory import free_bytes
 from ..model import Model
 from ..recipe import Recipe
 from ..resampling import resampled_length, resampled_paint
 from ..targets import Paint, task_of
-from ..targets.object_size import check_size, diameters_of_objects, factor_to, on_grid
+from ..targets.object_size import check_room, check_size, diameters_of_objects, factor_to, on_grid
 from .spill import Spill
+
+PAINT_BYTES = 4
+"""Bytes of a pixel of paint."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,12 @@ class WorkingGrids:
         Raises
         ------
         InputError
-            If one would vanish, or does not fit into memory.
+            If one would vanish, or its paint does not fit into memory.
         """
-        pairs = zip(images, self.factors, strict=True)
+        pairs = list(zip(images, self.factors, strict=True))
+        for image, factor in pairs:
+            room = free_bytes("cpu"), "memory"
+            check_room(image, factor, self.object_size, PAINT_BYTES, *room)
         return [on_grid(image, factor, self.object_size) for image, factor in pairs]
 
     def paints(self, paints: Sequence[Paint], images: Sequence[Image], spill: Spill) -> list[Paint]:

@@ -32,7 +32,11 @@ IN_MEMORY = 2**26
 """Results of more pixels than this are written to disk and shown from there."""
 SAVE_TO = "under More settings, Save to"
 """Where the user finds the line for a file."""
-_PHASES = {"numbers": "Numbering the objects", "pyramid": "Making smaller copies for display"}
+_PHASES = {
+    "numbers": "Numbering the objects",
+    "pixels": "Bringing the objects to the image's pixels",
+    "pyramid": "Making smaller copies for display",
+}
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
 
 
@@ -215,7 +219,7 @@ class RunRequest(Request["InferenceStep", Answer]):
             clock.add(record.done, record.total, record.phase)
             text = _PHASES[record.phase] + clock.time_left
         else:
-            clock.add(*_in_tiles(record, self.shape), record.phase)
+            clock.add(*_in_tiles(record), record.phase)
             text = clock.in_words("tile", with_speed=n_layers == 1)
             detail = f"A tile keeps {' x '.join(map(str, record.tile))} px"
         share = record.done / max(record.total, 1)
@@ -224,18 +228,14 @@ class RunRequest(Request["InferenceStep", Answer]):
         return Progressed(share, text, detail)
 
 
-def _in_tiles(record: InferenceStep, shape: tuple[int, ...]) -> tuple[float, int]:
+def _in_tiles(record: InferenceStep) -> tuple[float, int]:
     """Return how many tiles are done, and of how many.
 
     The record counts blocks, too: once while they are made into objects, between the tiles, and
     once more in the end, while they are numbered. Those between the tiles count as a part of them.
     """
-    tile = record.tile
-    n_frames = math.prod(shape[: len(shape) - len(tile)])
-    sides = zip(shape[-len(tile) :], tile, strict=True)
-    n_tiles = n_frames * math.prod(-(-n // t) for n, t in sides)
-    before_numbering = (record.total + n_tiles) / 2
-    return min(record.done * n_tiles / before_numbering, n_tiles), n_tiles
+    n_tiles, n_parts = record.n_tiles, record.n_parts
+    return min(record.done * n_tiles / max(n_parts, 1), n_tiles), n_tiles
 
 
 def is_small(answer: Any) -> bool:
