@@ -138,7 +138,10 @@ def test_who_waits_for_other_processes_can_be_interrupted(sample: Sample, tmp_pa
             time.sleep(0.05)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) != 0
+        try:
+            assert process.wait(20) != 0
+        finally:
+            process.kill()
     assert not (tmp_path / "m.zip").exists()
 
 
