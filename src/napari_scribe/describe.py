@@ -137,9 +137,21 @@ class Understood(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def understood(name: str, image: Image) -> Understood:
-    """Return how a file was read, without its pixels."""
-    return Understood(name, axes_of(image), image.notes)
+def understood(name: str, image: Image, model: Model | None = None) -> Understood:
+    """Return how a file was read, without its pixels; and how a model will see it, if given."""
+    words = "" if model is None else slice_by_slice(model, image.length("Z"))
+    return Understood(name, axes_of(image), (*image.notes, *([words] if words else [])))
+
+
+def slice_by_slice(model: Model, n_slices: int) -> str:
+    """Say that a 2D model sees each slice of a volume by itself; empty where there is no volume."""
+    if model.dimensions == 3 or n_slices < 2:
+        return ""
+    verb = "denoised" if task_of(model.recipe).is_image else "segmented"
+    words = f"The model is 2D: the {n_slices} slices are {verb} slice by slice"
+    if task_of(model.recipe).separates_objects:
+        words += ", so objects do not go on from one to the next"
+    return f"{words}."
 
 
 def describe_inputs(images: Sequence[Understood]) -> str:

@@ -121,7 +121,7 @@ def segment(
     def job_for(path: Path, target: Path) -> InferenceJob:
         check_apart(target, path)
         image = open_image(path, axes, level, series)
-        inputs.append(understood(path.name, image))
+        inputs.append(understood(path.name, image, loaded))
         return start_segmenting(
             loaded,
             image,

@@ -119,6 +119,8 @@ def train(
         dimensions = chosen.network.dimensions
         names = [path.name for path in matched]
         paints = _ask_about_mistakes(paints, names, complete or ones, dimensions, spill)
+    else:
+        _say_if_like_objects(paints, matched)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -135,6 +137,7 @@ def train(
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
     )
+    say_unused_losses(chosen)
     check_writable(model, _n_bytes(chosen, len(numbers or range(opened[0].n_channels))))
     train_and_save(
         job,
@@ -145,6 +148,15 @@ def train(
         "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
         "is kept. Paint more, or force it with --keep-worse.",
     )
+
+
+def say_unused_losses(recipe: Recipe) -> None:
+    """Print which losses were chosen that the network does not learn with."""
+    from ..targets import encoding_of
+    from ..training.losses import unused_losses
+
+    if text := unused_losses(recipe, encoding_of(recipe).heads):
+        typer.echo(text, err=True)
 
 
 def checkpoint_beside(model: Path, every: float) -> Path | None:
@@ -390,6 +402,18 @@ def _ask_about_mistakes(
         else paint
         for paint in paints
     ]
+
+
+def _say_if_like_objects(paints: list[Paint], paths: Sequence[Path]) -> None:
+    """Print for the first paint of classes that looks like objects that it does."""
+    import numpy as np
+
+    from ..targets.paint import like_objects
+
+    doubts = (like_objects(np.asarray(paint.array)) for paint in paints)
+    name, doubt = next(((p.name, d) for p, d in zip(paths, doubts, strict=True) if d), ("", ""))
+    if doubt:
+        typer.echo(f"{name}: {doubt} If so, use --task objects; if not, go on.", err=True)
 
 
 def _ask_about_pieces(

@@ -58,6 +58,8 @@ class Facts:
         Whether the next run could continue this one.
     is_undertrained
         Whether the model has learnt too little to be judged by its results.
+    slices
+        How a 2D model sees the slices of a volume, in words; empty where there are none.
     """
 
     task: str = ""
@@ -65,6 +67,7 @@ class Facts:
     path: Path | None = None
     goes_on: bool = False
     is_undertrained: bool = False
+    slices: str = ""
 
     @property
     def has_leftovers(self) -> bool:
@@ -136,6 +139,11 @@ class RunRequest(Request["InferenceStep", Answer]):
         )
 
     @property
+    def n_slices(self) -> int:
+        """Return the number of slices along Z of the result."""
+        return dict(zip(self.image.label_axes(), self.shape, strict=True)).get("Z", 1)
+
+    @property
     def look(self) -> dict[str, Any]:
         """Return how the result is shown, as napari's layers take it."""
         return {}
@@ -199,7 +207,7 @@ class RunRequest(Request["InferenceStep", Answer]):
         answer, levels = job.result, list(job.levels)
         if isinstance(answer, np.ndarray) or (is_small(answer) and job.is_complete):
             answer, levels = np.asarray(answer), []  # a copy, so that painting changes no file
-        words = [job.note, *job.memory_notes, *notes]
+        words = [self.facts.slices, job.note, *job.memory_notes, *notes]
         return {
             "answer": answer,
             "levels": levels,

@@ -47,12 +47,13 @@ class SegmentRequest(RunRequest["Segmented"]):
 
     def begin(self) -> InferenceJob:
         """Make the job; called in its thread."""
-        from ...describe import too_little_learnt
+        from ...describe import slice_by_slice, too_little_learnt
         from ...inference.segment import segment
 
         model = self.loaded_model()
         self.facts.task = model.recipe.task
         self.facts.is_undertrained = bool(too_little_learnt(model))
+        self.facts.slices = slice_by_slice(model, self.n_slices)
         make = partial(
             segment,
             model,
