@@ -94,6 +94,6 @@ def test_the_fit_gives_back_and_follows_sizes():
     paint = np.where(TOUCHING > 1, TOUCHING, 0)
     prediction = perfect(np.maximum(TOUCHING - 1, 0))
     fitted = coder.fit([(prediction, paint)])
-    assert fitted == {"foreground": 0.5, "gap": 1, "min_size": 7.5}
+    assert fitted == {"foreground": 0.5, "gap": 1, "min_size": pytest.approx((10 * 7.5) ** 0.5)}
     np.testing.assert_array_equal(coder.decode(prediction, fitted) > 0, paint > 0)
     assert coder.fit([])["min_size"] == 10

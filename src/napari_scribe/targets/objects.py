@@ -10,6 +10,7 @@ from skimage.segmentation import expand_labels
 from ..windows import grow, intersect, whole
 from .paint import Labels
 
+
 def renumbered(labels: Labels) -> Labels:
     """Renumber objects from 2 up, in the same order, so that tables by label stay small."""
     inside = labels > 1
