@@ -37,7 +37,7 @@ from .io.model_folder import find_model
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
-from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
+from .targets import Encoding, Parameters, checked_knobs, count_channels, encoding_of, task_of
 
 BEFORE_CHOICES = {
     "block": "plain",
@@ -206,6 +206,22 @@ class Model:
             **({} if self.object_size is None else {"object_size": self.object_size}),
             "provenance": self.provenance,
         }
+
+    def with_decoding(self, values: Mapping[str, object]) -> Model:
+        """Return the same model with other decoding parameters.
+
+        Parameters
+        ----------
+        values
+            Name -> number, such as ``{"merge": 0.6}``. Parameters that are not named stay.
+
+        Raises
+        ------
+        InputError
+            If the model's encoding has no such parameter, or a value is out of range.
+        """
+        chosen = checked_knobs(self.encoding.knobs, values)
+        return self.changed(parameters={**self.parameters, **chosen})
 
     def changed(self, **changes: Any) -> Model:
         """Return the same model with some fields changed."""

@@ -24,6 +24,7 @@ from .options import (
     open_image,
     print_notes,
     recipe_changes,
+    values_of,
 )
 
 OTHER_KINDS = (
@@ -96,6 +97,13 @@ def segment(
     level: Level = 0,
     series: Series = 0,
     channels: Channels = "",
+    decoding: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A decoding parameter, such as merge=0.6; info shows those of a model.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A value such as tiling.batch=4.", metavar="KEY=VALUE"),
@@ -114,6 +122,7 @@ def segment(
         if wrong_key := next((key for key in changed if not key.startswith("tiling.")), None):
             raise InputError(f"--set {wrong_key}: a trained model takes new values of tiling only.")
         loaded = loaded.changed(recipe=loaded.recipe.changed(changed))
+    loaded = loaded.with_decoding(values_of("--decoding", decoding))
     paths = all_images(images)
     targets = result_paths(paths, out)
     inputs: list[Understood] = []

@@ -33,6 +33,7 @@ def segment(
     halo: Literal["exact", "quick"] = "exact",
     device: str | None = None,
     save: Sequence[str] = ("labels",),
+    decoding: Mapping[str, float] | None = None,
     overwrite: bool = False,
     part: tuple[int, int] | None = None,
     workers: int | None = None,
@@ -71,6 +72,9 @@ def segment(
         ``labels``, and maps: ``probability`` and, for objects, ``distance``, or ``affinities`` and
         ``long_range``, as the model's encoding has them. Maps are in the job's ``maps``, and are
         written beside `out`, as ``NAME.probability.tif`` (or ``.zarr``).
+    decoding
+        Decoding parameters that differ from the model's, by name, such as ``{"merge": 0.6}``.
+        `decode` tries others on saved maps without running the network.
     overwrite
         Whether `out` is replaced if it exists, or was begun with another model, image or setting.
     part
@@ -120,6 +124,7 @@ def segment(
         )
     if task_of(model.recipe).is_image:
         raise InputError(f"{model.name} is a denoiser: use denoise, or choose a model of labels.")
+    model = model.with_decoding(decoding or {})
     savable = ("labels", *savable_maps(model.encoding.heads))
     if missing := [name for name in save if name not in savable]:
         raise InputError(

@@ -50,6 +50,8 @@ class Facts:
     ----------
     task
         What the model answers.
+    model
+        The model, once it is read; None where nobody needs it afterwards.
     channels
         Which channels of the image it sees.
     path
@@ -63,6 +65,7 @@ class Facts:
     """
 
     task: str = ""
+    model: Model | None = None
     channels: tuple[int, ...] = ()
     path: Path | None = None
     goes_on: bool = False
