@@ -24,6 +24,7 @@ from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
+from ..targets.strokes import with_strokes
 from .distributed import check_distributed, device_of_process
 from .losses import loss_of
 from .spill import Spill, spill_of_files
@@ -46,6 +47,8 @@ class Setup:
     offset: int
     device: torch.device
     denoiser: Model | None = None
+    note: str = ""
+    """What the user should know about how the paint is understood."""
 
     @property
     def encoding(self) -> PaintEncoding:
@@ -147,6 +150,9 @@ def set_up(
                 f"{image.name} has {image.n_channels} channels, {all_images[0].name} has "
                 f"{all_images[0].n_channels}: train on images with the same channels."
             )
+    note = ""
+    if task.separates_objects:
+        all_paints, note = with_strokes(all_paints, all_images, chosen, recipe)
     chosen_device = device_of_process(device)
     check_distributed(recipe, chosen_device)
     normalization, statistics = _normalization(all_images, chosen, start, denoiser is not None)
@@ -161,6 +167,7 @@ def set_up(
         offset=offset,
         device=chosen_device,
         denoiser=denoiser,
+        note=note,
     )
 
 
