@@ -129,6 +129,7 @@ class Model:
     def fingerprint(self) -> str:
         """Return a short hash: models that answer differently have different ones."""
         relevant = self.recipe.model_dump(exclude={"training", "augmentation", "losses"})
+        relevant["target"].pop("strokes", None)  # of the paint, not of the answer
         if self.recipe.encoding == "distance":
             # This keeps the hash that unfinished results have from before it had a name.
             relevant["target"].pop("encoding", None)

@@ -64,11 +64,12 @@ KNOBS = (
 )
 """The parameters of the decoding."""
 DEFAULTS = defaults_of(KNOBS)
-UNKNOWN, OBJECT = 1, 3
+UNKNOWN, OBJECT, IN_PART = 1, 3, 2**20
 """Labels for `AffinitiesEncoding.encode_warped`: not painted, and the first object.
 
 They are those of paint plus 1, because pixels beyond the image are 0 after a warp. Objects that are
-painted on single slices of a volume have negative numbers.
+painted on single slices of a volume have negative numbers. Objects that are painted only in part
+have negative numbers from ``-IN_PART`` down; float32 still holds these exactly.
 """
 
 
@@ -136,14 +137,14 @@ class AffinitiesEncoding(PaintEncoding):
     ) -> Encoded:
         """Return the foreground, and the labels that affinities are made of after the warp."""
         labels, held_out = with_ring(renumbered(labels), held_out, self.recipe.ring)
-        is_painted = (labels > 0).astype(np.float32)
+        is_painted = (labels != 0).astype(np.float32)
         weights = is_painted if has_background else np.maximum(is_painted, self.recipe.unpainted)
-        numbered = labels + 1
+        numbered = np.where(labels < 0, labels - IN_PART, labels + 1)
         if labels.ndim == 3:
             flat = np.isin(labels, on_slices(labels))
             numbered = np.where(flat, -numbered, numbered)
         return Encoded(
-            values=(labels > 1).astype(np.float32)[np.newaxis],
+            values=((labels > 1) | (labels < 0)).astype(np.float32)[np.newaxis],
             weights=weights.astype(np.float32)[np.newaxis],
             held_out=held_out,
             labels=numbered,
@@ -156,7 +157,7 @@ class AffinitiesEncoding(PaintEncoding):
         A pair is known if both ends are painted, unless both are background, where there is nothing
         to tell apart. It is known, too, if one end lies in an object and the other is not painted:
         objects are drawn whole, so the other end is something else. Objects that are drawn on
-        single slices are whole within these.
+        single slices are whole within these. Objects that are painted in part are not whole.
         """
         shape = len(labels), len(self.offsets), *labels.shape[1:]
         values, known = labels.new_zeros(shape), labels.new_zeros(shape)
@@ -169,8 +170,8 @@ class AffinitiesEncoding(PaintEncoding):
             one_weight, other_weight = weights[here], weights[there]
             in_plane = self.dimensions == 2 or offset[0] == 0
             # What is whole along this offset; what is not painted weighs nothing.
-            one_whole = (one.abs() if in_plane else one) >= OBJECT
-            other_whole = (other.abs() if in_plane else other) >= OBJECT
+            one_whole = _is_whole(one, in_plane)
+            other_whole = _is_whole(other, in_plane)
             is_object = (one.abs() >= OBJECT) | (other.abs() >= OBJECT)
             values[:, channel][here] = ((one == other) & is_object).to(values.dtype)
             known[:, channel][here] = (
@@ -196,6 +197,12 @@ class AffinitiesEncoding(PaintEncoding):
     ) -> Parameters:
         """Try parameters on painted objects, one after the other, and return the best."""
         return fitted(self, examples, seconds_left)
+
+
+def _is_whole(labels: Tensor, in_plane: bool) -> Tensor:
+    """Return where objects are painted that end where their paint ends, along an offset."""
+    flat = (labels <= -OBJECT) & (labels > -IN_PART)
+    return (labels >= OBJECT) | flat if in_plane else labels >= OBJECT
 
 
 def _ends(offset: Offset, shape: torch.Size) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:

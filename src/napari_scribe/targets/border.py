@@ -95,12 +95,12 @@ class BorderEncoding(PaintEncoding):
     ) -> Encoded:
         """Return the index of each pixel's class, and its weight."""
         labels, held_out = with_ring(renumbered(labels), held_out, self.recipe.ring)
-        weights = (labels > 0).astype(np.float32)
+        weights = (labels != 0).astype(np.float32)
         if not has_background:
             weights[labels == 0] = self.recipe.unpainted
         apart = np.where(_touches(labels), 1, labels)
         weights *= border_weights(apart, self.recipe.border_weight, self.recipe.border_sigma)
-        values = (apart > 1)[np.newaxis].astype(np.float32)
+        values = ((apart > 1) | (apart < 0))[np.newaxis].astype(np.float32)
         return Encoded(values, weights[np.newaxis], held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:

@@ -2,7 +2,7 @@
 
 The distance is 0 at the border of an object and 1 at its innermost pixel, whatever its size. It is
 known inside objects that are painted whole, and is 0 on background, so it can be learnt from a few
-objects. Decoding starts a watershed at each peak of the distance, and then joins pieces between
+objects. A stroke inside an object says little of it, so it counts as innermost with a small weight. Decoding starts a watershed at each peak of the distance, and then joins pieces between
 which the distance is not low.
 """
 
@@ -63,6 +63,8 @@ KNOBS = (
 """The parameters of the decoding."""
 DEFAULTS = defaults_of(KNOBS)
 
+STROKE = 0.1
+"""Weight of the distance on strokes inside objects."""
 LOWEST_PEAK = 0.2
 """Lowest peak of the distance that starts an object."""
 
@@ -101,13 +103,16 @@ class DistanceEncoding(PaintEncoding):
     ) -> Encoded:
         """Return both maps, and their weights."""
         labels, held_out = with_ring(renumbered(labels), held_out, self.recipe.ring)
-        inside = labels > 1
-        weights = (labels > 0).astype(np.float32)
+        in_part = labels < 0
+        inside = (labels > 1) | in_part
+        weights = (labels != 0).astype(np.float32)
         if not has_background:
             weights[labels == 0] = self.recipe.unpainted
         border = border_weights(labels, self.recipe.border_weight, self.recipe.border_sigma)
-        values = np.stack([inside.astype(np.float32), _distance(labels)])
-        return Encoded(values, np.stack([weights * border, weights]), held_out)
+        distance = np.where(in_part, np.float32(1), _distance(labels))
+        values = np.stack([inside.astype(np.float32), distance])
+        of_distance = np.where(in_part, np.float32(STROKE), weights)
+        return Encoded(values, np.stack([weights * border, of_distance]), held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
         """Split the foreground where the distance is low between peaks; number objects from 1."""

@@ -247,7 +247,8 @@ class PaintEncoding(Encoding, Protocol):
         Parameters
         ----------
         labels
-            ``(*spatial)``: 0 unknown, 1 background, 2 and up objects; or classes from 1 up.
+            ``(*spatial)``: 0 unknown, 1 background, 2 and up objects drawn whole, -2 and down
+            objects painted only in part; or classes from 1 up.
         held_out
             ``(*spatial)``: which pixels validate.
         has_background

@@ -12,17 +12,21 @@ from .paint import Labels
 
 
 def renumbered(labels: Labels) -> Labels:
-    """Renumber objects from 2 up, in the same order, so that tables by label stay small."""
-    inside = labels > 1
+    """Renumber objects from 2 up, in the same order, so that tables by label stay small.
+
+    Objects that are painted in part are renumbered from -2 down.
+    """
     numbered = labels.copy()
-    numbered[inside] = np.unique(labels[inside], return_inverse=True)[1] + 2
+    for sign in (1, -1):
+        inside = sign * labels > 1
+        numbered[inside] = sign * (np.unique(sign * labels[inside], return_inverse=True)[1] + 2)
     return numbered
 
 
 def with_ring(
     labels: Labels, held_out: npt.NDArray[np.bool_], ring: int
 ) -> tuple[Labels, npt.NDArray[np.bool_]]:
-    """Turn unpainted pixels close around painted objects into background.
+    """Turn unpainted pixels close around objects that are painted whole into background.
 
     Parameters
     ----------

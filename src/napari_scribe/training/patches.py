@@ -180,10 +180,13 @@ def patch_shape(
 def can_validate(regions: Sequence[Region], separates_objects: bool) -> bool:
     """Return whether held-out paint holds an object (its ring is background) or two classes.
 
-    With background or one class alone, a network that answers nothing else would score best.
+    With background or one class alone, a network that answers nothing else would score best. An
+    object that is painted only in part has no ring: it needs background beside it.
     """
-    values = {v for r in regions for v in np.unique(r.painted(held_only=True)).tolist() if v > 0}
-    return max(values, default=0) > 1 if separates_objects else len(values) > 1
+    values = {v for r in regions for v in np.unique(r.painted(held_only=True)).tolist() if v != 0}
+    if separates_objects and max(values, default=0) > 1:
+        return True
+    return len(values) > 1 and min(values) <= 1 <= max(values)
 
 
 def validation_batches(

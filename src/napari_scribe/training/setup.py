@@ -26,6 +26,7 @@ from ..recipe import Recipe
 from ..resampling import Placed, ResampledLabels, ResampledPixels, window_on
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
 from ..targets.paint import Labels, as_paint, check_values, fitted, separated
+from ..targets.strokes import with_strokes
 from ..windows import Window, start_of
 from .distributed import check_distributed, device_of_process
 from .losses import loss_of
@@ -57,6 +58,8 @@ class Setup:
     grids: WorkingGrids
     spill: Spill
     denoiser: Model | None = None
+    note: str = ""
+    """What the user should know about how the paint is understood."""
 
     @property
     def encoding(self) -> PaintEncoding:
@@ -202,6 +205,9 @@ def set_up(
                 f"{image.name} has {image.n_channels} channels, {all_images[0].name} has "
                 f"{all_images[0].n_channels}: train on images with the same channels."
             )
+    note = ""
+    if task.separates_objects:
+        all_paints, note = with_strokes(all_paints, all_images, chosen, recipe)
     chosen_device = device_of_process(device)
     grids = choose_grids(all_images, all_paints, recipe, start, object_size)
     on_grids = grids.images(all_images)
@@ -225,6 +231,7 @@ def set_up(
         grids=grids,
         spill=spill,
         denoiser=denoiser,
+        note=note,
     )
 
 

@@ -18,6 +18,7 @@ from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
 from ..targets import Paint, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
+from ..targets.strokes import with_strokes
 from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, open_checkpoint
@@ -174,7 +175,10 @@ def train(
 def _described(setup: Setup, start: Model | None) -> dict[str, str]:
     """Return what has to be the same for a training to go on from a file."""
     statistics = zip(setup.images, setup.statistics, strict=True)
-    paints = [(hash_of_array(paint.array), paint.complete, paint.offset) for paint in setup.paints]
+    paints = [
+        (hash_of_array(paint.array), paint.complete, paint.offset, *(paint.in_part or ()))
+        for paint in setup.paints
+    ]
     return described(
         setup.recipe,
         setup.device,
@@ -203,7 +207,7 @@ def _train(
     resumed = resume.numbers if resume else None
     del resume  # its tensors would take twice the memory
     data = paint_data(setup, state)
-    notes = [UNCHECKED] if start is not None and not data.validation else []
+    notes = [setup.note, UNCHECKED if start is not None and not data.validation else ""]
 
     def update() -> str:
         note = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
@@ -251,17 +255,19 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
         return ""
     if not any(np.asarray(paint.array).any() for paint in paints):
         return "All paint was erased: training goes on with what was there before."
-    task = task_of(setup.recipe)
+    task, note = task_of(setup.recipe), ""
     try:
         painted = set(painted_values(paints, task)[0])
         if not task.separates_objects:
             check_values(painted & set(setup.painted), task.name)
+        else:
+            paints, note = with_strokes(paints, setup.own_images, setup.channels, setup.recipe)
         data.load(setup.on_grids(paints))
     except InputError as error:
         return f"{error} Training goes on with the paint from before."
     if new := sorted(painted - set(setup.painted)):
         return f"Class {new[0]} is new: it will be learnt from the next Train on."
-    return ""
+    return note
 
 
 def _preview(request: Request, setup: Setup, state: TrainState, dtype: torch.dtype) -> Preview:

@@ -65,8 +65,9 @@ def _paint_on_grid(paint: Paint, image: Image, factor: float) -> Paint:
     *front, height, width = image.label_shape()
     shape = (*front, resampled_length(height, factor), resampled_length(width, factor))
     array = np.zeros(shape, np.int32)
+    numbers = replace(paint, in_part=None)
     for frame in image.frames(2):
-        plane = paint.frame(image, frame)
+        plane = numbers.frame(image, frame)
         if plane.any():
             array[image.label_index(frame)] = resampled_paint(plane, (factor, factor))
     return replace(paint, array=array, complete=None)
