@@ -36,8 +36,8 @@ CARD = {
     "images": "BBBC038 (Data Science Bowl 2018) and BBBC039, both CC0; BitDepth_NucSeg (tissue "
     "sections in DAPI), Apache-2.0",
     "licence": "that of napari-scribe; the images allow any use, commercial as well",
-    "weak": "where nuclei are dark, stained for bright field or in phase contrast: it has seen none; "
-    "where many lie above one another. Fine-tune it there",
+    "weak": "where nuclei are dark, stained for bright field or in phase contrast: it has seen "
+    "none; where many lie above one another. Fine-tune it there",
 }
 EVERY = 5
 """One image in so many is kept for the scores."""

@@ -181,7 +181,7 @@ class Model:
             raise InputError(f"{in_words(error)} Choose another place or make room.") from error
         return path
 
-    def _write(self, archive: zipfile.ZipFile, weights: str, folder: str = "") -> None:
+    def _write(self, archive: zipfile.ZipFile, weights: str = "float32", folder: str = "") -> None:
         """Write the model, and its denoiser into a folder below, into a zip file."""
         described = json.dumps({**self.description(), "version": VERSIONS[weights]}, indent=1)
         archive.writestr(f"{folder}{DESCRIPTION}", described)

@@ -24,7 +24,7 @@ from .archive import Archive
 
 FORMAT = "napari-scribe model"
 VERSIONS = {"float32": 1, "float16": 2}
-"""Version of a model file by how its weights are written: readers of 1 alone say that 2 is newer."""
+"""Version of a model file by how its weights are written. Readers of 1 say that 2 is newer."""
 VERSION = max(VERSIONS.values())
 """The newest version of a model file that is read."""
 DENOISER = "denoiser/"
