@@ -59,6 +59,18 @@ def test_the_example_of_several_processes_runs(
     assert recipe.network.normalization == "group" and recipe.training.batch % 2 == 0
 
 
+def test_the_commands_of_models_that_ship_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [line for _, code in blocks("models.md") for line in code.splitlines()]
+    commands = [line for line in lines if line.startswith("napari-scribe ")]
+    for line in commands:
+        done = call(*shlex.split(STEPS.sub("--steps 2", line))[1:])
+        assert done.code == 0, f"{line}\n{done.err}"
+    assert len(commands) == 5
+
+
 def test_the_table_of_networks_is_what_the_code_says() -> None:
     spec = importlib.util.spec_from_file_location("make_networks", DOCS / "make_networks.py")
     assert spec is not None and spec.loader is not None

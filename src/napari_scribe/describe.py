@@ -35,6 +35,7 @@ def describe_model(model: Model) -> str:
         f"{counted(provenance.get('steps', '?'), 'step')}, "
         f"{provenance.get('seconds', '?')} s on {provenance.get('device', '?')}",
         *(_denoiser_lines(model) if is_denoiser else _label_lines(model)),
+        *(f"  {key:<12} {text}" for key, text in provenance.get("card", {}).items()),
     ]
     if model.denoiser is not None:
         first, *_ = describe_model(model.denoiser).splitlines()

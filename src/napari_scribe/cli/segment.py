@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from ..inference.run import InferenceJob
 
 ModelFile = Annotated[
-    str, typer.Option("--model", help="A model file, or the name of one in the model folder.")
+    str,
+    typer.Option("--model", help="A model: its file, or the name of one that was kept, or ships."),
 ]
 Tile = Annotated[
     int | None,

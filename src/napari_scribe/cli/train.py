@@ -62,7 +62,13 @@ def train(
         bool, typer.Option("--ones-are-objects", help="Each piece of label 1 is an object.")
     ] = False,
     pieces: Pieces = None,
-    start: Annotated[str | None, typer.Option(help="A model to fine-tune.", metavar="M0")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="A model to fine-tune: its file or its name, such as nuclei, which ships.",
+            metavar="M0",
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Number of steps to train.")] = None,
     seconds: Annotated[
         float | None, typer.Option(help=f"Seconds to train. Default: {DEFAULT_SECONDS:.0f}.")
@@ -240,7 +246,9 @@ def check_new_model(model: Path, start: str | None, checkpoint: Path | None = No
         If the model would replace another file, or cannot be written.
     """
     from ..io import check_writable, stamp
+    from ..io.model_folder import check_not_shipped
 
+    check_not_shipped(model)
     check_writable(model)
     if model.suffix.lower() != ".zip":
         raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")

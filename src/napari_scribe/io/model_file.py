@@ -23,7 +23,9 @@ from ..errors import InputError
 from .archive import Archive
 
 FORMAT = "napari-scribe model"
-VERSION = 1
+VERSIONS = {"float32": 1, "float16": 2}
+"""Version of a model file by how its weights are written. Readers of 1 say that 2 is newer."""
+VERSION = max(VERSIONS.values())
 """The newest version of a model file that is read."""
 DENOISER = "denoiser/"
 """Folder in the file for the denoiser that images go through first."""
@@ -62,6 +64,8 @@ _Short = BeforeValidator(_not_too_many)
 _LARGEST = float(np.finfo(np.float32).max)
 _Count = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 _Number = Annotated[float, Field(strict=True, ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
+_Key = Annotated[str, Field(max_length=12)]
+_Text = Annotated[str, Field(max_length=1000)]
 _VERSION: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(strict=True, ge=1, lt=2**31)])
 
 
@@ -110,6 +114,7 @@ class Provenance(BaseModel):
     steps: _Count | None = None
     seconds: _Number | None = None
     best_validation: float | None = None
+    card: Annotated[dict[_Key, _Text], Field(max_length=20)] = {}
 
 
 class Description(BaseModel):
