@@ -25,6 +25,7 @@ from .io.model_file import (
     DESCRIPTION,
     FORMAT,
     PICTURE,
+    REPLAY,
     VERSION,
     WEIGHTS,
     Description,
@@ -34,6 +35,7 @@ from .io.model_file import (
     to_png,
 )
 from .io.model_folder import find_model
+from .io.replay import Replay
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
@@ -73,6 +75,9 @@ class Model:
         ``(h, w, 3)`` uint8 picture of a training image, or None.
     denoiser
         The model that images go through first, or None.
+    replay
+        A sample of what it learnt from, for fine-tuning: pixels and paint of the training images.
+        None if none was kept; ``model.changed(replay=None)`` leaves it out of a file.
     name
         Name of the model in messages: that of its file, if it was read from one.
     """
@@ -88,6 +93,7 @@ class Model:
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     thumbnail: npt.NDArray[np.uint8] | None = None
     denoiser: Model | None = None
+    replay: Replay | None = field(default=None, repr=False)
     name: str = "This model"
 
     @property
@@ -181,6 +187,8 @@ class Model:
         archive.writestr(f"{folder}{WEIGHTS}", save_tensors(self.network.state_dict()))
         if self.thumbnail is not None:
             archive.writestr(f"{folder}{PICTURE}", to_png(self.thumbnail))
+        if self.replay is not None:
+            archive.writestr(f"{folder}{REPLAY}", self.replay.data)
         if self.denoiser is not None:
             self.denoiser._write(archive, f"{folder}{DENOISER}")
 
@@ -283,6 +291,7 @@ def _read(file: ModelFile) -> Model:
         parameters=described.parameters,
         provenance=described.provenance,
         thumbnail=file.thumbnail(),
+        replay=file.replay(),
     )
 
 

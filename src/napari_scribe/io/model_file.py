@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 
 from ..errors import InputError
 from .archive import Archive
+from .replay import MOST_BYTES, Replay
 
 FORMAT = "napari-scribe model"
 VERSION = 1
@@ -28,6 +29,8 @@ VERSION = 1
 DENOISER = "denoiser/"
 """Folder in the file for the denoiser that images go through first."""
 DESCRIPTION, WEIGHTS, PICTURE = "model.json", "weights.safetensors", "thumbnail.png"
+REPLAY = "replay"
+"""A sample of what the model learnt from."""
 LONGEST = 2**22
 """Most bytes of a description."""
 HEADER = 2**20
@@ -195,6 +198,19 @@ class ModelFile:
         """Return the ``(h, w, 3)`` picture of a training image; None if there is none."""
         name = f"{self._folder}{PICTURE}"
         return from_png(self._archive.read(name, HEADER)) if name in self._archive.names else None
+
+    def replay(self) -> Replay | None:
+        """Return the sample of what the model learnt from; None if there is none.
+
+        A damaged one does not keep the model from being used: it is empty.
+        """
+        name = f"{self._folder}{REPLAY}"
+        if name not in self._archive.names:
+            return None
+        try:
+            return Replay(self._archive.read(name, MOST_BYTES))
+        except _DAMAGE:
+            return Replay(b"")
 
     def denoiser(self) -> ModelFile | None:
         """Return the denoiser that images go through first; None if there is none."""
