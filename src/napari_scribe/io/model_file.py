@@ -104,12 +104,22 @@ class TrainedPairs(BaseModel):
     pairs: _Count
 
 
+class FineTuned(BaseModel):
+    """Hold what became of a fine-tuning: from which model, how far, and the losses."""
+
+    parent: Annotated[str, Field(max_length=1000)]
+    share: _Number
+    paint: tuple[float, float] | None = None
+    replay: tuple[float, float] | None = None
+
+
 class Provenance(BaseModel):
     """Hold the fields of the provenance that the program uses."""
 
     images: Annotated[Any, BeforeValidator(_all_described)] = []  # not copied, as there may be many
     n_images: _Count | None = None
     pairs: TrainedPairs | None = None
+    fine_tuning: FineTuned | None = None
     steps: _Count | None = None
     seconds: _Number | None = None
     best_validation: float | None = None

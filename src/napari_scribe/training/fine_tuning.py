@@ -53,10 +53,20 @@ class FineTuning:
     paint: tuple[float, float] | None = None
     replay: tuple[float, float] | None = None
 
-    @property
-    def forgets(self) -> bool:
-        """Return whether the result does clearly worse on what the parent learnt from."""
-        return self.replay is not None and self.replay[1] > NOTED * self.replay[0]
+    def in_words(self) -> str:
+        """Say what the result gained on new paint, and what it lost of what was known."""
+        if self.paint is None:
+            return ""
+        text = "Loss on what is held out: {:.3f} before, {:.3f} now".format(*self.paint)
+        if self.replay is None:
+            return f"{text}."
+        text += "; on what the model learnt before: {:.3f}, {:.3f} now.".format(*self.replay)
+        if self.replay[1] <= NOTED * self.replay[0]:
+            return text
+        return (
+            f"{text} It has become worse on what it knew: right if these images are of another "
+            "kind; else paint more, or keep the model that it started from."
+        )
 
     def refused(self) -> FineTuning:
         """Return the same where the parent is kept."""
@@ -65,7 +75,7 @@ class FineTuning:
 
 def origin_of(start: Model, tuning: FineTuning) -> dict[str, Any]:
     """Return what a model file records about the model that it was fine-tuned from."""
-    return {"from": start.name, "fingerprint": start.fingerprint(), **asdict(tuning)}
+    return {"parent": start.name, "fingerprint": start.fingerprint(), **asdict(tuning)}
 
 
 def between(parent: Tensors, tuned: Tensors, share: float) -> Tensors:

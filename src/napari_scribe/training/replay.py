@@ -90,8 +90,9 @@ def replay_of(
     windows = [(r, w) for r in regions for w in _painted_windows(r, shape)]
     at = np.linspace(0, len(windows) - 1, min(len(windows), MOST_CANDIDATES)).astype(int)
     groups, parts = [], []
-    for region, chosen in itertools.groupby((windows[i] for i in at), lambda pair: pair[0]):
-        for pixels, paint in _cut(region, [window for _, window in chosen], shape, setup):
+    for _, chosen in itertools.groupby((windows[i] for i in at), lambda pair: pair[0].key):
+        (region, *_), chosen_windows = zip(*chosen, strict=True)
+        for pixels, paint in _cut(region, chosen_windows, shape, setup):
             if 0 < paint.max() <= LARGEST_VALUE:
                 groups.append(region.key[0])
                 parts.append(Patches.quantized(pixels[np.newaxis], paint[np.newaxis]))
