@@ -25,6 +25,7 @@ from .io.model_file import (
     DESCRIPTION,
     FORMAT,
     PICTURE,
+    REPLAY,
     VERSIONS,
     WEIGHTS,
     Description,
@@ -34,6 +35,7 @@ from .io.model_file import (
     to_png,
 )
 from .io.model_folder import check_not_shipped, find_model
+from .io.replay import Replay
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
@@ -77,6 +79,9 @@ class Model:
     object_size
         Diameter of the objects that it was trained on, in pixels; images in which they are far from
         it are brought to it. None if that is not known: then images stay as they are.
+    replay
+        A sample of what it learnt from, for fine-tuning: pixels and paint of the training images.
+        None if none was kept; ``model.changed(replay=None)`` leaves it out of a file.
     name
         Name of the model in messages: that of its file, if it was read from one.
     """
@@ -93,6 +98,7 @@ class Model:
     thumbnail: npt.NDArray[np.uint8] | None = None
     denoiser: Model | None = None
     object_size: float | None = None
+    replay: Replay | None = field(default=None, repr=False)
     name: str = "This model"
 
     @property
@@ -198,6 +204,8 @@ class Model:
         archive.writestr(f"{folder}{WEIGHTS}", save_tensors(tensors))
         if self.thumbnail is not None:
             archive.writestr(f"{folder}{PICTURE}", to_png(self.thumbnail))
+        if self.replay is not None:
+            archive.writestr(f"{folder}{REPLAY}", self.replay.data)
         if self.denoiser is not None:
             self.denoiser._write(archive, weights, f"{folder}{DENOISER}")
 
@@ -317,6 +325,7 @@ def _read(file: ModelFile) -> Model:
         provenance=described.provenance,
         thumbnail=file.thumbnail(),
         object_size=described.object_size,
+        replay=file.replay(),
     )
 
 

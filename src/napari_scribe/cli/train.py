@@ -151,8 +151,8 @@ def train(
         start,
         stamp_before,
         checkpoint,
-        "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
-        "is kept. Paint more, or force it with --keep-worse.",
+        "Fine-tuning did not help on held-out paint without harm to what was known, so the model "
+        "it started from is kept. Paint more, or force it with --keep-worse.",
     )
 
 
@@ -223,6 +223,8 @@ def train_and_save(
     train_with_bar(job, keep)
     if job.kept_parent:
         typer.echo(unhelpful)
+    elif job.fine_tuning is not None and (words := job.fine_tuning.in_words()):
+        typer.echo(words)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:

@@ -14,6 +14,7 @@ from ..device import precision
 from ..errors import InputError, in_words
 from ..image import Image
 from ..inference.engine import Predictor, predict_window
+from ..io.replay import Patches
 from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
 from ..targets import Paint, task_of
@@ -23,10 +24,12 @@ from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, open_checkpoint
 from .distributed import join
+from .fine_tuning import origin_of
 from .finish import assemble, fit_parameters
 from .losses import loss_of
 from .patches import PaintData
 from .regions import RegionLoader
+from .replay import known_before, replay_data, replay_of
 from .setup import Setup, painted_values, set_up
 from .spill import spill_of_regions
 from .trainer import Limits, Preview, Request, Trainer, TrainingJob, TrainStep, new_state
@@ -206,8 +209,13 @@ def _train(
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
     resumed = resume.numbers if resume else None
     del resume  # its tensors would take twice the memory
-    data = paint_data(setup, state)
-    notes = [setup.note, UNCHECKED if start is not None and not data.validation else ""]
+    known, notes = None, [setup.note]
+    if start is not None:
+        known, note = known_before(start)
+        notes.append(note)
+    data = paint_data(setup, state, known)
+    if start is not None and not data.validation:
+        notes.append(UNCHECKED)
 
     def update() -> str:
         note = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
@@ -219,7 +227,18 @@ def _train(
 
     loss = loss_of(recipe, encoding.heads)
     trainer = Trainer(
-        job, state, data, loss, dtype, limits, preview, update, file, resumed, group=group
+        job,
+        state,
+        data,
+        loss,
+        dtype,
+        limits,
+        preview,
+        update,
+        file,
+        resumed,
+        group=group,
+        before=data.replay.validation if data.replay is not None else (),
     )
     yield from trainer.steps()
     if start is not None and trainer.parent_stays(keep_worse):
@@ -231,11 +250,16 @@ def _train(
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         parameters = {}  # the defaults are good enough; the trained network must not be lost
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
-    return assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+    model = assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+    if job.fine_tuning is not None and start is not None:
+        model.provenance["fine_tuning"] = origin_of(start, job.fine_tuning)
+    if recipe.training.keep_replay:
+        model = model.changed(replay=replay_of(data.regions, setup, network.geometry, known))
+    return model
 
 
-def paint_data(setup: Setup, state: TrainState) -> PaintData:
-    """Build the batches of a training."""
+def paint_data(setup: Setup, state: TrainState, known: Patches | None = None) -> PaintData:
+    """Build the batches of a training, with what a model to start from learnt from."""
     loader = RegionLoader(
         setup.images,
         setup.channels,
@@ -245,7 +269,8 @@ def paint_data(setup: Setup, state: TrainState) -> PaintData:
         setup.device,
         spill_of_regions(setup.device),
     )
-    return PaintData(loader, state.network.geometry, state.generator, setup.paints)
+    replay = replay_data(known, setup, state) if known is not None else None
+    return PaintData(loader, state.network.geometry, state.generator, setup.paints, replay)
 
 
 def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
