@@ -75,7 +75,7 @@ def test_changes_are_converted_and_checked():
     assert (recipe.network.width, recipe.network.dimensions) == (32, 3)
     assert recipe.augmentation.flip is False
     assert recipe.training.learning_rate == 1e-3
-    assert recipe.target == ObjectsTarget(ring=0)
+    assert recipe.target == ObjectsTarget(ring=0, object_size=0)  # as the default is in 3D
     assert Recipe().changed({}) == Recipe()
 
 
@@ -191,3 +191,15 @@ def test_the_first_preset_is_the_default():
 def test_an_unknown_preset_is_answered_with_all_names():
     with pytest.raises(InputError, match=r"There is no preset 'unet2014': choose from .*volume"):
         Recipe.preset("unet2014")
+
+
+def test_recipes_saved_before_there_was_an_object_size_leave_images_as_they_are() -> None:
+    before = {"kind": "objects", "ring": 4, "unpainted": 0.01, "border_weight": 1.0}
+    assert Recipe(target=before).target.object_size == 24
+    assert Recipe(target={**before, "border_sigma": 3.0}).target.object_size == 0
+    assert (
+        Recipe(target={**before, "border_sigma": 3.0, "object_size": 30}).target.object_size == 30
+    )
+    assert Recipe(target={"object_size": None}).target.object_size == 0
+    assert Recipe(network={"dimensions": 3}).target.object_size == 0
+    assert Recipe(task="classes", network={"dimensions": 3}).task == "classes"

@@ -53,6 +53,8 @@ def _label_lines(model: Model) -> Iterator[str]:
     loss = model.provenance.get("best_validation")
     if loss is not None:
         yield f"  validation   {loss:.4f} (loss on held-out paint)"
+    if model.object_size is not None:
+        yield f"  objects      of about {model.object_size:.3g} px"
     if model.painted:
         yield f"  classes      {[value - model.offset for value in model.painted]}"
     if model.parameters:

@@ -73,6 +73,9 @@ class Model:
         ``(h, w, 3)`` uint8 picture of a training image, or None.
     denoiser
         The model that images go through first, or None.
+    object_size
+        Diameter of the objects that it was trained on, in pixels; images in which they are far from
+        it are brought to it. None if that is not known: then images stay as they are.
     name
         Name of the model in messages: that of its file, if it was read from one.
     """
@@ -88,6 +91,7 @@ class Model:
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     thumbnail: npt.NDArray[np.uint8] | None = None
     denoiser: Model | None = None
+    object_size: float | None = None
     name: str = "This model"
 
     @property
@@ -129,6 +133,7 @@ class Model:
             # This keeps the hash that unfinished results have from before it had a name.
             relevant["target"].pop("encoding", None)
             relevant["target"].pop("long_range", None)
+        relevant["target"].pop("object_size", None)
         for name, only in BEFORE_CHOICES.items():
             if relevant["network"].get(name) == only:
                 relevant["network"].pop(name)
@@ -141,6 +146,7 @@ class Model:
                 vars(self.normalization),
                 self.parameters,
                 *([self.denoiser.fingerprint()] if self.denoiser else []),
+                *([self.object_size] if self.object_size is not None else []),
             ],
             sort_keys=True,
         )
@@ -197,6 +203,7 @@ class Model:
             "painted": list(self.painted),
             "offset": self.offset,
             "parameters": self.parameters,
+            **({} if self.object_size is None else {"object_size": self.object_size}),
             "provenance": self.provenance,
         }
 
@@ -283,6 +290,7 @@ def _read(file: ModelFile) -> Model:
         parameters=described.parameters,
         provenance=described.provenance,
         thumbnail=file.thumbnail(),
+        object_size=described.object_size,
     )
 
 

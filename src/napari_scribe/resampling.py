@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 from .arrays import Pixels
 from .contrast import missing_in
 from .image import Image
+from .windows import Window
 
 MOST = 2**24
 """Pixels of the original that are read at once."""
@@ -64,6 +65,28 @@ def resampled(image: Image, factors: Mapping[str, float]) -> Image:
         scale={**image.scale, **{a: image.scale.get(a, 1.0) / f for a, f in along.items()}},
         translate={**image.translate, **moved},
     )
+
+
+def window_on(window: Sequence[slice], factors: Sequence[float], shape: Sequence[int]) -> Window:
+    """Return the window of a new grid that decides what a window of the original shows.
+
+    Parameters
+    ----------
+    window
+        Pixels of the original, per axis.
+    factors, shape
+        How much finer the new grid is along each axis, and its shape.
+    """
+    out = []
+    for s, f, n in zip(window, factors, shape, strict=True):
+        if f == 1:
+            out.append(slice(s.start, s.stop))
+            continue
+        reach = math.ceil(max(2.0, f)) + 1
+        first, last = (s.start + 0.5) * f - 0.5, (s.stop - 0.5) * f - 0.5
+        start = min(max(0, math.floor(first) - reach), n - 1)
+        out.append(slice(start, max(start + 1, min(n, math.ceil(last) + reach + 1))))
+    return tuple(out)
 
 
 def resampled_length(n: int, factor: float) -> int:
@@ -147,6 +170,39 @@ def _pick(index: Index, n: int) -> range:
 def _around(indices: npt.NDArray[np.intp]) -> slice:
     """Return the slice that holds some indices."""
     return slice(int(indices.min()), int(indices.max()) + 1)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Stand for a large array of which only one window is there and may be read.
+
+    Parameters
+    ----------
+    array
+        What the window holds.
+    start
+        First pixel of the window.
+    shape
+        Shape of the large array.
+    """
+
+    array: Pixels
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Return the type of the pixels."""
+        return self.array.dtype
+
+    def __getitem__(self, index: tuple[slice, ...]) -> Pixels:
+        pixels: Pixels = self.array[
+            tuple(
+                slice(s.start - a, s.stop - a, s.step)
+                for s, a in zip(index, self.start, strict=True)
+            )
+        ]
+        return pixels
 
 
 # ---- pixels --------------------------------------------------------------------------------------

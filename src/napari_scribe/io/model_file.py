@@ -123,6 +123,7 @@ class Description(BaseModel):
     offset: Annotated[_Count, Field(le=1)]
     parameters: Annotated[dict[str, _Number], _Short]
     provenance: dict[str, Any]
+    object_size: Annotated[_Number, Field(gt=0)] | None = None
 
     @field_validator("provenance")
     @classmethod

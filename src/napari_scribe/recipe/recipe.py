@@ -23,9 +23,15 @@ LONGEST = 2**20
 
 Defaults = Mapping[str, Mapping[str, object]]
 """Values by part of the recipe and by name."""
+KINDS: Mapping[str, tuple[Mapping[str, type[Part]], str]] = {
+    "network": (NETWORK_KINDS, UNet().kind),
+    "target": (TARGET_KINDS, ObjectsTarget().kind),
+}
+"""Kinds of the parts that have some, and the default."""
 VOLUME_DEFAULTS: Defaults = {
     "network": {"depth": 2},
     "training": {"patch": 48, "batch": 1},
+    "target": {"object_size": 0.0},
 }
 """Other defaults in 3D. With flat levels, patches have fewer pixels along Z."""
 DENOISER_DEFAULTS: Defaults = {
@@ -235,8 +241,9 @@ def _with_defaults(values: dict[str, object], defaults: Defaults) -> dict[str, o
         chosen = values.get(part, {})
         if not isinstance(chosen, dict):
             continue
-        if part == "network":  # only the defaults that are fields of this kind of network
-            kind = NETWORK_KINDS.get(str(chosen.get("kind", UNet().kind)))
+        if part in KINDS:  # only the defaults that are fields of this kind
+            kinds, usual = KINDS[part]
+            kind = kinds.get(str(chosen.get("kind", usual)))
             default = {k: v for k, v in default.items() if kind and k in kind.model_fields}
         filled[part] = {**default, **chosen}
     return filled

@@ -141,13 +141,14 @@ def assemble(
         provenance=_provenance(setup, state, history, seconds),
         thumbnail=thumbnail_of(setup.images[0], setup.channels, setup.statistics[0]),
         denoiser=setup.denoiser,
+        object_size=setup.grids.object_size,
     )
 
 
 def _provenance(
     setup: Setup, state: TrainState, history: History, seconds: float
 ) -> dict[str, Any]:
-    pairs = zip(setup.images, setup.paints, strict=True)
+    pairs = zip(setup.own_images, setup.paints, strict=True)
     images = [
         {**origin(image, setup.channels), "paint": hash_of_array(paint.array)}
         for image, paint in islice(pairs, MOST_IMAGES)

@@ -100,6 +100,7 @@ def train(
     denoiser: Model | str | Path | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
+    object_size: float | Sequence[float] | None = None,
 ) -> TrainJob:
     """Train a network on painted images.
 
@@ -135,6 +136,10 @@ def train(
         delete it when the model is saved.
     checkpoint_every
         Seconds from one checkpoint to the next.
+    object_size
+        Diameter of the objects in the images, in pixels, or one for each image, where it does not
+        follow from their paint. Images are brought to the size that ``target.object_size`` of the
+        recipe names, or that `start` was trained on, if their objects are far from it.
 
     Returns
     -------
@@ -150,7 +155,9 @@ def train(
     check_checkpoint(resume)
     parent = None if start is None else as_model(start)
     denoising_model = None if denoiser is None else as_model(denoiser)
-    setup = set_up(images, paints, as_recipe(recipe), channels, parent, device, denoising_model)
+    setup = set_up(
+        images, paints, as_recipe(recipe), channels, parent, device, denoising_model, object_size
+    )
     limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
     file, resumed = open_checkpoint(
         checkpoint, checkpoint_every, resume, (steps, seconds), lambda: _described(setup, parent)
@@ -159,7 +166,7 @@ def train(
         lambda job: locking(
             file, _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
         ),
-        setup.images,
+        setup.own_images,
         setup.recipe,
     )
 
@@ -249,7 +256,7 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
         painted = set(painted_values(paints, task)[0])
         if not task.separates_objects:
             check_values(painted & set(setup.painted), task.name)
-        data.load(paints)
+        data.load(setup.on_grids(paints))
     except InputError as error:
         return f"{error} Training goes on with the paint from before."
     if new := sorted(painted - set(setup.painted)):
@@ -259,11 +266,13 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
 
 def _preview(request: Request, setup: Setup, state: TrainState, dtype: torch.dtype) -> Preview:
     """Predict a window with the current average of the network."""
-    index, frame, window = request
+    index, frame, own_window = request
+    window = setup.window_on_grid(index, own_window)
     encoding = setup.encoding
     network = setup.network_for(state.average, index)
     predictor = Predictor(network, encoding.heads, setup.device, dtype)
     read = setup.reader(index, frame)
     answer = predict_window(predictor, read, window, setup.recipe.tile)
-    probability = answer[encoding.heads[0].name]
-    return Preview(index, frame, window, encoding.decode(answer, {}), probability)
+    labels, probability = encoding.decode(answer, {}), answer[encoding.heads[0].name]
+    labels, probability = setup.on_own_pixels(index, window, own_window, labels, probability)
+    return Preview(index, frame, own_window, labels, probability)
