@@ -8,6 +8,7 @@ they are most of what it takes for foreground.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from ..image import Frame, Image
 from ..model import Model
 from ..networks import Network, depends_on_image, sides, with_statistics_of
 from ..resampling import resampled
-from ..targets import Head, Prediction, task_of
+from ..targets import Head, Prediction
+from ..targets.object_size import SHORTEST, diameters_of_objects, in_plane, thickness
+from ..targets.paint import Labels
 from ..windows import Window, intersect, shape_of, start_of
 from .denoise.denoised_image import denoised_source_of
 from .engine import Predictor, by_head
@@ -53,8 +56,6 @@ ROUNDS = 2
 """Most looks at the scale that was found, to measure the size there."""
 SETTLED = 0.1
 """Octaves by which a look changes the size at most, to be the last."""
-SMALLEST = 16
-"""Shortest side of an image that is worth a look, in pixels."""
 PLACES, PLACE = 32, 64
 """Number and side in pixels of the pieces among which those with contrast are found."""
 CONTRAST = 0.5
@@ -62,7 +63,6 @@ CONTRAST = 0.5
 
 Place = tuple[Frame, tuple[float, ...]]
 """A frame, and a place in it as shares of its sides."""
-_BALL = {2: math.pi / 4, 3: math.pi / 6}
 
 
 def estimate_object_size(
@@ -91,10 +91,17 @@ def estimate_object_size(
     InputError
         If the model does not fit the image, or pixels of a sample are NaN or infinite.
     """
-    if model.object_size is None or not task_of(model.recipe).separates_objects:
+    if model.object_size is None:
         return None
     source = denoised_source_of(model, image, channels, None, device)
-    return None if source.is_empty else _Trial(source, pick_device(device)).size()
+    return estimated_size(source, pick_device(device))
+
+
+def estimated_size(source: Source, device: torch.device) -> float | None:
+    """Return what `estimate_object_size` does. Of a part of an image, all of it is looked at."""
+    if source.model.object_size is None or source.is_empty:
+        return None
+    return _Trial(source, device).size()
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,7 @@ class _Trial:
         expected = self.source.model.object_size
         assert expected is not None
         shortest = min(self.source.image.length(axis) for axis in "YX")
-        factors = [2.0**k for k in OCTAVES if 2.0**k * shortest >= SMALLEST] or [1.0]
+        factors = [2.0**k for k in OCTAVES if 2.0**k * shortest >= SHORTEST] or [1.0]
         found = {factor: self.look(factor) for factor in factors}
         scores = {factor: f.score(expected) for factor, f in found.items()}
         factor = min(f for f in factors if scores[f] >= ALIKE * max(scores.values()))
@@ -175,7 +182,7 @@ class _Trial:
 
     def look(self, factor: float) -> Found:
         """Return what the model finds at a scale."""
-        image = resampled(self.source.image, {"Y": factor, "X": factor})
+        image = resampled(self.source.image, in_plane(factor))
         parts: list[Found] = []
         for frame, window in self._windows(image):
             parts.append(self._find(image, frame, window))
@@ -211,7 +218,8 @@ class _Trial:
         answer = self._predictor_for(pixels)(pixels, tile.margin)[0].float().cpu().numpy()
         prediction = by_head(answer[(slice(None), *tile.crop)], model.encoding.heads)
         labels = model.encoding.decode(prediction, model.parameters)
-        return _measured(labels, _foreground(prediction, model.encoding.heads))
+        probability = _foreground(prediction, model.encoding.heads)
+        return _measured(labels, probability, thickness(image) or 1.0)
 
     def _predictor_for(self, pixels: torch.Tensor) -> Predictor:
         """Return the network; if it normalizes features by the image, it does so by this window."""
@@ -235,7 +243,7 @@ class _Trial:
         Of an image that is mostly empty, hardly any place would show an object otherwise.
         """
         source, rng = self.source, np.random.default_rng(0)
-        shape = source.frame_shape
+        shape = source.image.frame_shape(source.model.dimensions)
         frames = list(source.image.frames(len(shape)))
         side = sides(PLACE, source.model.network.geometry)
         places, contrasts = list[Place](), list[float]()
@@ -272,13 +280,13 @@ def _foreground(prediction: Prediction, heads: Sequence[Head]) -> npt.NDArray[np
     return np.asarray(1 - first[0] if heads[0].kind == "categorical" else first[0])
 
 
-def _measured(labels: npt.NDArray[Any], probability: npt.NDArray[np.floating[Any]]) -> Found:
-    """Return the objects of a window ``(*window)``."""
-    in_objects = np.bincount(labels.ravel())[1:]
-    is_whole = np.ones(len(in_objects) + 1, bool)
-    for axis in range(-2, 0):
-        for end in (0, -1):
-            is_whole[np.unique(labels.take(end, axis))] = False
-    diameters = (in_objects / _BALL[labels.ndim]) ** (1 / labels.ndim)
-    n_unsure = int(np.count_nonzero((probability > UNSURE) | (labels > 0)))
-    return Found(diameters, is_whole[1:], in_objects, n_unsure)
+def _measured(
+    labels: Labels, probability: npt.NDArray[np.floating[Any]], anisotropy: float
+) -> Found:
+    """Return the objects of a window ``(*window)``, numbered from 1 without gaps."""
+    diameters = diameters_of_objects(np.pad(labels, 1), anisotropy)
+    is_whole = np.ones(len(diameters) + 1, bool)
+    for axis, end in itertools.product((-2, -1), (0, -1)):
+        is_whole[np.unique(labels.take(end, axis))] = False
+    n_unsure = np.count_nonzero((probability > UNSURE) | (labels > 0))
+    return Found(diameters, is_whole[1:], np.bincount(labels.ravel())[1:], n_unsure)

@@ -32,10 +32,13 @@ class SegmentRequest(RunRequest["Segmented"]):
         As `segment` takes it.
     with_probability
         Whether probabilities are shown too.
+    object_size
+        As `segment` takes it.
     """
 
     halo: Literal["exact", "quick"] = "exact"
     with_probability: bool = False
+    object_size: float | None = None
 
     result, verb, button = "labels", "Segmenting", "Segment"
     show = staticmethod(show_labels)
@@ -64,6 +67,7 @@ class SegmentRequest(RunRequest["Segmented"]):
             device=self.device,
             save=("labels", "probability") if self.with_probability else ("labels",),
             overwrite=self.overwrite,
+            object_size=self.object_size,
         )
         return self.job_at_free_path(f"{self.image.name} {self.part}", make)
 
@@ -81,6 +85,7 @@ class SegmentRequest(RunRequest["Segmented"]):
             probability=None if probability is None else np.asarray(probability),
             task=self.facts.task,
             n_found=n_found,
+            object_size=job.object_size,
             **outcome,
         )
 
@@ -97,11 +102,14 @@ class Segmented(Outcome):
         What the labels are.
     n_found
         How many objects or classes there are; None where nobody has counted.
+    object_size
+        Diameter of the objects in pixels, as it was given or estimated; None if it is not known.
     """
 
     probability: np.ndarray | None
     task: str
     n_found: int | None
+    object_size: float | None = None
 
     button, done = "Segment", "segmented"
 
