@@ -118,6 +118,7 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.form.image.image(),
                 self.trained.model,
                 device=device or self.form.more.device.value or None,
+                object_size=self.form.known_size(self.trained.model),
             )
             self.start(request, self._on_segmented, view=self.live_result)
 

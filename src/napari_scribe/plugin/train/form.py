@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from magicgui.widgets import CheckBox, RadioButtons
@@ -30,6 +30,9 @@ from ..widgets.recipe_form import RecipeForm
 from ..widgets.settings_fold import WIDTH
 from ..widgets.training_settings import TrainingSettings
 from .job import TrainRequest
+
+if TYPE_CHECKING:
+    from ...model import Model
 
 HINTS = {
     "objects": "1 = background, 2, 3, 4 ... = one object each. Paint a few objects whole, and some "
@@ -125,6 +128,11 @@ class TrainForm(QObject):
             denoiser=self.more.denoiser.value(),
             object_size=self.size.value() if self._uses_size() else None,
         )
+
+    def known_size(self, model: Model) -> float | None:
+        """Return how large the objects in the image are, as chosen or painted, for a model."""
+        is_used = model.object_size is not None and self._uses_size()
+        return self.size.known() if is_used else None
 
     def select(self, selected: Layer | None, *, only_see: bool = False) -> None:
         """Show the image, or the annotations, that the user has selected among the layers.

@@ -46,9 +46,13 @@ class ObjectSizePicker(Column):
         """Choose a diameter; None for none."""
         self.box.value = AUTOMATIC if diameter is None else diameter
 
+    def known(self) -> float | None:
+        """Return the diameter that is chosen, else the one measured; None where there is none."""
+        return self.value() or self._measured
+
     def drawn(self) -> float | None:
-        """Return the diameter of the circle, the one chosen or measured; None for no circle."""
-        return (self.value() or self._measured) if self.circle.value else None
+        """Return the diameter of the circle; None for no circle."""
+        return self.known() if self.circle.value else None
 
     def show_measured(self, diameter: float | None) -> None:
         """Show the diameter that holds where none is chosen; None where it is not known."""
