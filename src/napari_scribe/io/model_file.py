@@ -160,6 +160,7 @@ class Summary(BaseModel):
     channels: Annotated[tuple[_Count, ...], _Short]
     image_channels: _Count
     provenance: Provenance
+    object_size: Annotated[_Number, Field(gt=0)] | None = None
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -60,6 +60,13 @@ def diameter_of_objects(labels: Labels, anisotropy: float = 1.0) -> float | None
     return float(np.median(diameters)) if len(diameters) else None
 
 
+def thickness(image: Image) -> float | None:
+    """Return the distance of slices in pixels of the plane; None if the image does not say it."""
+    z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
+    is_unknown = z == y == 1 and image.units.get("Z", "pixel") in ("", "pixel")
+    return None if min(z, y) <= 0 or is_unknown else z / y
+
+
 def doubt_about_sizes(diameters: npt.NDArray[np.float64]) -> str:
     """Return a sentence if the diameters of painted objects differ too much; else an empty text."""
     if not len(diameters) or diameters.max() <= MOST_SPREAD * diameters.min():

@@ -15,7 +15,14 @@ from ..model import Model
 from ..recipe import Recipe
 from ..resampling import resampled_length, resampled_paint
 from ..targets import Paint, task_of
-from ..targets.object_size import check_room, check_size, diameters_of_objects, factor_to, on_grid
+from ..targets.object_size import (
+    check_room,
+    check_size,
+    diameters_of_objects,
+    factor_to,
+    on_grid,
+    thickness,
+)
 from .spill import Spill
 
 PAINT_BYTES = 4
@@ -127,13 +134,6 @@ def diameters_in(image: Image, paint: Paint, dimensions: int) -> Floats:
             for frame in image.frames(dimensions)
         ]
     )
-
-
-def thickness(image: Image) -> float | None:
-    """Return the distance of slices in pixels of the plane; None if the image does not say it."""
-    z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
-    is_unknown = z == y == 1 and image.units.get("Z", "pixel") in ("", "pixel")
-    return None if min(z, y) <= 0 or is_unknown else z / y
 
 
 def _given(object_size: float | Sequence[float] | None, n_images: int) -> list[float] | None:

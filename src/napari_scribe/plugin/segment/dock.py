@@ -54,7 +54,7 @@ class SegmentDock(Dock):
         parts = self.form.scope, self.form.folder_channels, self.segment_button
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
-            step("2", "Model", self.form.model),
+            step("2", "Model", self.form.what),
             step("3", "Segment", stack(*parts)),
             self.decoding,
             ends=[self.pause_button],
@@ -83,7 +83,8 @@ class SegmentDock(Dock):
                 self.queue = LayerQueue(self.viewer, layers, self.form.value_of)
                 self._segment_next(self.queue)
             else:
-                self.start(self.form.value(), self._on_segmented, view=self.live_result)
+                request = self.form.value()
+                self.start(request, partial(self._on_segmented, request), view=self.live_result)
             self.form.more.remember()
 
     def test_for_seams(self) -> None:
@@ -126,6 +127,11 @@ class SegmentDock(Dock):
         is_layer = self.form.scope.value() not in (LAYERS, FOLDER)
         self.form.more.seams.setEnabled(has_layer and is_layer and is_filled)
 
+    def close_down(self) -> None:
+        """End the job, which saves what it has, and let go of the viewer."""
+        self.form.close_down()
+        super().close_down()
+
     def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
         """Return what a job gave, as all docks do; show the image that was selected meanwhile."""
         if ended.question is None:
@@ -161,8 +167,9 @@ class SegmentDock(Dock):
         queue.add(request.image.name, ended)
         self._segment_next(queue)
 
-    def _on_segmented(self, ended: Ended[Segmented]) -> None:
+    def _on_segmented(self, request: SegmentRequest, ended: Ended[Segmented]) -> None:
         if (done := self.result_of(ended)) is not None:
+            self.form.show_estimate(request, done.object_size)
             self.message.say(done.in_words(), warns=done.is_undertrained)
             self.decoding.offer(done.decodable)
 

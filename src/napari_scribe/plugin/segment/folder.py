@@ -45,7 +45,7 @@ class FolderRequest(Request["FolderStep", "FolderDone"]):
         when None.
     series
         Which image of files that hold several.
-    tile, halo, device, with_probability
+    tile, halo, device, with_probability, object_size
         As in `SegmentRequest`.
     overwrite
         Results that may be replaced.
@@ -62,6 +62,7 @@ class FolderRequest(Request["FolderStep", "FolderDone"]):
     halo: Literal["exact", "quick"] = "exact"
     device: str | None = None
     with_probability: bool = False
+    object_size: float | None = None
     overwrite: frozenset[Path] = frozenset()
 
     @property
@@ -258,6 +259,7 @@ def _job(model: Model, image: Image, target: Path, request: FolderRequest) -> In
         device=request.device,
         save=("labels", "probability") if request.with_probability else ("labels",),
         overwrite=target in request.overwrite,
+        object_size=request.object_size,
     )
 
 

@@ -36,10 +36,13 @@ class SegmentRequest(RunRequest["Segmented"]):
         As `segment` takes it.
     with_probability
         Whether probabilities are shown too.
+    object_size
+        As `segment` takes it.
     """
 
     halo: Literal["exact", "quick"] = "exact"
     with_probability: bool = False
+    object_size: float | None = None
 
     result, verb, button = "labels", "Segmenting", "Segment"
     show = staticmethod(show_labels)
@@ -73,6 +76,7 @@ class SegmentRequest(RunRequest["Segmented"]):
             device=self.device,
             save=tuple(save),
             overwrite=self.overwrite,
+            object_size=self.object_size,
         )
         return self.job_at_free_path(f"{self.image.name} {self.part}", make)
 
@@ -97,6 +101,7 @@ class SegmentRequest(RunRequest["Segmented"]):
             task=self.facts.task,
             n_found=n_found,
             decodable=self._decodable(job),
+            object_size=job.object_size,
             **outcome,
         )
 
@@ -122,12 +127,15 @@ class Segmented(Outcome):
         How many objects or classes there are; None where nobody has counted.
     decodable
         What the objects can be made of again with another decoding; None if it was not kept.
+    object_size
+        Diameter of the objects in pixels, as it was given or estimated; None if it is not known.
     """
 
     probability: np.ndarray | None
     task: str
     n_found: int | None
     decodable: Decodable | None = None
+    object_size: float | None = None
 
     button, done = "Segment", "segmented"
 

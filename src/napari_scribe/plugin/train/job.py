@@ -58,6 +58,8 @@ class TrainRequest(TrainingRequest):
         Whether the questions about paint have been answered.
     denoiser
         The file of a model that the image goes through first.
+    object_size
+        As `train` takes it.
     """
 
     paint_layer: LabelsLayer
@@ -65,6 +67,7 @@ class TrainRequest(TrainingRequest):
     channels: list[int] | None = None
     is_asked: bool = False
     denoiser: Path | None = None
+    object_size: float | None = None
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -91,6 +94,7 @@ class TrainRequest(TrainingRequest):
             seconds=self.seconds,
             device=self.device,
             denoiser=load_model(self.denoiser) if self.denoiser is not None else None,
+            object_size=self.object_size,
         )
 
     def continuing(self, trained: Trained[TrainRequest]) -> TrainRequest:
@@ -102,6 +106,7 @@ class TrainRequest(TrainingRequest):
             start=before.start,
             is_asked=self.is_asked or before.is_asked,
             denoiser=before.denoiser,
+            object_size=before.object_size,
             resume=trained.checkpoint,
         )
 
@@ -113,6 +118,8 @@ class TrainRequest(TrainingRequest):
         channels = channels_in_words(self.image, self.channels)
         yield channels, channels
         yield self.denoiser, named(self.denoiser, "denoiser")
+        size = "as painted" if self.object_size is None else f"{self.object_size:g} px"
+        yield self.object_size, f"object size {size}"
 
     def show_preview(self, viewer: Viewer, preview: Preview) -> None:
         """Show what the network finds by now."""
