@@ -108,11 +108,6 @@ class SegmentDock(Dock):
             self.queue.stop()
         super().stop()
 
-    def close_down(self) -> None:
-        """End what runs, and let go of the viewer."""
-        self.decoding.close_down()
-        super().close_down()
-
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
         super().show_state()
@@ -129,6 +124,7 @@ class SegmentDock(Dock):
 
     def close_down(self) -> None:
         """End the job, which saves what it has, and let go of the viewer."""
+        self.decoding.close_down()
         self.form.close_down()
         super().close_down()
 
