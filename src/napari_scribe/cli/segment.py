@@ -18,6 +18,7 @@ from .options import (
     Device,
     Images,
     Level,
+    ObjectSize,
     Series,
     all_images,
     channel_numbers,
@@ -88,6 +89,7 @@ def segment(
         typer.Option(help="Tiles per forward pass. Default: what fits.", min=1, max=65_536),
     ] = None,
     halo: Halo = "exact",
+    object_size: ObjectSize = None,
     device: Device = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -136,6 +138,7 @@ def segment(
             part=read_part(part),
             workers=workers,
             scheduler=scheduler,
+            object_size=object_size,
         )
 
     for _ in run_each(paths, targets, job_for, inputs):
@@ -153,6 +156,7 @@ def seam_test(
     model: ModelFile,
     tile: Tile = None,
     halo: Halo = "exact",
+    object_size: ObjectSize = None,
     device: Device = None,
     axes: Axes = "",
     level: Level = 0,
@@ -172,6 +176,7 @@ def seam_test(
         tile=tile,
         halo=halo,
         device=device,
+        object_size=object_size,
     )
     typer.echo(seams_with_bar(job).in_words())
 

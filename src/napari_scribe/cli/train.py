@@ -23,6 +23,7 @@ from .options import (
     CheckpointEvery,
     Device,
     Images,
+    ObjectSize,
     Patience,
     Pieces,
     PresetName,
@@ -73,6 +74,7 @@ def train(
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
     ] = False,
+    object_size: ObjectSize = None,
     patience: Patience = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     device: Device = None,
@@ -119,6 +121,7 @@ def train(
         dimensions = chosen.network.dimensions
         names = [path.name for path in matched]
         paints = _ask_about_mistakes(paints, names, complete or ones, dimensions, spill)
+        _ask_about_sizes(opened, paints, dimensions)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -134,7 +137,10 @@ def train(
         keep_worse=keep_worse,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
+        object_size=object_size,
     )
+    if words := job.grids.in_words():
+        typer.echo(words)
     check_writable(model, _n_bytes(chosen, len(numbers or range(opened[0].n_channels))))
     train_and_save(
         job,
@@ -390,6 +396,20 @@ def _ask_about_mistakes(
         else paint
         for paint in paints
     ]
+
+
+def _ask_about_sizes(images: Sequence[Image], paints: Sequence[Paint], dimensions: int) -> None:
+    """Point out painted objects that differ much in size. In a terminal, ask whether to go on."""
+    import numpy as np
+
+    from ..targets.object_size import diameters_in, doubt_about_sizes
+
+    pairs = zip(images, paints, strict=True)
+    diameters = np.concatenate([diameters_in(i, p, dimensions) for i, p in pairs])
+    if doubt := doubt_about_sizes(diameters):
+        typer.echo(doubt, err=True)
+        if sys.stdin.isatty() and not typer.confirm("Go on with the labels as they are?"):
+            raise InputError("Nothing was trained.")
 
 
 def _ask_about_pieces(

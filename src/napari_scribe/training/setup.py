@@ -25,12 +25,13 @@ from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..resampling import Placed, ResampledLabels, ResampledPixels, window_on
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
+from ..targets.object_size import thickness
 from ..targets.paint import Labels, as_paint, check_values, fitted, separated
 from ..windows import Window, start_of
 from .distributed import check_distributed, device_of_process
 from .losses import loss_of
 from .spill import Spill, spill_of_files
-from .working_grid import WorkingGrids, choose_grids, thickness
+from .working_grid import WorkingGrids, choose_grids
 
 MOST_CLASSES = 256
 """Most classes: more values are objects taken for classes, and model files list no more."""
