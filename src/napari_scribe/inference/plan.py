@@ -108,6 +108,19 @@ class Plan:
         return tile, batch, reductions_needed(source, tile, batch, device, self.dtype)
 
 
+def object_size_of(source: Source, given: float | None) -> float | None:
+    """Return the diameter of the objects in an image, in its own pixels; None if it is not known.
+
+    Parameters
+    ----------
+    source
+        The image on its own pixels.
+    given
+        The diameter that the user has given, if any.
+    """
+    return given
+
+
 def choose_factor(source: Source, object_size: float | None) -> float:
     """Decide how much finer the grid is that the network sees than the image's own pixels.
 

@@ -142,6 +142,7 @@ class Summary(BaseModel):
     channels: Annotated[tuple[_Count, ...], _Short]
     image_channels: _Count
     provenance: Provenance
+    object_size: float | None = None
 
 
 # ---- files ---------------------------------------------------------------------------------------
