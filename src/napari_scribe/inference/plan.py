@@ -108,6 +108,19 @@ class Plan:
         return tile, batch, reductions_needed(source, tile, batch, device, self.dtype)
 
 
+def object_size_of(source: Source, given: float | None) -> float | None:
+    """Return the diameter of the objects in an image, in its own pixels; None if it is not known.
+
+    Parameters
+    ----------
+    source
+        The image on its own pixels.
+    given
+        The diameter that the user has given, if any.
+    """
+    return given
+
+
 def choose_factor(source: Source, object_size: float | None) -> float:
     """Decide how much finer the grid is that the network sees than the image's own pixels.
 
@@ -127,15 +140,26 @@ def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
     """Decide how a new output is made on this machine, on the grid of `source`."""
     dtype = precision(device)
     halo: tuple[int, ...] | None = None
-    note = ""
+    note = _grid_in_words(source)
     if settings.is_quick and not source.is_empty:
         search = smallest_halo(_predictor(source, device, dtype), source)
-        halo, note = tuple(search.halo), search.in_words()
+        halo, note = tuple(search.halo), f"{note} {search.in_words()}".strip()
     tile = settings.tile or choose_tile(source, device, dtype, halo)
     name = str(dtype).removeprefix("torch.")
     plan = Plan(name, tile, halo, note=note, batch=settings.batch, factor=source.factor)
     compiled, words = _pays_to_compile(source, settings, plan, device)
     return replace(plan, compiled=compiled, note=f"{note} {words}".strip())
+
+
+def _grid_in_words(source: Source) -> str:
+    """Say to which size the objects were brought; an empty text if they were left as they are."""
+    size = source.model.object_size
+    if source.factor == 1 or size is None:
+        return ""
+    return (
+        f"{source.image.name}: objects of about {size / source.factor:.3g} px were brought to the "
+        f"{size:.3g} px that the model knows."
+    )
 
 
 def _pays_to_compile(

@@ -21,7 +21,7 @@ from ..io.ngff_writer import add_pyramid, forget_pyramid
 from ..progress import Abandoned, Job
 from .cluster import run_on_workers
 from .own_pixels import Written
-from .plan import Plan, Settings, choose_factor, make_plan, make_predictor
+from .plan import Plan, Settings, choose_factor, make_plan, make_predictor, object_size_of
 from .source import Region, Source
 from .store.damage import check_final, missing_is_damage
 from .store.lock import RunLock
@@ -223,7 +223,8 @@ class Run:
 
     def _decide(self) -> Record:
         """Decide what does not change once the run has begun."""
-        factor = choose_factor(self.source, self.settings.object_size)
+        size = object_size_of(self.source, self.settings.object_size)
+        factor = choose_factor(self.source, size)
         return make_plan(self._on_grid(factor), self.settings, self.device).record
 
     def _on_grid(self, factor: float) -> Source:

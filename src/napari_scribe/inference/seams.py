@@ -20,7 +20,7 @@ from .begin import checked_size
 from .denoise.denoised_image import denoised_source_of
 from .engine import Predictor, fill_window
 from .halo_search import smallest_halo
-from .plan import choose_factor
+from .plan import choose_factor, object_size_of
 from .source import Source
 from .tiles import Tile, plan_tiles
 
@@ -110,9 +110,9 @@ def seam_test(
         If the model does not fit the image.
     """
     model = as_model(model)
-    size = None if object_size is None else checked_size(model, object_size)
+    given = None if object_size is None else checked_size(model, object_size)
     source = denoised_source_of(model, as_image(image), channels, region, device)
-    source = source.on_grid(choose_factor(source, size))
+    source = source.on_grid(choose_factor(source, object_size_of(source, given)))
     target = pick_device(device)
 
     def body(job: Job[SeamStep, Seams]) -> Generator[SeamStep, None, Seams]:
