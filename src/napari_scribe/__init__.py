@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .evaluation.metrics import evaluate_classes as evaluate_classes
     from .evaluation.roc import evaluate_probability as evaluate_probability
     from .image import Image as Image
+    from .inference.decoding import decode as decode
     from .inference.denoise.job import denoise as denoise
     from .inference.segment import segment as segment
     from .io import read_image as read_image
@@ -41,6 +42,7 @@ _HOME = {
     "apply_remedies": "training.pairs.fitness",
     "channel_pairs": "training.pairs.sources",
     "check_pairs": "training.pairs.fitness",
+    "decode": "inference.decoding",
     "denoise": "inference.denoise.job",
     "evaluate": "evaluation.metrics",
     "evaluate_classes": "evaluation.metrics",

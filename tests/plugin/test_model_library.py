@@ -122,6 +122,18 @@ def test_times_are_short(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
+def test_a_model_with_a_card_says_what_it_is_for(tmp_path: Path) -> None:
+    made = {**DESCRIPTION["provenance"], "card": {"for": "bright nuclei", "weak": "in the dark"}}
+    said = in_words(describe(tmp_path / "mine.zip", provenance=made))
+    assert said == "Objects, 2D, 1 channel. For bright nuclei."
+
+
+@pytest.mark.parametrize("card", [["nuclei"], {"for": 3}, {"for": "x" * 2000}, {"x" * 40: "y"}])
+def test_a_card_that_is_none(tmp_path: Path, card: object) -> None:
+    with pytest.raises(InputError, match="is not a model"):
+        in_words(describe(tmp_path / "mine.zip", provenance={"card": card}))
+
+
 def test_an_image_in_words() -> None:
     image = Image(
         np.zeros((2, 30, 40)), "CYX", scale={"X": 0.5, "Y": 0.5}, units={"X": "micrometer"}

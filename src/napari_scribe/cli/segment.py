@@ -24,6 +24,7 @@ from .options import (
     open_image,
     print_notes,
     recipe_changes,
+    values_of,
 )
 
 OTHER_KINDS = (
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from ..inference.run import InferenceJob
 
 ModelFile = Annotated[
-    str, typer.Option("--model", help="A model file, or the name of one in the model folder.")
+    str,
+    typer.Option("--model", help="A model: its file, or the name of one that was kept, or ships."),
 ]
 Tile = Annotated[
     int | None,
@@ -96,6 +98,13 @@ def segment(
     level: Level = 0,
     series: Series = 0,
     channels: Channels = "",
+    decoding: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A decoding parameter, such as merge=0.6; info shows those of a model.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A value such as tiling.batch=4.", metavar="KEY=VALUE"),
@@ -114,6 +123,7 @@ def segment(
         if wrong_key := next((key for key in changed if not key.startswith("tiling.")), None):
             raise InputError(f"--set {wrong_key}: a trained model takes new values of tiling only.")
         loaded = loaded.changed(recipe=loaded.recipe.changed(changed))
+    loaded = loaded.with_decoding(values_of("--decoding", decoding))
     paths = all_images(images)
     targets = result_paths(paths, out)
     inputs: list[Understood] = []
@@ -121,7 +131,7 @@ def segment(
     def job_for(path: Path, target: Path) -> InferenceJob:
         check_apart(target, path)
         image = open_image(path, axes, level, series)
-        inputs.append(understood(path.name, image))
+        inputs.append(understood(path.name, image, loaded))
         return start_segmenting(
             loaded,
             image,

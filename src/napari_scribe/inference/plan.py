@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..device import all_like, precision
 from ..targets import count_channels
+from ..targets.object_size import factor_to
 from .denoise.denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
 from .halo_search import smallest_halo
@@ -37,6 +38,7 @@ class Settings:
     part: tuple[int, int] | None = None
     workers: int | None = None
     scheduler: str | None = None
+    object_size: float | None = None
 
     @property
     def is_on_cluster(self) -> bool:
@@ -66,6 +68,8 @@ class Plan:
     batch
         Tiles per forward pass. When None, each process chooses a number for its device. It is not
         recorded, because it does not change the answer.
+    factor
+        How much finer the grid is that the network sees than the image's own pixels.
     """
 
     precision: str
@@ -74,6 +78,7 @@ class Plan:
     compiled: bool = False
     note: str = ""
     batch: int | None = None
+    factor: float = 1.0
 
     @classmethod
     def from_record(cls, record: Record, batch: int | None) -> Plan:
@@ -103,8 +108,23 @@ class Plan:
         return tile, batch, reductions_needed(source, tile, batch, device, self.dtype)
 
 
+def choose_factor(source: Source, object_size: float | None) -> float:
+    """Decide how much finer the grid is that the network sees than the image's own pixels.
+
+    Parameters
+    ----------
+    source
+        The image on its own pixels.
+    object_size
+        Diameter of the objects in it, in pixels; None if nobody says it.
+    """
+    if source.model.object_size is None or source.is_empty:
+        return 1.0
+    return factor_to(source.model.object_size, object_size)
+
+
 def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
-    """Decide how a new output is made on this machine."""
+    """Decide how a new output is made on this machine, on the grid of `source`."""
     dtype = precision(device)
     halo: tuple[int, ...] | None = None
     note = ""
@@ -113,7 +133,7 @@ def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
         halo, note = tuple(search.halo), search.in_words()
     tile = settings.tile or choose_tile(source, device, dtype, halo)
     name = str(dtype).removeprefix("torch.")
-    plan = Plan(name, tile, halo, note=note, batch=settings.batch)
+    plan = Plan(name, tile, halo, note=note, batch=settings.batch, factor=source.factor)
     compiled, words = _pays_to_compile(source, settings, plan, device)
     return replace(plan, compiled=compiled, note=f"{note} {words}".strip())
 
@@ -154,7 +174,7 @@ def make_predictor(
     on_reduction
         Called with the number of reductions when memory runs out.
     """
-    if isinstance(pixels := source.image.data, DenoisedPixels):
+    if isinstance(pixels := source.own.image.data, DenoisedPixels):
         notes += [note for note in pixels.notes if note not in notes]
         pixels.notes = notes
     tile, batch, reductions = plan.load_on(device, source)

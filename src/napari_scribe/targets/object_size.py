@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..image import Image
-from ..memory import free_bytes, size_in_words
+from ..memory import size_in_words
 from ..resampling import resampled, resampled_length
 from .paint import Labels
 
@@ -20,8 +20,6 @@ MOST_SPREAD = 8.0
 """Largest factor between the diameters of painted objects that is no cause for doubt."""
 SHORTEST = 16
 """Pixels of the shortest side of an image in which anything can be found."""
-_PER_PIXEL = 8
-"""Bytes that a run or a training holds in memory for each pixel of an image, or more."""
 
 
 def diameters_of_objects(labels: Labels, anisotropy: float = 1.0) -> npt.NDArray[np.float64]:
@@ -106,27 +104,54 @@ def on_grid(image: Image, factor: float, wanted: float | None) -> Image:
     Raises
     ------
     InputError
-        If hardly a pixel would be left, or memory cannot hold the result.
+        If hardly a pixel would be left.
     """
     if factor == 1:
         return image
-    shape = tuple(image.length(a) for a in "YX")
-    new = tuple(resampled_length(n, factor) for n in shape)
-    sizes = " x ".join(map(str, shape)), " x ".join(map(str, new))
-    asked = (
-        f"Objects of {(wanted or 0) / factor:.3g} px in {image.name} would be brought to "
-        f"{wanted or 0:.3g} px, and its {sizes[0]} px to {sizes[1]} px"
-    )
-    if min(new) < min(SHORTEST, *shape):
-        raise InputError(f"{asked}: nothing can be found in so few. Check the size of the objects.")
-    n_bytes = _PER_PIXEL * math.prod(new)
-    if factor > 1 and n_bytes > free_bytes("cpu"):
+    sides = [image.length(a) for a in "YX"]
+    if min(resampled_length(n, factor) for n in sides) < min(SHORTEST, *sides):
         raise InputError(
-            f"{asked}, which needs {size_in_words(n_bytes)} of memory, and "
-            f"{size_in_words(free_bytes('cpu'))} are free. Check the size of the objects, or take "
-            "a part of the image."
+            f"{_asked(image, factor, wanted)}: nothing can be found in so few. Check the size of "
+            "the objects."
         )
     return resampled(image, in_plane(factor))
+
+
+def check_room(
+    image: Image, factor: float, wanted: float | None, n_bytes: float, free: float, of: str
+) -> None:
+    """Check that there is room for an image on a finer grid.
+
+    Parameters
+    ----------
+    n_bytes
+        Bytes for each pixel of the image, on that grid.
+    free, of
+        Bytes that are free, and of what.
+
+    Raises
+    ------
+    InputError
+        If there is not.
+    """
+    n_bytes *= factor**2 * math.prod(image.label_shape())
+    if factor > 1 and n_bytes > free:
+        raise InputError(
+            f"{_asked(image, factor, wanted)}, which needs {size_in_words(n_bytes)} of {of}, and "
+            f"{size_in_words(free)} are free. Check the size of the objects, or take a part of the "
+            "image."
+        )
+
+
+def _asked(image: Image, factor: float, wanted: float | None) -> str:
+    """Say what a grid would do to an image."""
+    before = [image.length(a) for a in "YX"]
+    after = [resampled_length(n, factor) for n in before]
+    return (
+        f"Objects of {(wanted or 0) / factor:.3g} px in {image.name} would be brought to "
+        f"{wanted or 0:.3g} px, and its {' x '.join(map(str, before))} px to "
+        f"{' x '.join(map(str, after))} px"
+    )
 
 
 def check_size(diameter: float, name: str = "object_size") -> float:

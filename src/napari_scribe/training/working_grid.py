@@ -10,11 +10,13 @@ import numpy as np
 from ..arrays import Floats
 from ..errors import InputError
 from ..image import Image
+from ..memory import free_bytes
 from ..model import Model
 from ..recipe import Recipe
 from ..resampling import resampled_length, resampled_paint
 from ..targets import Paint, task_of
 from ..targets.object_size import (
+    check_room,
     check_size,
     diameters_of_objects,
     factor_to,
@@ -22,6 +24,9 @@ from ..targets.object_size import (
     thickness,
 )
 from .spill import Spill
+
+PAINT_BYTES = 4
+"""Bytes of a pixel of paint."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,12 @@ class WorkingGrids:
         Raises
         ------
         InputError
-            If one would vanish, or does not fit into memory.
+            If one would vanish, or its paint does not fit into memory.
         """
-        pairs = zip(images, self.factors, strict=True)
+        pairs = list(zip(images, self.factors, strict=True))
+        for image, factor in pairs:
+            room = free_bytes("cpu"), "memory"
+            check_room(image, factor, self.object_size, PAINT_BYTES, *room)
         return [on_grid(image, factor, self.object_size) for image, factor in pairs]
 
     def paints(self, paints: Sequence[Paint], images: Sequence[Image], spill: Spill) -> list[Paint]:
@@ -64,8 +72,9 @@ def _paint_on_grid(paint: Paint, image: Image, factor: float) -> Paint:
     *front, height, width = image.label_shape()
     shape = (*front, resampled_length(height, factor), resampled_length(width, factor))
     array = np.zeros(shape, np.int32)
+    numbers = replace(paint, in_part=None)
     for frame in image.frames(2):
-        plane = paint.frame(image, frame)
+        plane = numbers.frame(image, frame)
         if plane.any():
             array[image.label_index(frame)] = resampled_paint(plane, (factor, factor))
     return replace(paint, array=array, complete=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari import Viewer
@@ -16,6 +17,7 @@ from ..jobs.request import Ended, Value
 from ..widgets.basics import button, stack, step
 from ..widgets.inputs import refresh_when_seen
 from ..widgets.scope_picker import FOLDER, LAYERS
+from .decoding import DecodingFold
 from .folder import FolderDone
 from .form import SegmentForm
 from .job import SeamRequest, Segmented, SegmentRequest
@@ -45,12 +47,16 @@ class SegmentDock(Dock):
         self.form = SegmentForm(self.viewer, self.test_for_seams)
         tip = "Segment what is chosen above"
         self.segment_button = button("Segment", tip, self.segment, is_main=True)
+        self.decoding = DecodingFold(self.viewer)
+        self.decoding.kept.connect(self._on_kept)
+        self.decoding.failed.connect(self.message.error)
         self.pause_button = button(*PAUSE, self.pause_or_go_on)
         parts = self.form.scope, self.form.folder_channels, self.segment_button
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
             step("2", "Model", self.form.what),
             step("3", "Segment", stack(*parts)),
+            self.decoding,
             ends=[self.pause_button],
         )
         refresh_when_seen(self, self.form.model.reset_choices)
@@ -65,6 +71,7 @@ class SegmentDock(Dock):
     def segment(self) -> None:
         """Segment what is chosen with the chosen model."""
         with self.preparing():
+            self.decoding.offer(None)
             scope = self.form.scope.value()
             self.queue = None
             if scope == FOLDER:
@@ -100,6 +107,11 @@ class SegmentDock(Dock):
         if self.queue is not None:
             self.queue.stop()
         super().stop()
+
+    def close_down(self) -> None:
+        """End what runs, and let go of the viewer."""
+        self.decoding.close_down()
+        super().close_down()
 
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
@@ -159,6 +171,12 @@ class SegmentDock(Dock):
         if (done := self.result_of(ended)) is not None:
             self.form.show_estimate(request, done.object_size)
             self.message.say(done.in_words(), warns=done.is_undertrained)
+            self.decoding.offer(done.decodable)
+
+    def _on_kept(self, path: Path) -> None:
+        """Choose the model that has the new values, and tell where it is."""
+        self.form.model.set_value(path)
+        self.message.info(f"Kept in {path.name}: the model segments with these values now.")
 
     def _on_folder(self, ended: Ended[FolderDone]) -> None:
         if (done := self.result_of(ended)) is not None:
