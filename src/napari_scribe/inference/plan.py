@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..device import all_like, precision
+from ..memory import free_bytes
 from ..targets import count_channels
-from ..targets.object_size import factor_to
+from ..targets.object_size import check_room, factor_to, on_grid
 from .denoise.denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
 from .halo_search import smallest_halo
@@ -70,6 +71,9 @@ class Plan:
         recorded, because it does not change the answer.
     factor
         How much finer the grid is that the network sees than the image's own pixels.
+    object_size
+        Diameter of the objects in the image, in its pixels, as it was given or estimated; None if
+        it is not known.
     """
 
     precision: str
@@ -79,6 +83,7 @@ class Plan:
     note: str = ""
     batch: int | None = None
     factor: float = 1.0
+    object_size: float | None = None
 
     @classmethod
     def from_record(cls, record: Record, batch: int | None) -> Plan:
@@ -123,6 +128,21 @@ def choose_factor(source: Source, object_size: float | None) -> float:
     return factor_to(source.model.object_size, object_size)
 
 
+def check_grid(source: Source, settings: Settings) -> None:
+    """Check that the grid on which objects have the model's size makes sense.
+
+    Raises
+    ------
+    InputError
+        If hardly a pixel would be left, or there is no room.
+    """
+    factor, wanted = choose_factor(source, settings.object_size), source.model.object_size
+    on_grid(source.image, factor, wanted)
+    if settings.out is None:
+        n_bytes = 4 + 2 * count_channels(source.model.encoding.heads)
+        check_room(source.image, factor, wanted, n_bytes, free_bytes("cpu"), "memory")
+
+
 def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
     """Decide how a new output is made on this machine, on the grid of `source`."""
     dtype = precision(device)
@@ -133,7 +153,8 @@ def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
         halo, note = tuple(search.halo), search.in_words()
     tile = settings.tile or choose_tile(source, device, dtype, halo)
     name = str(dtype).removeprefix("torch.")
-    plan = Plan(name, tile, halo, note=note, batch=settings.batch, factor=source.factor)
+    size = settings.object_size
+    plan = Plan(name, tile, halo, False, note, settings.batch, source.factor, size)
     compiled, words = _pays_to_compile(source, settings, plan, device)
     return replace(plan, compiled=compiled, note=f"{note} {words}".strip())
 
