@@ -41,14 +41,12 @@ def main() -> None:
     chosen = arguments.parse_args()
     model = ns.load_model(chosen.model) if chosen.model else _trained(chosen)
     print(f"{machine()}; the model knows objects of {model.object_size:.3g} px")
-    print(
-        "| collection | grown by | images | within 25 % | median error | beyond 2x | none | time |"
-    )
-    print("|---" * 8 + "|")
+    print(f"| {' | '.join(COLUMNS)} |")
+    print("|---" * len(COLUMNS) + "|")
     for name in COLLECTIONS:
         pairs = _some(read_pairs(chosen.data / name), chosen.images, chosen.seed)
         for factor in GROWN:
-            rows = [_errors(model, *pair, factor) for pair in pairs.values()]
+            rows = [_errors(model, *pair, factor, chosen.device) for pair in pairs.values()]
             print(_line(name, factor, [row for row in rows if row is not None]), flush=True)
 
 
@@ -67,16 +65,16 @@ def _some(pairs: Pairs, n: int, seed: int) -> Pairs:
 
 
 def _errors(
-    model: Model, image: np.ndarray, labels: np.ndarray, factor: float
+    model: Model, image: np.ndarray, labels: np.ndarray, factor: float, device: str | None
 ) -> tuple[float, float] | None:
-    """Return the error in octaves and the seconds; NaN if no size is found."""
+    """Return the error in octaves (NaN if no size is found), and the CPU's seconds."""
     truth = diameter_of_objects(labels)
     if truth is None or image.size * factor**2 > LARGEST:
         return None
     grown = resampled(Image(image), in_plane(factor))
     pixels = np.asarray(grown.data).round().astype(image.dtype)
     began = time.process_time()
-    size = estimate_object_size(model, Image(pixels))
+    size = estimate_object_size(model, Image(pixels), device=device)
     seconds = time.process_time() - began
     return math.nan if size is None else math.log2(size / (factor * truth)), seconds
 

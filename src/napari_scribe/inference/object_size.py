@@ -13,15 +13,18 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..arguments import checked
 from ..device import pick_device, precision
 from ..image import Frame, Image
-from ..model import Model
+from ..io import ImageLike, as_image
+from ..model import Model, as_model
 from ..networks import Network, depends_on_image, sides, with_statistics_of
 from ..resampling import resampled
 from ..targets import Head, Prediction
@@ -68,8 +71,12 @@ Place = tuple[Frame, tuple[float, ...]]
 """A frame, and a place in it as shares of its sides."""
 
 
+@checked
 def estimate_object_size(
-    model: Model, image: Image, channels: Sequence[int] | None = None, device: str | None = None
+    model: Model | str | Path,
+    image: ImageLike,
+    channels: Sequence[int] | None = None,
+    device: str | None = None,
 ) -> float | None:
     """Estimate the median diameter of the objects in an image.
 
@@ -79,8 +86,8 @@ def estimate_object_size(
     Parameters
     ----------
     model
-        A model that knows the size of its objects.
-    channels, device
+        A model that knows the size of its objects, its file or its name.
+    image, channels, device
         As for `segment`.
 
     Returns
@@ -94,9 +101,10 @@ def estimate_object_size(
     InputError
         If the model does not fit the image, or pixels of a sample are NaN or infinite.
     """
+    model = as_model(model)
     if model.object_size is None:
         return None
-    source = denoised_source_of(model, image, channels, None, device)
+    source = denoised_source_of(model, as_image(image), channels, None, device)
     return estimated_size(source, pick_device(device))
 
 
