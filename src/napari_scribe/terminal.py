@@ -138,7 +138,8 @@ def segment_with_bar(job: InferenceJob, name: str, printed: set[str] | None = No
             raise RuntimeError(reason) from error
         if job.is_complete:
             bar.update(line, completed=1, total=1)
-        for remark in [*job.memory_notes, job.note, job.size_in_words]:
+        size = job.size_note and f"{name}: {job.size_note[0].lower()}{job.size_note[1:]}"
+        for remark in [*job.memory_notes, job.note, size]:
             if remark not in printed:
                 printed.add(remark)
                 _say(bar, remark)

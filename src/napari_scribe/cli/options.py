@@ -61,6 +61,14 @@ CheckpointEvery = Annotated[
         metavar="SECONDS",
     ),
 ]
+ObjectSize = Annotated[
+    float | None,
+    typer.Option(
+        help="Diameter of the objects, in the image's pixels. Default: from the paint, or the "
+        "image.",
+        metavar="PX",
+    ),
+]
 Patience = Annotated[
     int | None,
     typer.Option(

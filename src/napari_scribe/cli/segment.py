@@ -18,6 +18,7 @@ from .options import (
     Device,
     Images,
     Level,
+    ObjectSize,
     Series,
     all_images,
     channel_numbers,
@@ -90,6 +91,7 @@ def segment(
         typer.Option(help="Tiles per forward pass. Default: what fits.", min=1, max=65_536),
     ] = None,
     halo: Halo = "exact",
+    object_size: ObjectSize = None,
     device: Device = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -146,6 +148,7 @@ def segment(
             part=read_part(part),
             workers=workers,
             scheduler=scheduler,
+            object_size=object_size,
         )
 
     for _ in run_each(paths, targets, job_for, inputs):
@@ -163,6 +166,7 @@ def seam_test(
     model: ModelFile,
     tile: Tile = None,
     halo: Halo = "exact",
+    object_size: ObjectSize = None,
     device: Device = None,
     axes: Axes = "",
     level: Level = 0,
@@ -182,6 +186,7 @@ def seam_test(
         tile=tile,
         halo=halo,
         device=device,
+        object_size=object_size,
     )
     typer.echo(seams_with_bar(job).in_words())
 

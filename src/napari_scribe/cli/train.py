@@ -23,6 +23,7 @@ from .options import (
     CheckpointEvery,
     Device,
     Images,
+    ObjectSize,
     Patience,
     Pieces,
     PresetName,
@@ -79,6 +80,7 @@ def train(
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
     ] = False,
+    object_size: ObjectSize = None,
     patience: Patience = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     device: Device = None,
@@ -125,6 +127,7 @@ def train(
         dimensions = chosen.network.dimensions
         names = [path.name for path in matched]
         paints = _ask_about_mistakes(paints, names, complete or ones, dimensions, spill)
+        _ask_about_sizes(opened, paints, dimensions)
     else:
         _say_if_like_objects(paints, matched)
     if steps is None and seconds is None:
@@ -142,8 +145,11 @@ def train(
         keep_worse=keep_worse,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
+        object_size=object_size,
     )
     say_unused_losses(chosen)
+    if words := job.grids.in_words():
+        typer.echo(words)
     check_writable(model, _n_bytes(chosen, len(numbers or range(opened[0].n_channels))))
     train_and_save(
         job,
@@ -424,6 +430,20 @@ def _say_if_like_objects(paints: list[Paint], paths: Sequence[Path]) -> None:
     name, doubt = next(((p.name, d) for p, d in zip(paths, doubts, strict=True) if d), ("", ""))
     if doubt:
         typer.echo(f"{name}: {doubt} If so, use --task objects; if not, go on.", err=True)
+
+
+def _ask_about_sizes(images: Sequence[Image], paints: Sequence[Paint], dimensions: int) -> None:
+    """Point out painted objects that differ much in size. In a terminal, ask whether to go on."""
+    import numpy as np
+
+    from ..targets.object_size import diameters_in, doubt_about_sizes
+
+    pairs = zip(images, paints, strict=True)
+    diameters = np.concatenate([diameters_in(i, p, dimensions) for i, p in pairs])
+    if doubt := doubt_about_sizes(diameters):
+        typer.echo(doubt, err=True)
+        if sys.stdin.isatty() and not typer.confirm("Go on with the labels as they are?"):
+            raise InputError("Nothing was trained.")
 
 
 def _ask_about_pieces(

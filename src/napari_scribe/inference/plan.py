@@ -96,6 +96,21 @@ class Plan:
         """Return the plan as plain values for JSON."""
         return {name: value for name, value in vars(self).items() if name != "batch"}
 
+    def size_in_words(self, known: float | None) -> str:
+        """Say how large the objects are; an empty text if that is not known.
+
+        Parameters
+        ----------
+        known
+            Diameter of the objects that the model knows, in pixels.
+        """
+        if self.object_size is None:
+            return ""
+        text = f"Objects of about {self.object_size:.3g} px"
+        if self.factor == 1 or known is None:
+            return f"{text}."
+        return f"{text} were brought to the {known:.3g} px that the model knows."
+
     @property
     def dtype(self) -> torch.dtype:
         """Return the type of the network's arithmetic."""

@@ -103,6 +103,8 @@ class InferenceJob(Job[InferenceStep, Any]):
     object_size
         Diameter of the objects in the image, in its pixels, as it was given or estimated; None
         before the first step, and if it is not known.
+    size_note
+        A sentence for the user on that.
     """
 
     def __init__(
@@ -123,11 +125,7 @@ class InferenceJob(Job[InferenceStep, Any]):
         self.memory_notes: list[str] = []
         self.n_objects: int | None = None
         self.object_size: float | None = None
-
-    @property
-    def size_in_words(self) -> str:
-        """Return a sentence on the size of the objects; empty if it is not known."""
-        return "" if self.object_size is None else f"Objects of about {self.object_size:g} px."
+        self.size_note = ""
 
     @property
     def probability(self) -> Any:
@@ -203,6 +201,7 @@ class Run:
         plan = Plan.from_record(sink.begin(self._decide), settings.batch)
         source = self._on_grid(plan.factor)
         job.object_size = plan.object_size
+        job.size_note = plan.size_in_words(self.source.model.object_size)
         if is_first:
             job.note = f"{job.note} {plan.note}".strip()
         do_parts = self._start(job, source, plan)

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..image import Image
 from ..memory import size_in_words
 from ..resampling import resampled, resampled_length
-from .paint import Labels
+from .paint import Labels, Paint
 
 NEAR = 1.5
 """An image whose objects differ from the wanted size by less than this factor is left as it is."""
@@ -58,6 +58,17 @@ def diameter_of_objects(labels: Labels, anisotropy: float = 1.0) -> float | None
     """Return the median of `diameters_of_objects`; None if there is no whole object."""
     diameters = diameters_of_objects(labels, anisotropy)
     return float(np.median(diameters)) if len(diameters) else None
+
+
+def diameters_in(image: Image, paint: Paint, dimensions: int) -> npt.NDArray[np.float64]:
+    """Return the diameters of the whole objects in the paint of an image, in its pixels."""
+    anisotropy = thickness(image) or 1.0
+    return np.concatenate(
+        [
+            diameters_of_objects(paint.frame(image, frame) - 1, anisotropy)
+            for frame in image.frames(dimensions)
+        ]
+    )
 
 
 def thickness(image: Image) -> float | None:

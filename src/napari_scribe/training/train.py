@@ -12,7 +12,6 @@ import torch
 from ..arguments import checked
 from ..device import precision
 from ..errors import InputError, in_words
-from ..image import Image
 from ..inference.engine import Predictor, predict_window
 from ..io.replay import Patches
 from ..model import Model, as_model, counted
@@ -43,16 +42,20 @@ FINISH = {2: 0.02, 3: 0.1}
 
 
 class TrainJob(TrainingJob):
-    """Run a training on paint. Everything here may be called from any thread."""
+    """Run a training on paint. Everything here may be called from any thread.
+
+    Attributes
+    ----------
+    grids
+        The sizes of the objects, and by how much each image is shrunk or grown for the network.
+    """
 
     def __init__(
-        self,
-        body: Callable[..., Generator[TrainStep, None, Model]],
-        images: Sequence[Image],
-        recipe: Recipe,
+        self, body: Callable[..., Generator[TrainStep, None, Model]], setup: Setup
     ) -> None:
         super().__init__(body)
-        self._images, self._recipe = images, recipe
+        self.grids = setup.grids
+        self._images, self._recipe = setup.own_images, setup.recipe
         self._paints: list[Paint] | None = None
 
     def update_paint(self, paints: Sequence[object]) -> None:
@@ -170,8 +173,7 @@ def train(
         lambda job: locking(
             file, _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
         ),
-        setup.own_images,
-        setup.recipe,
+        setup,
     )
 
 

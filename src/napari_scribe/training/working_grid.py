@@ -7,22 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..arrays import Floats
 from ..errors import InputError
 from ..image import Image
 from ..memory import free_bytes
-from ..model import Model
+from ..model import Model, counted
 from ..recipe import Recipe
 from ..resampling import resampled_length, resampled_paint
 from ..targets import Paint, task_of
-from ..targets.object_size import (
-    check_room,
-    check_size,
-    diameters_of_objects,
-    factor_to,
-    on_grid,
-    thickness,
-)
+from ..targets.object_size import check_room, check_size, diameters_in, factor_to, on_grid
 from .spill import Spill
 
 PAINT_BYTES = 4
@@ -43,6 +35,21 @@ class WorkingGrids:
 
     factors: tuple[float, ...]
     object_size: float | None = None
+
+    def in_words(self) -> str:
+        """Say which images are brought to which size; an empty text if none is."""
+        changed = [factor for factor in self.factors if factor != 1]
+        if not changed or self.object_size is None:
+            return ""
+        sizes = sorted(
+            {round(self.object_size / factor) for factor in (min(changed), max(changed))}
+        )
+        own = " to ".join(map(str, sizes))
+        n_images = f"{counted(len(changed), 'image')} of {len(self.factors)}"
+        return (
+            f"The network sees objects of about {self.object_size:.3g} px: {n_images}, whose "
+            f"objects are about {own} px wide, brought to that."
+        )
 
     def images(self, images: Sequence[Image]) -> list[Image]:
         """Return each image on its grid.
@@ -72,9 +79,8 @@ def _paint_on_grid(paint: Paint, image: Image, factor: float) -> Paint:
     *front, height, width = image.label_shape()
     shape = (*front, resampled_length(height, factor), resampled_length(width, factor))
     array = np.zeros(shape, np.int32)
-    numbers = replace(paint, in_part=None)
     for frame in image.frames(2):
-        plane = numbers.frame(image, frame)
+        plane = paint.frame(image, frame)
         if plane.any():
             array[image.label_index(frame)] = resampled_paint(plane, (factor, factor))
     return replace(paint, array=array, complete=None)
@@ -123,17 +129,6 @@ def choose_grids(
     factors = tuple(factor_to(wanted, size) for size in sizes)
     scaled = [d * factor for d, factor in zip(measured, factors, strict=True)]
     return WorkingGrids(factors, wanted if start else float(np.median(np.concatenate(scaled))))
-
-
-def diameters_in(image: Image, paint: Paint, dimensions: int) -> Floats:
-    """Return the diameters of the whole objects in the paint of an image, in its pixels."""
-    anisotropy = thickness(image) or 1.0
-    return np.concatenate(
-        [
-            diameters_of_objects(paint.frame(image, frame) - 1, anisotropy)
-            for frame in image.frames(dimensions)
-        ]
-    )
 
 
 def _given(object_size: float | Sequence[float] | None, n_images: int) -> list[float] | None:

@@ -61,7 +61,7 @@ class SegmentForm(QObject):
         self.folder_channels = FolderChannels()
         self.more = SegmentSettings(test_for_seams)
         self.size = self.more.size
-        self._size_row = named("Object size", self.size, WIDTH)
+        self._size_row = named("Object size", self.size)
         self.what = stack(self.model, self._size_row)
         self._circle = SizeCircle(viewer)
         self._estimated_for: tuple[object, object] | None = None

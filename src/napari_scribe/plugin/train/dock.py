@@ -217,7 +217,7 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.form.choose(layer)
                 train_on_it()
 
-        yes = train_anew if question.kind == "classes" else make_objects
+        yes = {"classes": train_anew, "sizes": lambda: None}.get(question.kind, make_objects)
         self.ask(question.text, {question.yes: yes, question.no: train_on_it})
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:

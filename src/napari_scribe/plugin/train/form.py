@@ -79,7 +79,7 @@ class TrainForm(QObject):
         self.hint = Hint()
         self.more = TrainSettings()
         self.size = ObjectSizePicker("as painted", SIZE_TIP)
-        self._size_row = named("Object size", self.size, WIDTH)
+        self._size_row = named("Object size", self.size)
         self.about_paint = stack(self.hint, self._size_row)
         self._circle = SizeCircle(viewer)
         # It ends with the widget that shows what was measured.

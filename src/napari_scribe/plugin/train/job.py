@@ -34,7 +34,8 @@ class PaintQuestion(Question):
     Parameters
     ----------
     kind
-        Of a `Slip`; or ``classes``, where numbers of classes are used as those of objects are.
+        Of a `Slip`; or ``classes``, where numbers of classes are used as those of objects are; or
+        ``sizes``, where objects differ much in size.
     text, yes, no
         As for `Question`.
     """
@@ -134,13 +135,20 @@ class TrainRequest(TrainingRequest):
         PaintQuestion
             If that is doubtful.
         """
-        from ...targets.paint import like_objects, question
+        from ...targets import Paint
+        from ...targets.object_size import diameters_in, doubt_about_sizes
+        from ...targets.paint import fitted, like_objects, question
 
         if self.recipe.task == "classes" and (doubt := like_objects(self.paint)):
             raise PaintQuestion("classes", doubt, "They are objects", "They are classes")
         slip = question(self.paint, self.recipe.task, self.dimensions)
         if slip is not None:
             raise PaintQuestion(slip.kind, slip.text, "They are objects", "Leave it")
+        if self.recipe.task == "objects":
+            paint = fitted(Paint(self.paint), self.image)
+            diameters = diameters_in(self.image, paint, self.dimensions)
+            if doubt := doubt_about_sizes(diameters):
+                raise PaintQuestion("sizes", doubt, "I will correct them", "Train on them")
 
     def _recipe_for(self, start: Model | None) -> Recipe:
         """Return the form's recipe; network and target are those of the model to start from."""
