@@ -108,12 +108,6 @@ class SegmentDock(Dock):
             self.queue.stop()
         super().stop()
 
-    def close_down(self) -> None:
-        """End what runs, and let go of the viewer."""
-        self.decoding.close_down()
-        self.form.close_down()
-        super().close_down()
-
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
         super().show_state()
@@ -127,6 +121,12 @@ class SegmentDock(Dock):
         has_layer = self.form.image.layer.value is not None
         is_layer = self.form.scope.value() not in (LAYERS, FOLDER)
         self.form.more.seams.setEnabled(has_layer and is_layer and is_filled)
+
+    def close_down(self) -> None:
+        """End the job, which saves what it has, and let go of the viewer."""
+        self.decoding.close_down()
+        self.form.close_down()
+        super().close_down()
 
     def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
         """Return what a job gave, as all docks do; show the image that was selected meanwhile."""
