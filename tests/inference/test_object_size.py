@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,34 @@ def test_objects_in_a_corner_of_a_large_image_are_found(model: Model) -> None:
     found = estimate_object_size(model, Image(image))
     assert found is not None
     assert abs(np.log2(found / SIZE)) < QUARTER
+
+
+def test_segmenting_estimates_the_size_and_says_it(model: Model, tmp_path: Path) -> None:
+    image = scaled(nuclei((128, 128), seed=3).image, 3)
+    job = ns.segment(model, image, device="cpu")
+    labels = ns.run(job)
+    assert labels.shape == image.shape
+    assert labels.max() > 1
+    assert job.object_size is not None
+    assert abs(np.log2(job.object_size / (3 * SIZE))) < QUARTER
+    words = f"Objects of about {job.object_size:g} px were brought to the {SIZE:g} px"
+    assert job.size_note.startswith(words)
+
+    stopped = ns.segment(model, image, tmp_path / "labels.tif", device="cpu")
+    next(iter(stopped))
+    stopped.stop()
+    for _ in stopped:
+        pass
+    again = ns.segment(model, image, tmp_path / "labels.tif", device="cpu")
+    ns.run(again)
+    assert again.object_size == job.object_size
+    np.testing.assert_array_equal(again.result, labels)
+
+
+def test_a_size_that_is_given_is_not_estimated(model: Model) -> None:
+    job = ns.segment(model, nuclei((64, 64)).image, object_size=SIZE, device="cpu")
+    ns.run(job)
+    assert (job.object_size, job.size_note) == (SIZE, f"Objects of about {SIZE:g} px.")
 
 
 def test_an_empty_image_has_no_size(model: Model) -> None:

@@ -24,10 +24,8 @@ from ..io import (
 )
 from ..io.origin import RUN, maker_of
 from ..io.writable import check_text
-from ..memory import free_bytes
 from ..model import Model
-from ..targets import count_channels
-from ..targets.object_size import check_room, check_size, on_grid
+from ..targets.object_size import check_size
 from .cluster import check_cluster
 from .denoise.denoised_image import noisy_source
 from .plan import Settings, choose_factor
@@ -86,21 +84,6 @@ def checked_size(model: Model, object_size: float) -> float:
             object_size=False,
         )
     return check_size(object_size)
-
-
-def check_grid(source: Source, settings: Settings) -> None:
-    """Check, before any work, that the grid on which objects have the model's size makes sense.
-
-    Raises
-    ------
-    InputError
-        If hardly a pixel would be left, or there is no room.
-    """
-    factor, wanted = choose_factor(source, settings.object_size), source.model.object_size
-    on_grid(source.image, factor, wanted)
-    if settings.out is None:
-        n_bytes = 4 + 2 * count_channels(source.model.encoding.heads)
-        check_room(source.image, factor, wanted, n_bytes, free_bytes("cpu"), "memory")
 
 
 def begin(source: Source, settings: Settings, note: str = "", advice: str = "") -> InferenceJob:

@@ -13,15 +13,18 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..arguments import checked
 from ..device import pick_device, precision
 from ..image import Frame, Image
-from ..model import Model
+from ..io import ImageLike, as_image
+from ..model import Model, as_model
 from ..networks import Network, depends_on_image, sides, with_statistics_of
 from ..resampling import resampled
 from ..targets import Head, Prediction
@@ -54,8 +57,11 @@ of large objects looks like small objects more often than groups of small ones l
 """
 ROUNDS = 2
 """Most looks at the scale that was found, to measure the size there."""
-SETTLED = 0.1
-"""Octaves by which a look changes the size at most, to be the last."""
+SETTLED = 0.3
+"""Octaves by which the size found differs from the model's at most, to be taken as it is."""
+CLEAR = 0.3
+"""Score from which on a scale is so good that finer ones are tried only while they are half as
+good: they cost most."""
 PLACES, PLACE = 32, 64
 """Number and side in pixels of the pieces among which those with contrast are found."""
 CONTRAST = 0.5
@@ -65,8 +71,12 @@ Place = tuple[Frame, tuple[float, ...]]
 """A frame, and a place in it as shares of its sides."""
 
 
+@checked
 def estimate_object_size(
-    model: Model, image: Image, channels: Sequence[int] | None = None, device: str | None = None
+    model: Model | str | Path,
+    image: ImageLike,
+    channels: Sequence[int] | None = None,
+    device: str | None = None,
 ) -> float | None:
     """Estimate the median diameter of the objects in an image.
 
@@ -76,8 +86,8 @@ def estimate_object_size(
     Parameters
     ----------
     model
-        A model that knows the size of its objects.
-    channels, device
+        A model that knows the size of its objects, its file or its name.
+    image, channels, device
         As for `segment`.
 
     Returns
@@ -91,9 +101,10 @@ def estimate_object_size(
     InputError
         If the model does not fit the image, or pixels of a sample are NaN or infinite.
     """
+    model = as_model(model)
     if model.object_size is None:
         return None
-    source = denoised_source_of(model, image, channels, None, device)
+    source = denoised_source_of(model, as_image(image), channels, None, device)
     return estimated_size(source, pick_device(device))
 
 
@@ -163,22 +174,25 @@ class _Trial:
         assert expected is not None
         shortest = min(self.source.image.length(axis) for axis in "YX")
         factors = [2.0**k for k in OCTAVES if 2.0**k * shortest >= SHORTEST] or [1.0]
-        found = {factor: self.look(factor) for factor in factors}
-        scores = {factor: f.score(expected) for factor, f in found.items()}
-        factor = min(f for f in factors if scores[f] >= ALIKE * max(scores.values()))
+        found: dict[float, Found] = {}
+        scores: dict[float, float] = {}
+        for factor in factors:
+            found[factor] = self.look(factor)
+            scores[factor] = found[factor].score(expected)
+            best = max(scores.values())
+            if best >= CLEAR and scores[factor] < best / 2:
+                break
+        factor = min(f for f, score in scores.items() if score >= ALIKE * best)
         diameter = found[factor].diameter
-        if diameter is None:
-            return None
-        size = diameter / factor
         for _ in range(ROUNDS):
-            factor = expected / size
-            diameter = self.look(factor).diameter
-            if diameter is None:
+            if diameter is None or abs(math.log2(diameter / expected)) < SETTLED:
                 break
-            before, size = size, diameter / factor
-            if abs(math.log2(size / before)) < SETTLED:
+            closer = factor * expected / diameter
+            again = self.look(closer).diameter
+            if again is None:
                 break
-        return float(f"{size:.2g}")
+            factor, diameter = closer, again
+        return None if diameter is None else float(f"{diameter / factor:.2g}")
 
     def look(self, factor: float) -> Found:
         """Return what the model finds at a scale."""

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..device import all_like, precision
+from ..memory import free_bytes
 from ..targets import count_channels
-from ..targets.object_size import factor_to
+from ..targets.object_size import check_room, factor_to, on_grid
 from .denoise.denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
 from .halo_search import smallest_halo
@@ -70,6 +71,9 @@ class Plan:
         recorded, because it does not change the answer.
     factor
         How much finer the grid is that the network sees than the image's own pixels.
+    object_size
+        Diameter of the objects in the image, in its pixels, as it was given or estimated; None if
+        it is not known.
     """
 
     precision: str
@@ -79,6 +83,7 @@ class Plan:
     note: str = ""
     batch: int | None = None
     factor: float = 1.0
+    object_size: float | None = None
 
     @classmethod
     def from_record(cls, record: Record, batch: int | None) -> Plan:
@@ -90,6 +95,21 @@ class Plan:
     def record(self) -> Record:
         """Return the plan as plain values for JSON."""
         return {name: value for name, value in vars(self).items() if name != "batch"}
+
+    def size_in_words(self, known: float | None) -> str:
+        """Say how large the objects are; an empty text if that is not known.
+
+        Parameters
+        ----------
+        known
+            Diameter of the objects that the model knows, in pixels.
+        """
+        if self.object_size is None:
+            return ""
+        text = f"Objects of about {self.object_size:.3g} px"
+        if self.factor == 1 or known is None:
+            return f"{text}."
+        return f"{text} were brought to the {known:.3g} px that the model knows."
 
     @property
     def dtype(self) -> torch.dtype:
@@ -108,19 +128,6 @@ class Plan:
         return tile, batch, reductions_needed(source, tile, batch, device, self.dtype)
 
 
-def object_size_of(source: Source, given: float | None) -> float | None:
-    """Return the diameter of the objects in an image, in its own pixels; None if it is not known.
-
-    Parameters
-    ----------
-    source
-        The image on its own pixels.
-    given
-        The diameter that the user has given, if any.
-    """
-    return given
-
-
 def choose_factor(source: Source, object_size: float | None) -> float:
     """Decide how much finer the grid is that the network sees than the image's own pixels.
 
@@ -136,30 +143,35 @@ def choose_factor(source: Source, object_size: float | None) -> float:
     return factor_to(source.model.object_size, object_size)
 
 
+def check_grid(source: Source, settings: Settings) -> None:
+    """Check that the grid on which objects have the model's size makes sense.
+
+    Raises
+    ------
+    InputError
+        If hardly a pixel would be left, or there is no room.
+    """
+    factor, wanted = choose_factor(source, settings.object_size), source.model.object_size
+    on_grid(source.image, factor, wanted)
+    if settings.out is None:
+        n_bytes = 4 + 2 * count_channels(source.model.encoding.heads)
+        check_room(source.image, factor, wanted, n_bytes, free_bytes("cpu"), "memory")
+
+
 def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
     """Decide how a new output is made on this machine, on the grid of `source`."""
     dtype = precision(device)
     halo: tuple[int, ...] | None = None
-    note = _grid_in_words(source)
+    note = ""
     if settings.is_quick and not source.is_empty:
         search = smallest_halo(_predictor(source, device, dtype), source)
-        halo, note = tuple(search.halo), f"{note} {search.in_words()}".strip()
+        halo, note = tuple(search.halo), search.in_words()
     tile = settings.tile or choose_tile(source, device, dtype, halo)
     name = str(dtype).removeprefix("torch.")
-    plan = Plan(name, tile, halo, note=note, batch=settings.batch, factor=source.factor)
+    size = settings.object_size
+    plan = Plan(name, tile, halo, False, note, settings.batch, source.factor, size)
     compiled, words = _pays_to_compile(source, settings, plan, device)
     return replace(plan, compiled=compiled, note=f"{note} {words}".strip())
-
-
-def _grid_in_words(source: Source) -> str:
-    """Say to which size the objects were brought; an empty text if they were left as they are."""
-    size = source.model.object_size
-    if source.factor == 1 or size is None:
-        return ""
-    return (
-        f"{source.image.name}: objects of about {size / source.factor:.3g} px were brought to the "
-        f"{size:.3g} px that the model knows."
-    )
 
 
 def _pays_to_compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from ..io import is_zarr_name
 from ..io.ngff_writer import add_pyramid, forget_pyramid
 from ..progress import Abandoned, Job
 from .cluster import run_on_workers
+from .object_size import estimated_size
 from .own_pixels import Written
-from .plan import Plan, Settings, choose_factor, make_plan, make_predictor, object_size_of
+from .plan import Plan, Settings, check_grid, choose_factor, make_plan, make_predictor
 from .source import Region, Source
 from .store.damage import check_final, missing_is_damage
 from .store.lock import RunLock
@@ -99,6 +100,11 @@ class InferenceJob(Job[InferenceStep, Any]):
         Sentences for the user on what was done when memory ran out.
     n_objects
         Number of objects; None until it is known, and always None for classes.
+    object_size
+        Diameter of the objects in the image, in its pixels, as it was given or estimated; None
+        before the first step, and if it is not known.
+    size_note
+        A sentence for the user on that.
     """
 
     def __init__(
@@ -118,6 +124,8 @@ class InferenceJob(Job[InferenceStep, Any]):
         self.is_complete = True
         self.memory_notes: list[str] = []
         self.n_objects: int | None = None
+        self.object_size: float | None = None
+        self.size_note = ""
 
     @property
     def probability(self) -> Any:
@@ -192,6 +200,8 @@ class Run:
         settings, sink = self.settings, self.sink
         plan = Plan.from_record(sink.begin(self._decide), settings.batch)
         source = self._on_grid(plan.factor)
+        job.object_size = plan.object_size
+        job.size_note = plan.size_in_words(self.source.model.object_size)
         if is_first:
             job.note = f"{job.note} {plan.note}".strip()
         do_parts = self._start(job, source, plan)
@@ -222,10 +232,14 @@ class Run:
         return work.so_far
 
     def _decide(self) -> Record:
-        """Decide what does not change once the run has begun."""
-        size = object_size_of(self.source, self.settings.object_size)
-        factor = choose_factor(self.source, size)
-        return make_plan(self._on_grid(factor), self.settings, self.device).record
+        """Decide what does not change once the run has begun; estimate what nobody has said."""
+        settings = self.settings
+        if settings.object_size is None:
+            size = estimated_size(self.source, self.device)
+            settings = replace(settings, object_size=size)
+            check_grid(self.source, settings)
+        factor = choose_factor(self.source, settings.object_size)
+        return make_plan(self._on_grid(factor), settings, self.device).record
 
     def _on_grid(self, factor: float) -> Source:
         """Return the source on the working grid, which is measured once."""

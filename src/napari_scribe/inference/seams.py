@@ -20,7 +20,8 @@ from .begin import checked_size
 from .denoise.denoised_image import denoised_source_of
 from .engine import Predictor, fill_window
 from .halo_search import smallest_halo
-from .plan import choose_factor, object_size_of
+from .object_size import estimated_size
+from .plan import choose_factor
 from .source import Source
 from .tiles import Tile, plan_tiles
 
@@ -112,8 +113,8 @@ def seam_test(
     model = as_model(model)
     given = None if object_size is None else checked_size(model, object_size)
     source = denoised_source_of(model, as_image(image), channels, region, device)
-    source = source.on_grid(choose_factor(source, object_size_of(source, given)))
     target = pick_device(device)
+    source = source.on_grid(choose_factor(source, given or estimated_size(source, target)))
 
     def body(job: Job[SeamStep, Seams]) -> Generator[SeamStep, None, Seams]:
         dtype = precision(target)

@@ -13,9 +13,9 @@ from ..io import ImageLike, as_image
 from ..model import Model, as_model
 from ..recipe import MAPS
 from ..targets import savable_maps, task_of
-from .begin import begin, check_grid, check_settings, checked_size
+from .begin import begin, check_settings, checked_size
 from .denoise.denoised_image import denoised_source_of
-from .plan import Settings
+from .plan import Settings, check_grid
 from .run import InferenceJob
 from .source import Source
 
@@ -86,9 +86,10 @@ def segment(
         such as ``tcp://host:8786``, whose workers see the same files. Both need
         ``napari-scribe[cluster]`` and an `out`.
     object_size
-        Diameter of the objects in the image, in pixels. If it is far from that of the objects that
-        the model was trained on, the network sees the image shrunk or grown, and the labels are
-        brought back to the image's own pixels.
+        Diameter of the objects in the image, in pixels; estimated when None (see the job's
+        ``object_size``). If it is far from that of the objects that the model was trained on, the
+        network sees the image shrunk or grown, and the labels are brought back to the image's own
+        pixels.
 
     Returns
     -------

@@ -27,7 +27,7 @@ def test_the_estimate_is_shown_where_no_size_is_chosen(
     idle()
     size = dock.form.size.known()
     assert size == pytest.approx(SIZE, rel=0.25)
-    assert shown(dock) == f"automatic: {size:g} px"
+    assert shown(dock) == f"about {size:g} px"
     assert f"Objects of about {size:g} px." in dock.message.text
     assert dock.form.value().object_size is None
     painted.add_image(np.zeros((50, 50)), name="other")
@@ -40,7 +40,7 @@ def test_a_chosen_size_is_used_and_remembered(
     dock.form.size.box.value = 2 * SIZE
     dock.segment()
     idle()
-    assert f"Objects of about {2 * SIZE} px." in dock.message.text
+    assert f"Objects of about {2 * SIZE} px were brought to" in dock.message.text
     assert painted.layers["nuclei labels"].data.shape == painted.layers["nuclei"].data.shape
     assert shown(dock) == f"{2 * SIZE:.1f} px"
     assert docks(SegmentDock).form.size.value() == 2 * SIZE

@@ -65,6 +65,7 @@ class SizeCircle:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._layer: Shapes | None = None
+        self._wanted: tuple[object, float] | None = None
 
     def show(self, image: ImageLayer | None, axes: str, diameter: float | None) -> None:
         """Show the circle; hide it where there is no image, no diameter, or no plane to draw on.
@@ -76,9 +77,14 @@ class SizeCircle:
         diameter
             In pixels of the image.
         """
-        self.hide()
         if image is None or diameter is None or not displayed_axes(image, axes).endswith("YX"):
+            self.hide()
             return
+        wanted = image.unique_id, diameter
+        if wanted == self._wanted:  # the list of layers has changed, by the circle or another
+            return
+        self.hide()
+        self._wanted = wanted
         try:
             _, window = visible_field(self._viewer, image, image_of(image, axes), 2)
         except InputError:  # the picker says why
@@ -100,7 +106,7 @@ class SizeCircle:
 
     def hide(self) -> None:
         """Remove the circle."""
-        layer, self._layer = self._layer, None
+        layer, self._layer, self._wanted = self._layer, None, None
         if layer is not None and layer in self._viewer.layers:
             with same_selection(self._viewer):
                 self._viewer.layers.remove(layer)

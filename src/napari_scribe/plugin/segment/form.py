@@ -61,10 +61,10 @@ class SegmentForm(QObject):
         self.folder_channels = FolderChannels()
         self.more = SegmentSettings(test_for_seams)
         self.size = self.more.size
-        self._size_row = named("Object size", self.size, WIDTH)
+        self._size_row = named("Object size", self.size)
         self.what = stack(self.model, self._size_row)
         self._circle = SizeCircle(viewer)
-        self._estimated_for: tuple[object, object] = (None, None)
+        self._estimated_for: tuple[object, object] | None = None
         self.more.recall()
         for part in (self.image, self.model, self.scope):
             part.changed.connect(self._show)
@@ -175,13 +175,18 @@ class SegmentForm(QObject):
     def show_estimate(self, request: SegmentRequest, diameter: float | None) -> None:
         """Show the size that was estimated for an image and a model, while both are chosen."""
         if request.object_size is None:
-            self._estimated_for = request.image_layer, request.model
-            if self._estimated_for == (self.image.layer.value, self.model.value()):
+            self._estimated_for = request.image_layer.unique_id, request.model
+            if self._estimated_for == self._chosen():
                 self.size.show_measured(diameter)
 
     def close_down(self) -> None:
         """Remove the circle."""
         self._circle.hide()
+
+    def _chosen(self) -> tuple[object, object]:
+        """Return what an estimate belongs to: the image and the model."""
+        layer = self.image.layer.value
+        return None if layer is None else layer.unique_id, self.model.value()
 
     def _model_size(self) -> float | None:
         """Return the size of objects that the model knows; None if it knows none."""
@@ -212,7 +217,7 @@ class SegmentForm(QObject):
         self.image.channels.visible = bool(channels_needed)
         self.folder_channels.follow(self.scope.images.value if scope == FOLDER else None, path)
         self._size_row.setVisible(self._model_size() is not None)
-        if self._estimated_for != (self.image.layer.value, path):
+        if self._estimated_for != self._chosen():
             self.size.show_measured(None)
         self._draw_circle()
         self.changed.emit()

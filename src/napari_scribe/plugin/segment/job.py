@@ -91,7 +91,7 @@ class SegmentRequest(RunRequest["Segmented"]):
         probability, note = job.probability if self.with_probability else None, ""
         if probability is not None and not is_small(probability):
             probability, note = None, TOO_LARGE
-        outcome = self.outcome_of(job, note)
+        outcome = self.outcome_of(job, note, job.size_note)
         labels, n_found = outcome["answer"], job.n_objects
         if isinstance(labels, np.ndarray):
             is_objects = self.facts.task == "objects"
@@ -184,4 +184,5 @@ class SeamRequest(Request[Any, "Seams"]):
             tile=run.tile,
             halo=run.halo,
             device=run.device,
+            object_size=run.object_size,
         )

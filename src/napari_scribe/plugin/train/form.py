@@ -79,10 +79,11 @@ class TrainForm(QObject):
         self.hint = Hint()
         self.more = TrainSettings()
         self.size = ObjectSizePicker("as painted", SIZE_TIP)
-        self._size_row = named("Object size", self.size, WIDTH)
+        self._size_row = named("Object size", self.size)
         self.about_paint = stack(self.hint, self._size_row)
         self._circle = SizeCircle(viewer)
-        self._measure_soon = QTimer(self, interval=MEASURE_AFTER, singleShot=True)
+        # It ends with the widget that shows what was measured.
+        self._measure_soon = QTimer(self.size.native, interval=MEASURE_AFTER, singleShot=True)
         self._measure_soon.timeout.connect(self._measure)
         for signal in (self.size.changed, self.more.start.changed, self.more.recipe.changed):
             signal.connect(self._show_size)

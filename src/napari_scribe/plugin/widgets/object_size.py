@@ -9,6 +9,8 @@ from .basics import Column, row
 AUTOMATIC = 0.0
 """Value of the box where no size is chosen."""
 LARGEST = 10_000
+WIDTH = 120
+"""Least width of the box, in pixels."""
 CIRCLE_TIP = "Draw a circle of this size in the middle of what is visible, to compare objects with"
 
 
@@ -30,8 +32,9 @@ class ObjectSizePicker(Column):
         self.box = FloatSpinBox(value=AUTOMATIC, min=0, max=LARGEST, step=1, tooltip=tooltip)
         self.box.native.setDecimals(1)
         self.box.native.setSuffix(" px")
+        self.box.native.setMinimumWidth(WIDTH)
         self.box.native.setKeyboardTracking(False)  # half a number is no size
-        self.circle = CheckBox(value=False, text="Circle", tooltip=CIRCLE_TIP)
+        self.circle = CheckBox(value=False, text="\N{WHITE CIRCLE}", tooltip=CIRCLE_TIP)
         super().__init__(row(self.box, self.circle, wide=0))
         self.box.changed.connect(self._on_box)
         self.circle.changed.connect(self._tell)
@@ -59,7 +62,7 @@ class ObjectSizePicker(Column):
         if diameter == self._measured and self.box.native.specialValueText():
             return
         self._measured = diameter
-        text = self._automatic if diameter is None else f"{self._automatic}: {diameter:.3g} px"
+        text = self._automatic if diameter is None else f"about {diameter:.3g} px"
         self.box.native.setSpecialValueText(text)
         self._tell()
 
