@@ -398,6 +398,8 @@ class Trainer:
         """
         state = self.state
         state.network.train()
+        if state.parent is not None:
+            keep_statistics(state.network)
         seed = state.recipe.seed + state.index + RANKS_APART * self.group.rank
         with repeatable(), seeded(state.network, seed):
             logits = forward(self._module, self.group.share_of(batch.pixels), self.dtype)
@@ -589,6 +591,16 @@ def seeded(network: torch.nn.Module, seed: int) -> Generator[None, None, None]:
         yield
 
 
+def keep_statistics(network: torch.nn.Module) -> None:
+    """Let batch normalization use the statistics that it has.
+
+    Those of one painted image would take the place of those of all images before.
+    """
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
 def _gradients_are_finite(network: torch.nn.Module) -> bool:
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
@@ -618,9 +630,9 @@ def new_state(
         network.load_state_dict(start.network.state_dict())
     network = placed(synchronized(network), recipe.network.dimensions, device)
     state = TrainState(network, training, training.seed, dtype)
+    if start is not None:
+        state.keep_parent(steps_learnt(start))
     if resume is None:
-        if start is not None:
-            state.keep_parent(steps_learnt(start))
         return state
     try:
         state.restore(resume)
