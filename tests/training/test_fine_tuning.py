@@ -58,6 +58,7 @@ def test_what_harms_more_than_it_helps_is_refused() -> None:
     """A little better on two objects, and worse on replay."""
     assert chosen(lambda w: 1 - 0.1 * w, lambda w: 1 + 0.2 * w).share == 0
     assert chosen(lambda w: 1 - 0.1 * w, lambda w: 1 + 0.2 * max(0, w - 0.5)).share == 0.5
+    assert chosen(lambda w: 1 + 0.1 * w, lambda w: 1 - w).share == 0
 
 
 def test_a_large_gain_on_paint_outweighs_a_loss_on_replay_and_that_is_said() -> None:

@@ -287,6 +287,7 @@ class Trainer:
         self._elapsed_before: float = progress.get("elapsed", 0.0)
         self._n_worse: int = progress.get("n_worse", 0)
         self.history: History = [(index, loss) for index, loss in progress.get("history", [])]
+        self.is_known_kind = False  # see `_knows_such_images`
         self._module = self.group.wrapped(self.state.network)
         if not self.group.is_first:
             self.job.hurry()  # the result is that of the first process
@@ -295,6 +296,7 @@ class Trainer:
         """Train. Afterwards the job has a checkpoint, and the state has its best weights."""
         job, state, data = self.job, self.state, self.data
         self._rescore_best()
+        self.is_known_kind = self.group.of_first(self._knows_such_images())
         self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
         start, version = state.index, data.version
         fraction = self.limits.fraction(start - self._first, self._elapsed_before)
@@ -352,6 +354,15 @@ class Trainer:
             self.job.stop()
         return highest > 0
 
+    def _knows_such_images(self) -> bool:
+        """Return whether a fine-tuning starts from a model that has learnt from such images.
+
+        Then the statistics of one painted image would only take the place of those of all images
+        before. On another kind of image, statistics have to follow.
+        """
+        parent = self.state.parent
+        return parent is not None and not (self._validates and not self._fits(parent))
+
     def _note_at_start(self) -> str:
         """Return what the user should know from the first step on."""
         notes = []
@@ -398,7 +409,7 @@ class Trainer:
         """
         state = self.state
         state.network.train()
-        if state.parent is not None:
+        if self.is_known_kind:
             keep_statistics(state.network)
         seed = state.recipe.seed + state.index + RANKS_APART * self.group.rank
         with repeatable(), seeded(state.network, seed):
@@ -525,12 +536,16 @@ class Trainer:
             return FineTuning(UNCHECKED_SHARE)
         shares = (1.0,) if self.job.is_urgent else SHARES
         choice = choose(parent, tuned, paint, self.before, self._loss_with, shares)
-        if choice.share:
-            with self._holding(between(parent, tuned, choice.share)) as network:
-                logits = [forward(network, batch.pixels, self.dtype) for batch in paint]
-            if not fits_its_place(logits, paint, self.loss):
-                return choice.refused()
+        if choice.share and not self._fits(between(parent, tuned, choice.share)):
+            return choice.refused()
         return choice
+
+    def _fits(self, weights: Tensors) -> bool:
+        """Return whether a network with other weights answers held-out paint better than chance."""
+        paint = self.data.validation
+        with self._holding(weights) as network:
+            logits = [forward(network, batch.pixels, self.dtype) for batch in paint]
+            return fits_its_place(logits, paint, self.loss)
 
     def _loss_with(self, weights: Tensors, batches: Sequence[Batch]) -> float:
         """Return the loss of other weights on held-out data."""
@@ -592,10 +607,7 @@ def seeded(network: torch.nn.Module, seed: int) -> Generator[None, None, None]:
 
 
 def keep_statistics(network: torch.nn.Module) -> None:
-    """Let batch normalization use the statistics that it has.
-
-    Those of one painted image would take the place of those of all images before.
-    """
+    """Let batch normalization use the statistics that it has, and not those of each batch."""
     for module in network.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.eval()
