@@ -21,8 +21,12 @@ SHARES = 0.25, 0.5, 0.75, 1.0
 """Shares of the tuned weights that are tried."""
 UNCHECKED_SHARE = 0.5
 """The share if nothing is held out to choose it by."""
-REPLAY_WEIGHT = 4.0
-"""How many held-out objects count as much as the replay, where the two disagree."""
+KNOWN_KIND, NEW_KIND = 32.0, 1.0
+"""How many held-out objects the replay counts for, where the two disagree.
+
+If the parent knows such images, replay is a sample of the images that the result will be used on,
+and a few objects of one image say less about them. Else a loss there is only said.
+"""
 NOTED = 1.1
 """Factor from which on a higher loss on replay is said."""
 N_SHIFTS = 32
@@ -91,13 +95,13 @@ def choose(
     paint: Sequence[Batch],
     replay: Sequence[Batch],
     loss_of: LossOf,
+    replay_weight: float = KNOWN_KIND,
     shares: Sequence[float] = SHARES,
 ) -> FineTuning:
     """Choose the share of the tuned weights by the losses on held-out paint and on replay.
 
     What counts is the sum of the losses of its held-out objects, and replay as much as
-    `REPLAY_WEIGHT` objects: a few objects of one image say little about others. On images of
-    another kind, much more is gained than lost. Losses on replay that are lower gain nothing.
+    `replay_weight` objects. Losses on replay that are lower gain nothing.
     """
     n_objects = sum(len(batch.pixels) for batch in paint)
     before = loss_of(parent, paint)
@@ -110,7 +114,7 @@ def choose(
         gain = n_objects * (before - after)
         if known is not None:
             replays = known, loss_of(weights, replay)
-            gain -= REPLAY_WEIGHT * max(0.0, replays[1] - known)
+            gain -= replay_weight * max(0.0, replays[1] - known)
         if gain > best_gain:  # never true for what is no number
             best, best_gain = FineTuning(share, (before, after), replays), gain
     return best

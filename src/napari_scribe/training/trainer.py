@@ -31,6 +31,8 @@ from .checkpoint import Checkpoint, Tensors, TrainState
 from .checkpoint_file import CheckpointFile
 from .distributed import ALONE, Group, synchronized
 from .fine_tuning import (
+    KNOWN_KIND,
+    NEW_KIND,
     SHARES,
     UNCHECKED_SHARE,
     FineTuning,
@@ -535,7 +537,8 @@ class Trainer:
         if not paint:
             return FineTuning(UNCHECKED_SHARE)
         shares = (1.0,) if self.job.is_urgent else SHARES
-        choice = choose(parent, tuned, paint, self.before, self._loss_with, shares)
+        weight = KNOWN_KIND if self.is_known_kind else NEW_KIND
+        choice = choose(parent, tuned, paint, self.before, self._loss_with, weight, shares)
         if choice.share and not self._fits(between(parent, tuned, choice.share)):
             return choice.refused()
         return choice
