@@ -252,9 +252,12 @@ def check_same_network(start: Model, recipe: Recipe) -> None:
     """
     parent = start.recipe
     if (parent.network, parent.task) != (recipe.network, recipe.task):
+        known = f"{parent.network.dimensions}D, {parent.task}"
+        new = f"{recipe.network.dimensions}D, {recipe.task}"
+        words = f" (the model: {known}; the recipe: {new})" if known != new else ""
         raise InputError(
-            "The recipe has another network or task than the model to start from. Leave them as "
-            "they are in the model, or train from nothing."
+            f"The recipe has another network or task than the model to start from{words}. Leave "
+            "them as they are in the model, or train from nothing."
         )
     if parent.encoding != recipe.encoding:
         raise InputError(
