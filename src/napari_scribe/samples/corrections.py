@@ -50,9 +50,7 @@ def find_corrections(predicted: Labels, truth: Labels) -> list[Correction]:
     """
     overlap = count_overlap(predicted, truth)
     right = match_objects(overlap)
-    shared = {
-        (int(p), int(t)): int(n) for p, t, n in zip(*overlap, strict=True) if p > 0 and t > 0
-    }
+    shared = {(int(p), int(t)): int(n) for p, t, n in zip(*overlap, strict=True) if p > 0 and t > 0}
     found = list(_splits(shared, _sizes(overlap.true, overlap)))
     found += _merges(shared, _sizes(overlap.predicted, overlap))
     explained = {t for correction in found for t in correction.true} | set(right.true.tolist())

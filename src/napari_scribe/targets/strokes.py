@@ -18,7 +18,7 @@ from scipy.stats import mannwhitneyu
 from ..image import Frame, Image
 from ..io import first_few
 from ..recipe import ObjectsTarget, Recipe
-from ..windows import Window, grow, intersect, relative_to, whole
+from ..windows import Window, grow, intersect, whole
 from .paint import Labels, Paint
 
 Mask = npt.NDArray[np.bool_]
@@ -122,9 +122,7 @@ def find_strokes(
     return tuple(sorted({shape.number for shape in shapes} - others))
 
 
-def _shapes(
-    labels: Labels, image: Image, frame: Frame, channels: Sequence[int]
-) -> Iterator[Shape]:
+def _shapes(labels: Labels, image: Image, frame: Frame, channels: Sequence[int]) -> Iterator[Shape]:
     """Yield how each object of a frame is painted."""
     inside = labels > 1
     numbers, index = np.unique(labels[inside], return_inverse=True)

@@ -153,6 +153,8 @@ def set_up(
     note = ""
     if task.separates_objects:
         all_paints, note = with_strokes(all_paints, all_images, chosen, recipe)
+    elif any(paint.in_part for paint in all_paints):
+        raise InputError("Objects can be painted in part (in_part), classes cannot: leave it out.")
     chosen_device = device_of_process(device)
     check_distributed(recipe, chosen_device)
     normalization, statistics = _normalization(all_images, chosen, start, denoiser is not None)
