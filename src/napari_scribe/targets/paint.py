@@ -52,8 +52,8 @@ class Paint:
         however many pieces. None: training raises an error if one number covers many pieces.
     in_part
         Which objects are painted only in part, as by a stroke inside them: True for all, or their
-        numbers in `array`. They teach what is inside objects, but not where these end. None: training decides
-        (``target.strokes``).
+        numbers in `array`. They teach what is inside objects, but not where these end. None:
+        training decides (``target.strokes``).
     """
 
     array: Any
