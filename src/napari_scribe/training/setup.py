@@ -209,6 +209,8 @@ def set_up(
     note = ""
     if task.separates_objects:
         all_paints, note = with_strokes(all_paints, all_images, chosen, recipe)
+    elif any(paint.in_part for paint in all_paints):
+        raise InputError("Objects can be painted in part (in_part), classes cannot: leave it out.")
     chosen_device = device_of_process(device)
     grids = choose_grids(all_images, all_paints, recipe, start, object_size)
     on_grids = grids.images(all_images)
