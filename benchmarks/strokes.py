@@ -1,13 +1,15 @@
-"""Train on little paint, ten objects on one image, and score on all the others.
+"""Train on little paint on one image, and score on all the others.
 
-For each of five images (at least 15 objects; evenly chosen by name), ten objects are painted whole,
-with a few strokes of background or none. The commands `train` and `segment` run as a user would run
-them, and all other images are scored together: fluorescent nuclei (those of dsb2018/val with
-256 px) or cells in phase contrast (t98g_phase).
+On each of some images (at least 15 objects; evenly chosen by name), a few objects are painted,
+whole or by a stroke inside each, with a few strokes of background or none. The commands `train` and
+`segment` run as a user would run them, from nothing or from a model (`--start`), and all other
+images are scored together: fluorescent nuclei (those of dsb2018/val with 256 px) or cells in phase
+contrast (t98g_phase). Objects that an image lacks are not painted: 30 are up to 30.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import tempfile
@@ -22,47 +24,64 @@ from napari_scribe.evaluation.metrics import evaluate, pool
 from napari_scribe.samples import simulate_paint
 
 KINDS = {"nuclei": ("dsb2018/val", (256, 256)), "phase": ("t98g_phase", (1022, 1024))}
-ROW = (
-    "{strokes} strokes, {painted}, seed {seed}: AP50 {AP50:.3f}, AP70 {AP70:.3f}, "
-    "AP90 {AP90:.3f}; command {wall:.1f} s"
-)
+HOW = {"whole": False, "inside": True}
+"""Whether a stroke inside stands for an object."""
+KEYS = "objects", "how", "strokes"
+"""What makes a setting."""
+SETTING = "{objects} objects {how}, {strokes} background strokes"
+SCORES = "AP50 {AP50:.3f}, AP70 {AP70:.3f}, AP80 {AP80:.3f}, AP90 {AP90:.3f}"
 
 
 def main() -> None:
     arguments = parser(__doc__ or "", data=True)
     arguments.add_argument("--kind", choices=KINDS, default="nuclei")
     arguments.add_argument("--seconds", type=float, default=60)
+    arguments.add_argument("--steps", type=int, help="instead of seconds")
+    arguments.add_argument("--objects", type=int, nargs="*", default=[3, 10, 30])
+    arguments.add_argument("--how", nargs="*", choices=HOW, default=list(HOW))
     arguments.add_argument("--strokes", type=int, nargs="*", default=[3, 0])
+    arguments.add_argument("--images", type=int, default=5, help="how many are painted, by turns")
+    arguments.add_argument("--scored", type=int, help="how many others are scored; all of them")
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0])
+    arguments.add_argument("--start", help="a model to fine-tune")
+    arguments.add_argument("--set", action="append", default=[], help="of the recipe, key=value")
     arguments.add_argument("--json", type=Path)
     chosen = arguments.parse_args()
 
     folder, shape = KINDS[chosen.kind]
     pairs = {k: v for k, v in read_pairs(chosen.data / folder).items() if v[0].shape == shape}
     rich = [name for name, (_, truth) in pairs.items() if len(np.unique(truth)) > 15]
-    painted = rich[:: len(rich) // 5][:5]
-    print(f"{machine()}; {chosen.seconds:.0f} s of training, {len(pairs) - 1} images scored each")
+    painted = rich[:: max(1, len(rich) // chosen.images)][: chosen.images]
+    length = f"{chosen.steps} steps" if chosen.steps else f"{chosen.seconds:.0f} s of training"
+    print(f"{machine()}; {length}, from {chosen.start or 'nothing'}")
     rows = []
-    for n_strokes in chosen.strokes:
-        for name in painted:
-            for seed in chosen.seeds:
-                rows.append({"strokes": n_strokes, "painted": name, "seed": seed})
-                rows[-1] |= _run(pairs, name, n_strokes, seed, chosen)
-                print("  " + ROW.format(**rows[-1]), flush=True)
-        values = [row["AP50"] for row in rows if row["strokes"] == n_strokes]
-        walls = [row["wall"] for row in rows if row["strokes"] == n_strokes]
-        print(
-            f"{n_strokes} background strokes: AP50 {np.mean(values):.3f} +- {np.std(values):.3f} "
-            f"over {len(values)} runs; longest command {max(walls):.1f} s"
-        )
-    if chosen.json:
-        chosen.json.write_text(json.dumps(rows, indent=1))
+    for setting in itertools.product(chosen.objects, chosen.how, chosen.strokes):
+        found = []
+        for name, seed in itertools.product(painted, chosen.seeds):
+            row = {**dict(zip(KEYS, setting, strict=True)), "painted": name, "seed": seed}
+            found.append(row | _run(pairs, name, seed, chosen, *setting))
+            print("  " + ("{painted}, seed {seed}: " + SCORES).format(**found[-1]), flush=True)
+        rows += found
+        print(f"{SETTING.format(**found[0])}: {_spread(found)}", flush=True)
+        if chosen.json:
+            chosen.json.write_text(json.dumps(rows, indent=1))
 
 
-def _run(pairs, name, n_strokes, seed, chosen):
+def _spread(rows):
+    """Return mean and standard deviation of each score over the runs of a setting."""
+    text = []
+    for name in ("AP50", "AP70", "AP80", "AP90"):
+        values = [row[name] for row in rows]
+        text.append(f"{name} {np.mean(values):.3f} +- {np.std(values):.3f}")
+    longest = max(row["wall"] for row in rows)
+    return f"{', '.join(text)} over {len(rows)} runs; longest training {longest:.0f} s"
+
+
+def _run(pairs, name, seed, chosen, n_objects, how, n_strokes):
     image, truth = pairs[name]
-    paint = simulate_paint(truth, 10, n_strokes, seed=seed)
+    paint = simulate_paint(truth, n_objects, n_strokes, seed=seed, is_inside=HOW[how])
     others = [other for other in pairs if other != name]
+    others = others[:: max(1, len(others) // chosen.scored)] if chosen.scored else others
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         tifffile.imwrite(work / "image.tif", image)
@@ -71,14 +90,19 @@ def _run(pairs, name, n_strokes, seed, chosen):
         for other in others:
             tifffile.imwrite(work / "others" / other, pairs[other][0])
         device = [] if chosen.device is None else ["--device", chosen.device]
-        start = time.perf_counter()
+        length = (
+            ["--steps", str(chosen.steps)] if chosen.steps else ["--seconds", str(chosen.seconds)]
+        )
+        start = [] if chosen.start is None else ["--start", chosen.start]
+        values = [part for value in chosen.set for part in ("--set", value)]
+        began = time.perf_counter()
         subprocess.run(
             ["napari-scribe", "train", work / "image.tif", "--labels", work / "paint.tif",
-             "--model", work / "model.zip", "--seconds", str(chosen.seconds), "--seed", str(seed),
+             "--model", work / "model.zip", "--seed", str(seed), *length, *start, *values,
              *device],
             check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        wall = time.perf_counter() - start
+        wall = time.perf_counter() - began
         subprocess.run(
             ["napari-scribe", "segment", work / "others", "--model", work / "model.zip",
              "--out", work / "found", *device],

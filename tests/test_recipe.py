@@ -82,7 +82,7 @@ def test_changes_are_converted_and_checked():
 @pytest.mark.parametrize("name", ["width", "network", "network.depht", "network.width.x", "", "."])
 def test_unknown_names_are_refused_with_the_nearest_known_ones(name: str):
     near = r" Nearest: .*network.width" if len(name) > 1 else ""
-    with pytest.raises(InputError, match=rf"no recipe value '{name}'.{near}.* To see all: python"):
+    with pytest.raises(InputError, match=rf"no recipe value '{name}'.{near}.* To see all: napari-"):
         Recipe().changed({name: 1})
 
 

@@ -25,6 +25,7 @@ from .io.model_file import (
     DESCRIPTION,
     FORMAT,
     PICTURE,
+    REPLAY,
     VERSIONS,
     WEIGHTS,
     Description,
@@ -34,10 +35,11 @@ from .io.model_file import (
     to_png,
 )
 from .io.model_folder import check_not_shipped, find_model
+from .io.replay import Replay
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
-from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
+from .targets import Encoding, Parameters, checked_knobs, count_channels, encoding_of, task_of
 
 BEFORE_CHOICES = {
     "block": "plain",
@@ -77,6 +79,9 @@ class Model:
     object_size
         Diameter of the objects that it was trained on, in pixels; images in which they are far from
         it are brought to it. None if that is not known: then images stay as they are.
+    replay
+        A sample of what it learnt from, for fine-tuning: pixels and paint of the training images.
+        None if none was kept; ``model.changed(replay=None)`` leaves it out of a file.
     name
         Name of the model in messages: that of its file, if it was read from one.
     """
@@ -93,6 +98,7 @@ class Model:
     thumbnail: npt.NDArray[np.uint8] | None = None
     denoiser: Model | None = None
     object_size: float | None = None
+    replay: Replay | None = field(default=None, repr=False)
     name: str = "This model"
 
     @property
@@ -130,6 +136,7 @@ class Model:
     def fingerprint(self) -> str:
         """Return a short hash: models that answer differently have different ones."""
         relevant = self.recipe.model_dump(exclude={"training", "augmentation", "losses"})
+        relevant["target"].pop("strokes", None)  # of the paint, not of the answer
         if self.recipe.encoding == "distance":
             # This keeps the hash that unfinished results have from before it had a name.
             relevant["target"].pop("encoding", None)
@@ -197,6 +204,8 @@ class Model:
         archive.writestr(f"{folder}{WEIGHTS}", save_tensors(tensors))
         if self.thumbnail is not None:
             archive.writestr(f"{folder}{PICTURE}", to_png(self.thumbnail))
+        if self.replay is not None:
+            archive.writestr(f"{folder}{REPLAY}", self.replay.data)
         if self.denoiser is not None:
             self.denoiser._write(archive, weights, f"{folder}{DENOISER}")
 
@@ -215,6 +224,22 @@ class Model:
             **({} if self.object_size is None else {"object_size": self.object_size}),
             "provenance": self.provenance,
         }
+
+    def with_decoding(self, values: Mapping[str, object]) -> Model:
+        """Return the same model with other decoding parameters.
+
+        Parameters
+        ----------
+        values
+            Name -> number, such as ``{"merge": 0.6}``. Parameters that are not named stay.
+
+        Raises
+        ------
+        InputError
+            If the model's encoding has no such parameter, or a value is out of range.
+        """
+        chosen = checked_knobs(self.encoding.knobs, values)
+        return self.changed(parameters={**self.parameters, **chosen})
 
     def changed(self, **changes: Any) -> Model:
         """Return the same model with some fields changed."""
@@ -300,6 +325,7 @@ def _read(file: ModelFile) -> Model:
         provenance=described.provenance,
         thumbnail=file.thumbnail(),
         object_size=described.object_size,
+        replay=file.replay(),
     )
 
 

@@ -61,7 +61,7 @@ def resampled(image: Image, factors: Mapping[str, float]) -> Image:
     per_axis = tuple(along.get(a, 1.0) for a in image.axes)
     shape = tuple(map(resampled_length, image.shape, per_axis))
     return image.selected(
-        data=ResampledPixels(image.data, per_axis, shape, image.nodata),
+        data=ResampledPixels(image.data, per_axis, shape, nodata=image.nodata),
         scale={**image.scale, **{a: image.scale.get(a, 1.0) / f for a, f in along.items()}},
         translate={**image.translate, **moved},
     )
@@ -105,12 +105,16 @@ class Resampled:
     factors
         How many pixels of the new grid are as long as one of `source`, along each axis.
     shape
-        Length of each axis of the new grid. It covers as much as `source` does, to within a pixel.
+        Length of each axis of what is shown of the new grid. The whole of it covers as much as
+        `source` does, to within a pixel.
+    start
+        First pixel of the new grid that is shown, along each axis; 0 if empty.
     """
 
     source: Any
     factors: tuple[float, ...]
     shape: tuple[int, ...]
+    start: tuple[int, ...] = ()
 
     @property
     def ndim(self) -> int:
@@ -126,7 +130,8 @@ class Resampled:
     def __getitem__(self, index: Index | tuple[Index, ...]) -> Pixels:
         given = index if isinstance(index, tuple) else (index,)
         full = [*given, *(slice(None) for _ in range(self.ndim - len(given)))]
-        picks = [_pick(i, n) for i, n in zip(full, self.shape, strict=True)]
+        starts = self.start or (0,) * self.ndim
+        picks = [_pick(i, n, a) for i, n, a in zip(full, self.shape, starts, strict=True)]
         out = np.empty([len(pick) for pick in picks], self.dtype)
         if out.size:
             self._fill(out, picks)
@@ -159,11 +164,12 @@ class Resampled:
         return (np.array(pick) + 0.5) / self.factors[axis] - 0.5
 
 
-def _pick(index: Index, n: int) -> range:
-    """Return the pixels that an index means along an axis."""
+def _pick(index: Index, n: int, start: int) -> range:
+    """Return the pixels that an index means along an axis of which `n` are shown from `start`."""
+    shown = range(start, start + n)
     if isinstance(index, slice):
-        return range(*index.indices(n))
-    number = range(n)[int(index)]
+        return shown[index]
+    number = shown[int(index)]
     return range(number, number + 1)
 
 
@@ -179,28 +185,27 @@ class Placed:
     Parameters
     ----------
     array
-        What the window holds.
+        What the window holds, of any library.
     start
         First pixel of the window.
     shape
         Shape of the large array.
     """
 
-    array: Pixels
+    array: Any
     start: tuple[int, ...]
     shape: tuple[int, ...]
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Return the type of the pixels."""
-        return self.array.dtype
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return dtype
 
     def __getitem__(self, index: tuple[slice, ...]) -> Pixels:
+        placed = zip(index, self.start, strict=True)
         pixels: Pixels = self.array[
-            tuple(
-                slice(s.start - a, s.stop - a, s.step)
-                for s, a in zip(index, self.start, strict=True)
-            )
+            tuple(slice(s.start - a, s.stop - a, s.step) for s, a in placed)
         ]
         return pixels
 
@@ -214,7 +219,7 @@ class ResampledPixels(Resampled):
 
     Parameters
     ----------
-    source, factors, shape
+    source, factors, shape, start
         As for `Resampled`.
     nodata
         The value of pixels without data, if there are such.
@@ -284,7 +289,7 @@ class ResampledLabels(Resampled):
 
     Parameters
     ----------
-    source, factors, shape
+    source, factors, shape, start
         As for `Resampled`.
     is_smooth
         Whether pixels vote with the weights of a cubic B-spline, which reach two pixels far and

@@ -10,12 +10,14 @@ import pytest
 from napari_scribe.describe import describe_model
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
+from napari_scribe.inference.segment import segment
 from napari_scribe.model import load_model
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
 from napari_scribe.resampling import resampled
 from napari_scribe.samples.synthetic import Sample
 from napari_scribe.targets import Paint
+from napari_scribe.targets.object_size import diameter_of_objects
 from napari_scribe.training.setup import Setup, set_up
 from napari_scribe.training.train import train
 
@@ -155,3 +157,18 @@ def test_a_preview_shows_what_a_larger_one_shows(
         np.testing.assert_array_equal(shown(window)[0], labels[window])
         np.testing.assert_array_equal(shown(window)[1], values[(slice(None), *window)])
     assert (labels == large[1]).mean() > 0.97
+
+
+def test_large_nuclei_are_learnt_shrunk_and_found_on_own_pixels(
+    sample: Sample, large: tuple[np.ndarray, np.ndarray], small: Recipe
+) -> None:
+    quick = {"network.width": 8, "training.batch": 4, "training.patch": 48}
+    recipe = small.changed({**quick, "training.learning_rate": 0.01, "training.validate_every": 20})
+    job = train([large[0]], [large[1]], recipe, steps=200, device="cpu")
+    assert "1 image of 1, whose objects are about 1" in job.grids.in_words()
+    model = run(job)
+    labels = run(segment(model, large[0], object_size=104, device="cpu"))
+    truth = np.kron(sample.truth, np.ones((4, 4), np.int32))
+    found, true = labels > 0, truth > 0
+    assert (found & true).sum() / (found | true).sum() > 0.8
+    assert diameter_of_objects(labels) == pytest.approx(diameter_of_objects(truth), rel=0.25)

@@ -64,6 +64,14 @@ def task_of(path: Path) -> str:
         return ""
 
 
+def object_size_of(path: Path) -> float | None:
+    """Return the diameter of the objects that a model knows, in pixels; None if it knows none."""
+    try:
+        return read_summary(path).object_size
+    except InputError:
+        return None
+
+
 def in_words(path: Path) -> str:
     """Describe a model in a line or two: what it gives, and what it is for, where it says so.
 

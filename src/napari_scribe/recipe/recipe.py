@@ -10,6 +10,7 @@ from pydantic import ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from ..errors import InputError, nearest
+from .listing import listing
 from .networks import NETWORK_KINDS, Network, UNet
 from .part import Part, of_kind
 from .presets import preset_named
@@ -62,6 +63,10 @@ class Recipe(Part):
                 for e in error.errors()
             )
             raise InputError(f"The recipe does not fit: {reasons}.") from None
+
+    def __str__(self) -> str:
+        """Return a line for each value, with its meaning below."""
+        return listing({name: getattr(self, name) for name in type(self).model_fields})
 
     @model_validator(mode="before")
     @classmethod
@@ -146,8 +151,7 @@ class Recipe(Part):
             if name not in known_names:
                 raise InputError(
                     f"There is no recipe value '{name}'.{nearest(name, known_names)} To see all: "
-                    'python -c "import napari_scribe; '
-                    f"print(napari_scribe.Recipe(task='{self.task}'))\""
+                    "napari-scribe settings"
                 )
             part, key = name.split(".")
             chosen.setdefault(part, {})[key] = value

@@ -41,6 +41,13 @@ class ObjectsTarget(TargetPart):
         ge=0,
         le=50,
     )
+    strokes: Literal["auto", "whole", "inside"] = Field(
+        "auto",
+        title="Painted objects",
+        description="inside: strokes inside objects, which teach what is inside, but not where it "
+        "ends; whole: objects are drawn whole; auto: what looks like a stroke is taken for one, "
+        "and you are told.",
+    )
     unpainted: float = Field(
         0.01,
         ge=0,

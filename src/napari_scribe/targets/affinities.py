@@ -24,8 +24,18 @@ from torch import Tensor
 
 from ..recipe import ObjectsTarget
 from .agglomeration import joined
-from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
-from .objects import Choice, fitted, on_slices, renumbered, selected, with_ring
+from .encoding import (
+    Encoded,
+    EncodingOptions,
+    Head,
+    Knob,
+    PaintEncoding,
+    Parameters,
+    Prediction,
+    defaults_of,
+)
+from .fitting import MIN_SIZE, fitted
+from .objects import on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
 Floats = npt.NDArray[np.float32]
@@ -34,18 +44,32 @@ IN_PLANE = 3, 9, 27
 """Long-range offsets along Y and X, in pixels."""
 ALONG_Z = 2, 3, 4
 """Long-range offsets along Z, in slices."""
-DEFAULTS: Parameters = {"foreground": 0.5, "join": 0.5, "min_size": 10.0}
-"""Default decoding parameters.
-
-``foreground`` is the threshold of the foreground. Pixels lie inside an object if their affinity to
-each neighbour is above ``join``, and fragments are joined while the mean affinity along their
-border is above it. ``min_size`` is the smallest size of an object, in pixels.
-"""
-UNKNOWN, OBJECT = 1, 3
+KNOBS = (
+    Knob(
+        "foreground",
+        "Probability",
+        "Pixels above this probability belong to objects: the lower, the larger they are.",
+        default=0.5,
+        tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
+    ),
+    Knob(
+        "join",
+        "Joining",
+        "Fragments are joined while the mean affinity along their border is above this: the lower, "
+        "the more are joined. Fragments begin where the affinity to each neighbour is above it.",
+        default=0.5,
+        tried=(0.4, 0.6, 0.3, 0.7, 0.2, 0.8),
+    ),
+    MIN_SIZE,
+)
+"""The parameters of the decoding."""
+DEFAULTS = defaults_of(KNOBS)
+UNKNOWN, OBJECT, IN_PART = 1, 3, 2**20
 """Labels for `AffinitiesEncoding.encode_warped`: not painted, and the first object.
 
 They are those of paint plus 1, because pixels beyond the image are 0 after a warp. Objects that are
-painted on single slices of a volume have negative numbers.
+painted on single slices of a volume have negative numbers. Objects that are painted only in part
+have negative numbers from ``-IN_PART`` down; float32 still holds these exactly.
 """
 
 
@@ -94,22 +118,33 @@ class AffinitiesEncoding(PaintEncoding):
         """
         n_near = self.dimensions
         near = Head("affinities", n_near, "binary", 2.0, False, is_weighted_by_channel=True)
-        far = replace(near, name="long_range", channels=len(self.offsets) - n_near, weight=1.0)
+        far = replace(
+            near,
+            name="long_range",
+            channels=len(self.offsets) - n_near,
+            weight=1.0,
+            is_decoded=False,
+        )
         return (Head("foreground", 1, "binary"), near, *([far] if far.channels else []))
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """Return the parameters of the decoding."""
+        return KNOBS
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
     ) -> Encoded:
         """Return the foreground, and the labels that affinities are made of after the warp."""
         labels, held_out = with_ring(renumbered(labels), held_out, self.recipe.ring)
-        is_painted = (labels > 0).astype(np.float32)
+        is_painted = (labels != 0).astype(np.float32)
         weights = is_painted if has_background else np.maximum(is_painted, self.recipe.unpainted)
-        numbered = labels + 1
+        numbered = np.where(labels < 0, labels - IN_PART, labels + 1)
         if labels.ndim == 3:
             flat = np.isin(labels, on_slices(labels))
             numbered = np.where(flat, -numbered, numbered)
         return Encoded(
-            values=(labels > 1).astype(np.float32)[np.newaxis],
+            values=((labels > 1) | (labels < 0)).astype(np.float32)[np.newaxis],
             weights=weights.astype(np.float32)[np.newaxis],
             held_out=held_out,
             labels=numbered,
@@ -122,7 +157,7 @@ class AffinitiesEncoding(PaintEncoding):
         A pair is known if both ends are painted, unless both are background, where there is nothing
         to tell apart. It is known, too, if one end lies in an object and the other is not painted:
         objects are drawn whole, so the other end is something else. Objects that are drawn on
-        single slices are whole within these.
+        single slices are whole within these. Objects that are painted in part are not whole.
         """
         shape = len(labels), len(self.offsets), *labels.shape[1:]
         values, known = labels.new_zeros(shape), labels.new_zeros(shape)
@@ -135,8 +170,8 @@ class AffinitiesEncoding(PaintEncoding):
             one_weight, other_weight = weights[here], weights[there]
             in_plane = self.dimensions == 2 or offset[0] == 0
             # What is whole along this offset; what is not painted weighs nothing.
-            one_whole = (one.abs() if in_plane else one) >= OBJECT
-            other_whole = (other.abs() if in_plane else other) >= OBJECT
+            one_whole = _is_whole(one, in_plane)
+            other_whole = _is_whole(other, in_plane)
             is_object = (one.abs() >= OBJECT) | (other.abs() >= OBJECT)
             values[:, channel][here] = ((one == other) & is_object).to(values.dtype)
             known[:, channel][here] = (
@@ -161,12 +196,13 @@ class AffinitiesEncoding(PaintEncoding):
         seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> Parameters:
         """Try parameters on painted objects, one after the other, and return the best."""
-        # Values near the default come first, so that they win ties.
-        choices = [
-            Choice("foreground", (0.45, 0.55, 0.4, 0.6, 0.3, 0.7)),
-            Choice("join", (0.4, 0.6, 0.3, 0.7, 0.2, 0.8), margin_per_object=0.1),
-        ]
-        return fitted(self, examples, DEFAULTS, choices, seconds_left)
+        return fitted(self, examples, seconds_left)
+
+
+def _is_whole(labels: Tensor, in_plane: bool) -> Tensor:
+    """Return where objects are painted that end where their paint ends, along an offset."""
+    flat = (labels <= -OBJECT) & (labels > -IN_PART)
+    return (labels >= OBJECT) | flat if in_plane else labels >= OBJECT
 
 
 def _ends(offset: Offset, shape: torch.Size) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:

@@ -2,7 +2,8 @@
 
 The distance is 0 at the border of an object and 1 at its innermost pixel, whatever its size. It is
 known inside objects that are painted whole, and is 0 on background, so it can be learnt from a few
-objects. Decoding starts a watershed at each peak of the distance, and then joins pieces between
+objects. A stroke inside an object says little of it, so it counts as innermost with a small weight.
+Decoding starts a watershed at each peak of the distance, and then joins pieces between
 which the distance is not low.
 """
 
@@ -21,18 +22,50 @@ from skimage.segmentation import watershed
 
 from ..recipe import ObjectsTarget
 from ..windows import neighbour_pairs
-from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
-from .objects import Choice, border_weights, fitted, is_on_slices, renumbered, selected, with_ring
+from .encoding import (
+    Encoded,
+    EncodingOptions,
+    Head,
+    Knob,
+    PaintEncoding,
+    Parameters,
+    Prediction,
+    defaults_of,
+)
+from .fitting import MIN_SIZE, fitted
+from .objects import border_weights, is_on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
-DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.55, "peak": 0.5, "min_size": 10.0}
-"""Default decoding parameters.
+KNOBS = (
+    Knob(
+        "merge",
+        "Joining",
+        "Two pieces are one object if the distance along their border is above this share of the "
+        "lower peak: the lower, the more are joined.",
+        default=0.55,
+        tried=(0.5, 0.6, 0.45, 0.65),
+    ),
+    Knob(
+        "foreground",
+        "Probability",
+        "Pixels above this probability belong to objects: the lower, the larger they are.",
+        default=0.5,
+        tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
+    ),
+    Knob(
+        "peak",
+        "Seed",
+        "An object needs a pixel with at least this distance to its border, 1 being the farthest: "
+        "the higher, the fewer doubtful objects.",
+        default=0.5,
+    ),
+    MIN_SIZE,
+)
+"""The parameters of the decoding."""
+DEFAULTS = defaults_of(KNOBS)
 
-``foreground`` is the threshold of the foreground. Two pieces are joined if the distance along their
-border is above the share ``merge`` of the lower peak. ``peak`` is the lowest maximum of the
-distance in an object. ``min_size`` is the smallest size of an object, in pixels.
-"""
-
+STROKE = 0.1
+"""Weight of the distance on strokes inside objects."""
 LOWEST_PEAK = 0.2
 """Lowest peak of the distance that starts an object."""
 
@@ -61,18 +94,26 @@ class DistanceEncoding(PaintEncoding):
         """Return foreground (binary) and distance."""
         return (Head("foreground", 1, "binary"), Head("distance", 1, "distance", weight=2.0))
 
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """Return the parameters of the decoding."""
+        return KNOBS
+
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
     ) -> Encoded:
         """Return both maps, and their weights."""
         labels, held_out = with_ring(renumbered(labels), held_out, self.recipe.ring)
-        inside = labels > 1
-        weights = (labels > 0).astype(np.float32)
+        in_part = labels < 0
+        inside = (labels > 1) | in_part
+        weights = (labels != 0).astype(np.float32)
         if not has_background:
             weights[labels == 0] = self.recipe.unpainted
         border = border_weights(labels, self.recipe.border_weight, self.recipe.border_sigma)
-        values = np.stack([inside.astype(np.float32), _distance(labels)])
-        return Encoded(values, np.stack([weights * border, weights]), held_out)
+        distance = np.where(in_part, np.float32(1), _distance(labels))
+        values = np.stack([inside.astype(np.float32), distance])
+        of_distance = np.where(in_part, np.float32(STROKE), weights)
+        return Encoded(values, np.stack([weights * border, of_distance]), held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
         """Split the foreground where the distance is low between peaks; number objects from 1."""
@@ -101,19 +142,7 @@ class DistanceEncoding(PaintEncoding):
             Returns the time left, in seconds. A value is tried only if as much time is left as the
             first value took.
         """
-        # Values in the middle come first, so that they win ties. The fewer objects there are, the
-        # larger the gain has to be for another value of "merge".
-        thresholds, limits = (0.45, 0.55, 0.4, 0.6, 0.3, 0.7), (0.5, 0.6, 0.45, 0.65)
-        return fitted(
-            self,
-            examples,
-            DEFAULTS,
-            [
-                Choice("merge", limits, margin_per_object=0.1),
-                Choice("foreground", thresholds),
-            ],
-            seconds_left,
-        )
+        return fitted(self, examples, seconds_left)
 
 
 def _distance(labels: Labels) -> npt.NDArray[np.float32]:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..image import Image
-from ..memory import free_bytes, size_in_words
+from ..memory import size_in_words
 from ..resampling import resampled, resampled_length
-from .paint import Labels
+from .paint import Labels, Paint
 
 NEAR = 1.5
 """An image whose objects differ from the wanted size by less than this factor is left as it is."""
@@ -20,8 +20,6 @@ MOST_SPREAD = 8.0
 """Largest factor between the diameters of painted objects that is no cause for doubt."""
 SHORTEST = 16
 """Pixels of the shortest side of an image in which anything can be found."""
-_PER_PIXEL = 8
-"""Bytes that a run or a training holds in memory for each pixel of an image, or more."""
 
 
 def diameters_of_objects(labels: Labels, anisotropy: float = 1.0) -> npt.NDArray[np.float64]:
@@ -62,6 +60,24 @@ def diameter_of_objects(labels: Labels, anisotropy: float = 1.0) -> float | None
     return float(np.median(diameters)) if len(diameters) else None
 
 
+def diameters_in(image: Image, paint: Paint, dimensions: int) -> npt.NDArray[np.float64]:
+    """Return the diameters of the whole objects in the paint of an image, in its pixels."""
+    anisotropy = thickness(image) or 1.0
+    return np.concatenate(
+        [
+            diameters_of_objects(paint.frame(image, frame) - 1, anisotropy)
+            for frame in image.frames(dimensions)
+        ]
+    )
+
+
+def thickness(image: Image) -> float | None:
+    """Return the distance of slices in pixels of the plane; None if the image does not say it."""
+    z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
+    is_unknown = z == y == 1 and image.units.get("Z", "pixel") in ("", "pixel")
+    return None if min(z, y) <= 0 or is_unknown else z / y
+
+
 def doubt_about_sizes(diameters: npt.NDArray[np.float64]) -> str:
     """Return a sentence if the diameters of painted objects differ too much; else an empty text."""
     if not len(diameters) or diameters.max() <= MOST_SPREAD * diameters.min():
@@ -99,27 +115,54 @@ def on_grid(image: Image, factor: float, wanted: float | None) -> Image:
     Raises
     ------
     InputError
-        If hardly a pixel would be left, or memory cannot hold the result.
+        If hardly a pixel would be left.
     """
     if factor == 1:
         return image
-    shape = tuple(image.length(a) for a in "YX")
-    new = tuple(resampled_length(n, factor) for n in shape)
-    sizes = " x ".join(map(str, shape)), " x ".join(map(str, new))
-    asked = (
-        f"Objects of {(wanted or 0) / factor:.3g} px in {image.name} would be brought to "
-        f"{wanted or 0:.3g} px, and its {sizes[0]} px to {sizes[1]} px"
-    )
-    if min(new) < min(SHORTEST, *shape):
-        raise InputError(f"{asked}: nothing can be found in so few. Check the size of the objects.")
-    n_bytes = _PER_PIXEL * math.prod(new)
-    if factor > 1 and n_bytes > free_bytes("cpu"):
+    sides = [image.length(a) for a in "YX"]
+    if min(resampled_length(n, factor) for n in sides) < min(SHORTEST, *sides):
         raise InputError(
-            f"{asked}, which needs {size_in_words(n_bytes)} of memory, and "
-            f"{size_in_words(free_bytes('cpu'))} are free. Check the size of the objects, or take "
-            "a part of the image."
+            f"{_asked(image, factor, wanted)}: nothing can be found in so few. Check the size of "
+            "the objects."
         )
     return resampled(image, in_plane(factor))
+
+
+def check_room(
+    image: Image, factor: float, wanted: float | None, n_bytes: float, free: float, of: str
+) -> None:
+    """Check that there is room for an image on a finer grid.
+
+    Parameters
+    ----------
+    n_bytes
+        Bytes for each pixel of the image, on that grid.
+    free, of
+        Bytes that are free, and of what.
+
+    Raises
+    ------
+    InputError
+        If there is not.
+    """
+    n_bytes *= factor**2 * math.prod(image.label_shape())
+    if factor > 1 and n_bytes > free:
+        raise InputError(
+            f"{_asked(image, factor, wanted)}, which needs {size_in_words(n_bytes)} of {of}, and "
+            f"{size_in_words(free)} are free. Check the size of the objects, or take a part of the "
+            "image."
+        )
+
+
+def _asked(image: Image, factor: float, wanted: float | None) -> str:
+    """Say what a grid would do to an image."""
+    before = [image.length(a) for a in "YX"]
+    after = [resampled_length(n, factor) for n in before]
+    return (
+        f"Objects of {(wanted or 0) / factor:.3g} px in {image.name} would be brought to "
+        f"{wanted or 0:.3g} px, and its {' x '.join(map(str, before))} px to "
+        f"{' x '.join(map(str, after))} px"
+    )
 
 
 def check_size(diameter: float, name: str = "object_size") -> float:

@@ -1,6 +1,7 @@
 """Hold what a person painted, check it, and return what is known about each pixel.
 
 In paint, 0 is unknown, 1 background (or class 1), 2 and up are objects drawn whole (or classes).
+An object that is painted only in part has the negative of its number in `Paint.frame`.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Paint:
     pieces
         True: each separate piece of a number is an object. False: each number is one object, in
         however many pieces. None: training raises an error if one number covers many pieces.
+    in_part
+        Which objects are painted only in part, as by a stroke inside them: True for all, or their
+        numbers. They teach what is inside objects, but not where these end. None: training decides
+        (``target.strokes``).
     """
 
     array: Any
@@ -56,6 +61,7 @@ class Paint:
     offset: int = 0
     axes: str = ""
     pieces: bool | None = None
+    in_part: bool | Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         array, axes = as_labels(self.array, self.axes, "The paint")
@@ -63,6 +69,8 @@ class Paint:
         object.__setattr__(self, "axes", axes)
         if self.complete is not None:
             object.__setattr__(self, "complete", converted("complete", self.complete))
+        if self.in_part is not None:
+            object.__setattr__(self, "in_part", converted("in_part", self.in_part))
         if np.dtype(self.array.dtype).kind not in "bui":
             raise InputError(
                 f"Paint holds {self.array.dtype} values; it needs whole numbers, as in a labels "
@@ -95,7 +103,11 @@ class Paint:
         return cls(array.astype(np.int32) + 1, True, offset=1, axes=axes, pieces=pieces)
 
     def frame(self, image: Image, frame: Frame) -> Labels:
-        """Return the paint of one frame, where 0 in ``complete`` boxes becomes background."""
+        """Return the paint of one frame.
+
+        0 in ``complete`` boxes becomes background, and the numbers of objects that are painted only
+        in part become negative.
+        """
         index = image.label_index(frame)
         labels = np.asarray(self.array[index]).astype(np.int32)
         if self.complete is True:
@@ -106,6 +118,10 @@ class Paint:
                 if window is not None:
                     inside = labels[window]
                     inside[inside == 0] = 1
+        if self.in_part:
+            is_object = labels > 1
+            in_part = is_object if self.in_part is True else np.isin(labels, self.in_part)
+            labels[in_part & is_object] *= -1
         return labels
 
     def snapshot(self) -> Paint:
@@ -180,7 +196,10 @@ def separated(paint: Paint, dimensions: int, name: str) -> Paint:
     if paint.pieces:
         is_all_ones = paint.offset == 0 and np.asarray(paint.array).max(initial=0) == 1
         array = objects_from_ones(paint.array) if is_all_ones else split(paint.array, dimensions, 2)
-        return replace(paint, array=array, pieces=False)
+        in_part = paint.in_part
+        if in_part and in_part is not True:
+            in_part = np.unique(array[np.isin(paint.array, in_part)]).tolist()
+        return replace(paint, array=array, pieces=False, in_part=in_part)
     many = covering(paint.array, dimensions, 2) if paint.pieces is None else None
     if many is not None:
         text = (
@@ -354,7 +373,8 @@ def held_out(
     Parameters
     ----------
     labels
-        Paint of one frame or of a window in it, ``(*spatial)``.
+        Paint of one frame or of a window in it, ``(*spatial)``. The sign of a number does not
+        matter.
     image_index, n_images
         The number of this image, and how many there are.
     task
@@ -377,5 +397,6 @@ def held_out(
     by_place = (place + image_index) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
     if not TASKS[task].separates_objects:
         return np.broadcast_to(by_place, labels.shape).copy()
-    by_label = (labels + 2 * image_index) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-    return np.asarray(np.where(labels > 1, by_label, by_place))
+    numbers = np.abs(labels)
+    by_label = (numbers + 2 * image_index) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    return np.asarray(np.where(numbers > 1, by_label, by_place))

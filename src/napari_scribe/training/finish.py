@@ -82,10 +82,8 @@ def fit_parameters(
             continue
         if examples and is_time_up():
             break
-        prediction: Prediction = {}
-        if encoding.fits_to_predictions:
-            predictor = predictor_for(region.key[0] if is_per_image else 0)
-            prediction = _predict(setup, predictor, region, window, paint, is_time_up)
+        predictor = predictor_for(region.key[0] if is_per_image else 0)
+        prediction = _predict(setup, predictor, region, window, paint, is_time_up)
         examples.append((prediction, paint))
         n_pixels += paint.size
     return encoding.fit(examples, seconds_left)

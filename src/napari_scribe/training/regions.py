@@ -273,7 +273,7 @@ class RegionLoader:
 
     def _kinds(self, paint: Labels) -> Labels:
         """Return 1 for background and 2 for objects, or the classes."""
-        return np.minimum(paint, 2) if task_of(self.recipe).separates_objects else paint
+        return np.minimum(np.abs(paint), 2) if task_of(self.recipe).separates_objects else paint
 
     def _held(self, i: int, labels: Labels, window: Window) -> npt.NDArray[np.bool_]:
         task, origin = self.recipe.task, start_of(window)
@@ -297,7 +297,7 @@ class RegionLoader:
             return old
         pixels = self._pixels(i, frame, window) if old is None else old.smooth[: len(self.channels)]
         inner = relative_to(core, window)
-        held = self._held(i, labels, window) & (paint > 0)
+        held = self._held(i, labels, window) & (paint != 0)
         held &= ~np.isin(self._kinds(paint), list(survey.released))
         return self._kept(self._encoded(key, pixels, paint, held, inner, survey))
 
@@ -349,7 +349,7 @@ class RegionLoader:
                 layout.exact_rows(encoded, validates, self.device) if validates.any() else None
             ),
             places=_places(np.where(held, 0, kinds)),
-            held_places=_centres(np.where(held, paint, 0), inner, separates_objects),
+            held_places=_centres(np.where(held, np.abs(paint), 0), inner, separates_objects),
             paint=paint,
             held=validates,
             survey=survey,

@@ -25,12 +25,14 @@ from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..resampling import Placed, ResampledLabels, ResampledPixels, window_on
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
+from ..targets.object_size import thickness
 from ..targets.paint import Labels, as_paint, check_values, fitted, separated
+from ..targets.strokes import with_strokes
 from ..windows import Window, start_of
 from .distributed import check_distributed, device_of_process
 from .losses import loss_of
 from .spill import Spill, spill_of_files
-from .working_grid import WorkingGrids, choose_grids, thickness
+from .working_grid import WorkingGrids, choose_grids
 
 MOST_CLASSES = 256
 """Most classes: more values are objects taken for classes, and model files list no more."""
@@ -57,6 +59,8 @@ class Setup:
     grids: WorkingGrids
     spill: Spill
     denoiser: Model | None = None
+    note: str = ""
+    """What the user should know about how the paint is understood."""
 
     @property
     def encoding(self) -> PaintEncoding:
@@ -202,6 +206,9 @@ def set_up(
                 f"{image.name} has {image.n_channels} channels, {all_images[0].name} has "
                 f"{all_images[0].n_channels}: train on images with the same channels."
             )
+    note = ""
+    if task.separates_objects:
+        all_paints, note = with_strokes(all_paints, all_images, chosen, recipe)
     chosen_device = device_of_process(device)
     grids = choose_grids(all_images, all_paints, recipe, start, object_size)
     on_grids = grids.images(all_images)
@@ -225,6 +232,7 @@ def set_up(
         grids=grids,
         spill=spill,
         denoiser=denoiser,
+        note=note,
     )
 
 

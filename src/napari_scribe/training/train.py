@@ -12,20 +12,23 @@ import torch
 from ..arguments import checked
 from ..device import precision
 from ..errors import InputError, in_words
-from ..image import Image
 from ..inference.engine import Predictor, predict_window
+from ..io.replay import Patches
 from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
 from ..targets import Paint, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
+from ..targets.strokes import with_strokes
 from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, open_checkpoint
 from .distributed import join
+from .fine_tuning import origin_of
 from .finish import assemble, fit_parameters
 from .losses import loss_of
 from .patches import PaintData
 from .regions import RegionLoader
+from .replay import known_before, replay_data, replay_of
 from .setup import Setup, painted_values, set_up
 from .spill import spill_of_regions
 from .trainer import Limits, Preview, Request, Trainer, TrainingJob, TrainStep, new_state
@@ -39,16 +42,20 @@ FINISH = {2: 0.02, 3: 0.1}
 
 
 class TrainJob(TrainingJob):
-    """Run a training on paint. Everything here may be called from any thread."""
+    """Run a training on paint. Everything here may be called from any thread.
+
+    Attributes
+    ----------
+    grids
+        The sizes of the objects, and by how much each image is shrunk or grown for the network.
+    """
 
     def __init__(
-        self,
-        body: Callable[..., Generator[TrainStep, None, Model]],
-        images: Sequence[Image],
-        recipe: Recipe,
+        self, body: Callable[..., Generator[TrainStep, None, Model]], setup: Setup
     ) -> None:
         super().__init__(body)
-        self._images, self._recipe = images, recipe
+        self.grids = setup.grids
+        self._images, self._recipe = setup.own_images, setup.recipe
         self._paints: list[Paint] | None = None
 
     def update_paint(self, paints: Sequence[object]) -> None:
@@ -166,15 +173,17 @@ def train(
         lambda job: locking(
             file, _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
         ),
-        setup.own_images,
-        setup.recipe,
+        setup,
     )
 
 
 def _described(setup: Setup, start: Model | None) -> dict[str, str]:
     """Return what has to be the same for a training to go on from a file."""
     statistics = zip(setup.images, setup.statistics, strict=True)
-    paints = [(hash_of_array(paint.array), paint.complete, paint.offset) for paint in setup.paints]
+    paints = [
+        (hash_of_array(paint.array), paint.complete, paint.offset, paint.in_part)
+        for paint in setup.paints
+    ]
     return described(
         setup.recipe,
         setup.device,
@@ -202,8 +211,13 @@ def _train(
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
     resumed = resume.numbers if resume else None
     del resume  # its tensors would take twice the memory
-    data = paint_data(setup, state)
-    notes = [UNCHECKED] if start is not None and not data.validation else []
+    known, notes = None, [setup.note]
+    if start is not None:
+        known, note = known_before(start)
+        notes.append(note)
+    data = paint_data(setup, state, known)
+    if start is not None and not data.validation:
+        notes.append(UNCHECKED)
 
     def update() -> str:
         note = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
@@ -215,7 +229,18 @@ def _train(
 
     loss = loss_of(recipe, encoding.heads)
     trainer = Trainer(
-        job, state, data, loss, dtype, limits, preview, update, file, resumed, group=group
+        job,
+        state,
+        data,
+        loss,
+        dtype,
+        limits,
+        preview,
+        update,
+        file,
+        resumed,
+        group=group,
+        before=data.replay.validation if data.replay is not None else (),
     )
     yield from trainer.steps()
     if start is not None and trainer.parent_stays(keep_worse):
@@ -227,11 +252,16 @@ def _train(
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         parameters = {}  # the defaults are good enough; the trained network must not be lost
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
-    return assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+    model = assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+    if job.fine_tuning is not None and start is not None:
+        model.provenance["fine_tuning"] = origin_of(start, job.fine_tuning)
+    if recipe.training.keep_replay:
+        model = model.changed(replay=replay_of(data.regions, setup, network.geometry, known))
+    return model
 
 
-def paint_data(setup: Setup, state: TrainState) -> PaintData:
-    """Build the batches of a training."""
+def paint_data(setup: Setup, state: TrainState, known: Patches | None = None) -> PaintData:
+    """Build the batches of a training, with what a model to start from learnt from."""
     loader = RegionLoader(
         setup.images,
         setup.channels,
@@ -241,7 +271,8 @@ def paint_data(setup: Setup, state: TrainState) -> PaintData:
         setup.device,
         spill_of_regions(setup.device),
     )
-    return PaintData(loader, state.network.geometry, state.generator, setup.paints)
+    replay = replay_data(known, setup, state) if known is not None else None
+    return PaintData(loader, state.network.geometry, state.generator, setup.paints, replay)
 
 
 def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
@@ -251,17 +282,19 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
         return ""
     if not any(np.asarray(paint.array).any() for paint in paints):
         return "All paint was erased: training goes on with what was there before."
-    task = task_of(setup.recipe)
+    task, note = task_of(setup.recipe), ""
     try:
         painted = set(painted_values(paints, task)[0])
         if not task.separates_objects:
             check_values(painted & set(setup.painted), task.name)
+        else:
+            paints, note = with_strokes(paints, setup.own_images, setup.channels, setup.recipe)
         data.load(setup.on_grids(paints))
     except InputError as error:
         return f"{error} Training goes on with the paint from before."
     if new := sorted(painted - set(setup.painted)):
         return f"Class {new[0]} is new: it will be learnt from the next Train on."
-    return ""
+    return note
 
 
 def _preview(request: Request, setup: Setup, state: TrainState, dtype: torch.dtype) -> Preview:

@@ -27,9 +27,17 @@ from ..recipe import LARGEST, Recipe
 from ..targets import Encoding
 from ..targets.paint import Labels
 from ..windows import Window
-from .checkpoint import Checkpoint, TrainState
+from .checkpoint import Checkpoint, Tensors, TrainState
 from .checkpoint_file import CheckpointFile
 from .distributed import ALONE, Group, synchronized
+from .fine_tuning import (
+    SHARES,
+    UNCHECKED_SHARE,
+    FineTuning,
+    between,
+    choose,
+    fits_its_place,
+)
 from .regions import Batch
 
 AFTER_STOP = 3.0
@@ -123,6 +131,8 @@ class TrainingJob(Job[TrainStep, Model]):
     kept_parent
         After the end: True if fine-tuning did not help, so that the result is the model that it
         started from.
+    fine_tuning
+        After the end of a fine-tuning: what became of it.
     problem
         After the end: the error that ended the training early. The result is then the best model
         until that error. Empty without an error.
@@ -132,6 +142,7 @@ class TrainingJob(Job[TrainStep, Model]):
 
     checkpoint: Checkpoint | None = None
     kept_parent: bool = False
+    fine_tuning: FineTuning | None = None
     problem: str = ""
 
     def __init__(self, body: Callable[..., Generator[TrainStep, None, Model]]) -> None:
@@ -250,6 +261,8 @@ class Trainer:
         Returns what the data need to go on, as a checkpoint holds it: plain values.
     group
         The processes that train together.
+    before
+        Held-out batches of what the model to start from learnt from; none without such a sample.
     """
 
     job: TrainingJob
@@ -264,6 +277,7 @@ class Trainer:
     resumed: Mapping[str, Any] | None = None
     data_state: Callable[[], Any] = lambda: None
     group: Group = ALONE
+    before: Sequence[Batch] = ()
 
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
@@ -392,8 +406,9 @@ class Trainer:
             number = float(loss.detach())
             if not math.isfinite(number):
                 raise self._diverged("loss")
-            if state.index == 0 and not state.best_is_parent:
+            if state.index == 0 and state.parent is None:
                 state.first_loss = number
+            state.set_learning_rate()
             state.optimizer.zero_grad(set_to_none=True)
             state.scaler.scale(self.group.summed(loss)).backward()
             # A scaler skips steps with infinite gradients by itself.
@@ -421,13 +436,7 @@ class Trainer:
         return loss
 
     def _validation_loss(self) -> float:
-        network = self.state.average
-        with torch.inference_mode():
-            losses = [
-                self.loss(forward(network, b.pixels, self.dtype), b.values, b.weights, None)
-                for b in self.data.validation
-            ]
-        return float(torch.stack(losses).mean())
+        return self._loss_with(self.state.average.state_dict(), self.data.validation)
 
     def _rescore_best(self) -> None:
         """Measure the best weights so far on the present data, so that new ones compare fairly.
@@ -438,11 +447,8 @@ class Trainer:
         state.best_loss = None
         if state.best is None or not self._validates:
             return
-        current = {k: v.clone() for k, v in state.average.state_dict().items()}
-        state.average.load_state_dict(state.best)
-        loss = self._validation_loss()
+        loss = self._loss_with(state.best, self.data.validation)
         state.best_loss = loss if math.isfinite(loss) else None
-        state.average.load_state_dict(current)
 
     def _answer_request(self) -> tuple[Preview | DenoisedPreview | None, str]:
         """Return the requested preview, or why it failed: the training goes on."""
@@ -493,17 +499,57 @@ class Trainer:
         return until - time.perf_counter()
 
     def parent_stays(self, keep_worse: bool) -> bool:
-        """Return whether fine-tuning did not help, so that the model it started from is the result.
+        """Return whether the model that a fine-tuning started from is the result.
 
-        With `keep_worse`, the newest weights become the result instead.
+        Else the result lies between that model and what was learnt; with `keep_worse`, it is the
+        newest weights where none between them are better.
         """
         state, job = self.state, self.job
-        if not state.best_is_parent or state.best_loss is None:
+        if state.parent is None or not self.group.is_first:
             return False
-        job.kept_parent = not keep_worse
-        if keep_worse:
-            state.best = None
+        tuned = state.result()
+        job.fine_tuning = choice = self._choice(state.parent, tuned)
+        job.kept_parent = choice.share == 0 and not keep_worse
+        if choice.share:
+            state.average.load_state_dict(between(state.parent, tuned, choice.share))
+        state.best = None  # the average is the result
+        state.best_loss = choice.paint[1] if choice.share and choice.paint else None
         return job.kept_parent
+
+    def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:
+        """Return how far the result goes away from its parent."""
+        paint = self.data.validation
+        if not paint:
+            return FineTuning(UNCHECKED_SHARE)
+        shares = (1.0,) if self.job.is_urgent else SHARES
+        choice = choose(parent, tuned, paint, self.before, self._loss_with, shares)
+        if choice.share:
+            with self._holding(between(parent, tuned, choice.share)) as network:
+                logits = [forward(network, batch.pixels, self.dtype) for batch in paint]
+            if not fits_its_place(logits, paint, self.loss):
+                return choice.refused()
+        return choice
+
+    def _loss_with(self, weights: Tensors, batches: Sequence[Batch]) -> float:
+        """Return the loss of other weights on held-out data."""
+        with self._holding(weights) as network:
+            losses = [
+                self.loss(forward(network, b.pixels, self.dtype), b.values, b.weights, None)
+                for b in batches
+            ]
+        return float(torch.stack(losses).mean())
+
+    @contextmanager
+    def _holding(self, weights: Tensors) -> Generator[Network, None, None]:
+        """Lend the averaged network with other weights."""
+        average = self.state.average
+        current = {k: v.clone() for k, v in average.state_dict().items()}
+        average.load_state_dict(weights)
+        try:
+            with torch.inference_mode():
+                yield average
+        finally:
+            average.load_state_dict(current)
 
     def network(self, recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
         """Return the best network, on the CPU.

@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..arrays import Floats
 from ..errors import InputError
 from ..image import Image
-from ..model import Model
+from ..memory import free_bytes
+from ..model import Model, counted
 from ..recipe import Recipe
 from ..resampling import resampled_length, resampled_paint
 from ..targets import Paint, task_of
-from ..targets.object_size import check_size, diameters_of_objects, factor_to, on_grid
+from ..targets.object_size import check_room, check_size, diameters_in, factor_to, on_grid
 from .spill import Spill
+
+PAINT_BYTES = 4
+"""Bytes of a pixel of paint."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,33 @@ class WorkingGrids:
     factors: tuple[float, ...]
     object_size: float | None = None
 
+    def in_words(self) -> str:
+        """Say which images are brought to which size; an empty text if none is."""
+        changed = [factor for factor in self.factors if factor != 1]
+        if not changed or self.object_size is None:
+            return ""
+        sizes = sorted(
+            {round(self.object_size / factor) for factor in (min(changed), max(changed))}
+        )
+        own = " to ".join(map(str, sizes))
+        n_images = f"{counted(len(changed), 'image')} of {len(self.factors)}"
+        return (
+            f"The network sees objects of about {self.object_size:.3g} px: {n_images}, whose "
+            f"objects are about {own} px wide, brought to that."
+        )
+
     def images(self, images: Sequence[Image]) -> list[Image]:
         """Return each image on its grid.
 
         Raises
         ------
         InputError
-            If one would vanish, or does not fit into memory.
+            If one would vanish, or its paint does not fit into memory.
         """
-        pairs = zip(images, self.factors, strict=True)
+        pairs = list(zip(images, self.factors, strict=True))
+        for image, factor in pairs:
+            room = free_bytes("cpu"), "memory"
+            check_room(image, factor, self.object_size, PAINT_BYTES, *room)
         return [on_grid(image, factor, self.object_size) for image, factor in pairs]
 
     def paints(self, paints: Sequence[Paint], images: Sequence[Image], spill: Spill) -> list[Paint]:
@@ -108,24 +129,6 @@ def choose_grids(
     factors = tuple(factor_to(wanted, size) for size in sizes)
     scaled = [d * factor for d, factor in zip(measured, factors, strict=True)]
     return WorkingGrids(factors, wanted if start else float(np.median(np.concatenate(scaled))))
-
-
-def diameters_in(image: Image, paint: Paint, dimensions: int) -> Floats:
-    """Return the diameters of the whole objects in the paint of an image, in its pixels."""
-    anisotropy = thickness(image) or 1.0
-    return np.concatenate(
-        [
-            diameters_of_objects(paint.frame(image, frame) - 1, anisotropy)
-            for frame in image.frames(dimensions)
-        ]
-    )
-
-
-def thickness(image: Image) -> float | None:
-    """Return the distance of slices in pixels of the plane; None if the image does not say it."""
-    z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
-    is_unknown = z == y == 1 and image.units.get("Z", "pixel") in ("", "pixel")
-    return None if min(z, y) <= 0 or is_unknown else z / y
 
 
 def _given(object_size: float | Sequence[float] | None, n_images: int) -> list[float] | None:

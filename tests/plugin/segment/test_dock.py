@@ -165,11 +165,12 @@ def test_a_stack_is_segmented_slice_by_slice(
     dock: Any, idle: Callable[[], None], painted: Any, sample: Sample
 ) -> None:
     stack = np.stack([sample.image, sample.image[::-1]])
-    layer = painted.add_image(stack, axis_labels=("t", "y", "x"), scale=(3, 0.5, 0.5), name="film")
+    layer = painted.add_image(stack, axis_labels=("z", "y", "x"), scale=(3, 0.5, 0.5), name="film")
     dock.form.image.layer.value = layer
-    assert dock.form.image.axes.text() == "TYX"
+    assert dock.form.image.axes.text() == "ZYX"
     dock.segment()
     idle()
+    assert "The model is 2D: the 2 slices are segmented slice by slice" in dock.message.text
     result = painted.layers["film labels"]
     assert result.data.shape == stack.shape
     assert result.data[0].any()

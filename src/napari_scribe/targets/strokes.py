@@ -1,0 +1,180 @@
+"""Tell strokes inside objects from objects that are drawn whole, by their shape and the image.
+
+A stroke is elongated and as wide as the brush all along, and its border is on no edge of the image.
+Shorter strokes of the same brush are recognized by their width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.stats import mannwhitneyu
+
+from ..image import Frame, Image
+from ..io import first_few
+from ..recipe import ObjectsTarget, Recipe
+from ..windows import Window, grow, intersect, whole
+from .paint import Labels, Paint
+
+Mask = npt.NDArray[np.bool_]
+LONG = 1.8
+"""Area of a stroke, at least, in circles as wide as it is; it is 1 of a circle."""
+INNER, EVEN = 0.75, 0.95
+"""A share of `EVEN` of a stroke, at least, is covered by circles of `INNER` times its width."""
+ON_EDGE = 0.9
+"""From here on the border is on an edge of the image: how surely a pixel inside and one outside
+are told apart by their intensity, 0 to 1 (twice the area under the ROC curve, minus 1)."""
+BESIDE = 1.5, 4.0
+"""Nearest and farthest pixels that are compared with those inside; what lies nearer is blurred."""
+AS_WIDE = 1.15
+"""Paint is of the brush of the strokes if it is at most this many times as wide as most of them."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Describe how an object is painted in one frame.
+
+    Parameters
+    ----------
+    number
+        Its number in the paint.
+    width
+        Half its width at its widest place, in pixels.
+    is_stroke
+        Whether it looks like a stroke inside an object.
+    """
+
+    number: int
+    width: float
+    is_stroke: bool
+
+
+def with_strokes(
+    paints: Sequence[Paint], images: Sequence[Image], channels: Sequence[int], recipe: Recipe
+) -> tuple[list[Paint], str]:
+    """Mark the objects that are painted only in part, where that is not said in the paint.
+
+    Parameters
+    ----------
+    paints, images
+        Paint of objects, and the image of each.
+    channels
+        Channels that the network sees.
+    recipe
+        ``target.strokes`` says whether to look for strokes.
+
+    Returns
+    -------
+    paints
+        The same, each with `Paint.in_part`.
+    note
+        What the user should know about it, or "".
+    """
+    target = recipe.target
+    assert isinstance(target, ObjectsTarget)
+    if target.strokes != "auto":
+        is_inside = target.strokes == "inside"
+        return [p if p.in_part is not None else replace(p, in_part=is_inside) for p in paints], ""
+    marked, notes = [], []
+    for paint, image in zip(paints, images, strict=True):
+        if paint.in_part is None:
+            found = find_strokes(paint, image, channels, recipe.network.dimensions)
+            paint = replace(paint, in_part=found)
+            notes += [f"{first_few([str(n) for n in found])} of {image.name}"] if found else []
+        marked.append(paint)
+    if not notes:
+        return marked, ""
+    return marked, (
+        f"Objects that look like strokes inside them: {first_few(notes)}. They teach what is "
+        "inside, not where it ends. If they are drawn whole, set target.strokes to whole."
+    )
+
+
+def find_strokes(
+    paint: Paint, image: Image, channels: Sequence[int], dimensions: int
+) -> tuple[int, ...]:
+    """Return the numbers of the objects that look like strokes inside them.
+
+    Parameters
+    ----------
+    paint
+        Along the axes of its image's labels. Complete labels hold no strokes.
+    dimensions
+        2 or 3, of the network. In volumes, the largest plane of an object decides.
+    """
+    if paint.complete is True:
+        return ()
+    shapes = [
+        shape
+        for frame in image.frames(dimensions)
+        for shape in _shapes(paint.frame(image, frame), image, frame, channels)
+    ]
+    strokes = [shape for shape in shapes if shape.is_stroke]
+    limit = 0.0
+    if len(strokes) >= max(2, len(shapes) / 3):
+        limit = AS_WIDE * float(np.median([shape.width for shape in strokes]))
+    others = {s.number for s in shapes if not s.is_stroke and s.width > limit}
+    return tuple(sorted({shape.number for shape in shapes} - others))
+
+
+def _shapes(labels: Labels, image: Image, frame: Frame, channels: Sequence[int]) -> Iterator[Shape]:
+    """Yield how each object of a frame is painted."""
+    inside = labels > 1
+    numbers, index = np.unique(labels[inside], return_inverse=True)
+    compact = np.zeros_like(labels)
+    compact[inside] = index + 1
+    for number, box in zip(numbers.tolist(), ndimage.find_objects(compact), strict=True):
+        assert box is not None
+        window = _largest_plane(labels, number, intersect(grow(box, 6), whole(labels.shape)))
+        around = labels[window].reshape([s.stop - s.start for s in window[-2:]])
+        mask = around == number
+        depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+        is_stroke = _is_like_brush(mask, depth)
+        if is_stroke:
+            pixels = image.read(frame, window, tuple(channels)).reshape(-1, *mask.shape)
+            is_stroke = all(_contrast(p, mask, around) < ON_EDGE for p in pixels)
+        yield Shape(number, float(depth.max()), is_stroke)
+
+
+def _largest_plane(labels: Labels, number: int, window: Window) -> Window:
+    """Return the part of a window in the plane where most of an object is painted."""
+    if labels.ndim == 2:
+        return window
+    z = int((labels[window] == number).sum(axis=(1, 2)).argmax()) + window[0].start
+    return (slice(z, z + 1), *window[1:])
+
+
+def _is_like_brush(mask: Mask, depth: npt.NDArray[np.float64]) -> bool:
+    """Return whether a mask is elongated and equally wide all along.
+
+    Parameters
+    ----------
+    depth
+        Distance to what is outside the mask.
+    """
+    radius, area = float(depth.max()), np.count_nonzero(mask)
+    if area < LONG * np.pi * radius**2:
+        return False
+    is_core = depth >= INNER * radius
+    is_covered = ndimage.distance_transform_edt(~is_core) < depth[is_core].min()
+    return bool(np.count_nonzero(is_covered & mask) >= EVEN * area)
+
+
+def _contrast(pixels: npt.NDArray[Any], mask: Mask, around: Labels) -> float:
+    """Return how surely pixels inside and beside a mask differ: 0 not at all, 1 always.
+
+    Pixels of other objects are left out; where none is left, the answer is 1.
+    """
+    smooth = ndimage.gaussian_filter(pixels.astype(np.float64), 0.7)
+    away = ndimage.distance_transform_edt(~mask)
+    beside = (away >= BESIDE[0]) & (away <= BESIDE[1]) & (around <= 1)
+    if not beside.any():
+        return 1.0
+    rank_sum = mannwhitneyu(smooth[mask], smooth[beside], method="asymptotic").statistic
+    area = float(rank_sum) / (np.count_nonzero(mask) * np.count_nonzero(beside))
+    return abs(2 * area - 1)
