@@ -17,7 +17,7 @@ from ..model import Model
 from .checkpoint import Tensors
 from .regions import Batch
 
-SHARES = 0.25, 0.5, 0.75, 1.0
+SHARES = 0.1, 0.25, 0.5, 0.75, 1.0
 """Shares of the tuned weights that are tried."""
 UNCHECKED_SHARE = 0.5
 """The share if nothing is held out to choose it by."""
