@@ -115,7 +115,7 @@ def _guard(parent, pairs, painted, chosen):
                 {"paint": kind, "seed": seed, "accepted": not job.kept_parent, **_told(job)}
             )
             print(f"  {rows[-1]}", flush=True)
-        accepted = [row["accepted"] for row in rows if row["paint"] == kind]
+        accepted = [row["accepted"] for row in rows if row["given"] == kind]
         print(f"{kind} paint: {sum(accepted)} of {len(accepted)} accepted", flush=True)
     return rows
 
