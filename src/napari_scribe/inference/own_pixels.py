@@ -50,7 +50,7 @@ class OwnPixels:
     def _placed(
         self, array: ReadableArray, front: tuple[int, ...]
     ) -> tuple[Placed, tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
-        """Return source, factors, shape and start of a view; `front` axes lie before the labels'."""
+        """Return source, factors, shape and start of a view; `front` axes come before labels'."""
         source, own = self.source, self.source.own
         axes, zeros = source.image.label_axes(), (0,) * len(front)
         factors = tuple(1 / source.factor if a in "YX" else 1.0 for a in axes)
