@@ -3,7 +3,7 @@
 Five painted images (at least 15 objects; evenly chosen by name), each tuned with 3, 10 and 30
 objects. ``--rounds N`` paints three more objects in each round on the first of them, and starts
 from the same parent with all paint so far. ``--guard N`` counts, over N seeds, how often a
-fine-tuning on paint of ten objects is accepted, and how often on that paint shuffled over the image.
+fine-tuning on ten objects is accepted, and how often on the same paint shuffled over the image.
 """
 
 from __future__ import annotations

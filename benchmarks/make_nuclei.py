@@ -88,12 +88,14 @@ def main() -> None:
 
 def _train(chosen) -> None:
     """Train the model, and save it with weights of half precision."""
-    images, paints = [], []
+    images, paints, n_images = [], [], 0
     for name, collection in COLLECTIONS.items():
         if name != chosen.leave_out:
             pairs = _taught(chosen.data, name)
             # Copies of an image all train or all validate: their places differ by whole tens.
-            pairs = pairs[: len(pairs) // HELD_OUT * HELD_OUT] * collection.copies
+            pairs = pairs[: len(pairs) // HELD_OUT * HELD_OUT]
+            n_images += len(pairs)
+            pairs *= collection.copies
             images += [ns.Image(image, "YX", name=f"{name}/{file}") for file, image, _ in pairs]
             paints += [ns.Paint.from_mask(truth) for _, _, truth in pairs]
     values = dict(value.split("=", 1) for value in chosen.set)
@@ -105,7 +107,7 @@ def _train(chosen) -> None:
             print(text, flush=True)
             print(text, file=file, flush=True)
 
-        say(f"{machine()}; {len(images)} images, left out: {chosen.leave_out}")
+        say(f"{machine()}; {n_images} images, left out: {chosen.leave_out}")
         say(f"{recipe.network.in_words()}; seed {chosen.seed}; set: {chosen.set}")
         job = ns.train(
             images,
@@ -127,7 +129,7 @@ def _train(chosen) -> None:
                 )
         model = job.result
         say(f"{model.provenance['steps']} steps, {job.problem or model.parameters}")
-    made = {**model.provenance, "card": CARD}
+    made = {**model.provenance, "n_images": n_images, "card": CARD}
     made.pop("images")  # their hashes would be a tenth of the file
     model.changed(provenance=made).save(chosen.out, weights="float16")
     checkpoint.unlink(missing_ok=True)

@@ -9,9 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load as load_tensors
+from skimage.transform import rescale
 
 import napari_scribe as ns
 from napari_scribe.describe import describe_model
@@ -121,11 +123,14 @@ def test_a_model_that_ships_says_what_it_is_for(path: Path) -> None:
         assert text in said
 
 
-def test_nuclei_finds_nuclei() -> None:
-    model = ns.load_model("nuclei")
+@pytest.mark.parametrize("factor", [0.5, 1, 4])
+def test_nuclei_finds_nuclei_of_any_size(factor: float) -> None:
+    """The sample's are 25 px wide: these are of 12 to 100 px."""
     sample = nuclei((256, 256))
-    found = ns.run(ns.segment(model, sample.image))
-    assert evaluate(found, sample.truth).ap[0] > 0.6
+    pixels = rescale(sample.image.astype(np.float32), factor, preserve_range=True)
+    truth = np.round(rescale(sample.truth, factor, order=0, preserve_range=True)).astype(np.int32)
+    found = ns.run(ns.segment(ns.load_model("nuclei"), pixels))
+    assert evaluate(found, truth).ap[0] > 0.8
 
 
 def test_a_model_of_the_user_comes_before_one_that_ships(monkeypatch: pytest.MonkeyPatch, tmp_path):

@@ -3,8 +3,8 @@
 The distance is 0 at the border of an object and 1 at its innermost pixel, whatever its size. It is
 known inside objects that are painted whole, and is 0 on background, so it can be learnt from a few
 objects. A stroke inside an object says little of it, so it counts as innermost with a small weight.
-Decoding starts a watershed at each peak of the distance, and then joins pieces between
-which the distance is not low.
+Decoding starts a watershed at each peak of the distance, and then joins pieces between which the
+distance is not low.
 """
 
 from __future__ import annotations

@@ -76,6 +76,21 @@ def fitted(
     return best
 
 
+def drawn_to_defaults(knobs: Sequence[Knob], parameters: Parameters, n_images: int) -> Parameters:
+    """Return fitted parameters nearer to their defaults, the fewer images they were fitted on.
+
+    Objects of one image err alike, so that no statistics over them tells what other images need.
+    The defaults count as one more image.
+    """
+    share = n_images / (n_images + 1)
+    drawn = {
+        knob.name: knob.default + share * (parameters[knob.name] - knob.default)
+        for knob in knobs
+        if knob.tried and knob.name in parameters
+    }
+    return {**parameters, **drawn}
+
+
 def _sure_gain(counts: Counts, other: Counts) -> float:
     """Return the gain in score minus its standard error, from the counts ``(n_objects, ...)``.
 

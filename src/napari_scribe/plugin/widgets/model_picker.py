@@ -89,11 +89,10 @@ class ModelPicker(Column):
 
     def _choose_newest(self) -> None:
         """Choose the newest of the user's own models; one that ships where there is none."""
-        if self._none:
-            return
-        own = [path for path in self.combo.choices if not is_shipped(path)]
-        with self.combo.changed.blocked():
-            if own:
+        files = [path for path in self.combo.choices if isinstance(path, Path)]
+        own = [path for path in files if not is_shipped(path)]
+        if own and not self._none:
+            with self.combo.changed.blocked():
                 self.combo.value = own[0]
 
     def _on_activated(self) -> None:
