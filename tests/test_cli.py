@@ -265,6 +265,26 @@ def test_a_loss_is_chosen_by_name(call: Call, folder: Path):
     said = call(*train_classes, "--set", "losses.categorical=generalised_dice")
     assert said.code == 0, said.err
     assert load_model("m.zip").recipe.losses.categorical == "generalised_dice"
+    assert "not used" not in said.err
+
+
+def test_a_loss_without_effect_is_named(call: Call, folder: Path):
+    said = call("train", "images/0.tif", "--labels", "paint/0.tif", "--model", "m.zip", "--steps",
+                1, *TINY, "--set", "losses.categorical=dice", "--set", "losses.binary=focal",
+                "--set", "losses.focal_gamma=1", "--set", "losses.tversky_alpha=0.5")  # fmt: skip
+    assert said.code == 0
+    assert said.err == (
+        "losses.categorical, losses.tversky_alpha are not used: this network learns with "
+        "losses.binary=focal and losses.distance=l1.\n"
+    )
+
+
+def test_objects_that_are_called_classes_are_pointed_out(call: Call, folder: Path):
+    said = call("train", "images/0.tif", "--labels", "paint/0.tif", "--model", "m.zip", "--steps",
+                1, *TINY, "--task", "classes")  # fmt: skip
+    assert said.code == 0
+    assert said.err.startswith("0.tif: ") and "each in one piece only, as objects are" in said.err
+    assert "If so, use --task objects; if not, go on.\n" in said.err
 
 
 def test_the_same_seed_and_steps_give_the_same_model(call: Call, folder: Path):
@@ -301,10 +321,22 @@ def test_a_volume(call: Call, folder: Path):
     said = call("segment", "v.tif", "--model", "m.zip", "--out", "l.tif", "--tile", 8)
     assert said.code == 0, said.err
     assert read_labels("l.tif").shape == (10, 40, 40)
+    assert "slice by slice" not in said.err
     said = call("segment", "images/0.tif", "--model", "m.zip", "--out", "k.tif")
     assert said.code == 2 and "a 3D model needs a Z axis" in said.err
     said = call("segment", "v.tif", "--model", "m.zip", "--out", "k.tif", "--axes", "TYX")
     assert said.code == 2 and "--axes" in said.err
+
+
+def test_a_2d_model_on_a_volume_says_slice_by_slice(call: Call, folder: Path, saved: bytes):
+    Path("m.zip").write_bytes(saved)
+    write_tiff("v.tif", np.stack([SAMPLES[0].image] * 3), "ZYX")
+    said = call("segment", "v.tif", "--model", "m.zip", "--out", "l.tif", "--device", "cpu")
+    assert said.code == 0
+    assert said.err == (
+        "v.tif: The model is 2D: the 3 slices are segmented slice by slice, so objects do not go "
+        "on from one to the next.\n"
+    )
 
 
 def test_channels_are_chosen(call: Call, folder: Path):

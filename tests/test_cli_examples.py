@@ -1,7 +1,8 @@
-"""The commands `sample` and `presets`."""
+"""The commands `sample`, `presets` and `settings`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from napari_scribe.inference.cost import cost_of
 from napari_scribe.io import read_image, read_label_image
-from napari_scribe.recipe import PRESETS, Recipe
+from napari_scribe.recipe import NETWORK_KINDS, PRESETS, Recipe
+from napari_scribe.recipe.targets import TARGET_KINDS
 from napari_scribe.samples import nuclei
 
 Call = Callable[..., Any]
@@ -45,6 +47,20 @@ def test_a_sample_replaces_nothing(tmp_path: Path, call: Call, taken: str):
     assert f"{taken} exists already" in done.err
     assert [path.name for path in tmp_path.iterdir()] == [taken]
     assert (tmp_path / taken).read_text() == "mine"
+
+
+def test_every_setting_is_listed_those_of_other_kinds_too(call: Call):
+    done = call("settings", "--preset", "fast")
+    assert done.code == 0 and done.out == f"{Recipe.preset('fast')}\n"
+    parts = {name: [getattr(Recipe(), name)] for name in Recipe.model_fields}
+    parts["target"] = [kind() for kind in TARGET_KINDS.values()]
+    parts["network"] = [kind() for kind in NETWORK_KINDS.values()]
+    for name, kinds in parts.items():
+        for key, field in ((k, f) for kind in kinds for k, f in type(kind).model_fields.items()):
+            assert re.search(rf"^ *{name}\.{key} = ", done.out, re.MULTILINE), key
+            assert (field.description or "").split(". ")[0][:20] in done.out
+    assert "network.width = 8\n" in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
 
 
 def test_presets_are_listed_with_what_they_cost(call: Call):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import napari_scribe as ns
 from napari_scribe.recipe import PRESETS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -41,6 +42,33 @@ def test_the_commands_of_the_course_run(
             n_commands += 1
     assert n_commands > 15
     assert Path("roc.png").stat().st_size > 10_000
+
+
+def test_the_example_of_several_processes_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any]
+) -> None:
+    """Here in one process: `tests/training/test_distributed.py` starts two."""
+    monkeypatch.chdir(tmp_path)
+    assert call("sample", "sample", "--side", 128).code == 0
+    (line,) = [code for _, code in blocks("long-training.md") if "--device cpu" in code]
+    launcher, arguments = STEPS.sub("--steps 1", line).split(" -m napari_scribe ")
+    assert launcher == "torchrun --nproc-per-node 2"
+    done = call(*shlex.split(arguments))
+    assert done.code == 0, done.err
+    recipe = ns.load_model("m.zip").recipe
+    assert recipe.network.normalization == "group" and recipe.training.batch % 2 == 0
+
+
+def test_the_commands_of_models_that_ship_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [line for _, code in blocks("models.md") for line in code.splitlines()]
+    commands = [line for line in lines if line.startswith("napari-scribe ")]
+    for line in commands:
+        done = call(*shlex.split(STEPS.sub("--steps 2", line))[1:])
+        assert done.code == 0, f"{line}\n{done.err}"
+    assert len(commands) == 5
 
 
 def test_the_table_of_networks_is_what_the_code_says() -> None:

@@ -33,6 +33,7 @@ FLOORS = {
         "targets",
         "contrast",
         "pieces",
+        "resampling",
         "normalization",
         "evaluation",
         "io",

@@ -146,6 +146,23 @@ def test_a_plain_image_is_one_frame():
     assert image.length("T") == 1
 
 
+@pytest.mark.parametrize(
+    ("axes", "shape", "said", "hint"),
+    [
+        ("YX", (8, 8), "has axes YX: .* This image is 2D: take a 2D network", {}),
+        ("YXC", (8, 8, 3), "has axes YXC: .* This image is 2D", {}),
+        ("ZYX", (1, 8, 8), "has one slice along Z: .* This image is 2D", {}),
+        ("CYX", (2, 8, 8), "has axes CYX: .*, for example ZYX", {"axes": "ZYX"}),
+        ("TCYX", (5, 2, 8, 8), "for example ZCYX", {"axes": "ZCYX"}),
+        ("TYXC", (5, 8, 8, 3), "for example ZYXC", {"axes": "ZYXC"}),
+    ],
+)
+def test_what_a_3d_model_is_told_without_slices(axes, shape, said, hint):
+    with pytest.raises(InputError, match=said) as error:
+        Image(np.zeros(shape), axes).spatial_axes(3)
+    assert error.value.options == hint
+
+
 def test_a_3d_model_needs_z():
     image = Image(pixels("TYX"), "TYX", name="movie")
     with pytest.raises(InputError, match="movie has axes TYX: a 3D model needs a Z axis"):

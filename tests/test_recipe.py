@@ -75,14 +75,14 @@ def test_changes_are_converted_and_checked():
     assert (recipe.network.width, recipe.network.dimensions) == (32, 3)
     assert recipe.augmentation.flip is False
     assert recipe.training.learning_rate == 1e-3
-    assert recipe.target == ObjectsTarget(ring=0)
+    assert recipe.target == ObjectsTarget(ring=0, object_size=0)  # as the default is in 3D
     assert Recipe().changed({}) == Recipe()
 
 
 @pytest.mark.parametrize("name", ["width", "network", "network.depht", "network.width.x", "", "."])
 def test_unknown_names_are_refused_with_the_nearest_known_ones(name: str):
     near = r" Nearest: .*network.width" if len(name) > 1 else ""
-    with pytest.raises(InputError, match=rf"no recipe value '{name}'.{near}.* To see all: python"):
+    with pytest.raises(InputError, match=rf"no recipe value '{name}'.{near}.* To see all: napari-"):
         Recipe().changed({name: 1})
 
 
@@ -191,3 +191,15 @@ def test_the_first_preset_is_the_default():
 def test_an_unknown_preset_is_answered_with_all_names():
     with pytest.raises(InputError, match=r"There is no preset 'unet2014': choose from .*volume"):
         Recipe.preset("unet2014")
+
+
+def test_recipes_saved_before_there_was_an_object_size_leave_images_as_they_are() -> None:
+    before = {"kind": "objects", "ring": 4, "unpainted": 0.01, "border_weight": 1.0}
+    assert Recipe(target=before).target.object_size == 24
+    assert Recipe(target={**before, "border_sigma": 3.0}).target.object_size == 0
+    assert (
+        Recipe(target={**before, "border_sigma": 3.0, "object_size": 30}).target.object_size == 30
+    )
+    assert Recipe(target={"object_size": None}).target.object_size == 0
+    assert Recipe(network={"dimensions": 3}).target.object_size == 0
+    assert Recipe(task="classes", network={"dimensions": 3}).task == "classes"

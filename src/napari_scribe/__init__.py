@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from .evaluation.metrics import evaluate_classes as evaluate_classes
     from .evaluation.roc import evaluate_probability as evaluate_probability
     from .image import Image as Image
+    from .inference.decoding import decode as decode
     from .inference.denoise.job import denoise as denoise
+    from .inference.object_size import estimate_object_size as estimate_object_size
     from .inference.segment import segment as segment
     from .io import read_image as read_image
     from .model import Model as Model
@@ -41,7 +43,9 @@ _HOME = {
     "apply_remedies": "training.pairs.fitness",
     "channel_pairs": "training.pairs.sources",
     "check_pairs": "training.pairs.fitness",
+    "decode": "inference.decoding",
     "denoise": "inference.denoise.job",
+    "estimate_object_size": "inference.object_size",
     "evaluate": "evaluation.metrics",
     "evaluate_classes": "evaluation.metrics",
     "evaluate_images": "evaluation.images",

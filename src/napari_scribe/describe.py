@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from .image import Image
 from .io import first_few
@@ -35,7 +35,12 @@ def describe_model(model: Model) -> str:
         f"{counted(provenance.get('steps', '?'), 'step')}, "
         f"{provenance.get('seconds', '?')} s on {provenance.get('device', '?')}",
         *(_denoiser_lines(model) if is_denoiser else _label_lines(model)),
+        *(f"  {key:<12} {text}" for key, text in provenance.get("card", {}).items()),
     ]
+    if tuning := provenance.get("fine_tuning"):
+        lines.append(f"  fine-tuned   {_fine_tuning(tuning)}")
+    if not is_denoiser:
+        lines.append(f"  replay       {_replay(model)}")
     if model.denoiser is not None:
         first, *_ = describe_model(model.denoiser).splitlines()
         lines.append(f"  sees first   {first[0].lower()}{first[1:]}: it gets denoised images")
@@ -53,11 +58,37 @@ def _label_lines(model: Model) -> Iterator[str]:
     loss = model.provenance.get("best_validation")
     if loss is not None:
         yield f"  validation   {loss:.4f} (loss on held-out paint)"
+    if model.object_size is not None:
+        yield f"  objects      of about {model.object_size:.3g} px"
     if model.painted:
         yield f"  classes      {[value - model.offset for value in model.painted]}"
     if model.parameters:
         chosen = ", ".join(f"{key} {value:.3g}" for key, value in model.parameters.items())
         yield f"  decoding     {chosen}"
+
+
+def _fine_tuning(tuning: Mapping[str, Any]) -> str:
+    """Describe from which model a model was fine-tuned, and how far it is away from that."""
+    text = f"from {tuning['parent']}, {100 * tuning['share']:.0f} % of the way"
+    losses = {"held-out paint": tuning.get("paint"), "replay": tuning.get("replay")}
+    for what, pair in losses.items():
+        if pair:
+            text += f"; loss on {what} {pair[0]:.3f} -> {pair[1]:.3f}"
+    return text
+
+
+def _replay(model: Model) -> str:
+    """Describe the sample of what a model learnt from."""
+    if model.replay is None:
+        return "none: fine-tuning cannot check what it harms"
+    try:
+        patches = model.replay.patches(len(model.channels), model.dimensions)
+    except ValueError:
+        return "damaged: fine-tuning goes without"
+    return (
+        f"{len(patches)} pieces of the training images, to be seen by "
+        f"whoever has this file ({len(model.replay.data) / 1e6:.2f} MB)"
+    )
 
 
 def _denoiser_lines(model: Model) -> Iterator[str]:
@@ -135,9 +166,21 @@ class Understood(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def understood(name: str, image: Image) -> Understood:
-    """Return how a file was read, without its pixels."""
-    return Understood(name, axes_of(image), image.notes)
+def understood(name: str, image: Image, model: Model | None = None) -> Understood:
+    """Return how a file was read, without its pixels; and how a model will see it, if given."""
+    words = "" if model is None else slice_by_slice(model, image.length("Z"))
+    return Understood(name, axes_of(image), (*image.notes, *([words] if words else [])))
+
+
+def slice_by_slice(model: Model, n_slices: int) -> str:
+    """Say that a 2D model sees each slice of a volume by itself; empty where there is no volume."""
+    if model.dimensions == 3 or n_slices < 2:
+        return ""
+    verb = "denoised" if task_of(model.recipe).is_image else "segmented"
+    words = f"The model is 2D: the {n_slices} slices are {verb} slice by slice"
+    if task_of(model.recipe).separates_objects:
+        words += ", so objects do not go on from one to the next"
+    return f"{words}."
 
 
 def describe_inputs(images: Sequence[Understood]) -> str:

@@ -154,22 +154,26 @@ class Image:
         Raises
         ------
         InputError
-            If the network is 3D and the image has no Z axis.
+            If the network is 3D, and the image has no Z axis or one slice along it.
         """
         if dimensions == 2:
             return "YX"
-        if self.axes == "YX":
+        if self.length("Z") > 1:
+            return "ZYX"
+        if "Z" in self.axes:
+            said, other = f"{self.name} has one slice along Z: a 3D model needs more.", ""
+        else:
+            said = f"{self.name} has axes {self.axes}: a 3D model needs a Z axis."
+            other = "T" if "T" in self.axes else "" if self.is_rgb else self.axes.strip("YX")
+        if not other:
             raise InputError(
-                f"{self.name} has axes YX: a 3D model needs a Z axis. This image is 2D: take a 2D "
-                "network (network.dimensions=2, or a preset such as unet)."
+                f"{said} This image is 2D: take a 2D network (network.dimensions=2, or a preset "
+                "such as unet)."
             )
-        if "Z" not in self.axes:
-            raise InputError(
-                f"{self.name} has axes {self.axes}: a 3D model needs a Z axis. "
-                "Name it among the axes, for example ZYX, or use a 2D model.",
-                axes="ZYX",
-            )
-        return "ZYX"
+        axes = self.axes.replace(other, "Z")  # slices may have been taken for this axis
+        raise InputError(
+            f"{said} Name it among the axes, for example {axes}, or use a 2D model.", axes=axes
+        )
 
     def frame_shape(self, dimensions: int) -> tuple[int, ...]:
         """Return the shape of one frame, in pixels along `spatial_axes`."""

@@ -25,7 +25,8 @@ from .io.model_file import (
     DESCRIPTION,
     FORMAT,
     PICTURE,
-    VERSION,
+    REPLAY,
+    VERSIONS,
     WEIGHTS,
     Description,
     FixedNumbers,
@@ -33,11 +34,12 @@ from .io.model_file import (
     open_model_file,
     to_png,
 )
-from .io.model_folder import find_model
+from .io.model_folder import check_not_shipped, find_model
+from .io.replay import Replay
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, parse_recipe
-from .targets import Encoding, Parameters, count_channels, encoding_of, task_of
+from .targets import Encoding, Parameters, checked_knobs, count_channels, encoding_of, task_of
 
 BEFORE_CHOICES = {
     "block": "plain",
@@ -68,11 +70,18 @@ class Model:
     parameters
         Parameters of the decoding, fitted on painted objects.
     provenance
-        Record of its training: hashes of the images, steps, validation, versions.
+        Record of its training: hashes of the images, steps, validation, versions. An entry
+        ``card``, if there is one, says in words what the model is for and where it is weak.
     thumbnail
         ``(h, w, 3)`` uint8 picture of a training image, or None.
     denoiser
         The model that images go through first, or None.
+    object_size
+        Diameter of the objects that it was trained on, in pixels; images in which they are far from
+        it are brought to it. None if that is not known: then images stay as they are.
+    replay
+        A sample of what it learnt from, for fine-tuning: pixels and paint of the training images.
+        None if none was kept; ``model.changed(replay=None)`` leaves it out of a file.
     name
         Name of the model in messages: that of its file, if it was read from one.
     """
@@ -88,6 +97,8 @@ class Model:
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     thumbnail: npt.NDArray[np.uint8] | None = None
     denoiser: Model | None = None
+    object_size: float | None = None
+    replay: Replay | None = field(default=None, repr=False)
     name: str = "This model"
 
     @property
@@ -130,6 +141,7 @@ class Model:
             # This keeps the hash that unfinished results have from before it had a name.
             relevant["target"].pop("encoding", None)
             relevant["target"].pop("long_range", None)
+        relevant["target"].pop("object_size", None)
         for name, only in BEFORE_CHOICES.items():
             if relevant["network"].get(name) == only:
                 relevant["network"].pop(name)
@@ -142,13 +154,14 @@ class Model:
                 vars(self.normalization),
                 self.parameters,
                 *([self.denoiser.fingerprint()] if self.denoiser else []),
+                *([self.object_size] if self.object_size is not None else []),
             ],
             sort_keys=True,
         )
         weights = save_tensors({k: v.contiguous() for k, v in self.network.state_dict().items()})
         return hashlib.sha256(content.encode() + weights).hexdigest()[:16]
 
-    def save(self, path: str | Path, overwrite: bool = True) -> Path:
+    def save(self, path: str | Path, overwrite: bool = True, weights: str = "float32") -> Path:
         """Write the model to one zip file, whole or not at all.
 
         Parameters
@@ -157,39 +170,49 @@ class Model:
             Folders above it are created.
         overwrite
             Whether to replace a file that exists.
+        weights
+            How weights are written: ``float32``; or ``float16``, rounded to three digits, in half
+            the bytes.
 
         Raises
         ------
         TakenError
             If a file exists that may not be replaced.
         InputError
-            If the file cannot be written, or weights are NaN or infinite.
+            If the file cannot be written, or weights are NaN or infinite, or too large for float16.
         """
         path = Path(path)
+        if weights not in VERSIONS:
+            raise InputError(f"Weights cannot be written as '{weights}': use float32 or float16.")
         _check_weights(self.network.state_dict())
+        check_not_shipped(path)
         check_writable(path)
         try:
             with replacing(path, overwrite) as partial, zipfile.ZipFile(partial, "w") as archive:
-                self._write(archive)
+                self._write(archive, weights)
         except OSError as error:
             raise InputError(f"{in_words(error)} Choose another place or make room.") from error
         return path
 
-    def _write(self, archive: zipfile.ZipFile, folder: str = "") -> None:
+    def _write(self, archive: zipfile.ZipFile, weights: str = "float32", folder: str = "") -> None:
         """Write the model, and its denoiser into a folder below, into a zip file."""
-        described = json.dumps(self.description(), indent=1)
+        described = json.dumps({**self.description(), "version": VERSIONS[weights]}, indent=1)
         archive.writestr(f"{folder}{DESCRIPTION}", described)
-        archive.writestr(f"{folder}{WEIGHTS}", save_tensors(self.network.state_dict()))
+        tensors = self.network.state_dict()
+        if weights == "float16":
+            tensors = _halved(tensors)
+        archive.writestr(f"{folder}{WEIGHTS}", save_tensors(tensors))
         if self.thumbnail is not None:
             archive.writestr(f"{folder}{PICTURE}", to_png(self.thumbnail))
+        if self.replay is not None:
+            archive.writestr(f"{folder}{REPLAY}", self.replay.data)
         if self.denoiser is not None:
-            self.denoiser._write(archive, f"{folder}{DENOISER}")
+            self.denoiser._write(archive, weights, f"{folder}{DENOISER}")
 
     def description(self) -> dict[str, Any]:
         """Return everything but the weights, as plain values for JSON."""
         return {
             "format": FORMAT,
-            "version": VERSION,
             "recipe": self.recipe.model_dump(),
             "heads": [vars(head) for head in self.encoding.heads],
             "channels": list(self.channels),
@@ -198,8 +221,25 @@ class Model:
             "painted": list(self.painted),
             "offset": self.offset,
             "parameters": self.parameters,
+            **({} if self.object_size is None else {"object_size": self.object_size}),
             "provenance": self.provenance,
         }
+
+    def with_decoding(self, values: Mapping[str, object]) -> Model:
+        """Return the same model with other decoding parameters.
+
+        Parameters
+        ----------
+        values
+            Name -> number, such as ``{"merge": 0.6}``. Parameters that are not named stay.
+
+        Raises
+        ------
+        InputError
+            If the model's encoding has no such parameter, or a value is out of range.
+        """
+        chosen = checked_knobs(self.encoding.knobs, values)
+        return self.changed(parameters={**self.parameters, **chosen})
 
     def changed(self, **changes: Any) -> Model:
         """Return the same model with some fields changed."""
@@ -284,6 +324,8 @@ def _read(file: ModelFile) -> Model:
         parameters=described.parameters,
         provenance=described.provenance,
         thumbnail=file.thumbnail(),
+        object_size=described.object_size,
+        replay=file.replay(),
     )
 
 
@@ -311,12 +353,27 @@ def _read_weights(
     with torch.device("meta"):  # only shapes: a foreign file could ask for a huge network
         expected = build_network(recipe, n_channels, encoding).state_dict()
     weights = load_tensors(file.weights(sum(t.nbytes for t in expected.values())))
+    weights = {k: t.float() if t.dtype == torch.float16 else t for k, t in weights.items()}
     if {k: (t.shape, t.dtype) for k, t in weights.items()} != {
         k: (t.shape, t.dtype) for k, t in expected.items()
     }:
         raise ValueError("weights of another network")
     _check_weights(weights)
     return weights
+
+
+def _halved(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Round weights to float16; counts stay whole numbers.
+
+    Raises
+    ------
+    InputError
+        If one of them is too large.
+    """
+    halves = {k: t.half() if t.is_floating_point() else t for k, t in weights.items()}
+    if not are_numbers(halves):
+        raise InputError("Weights of this model are too large for float16: save it in float32.")
+    return halves
 
 
 def _with_denoiser(model: Model, file: ModelFile) -> Model:

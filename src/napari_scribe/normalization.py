@@ -93,6 +93,17 @@ class Normalization:
         low, high = levels.T.copy()
         return Statistics(low, high, flat, noise, sample.digest, sample.origins, nodata)
 
+    def measure_resampled(
+        self, image: Image, channels: Sequence[int] | None, original: Statistics
+    ) -> Statistics:
+        """Measure an image on another grid than that on which it was measured before.
+
+        Noise is correlated there, so that the original says which channels are flat.
+        """
+        measured = self.measure(image, channels)
+        flat = original.flat | (measured.high <= measured.low)
+        return replace(measured, flat=flat, noise=original.noise, digest=original.digest)
+
     def _levels(self, row: npt.NDArray[np.float32]) -> tuple[float, float]:
         low, high = np.percentile(row, [self.low, self.high])
         # With few bright pixels on an even background, the percentiles are equal. Use the extremes.

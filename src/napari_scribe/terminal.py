@@ -122,6 +122,8 @@ def segment_with_bar(job: InferenceJob, name: str, printed: set[str] | None = No
             for step in job:
                 has_begun = True
                 text = "tiles of " + " x ".join(map(str, step.tile)) + " px"
+                if job.object_size is not None:
+                    text += f", objects of about {job.object_size:g} px"
                 bar.update(line, completed=step.done, total=step.total, s=text)
         except (InUseError, *BUGS):
             raise
@@ -136,7 +138,8 @@ def segment_with_bar(job: InferenceJob, name: str, printed: set[str] | None = No
             raise RuntimeError(reason) from error
         if job.is_complete:
             bar.update(line, completed=1, total=1)
-        for remark in [*job.memory_notes, job.note]:
+        size = job.size_note and f"{name}: {job.size_note[0].lower()}{job.size_note[1:]}"
+        for remark in [*job.memory_notes, job.note, size]:
             if remark not in printed:
                 printed.add(remark)
                 _say(bar, remark)

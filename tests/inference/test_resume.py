@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from napari_scribe.model import Model
 from napari_scribe.progress import run
 
 pytestmark = pytest.mark.usefixtures("in_float32")
+Start = Callable[..., Any]
 TILE = 32
 SHAPE = (2, 160, 192)
 PARTS = 2 * (5 * 6 + 1)
@@ -67,6 +66,7 @@ def test_killed_again_and_again(
     stack: np.ndarray,
     expected: np.ndarray,
     tmp_path: Path,
+    child: Start,
     suffix: str,
     n_kills: int,
 ) -> None:
@@ -76,15 +76,13 @@ def test_killed_again_and_again(
     rng = np.random.default_rng(1)
     last = 0
     for _ in range(n_kills):
-        command = [sys.executable, "-c", CHILD, *files]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
-            first = int(child.stdout.readline().split()[0])
+        with child(CHILD, *files) as one:
+            first = int(one.stdout.readline().split()[0])
             assert first > last  # nothing that was done is done again
             last = first + int(rng.integers(1, 8))
-            for line in child.stdout:
+            for line in one.stdout:
                 if int(line.split()[0]) >= last:
-                    child.send_signal(signal.SIGKILL)
+                    one.kill()
                     break
         assert not files[2].exists()
     at_last = begin(model, read_image(files[1], "ZYX"), files[2], save=("labels", "probability"))
@@ -94,18 +92,16 @@ def test_killed_again_and_again(
     assert not list(tmp_path.glob(".*"))
 
 
-def test_killed_while_the_output_is_made(model: Model, tmp_path: Path) -> None:
+def test_killed_while_the_output_is_made(model: Model, tmp_path: Path, child: Start) -> None:
     """The result has its levels, and the smallest type that holds its labels."""
     image = np.random.default_rng(0).integers(0, 4000, (2, 32, 2200)).astype(np.uint16)
     zarr.save_array(tmp_path / "stack.zarr", image, path="")
     files = model.save(tmp_path / "m.zip"), tmp_path / "stack.zarr", tmp_path / "a.zarr"
     for phase in (b"numbers", b"pyramid"):
-        command = [sys.executable, "-c", CHILD, *files]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
-            for line in child.stdout:
+        with child(CHILD, *files) as one:
+            for line in one.stdout:
                 if phase in line:
-                    child.send_signal(signal.SIGKILL)
+                    one.kill()
                     break
                 assert phase == b"numbers" or b"tiles" not in line
         assert not files[2].exists()
@@ -156,16 +152,15 @@ def on_another_machine(folder: Path) -> None:
 
 
 def test_killed_then_stopped_then_gone_on_with_on_another_machine(
-    model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path
+    model: Model, stack: np.ndarray, expected: np.ndarray, tmp_path: Path, child: Start
 ) -> None:
     """What was trusted on the first machine without a record on disk is not on the second."""
     zarr.save_array(tmp_path / "stack.zarr", stack, path="")
     files = model.save(tmp_path / "m.zip"), tmp_path / "stack.zarr", tmp_path / "a.tif"
-    with subprocess.Popen([sys.executable, "-c", CHILD, *files], stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        for line in child.stdout:
+    with child(CHILD, *files) as one:
+        for line in one.stdout:
             if int(line.split()[0]) > PARTS // 2:
-                child.send_signal(signal.SIGKILL)
+                one.kill()
                 break
     image = read_image(files[1], "ZYX")
     job = begin(model, image, files[2], save=("labels", "probability"))
@@ -209,15 +204,16 @@ def test_killed_while_something_is_taken_away_or_written(
     stack: np.ndarray,
     expected: np.ndarray,
     tmp_path: Path,
+    child: Start,
     where: str,
     suffix: str,
 ) -> None:
     """The same call goes on: from what the output needs, never from half of what was deleted."""
     zarr.save_array(tmp_path / "stack.zarr", stack, path="")
     files = model.save(tmp_path / "m.zip"), tmp_path / "stack.zarr", tmp_path / f"a{suffix}"
-    command = [sys.executable, "-c", KILLED_IN + CHILD, *files, where.format(suffix)]
-    done = subprocess.run(command, check=False, capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    with child(KILLED_IN + CHILD, *files, where.format(suffix)) as one:
+        one.stdout.read()
+    assert one.wait() == -signal.SIGKILL
     if where == "frame-0":  # what was written last had not reached the disk
         for log in tmp_path.glob(".*.part/*.log"):
             log.unlink()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -267,13 +265,18 @@ for owner, name in [(os, "replace"), (os, "link"), (Path, "rename"), (Path, "mkd
     setattr(owner, name, counted(getattr(owner, name)))
 ns.run(ns.segment(ns.load_model(sys.argv[1]), ns.read_image(sys.argv[2]), sys.argv[3],
                   tile=96, device="cpu", overwrite=sys.argv[5] == "True"))
-print("done")
+print("done", flush=True)
 """
 
 
 @pytest.mark.parametrize(("suffix", "overwrite"), [(".tif", False), (".zarr", True)])
 def test_killed_at_any_step_on_the_disk_nothing_is_left(
-    model: Model, pixels: np.ndarray, tmp_path: Path, suffix: str, overwrite: bool
+    model: Model,
+    pixels: np.ndarray,
+    tmp_path: Path,
+    child: Callable[..., Any],
+    suffix: str,
+    overwrite: bool,
 ) -> None:
     """The old result is there until the new one is, and the next run takes away what is left."""
     image, file = saved(pixels, tmp_path / "image.npy"), model.save(tmp_path / "m.zip")
@@ -281,11 +284,11 @@ def test_killed_at_any_step_on_the_disk_nothing_is_left(
     if overwrite:
         run(begin(model, pixels + 1, out))
     for n in range(1, 80, 6):
-        command = [sys.executable, "-c", KILLED, file, image, out, str(n), str(overwrite)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if "done" in done.stdout:
+        with child(KILLED, file, image, out, n, overwrite) as one:
+            is_done = b"done" in one.stdout.read()
+        if is_done:
             break
-        assert done.returncode == -9, done.stderr
+        assert one.wait() == -9
         if overwrite:
             begin(model, pixels + 1, out, overwrite=True)  # puts in order what is there
             read_labels(out)

@@ -189,6 +189,13 @@ def test_labels_and_maps_beside_images_are_left_out_and_named(tmp_path: Path):
     assert beside_images(images[0]) == []
 
 
+def test_labels_beside_an_image_may_be_named_as_such_alone(tmp_path: Path):
+    image, *labels = touch(tmp_path, "image.tif", "mask.tif", "paint.tif", "truth.tif")
+    assert list_images(tmp_path) == [image] and beside_images(tmp_path) == labels
+    image.unlink()
+    assert list_images(tmp_path) == labels and beside_images(tmp_path) == []
+
+
 def test_a_folder_of_labels_has_them_all(tmp_path: Path):
     touch(tmp_path / "labels", "a_masks.tif", "b_masks.tif")
     assert len(list_images(tmp_path / "labels")) == 2  # without images, nothing lies beside them

@@ -102,12 +102,12 @@ def test_tasks_are_told_apart(tmp_path: Path) -> None:
     assert task_of(path) == "denoised"
     assert in_words(path).startswith("Denoiser, 2D, 1 channel. Trained on cells, 3 steps")
     assert task_of(describe(tmp_path / "mine.zip")) == "objects"
-    assert task_of(describe(tmp_path / "new.zip", version=2)) == ""
+    assert task_of(describe(tmp_path / "new.zip", version=99)) == ""
     assert task_of(describe(tmp_path / "other.zip", recipe={"target": 3, "network": {}})) == ""
 
 
 def test_a_newer_model_is_named_as_everywhere(tmp_path: Path) -> None:
-    path = describe(tmp_path / "new.zip", version=2, recipe="of another kind")
+    path = describe(tmp_path / "new.zip", version=99, recipe="of another kind")
     with pytest.raises(InputError, match="newer napari-scribe") as said:
         in_words(path)
     with pytest.raises(InputError) as said_by_core:
@@ -120,6 +120,18 @@ def test_a_newer_model_is_named_as_everywhere(tmp_path: Path) -> None:
 )
 def test_times_are_short(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_model_with_a_card_says_what_it_is_for(tmp_path: Path) -> None:
+    made = {**DESCRIPTION["provenance"], "card": {"for": "bright nuclei", "weak": "in the dark"}}
+    said = in_words(describe(tmp_path / "mine.zip", provenance=made))
+    assert said == "Objects, 2D, 1 channel. For bright nuclei."
+
+
+@pytest.mark.parametrize("card", [["nuclei"], {"for": 3}, {"for": "x" * 2000}, {"x" * 40: "y"}])
+def test_a_card_that_is_none(tmp_path: Path, card: object) -> None:
+    with pytest.raises(InputError, match="is not a model"):
+        in_words(describe(tmp_path / "mine.zip", provenance={"card": card}))
 
 
 def test_an_image_in_words() -> None:

@@ -74,9 +74,26 @@ def test_small_pieces_are_dropped_and_the_others_counted_on():
     assert not coder.decode({"border": np.stack([truth * 0 + 1.0, truth * 0.0])}, {}).any()
 
 
-def test_the_smallest_size_is_fitted_to_paint():
+def test_what_encoding_takes_from_touching_objects_is_given_back():
+    truth = nuclei((160, 160), seed=0).truth
+    truth[40:60, 40:80], truth[40:60, 80:120] = 200, 201
+    truth[60:75, 40:100] = 202
+    coder = BorderEncoding(ObjectsTarget())
+    open_, closed = (coder.decode(perfect(truth), {"gap": gap}) for gap in (0.0, 1.0))
+    np.testing.assert_array_equal(closed[open_ > 0], open_[open_ > 0])
+    assert not closed[truth == 0].any()
+    given = (closed > 0) & (open_ == 0)
+    assert given.sum() >= 150
+    pairs = set(zip(truth[closed > 0].tolist(), closed[closed > 0].tolist(), strict=True))
+    assert len(pairs) == closed.max()  # none has a pixel of another
+    assert (closed[truth > 0] > 0).mean() > 0.995
+
+
+def test_the_fit_gives_back_and_follows_sizes():
     coder = BorderEncoding(ObjectsTarget())
     paint = np.where(TOUCHING > 1, TOUCHING, 0)
-    assert not coder.fits_to_predictions
-    assert coder.fit([({}, paint)]) == {"min_size": 7.5}
-    assert coder.fit([]) == {"min_size": 10}
+    prediction = perfect(np.maximum(TOUCHING - 1, 0))
+    fitted = coder.fit([(prediction, paint)])
+    assert fitted == {"foreground": 0.5, "gap": 1, "min_size": pytest.approx((10 * 7.5) ** 0.5)}
+    np.testing.assert_array_equal(coder.decode(prediction, fitted) > 0, paint > 0)
+    assert coder.fit([])["min_size"] == 10

@@ -323,6 +323,8 @@ def test_another_training(sample: Sample, small: Recipe, tmp_path: Path, other: 
     if other == "channels":
         image, channels = np.stack([image] * 2), [1]
     before = path.read_bytes()
+    if other == "recipe":
+        other = r"recipe \(training.learning_rate: 0.002, now 0.001\)"
     with pytest.raises(InputError, match=rf"differs in: .*{other}.*\. Give the same .* delete it"):
         ns.train([image], [paint], recipe, channels=channels, device="cpu", checkpoint=path)
     assert path.read_bytes() == before

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +89,60 @@ def test_two_processes_learn_as_one_does(
     assert first[2] == second[2]
     assert first[2][0][0] > 1 and first[2][-1][0] == 10
     np.testing.assert_allclose([loss for _, loss in first[2]], losses[-len(first[2]) :], atol=1e-3)
+
+
+WATCHED = """
+import sys, time
+from napari_scribe.training.processes import end_with_parent
+
+end_with_parent(0.05)
+print("watches", flush=True)
+time.sleep(600)
+"""
+STARTER = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the number of the parent stays")
+def test_a_process_ends_when_what_started_it_is_killed() -> None:
+    command = [sys.executable, "-c", STARTER, WATCHED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as starter:
+        assert starter.stdout is not None and starter.stdout.readline() == b"watches\n"
+        starter.kill()
+        assert starter.stdout.read() == b""  # its end comes when the child, which holds it, ends
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as end:
+        return not end.connect_ex(("127.0.0.1", port))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are as on POSIX")
+def test_who_waits_for_other_processes_can_be_interrupted(sample: Sample, tmp_path: Path) -> None:
+    write_tiff(tmp_path / "image.tif", sample.image)
+    write_tiff(tmp_path / "paint.tif", sample.paint.astype(np.uint16))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    one_of_two = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    place = {"TORCHELASTIC_RUN_ID": "none", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, "-m", "napari_scribe", "train", "image.tif", "--labels", "paint.tif"]
+    command += ["--device", "cpu", "--model", "m.zip", "--set", "network.normalization=group"]
+    env = {**os.environ, **one_of_two, **place}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL) as process:
+        while not listens(port):  # there it waits for the other one
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(20) != 0
+        finally:
+            process.kill()
+    assert not (tmp_path / "m.zip").exists()
 
 
 # ---- what a process sends through the network, and what it learns from ---------------------------

@@ -21,7 +21,7 @@ from ..terminal import with_flags
 from ..training.processes import is_first_process, is_launched
 from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
-from .examples import presets, sample
+from .examples import presets, sample, settings
 from .segment import seam_test, segment
 from .train import train
 
@@ -36,6 +36,7 @@ COMMANDS = (
     demo,
     sample,
     presets,
+    settings,
     train,
     segment,
     train_denoiser,

@@ -43,7 +43,7 @@ from .segment import (
     result_paths,
     run_each,
 )
-from .train import check_new_model, checkpoint_beside, train_and_save
+from .train import check_new_model, checkpoint_beside, say_unused_losses, train_and_save
 
 if TYPE_CHECKING:
     from ..describe import Understood
@@ -155,6 +155,7 @@ def train_denoiser(
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
     )
+    say_unused_losses(chosen)
     train_and_save(
         job,
         model,
@@ -208,7 +209,7 @@ def denoise(
     def job_for(path: Path, target: Path) -> InferenceJob:
         opened.clear()  # only one image is open at a time
         opened[target] = image = open_image(path, axes, level, series)
-        inputs.append(understood(path.name, image))
+        inputs.append(understood(path.name, image, loaded))
         if removed:
             check_removed_path(target, image, overwrite)
         return start_denoising(

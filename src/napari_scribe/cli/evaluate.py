@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..terminal import print_scores
 from .options import PIECES, Axes, Device, Level, Pieces, Series, open_image
 from .scoring import (
+    Scores,
     are_images,
     image_scoring,
     label_scoring,
@@ -134,28 +135,21 @@ def evaluate(
     time points of a movie are scored one by one.
     """
     from ..io import check_writable
-    from ..targets import TASKS
 
     images = images or peak is not None
-    if images and task is not None:
-        raise InputError(f"--task {task} is for labels: leave it out to score images.")
-    is_of_classes = task is not None and not TASKS[task].separates_objects
-    if pieces is not None and (images or roc or is_of_classes):
-        raise InputError(f"{PIECES} is for labels of objects: leave it out.")
-    if thin and (images or roc or is_of_classes):
-        raise InputError("--thin is for labels of objects: leave it out.")
-    if mask is not None and not (roc or is_of_classes):
-        raise InputError("--mask goes with --roc or --task classes: leave it out.")
-    _check_roc(
-        roc,
-        {"--task": task, "--images": images or None, "--slices": slices or None},
-        {
-            "--channel": channel,
-            "--positive": positive,
-            "--threshold": threshold,
-            "--figure": figure,
-        },
-    )
+    of_others: dict[str, object] = {
+        "--task": task,
+        "--images": images or None,
+        "--slices": slices or None,
+    }
+    of_roc: dict[str, object] = {
+        "--channel": channel,
+        "--positive": positive,
+        "--threshold": threshold,
+        "--figure": figure,
+    }
+    _check_kind(task, images, roc, pieces, thin, mask)
+    _check_roc(roc, of_others, of_roc)
     curves = _figure(figure, json_file) if roc else None
     for path in (json_file, curves):
         if path is not None:
@@ -168,15 +162,28 @@ def evaluate(
     else:
         score, pool = label_scoring(task or "objects", slices, axes, series, pieces, thin)
     scores = score_each(files, score)
-    pooled = pool(list(scores.values()))
-    print_scores({**scores, "all, pooled": pooled} if len(scores) > 1 else scores)
-    if json_file is not None:
-        write_json(json_file, scores, pooled)
-    if curves is not None:
-        from ..evaluation.plots import save_curves
+    _report(scores, pool(list(scores.values())), json_file, curves)
 
-        save_curves(curves, pooled, scores)
-        typer.echo(f"Curves: {curves}")
+
+def _check_kind(
+    task: str | None,
+    images: bool,
+    roc: bool,
+    pieces: bool | None,
+    thin: bool,
+    mask: Path | None,
+) -> None:
+    """Check that options are given that belong to what is scored."""
+    from ..targets import TASKS
+
+    if images and task is not None:
+        raise InputError(f"--task {task} is for labels: leave it out to score images.")
+    is_of_classes = task is not None and not TASKS[task].separates_objects
+    for option, is_given in ((PIECES, pieces is not None), ("--thin", thin)):
+        if is_given and (images or roc or is_of_classes):
+            raise InputError(f"{option} is for labels of objects: leave it out.")
+    if mask is not None and not (roc or is_of_classes):
+        raise InputError("--mask goes with --roc or --task classes: leave it out.")
 
 
 def _check_roc(roc: bool, others: dict[str, object], only: dict[str, object]) -> None:
@@ -186,6 +193,20 @@ def _check_roc(roc: bool, others: dict[str, object], only: dict[str, object]) ->
         raise InputError(f"{wrong[0]} does not go with --roc: leave one of them out.")
     if wrong:
         raise InputError(f"{wrong[0]} goes with --roc only: add it, or leave {wrong[0]} out.")
+
+
+def _report(
+    scores: dict[str, Scores], pooled: Scores, json_file: Path | None, curves: Path | None
+) -> None:
+    """Print scores, and write them and their curves where that is wanted."""
+    print_scores({**scores, "all, pooled": pooled} if len(scores) > 1 else scores)
+    if json_file is not None:
+        write_json(json_file, scores, pooled)
+    if curves is not None:
+        from ..evaluation.plots import save_curves
+
+        save_curves(curves, pooled, scores)
+        typer.echo(f"Curves: {curves}")
 
 
 def _figure(figure: Path | None, json_file: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""Define the commands `sample`, which writes data to try things on, and `presets`."""
+"""Define the commands `sample`, which writes data to try things on, `presets` and `settings`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from ..errors import InputError
 from ..recipe.presets import PRESETS
+from .options import PresetName
 
 FILES = {
     "image": "nuclei as a camera records them",
@@ -57,3 +58,10 @@ def presets() -> None:
         typer.echo(f"{name}: {preset.title}")
         typer.echo(f"    {preset.when}")
         typer.echo(f"    {cost_of(Recipe.preset(name)).in_words()}")
+
+
+def settings(preset: PresetName = None) -> None:
+    """List every value that --set takes, with its default and meaning."""
+    from ..recipe import Recipe
+
+    typer.echo(str(Recipe.preset(preset) if preset else Recipe()))

@@ -61,6 +61,14 @@ CheckpointEvery = Annotated[
         metavar="SECONDS",
     ),
 ]
+ObjectSize = Annotated[
+    float | None,
+    typer.Option(
+        help="Diameter of the objects, in the image's pixels. Default: from the paint, or the "
+        "image.",
+        metavar="PX",
+    ),
+]
 Patience = Annotated[
     int | None,
     typer.Option(
@@ -111,11 +119,16 @@ def print_notes(images: Sequence[Understood]) -> None:
 
 def recipe_changes(values: list[str] | None) -> dict[str, Any]:
     """Return the values of ``--set``: key -> text."""
+    return values_of("--set", values, "network.width=32")
+
+
+def values_of(option: str, values: list[str] | None, example: str = "merge=0.6") -> dict[str, Any]:
+    """Return the values of an option that is given as KEY=VALUE: key -> text."""
     changes = {}
     for pair in values or []:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise InputError(f"--set {pair}: write it as KEY=VALUE, such as network.width=32.")
+            raise InputError(f"{option} {pair}: write it as KEY=VALUE, such as {example}.")
         changes[key.strip()] = value.strip()
     return changes
 

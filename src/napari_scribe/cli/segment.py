@@ -18,12 +18,14 @@ from .options import (
     Device,
     Images,
     Level,
+    ObjectSize,
     Series,
     all_images,
     channel_numbers,
     open_image,
     print_notes,
     recipe_changes,
+    values_of,
 )
 
 OTHER_KINDS = (
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
     from ..inference.run import InferenceJob
 
 ModelFile = Annotated[
-    str, typer.Option("--model", help="A model file, or the name of one in the model folder.")
+    str,
+    typer.Option("--model", help="A model: its file, or the name of one that was kept, or ships."),
 ]
 Tile = Annotated[
     int | None,
@@ -88,6 +91,7 @@ def segment(
         typer.Option(help="Tiles per forward pass. Default: what fits.", min=1, max=65_536),
     ] = None,
     halo: Halo = "exact",
+    object_size: ObjectSize = None,
     device: Device = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -96,6 +100,13 @@ def segment(
     level: Level = 0,
     series: Series = 0,
     channels: Channels = "",
+    decoding: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A decoding parameter, such as merge=0.6; info shows those of a model.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A value such as tiling.batch=4.", metavar="KEY=VALUE"),
@@ -114,6 +125,7 @@ def segment(
         if wrong_key := next((key for key in changed if not key.startswith("tiling.")), None):
             raise InputError(f"--set {wrong_key}: a trained model takes new values of tiling only.")
         loaded = loaded.changed(recipe=loaded.recipe.changed(changed))
+    loaded = loaded.with_decoding(values_of("--decoding", decoding))
     paths = all_images(images)
     targets = result_paths(paths, out)
     inputs: list[Understood] = []
@@ -121,7 +133,7 @@ def segment(
     def job_for(path: Path, target: Path) -> InferenceJob:
         check_apart(target, path)
         image = open_image(path, axes, level, series)
-        inputs.append(understood(path.name, image))
+        inputs.append(understood(path.name, image, loaded))
         return start_segmenting(
             loaded,
             image,
@@ -136,6 +148,7 @@ def segment(
             part=read_part(part),
             workers=workers,
             scheduler=scheduler,
+            object_size=object_size,
         )
 
     for _ in run_each(paths, targets, job_for, inputs):
@@ -153,6 +166,7 @@ def seam_test(
     model: ModelFile,
     tile: Tile = None,
     halo: Halo = "exact",
+    object_size: ObjectSize = None,
     device: Device = None,
     axes: Axes = "",
     level: Level = 0,
@@ -172,6 +186,7 @@ def seam_test(
         tile=tile,
         halo=halo,
         device=device,
+        object_size=object_size,
     )
     typer.echo(seams_with_bar(job).in_words())
 

@@ -23,6 +23,7 @@ from .options import (
     CheckpointEvery,
     Device,
     Images,
+    ObjectSize,
     Patience,
     Pieces,
     PresetName,
@@ -62,7 +63,13 @@ def train(
         bool, typer.Option("--ones-are-objects", help="Each piece of label 1 is an object.")
     ] = False,
     pieces: Pieces = None,
-    start: Annotated[str | None, typer.Option(help="A model to fine-tune.", metavar="M0")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="A model to fine-tune: its file or its name, such as nuclei, which ships.",
+            metavar="M0",
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Number of steps to train.")] = None,
     seconds: Annotated[
         float | None, typer.Option(help=f"Seconds to train. Default: {DEFAULT_SECONDS:.0f}.")
@@ -73,6 +80,7 @@ def train(
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
     ] = False,
+    object_size: ObjectSize = None,
     patience: Patience = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     device: Device = None,
@@ -119,6 +127,9 @@ def train(
         dimensions = chosen.network.dimensions
         names = [path.name for path in matched]
         paints = _ask_about_mistakes(paints, names, complete or ones, dimensions, spill)
+        _ask_about_sizes(opened, paints, dimensions)
+    else:
+        _say_if_like_objects(paints, matched)
     if steps is None and seconds is None:
         seconds = DEFAULT_SECONDS
     say_unseen_gpu()
@@ -134,7 +145,11 @@ def train(
         keep_worse=keep_worse,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
+        object_size=object_size,
     )
+    say_unused_losses(chosen)
+    if words := job.grids.in_words():
+        typer.echo(words)
     check_writable(model, _n_bytes(chosen, len(numbers or range(opened[0].n_channels))))
     train_and_save(
         job,
@@ -142,9 +157,18 @@ def train(
         start,
         stamp_before,
         checkpoint,
-        "Fine-tuning did not lower the loss on held-out paint, so the model it started from "
-        "is kept. Paint more, or force it with --keep-worse.",
+        "Fine-tuning did not help on held-out paint without harm to what was known, so the model "
+        "it started from is kept. Paint more, or force it with --keep-worse.",
     )
+
+
+def say_unused_losses(recipe: Recipe) -> None:
+    """Print which losses were chosen that the network does not learn with."""
+    from ..targets import encoding_of
+    from ..training.losses import unused_losses
+
+    if text := unused_losses(recipe, encoding_of(recipe).heads):
+        typer.echo(text, err=True)
 
 
 def checkpoint_beside(model: Path, every: float) -> Path | None:
@@ -205,6 +229,8 @@ def train_and_save(
     train_with_bar(job, keep)
     if job.kept_parent:
         typer.echo(unhelpful)
+    elif job.fine_tuning is not None and (words := job.fine_tuning.in_words()):
+        typer.echo(words)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")
     if job.stop_requested:
@@ -228,7 +254,9 @@ def check_new_model(model: Path, start: str | None, checkpoint: Path | None = No
         If the model would replace another file, or cannot be written.
     """
     from ..io import check_writable, stamp
+    from ..io.model_folder import check_not_shipped
 
+    check_not_shipped(model)
     check_writable(model)
     if model.suffix.lower() != ".zip":
         raise InputError(f"A model file ends in .zip: use --model {model.with_suffix('.zip')}.")
@@ -390,6 +418,32 @@ def _ask_about_mistakes(
         else paint
         for paint in paints
     ]
+
+
+def _say_if_like_objects(paints: list[Paint], paths: Sequence[Path]) -> None:
+    """Print for the first paint of classes that looks like objects that it does."""
+    import numpy as np
+
+    from ..targets.paint import like_objects
+
+    doubts = (like_objects(np.asarray(paint.array)) for paint in paints)
+    name, doubt = next(((p.name, d) for p, d in zip(paths, doubts, strict=True) if d), ("", ""))
+    if doubt:
+        typer.echo(f"{name}: {doubt} If so, use --task objects; if not, go on.", err=True)
+
+
+def _ask_about_sizes(images: Sequence[Image], paints: Sequence[Paint], dimensions: int) -> None:
+    """Point out painted objects that differ much in size. In a terminal, ask whether to go on."""
+    import numpy as np
+
+    from ..targets.object_size import diameters_in, doubt_about_sizes
+
+    pairs = zip(images, paints, strict=True)
+    diameters = np.concatenate([diameters_in(i, p, dimensions) for i, p in pairs])
+    if doubt := doubt_about_sizes(diameters):
+        typer.echo(doubt, err=True)
+        if sys.stdin.isatty() and not typer.confirm("Go on with the labels as they are?"):
+            raise InputError("Nothing was trained.")
 
 
 def _ask_about_pieces(

@@ -13,13 +13,13 @@ from ..errors import InputError
 from ..io import ImageLike
 from .frames import aligned, separated
 from .overlap import THRESHOLDS, Counts, Ratios, count_overlap, match_objects
-from .ratios import ratio, ratios
+from .ratios import Rates, ratio, ratios
 from .regions import RegionScores, compare_regions, pool_regions, thin_borders
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """Count the objects that were found, at each IoU threshold.
+class Scores(Rates):
+    """Count the objects that were found, at each IoU threshold; rates are ``(10,)``.
 
     Parameters
     ----------
@@ -58,21 +58,6 @@ class Scores:
     def n_predicted(self) -> int:
         """Return the number of predicted objects."""
         return int(self.tp[0] + self.fp[0])
-
-    @property
-    def precision(self) -> Ratios:
-        """Return TP / (TP + FP), ``(10,)``."""
-        return ratios(self.tp, self.tp + self.fp, self.n_true)
-
-    @property
-    def recall(self) -> Ratios:
-        """Return TP / (TP + FN), ``(10,)``."""
-        return ratios(self.tp, self.tp + self.fn, self.n_predicted)
-
-    @property
-    def f1(self) -> Ratios:
-        """Return 2 TP / (2 TP + FP + FN), ``(10,)``."""
-        return ratios(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
     def ap(self) -> Ratios:
@@ -218,8 +203,8 @@ def pool(scores: Sequence[Scores]) -> Scores:
 
 
 @dataclass(frozen=True, eq=False)
-class ClassScores:
-    """Count the pixels that were classified right, for each class.
+class ClassScores(Rates):
+    """Count the pixels that were classified right, for each class; rates are ``(n,)``.
 
     Parameters
     ----------
@@ -238,21 +223,6 @@ class ClassScores:
     def iou(self) -> Ratios:
         """Return TP / (TP + FP + FN), ``(n,)``."""
         return ratios(self.tp, self.tp + self.fp + self.fn)
-
-    @property
-    def precision(self) -> Ratios:
-        """Return TP / (TP + FP), ``(n,)``; 0 for a class that was never predicted."""
-        return ratios(self.tp, self.tp + self.fp, self.fn)
-
-    @property
-    def recall(self) -> Ratios:
-        """Return TP / (TP + FN), ``(n,)``; 0 for a class that is not in the truth."""
-        return ratios(self.tp, self.tp + self.fn, self.fp)
-
-    @property
-    def f1(self) -> Ratios:
-        """Return the Dice coefficient, 2 TP / (2 TP + FP + FN), ``(n,)``."""
-        return ratios(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
     def mean_iou(self) -> float:

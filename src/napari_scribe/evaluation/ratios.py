@@ -13,6 +13,32 @@ def ratios(part: Counts, whole: Counts, other: int | Counts = 0) -> Ratios:
     return np.where(whole > 0, part / np.maximum(whole, 1), empty)
 
 
+class Rates:
+    """Derive the usual rates from counts of what is found, wrong and missed.
+
+    If there is nothing to find and nothing was found, all are 1; if only one of the two, 0.
+    """
+
+    tp: Counts
+    fp: Counts
+    fn: Counts
+
+    @property
+    def precision(self) -> Ratios:
+        """Return TP / (TP + FP), the share of what was found that is true."""
+        return ratios(self.tp, self.tp + self.fp, self.fn)
+
+    @property
+    def recall(self) -> Ratios:
+        """Return TP / (TP + FN), the share of what is true that was found."""
+        return ratios(self.tp, self.tp + self.fn, self.fp)
+
+    @property
+    def f1(self) -> Ratios:
+        """Return 2 TP / (2 TP + FP + FN), which of pixels is also the Dice coefficient."""
+        return ratios(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+
 def ratio(part: float, whole: float, other: float = 0) -> float:
     """Return the same as `ratios` for single numbers."""
     return part / whole if whole else float(other == 0)

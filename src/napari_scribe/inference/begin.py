@@ -24,9 +24,11 @@ from ..io import (
 )
 from ..io.origin import RUN, maker_of
 from ..io.writable import check_text
+from ..model import Model
+from ..targets.object_size import check_size
 from .cluster import check_cluster
 from .denoise.denoised_image import noisy_source
-from .plan import Settings
+from .plan import Settings, choose_factor
 from .run import InferenceJob, InferenceStep, Run
 from .source import Source
 from .store.lock import WHOLE, RunLock
@@ -65,6 +67,23 @@ def check_settings(settings: Settings, image: Image) -> None:
         check_cluster(settings)
     if settings.out is not None and image.source is not None:
         check_apart(settings.out, image.source)
+
+
+def checked_size(model: Model, object_size: float) -> float:
+    """Return the diameter of the objects in an image, checked.
+
+    Raises
+    ------
+    InputError
+        If it makes no sense, or the model does not know its own.
+    """
+    if model.object_size is None:
+        raise InputError(
+            f"{model.name} does not know the size of the objects it was trained on, so images are "
+            "not brought to one: leave the size out, or train a new model.",
+            object_size=False,
+        )
+    return check_size(object_size)
 
 
 def begin(source: Source, settings: Settings, note: str = "", advice: str = "") -> InferenceJob:
@@ -132,6 +151,7 @@ def identity_of(source: Source, settings: Settings) -> str:
     region = sorted((a, s.start, s.stop) for a, s in source.region.items())
     pixels = (image.axes, image.shape, str(image.dtype), noisy.channels, noisy.statistics.digest)
     options = (settings.is_quick, sorted(settings.maps), str(source.dtype), image.series)
+    options += () if settings.object_size is None else (settings.object_size,)
     call = repr((source.model.fingerprint(), *pixels, region, *options))
     digest = hashlib.sha256(call.encode()).hexdigest()[:16]
     return f"{RUN}{digest}-{stamp(image.source, image.data) if image.source is not None else ''}"
@@ -161,18 +181,21 @@ def bytes_needed(source: Source, settings: Settings) -> int:
     n_labels = math.prod(source.label_shape)
     if source.is_image:
         return 2 * n_pixels * source.dtype.itemsize
+    area = choose_factor(source, settings.object_size) ** 2  # pixels of the working grid, of each
     heads = {head.name: head.channels for head in model.encoding.heads}
     first = next(iter(heads.values()))
     n_channels = [first if name == "probability" else heads[name] for name in settings.maps]
     # A map takes 2 bytes a value during the run, and 4 in a TIFF.
-    n_bytes = 8 * n_pixels + sum(6 * n * n_labels for n in n_channels)
+    n_bytes = int(
+        (4 + 4 * area) * n_pixels + sum((4 + 2 * area) * n * n_labels for n in n_channels)
+    )
     if model.encoding.is_pixelwise:
         return n_bytes
     # Provisional labels take 4 bytes a pixel, and predictions 2 bytes a value. A single process
     # stores the predictions of one frame at a time.
     n_frames = len(source.frames()) if settings.part or settings.is_on_cluster else 1
     prediction = 2 * sum(heads.values()) * math.prod(source.frame_shape)
-    return n_bytes + 4 * n_pixels + n_frames * prediction
+    return n_bytes + int(area * (4 * n_pixels + n_frames * prediction))
 
 
 def check_apart(out: Path, image: Path) -> None:

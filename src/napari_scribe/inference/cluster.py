@@ -134,7 +134,7 @@ def run_on_workers(
     sink = work.sink
     assert isinstance(sink, Folder)
     shared = SharedRun(
-        source=pickle.dumps(work.source.with_image(_portable(work.source.image))),
+        source=pickle.dumps(work.source.with_image(_portable(work.source.own.image))),
         settings=settings,
         plan=plan,
         folder=sink.path,

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from ..device import all_like, precision
+from ..memory import free_bytes
 from ..targets import count_channels
+from ..targets.object_size import check_room, factor_to, on_grid
 from .denoise.denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
 from .halo_search import smallest_halo
@@ -37,6 +39,7 @@ class Settings:
     part: tuple[int, int] | None = None
     workers: int | None = None
     scheduler: str | None = None
+    object_size: float | None = None
 
     @property
     def is_on_cluster(self) -> bool:
@@ -66,6 +69,11 @@ class Plan:
     batch
         Tiles per forward pass. When None, each process chooses a number for its device. It is not
         recorded, because it does not change the answer.
+    factor
+        How much finer the grid is that the network sees than the image's own pixels.
+    object_size
+        Diameter of the objects in the image, in its pixels, as it was given or estimated; None if
+        it is not known.
     """
 
     precision: str
@@ -74,6 +82,8 @@ class Plan:
     compiled: bool = False
     note: str = ""
     batch: int | None = None
+    factor: float = 1.0
+    object_size: float | None = None
 
     @classmethod
     def from_record(cls, record: Record, batch: int | None) -> Plan:
@@ -85,6 +95,21 @@ class Plan:
     def record(self) -> Record:
         """Return the plan as plain values for JSON."""
         return {name: value for name, value in vars(self).items() if name != "batch"}
+
+    def size_in_words(self, known: float | None) -> str:
+        """Say how large the objects are; an empty text if that is not known.
+
+        Parameters
+        ----------
+        known
+            Diameter of the objects that the model knows, in pixels.
+        """
+        if self.object_size is None:
+            return ""
+        text = f"Objects of about {self.object_size:.3g} px"
+        if self.factor == 1 or known is None:
+            return f"{text}."
+        return f"{text} were brought to the {known:.3g} px that the model knows."
 
     @property
     def dtype(self) -> torch.dtype:
@@ -103,8 +128,38 @@ class Plan:
         return tile, batch, reductions_needed(source, tile, batch, device, self.dtype)
 
 
+def choose_factor(source: Source, object_size: float | None) -> float:
+    """Decide how much finer the grid is that the network sees than the image's own pixels.
+
+    Parameters
+    ----------
+    source
+        The image on its own pixels.
+    object_size
+        Diameter of the objects in it, in pixels; None if nobody says it.
+    """
+    if source.model.object_size is None or source.is_empty:
+        return 1.0
+    return factor_to(source.model.object_size, object_size)
+
+
+def check_grid(source: Source, settings: Settings) -> None:
+    """Check that the grid on which objects have the model's size makes sense.
+
+    Raises
+    ------
+    InputError
+        If hardly a pixel would be left, or there is no room.
+    """
+    factor, wanted = choose_factor(source, settings.object_size), source.model.object_size
+    on_grid(source.image, factor, wanted)
+    if settings.out is None:
+        n_bytes = 4 + 2 * count_channels(source.model.encoding.heads)
+        check_room(source.image, factor, wanted, n_bytes, free_bytes("cpu"), "memory")
+
+
 def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
-    """Decide how a new output is made on this machine."""
+    """Decide how a new output is made on this machine, on the grid of `source`."""
     dtype = precision(device)
     halo: tuple[int, ...] | None = None
     note = ""
@@ -113,7 +168,8 @@ def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:
         halo, note = tuple(search.halo), search.in_words()
     tile = settings.tile or choose_tile(source, device, dtype, halo)
     name = str(dtype).removeprefix("torch.")
-    plan = Plan(name, tile, halo, note=note, batch=settings.batch)
+    size = settings.object_size
+    plan = Plan(name, tile, halo, False, note, settings.batch, source.factor, size)
     compiled, words = _pays_to_compile(source, settings, plan, device)
     return replace(plan, compiled=compiled, note=f"{note} {words}".strip())
 
@@ -154,7 +210,7 @@ def make_predictor(
     on_reduction
         Called with the number of reductions when memory runs out.
     """
-    if isinstance(pixels := source.image.data, DenoisedPixels):
+    if isinstance(pixels := source.own.image.data, DenoisedPixels):
         notes += [note for note in pixels.notes if note not in notes]
         pixels.notes = notes
     tile, batch, reductions = plan.load_on(device, source)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..arrays import Array as ReadableArray
 from ..describe import NOTHING_FOUND
 from ..errors import DamagedError, InputError, InUseError
 from ..image import Frame
@@ -19,13 +20,15 @@ from ..io import is_zarr_name
 from ..io.ngff_writer import add_pyramid, forget_pyramid
 from ..progress import Abandoned, Job
 from .cluster import run_on_workers
-from .plan import Plan, Settings, make_plan, make_predictor
+from .object_size import estimated_size
+from .own_pixels import Written
+from .plan import Plan, Settings, check_grid, choose_factor, make_plan, make_predictor
 from .source import Region, Source
 from .store.damage import check_final, missing_is_damage
 from .store.lock import RunLock
 from .store.results import hand_over, open_results, write_results
-from .store.sinks import Array, Folder, Memory, Sink
-from .work import FrameWork, Progress, Work
+from .store.sinks import Array, Folder, Memory, Record, Sink
+from .work import RESAMPLED, FrameWork, Progress, Work
 
 ATTEMPTS = 3
 """Number of attempts, if parts are deleted or damaged meanwhile. Then the user gets an error."""
@@ -49,8 +52,11 @@ class InferenceStep:
     tile
         Shape of the output of a tile, in pixels.
     phase
-        ``tiles``, ``numbers`` or ``pyramid``. The last stands for smaller copies for display, which
-        are not counted as parts.
+        ``tiles``, ``numbers``, ``pixels`` (objects are brought from the grid that the network sees
+        to the image's own pixels) or ``pyramid``. The last stands for smaller copies for display,
+        which are not counted as parts.
+    n_tiles, n_parts
+        Number of tiles; number of tiles and of blocks that are decoded.
     """
 
     done: int
@@ -59,6 +65,8 @@ class InferenceStep:
     frame: Frame
     tile: tuple[int, ...] = ()
     phase: str = "tiles"
+    n_tiles: int = 0
+    n_parts: int = 0
 
 
 class InferenceJob(Job[InferenceStep, Any]):
@@ -92,6 +100,11 @@ class InferenceJob(Job[InferenceStep, Any]):
         Sentences for the user on what was done when memory ran out.
     n_objects
         Number of objects; None until it is known, and always None for classes.
+    object_size
+        Diameter of the objects in the image, in its pixels, as it was given or estimated; None
+        before the first step, and if it is not known.
+    size_note
+        A sentence for the user on that.
     """
 
     def __init__(
@@ -111,6 +124,8 @@ class InferenceJob(Job[InferenceStep, Any]):
         self.is_complete = True
         self.memory_notes: list[str] = []
         self.n_objects: int | None = None
+        self.object_size: float | None = None
+        self.size_note = ""
 
     @property
     def probability(self) -> Any:
@@ -125,7 +140,7 @@ class Run:
     Parameters
     ----------
     source
-        A model, and the region of an image that it is applied to.
+        A model, and the region of an image that it is applied to, on the image's own pixels.
     settings
         Settings of the run. Links in the path of the output are resolved.
     sink
@@ -142,6 +157,7 @@ class Run:
     device: torch.device
     lock: RunLock | None
     _began: float = field(default=0.0, init=False)
+    _grid: Source | None = field(default=None, init=False)
 
     def __call__(self, job: InferenceJob) -> Generator[InferenceStep, None, Any]:
         """Run the model; do again what was deleted or damaged meanwhile.
@@ -182,14 +198,16 @@ class Run:
     def _attempt(self, job: InferenceJob, is_first: bool) -> Generator[InferenceStep, None, Any]:
         """Do all parts that are not done, then finish the output."""
         settings, sink = self.settings, self.sink
-        record = sink.begin(lambda: make_plan(self.source, settings, self.device).record)
-        plan = Plan.from_record(record, settings.batch)
+        plan = Plan.from_record(sink.begin(self._decide), settings.batch)
+        source = self._on_grid(plan.factor)
+        job.object_size = plan.object_size
+        job.size_note = plan.size_in_words(self.source.model.object_size)
         if is_first:
             job.note = f"{job.note} {plan.note}".strip()
-        do_parts = self._start(job, plan)
+        do_parts = self._start(job, source, plan)
         self._began = time.perf_counter()
-        work = Work(self.source, plan, sink, settings.out, settings.maps)
-        job.so_far, job.maps = work.labels, work.maps
+        work = Work(source, plan, sink, settings.out, settings.maps)
+        job.so_far, job.maps = work.so_far, work.maps_so_far
         is_shared = settings.part is not None
         # While other processes work, the listing of a network disk may lag behind: parts that are
         # missing from it need not be lost.
@@ -211,9 +229,25 @@ class Run:
                 return (yield from self._finish(job, work, sink))
         if not (is_shared or job.stop_requested):
             raise DamagedError("Some parts did not reach the disk.")
-        return work.labels
+        return work.so_far
 
-    def _start(self, job: InferenceJob, plan: Plan) -> Callable[[Work], Progress]:
+    def _decide(self) -> Record:
+        """Decide what does not change once the run has begun; estimate what nobody has said."""
+        settings = self.settings
+        if settings.object_size is None:
+            size = estimated_size(self.source, self.device)
+            settings = replace(settings, object_size=size)
+            check_grid(self.source, settings)
+        factor = choose_factor(self.source, settings.object_size)
+        return make_plan(self._on_grid(factor), settings, self.device).record
+
+    def _on_grid(self, factor: float) -> Source:
+        """Return the source on the working grid, which is measured once."""
+        if self._grid is None or self._grid.factor != factor:
+            self._grid = self.source.on_grid(factor)
+        return self._grid
+
+    def _start(self, job: InferenceJob, source: Source, plan: Plan) -> Callable[[Work], Progress]:
         """Lock the work, and return a function that does its parts: here, or on a cluster."""
         settings, lock = self.settings, self.lock
         if settings.is_on_cluster:
@@ -221,7 +255,7 @@ class Run:
                 lock.hold(0)
             return lambda work: run_on_workers(work, settings, plan, job.memory_notes, PATIENCE)
         predictor = make_predictor(
-            self.source,
+            source,
             plan,
             settings.maps,
             self.device,
@@ -240,8 +274,11 @@ class Run:
         if not job.is_complete:
             last.decode_partly()
         final = yield from self._number(job, work)
+        final = yield from self._to_own_pixels(job, work, final)
         if job.is_complete:
             job.levels = [final]
+        if work.own is not None:
+            job.maps = {name: np.asarray(view) for name, view in work.maps_so_far.items()}
         return final
 
     def _finish(
@@ -252,10 +289,12 @@ class Run:
         assert settings.out is not None
         final = yield from self._number(job, work)
         if job.is_complete:
+            final = yield from self._to_own_pixels(job, work, final)
+        if job.is_complete:
             yield from self._pyramid(job, work)
         if not job.is_complete:
             return final
-        made = write_results(settings.out, final, work.maps, source, sink)
+        made = write_results(settings.out, final, self._maps(work), source, sink)
         # Checked after writing: chunks that were deleted before it are missing from the results.
         self._check_final(final, work, sink)
         if not all(path.exists() for path in made.values()):
@@ -275,7 +314,7 @@ class Run:
         frames = [frame for frame in work.frames if frame.is_whole]  # all, unless it was stopped
         merged = [frame.merge_blocks() for frame in frames]
         if isinstance(self.sink, Folder):
-            final = work.output(np.min_scalar_type(sum(n for _, n in merged)))
+            final = work.ids(np.min_scalar_type(sum(n for _, n in merged)))
             work.forget_lost_ids(final, frames)
         n_before = 0
         for frame, (tables, n_objects) in zip(frames, merged, strict=True):
@@ -296,6 +335,45 @@ class Run:
             job.note = job.note or NOTHING_FOUND
         return final
 
+    def _to_own_pixels(
+        self, job: InferenceJob, work: Work, labels: Array
+    ) -> Generator[InferenceStep, None, Array]:
+        """Bring labels from the working grid to the image's own pixels, window by window.
+
+        This can be broken off and repeated.
+        """
+        if work.own is None:
+            return labels
+        sink, own = self.sink, self.source
+        final: Array
+        if isinstance(sink, Folder):
+            final = work.output(labels.dtype)
+            work.forget_lost_windows(final)
+        else:
+            final = np.zeros(own.shape, labels.dtype)
+        view = work.own.labels(Written(labels))
+        done = work.n_steps - len(work.own_windows)
+        last = work.frames[-1]
+        for frame, window, name in work.own_windows:
+            if not sink.is_done(RESAMPLED, name):
+                index = own.index_of(frame, window)
+                sink.check()
+                final[index] = view[index]
+                sink.record(RESAMPLED, name)
+            done += 1
+            if job.is_complete:
+                yield self._step(work, done, last, "pixels")
+            if job.stop_requested and isinstance(sink, Folder):
+                job.is_complete = False
+                break
+        return final
+
+    def _maps(self, work: Work) -> Mapping[str, ReadableArray]:
+        """Return the finished maps, on the image's own pixels."""
+        if work.own is None:
+            return work.maps
+        return {name: work.own.map(Written(array)) for name, array in work.maps.items()}
+
     def _pyramid(self, job: InferenceJob, work: Work) -> Generator[InferenceStep, None, None]:
         """Add smaller copies for display to a zarr."""
         for _ in self._add_pyramid():
@@ -313,7 +391,7 @@ class Run:
         """Check that nothing of the answer was deleted while it was made."""
         sink.check_arrays()
         try:
-            check_final(final, work.labels, work.maps.values())
+            check_final(final, work.labels if work.own is None else final, work.maps.values())
         except DamagedError:
             if self._group is not None:
                 forget_pyramid(self._group)  # it may have been made from the missing chunks
@@ -338,7 +416,8 @@ class Run:
     def _step(self, work: Work, done: int, frame: FrameWork, phase: str = "tiles") -> InferenceStep:
         elapsed = time.perf_counter() - self._began
         shape = work.parts.tiles[0].kept_shape
-        return InferenceStep(done, work.n_steps, elapsed, frame.frame, shape, phase)
+        numbers = work.n_tiles, work.n_parts
+        return InferenceStep(done, work.n_steps, elapsed, frame.frame, shape, phase, *numbers)
 
     def _release(self) -> None:
         if isinstance(self.sink, Folder) and self.sink.path.exists():

@@ -16,9 +16,12 @@ from ..io import ImageLike, as_image
 from ..model import Model, as_model
 from ..progress import Job
 from ..windows import Window, overlap
+from .begin import checked_size
 from .denoise.denoised_image import denoised_source_of
 from .engine import Predictor, fill_window
 from .halo_search import smallest_halo
+from .object_size import estimated_size
+from .plan import choose_factor
 from .source import Source
 from .tiles import Tile, plan_tiles
 
@@ -84,12 +87,13 @@ def seam_test(
     halo: Literal["exact", "quick"] = "exact",
     device: str | None = None,
     seed: int = 0,
+    object_size: float | None = None,
 ) -> Job[SeamStep, Seams]:
     """Run a model over parts of an image with two origins of the tiles, and compare.
 
     Parameters
     ----------
-    model, image, channels, region, halo, device
+    model, image, channels, region, halo, device, object_size
         As for `segment`.
     tile
         Side of the output of a tile, in pixels. The smaller it is, the more borders are compared.
@@ -107,8 +111,10 @@ def seam_test(
         If the model does not fit the image.
     """
     model = as_model(model)
+    given = None if object_size is None else checked_size(model, object_size)
     source = denoised_source_of(model, as_image(image), channels, region, device)
     target = pick_device(device)
+    source = source.on_grid(choose_factor(source, given or estimated_size(source, target)))
 
     def body(job: Job[SeamStep, Seams]) -> Generator[SeamStep, None, Seams]:
         dtype = precision(target)

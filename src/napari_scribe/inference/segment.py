@@ -13,9 +13,9 @@ from ..io import ImageLike, as_image
 from ..model import Model, as_model
 from ..recipe import MAPS
 from ..targets import savable_maps, task_of
-from .begin import begin, check_settings
+from .begin import begin, check_settings, checked_size
 from .denoise.denoised_image import denoised_source_of
-from .plan import Settings
+from .plan import Settings, check_grid
 from .run import InferenceJob
 from .source import Source
 
@@ -33,10 +33,12 @@ def segment(
     halo: Literal["exact", "quick"] = "exact",
     device: str | None = None,
     save: Sequence[str] = ("labels",),
+    decoding: Mapping[str, float] | None = None,
     overwrite: bool = False,
     part: tuple[int, int] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    object_size: float | None = None,
 ) -> InferenceJob:
     """Segment an image.
 
@@ -70,6 +72,9 @@ def segment(
         ``labels``, and maps: ``probability`` and, for objects, ``distance``, or ``affinities`` and
         ``long_range``, as the model's encoding has them. Maps are in the job's ``maps``, and are
         written beside `out`, as ``NAME.probability.tif`` (or ``.zarr``).
+    decoding
+        Decoding parameters that differ from the model's, by name, such as ``{"merge": 0.6}``.
+        `decode` tries others on saved maps without running the network.
     overwrite
         Whether `out` is replaced if it exists, or was begun with another model, image or setting.
     part
@@ -80,6 +85,11 @@ def segment(
         Number of processes on this machine that share the work. Or the address of a dask scheduler,
         such as ``tcp://host:8786``, whose workers see the same files. Both need
         ``napari-scribe[cluster]`` and an `out`.
+    object_size
+        Diameter of the objects in the image, in pixels; estimated when None (see the job's
+        ``object_size``). If it is far from that of the objects that the model was trained on, the
+        network sees the image shrunk or grown, and the labels are brought back to the image's own
+        pixels.
 
     Returns
     -------
@@ -115,6 +125,7 @@ def segment(
         )
     if task_of(model.recipe).is_image:
         raise InputError(f"{model.name} is a denoiser: use denoise, or choose a model of labels.")
+    model = model.with_decoding(decoding or {})
     savable = ("labels", *savable_maps(model.encoding.heads))
     if missing := [name for name in save if name not in savable]:
         raise InputError(
@@ -132,9 +143,11 @@ def segment(
         part=part,
         workers=workers,
         scheduler=scheduler,
+        object_size=None if object_size is None else checked_size(model, object_size),
     )
     check_settings(settings, image)
     source = denoised_source_of(model, image, channels, region, device)
+    check_grid(source, settings)
     advice = f"{words}: train it for some minutes." if (words := too_little_learnt(model)) else ""
     return begin(source, settings, _note_on(source), advice)
 

@@ -15,7 +15,9 @@ from ..image import AXES, Frame, Image
 from ..model import Model, as_tuple
 from ..networks import Network
 from ..normalization import Statistics
+from ..resampling import window_on
 from ..targets import task_of
+from ..targets.object_size import on_grid
 from ..windows import Window, shape_of, start_of
 from .per_image import network_for
 from .reading import Read, tile_reader
@@ -43,6 +45,10 @@ class Source:
         The region that the answer covers.
     dtype
         Type of a denoised image. Pixels are clipped to the limits of an integer type or float16.
+    factor
+        How much finer its grid is than the image's own pixels: see `on_grid`.
+    original
+        The source on the image's own pixels, if this is one on another grid.
     """
 
     model: Model
@@ -51,6 +57,8 @@ class Source:
     statistics: Statistics
     region: Region
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
+    factor: float = 1.0
+    original: Source | None = None
 
     @cached_property
     def network(self) -> Network:
@@ -58,10 +66,49 @@ class Source:
         return network_for(self.model.network, self.image, self.channels, self.statistics)
 
     def with_image(self, image: Image) -> Source:
-        """Return the same with the image opened in another way; the network stays as measured."""
+        """Return the same with the image opened in another way; the network stays as measured.
+
+        On another grid than the image's own pixels, `image` is still the image on these.
+        """
         other = replace(self, image=image)
+        if self.original is not None:
+            original = self.original.with_image(image)
+            pixels = replace(self.image.data, source=image.data)
+            other = replace(self, image=self.image.selected(data=pixels), original=original)
         other.__dict__["network"] = self.network  # as cached_property keeps it
         return other
+
+    @property
+    def own(self) -> Source:
+        """Return the source on the image's own pixels, on which results are."""
+        return self.original or self
+
+    def on_grid(self, factor: float) -> Source:
+        """Return the source on a grid that is finer by a factor; the same source if that is 1.
+
+        Its region holds all pixels that decide what the answer is on the image's own pixels.
+
+        Raises
+        ------
+        InputError
+            If hardly a pixel would be left, or pixels of a sample are NaN or infinite.
+        """
+        if factor == 1:
+            return self
+        image = on_grid(self.image, factor, self.model.object_size)
+        axes = self.image.label_axes()
+        factors = [factor if a in "YX" else 1.0 for a in axes]
+        window = window_on(self._window(axes), factors, image.label_shape())
+        strides = strides_of(self.model, image)
+        measure = self.model.normalization.measure_resampled
+        return replace(
+            self,
+            image=image,
+            statistics=measure(image, self.channels, self.statistics),
+            region=aligned_region(image, dict(zip(axes, window, strict=True)), strides),
+            factor=factor,
+            original=self,
+        )
 
     @cached_property
     def spatial(self) -> str:
@@ -187,12 +234,17 @@ def source_of(
     InputError
         If the model does not fit the image, or there is no such channel or region.
     """
-    spatial = image.spatial_axes(model.dimensions)
+    strides = strides_of(model, image)
     chosen = choose_channels(model, image, channels)
-    strides = {a: g.stride for a, g in zip(spatial, model.network.geometry, strict=True)}
     aligned = aligned_region(image, region, strides)
     statistics = model.normalization.measure(image, chosen)
     return Source(model, image, chosen, statistics, aligned, np.dtype(dtype))
+
+
+def strides_of(model: Model, image: Image) -> dict[str, int]:
+    """Return the stride of a model's network along each axis of a frame."""
+    spatial = image.spatial_axes(model.dimensions)
+    return {a: g.stride for a, g in zip(spatial, model.network.geometry, strict=True)}
 
 
 def choose_channels(model: Model, image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..networks import Geometry, sides
+from ..networks import Geometry, round_up, sides
 from ..windows import Window, shape_of, shift, start_of
 
 _Axis = tuple[slice, slice, slice, int]
@@ -97,10 +97,10 @@ def plan_tiles(
     halos = [g.halo for g in geometry] if halo is None else halo
     axes = []
     for n, largest_side, wanted_halo, g in zip(shape, largest, halos, geometry, strict=True):
-        count = -(-n // _round_up(largest_side, g.stride))
-        side = _round_up(-(-n // count), g.stride)
+        count = -(-n // round_up(largest_side, g.stride))
+        side = round_up(-(-n // count), g.stride)
         # A margin that is no multiple of the stride would move the grid of pooling.
-        margin = _round_up(max(0, wanted_halo - g.shrinkage), g.stride)
+        margin = round_up(max(0, wanted_halo - g.shrinkage), g.stride)
         axes.append(_cut(slice(0, n), side, g.shrinkage + margin, g))
     return _product(axes)
 
@@ -124,7 +124,7 @@ def split(tile: Tile, geometry: Sequence[Geometry]) -> list[Tile]:
     lengths[longest] = -(-lengths[longest] // 2)
     return _product(
         [
-            _cut(keep, _round_up(side, g.stride), keep.start - read.start, g)
+            _cut(keep, round_up(side, g.stride), keep.start - read.start, g)
             for keep, side, read, g in zip(tile.keep, lengths, tile.read, geometry, strict=True)
         ]
     )
@@ -151,10 +151,6 @@ def _product(axes: Sequence[Sequence[_Axis]]) -> list[Tile]:
         keep, read, crop, margin = zip(*pieces, strict=True)
         tiles.append(Tile(keep, read, crop, margin))
     return tiles
-
-
-def _round_up(n: int, step: int) -> int:
-    return -(-n // step) * step
 
 
 def mirrored(read: slice, n: int) -> npt.NDArray[np.intp]:

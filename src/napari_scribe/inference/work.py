@@ -12,17 +12,21 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..arrays import Array as ReadableArray
 from ..errors import DamagedError
 from ..image import Frame
 from ..io import create_zarr, is_zarr_name
 from ..io.chunks import with_empty_chunks
 from ..targets import count_channels
+from ..windows import Window
 from .engine import by_head
+from .own_pixels import OwnPixels
 from .plan import Plan
 from .retry import RetryingPredictor
 from .source import Source
@@ -38,6 +42,10 @@ FINISHED = "frames"
 """Name under which frames are recorded whose predictions are no longer needed."""
 NUMBERED = "numbered"
 """Name under which blocks are recorded whose objects have their ids."""
+RESAMPLED = "resampled"
+"""Name under which windows are recorded that are on the image's own pixels."""
+IDS = "ids"
+"""Name of the labels with their ids on the working grid, where that is another grid."""
 
 
 @dataclass(frozen=True)
@@ -351,6 +359,28 @@ class Work:
             for i, frame in enumerate(source.frames())
         )
 
+    @cached_property
+    def own(self) -> OwnPixels | None:
+        """Return what brings the answer back to the image's own pixels; None if it is on them."""
+        return OwnPixels(self.source) if self.source.original is not None else None
+
+    @cached_property
+    def own_windows(self) -> list[tuple[Frame, Window, str]]:
+        """Return the windows of the image's own pixels that are written in the end."""
+        return list(self.own.windows()) if self.own is not None else []
+
+    @property
+    def so_far(self) -> ReadableArray:
+        """Return what is made of the answer, on the image's own pixels."""
+        return self.labels if self.own is None else self.own.labels(self.labels)
+
+    @property
+    def maps_so_far(self) -> Mapping[str, Any]:
+        """Return what is made of the maps, on the image's own pixels."""
+        if self.own is None:
+            return self.maps
+        return {name: self.own.map(array) for name, array in self.maps.items()}
+
     @property
     def n_parts(self) -> int:
         """Return the number of parts of all frames."""
@@ -358,8 +388,17 @@ class Work:
 
     @property
     def n_steps(self) -> int:
-        """Return the number of parts. Blocks count twice: they are decoded, and numbered."""
-        return self.n_parts + len(self.frames) * len(self.parts.blocks)
+        """Return the number of parts. Blocks count twice: they are decoded, and numbered.
+
+        Windows that are brought to the image's own pixels are parts, too.
+        """
+        n_blocks = len(self.frames) * len(self.parts.blocks)
+        return self.n_parts + n_blocks + len(self.own_windows)
+
+    @property
+    def n_tiles(self) -> int:
+        """Return the number of tiles of all frames."""
+        return len(self.frames) * len(self.parts.tiles)
 
     @property
     def is_whole(self) -> bool:
@@ -390,10 +429,16 @@ class Work:
             if frame.is_whole:
                 frame.finish()
 
+    def ids(self, dtype: npt.DTypeLike) -> Array:
+        """Return the array on disk for the labels of objects with their ids."""
+        if self.own is None:
+            return self.output(dtype)
+        return self.sink.array(IDS, self.source.shape, dtype, self._chunks())
+
     def output(self, dtype: npt.DTypeLike) -> Array:
         """Return the array on disk for the final answer. If the output is a zarr, it lies in it."""
         assert isinstance(self.sink, Folder)
-        source, out, chunks = self.source, self.out, self._chunks()
+        source, out, chunks = self.source.own, self.out, self._chunks(self.source.own.shape)
         if out is None or not is_zarr_name(out):
             return self.sink.array("labels", source.shape, dtype, chunks)
         create = partial(
@@ -408,12 +453,13 @@ class Work:
         )
         array = self.sink.open_or_create(out.name, "0", create)
         # For objects, chunks full of 0 need not be on disk: the provisional labels tell which they
-        # are.
-        return array if self.parts.blocks else with_empty_chunks(array)
+        # are, if they are on the same grid.
+        is_told = bool(self.parts.blocks) and self.own is None
+        return array if is_told else with_empty_chunks(array)
 
-    def _chunks(self) -> list[int]:
-        """Return the chunks of labels, along the axes of the answer."""
-        shape = self.source.shape
+    def _chunks(self, shape: tuple[int, ...] | None = None) -> list[int]:
+        """Return the chunks of labels of some shape, by default that of the answer."""
+        shape = self.source.shape if shape is None else shape
         sides = self.parts.tiles[0].kept_shape
         if self.parts.blocks:
             sides = CHUNK[self.source.model.dimensions]
@@ -453,8 +499,11 @@ class Work:
         lost = [frame.forget_lost(on_disk) for frame in self.frames]
         if any(lost):
             self.sink.unrecord(NUMBERED)
+            self.sink.unrecord(RESAMPLED)
             if self.parts.blocks and self.out is not None:
                 self.sink.drop(self.out.name if is_zarr_name(self.out) else "labels")
+                if self.own is not None:
+                    self.sink.drop(IDS)
 
     def forget_lost_ids(self, final: Array, frames: Sequence[FrameWork]) -> None:
         """Remove the records of blocks whose ids are missing from the final labels."""
@@ -466,6 +515,17 @@ class Work:
             if frame.is_numbered(block) and not on_disk.has([(final, frame.index_of(block.core))])
         ]
         self.sink.unrecord(NUMBERED, lost)
+
+    def forget_lost_windows(self, final: Array) -> None:
+        """Remove the records of windows that are missing from the labels on own pixels."""
+        on_disk, own = OnDisk(), self.source.own
+        lost = [
+            name
+            for frame, window, name in self.own_windows
+            if self.sink.is_done(RESAMPLED, name)
+            and not on_disk.has([(final, own.index_of(frame, window))])
+        ]
+        self.sink.unrecord(RESAMPLED, lost)
 
 
 def _remaining(frame: FrameWork, my_units: Sequence[int]) -> tuple[list[Tile], deque[Block]]:

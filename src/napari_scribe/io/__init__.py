@@ -11,32 +11,61 @@ Models: `model_folder`, `model_file`, `archive` (a zip from an unknown source).
 
 from __future__ import annotations
 
-from .files import SUFFIXES as SUFFIXES
-from .files import beside_images as beside_images
-from .files import first_few as first_few
-from .files import list_images as list_images
-from .files import list_maps as list_maps
-from .files import match_labels as match_labels
-from .files import result_names as result_names
-from .files import stem as stem
-from .files import unmatched_labels as unmatched_labels
-from .ngff_reader import open_levels as open_levels
-from .ngff_writer import add_pyramid as add_pyramid
-from .ngff_writer import create_zarr as create_zarr
-from .origin import stamp as stamp
-from .read import ImageLike as ImageLike
-from .read import as_image as as_image
-from .read import as_labels as as_labels
-from .read import list_series as list_series
-from .read import read_image as read_image
-from .read import read_label_image as read_label_image
-from .read import read_labels as read_labels
-from .replace import replacing as replacing
-from .replace import resolve_links as resolve_links
-from .replace import tidy as tidy
-from .replace import work_folder as work_folder
-from .tiff_writer import write_tiff as write_tiff
-from .writable import RESULT_SUFFIXES as RESULT_SUFFIXES
-from .writable import check_not_taken as check_not_taken
-from .writable import check_writable as check_writable
-from .writable import is_zarr_name as is_zarr_name
+from .files import (
+    SUFFIXES,
+    beside_images,
+    first_few,
+    list_images,
+    list_maps,
+    match_labels,
+    result_names,
+    stem,
+    unmatched_labels,
+)
+from .ngff_reader import open_levels
+from .ngff_writer import add_pyramid, create_zarr
+from .origin import stamp
+from .read import (
+    ImageLike,
+    as_image,
+    as_labels,
+    list_series,
+    read_image,
+    read_label_image,
+    read_labels,
+)
+from .replace import replacing, resolve_links, tidy, work_folder
+from .tiff_writer import write_tiff
+from .writable import RESULT_SUFFIXES, check_not_taken, check_writable, is_zarr_name
+
+__all__ = [
+    "RESULT_SUFFIXES",
+    "SUFFIXES",
+    "ImageLike",
+    "add_pyramid",
+    "as_image",
+    "as_labels",
+    "beside_images",
+    "check_not_taken",
+    "check_writable",
+    "create_zarr",
+    "first_few",
+    "is_zarr_name",
+    "list_images",
+    "list_maps",
+    "list_series",
+    "match_labels",
+    "open_levels",
+    "read_image",
+    "read_label_image",
+    "read_labels",
+    "replacing",
+    "resolve_links",
+    "result_names",
+    "stamp",
+    "stem",
+    "tidy",
+    "unmatched_labels",
+    "work_folder",
+    "write_tiff",
+]

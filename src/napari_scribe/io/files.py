@@ -165,9 +165,17 @@ def _in_folder(folder: Path, is_listed: Callable[[Path], bool] = _is_image) -> l
 
 
 def _labels_among(paths: Sequence[Path]) -> list[Path]:
-    """Return the paths whose names are that of another path and an ending for labels or maps."""
+    """Return the paths whose names are that of another path and an ending for labels or maps.
+
+    Beside an ``image``, the ending alone is such a name, as ``mask``.
+    """
     images = {_core(p) for p in paths if not _ending(p, _OF_LABELS)}
-    return [p for p in paths if _ending(p, _OF_LABELS) and _core(p) in images]
+    alone = _OF_LABELS if images & {"image", "img"} else ()
+    return [
+        p
+        for p in paths
+        if (_ending(p, _OF_LABELS) and _core(p) in images) or f"_{stem(p).lower()}" in alone
+    ]
 
 
 def _first_files(paths: list[Path]) -> list[Path]:

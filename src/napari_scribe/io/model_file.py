@@ -21,13 +21,18 @@ from safetensors import SafetensorError
 
 from ..errors import InputError
 from .archive import Archive
+from .replay import MOST_BYTES, Replay
 
 FORMAT = "napari-scribe model"
-VERSION = 1
+VERSIONS = {"float32": 1, "float16": 2}
+"""Version of a model file by how its weights are written. Readers of 1 say that 2 is newer."""
+VERSION = max(VERSIONS.values())
 """The newest version of a model file that is read."""
 DENOISER = "denoiser/"
 """Folder in the file for the denoiser that images go through first."""
 DESCRIPTION, WEIGHTS, PICTURE = "model.json", "weights.safetensors", "thumbnail.png"
+REPLAY = "replay"
+"""A sample of what the model learnt from."""
 LONGEST = 2**22
 """Most bytes of a description."""
 HEADER = 2**20
@@ -62,6 +67,8 @@ _Short = BeforeValidator(_not_too_many)
 _LARGEST = float(np.finfo(np.float32).max)
 _Count = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 _Number = Annotated[float, Field(strict=True, ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
+_Key = Annotated[str, Field(max_length=12)]
+_Text = Annotated[str, Field(max_length=1000)]
 _VERSION: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(strict=True, ge=1, lt=2**31)])
 
 
@@ -101,15 +108,26 @@ class TrainedPairs(BaseModel):
     pairs: _Count
 
 
+class FineTuned(BaseModel):
+    """Hold what became of a fine-tuning: from which model, how far, and the losses."""
+
+    parent: Annotated[str, Field(max_length=1000)]
+    share: _Number
+    paint: tuple[float, float] | None = None
+    replay: tuple[float, float] | None = None
+
+
 class Provenance(BaseModel):
     """Hold the fields of the provenance that the program uses."""
 
     images: Annotated[Any, BeforeValidator(_all_described)] = []  # not copied, as there may be many
     n_images: _Count | None = None
     pairs: TrainedPairs | None = None
+    fine_tuning: FineTuned | None = None
     steps: _Count | None = None
     seconds: _Number | None = None
     best_validation: float | None = None
+    card: Annotated[dict[_Key, _Text], Field(max_length=20)] = {}
 
 
 class Description(BaseModel):
@@ -123,6 +141,7 @@ class Description(BaseModel):
     offset: Annotated[_Count, Field(le=1)]
     parameters: Annotated[dict[str, _Number], _Short]
     provenance: dict[str, Any]
+    object_size: Annotated[_Number, Field(gt=0)] | None = None
 
     @field_validator("provenance")
     @classmethod
@@ -141,6 +160,7 @@ class Summary(BaseModel):
     channels: Annotated[tuple[_Count, ...], _Short]
     image_channels: _Count
     provenance: Provenance
+    object_size: Annotated[_Number, Field(gt=0)] | None = None
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -195,6 +215,19 @@ class ModelFile:
         """Return the ``(h, w, 3)`` picture of a training image; None if there is none."""
         name = f"{self._folder}{PICTURE}"
         return from_png(self._archive.read(name, HEADER)) if name in self._archive.names else None
+
+    def replay(self) -> Replay | None:
+        """Return the sample of what the model learnt from; None if there is none.
+
+        A damaged one does not keep the model from being used: it is empty.
+        """
+        name = f"{self._folder}{REPLAY}"
+        if name not in self._archive.names:
+            return None
+        try:
+            return Replay(self._archive.read(name, MOST_BYTES))
+        except _DAMAGE:
+            return Replay(b"")
 
     def denoiser(self) -> ModelFile | None:
         """Return the denoiser that images go through first; None if there is none."""

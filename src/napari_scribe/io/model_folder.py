@@ -1,4 +1,6 @@
-"""Find and name models in the folder where trained models are saved."""
+"""Find and name models: those of the user, in the folder where trained models are saved, and those
+that ship with the package.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,8 @@ from ..errors import InputError
 from ..user_folder import home
 from .files import SUFFIXES
 
+SHIPPED = Path(__file__).resolve().parents[1] / "models"
+"""The folder of the models that ship."""
 _NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
 
 
@@ -34,8 +38,33 @@ def list_models() -> list[Path]:
     return sorted(model_folder().glob("*.zip"), key=lambda p: p.stat().st_mtime, reverse=True)
 
 
+def shipped_models() -> list[Path]:
+    """Return the files of the models that ship with the package, by name."""
+    return sorted(SHIPPED.glob("*.zip"))
+
+
+def is_shipped(path: Path) -> bool:
+    """Return whether a file lies, or would lie, among the models that ship."""
+    return path.resolve().parent == SHIPPED
+
+
+def check_not_shipped(path: Path) -> None:
+    """Check that a file is not among the models that ship, which stay as they are.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    if is_shipped(path):
+        raise InputError(
+            f"{path} is where the models lie that ship with napari-scribe, which stay as they are. "
+            "Save the model elsewhere."
+        )
+
+
 def find_model(name: str | Path) -> Path:
-    """Return the file of a model: a path, or the name of one in the model folder.
+    """Return the file of a model: a path, or the name of one in the model folder, or that ships.
 
     Raises
     ------
@@ -45,13 +74,18 @@ def find_model(name: str | Path) -> Path:
     path = Path(name).expanduser()
     if path.is_file():
         return path
-    saved = model_folder() / f"{path.name.removesuffix('.zip')}.zip"
-    if path.name == str(name) and saved.is_file():
-        return saved
+    named = f"{path.name.removesuffix('.zip')}.zip"
+    kept = [folder / named for folder in (model_folder(), SHIPPED)]
+    if path.name == str(name) and (found := next((p for p in kept if p.is_file()), None)):
+        return found
     if path.name != str(name) or path.suffix.lower() in (".zip", *SUFFIXES):
         what = "that file does not exist"
         if path.exists():
             what = "it is a folder" if path.is_dir() else "it is no ordinary file"
         raise InputError(f"There is no model '{name}': {what}. Check the path.")
     names = ", ".join(p.stem for p in list_models()[:10]) or "none"
-    raise InputError(f"There is no model '{name}': give a file. Models kept by name: {names}.")
+    shipped = ", ".join(p.stem for p in shipped_models())
+    raise InputError(
+        f"There is no model '{name}': give a file. Models kept by name: {names}."
+        + (f" Those that ship: {shipped}." if shipped else "")
+    )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .base import Network
 from .fcn import FCN
 from .fusionnet import FusionNet
-from .geometry import Geometry, sides
+from .geometry import Geometry, round_up, sides
 from .measure import measure_geometry
 from .per_image import depends_on_image, with_statistics_of
 from .residual_symmetric import ResidualSymmetric
@@ -37,6 +37,7 @@ __all__ = [
     "depends_on_image",
     "geometry_of",
     "measure_geometry",
+    "round_up",
     "sides",
     "with_statistics_of",
 ]

@@ -154,7 +154,7 @@ class Geometry:
         With this halo, the answer that a tile keeps does not depend on where the tile ends. The
         halo is the shrinkage plus a multiple of the stride, so that all tiles pool on one grid.
         """
-        return self.shrinkage + _round_up(self.border, self.stride)
+        return self.shrinkage + round_up(self.border, self.stride)
 
     def takes(self, size: int) -> bool:
         """Return whether this is a valid size of the input."""
@@ -163,7 +163,7 @@ class Geometry:
     def input_size(self, inner: int, halo: int | None = None) -> int:
         """Return the smallest size that the network takes with a halo around `inner` pixels."""
         size = max(self.smallest, inner + 2 * (self.halo if halo is None else halo))
-        return self.smallest + _round_up(size - self.smallest, self.stride)
+        return self.smallest + round_up(size - self.smallest, self.stride)
 
     def output_size(self, size: int) -> int:
         """Return the size of the output for a size of the input."""
@@ -287,5 +287,6 @@ def _fits(size: int, steps: Sequence[Step], nodes: Sequence[_Node]) -> bool:
     return size - 2 * nodes[-1].loss > 0
 
 
-def _round_up(n: int, step: int) -> int:
+def round_up(n: int, step: int) -> int:
+    """Return the smallest multiple of `step` that is at least `n`."""
     return -(-n // step) * step

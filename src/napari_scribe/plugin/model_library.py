@@ -64,8 +64,18 @@ def task_of(path: Path) -> str:
         return ""
 
 
+def object_size_of(path: Path) -> float | None:
+    """Return the diameter of the objects that a model knows, in pixels; None if it knows none."""
+    try:
+        return read_summary(path).object_size
+    except InputError:
+        return None
+
+
 def in_words(path: Path) -> str:
-    """Describe a model in a line or two: what it gives, what it was trained on, how long, when.
+    """Describe a model in a line or two: what it gives, and what it is for, where it says so.
+
+    Else what it was trained on, how long, and when.
 
     Raises
     ------
@@ -74,15 +84,17 @@ def in_words(path: Path) -> str:
     """
     summary = read_summary(path)
     made = summary.provenance
+    needed, n_image = len(summary.channels), summary.image_channels
+    channels = f"{needed} of {n_image} channels" if n_image > 1 else "1 channel"
+    gives = f"{ANSWERS.get(summary.task, 'Labels')}, {summary.dimensions}D, {channels}."
+    if "for" in made.card:
+        return f"{gives} For {made.card['for']}."
     steps = "?" if made.steps is None else made.steps
     trained = f"{_names(made)}, {steps} steps"
     if made.seconds:
         trained += f" in {duration(made.seconds)}"
     when = time.strftime("%d %b %Y, %H:%M", time.localtime(path.stat().st_mtime))
-    needed, n_image = len(summary.channels), summary.image_channels
-    channels = f"{needed} of {n_image} channels" if n_image > 1 else "1 channel"
-    answer = ANSWERS.get(summary.task, "Labels")
-    return f"{answer}, {summary.dimensions}D, {channels}. Trained on {trained}; {when}."
+    return f"{gives} Trained on {trained}; {when}."
 
 
 def trained_on(path: Path) -> list[str]:

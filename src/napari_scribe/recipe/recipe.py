@@ -10,6 +10,7 @@ from pydantic import ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from ..errors import InputError, nearest
+from .listing import listing
 from .networks import NETWORK_KINDS, Network, UNet
 from .part import Part, of_kind
 from .presets import preset_named
@@ -23,9 +24,15 @@ LONGEST = 2**20
 
 Defaults = Mapping[str, Mapping[str, object]]
 """Values by part of the recipe and by name."""
+KINDS: Mapping[str, tuple[Mapping[str, type[Part]], str]] = {
+    "network": (NETWORK_KINDS, UNet().kind),
+    "target": (TARGET_KINDS, ObjectsTarget().kind),
+}
+"""Kinds of the parts that have some, and the default."""
 VOLUME_DEFAULTS: Defaults = {
     "network": {"depth": 2},
     "training": {"patch": 48, "batch": 1},
+    "target": {"object_size": 0.0},
 }
 """Other defaults in 3D. With flat levels, patches have fewer pixels along Z."""
 DENOISER_DEFAULTS: Defaults = {
@@ -56,6 +63,10 @@ class Recipe(Part):
                 for e in error.errors()
             )
             raise InputError(f"The recipe does not fit: {reasons}.") from None
+
+    def __str__(self) -> str:
+        """Return a line for each value, with its meaning below."""
+        return listing({name: getattr(self, name) for name in type(self).model_fields})
 
     @model_validator(mode="before")
     @classmethod
@@ -140,8 +151,7 @@ class Recipe(Part):
             if name not in known_names:
                 raise InputError(
                     f"There is no recipe value '{name}'.{nearest(name, known_names)} To see all: "
-                    'python -c "import napari_scribe; '
-                    f"print(napari_scribe.Recipe(task='{self.task}'))\""
+                    "napari-scribe settings"
                 )
             part, key = name.split(".")
             chosen.setdefault(part, {})[key] = value
@@ -235,8 +245,9 @@ def _with_defaults(values: dict[str, object], defaults: Defaults) -> dict[str, o
         chosen = values.get(part, {})
         if not isinstance(chosen, dict):
             continue
-        if part == "network":  # only the defaults that are fields of this kind of network
-            kind = NETWORK_KINDS.get(str(chosen.get("kind", UNet().kind)))
+        if part in KINDS:  # only the defaults that are fields of this kind
+            kinds, usual = KINDS[part]
+            kind = kinds.get(str(chosen.get("kind", usual)))
             default = {k: v for k, v in default.items() if kind and k in kind.model_fields}
         filled[part] = {**default, **chosen}
     return filled

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from .part import LARGEST, Part, pixels_field, told_apart_by_kind
 
 MAPS = ("probability", "distance", "affinities", "long_range")
 """Names of the maps that can be saved beside labels. Each task and encoding has some of them."""
+
+
+WRITTEN_WHOLE = {"ring", "unpainted", "border_weight", "border_sigma"}
+"""Values of a target of objects by which it is known that it was saved with all its values."""
 
 
 class TargetPart(Part):
@@ -62,12 +66,31 @@ class ObjectsTarget(TargetPart):
     border_sigma: float = pixels_field(
         3.0, "Border width", "How far the border weight reaches (sigma of the paper).", gt=0, le=50
     )
+    object_size: Annotated[float, BeforeValidator(lambda size: 0 if size is None else size)] = (
+        pixels_field(
+            24.0,
+            "Object size",
+            "Diameter that objects are brought to: an image in which they are far from it is "
+            "shrunk or grown for the network, and results return on the image's own pixels. "
+            "0: images stay as they are.",
+            ge=0,
+            le=1000,
+        )
+    )
     long_range: bool = Field(
         True,
         title="Long-range affinities",
         description="Of the encoding affinities: the network also learns whether pixels that lie "
         "far apart belong to one object (Lee et al. 2017). Objects are found by neighbours alone.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_images_as_before(cls, values: object) -> object:
+        """Let recipes that were saved whole before there was an object size have none."""
+        if isinstance(values, dict) and set(values) >= WRITTEN_WHOLE:
+            return {"object_size": 0, **values}
+        return values
 
 
 class ClassesTarget(TargetPart):

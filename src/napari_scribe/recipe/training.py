@@ -113,6 +113,27 @@ class Training(Part):
     learning_rate: float = Field(
         2e-3, gt=0, le=1, title="Learning rate", description="Step size, constant."
     )
+    fine_tuning: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        title="Fine-tuning",
+        description="Share of the learning rate with which a model is trained on.",
+    )
+    replay: float = Field(
+        0.3,
+        ge=0,
+        le=0.9,
+        title="Replay",
+        description="Fine-tuning: share of the patches that come from what the model learnt "
+        "before, if a sample of it is in the model.",
+    )
+    keep_replay: bool = Field(
+        True,
+        title="Keep replay",
+        description="Keep a sample of the images and their paint in the model (at most 1 MB), for "
+        "fine-tuning. Whoever gets the model can see it.",
+    )
     weight_decay: float = Field(
         1e-2, ge=0, le=1, title="Weight decay", description="Pull of the weights to zero."
     )

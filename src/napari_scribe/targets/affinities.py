@@ -24,8 +24,18 @@ from torch import Tensor
 
 from ..recipe import ObjectsTarget
 from .agglomeration import joined
-from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
-from .objects import Choice, fitted, on_slices, renumbered, selected, with_ring
+from .encoding import (
+    Encoded,
+    EncodingOptions,
+    Head,
+    Knob,
+    PaintEncoding,
+    Parameters,
+    Prediction,
+    defaults_of,
+)
+from .fitting import MIN_SIZE, fitted
+from .objects import on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
 Floats = npt.NDArray[np.float32]
@@ -34,13 +44,26 @@ IN_PLANE = 3, 9, 27
 """Long-range offsets along Y and X, in pixels."""
 ALONG_Z = 2, 3, 4
 """Long-range offsets along Z, in slices."""
-DEFAULTS: Parameters = {"foreground": 0.5, "join": 0.5, "min_size": 10.0}
-"""Default decoding parameters.
-
-``foreground`` is the threshold of the foreground. Pixels lie inside an object if their affinity to
-each neighbour is above ``join``, and fragments are joined while the mean affinity along their
-border is above it. ``min_size`` is the smallest size of an object, in pixels.
-"""
+KNOBS = (
+    Knob(
+        "foreground",
+        "Probability",
+        "Pixels above this probability belong to objects: the lower, the larger they are.",
+        default=0.5,
+        tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
+    ),
+    Knob(
+        "join",
+        "Joining",
+        "Fragments are joined while the mean affinity along their border is above this: the lower, "
+        "the more are joined. Fragments begin where the affinity to each neighbour is above it.",
+        default=0.5,
+        tried=(0.4, 0.6, 0.3, 0.7, 0.2, 0.8),
+    ),
+    MIN_SIZE,
+)
+"""The parameters of the decoding."""
+DEFAULTS = defaults_of(KNOBS)
 UNKNOWN, OBJECT, IN_PART = 1, 3, 2**20
 """Labels for `AffinitiesEncoding.encode_warped`: not painted, and the first object.
 
@@ -95,8 +118,19 @@ class AffinitiesEncoding(PaintEncoding):
         """
         n_near = self.dimensions
         near = Head("affinities", n_near, "binary", 2.0, False, is_weighted_by_channel=True)
-        far = replace(near, name="long_range", channels=len(self.offsets) - n_near, weight=1.0)
+        far = replace(
+            near,
+            name="long_range",
+            channels=len(self.offsets) - n_near,
+            weight=1.0,
+            is_decoded=False,
+        )
         return (Head("foreground", 1, "binary"), near, *([far] if far.channels else []))
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """Return the parameters of the decoding."""
+        return KNOBS
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
@@ -162,12 +196,7 @@ class AffinitiesEncoding(PaintEncoding):
         seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> Parameters:
         """Try parameters on painted objects, one after the other, and return the best."""
-        # Values near the default come first, so that they win ties.
-        choices = [
-            Choice("foreground", (0.45, 0.55, 0.4, 0.6, 0.3, 0.7)),
-            Choice("join", (0.4, 0.6, 0.3, 0.7, 0.2, 0.8), margin_per_object=0.1),
-        ]
-        return fitted(self, examples, DEFAULTS, choices, seconds_left)
+        return fitted(self, examples, seconds_left)
 
 
 def _is_whole(labels: Tensor, in_plane: bool) -> Tensor:

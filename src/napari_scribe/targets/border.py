@@ -14,15 +14,47 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from skimage.segmentation import expand_labels
 
 from ..recipe import ObjectsTarget
 from ..windows import neighbour_pairs
-from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
-from .objects import border_weights, renumbered, selected, smallest_size, with_ring
+from .encoding import (
+    Encoded,
+    EncodingOptions,
+    Head,
+    Knob,
+    PaintEncoding,
+    Parameters,
+    Prediction,
+    defaults_of,
+)
+from .fitting import MIN_SIZE, fitted
+from .objects import border_weights, renumbered, selected, with_ring
 from .paint import Labels
 
-DEFAULTS: Parameters = {"min_size": 10.0}
-"""Default decoding parameters: the smallest size of an object, in pixels."""
+KNOBS = (
+    Knob(
+        "foreground",
+        "Probability",
+        "Pixels above this probability belong to objects: the lower, the larger they are.",
+        default=0.5,
+        tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
+    ),
+    Knob(
+        "gap",
+        "Gap",
+        "Objects grow by this where another one is as near: it closes the line between them.",
+        default=0.0,
+        high=10.0,
+        unit="px",
+    ),
+    MIN_SIZE,
+)
+"""The parameters of the decoding."""
+DEFAULTS = defaults_of(KNOBS)
+TAKEN = 1.0
+"""Pixels that `BorderEncoding.encode` takes from each of two objects that touch. A fit sets ``gap``
+to it; models from before it was given back have no ``gap``."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +85,11 @@ class BorderEncoding(PaintEncoding):
         """Return one head with two classes."""
         return (Head("border", 2, "categorical"),)
 
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """Return the parameters of the decoding."""
+        return KNOBS
+
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
     ) -> Encoded:
@@ -67,27 +104,30 @@ class BorderEncoding(PaintEncoding):
         return Encoded(values, weights[np.newaxis], held_out)
 
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
-        """Return the connected pieces of what is more likely object than background, from 1 on."""
-        background, inside = prediction["border"]
-        pieces, _ = ndimage.label(inside > background)
+        """Return the connected pieces of the foreground, from 1 on, as near as objects lie."""
         chosen = {**DEFAULTS, **parameters}
-        return selected(pieces, np.bincount(pieces.ravel()) >= chosen["min_size"])
-
-    @property
-    def fits_to_predictions(self) -> bool:
-        """Return False: the sizes of painted objects are enough."""
-        return False
+        pieces, _ = ndimage.label(prediction["border"][1] > chosen["foreground"])
+        objects = selected(pieces, np.bincount(pieces.ravel()) >= chosen["min_size"])
+        return _closed(objects, round(chosen["gap"]))
 
     def fit(
         self,
         examples: list[tuple[Prediction, Labels]],
         seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> Parameters:
-        """Return the smallest size, below that of nearly all painted objects."""
-        sizes = [
-            n for _, paint in examples for n in np.unique(paint[paint > 1], return_counts=True)[1]
-        ]
-        return {"min_size": smallest_size(sizes)} if sizes else dict(DEFAULTS)
+        """Try parameters on painted objects, one after the other, and return the best."""
+        return {**fitted(self, examples, seconds_left), "gap": TAKEN}
+
+
+def _closed(objects: Labels, width: int) -> Labels:
+    """Let objects grow by `width` pixels where another object is as near."""
+    if width == 0 or not objects.any():
+        return objects
+    grown, size = np.asarray(expand_labels(objects, width)), 2 * width + 1
+    others = np.where(grown > 0, grown, np.iinfo(grown.dtype).max)
+    is_near_both = ndimage.minimum_filter(others, size) != ndimage.maximum_filter(grown, size)
+    is_between = ndimage.grey_closing((objects > 0).astype(np.uint8), size) > 0
+    return np.where(is_near_both & is_between, grown, objects)
 
 
 def _touches(labels: Labels) -> npt.NDArray[np.bool_]:

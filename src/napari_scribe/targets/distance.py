@@ -22,17 +22,47 @@ from skimage.segmentation import watershed
 
 from ..recipe import ObjectsTarget
 from ..windows import neighbour_pairs
-from .encoding import Encoded, EncodingOptions, Head, PaintEncoding, Parameters, Prediction
-from .objects import Choice, border_weights, fitted, is_on_slices, renumbered, selected, with_ring
+from .encoding import (
+    Encoded,
+    EncodingOptions,
+    Head,
+    Knob,
+    PaintEncoding,
+    Parameters,
+    Prediction,
+    defaults_of,
+)
+from .fitting import MIN_SIZE, fitted
+from .objects import border_weights, is_on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
-DEFAULTS: Parameters = {"foreground": 0.5, "merge": 0.55, "peak": 0.5, "min_size": 10.0}
-"""Default decoding parameters.
-
-``foreground`` is the threshold of the foreground. Two pieces are joined if the distance along their
-border is above the share ``merge`` of the lower peak. ``peak`` is the lowest maximum of the
-distance in an object. ``min_size`` is the smallest size of an object, in pixels.
-"""
+KNOBS = (
+    Knob(
+        "merge",
+        "Joining",
+        "Two pieces are one object if the distance along their border is above this share of the "
+        "lower peak: the lower, the more are joined.",
+        default=0.55,
+        tried=(0.5, 0.6, 0.45, 0.65),
+    ),
+    Knob(
+        "foreground",
+        "Probability",
+        "Pixels above this probability belong to objects: the lower, the larger they are.",
+        default=0.5,
+        tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
+    ),
+    Knob(
+        "peak",
+        "Seed",
+        "An object needs a pixel with at least this distance to its border, 1 being the farthest: "
+        "the higher, the fewer doubtful objects.",
+        default=0.5,
+    ),
+    MIN_SIZE,
+)
+"""The parameters of the decoding."""
+DEFAULTS = defaults_of(KNOBS)
 
 STROKE = 0.1
 """Weight of the distance on strokes inside objects."""
@@ -63,6 +93,11 @@ class DistanceEncoding(PaintEncoding):
     def heads(self) -> tuple[Head, ...]:
         """Return foreground (binary) and distance."""
         return (Head("foreground", 1, "binary"), Head("distance", 1, "distance", weight=2.0))
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """Return the parameters of the decoding."""
+        return KNOBS
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
@@ -107,19 +142,7 @@ class DistanceEncoding(PaintEncoding):
             Returns the time left, in seconds. A value is tried only if as much time is left as the
             first value took.
         """
-        # Values in the middle come first, so that they win ties. The fewer objects there are, the
-        # larger the gain has to be for another value of "merge".
-        thresholds, limits = (0.45, 0.55, 0.4, 0.6, 0.3, 0.7), (0.5, 0.6, 0.45, 0.65)
-        return fitted(
-            self,
-            examples,
-            DEFAULTS,
-            [
-                Choice("merge", limits, margin_per_object=0.1),
-                Choice("foreground", thresholds),
-            ],
-            seconds_left,
-        )
+        return fitted(self, examples, seconds_left)
 
 
 def _distance(labels: Labels) -> npt.NDArray[np.float32]:

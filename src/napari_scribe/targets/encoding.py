@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError, nearest
 from ..recipe import Recipe
 from .paint import Labels
 
@@ -44,6 +45,8 @@ class Head:
         the labels of each patch after the warp.
     is_weighted_by_channel
         Whether each target map has its own weight map; else all share one.
+    is_decoded
+        Whether `Encoding.decode` needs its maps; else they only help the network to learn.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Head:
     weight: float = 1.0
     moves_with_pixels: bool = True
     is_weighted_by_channel: bool = False
+    is_decoded: bool = True
 
     @property
     def n_values(self) -> int:
@@ -69,9 +73,76 @@ def count_channels(heads: Sequence[Head]) -> int:
     return sum(head.channels for head in heads)
 
 
+def checked_knobs(knobs: Sequence[Knob], values: Mapping[str, object]) -> Parameters:
+    """Return decoding parameters that a user has chosen as numbers.
+
+    Raises
+    ------
+    InputError
+        If there is no such parameter, or its value is no number or out of range.
+    """
+    by_name = {knob.name: knob for knob in knobs}
+    if values and not knobs:
+        raise InputError("Only the decoding of objects has parameters that can be changed.")
+    checked = {}
+    for name, value in values.items():
+        if name not in by_name:
+            raise InputError(
+                f"There is no decoding parameter '{name}': choose from {', '.join(by_name)}."
+                f"{nearest(name, by_name)}"
+            )
+        low, high = by_name[name].low, by_name[name].high
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise InputError(
+                f"The decoding parameter '{name}' is a number from {low:g} to {high:g}, "
+                f"not {value}."
+            )
+        checked[name] = number
+    return checked
+
+
 def savable_maps(heads: Sequence[Head]) -> tuple[str, ...]:
     """Return the names of the maps that can be saved; the first head is called probability."""
     return ("probability", *(head.name for head in heads[1:]))
+
+
+@dataclass(frozen=True)
+class Knob:
+    """Describe a decoding parameter: what it is called, its range, and what a fit tries.
+
+    Parameters
+    ----------
+    name
+        Its name among the `Parameters`.
+    title, description
+        Its name and its effect in words for the user.
+    default
+        Its value where there is nothing to fit it to.
+    low, high
+        Range of its values.
+    unit
+        ``px`` for a number of pixels, which is whole; empty for a share from 0 to 1.
+    tried
+        Other values that a fit tries, those near the default first, so that they win ties.
+    """
+
+    name: str
+    title: str
+    description: str
+    default: float
+    low: float = 0.0
+    high: float = 1.0
+    unit: str = ""
+    tried: tuple[float, ...] = ()
+
+
+def defaults_of(knobs: Sequence[Knob]) -> Parameters:
+    """Return the default decoding parameters."""
+    return {knob.name: knob.default for knob in knobs}
 
 
 @dataclass(frozen=True)
@@ -143,6 +214,11 @@ class Encoding(Protocol):
         ...
 
     @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """Return the decoding parameters that a user may change; none by default."""
+        return ()
+
+    @property
     def is_pixelwise(self) -> bool:
         """Return whether each pixel is decoded by itself, without its neighbours."""
         return False
@@ -162,11 +238,6 @@ class Encoding(Protocol):
 
 class PaintEncoding(Encoding, Protocol):
     """Define also how paint becomes the targets that a network learns from."""
-
-    @property
-    def fits_to_predictions(self) -> bool:
-        """Return whether `fit` looks at predictions; else it gets empty ones."""
-        return True
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True

@@ -1,23 +1,14 @@
-"""Do what all encodings of objects share: prepare their paint, and fit their decoding to it."""
+"""Do what all encodings of objects share: prepare their paint, and number what is decoded."""
 
 from __future__ import annotations
-
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 from skimage.segmentation import expand_labels
 
-from ..evaluation.overlap import THRESHOLDS, count_overlap, match_objects
 from ..windows import grow, intersect, whole
-from .encoding import PaintEncoding, Parameters, Prediction
 from .paint import Labels
-
-Example = tuple[Prediction, Labels]
-"""A prediction and the paint of the same place; 0 is unknown."""
 
 
 def renumbered(labels: Labels) -> Labels:
@@ -137,89 +128,3 @@ def selected(labels: Labels, keep: npt.NDArray[np.bool_]) -> Labels:
     new = np.zeros(len(keep), np.int32)
     new[keep] = np.arange(1, int(keep.sum()) + 1)
     return new[labels]
-
-
-def smallest_size(sizes: Sequence[int]) -> float:
-    """Return the size below which a piece is no object, from the sizes of painted ones.
-
-    It drops fragments of objects, but not objects that the edge of the image cuts.
-    """
-    return max(4.0, 0.25 * float(np.percentile(sizes, 5)))
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Describe a decoding parameter that is fitted.
-
-    Parameters
-    ----------
-    name
-        Its name.
-    values
-        Values to try beside the default.
-    margin_per_object
-        Gain that a value needs, divided by the number of painted objects; at least 0.001.
-    """
-
-    name: str
-    values: Sequence[float]
-    margin_per_object: float = 0.0
-
-
-def fitted(
-    encoding: PaintEncoding,
-    examples: Sequence[Example],
-    defaults: Parameters,
-    choices: Sequence[Choice],
-    seconds_left: Callable[[], float],
-) -> Parameters:
-    """Try decoding parameters on painted objects, one after the other, and return the best.
-
-    ``min_size`` follows from the sizes of painted objects. A value is tried only if as much time is
-    left as the defaults took.
-    """
-    examples = [(prediction, renumbered(paint)) for prediction, paint in examples]
-    sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
-    if not sizes:
-        return dict(defaults)
-    best = {**defaults, "min_size": smallest_size(sizes)}
-    if seconds_left() <= 0:
-        return best
-    began = time.perf_counter()
-    best_score = _score(encoding, examples, best)
-    duration = time.perf_counter() - began
-    for choice in choices:
-        margin = max(1e-3, choice.margin_per_object / len(sizes))
-        for value in choice.values:
-            if seconds_left() < duration:
-                return best
-            tried = {**best, choice.name: value}
-            score = _score(encoding, examples, tried)
-            if score > best_score + margin:
-                best, best_score = tried, score
-    return best
-
-
-def _score(encoding: PaintEncoding, examples: Sequence[Example], parameters: Parameters) -> float:
-    """Return the precision, TP / (TP + FP + FN), averaged over IoU thresholds.
-
-    Only painted pixels count: a predicted object without a painted partner is wrong only if most
-    of it lies on paint.
-    """
-    counts = np.zeros((len(THRESHOLDS), 3))
-    for prediction, paint in examples:
-        counts += _counts(encoding.decode(prediction, parameters), paint)
-    true, false, missed = counts.T
-    return float((true / np.maximum(true + false + missed, 1)).mean())
-
-
-def _counts(predicted: Labels, paint: Labels) -> npt.NDArray[np.float64]:
-    """Count TP, FP and FN per IoU threshold, ``(n_thresholds, 3)``."""
-    objects = np.where(paint > 1, paint, 0)
-    overlap = count_overlap(predicted, objects)
-    matched = match_objects(overlap).counts().astype(float)
-    on_paint = np.bincount(predicted.ravel(), paint.ravel() > 0) > 0.5 * np.bincount(
-        predicted.ravel()
-    )
-    n_judged, n_painted = np.count_nonzero(on_paint[1:]), len(np.unique(objects[objects > 0]))
-    return np.stack([matched, np.maximum(n_judged - matched, 0), n_painted - matched], axis=1)

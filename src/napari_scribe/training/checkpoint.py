@@ -19,6 +19,8 @@ from ..networks import Network
 from ..recipe import Training
 
 Tensors = dict[str, Tensor]
+WARM_UP = 20
+"""Steps in which the learning rate of a fine-tuning grows: the optimizer knows no scales yet."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,11 @@ class TrainState:
         and if the training started from a model.
     steps_before
         Steps of earlier trainings, if this one is the fine-tuning of a model.
-    best
-        Weights of the average with the lowest validation loss.
-    best_loss, best_is_parent
-        The loss of the best weights (None if nothing validates), and whether they are still those
-        of the model that a fine-tuning started from.
+    parent
+        Weights of the model that is fine-tuned; None if there is none.
+    best, best_loss
+        Weights of the average with the lowest validation loss, and that loss; None if nothing
+        validates.
     ended_early
         Whether the training is over because validations in a row were no better.
     """
@@ -123,10 +125,18 @@ class TrainState:
         self.seconds = 0.0
         self.first_loss: float | None = None
         self.steps_before = 0
+        self.parent: Tensors | None = None
         self.best: Tensors | None = None
         self.best_loss: float | None = None
-        self.best_is_parent = False
         self.ended_early = False
+
+    def set_learning_rate(self) -> None:
+        """Set the size of the next step of a fine-tuning; that of a new training is constant."""
+        if self.parent is None:
+            return
+        rate = self.recipe.learning_rate * self.recipe.fine_tuning
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * min(1.0, (self.index + 1) / WARM_UP)
 
     def update_average(self) -> None:
         """Update the average with the network's weights, after each step.
@@ -147,11 +157,10 @@ class TrainState:
             return False
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         self.best_loss = loss
-        self.best_is_parent = False
         return True
 
     def keep_parent(self, steps: int) -> None:
-        """Count the weights that a fine-tuning starts from as the best, until others are better.
+        """Keep the present weights: those that a fine-tuning starts from.
 
         Parameters
         ----------
@@ -159,8 +168,7 @@ class TrainState:
             How many steps they were trained before.
         """
         self.steps_before = steps
-        self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
-        self.best_is_parent = True
+        self.parent = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
 
     def result(self) -> Tensors:
         """Return the best weights, or the average if nothing validates."""
@@ -188,7 +196,6 @@ class TrainState:
             "first_loss": self.first_loss,
             "steps_before": self.steps_before,
             "best_loss": self.best_loss,
-            "best_is_parent": self.best_is_parent,
             "scaler": self.scaler.state_dict(),
             "optimizer": self.recipe.optimizer,
         }
@@ -206,14 +213,15 @@ class TrainState:
         self.network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
         device = next(self.network.parameters()).device
-        best = parts.get("best")
+        # In checkpoints from before, the best weights may still be the parent's.
+        is_own = not checkpoint.numbers.get("best_is_parent", False)
+        best = parts.get("best") if is_own else None
         self.best = {k: v.to(device) for k, v in best.items()} if best else None
         self.index = checkpoint.numbers["index"]
         self.seconds = checkpoint.numbers.get("seconds", 0.0)
         self.first_loss = checkpoint.numbers.get("first_loss")
         self.steps_before = checkpoint.numbers.get("steps_before", 0)
-        self.best_loss = checkpoint.numbers["best_loss"]
-        self.best_is_parent = checkpoint.numbers["best_is_parent"]
+        self.best_loss = checkpoint.numbers["best_loss"] if is_own else None
         # Checkpoints from before it was recorded are of AdamW.
         if checkpoint.numbers.get("optimizer", "adamw") == self.recipe.optimizer:
             self._restore_optimizer(parts.get("optimizer", {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -25,6 +26,8 @@ from .processes import is_first_process
 
 Step = TypeVar("Step")
 Result = TypeVar("Result")
+RECIPE = "recipe"
+"""What `CheckpointFile.training` calls the recipe, which is written as JSON."""
 SHARE = 0.05
 """Most of the time that writing may take: large networks are written less often."""
 
@@ -75,7 +78,11 @@ class CheckpointFile:
                 f"{self.path} is no checkpoint of a training, or it is damaged. Delete it to train "
                 "anew."
             ) from None
-        different = [n for n, text in self.training.items() if written_by.get(n) != text]
+        different = [
+            f"{n}{_changes(str(written_by.get(n)), text) if n == RECIPE else ''}"
+            for n, text in self.training.items()
+            if written_by.get(n) != text
+        ]
         if different:
             raise InputError(
                 f"{self.path} is of a training that differs in: {', '.join(different)}. Give the "
@@ -222,10 +229,30 @@ def described(
     """
     return {
         **{name: hash_of(repr(what).encode()) for name, what in data.items()},
-        "recipe": hash_of(recipe.model_dump_json().encode()),
+        RECIPE: recipe.model_dump_json(),
         "device": f"{device.type}, {precision(device)}",
         "model to start from": "" if start is None else start.fingerprint(),
     }
+
+
+def _changes(before: str, now: str) -> str:
+    """Return which values of two recipes differ, in words: " (training.batch: 8, now 4)"."""
+    try:
+        old, new = _values(json.loads(before)), _values(json.loads(now))
+    except (ValueError, AttributeError):  # checkpoints of before recorded a hash alone
+        return ""
+    names = dict.fromkeys([*new, *old])
+    changed = [
+        f"{name}: {old.get(name, 'nothing')}, now {new.get(name, 'nothing')}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+    return f" ({'; '.join(changed)})"
+
+
+def _values(recipe: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """Return dotted name -> value of a recipe."""
+    return {f"{part}.{key}": v for part, values in recipe.items() for key, v in values.items()}
 
 
 def hash_of(data: bytes | memoryview) -> str:

@@ -21,7 +21,7 @@ from ..device import pick_device
 from ..errors import InputError
 from ..networks import Network
 from ..recipe import Recipe
-from .processes import n_processes, n_processes_here
+from .processes import end_with_parent, ended_by_signals, n_processes, n_processes_here
 
 Value = TypeVar("Value")
 
@@ -160,6 +160,8 @@ def join(device: torch.device) -> Group:
     if not dist.is_initialized():
         is_cuda = device.type == "cuda"
         card = torch.device("cuda", torch.cuda.current_device()) if is_cuda else None
-        dist.init_process_group("nccl" if is_cuda else "gloo", device_id=card)
+        end_with_parent()
+        with ended_by_signals():  # nothing is learnt yet that could be lost
+            dist.init_process_group("nccl" if is_cuda else "gloo", device_id=card)
         atexit.register(dist.destroy_process_group)
     return Group(dist.get_rank(), dist.get_world_size(), device)

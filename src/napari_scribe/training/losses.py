@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError, nearest
-from ..recipe import DenoisedTarget, Recipe
+from ..recipe import DenoisedTarget, Losses, Recipe
 from ..targets import Head
 
 LOWEST_EXPONENT = 0.1
@@ -320,23 +321,48 @@ def loss_of(recipe: Recipe, heads: Sequence[Head]) -> NetworkLoss:
     InputError
         If there is no such loss for a head.
     """
-    target, names = recipe.target, recipe.losses.model_dump()
-    annealing = Schedule.annealing
-    if isinstance(
-        target, DenoisedTarget
-    ):  # recipes named this loss there before other losses had names
-        names["image"], annealing = target.loss, target.annealing
+    names = _names(recipe)
     functions: list[LossFunction] = []
     for head in heads:
         name = names[head.kind]
         suitable = [n for n, known in LOSSES.items() if head.kind in known.kinds]
         if name not in suitable:
-            option = "target.loss" if head.kind == "image" else f"losses.{head.kind}"
             raise InputError(
                 f"There is no loss '{name}' for {head.kind} heads: choose from "
-                f"{', '.join(suitable)} ({option}).{nearest(name, suitable)}"
+                f"{', '.join(suitable)} ({_option(head.kind)}).{nearest(name, suitable)}"
             )
         loss = LOSSES[name]
         settings = {k: getattr(recipe.losses, v) for k, v in loss.settings.items()}
         functions.append(partial(loss.function, **settings) if settings else loss.function)
+    annealing = getattr(recipe.target, "annealing", Schedule.annealing)
     return NetworkLoss(tuple(heads), tuple(functions), annealing)
+
+
+def unused_losses(recipe: Recipe, heads: Sequence[Head]) -> str:
+    """Say which values of ``losses`` were changed without effect on these heads; "" if none.
+
+    These are losses of kinds that no head has, and numbers of losses that no head has.
+    """
+    names, defaults = _names(recipe), Losses().model_dump()
+    kinds = dict.fromkeys(head.kind for head in heads)
+    used = {*kinds, *(v for kind in kinds for v in LOSSES[names[kind]].settings.values())}
+    unused = [f"losses.{k}" for k in defaults if names[k] != defaults[k] and k not in used]
+    if not unused:
+        return ""
+    learnt = " and ".join(f"{_option(kind)}={names[kind]}" for kind in kinds)
+    verb = "is" if len(unused) == 1 else "are"
+    return f"{', '.join(unused)} {verb} not used: this network learns with {learnt}."
+
+
+def _names(recipe: Recipe) -> dict[str, Any]:
+    """Return kind of head -> name of its loss, and the numbers of losses."""
+    names = recipe.losses.model_dump()
+    if isinstance(recipe.target, DenoisedTarget):
+        # Recipes named this loss there before other losses had names.
+        names["image"] = recipe.target.loss
+    return names
+
+
+def _option(kind: str) -> str:
+    """Return the dotted name of the loss of a kind of head in recipes."""
+    return "target.loss" if kind == "image" else f"losses.{kind}"

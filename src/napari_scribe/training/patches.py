@@ -30,6 +30,8 @@ class PaintData:
         Source of every random number.
     paints
         One paint for each image of the loader.
+    replay
+        What the model to start from learnt from. Patches of it take the place of some of a batch.
 
     Attributes
     ----------
@@ -47,8 +49,10 @@ class PaintData:
         geometry: Sequence[Geometry],
         generator: torch.Generator,
         paints: Sequence[Paint],
+        replay: PaintData | None = None,
     ) -> None:
         self.loader, self.geometry, self.generator = loader, geometry, generator
+        self.replay = replay
         self.layout = Layout(loader.encoding, len(loader.channels))
         self.version = 0
         self.regions: list[Region] = []
@@ -69,7 +73,13 @@ class PaintData:
 
     def draw(self) -> Batch:
         """Return the next training batch."""
-        return self.sampler.draw()
+        training = self.loader.recipe.training
+        if self.replay is None or training.replay == 0:
+            return self.sampler.draw(training.batch)
+        is_old = torch.rand(training.batch, generator=self.generator) < training.replay
+        n_old = int(is_old.sum())
+        parts = [(self.sampler, training.batch - n_old), (self.replay.sampler, n_old)]
+        return mixed([sampler.draw(n) for sampler, n in parts if n])
 
 
 class PatchSampler:
@@ -104,13 +114,13 @@ class PatchSampler:
         self.by_kind = {k: [r for r in self.regions if k in r.places] for k in self.kinds}
         self.factors = class_factors(self.regions, layout, recipe.training.balance)
 
-    def draw(self) -> Batch:
-        """Return the next batch."""
-        training = self.recipe.training
-        shape, margin = patch_shape(training.patch, self.geometry)
+    def draw(self, n: int | None = None) -> Batch:
+        """Return the next batch, of `n` patches where it is not the recipe's."""
+        n = self.recipe.training.batch if n is None else n
+        shape, margin = patch_shape(self.recipe.training.patch, self.geometry)
         augmentation = self.recipe.augmentation
         patches = []
-        for offset in warp_fields(training.batch, shape, augmentation, self.generator):
+        for offset in warp_fields(n, shape, augmentation, self.generator):
             region, centre = self._place()
             places = offset + centre
             patches.append(self.layout.cut(region.smooth, region.exact, places, margin))
@@ -139,6 +149,23 @@ class PatchSampler:
         ):
             weights[:, weight_row] *= factors[values[:, row].long()]
         return weights
+
+
+def mixed(batches: Sequence[Batch]) -> Batch:
+    """Return one batch of several, in which each patch has, on average, the same weight.
+
+    Else a patch that is full of paint would count more than many with a few strokes.
+    """
+    first, *_ = batches
+    if len(batches) == 1:
+        return first
+    means = [batch.weights.mean().clamp(min=1e-6) for batch in batches]
+    weights = [b.weights * (means[0] / mean) for b, mean in zip(batches, means, strict=True)]
+    return Batch(
+        torch.cat([batch.pixels for batch in batches]),
+        torch.cat([batch.values for batch in batches]),
+        torch.cat(weights),
+    )
 
 
 def class_factors(regions: Sequence[Region], layout: Layout, limit: float) -> list[Tensor]:

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..contrast import NOISE_ALONE
@@ -22,12 +23,16 @@ from ..model import Model, as_tuple
 from ..networks import Geometry, Network, depends_on_image, with_statistics_of
 from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
+from ..resampling import Placed, ResampledLabels, ResampledPixels, window_on
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
-from ..targets.paint import as_paint, check_values, fitted, separated
+from ..targets.object_size import thickness
+from ..targets.paint import Labels, as_paint, check_values, fitted, separated
 from ..targets.strokes import with_strokes
+from ..windows import Window, start_of
 from .distributed import check_distributed, device_of_process
 from .losses import loss_of
 from .spill import Spill, spill_of_files
+from .working_grid import WorkingGrids, choose_grids
 
 MOST_CLASSES = 256
 """Most classes: more values are objects taken for classes, and model files list no more."""
@@ -35,7 +40,11 @@ MOST_CLASSES = 256
 
 @dataclass(frozen=True)
 class Setup:
-    """Hold the checked input of a training."""
+    """Hold the checked input of a training.
+
+    `images`, `paints` and `statistics` are those on the working grids. `own_images` are as they
+    were given.
+    """
 
     images: list[Image]
     paints: list[Paint]
@@ -46,6 +55,9 @@ class Setup:
     painted: tuple[int, ...]
     offset: int
     device: torch.device
+    own_images: list[Image]
+    grids: WorkingGrids
+    spill: Spill
     denoiser: Model | None = None
     note: str = ""
     """What the user should know about how the paint is understood."""
@@ -54,6 +66,50 @@ class Setup:
     def encoding(self) -> PaintEncoding:
         """Return what the network learns."""
         return paint_encoding_of(self.recipe, self.painted, self.offset, len(self.channels))
+
+    def on_grids(self, paints: Sequence[Paint]) -> list[Paint]:
+        """Return paint on the images' own pixels on the working grids."""
+        return self.grids.paints(paints, self.own_images, self.spill)
+
+    def window_on_grid(self, index: int, window: Window) -> Window:
+        """Return the window of a working grid that decides what a window of an image shows."""
+        factors, image = self._factors(index), self.images[index]
+        return window_on(window, factors, image.frame_shape(len(factors)))
+
+    def on_own_pixels(
+        self,
+        index: int,
+        window: Window,
+        own_window: Window,
+        labels: Labels,
+        maps: npt.NDArray[np.float32],
+    ) -> tuple[Labels, npt.NDArray[np.float32]]:
+        """Return labels and maps of a window of a working grid on the image's own pixels.
+
+        Parameters
+        ----------
+        window, own_window
+            A window of an image on its own pixels, and its `window_on_grid`.
+        labels, maps
+            ``(*window)`` and ``(channels, *window)``.
+        """
+        if window == own_window:
+            return labels, maps
+        factors = tuple(1 / f for f in self._factors(index))
+        shapes = [i[index].frame_shape(len(factors)) for i in (self.images, self.own_images)]
+        start = start_of(window)
+
+        def own(array: np.ndarray) -> Placed:
+            return Placed(array, start, shapes[0])
+
+        voted = ResampledLabels(own(labels), factors, shapes[1], is_smooth=True)[own_window]
+        linear = [ResampledPixels(own(m), factors, shapes[1])[own_window] for m in maps]
+        return voted, np.stack(linear)
+
+    def _factors(self, index: int) -> tuple[float, ...]:
+        """Return by how much the working grid of an image is finer, per axis of a frame."""
+        factor = self.grids.factors[index]
+        return (1.0,) * (self.recipe.network.dimensions - 2) + (factor, factor)
 
     def reader(self, index: int, frame: Frame) -> Read:
         """Return what reads tiles of a frame of an image as the network sees them."""
@@ -87,8 +143,9 @@ def set_up(
     start: Model | None,
     device: str | None,
     denoiser: Model | None = None,
+    object_size: float | Sequence[float] | None = None,
 ) -> Setup:
-    """Check the input of `train`, before any work.
+    """Check the input of `train`, before any work, and bring images and paint to their grids.
 
     Raises
     ------
@@ -118,7 +175,6 @@ def set_up(
     all_images, denoiser = _denoised(denoiser, start, all_images, channels, device)
     channels = None if denoiser is not None else channels
     recipe = recipe or (start.recipe if start else Recipe())
-    recipe = recipe if start else for_thick_slices(recipe, all_images[0])
     loss_of(recipe, paint_encoding_of(recipe).heads)
     if start is not None:
         check_same_network(start, recipe)
@@ -156,18 +212,27 @@ def set_up(
     elif any(paint.in_part for paint in all_paints):
         raise InputError("Objects can be painted in part (in_part), classes cannot: leave it out.")
     chosen_device = device_of_process(device)
+    grids = choose_grids(all_images, all_paints, recipe, start, object_size)
+    on_grids = grids.images(all_images)
+    recipe = recipe if start else for_thick_slices(recipe, on_grids[0])
     check_distributed(recipe, chosen_device)
     normalization, statistics = _normalization(all_images, chosen, start, denoiser is not None)
     return Setup(
-        images=all_images,
-        paints=all_paints,
+        images=on_grids,
+        paints=grids.paints(all_paints, all_images, spill),
         recipe=recipe,
         channels=chosen,
         normalization=normalization,
-        statistics=statistics,
+        statistics=[
+            measured if image is own else normalization.measure_resampled(image, chosen, measured)
+            for image, own, measured in zip(on_grids, all_images, statistics, strict=True)
+        ],
         painted=painted,
         offset=offset,
         device=chosen_device,
+        own_images=all_images,
+        grids=grids,
+        spill=spill,
         denoiser=denoiser,
         note=note,
     )
@@ -189,9 +254,12 @@ def check_same_network(start: Model, recipe: Recipe) -> None:
     """
     parent = start.recipe
     if (parent.network, parent.task) != (recipe.network, recipe.task):
+        known = f"{parent.network.dimensions}D, {parent.task}"
+        new = f"{recipe.network.dimensions}D, {recipe.task}"
+        words = f" (the model: {known}; the recipe: {new})" if known != new else ""
         raise InputError(
-            "The recipe has another network or task than the model to start from. Leave them as "
-            "they are in the model, or train from nothing."
+            f"The recipe has another network or task than the model to start from{words}. Leave "
+            "them as they are in the model, or train from nothing."
         )
     if parent.encoding != recipe.encoding:
         raise InputError(
@@ -226,11 +294,10 @@ def _denoised(
 
 def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
     """Adapt a 3D network to how far slices lie apart, if the image says it."""
-    z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
-    is_unknown = z == y == 1 and image.units.get("Z", "pixel") in ("", "pixel")
-    if recipe.network.dimensions == 2 or min(z, y) <= 0 or is_unknown:
+    ratio = thickness(image)
+    if recipe.network.dimensions == 2 or ratio is None:
         return recipe
-    changes = recipe.network.for_thick_slices(z / y)
+    changes = recipe.network.for_thick_slices(ratio)
     return recipe.changed({f"network.{name}": value for name, value in changes.items()})
 
 

@@ -12,21 +12,23 @@ import torch
 from ..arguments import checked
 from ..device import precision
 from ..errors import InputError, in_words
-from ..image import Image
 from ..inference.engine import Predictor, predict_window
+from ..io.replay import Patches
 from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
-from ..targets import Paint, task_of
+from ..targets import Paint, Parameters, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
 from ..targets.strokes import with_strokes
 from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, open_checkpoint
 from .distributed import join
+from .fine_tuning import origin_of
 from .finish import assemble, fit_parameters
 from .losses import loss_of
 from .patches import PaintData
 from .regions import RegionLoader
+from .replay import known_before, replay_data, replay_of
 from .setup import Setup, painted_values, set_up
 from .spill import spill_of_regions
 from .trainer import Limits, Preview, Request, Trainer, TrainingJob, TrainStep, new_state
@@ -40,16 +42,20 @@ FINISH = {2: 0.02, 3: 0.1}
 
 
 class TrainJob(TrainingJob):
-    """Run a training on paint. Everything here may be called from any thread."""
+    """Run a training on paint. Everything here may be called from any thread.
+
+    Attributes
+    ----------
+    grids
+        The sizes of the objects, and by how much each image is shrunk or grown for the network.
+    """
 
     def __init__(
-        self,
-        body: Callable[..., Generator[TrainStep, None, Model]],
-        images: Sequence[Image],
-        recipe: Recipe,
+        self, body: Callable[..., Generator[TrainStep, None, Model]], setup: Setup
     ) -> None:
         super().__init__(body)
-        self._images, self._recipe = images, recipe
+        self.grids = setup.grids
+        self._images, self._recipe = setup.own_images, setup.recipe
         self._paints: list[Paint] | None = None
 
     def update_paint(self, paints: Sequence[object]) -> None:
@@ -101,6 +107,7 @@ def train(
     denoiser: Model | str | Path | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
+    object_size: float | Sequence[float] | None = None,
 ) -> TrainJob:
     """Train a network on painted images.
 
@@ -136,6 +143,10 @@ def train(
         delete it when the model is saved.
     checkpoint_every
         Seconds from one checkpoint to the next.
+    object_size
+        Diameter of the objects in the images, in pixels, or one for each image, where it does not
+        follow from their paint. Images are brought to the size that ``target.object_size`` of the
+        recipe names, or that `start` was trained on, if their objects are far from it.
 
     Returns
     -------
@@ -151,7 +162,9 @@ def train(
     check_checkpoint(resume)
     parent = None if start is None else as_model(start)
     denoising_model = None if denoiser is None else as_model(denoiser)
-    setup = set_up(images, paints, as_recipe(recipe), channels, parent, device, denoising_model)
+    setup = set_up(
+        images, paints, as_recipe(recipe), channels, parent, device, denoising_model, object_size
+    )
     limits = replace(limits, finish=FINISH[setup.recipe.network.dimensions])
     file, resumed = open_checkpoint(
         checkpoint, checkpoint_every, resume, (steps, seconds), lambda: _described(setup, parent)
@@ -160,8 +173,7 @@ def train(
         lambda job: locking(
             file, _train(job, setup, limits, parent, resumed or resume, keep_worse, file)
         ),
-        setup.images,
-        setup.recipe,
+        setup,
     )
 
 
@@ -199,8 +211,13 @@ def _train(
     state = new_state(recipe, n_channels, encoding, setup.device, dtype, start, resume)
     resumed = resume.numbers if resume else None
     del resume  # its tensors would take twice the memory
-    data = paint_data(setup, state)
-    notes = [setup.note, UNCHECKED if start is not None and not data.validation else ""]
+    known, notes = None, [setup.note]
+    if start is not None:
+        known, note = known_before(start)
+        notes.append(note)
+    data = paint_data(setup, state, known)
+    if start is not None and not data.validation:
+        notes.append(UNCHECKED)
 
     def update() -> str:
         note = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
@@ -212,23 +229,43 @@ def _train(
 
     loss = loss_of(recipe, encoding.heads)
     trainer = Trainer(
-        job, state, data, loss, dtype, limits, preview, update, file, resumed, group=group
+        job,
+        state,
+        data,
+        loss,
+        dtype,
+        limits,
+        preview,
+        update,
+        file,
+        resumed,
+        group=group,
+        before=data.replay.validation if data.replay is not None else (),
     )
     yield from trainer.steps()
     if start is not None and trainer.parent_stays(keep_worse):
         return start
     network = trainer.network(recipe, n_channels, encoding)
     setup = replace(setup, paints=data.paints)
+    parameters: Parameters = {}
     try:
-        parameters = fit_parameters(setup, network, data.regions, dtype, trainer.seconds_left)
+        if start is not None and trainer.is_known_kind:
+            parameters = start.parameters  # fitted on more than this paint
+        else:
+            parameters = fit_parameters(setup, network, data.regions, dtype, trainer.seconds_left)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
-        parameters = {}  # the defaults are good enough; the trained network must not be lost
+        # The defaults are good enough; the trained network must not be lost.
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
-    return assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+    model = assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+    if job.fine_tuning is not None and start is not None:
+        model.provenance["fine_tuning"] = origin_of(start, job.fine_tuning)
+    if recipe.training.keep_replay:
+        model = model.changed(replay=replay_of(data.regions, setup, network.geometry, known))
+    return model
 
 
-def paint_data(setup: Setup, state: TrainState) -> PaintData:
-    """Build the batches of a training."""
+def paint_data(setup: Setup, state: TrainState, known: Patches | None = None) -> PaintData:
+    """Build the batches of a training, with what a model to start from learnt from."""
     loader = RegionLoader(
         setup.images,
         setup.channels,
@@ -238,7 +275,8 @@ def paint_data(setup: Setup, state: TrainState) -> PaintData:
         setup.device,
         spill_of_regions(setup.device),
     )
-    return PaintData(loader, state.network.geometry, state.generator, setup.paints)
+    replay = replay_data(known, setup, state) if known is not None else None
+    return PaintData(loader, state.network.geometry, state.generator, setup.paints, replay)
 
 
 def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
@@ -254,8 +292,8 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
         if not task.separates_objects:
             check_values(painted & set(setup.painted), task.name)
         else:
-            paints, note = with_strokes(paints, setup.images, setup.channels, setup.recipe)
-        data.load(paints)
+            paints, note = with_strokes(paints, setup.own_images, setup.channels, setup.recipe)
+        data.load(setup.on_grids(paints))
     except InputError as error:
         return f"{error} Training goes on with the paint from before."
     if new := sorted(painted - set(setup.painted)):
@@ -265,11 +303,13 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
 
 def _preview(request: Request, setup: Setup, state: TrainState, dtype: torch.dtype) -> Preview:
     """Predict a window with the current average of the network."""
-    index, frame, window = request
+    index, frame, own_window = request
+    window = setup.window_on_grid(index, own_window)
     encoding = setup.encoding
     network = setup.network_for(state.average, index)
     predictor = Predictor(network, encoding.heads, setup.device, dtype)
     read = setup.reader(index, frame)
     answer = predict_window(predictor, read, window, setup.recipe.tile)
-    probability = answer[encoding.heads[0].name]
-    return Preview(index, frame, window, encoding.decode(answer, {}), probability)
+    labels, probability = encoding.decode(answer, {}), answer[encoding.heads[0].name]
+    labels, probability = setup.on_own_pixels(index, window, own_window, labels, probability)
+    return Preview(index, frame, own_window, labels, probability)

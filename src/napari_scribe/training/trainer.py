@@ -27,9 +27,19 @@ from ..recipe import LARGEST, Recipe
 from ..targets import Encoding
 from ..targets.paint import Labels
 from ..windows import Window
-from .checkpoint import Checkpoint, TrainState
+from .checkpoint import Checkpoint, Tensors, TrainState
 from .checkpoint_file import CheckpointFile
 from .distributed import ALONE, Group, synchronized
+from .fine_tuning import (
+    KNOWN_KIND,
+    NEW_KIND,
+    SHARES,
+    UNCHECKED_SHARE,
+    FineTuning,
+    between,
+    choose,
+    fits_its_place,
+)
 from .regions import Batch
 
 AFTER_STOP = 3.0
@@ -123,6 +133,8 @@ class TrainingJob(Job[TrainStep, Model]):
     kept_parent
         After the end: True if fine-tuning did not help, so that the result is the model that it
         started from.
+    fine_tuning
+        After the end of a fine-tuning: what became of it.
     problem
         After the end: the error that ended the training early. The result is then the best model
         until that error. Empty without an error.
@@ -132,6 +144,7 @@ class TrainingJob(Job[TrainStep, Model]):
 
     checkpoint: Checkpoint | None = None
     kept_parent: bool = False
+    fine_tuning: FineTuning | None = None
     problem: str = ""
 
     def __init__(self, body: Callable[..., Generator[TrainStep, None, Model]]) -> None:
@@ -250,6 +263,8 @@ class Trainer:
         Returns what the data need to go on, as a checkpoint holds it: plain values.
     group
         The processes that train together.
+    before
+        Held-out batches of what the model to start from learnt from; none without such a sample.
     """
 
     job: TrainingJob
@@ -264,6 +279,7 @@ class Trainer:
     resumed: Mapping[str, Any] | None = None
     data_state: Callable[[], Any] = lambda: None
     group: Group = ALONE
+    before: Sequence[Batch] = ()
 
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
@@ -273,6 +289,7 @@ class Trainer:
         self._elapsed_before: float = progress.get("elapsed", 0.0)
         self._n_worse: int = progress.get("n_worse", 0)
         self.history: History = [(index, loss) for index, loss in progress.get("history", [])]
+        self.is_known_kind = False  # see `_knows_such_images`
         self._module = self.group.wrapped(self.state.network)
         if not self.group.is_first:
             self.job.hurry()  # the result is that of the first process
@@ -281,6 +298,7 @@ class Trainer:
         """Train. Afterwards the job has a checkpoint, and the state has its best weights."""
         job, state, data = self.job, self.state, self.data
         self._rescore_best()
+        self.is_known_kind = self.group.of_first(self._knows_such_images())
         self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
         start, version = state.index, data.version
         fraction = self.limits.fraction(start - self._first, self._elapsed_before)
@@ -338,6 +356,15 @@ class Trainer:
             self.job.stop()
         return highest > 0
 
+    def _knows_such_images(self) -> bool:
+        """Return whether a fine-tuning starts from a model that has learnt from such images.
+
+        Then the statistics of one painted image would only take the place of those of all images
+        before. On another kind of image, statistics have to follow.
+        """
+        parent = self.state.parent
+        return parent is not None and not (self._validates and not self._fits(parent))
+
     def _note_at_start(self) -> str:
         """Return what the user should know from the first step on."""
         notes = []
@@ -384,6 +411,8 @@ class Trainer:
         """
         state = self.state
         state.network.train()
+        if self.is_known_kind:
+            keep_statistics(state.network)
         seed = state.recipe.seed + state.index + RANKS_APART * self.group.rank
         with repeatable(), seeded(state.network, seed):
             logits = forward(self._module, self.group.share_of(batch.pixels), self.dtype)
@@ -392,8 +421,9 @@ class Trainer:
             number = float(loss.detach())
             if not math.isfinite(number):
                 raise self._diverged("loss")
-            if state.index == 0 and not state.best_is_parent:
+            if state.index == 0 and state.parent is None:
                 state.first_loss = number
+            state.set_learning_rate()
             state.optimizer.zero_grad(set_to_none=True)
             state.scaler.scale(self.group.summed(loss)).backward()
             # A scaler skips steps with infinite gradients by itself.
@@ -421,13 +451,7 @@ class Trainer:
         return loss
 
     def _validation_loss(self) -> float:
-        network = self.state.average
-        with torch.inference_mode():
-            losses = [
-                self.loss(forward(network, b.pixels, self.dtype), b.values, b.weights, None)
-                for b in self.data.validation
-            ]
-        return float(torch.stack(losses).mean())
+        return self._loss_with(self.state.average.state_dict(), self.data.validation)
 
     def _rescore_best(self) -> None:
         """Measure the best weights so far on the present data, so that new ones compare fairly.
@@ -438,11 +462,8 @@ class Trainer:
         state.best_loss = None
         if state.best is None or not self._validates:
             return
-        current = {k: v.clone() for k, v in state.average.state_dict().items()}
-        state.average.load_state_dict(state.best)
-        loss = self._validation_loss()
+        loss = self._loss_with(state.best, self.data.validation)
         state.best_loss = loss if math.isfinite(loss) else None
-        state.average.load_state_dict(current)
 
     def _answer_request(self) -> tuple[Preview | DenoisedPreview | None, str]:
         """Return the requested preview, or why it failed: the training goes on."""
@@ -493,17 +514,62 @@ class Trainer:
         return until - time.perf_counter()
 
     def parent_stays(self, keep_worse: bool) -> bool:
-        """Return whether fine-tuning did not help, so that the model it started from is the result.
+        """Return whether the model that a fine-tuning started from is the result.
 
-        With `keep_worse`, the newest weights become the result instead.
+        Else the result lies between that model and what was learnt; with `keep_worse`, it is the
+        newest weights where none between them are better.
         """
         state, job = self.state, self.job
-        if not state.best_is_parent or state.best_loss is None:
+        if state.parent is None or not self.group.is_first:
             return False
-        job.kept_parent = not keep_worse
-        if keep_worse:
-            state.best = None
+        tuned = state.result()
+        job.fine_tuning = choice = self._choice(state.parent, tuned)
+        job.kept_parent = choice.share == 0 and not keep_worse
+        if choice.share:
+            state.average.load_state_dict(between(state.parent, tuned, choice.share))
+        state.best = None  # the average is the result
+        state.best_loss = choice.paint[1] if choice.share and choice.paint else None
         return job.kept_parent
+
+    def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:
+        """Return how far the result goes away from its parent."""
+        paint = self.data.validation
+        if not paint:
+            return FineTuning(UNCHECKED_SHARE)
+        shares = (1.0,) if self.job.is_urgent else SHARES
+        weight = KNOWN_KIND if self.is_known_kind else NEW_KIND
+        choice = choose(parent, tuned, paint, self.before, self._loss_with, weight, shares)
+        if choice.share and not self._fits(between(parent, tuned, choice.share)):
+            return choice.refused()
+        return choice
+
+    def _fits(self, weights: Tensors) -> bool:
+        """Return whether a network with other weights answers held-out paint better than chance."""
+        paint = self.data.validation
+        with self._holding(weights) as network:
+            logits = [forward(network, batch.pixels, self.dtype) for batch in paint]
+            return fits_its_place(logits, paint, self.loss)
+
+    def _loss_with(self, weights: Tensors, batches: Sequence[Batch]) -> float:
+        """Return the loss of other weights on held-out data."""
+        with self._holding(weights) as network:
+            losses = [
+                self.loss(forward(network, b.pixels, self.dtype), b.values, b.weights, None)
+                for b in batches
+            ]
+        return float(torch.stack(losses).mean())
+
+    @contextmanager
+    def _holding(self, weights: Tensors) -> Generator[Network, None, None]:
+        """Lend the averaged network with other weights."""
+        average = self.state.average
+        current = {k: v.clone() for k, v in average.state_dict().items()}
+        average.load_state_dict(weights)
+        try:
+            with torch.inference_mode():
+                yield average
+        finally:
+            average.load_state_dict(current)
 
     def network(self, recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
         """Return the best network, on the CPU.
@@ -543,6 +609,13 @@ def seeded(network: torch.nn.Module, seed: int) -> Generator[None, None, None]:
         yield
 
 
+def keep_statistics(network: torch.nn.Module) -> None:
+    """Let batch normalization use the statistics that it has, and not those of each batch."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
 def _gradients_are_finite(network: torch.nn.Module) -> bool:
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
@@ -572,9 +645,9 @@ def new_state(
         network.load_state_dict(start.network.state_dict())
     network = placed(synchronized(network), recipe.network.dimensions, device)
     state = TrainState(network, training, training.seed, dtype)
+    if start is not None:
+        state.keep_parent(steps_learnt(start))
     if resume is None:
-        if start is not None:
-            state.keep_parent(steps_learnt(start))
         return state
     try:
         state.restore(resume)

@@ -11,7 +11,7 @@ import pytest
 import napari_scribe as ns
 from napari_scribe.evaluation.images import evaluate_images
 from napari_scribe.image import Image
-from napari_scribe.io.model_folder import list_models, model_folder
+from napari_scribe.io.model_folder import list_models, model_folder, shipped_models
 from napari_scribe.model import load_model
 from napari_scribe.plugin.denoise.dock import DenoiseDock
 from napari_scribe.plugin.denoise.job import REMEDIES
@@ -612,9 +612,10 @@ def test_a_model_that_finds_objects(dock: Any, idle: Callable[[], None], kept: A
 def test_each_dock_offers_its_own_models(
     docks: Callable[[type], Any], kept: Any, kept_denoiser: Any
 ) -> None:
-    assert docks(SegmentDock).form.model.combo.choices == (kept,)
+    ships = shipped_models()
+    assert docks(SegmentDock).form.model.combo.choices == (*ships, kept)
     more = docks(TrainDock).form.more
-    assert more.start.combo.choices == ("nothing", kept)
+    assert more.start.combo.choices == ("nothing", *ships, kept)
     assert more.denoiser.combo.choices == ("no", kept_denoiser)
     form = docks(DenoiseDock).form
     assert form.model.combo.choices == (kept_denoiser,)
@@ -635,7 +636,7 @@ def test_denoise_first_then_segment(
     qtbot.waitUntil(lambda: not train.runner.is_running, timeout=LONG)
     assert load_model(train.trained.path).denoiser.fingerprint() == denoiser.fingerprint()
     segment = docks(SegmentDock)
-    assert segment.form.model.combo.choices == (train.trained.path,)
+    assert segment.form.model.value() == train.trained.path
     segment.segment()
     qtbot.waitUntil(lambda: not segment.runner.is_running, timeout=LONG)
     assert "objects in" in segment.message.text or "object in" in segment.message.text

@@ -13,7 +13,7 @@ from qtpy.QtGui import QEnterEvent
 from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_scribe.evaluation.metrics import evaluate
-from napari_scribe.io.model_folder import model_folder
+from napari_scribe.io.model_folder import is_shipped, model_folder, shipped_models
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample
@@ -45,14 +45,16 @@ def test_the_newest_model_comes_first(dock: Any, model: Any, kept: Any) -> None:
     newer = model.save(model_folder() / "newer.zip")
     os.utime(newer, (2e9, 2e9))
     dock.form.model.reset_choices()
-    assert [path.stem for path in dock.form.model.combo.choices] == ["newer", "nuclei 2026"]
+    own = [path.stem for path in dock.form.model.combo.choices if not is_shipped(path)]
+    assert own == ["newer", "nuclei 2026"]
     assert dock.form.model.value() == newer
     dock.form.model.combo.value = kept
     dock.form.model.combo.native.activated.emit(1)  # what a click does
     newest = model.save(model_folder() / "newest.zip")
     os.utime(newest, (3e9, 3e9))
     dock.form.model.reset_choices()
-    assert dock.form.model.combo.choices[0] == newest
+    own = [path for path in dock.form.model.combo.choices if not is_shipped(path)]
+    assert own[0] == newest
     assert dock.form.model.value() == kept  # what was chosen stays
 
 
@@ -100,7 +102,38 @@ def test_a_newer_model_among_the_kept_ones(docks: Callable[[type], Any]) -> None
     assert dock.form.needs.text() == ""
 
 
-def test_without_a_model(docks: Callable[[type], Any], model: Any) -> None:
+def test_the_first_click_needs_no_paint(
+    docks: Callable[[type], Any], qtbot: Any, painted: Any, sample: Sample
+) -> None:
+    dock = docks(SegmentDock)
+    assert dock.form.model.combo.current_choice == "nuclei (ships with napari-scribe)"
+    assert dock.form.model.info.text().startswith("Objects, 2D, 1 channel. For fluorescent nuclei")
+    dock.segment_button.click()
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    assert evaluate(painted.layers["nuclei labels"].data, sample.truth).ap[0] > 0.5
+
+
+def test_models_that_ship_are_first_and_own_ones_are_chosen(dock: Any, kept: Any) -> None:
+    picker = dock.form.model
+    assert picker.combo.choices == (*shipped_models(), kept)
+    assert picker.value() == kept
+    picker.set_value(shipped_models()[0])
+    assert picker.combo.choices == (*shipped_models(), kept)
+    assert picker.value() == shipped_models()[0]
+
+
+def test_a_model_of_the_name_of_one_that_ships(docks: Callable[[type], Any], model: Any) -> None:
+    own = model.save(model_folder() / "nuclei.zip")
+    picker = docks(SegmentDock).form.model
+    assert picker.value() == own
+    assert picker.combo.get_choice("nuclei") == own
+    assert is_shipped(picker.combo.get_choice("nuclei (ships with napari-scribe)"))
+
+
+def test_without_a_model(
+    docks: Callable[[type], Any], model: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("napari_scribe.io.model_folder.SHIPPED", tmp_path / "none")
     dock = docks(SegmentDock)
     assert dock.form.model.info.text() == "No model yet: train one, or choose a file."
     assert not dock.segment_button.isEnabled()
@@ -132,11 +165,12 @@ def test_a_stack_is_segmented_slice_by_slice(
     dock: Any, idle: Callable[[], None], painted: Any, sample: Sample
 ) -> None:
     stack = np.stack([sample.image, sample.image[::-1]])
-    layer = painted.add_image(stack, axis_labels=("t", "y", "x"), scale=(3, 0.5, 0.5), name="film")
+    layer = painted.add_image(stack, axis_labels=("z", "y", "x"), scale=(3, 0.5, 0.5), name="film")
     dock.form.image.layer.value = layer
-    assert dock.form.image.axes.text() == "TYX"
+    assert dock.form.image.axes.text() == "ZYX"
     dock.segment()
     idle()
+    assert "The model is 2D: the 2 slices are segmented slice by slice" in dock.message.text
     result = painted.layers["film labels"]
     assert result.data.shape == stack.shape
     assert result.data[0].any()

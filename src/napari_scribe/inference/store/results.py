@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array as ReadableArray
 from ...arrays import as_dask
 from ...errors import TakenError
 from ...image import AXES, Image
@@ -30,7 +31,7 @@ FOLDER = "results"
 
 
 def write_results(
-    out: Path, labels: Array, maps: Mapping[str, Array], source: Source, sink: Folder
+    out: Path, labels: Array, maps: Mapping[str, ReadableArray], source: Source, sink: Folder
 ) -> dict[Path, Path]:
     """Write the results of a run within its folder.
 
@@ -67,7 +68,8 @@ def write_results(
             scale, units = source.image.scale, source.image.units
             write_tiff(made[out], labels, source.axes, scale, units, software=sink.identity)
     except (RuntimeError, ValueError):  # a chunk cannot be decoded
-        remove_unreadable([labels, *maps.values()])
+        # Maps on the image's own pixels are dask arrays, which check what they read.
+        remove_unreadable(a for a in (labels, *maps.values()) if not hasattr(a, "dask"))
         raise
     return made
 
@@ -113,7 +115,7 @@ def _place_beside(out: Path, made: Mapping[Path, Path]) -> Path:
     return places[out]
 
 
-def write_map(path: Path, array: Array, source: Source, made_by: str) -> None:
+def write_map(path: Path, array: ReadableArray, source: Source, made_by: str) -> None:
     """Write a map piece by piece.
 
     A TIFF holds it as float32, because programs that read TIFF know no float16.

@@ -236,11 +236,13 @@ class DenoiseRequest(RunRequest["Denoised"]):
 
     def begin(self) -> InferenceJob:
         """Make the job; called in its thread."""
+        from ...describe import slice_by_slice
         from ...inference.denoise.job import check_denoiser, denoise
 
         model = self.loaded_model()
         check_denoiser(model)
         self.facts.task = model.recipe.task
+        self.facts.slices = slice_by_slice(model, self.n_slices)
         self.facts.channels = tuple(self.channels or model.channels_for(self.image))
         make = partial(
             denoise,

@@ -32,7 +32,11 @@ IN_MEMORY = 2**26
 """Results of more pixels than this are written to disk and shown from there."""
 SAVE_TO = "under More settings, Save to"
 """Where the user finds the line for a file."""
-_PHASES = {"numbers": "Numbering the objects", "pyramid": "Making smaller copies for display"}
+_PHASES = {
+    "numbers": "Numbering the objects",
+    "pixels": "Bringing the objects to the image's pixels",
+    "pyramid": "Making smaller copies for display",
+}
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
 
 
@@ -46,6 +50,8 @@ class Facts:
     ----------
     task
         What the model answers.
+    model
+        The model, once it is read; None where nobody needs it afterwards.
     channels
         Which channels of the image it sees.
     path
@@ -54,13 +60,17 @@ class Facts:
         Whether the next run could continue this one.
     is_undertrained
         Whether the model has learnt too little to be judged by its results.
+    slices
+        How a 2D model sees the slices of a volume, in words; empty where there are none.
     """
 
     task: str = ""
+    model: Model | None = None
     channels: tuple[int, ...] = ()
     path: Path | None = None
     goes_on: bool = False
     is_undertrained: bool = False
+    slices: str = ""
 
     @property
     def has_leftovers(self) -> bool:
@@ -132,6 +142,11 @@ class RunRequest(Request["InferenceStep", Answer]):
         )
 
     @property
+    def n_slices(self) -> int:
+        """Return the number of slices along Z of the result."""
+        return dict(zip(self.image.label_axes(), self.shape, strict=True)).get("Z", 1)
+
+    @property
     def look(self) -> dict[str, Any]:
         """Return how the result is shown, as napari's layers take it."""
         return {}
@@ -195,7 +210,7 @@ class RunRequest(Request["InferenceStep", Answer]):
         answer, levels = job.result, list(job.levels)
         if isinstance(answer, np.ndarray) or (is_small(answer) and job.is_complete):
             answer, levels = np.asarray(answer), []  # a copy, so that painting changes no file
-        words = [job.note, *job.memory_notes, *notes]
+        words = [self.facts.slices, job.note, *job.memory_notes, *notes]
         return {
             "answer": answer,
             "levels": levels,
@@ -215,7 +230,7 @@ class RunRequest(Request["InferenceStep", Answer]):
             clock.add(record.done, record.total, record.phase)
             text = _PHASES[record.phase] + clock.time_left
         else:
-            clock.add(*_in_tiles(record, self.shape), record.phase)
+            clock.add(*_in_tiles(record), record.phase)
             text = clock.in_words("tile", with_speed=n_layers == 1)
             detail = f"A tile keeps {' x '.join(map(str, record.tile))} px"
         share = record.done / max(record.total, 1)
@@ -224,18 +239,14 @@ class RunRequest(Request["InferenceStep", Answer]):
         return Progressed(share, text, detail)
 
 
-def _in_tiles(record: InferenceStep, shape: tuple[int, ...]) -> tuple[float, int]:
+def _in_tiles(record: InferenceStep) -> tuple[float, int]:
     """Return how many tiles are done, and of how many.
 
     The record counts blocks, too: once while they are made into objects, between the tiles, and
     once more in the end, while they are numbered. Those between the tiles count as a part of them.
     """
-    tile = record.tile
-    n_frames = math.prod(shape[: len(shape) - len(tile)])
-    sides = zip(shape[-len(tile) :], tile, strict=True)
-    n_tiles = n_frames * math.prod(-(-n // t) for n, t in sides)
-    before_numbering = (record.total + n_tiles) / 2
-    return min(record.done * n_tiles / before_numbering, n_tiles), n_tiles
+    n_tiles, n_parts = record.n_tiles, record.n_parts
+    return min(record.done * n_tiles / max(n_parts, 1), n_tiles), n_tiles
 
 
 def is_small(answer: Any) -> bool:

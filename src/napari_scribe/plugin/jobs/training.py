@@ -96,6 +96,8 @@ class TrainingRequest(Request["TrainStep", "Trained[Any]"]):
         trained = Trained(
             job.result, self.start, job.checkpoint, request, job.kept_parent, job.problem
         )
+        if job.fine_tuning is not None:
+            trained = replace(trained, note=job.fine_tuning.in_words())
         if job.kept_parent:
             return trained
         try:
@@ -162,6 +164,8 @@ class Trained(Generic[Asked]):
         Whether fine-tuning did not help, so that this is the model it started from.
     problem
         What broke the training off, or why the model could not be written.
+    note
+        What a fine-tuning gained and lost.
     """
 
     model: Model
@@ -170,6 +174,7 @@ class Trained(Generic[Asked]):
     request: Asked
     is_parent: bool = False
     problem: str = ""
+    note: str = ""
 
 
 def changes_of_recipe(before: Recipe, now: Recipe, parts: Collection[str]) -> Iterator[Change]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari import Viewer
@@ -16,6 +17,7 @@ from ..jobs.request import Ended, Value
 from ..widgets.basics import button, stack, step
 from ..widgets.inputs import refresh_when_seen
 from ..widgets.scope_picker import FOLDER, LAYERS
+from .decoding import DecodingFold
 from .folder import FolderDone
 from .form import SegmentForm
 from .job import SeamRequest, Segmented, SegmentRequest
@@ -45,12 +47,16 @@ class SegmentDock(Dock):
         self.form = SegmentForm(self.viewer, self.test_for_seams)
         tip = "Segment what is chosen above"
         self.segment_button = button("Segment", tip, self.segment, is_main=True)
+        self.decoding = DecodingFold(self.viewer)
+        self.decoding.kept.connect(self._on_kept)
+        self.decoding.failed.connect(self.message.error)
         self.pause_button = button(*PAUSE, self.pause_or_go_on)
         parts = self.form.scope, self.form.folder_channels, self.segment_button
         self.lay_out(
             step("1", "Image", stack(self.form.image, self.form.needs)),
-            step("2", "Model", self.form.model),
+            step("2", "Model", self.form.what),
             step("3", "Segment", stack(*parts)),
+            self.decoding,
             ends=[self.pause_button],
         )
         refresh_when_seen(self, self.form.model.reset_choices)
@@ -65,6 +71,7 @@ class SegmentDock(Dock):
     def segment(self) -> None:
         """Segment what is chosen with the chosen model."""
         with self.preparing():
+            self.decoding.offer(None)
             scope = self.form.scope.value()
             self.queue = None
             if scope == FOLDER:
@@ -76,7 +83,8 @@ class SegmentDock(Dock):
                 self.queue = LayerQueue(self.viewer, layers, self.form.value_of)
                 self._segment_next(self.queue)
             else:
-                self.start(self.form.value(), self._on_segmented, view=self.live_result)
+                request = self.form.value()
+                self.start(request, partial(self._on_segmented, request), view=self.live_result)
             self.form.more.remember()
 
     def test_for_seams(self) -> None:
@@ -114,6 +122,12 @@ class SegmentDock(Dock):
         is_layer = self.form.scope.value() not in (LAYERS, FOLDER)
         self.form.more.seams.setEnabled(has_layer and is_layer and is_filled)
 
+    def close_down(self) -> None:
+        """End the job, which saves what it has, and let go of the viewer."""
+        self.decoding.close_down()
+        self.form.close_down()
+        super().close_down()
+
     def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
         """Return what a job gave, as all docks do; show the image that was selected meanwhile."""
         if ended.question is None:
@@ -149,9 +163,16 @@ class SegmentDock(Dock):
         queue.add(request.image.name, ended)
         self._segment_next(queue)
 
-    def _on_segmented(self, ended: Ended[Segmented]) -> None:
+    def _on_segmented(self, request: SegmentRequest, ended: Ended[Segmented]) -> None:
         if (done := self.result_of(ended)) is not None:
+            self.form.show_estimate(request, done.object_size)
             self.message.say(done.in_words(), warns=done.is_undertrained)
+            self.decoding.offer(done.decodable)
+
+    def _on_kept(self, path: Path) -> None:
+        """Choose the model that has the new values, and tell where it is."""
+        self.form.model.set_value(path)
+        self.message.info(f"Kept in {path.name}: the model segments with these values now.")
 
     def _on_folder(self, ended: Ended[FolderDone]) -> None:
         if (done := self.result_of(ended)) is not None:

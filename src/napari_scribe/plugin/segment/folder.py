@@ -45,7 +45,7 @@ class FolderRequest(Request["FolderStep", "FolderDone"]):
         when None.
     series
         Which image of files that hold several.
-    tile, halo, device, with_probability
+    tile, halo, device, with_probability, object_size
         As in `SegmentRequest`.
     overwrite
         Results that may be replaced.
@@ -62,6 +62,7 @@ class FolderRequest(Request["FolderStep", "FolderDone"]):
     halo: Literal["exact", "quick"] = "exact"
     device: str | None = None
     with_probability: bool = False
+    object_size: float | None = None
     overwrite: frozenset[Path] = frozenset()
 
     @property
@@ -157,6 +158,7 @@ def _segment_each(
     job: Job[FolderStep, FolderDone], request: FolderRequest
 ) -> Generator[FolderStep, None, FolderDone]:
     """Segment one image after the other; one that fails does not end the rest."""
+    from ...describe import slice_by_slice
     from ...model import load_model
 
     model, pairs = load_model(request.model), request.pairs
@@ -181,7 +183,8 @@ def _segment_each(
         except Exception as error:
             done = replace(done, failed=(*done.failed, (path.name, _reason(path, error))))
             continue
-        if note := " ".join(word for word in (*image.notes, one.note, *one.memory_notes) if word):
+        words = *image.notes, slice_by_slice(model, image.length("Z")), one.note, *one.memory_notes
+        if note := " ".join(word for word in words if word):
             done = replace(done, notes=(*done.notes, (path.name, note)))
         if not one.is_complete:
             return replace(done, is_complete=False)
@@ -256,6 +259,7 @@ def _job(model: Model, image: Image, target: Path, request: FolderRequest) -> In
         device=request.device,
         save=("labels", "probability") if request.with_probability else ("labels",),
         overwrite=target in request.overwrite,
+        object_size=request.object_size,
     )
 
 

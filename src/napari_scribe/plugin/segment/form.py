@@ -14,18 +14,25 @@ from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
 from ..layers.conversion import guess_layer_axes, image_of
-from ..model_library import channels_to_tick, dimensions_of
-from ..widgets.basics import Hint, button, named
+from ..layers.object_size import SizeCircle
+from ..model_library import channels_to_tick, dimensions_of, object_size_of
+from ..widgets.basics import Hint, button, named, stack
 from ..widgets.folder_channels import FolderChannels
 from ..widgets.inputs import result_file, tile_choice
 from ..widgets.layer_pickers import ImagePicker, is_image
 from ..widgets.model_picker import ModelPicker
+from ..widgets.object_size import ObjectSizePicker
 from ..widgets.scope_picker import FOLDER, LAYERS, ScopePicker, has_frames
 from ..widgets.settings_fold import WIDTH, SettingsFold
 from .folder import FolderRequest, with_results
 from .job import SegmentRequest
 
 BORDERS = [("exact", "exact"), ("quick", "quick")]
+SIZE_TIP = (
+    "Diameter of the objects in the image, in pixels. If it is far from that of the objects that "
+    "the model has learnt, the image is shrunk or grown for the model, and labels return on the "
+    "image's own pixels. automatic: it is estimated from what the model finds at several scales"
+)
 
 
 class SegmentForm(QObject):
@@ -53,9 +60,15 @@ class SegmentForm(QObject):
         self.scope = ScopePicker()
         self.folder_channels = FolderChannels()
         self.more = SegmentSettings(test_for_seams)
+        self.size = self.more.size
+        self._size_row = named("Object size", self.size)
+        self.what = stack(self.model, self._size_row)
+        self._circle = SizeCircle(viewer)
+        self._estimated_for: tuple[object, object] | None = None
         self.more.recall()
         for part in (self.image, self.model, self.scope):
             part.changed.connect(self._show)
+        self.size.changed.connect(self._draw_circle)
         self._show()
 
     def reset_choices(self, event: object = None) -> None:
@@ -101,7 +114,7 @@ class SegmentForm(QObject):
             region=region,
             part=part,
             out=self.more.save_to.value,
-            **self.more.for_segmenting(),
+            **self.for_segmenting(),
         )
 
     def layers(self) -> list[ImageLayer]:
@@ -133,7 +146,7 @@ class SegmentForm(QObject):
         if self.needs.text() and len(boxes) == image.n_channels:
             channels = self.image.channels.value()
         return SegmentRequest(
-            layer, image, self.model_file(), channels=channels, **self.more.for_segmenting()
+            layer, image, self.model_file(), channels=channels, **self.for_segmenting()
         )
 
     def folder(self) -> FolderRequest:
@@ -151,8 +164,39 @@ class SegmentForm(QObject):
         series = self.folder_channels.series.value()
         pairs = with_results(images, out)
         return FolderRequest(
-            images, out, pairs, model, channels, n, series, **self.more.for_segmenting()
+            images, out, pairs, model, channels, n, series, **self.for_segmenting()
         )
+
+    def for_segmenting(self) -> dict[str, Any]:
+        """Return the settings as `SegmentRequest` and `FolderRequest` take them."""
+        size = self.size.value() if self._model_size() is not None else None
+        return {"object_size": size, **self.more.for_segmenting()}
+
+    def show_estimate(self, request: SegmentRequest, diameter: float | None) -> None:
+        """Show the size that was estimated for an image and a model, while both are chosen."""
+        if request.object_size is None:
+            self._estimated_for = request.image_layer.unique_id, request.model
+            if self._estimated_for == self._chosen():
+                self.size.show_measured(diameter)
+
+    def close_down(self) -> None:
+        """Remove the circle."""
+        self._circle.hide()
+
+    def _chosen(self) -> tuple[object, object]:
+        """Return what an estimate belongs to: the image and the model."""
+        layer = self.image.layer.value
+        return None if layer is None else layer.unique_id, self.model.value()
+
+    def _model_size(self) -> float | None:
+        """Return the size of objects that the model knows; None if it knows none."""
+        path = self.model.value()
+        return None if path is None else object_size_of(path)
+
+    def _draw_circle(self) -> None:
+        is_layer = self.scope.value() != FOLDER and self._model_size() is not None
+        layer, axes = self.image.layer.value, self.image.axes.text()
+        self._circle.show(layer, axes, self.size.drawn() if is_layer else None)
 
     def _show(self) -> None:
         """Offer what goes with image and model: parts, and channels that have to be chosen."""
@@ -172,11 +216,15 @@ class SegmentForm(QObject):
         self.needs.setText(channels_needed)
         self.image.channels.visible = bool(channels_needed)
         self.folder_channels.follow(self.scope.images.value if scope == FOLDER else None, path)
+        self._size_row.setVisible(self._model_size() is not None)
+        if self._estimated_for != self._chosen():
+            self.size.show_measured(None)
+        self._draw_circle()
         self.changed.emit()
 
 
 class SegmentSettings(SettingsFold):
-    """Ask for tiles, device, what is saved; offer the test for seams.
+    """Ask for the size of objects, tiles, device, what is saved; offer the test for seams.
 
     Parameters
     ----------
@@ -188,6 +236,8 @@ class SegmentSettings(SettingsFold):
 
     def __init__(self, test_for_seams: Callable[[], None]) -> None:
         super().__init__()
+        self.size = ObjectSizePicker("automatic", SIZE_TIP)
+        self.object_size = self.size.box
         self.tile = tile_choice()
         self.borders = ComboBox(choices=BORDERS, value="exact", nullable=False)
         self.borders.tooltip = (
@@ -207,7 +257,7 @@ class SegmentSettings(SettingsFold):
             "by how much the answers differ",
             test_for_seams,
         )
-        self.remembers("tile", "borders", "probability")
+        self.remembers("object_size", "tile", "borders", "probability")
         for line in (
             named("Tile (px)", self.tile.native, WIDTH),
             named("Tile borders", self.borders.native, WIDTH),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,11 +15,14 @@ from ..jobs.inference import Outcome, RunRequest, is_small
 from ..jobs.request import Request
 from ..layers.colors import labels_look
 from ..layers.results import show_labels, show_probability
+from .decoding import Decodable
 
 if TYPE_CHECKING:
     from ...inference.run import InferenceJob
     from ...inference.seams import Seams
 
+KEPT = 2**22
+"""Objects in more pixels than this cannot be decoded again: what they are made of is not kept."""
 TOO_LARGE = "The probability lies beside the labels, too large to be shown."
 
 
@@ -32,10 +36,13 @@ class SegmentRequest(RunRequest["Segmented"]):
         As `segment` takes it.
     with_probability
         Whether probabilities are shown too.
+    object_size
+        As `segment` takes it.
     """
 
     halo: Literal["exact", "quick"] = "exact"
     with_probability: bool = False
+    object_size: float | None = None
 
     result, verb, button = "labels", "Segmenting", "Segment"
     show = staticmethod(show_labels)
@@ -47,12 +54,17 @@ class SegmentRequest(RunRequest["Segmented"]):
 
     def begin(self) -> InferenceJob:
         """Make the job; called in its thread."""
-        from ...describe import too_little_learnt
+        from ...describe import slice_by_slice, too_little_learnt
+        from ...inference.decoding import maps_to_decode
         from ...inference.segment import segment
 
-        model = self.loaded_model()
+        model = self.facts.model = self.loaded_model()
         self.facts.task = model.recipe.task
+        save = {"labels", "probability"} if self.with_probability else {"labels"}
+        if self.can_be_decoded_again:
+            save |= {*maps_to_decode(model)}
         self.facts.is_undertrained = bool(too_little_learnt(model))
+        self.facts.slices = slice_by_slice(model, self.n_slices)
         make = partial(
             segment,
             model,
@@ -62,17 +74,24 @@ class SegmentRequest(RunRequest["Segmented"]):
             tile=self.tile,
             halo=self.halo,
             device=self.device,
-            save=("labels", "probability") if self.with_probability else ("labels",),
+            save=tuple(save),
             overwrite=self.overwrite,
+            object_size=self.object_size,
         )
         return self.job_at_free_path(f"{self.image.name} {self.part}", make)
 
+    @property
+    def can_be_decoded_again(self) -> bool:
+        """Return whether what objects are made of is kept after the run."""
+        is_small = self.out is None and math.prod(self.shape) <= KEPT
+        return is_small and self.facts.task == "objects" and self.turn == (1, 1)
+
     def finish(self, job: InferenceJob) -> Segmented:
         """Return what the job gave; called in its thread."""
-        probability, note = job.probability, ""
+        probability, note = job.probability if self.with_probability else None, ""
         if probability is not None and not is_small(probability):
             probability, note = None, TOO_LARGE
-        outcome = self.outcome_of(job, note)
+        outcome = self.outcome_of(job, note, job.size_note)
         labels, n_found = outcome["answer"], job.n_objects
         if isinstance(labels, np.ndarray):
             is_objects = self.facts.task == "objects"
@@ -81,8 +100,17 @@ class SegmentRequest(RunRequest["Segmented"]):
             probability=None if probability is None else np.asarray(probability),
             task=self.facts.task,
             n_found=n_found,
+            decodable=self._decodable(job),
+            object_size=job.object_size,
             **outcome,
         )
+
+    def _decodable(self, job: InferenceJob) -> Decodable | None:
+        """Return what the objects can be made of again; None if it was not kept."""
+        model = self.facts.model
+        if not (self.can_be_decoded_again and job.is_complete) or model is None:
+            return None
+        return Decodable(self, model, dict(job.maps), job.region or self.region or {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +125,17 @@ class Segmented(Outcome):
         What the labels are.
     n_found
         How many objects or classes there are; None where nobody has counted.
+    decodable
+        What the objects can be made of again with another decoding; None if it was not kept.
+    object_size
+        Diameter of the objects in pixels, as it was given or estimated; None if it is not known.
     """
 
     probability: np.ndarray | None
     task: str
     n_found: int | None
+    decodable: Decodable | None = None
+    object_size: float | None = None
 
     button, done = "Segment", "segmented"
 
@@ -150,4 +184,5 @@ class SeamRequest(Request[Any, "Seams"]):
             tile=run.tile,
             halo=run.halo,
             device=run.device,
+            object_size=run.object_size,
         )

@@ -62,7 +62,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         self.lay_out(
             step("1", "Image", form.image),
             step("2", "Annotations", row(form.paint, form.new, wide=0)),
-            step("3", "Paint", stack(row(form.task, 1), form.hint)),
+            step("3", "Paint", stack(row(form.task, 1), form.about_paint)),
             *self.training_parts(),
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
         )
@@ -118,6 +118,7 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.form.image.image(),
                 self.trained.model,
                 device=device or self.form.more.device.value or None,
+                object_size=self.form.known_size(self.trained.model),
             )
             self.start(request, self._on_segmented, view=self.live_result)
 
@@ -216,7 +217,7 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.form.choose(layer)
                 train_on_it()
 
-        yes = train_anew if question.kind == "classes" else make_objects
+        yes = {"classes": train_anew, "sizes": lambda: None}.get(question.kind, make_objects)
         self.ask(question.text, {question.yes: yes, question.no: train_on_it})
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from magicgui.widgets import CheckBox, RadioButtons
@@ -12,19 +13,26 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from napari.utils.events import Event
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from ...errors import InputError
+from ...recipe import ObjectsTarget
+from ..jobs.torch_loader import found_devices
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
 from ..layers.conversion import add_annotations, note, paint_events, paint_of
-from ..model_library import dimensions_of
-from ..widgets.basics import Hint, button, named
+from ..layers.object_size import SizeCircle, painted_size
+from ..model_library import dimensions_of, object_size_of
+from ..widgets.basics import Hint, button, named, stack
 from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
 from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
+from ..widgets.object_size import ObjectSizePicker
 from ..widgets.recipe_form import RecipeForm
 from ..widgets.settings_fold import WIDTH
 from ..widgets.training_settings import TrainingSettings
 from .job import TrainRequest
+
+if TYPE_CHECKING:
+    from ...model import Model
 
 HINTS = {
     "objects": "1 = background, 2, 3, 4 ... = one object each. Paint a few objects whole, and some "
@@ -34,6 +42,12 @@ HINTS = {
 }
 NEW_TIP = "A labels layer for the image that was selected last, with the brush ready"
 TASKS = [("Objects", "objects"), ("Classes", "classes")]
+SIZE_TIP = (
+    "Diameter of the objects in this image, in pixels. If it is far from the size that the network "
+    "likes, the image is shrunk or grown for it. It is measured on objects that are painted whole"
+)
+MEASURE_AFTER = 500
+"""Milliseconds without a stroke after which painted objects are measured."""
 
 
 class TrainForm(QObject):
@@ -64,6 +78,15 @@ class TrainForm(QObject):
         box.layout().setContentsMargins(0, 0, 0, 0)
         self.hint = Hint()
         self.more = TrainSettings()
+        self.size = ObjectSizePicker("as painted", SIZE_TIP)
+        self._size_row = named("Object size", self.size)
+        self.about_paint = stack(self.hint, self._size_row)
+        self._circle = SizeCircle(viewer)
+        # It ends with the widget that shows what was measured.
+        self._measure_soon = QTimer(self.size.native, interval=MEASURE_AFTER, singleShot=True)
+        self._measure_soon.timeout.connect(self._measure)
+        for signal in (self.size.changed, self.more.start.changed, self.more.recipe.changed):
+            signal.connect(self._show_size)
         self.image.changed.connect(self._on_image)
         self.task.changed.connect(self._show_task)
         self.paint.changed.connect(self._on_annotations)
@@ -104,7 +127,13 @@ class TrainForm(QObject):
             start=start,
             has_previews=bool(self.more.previews.value),
             denoiser=self.more.denoiser.value(),
+            object_size=self.size.value() if self._uses_size() else None,
         )
+
+    def known_size(self, model: Model) -> float | None:
+        """Return how large the objects in the image are, as chosen or painted, for a model."""
+        is_used = model.object_size is not None and self._uses_size()
+        return self.size.known() if is_used else None
 
     def select(self, selected: Layer | None, *, only_see: bool = False) -> None:
         """Show the image, or the annotations, that the user has selected among the layers.
@@ -134,8 +163,10 @@ class TrainForm(QObject):
         return {"task": str(self.task.value), "dimensions": int(self.more.dimensions.value)}
 
     def close_down(self) -> None:
-        """Stop listening to the annotations."""
+        """Stop listening to the annotations, and remove the circle."""
         self._listen([])
+        self._measure_soon.stop()
+        self._circle.hide()
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the viewer's layers."""
@@ -153,6 +184,7 @@ class TrainForm(QObject):
         self.more.denoiser.set_value(request.denoiser)
         self.more.dimensions.value = request.dimensions
         self.more.recipe.set_value(request.recipe)
+        self.size.set_value(request.object_size)
 
     def _new(self) -> None:
         """Add annotations: for objects, unless something else was chosen and not used yet."""
@@ -181,6 +213,7 @@ class TrainForm(QObject):
             self._shown = ref(image)
             if self.paint.value is not None:  # what was chosen for the other image, but not used
                 self._show_settings()
+        self._show_size()
         self.changed.emit()
 
     def _on_annotations(self, _layer: object = None) -> None:
@@ -190,6 +223,7 @@ class TrainForm(QObject):
         if self._had_paint or (layer is not None and "task" in note(layer)):
             self._show_settings()
         self._had_paint = layer is not None
+        self._measure_soon.start()
         self.changed.emit()
 
     def _show_settings(self) -> None:
@@ -208,7 +242,40 @@ class TrainForm(QObject):
         image = self.image.layer.value
         if event.type == "paint" and image is not None:  # by the user
             note_settings(self.paint.value, image, **self.settings())
+        self._measure_soon.start()
         self.painted.emit()
+
+    def _measure(self) -> None:
+        """Show how large the painted objects are, once torch is there: that takes a while."""
+        if not found_devices():
+            self._measure_soon.start()
+            return
+        size = None
+        if self._uses_size():
+            with suppress(InputError):  # it is told where Train is pressed
+                layers = self.paint.value, self.image.layer.value
+                size = painted_size(*layers, self.image.image(), int(self.more.dimensions.value))
+        self.size.show_measured(size)
+
+    def _uses_size(self) -> bool:
+        """Return whether images are brought to a size of objects."""
+        if str(self.task.value) != "objects":
+            return False
+        if (start := self.more.start.value()) is not None:
+            return object_size_of(start) is not None
+        with suppress(InputError):  # it is told where Train is pressed
+            target = self.more.recipe.value("objects").target
+            return isinstance(target, ObjectsTarget) and target.object_size > 0
+        return False
+
+    def _show_size(self, _value: object = None) -> None:
+        """Ask for the size where it is used, and draw the circle that is asked for."""
+        uses_size = self._uses_size()
+        if uses_size == self._size_row.isHidden():
+            self._size_row.setVisible(uses_size)
+            self._measure_soon.start()
+        layer, axes = self.image.layer.value, self.image.axes.text()
+        self._circle.show(layer, axes, self.size.drawn() if uses_size else None)
 
     def _on_reset(self) -> None:
         self.task.value = "objects"
@@ -217,6 +284,7 @@ class TrainForm(QObject):
         task = str(self.task.value)
         self.hint.setText(HINTS[task])
         self.more.folds["target"].setVisible(task == "objects")
+        self._show_size()
         self.changed.emit()
 
 

@@ -34,7 +34,8 @@ class PaintQuestion(Question):
     Parameters
     ----------
     kind
-        Of a `Slip`; or ``classes``, where numbers of classes are used as those of objects are.
+        Of a `Slip`; or ``classes``, where numbers of classes are used as those of objects are; or
+        ``sizes``, where objects differ much in size.
     text, yes, no
         As for `Question`.
     """
@@ -58,6 +59,8 @@ class TrainRequest(TrainingRequest):
         Whether the questions about paint have been answered.
     denoiser
         The file of a model that the image goes through first.
+    object_size
+        As `train` takes it.
     """
 
     paint_layer: LabelsLayer
@@ -65,6 +68,7 @@ class TrainRequest(TrainingRequest):
     channels: list[int] | None = None
     is_asked: bool = False
     denoiser: Path | None = None
+    object_size: float | None = None
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -91,6 +95,7 @@ class TrainRequest(TrainingRequest):
             seconds=self.seconds,
             device=self.device,
             denoiser=load_model(self.denoiser) if self.denoiser is not None else None,
+            object_size=self.object_size,
         )
 
     def continuing(self, trained: Trained[TrainRequest]) -> TrainRequest:
@@ -102,6 +107,7 @@ class TrainRequest(TrainingRequest):
             start=before.start,
             is_asked=self.is_asked or before.is_asked,
             denoiser=before.denoiser,
+            object_size=before.object_size,
             resume=trained.checkpoint,
         )
 
@@ -113,6 +119,8 @@ class TrainRequest(TrainingRequest):
         channels = channels_in_words(self.image, self.channels)
         yield channels, channels
         yield self.denoiser, named(self.denoiser, "denoiser")
+        size = "as painted" if self.object_size is None else f"{self.object_size:g} px"
+        yield self.object_size, f"object size {size}"
 
     def show_preview(self, viewer: Viewer, preview: Preview) -> None:
         """Show what the network finds by now."""
@@ -127,13 +135,20 @@ class TrainRequest(TrainingRequest):
         PaintQuestion
             If that is doubtful.
         """
-        from ...targets.paint import like_objects, question
+        from ...targets import Paint
+        from ...targets.object_size import diameters_in, doubt_about_sizes
+        from ...targets.paint import fitted, like_objects, question
 
         if self.recipe.task == "classes" and (doubt := like_objects(self.paint)):
             raise PaintQuestion("classes", doubt, "They are objects", "They are classes")
         slip = question(self.paint, self.recipe.task, self.dimensions)
         if slip is not None:
             raise PaintQuestion(slip.kind, slip.text, "They are objects", "Leave it")
+        if self.recipe.task == "objects":
+            paint = fitted(Paint(self.paint), self.image)
+            diameters = diameters_in(self.image, paint, self.dimensions)
+            if doubt := doubt_about_sizes(diameters):
+                raise PaintQuestion("sizes", doubt, "I will correct them", "Train on them")
 
     def _recipe_for(self, start: Model | None) -> Recipe:
         """Return the form's recipe; network and target are those of the model to start from."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog
 
 from ...errors import InputError
-from ...io.model_folder import list_models
+from ...io.model_folder import is_shipped, list_models, shipped_models
 from ..model_library import in_words, task_of
 from .basics import Column, Hint, button, row
 from .inputs import Choice, narrow, refresh_when_seen
@@ -17,7 +17,8 @@ from .inputs import Choice, narrow, refresh_when_seen
 FINDING = frozenset({"objects", "classes"})
 """Tasks of models that find something."""
 DENOISING = frozenset({"denoised"})
-NEWEST_FIRST = "Models that were trained here are kept, the newest first"
+NEWEST_FIRST = "Models that ship, and those that were trained here, the newest first"
+SHIPS = "{} (ships with napari-scribe)"
 
 
 def _distinct_names(files: list[Path]) -> list[str]:
@@ -32,7 +33,7 @@ def _distinct_names(files: list[Path]) -> list[str]:
 
 
 class ModelPicker(Column):
-    """Offer the trained models, the newest first, and a file that lies elsewhere.
+    """Offer the models that ship, the trained ones, the newest first, and a file elsewhere.
 
     Parameters
     ----------
@@ -58,6 +59,7 @@ class ModelPicker(Column):
         self.combo.changed.connect(self._describe)
         self.combo.native.activated.connect(self._on_activated)
         refresh_when_seen(self, self.reset_choices)
+        self._choose_newest()
         self._describe()
 
     def value(self) -> Path | None:
@@ -81,9 +83,17 @@ class ModelPicker(Column):
             return
         with self.combo.changed.blocked():
             self.combo.reset_choices()
-            if not self._is_chosen_by_user and not self._none:
-                self.combo.native.setCurrentIndex(0)
+        if not self._is_chosen_by_user:
+            self._choose_newest()
         self._describe()
+
+    def _choose_newest(self) -> None:
+        """Choose the newest of the user's own models; one that ships where there is none."""
+        files = [path for path in self.combo.choices if isinstance(path, Path)]
+        own = [path for path in files if not is_shipped(path)]
+        if own and not self._none:
+            with self.combo.changed.blocked():
+                self.combo.value = own[0]
 
     def _on_activated(self) -> None:
         self._is_chosen_by_user = True
@@ -91,9 +101,14 @@ class ModelPicker(Column):
     def _choices(self) -> list[tuple[str, str | Path]]:
         first = [(self._none, self._none)] if self._none else []
         listed = [path for path in list_models() if task_of(path) in self._tasks]
-        others = [path for path in self._files if path not in listed]
+        ships = [path for path in shipped_models() if task_of(path) in self._tasks]
+        others = [path for path in self._files if path not in [*listed, *ships]]
         files = [*others, *listed]
-        return [*first, *zip(_distinct_names(files), files, strict=True)]
+        return [
+            *first,
+            *((SHIPS.format(path.stem), path) for path in ships),
+            *zip(_distinct_names(files), files, strict=True),
+        ]
 
     def _values(self) -> list[str | Path]:
         return [value for _, value in self._choices()]

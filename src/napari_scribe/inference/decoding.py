@@ -1,0 +1,105 @@
+"""Make objects of saved maps again, with other decoding parameters and without the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ..arguments import checked
+from ..arrays import Array
+from ..errors import InputError
+from ..model import Model, as_model
+from ..targets import Prediction, savable_maps, task_of
+from ..targets.paint import Labels
+from .stitch import MARGIN, SIDE, Index, Zones, crop_to_core, merge, plan_blocks
+
+
+def maps_to_decode(model: Model) -> tuple[str, ...]:
+    """Return the names of the maps that `decode` needs, as `segment` takes them in `save`."""
+    heads = model.encoding.heads
+    names = zip(savable_maps(heads), heads, strict=True)
+    return tuple(name for name, head in names if head.is_decoded)
+
+
+@checked
+def decode(
+    model: Model | str | Path,
+    maps: Mapping[str, Array],
+    decoding: Mapping[str, float] | None = None,
+) -> Labels:
+    """Make objects of the maps of a run, without running the network again.
+
+    Parameters
+    ----------
+    model
+        The model that made the maps, its file or its name.
+    maps
+        Name -> ``(channels, *label shape)``, as `segment` saves them: ``probability``, and
+        ``distance`` or ``affinities`` where the encoding has them. The job's ``maps`` are such.
+    decoding
+        Decoding parameters that differ from the model's, by name, such as ``{"merge": 0.6}``.
+
+    Returns
+    -------
+    labels
+        ``(*label shape)`` int32. With the model's own parameters they are those of the run.
+
+    Raises
+    ------
+    InputError
+        If the model does not find objects, a map is missing or has another shape, or a parameter
+        is unknown or out of range.
+    """
+    model = as_model(model)
+    if not task_of(model.recipe).separates_objects:
+        raise InputError(f"{model.name} does not find objects: there is nothing to decode again.")
+    model = model.with_decoding(decoding or {})
+    names = maps_to_decode(model)
+    if missing := [name for name in names if name not in maps]:
+        raise InputError(
+            f"The map {missing[0]} is missing: {model.name} decodes {', '.join(names)}. "
+            f"Save them with the labels: save={('labels', *names)}."
+        )
+    decoded_heads = [head for head in model.encoding.heads if head.is_decoded]
+    shape = tuple(maps[names[0]].shape[1:])
+    for name, head in zip(names, decoded_heads, strict=True):
+        expected, given = (head.channels, *shape), tuple(maps[name].shape)
+        if given != expected or len(shape) < model.dimensions:
+            raise InputError(
+                f"The map {name} has the shape {given}; all have one channel axis first, and then "
+                f"the axes of one image: {expected} for this one."
+            )
+    labels = np.zeros(shape, np.int32)
+    n_before = 0
+    for frame in np.ndindex(*shape[: len(shape) - model.dimensions]):
+        prediction = {
+            head.name: maps[name][(slice(None), *frame)]
+            for name, head in zip(names, decoded_heads, strict=True)
+        }
+        labels[frame], n_objects = _decode_frame(model, prediction)
+        labels[frame][labels[frame] > 0] += n_before
+        n_before += n_objects
+    return labels
+
+
+def _decode_frame(model: Model, prediction: Prediction) -> tuple[Labels, int]:
+    """Decode a frame block by block, as a run does; return also the number of objects."""
+    shape = next(iter(prediction.values())).shape[1:]
+    cores: dict[Index, Labels] = {}
+    counts: dict[Index, int] = {}
+    zones: dict[Index, Zones] = {}
+    blocks = plan_blocks(shape, SIDE[model.dimensions], MARGIN[model.dimensions])
+    for block in blocks:
+        part = {
+            name: np.asarray(values[(slice(None), *block.window)], np.float32)
+            for name, values in prediction.items()
+        }
+        decoded, i = model.encoding.decode(part, model.parameters), block.index
+        cores[i], counts[i], zones[i] = crop_to_core(decoded, block, shape)
+    tables, n_objects = merge(counts, lambda i, face: zones[i][face])
+    labels = np.zeros(shape, np.int32)
+    for block in blocks:
+        labels[block.core] = tables[block.index][cores[block.index]]
+    return labels, n_objects

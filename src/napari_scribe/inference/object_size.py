@@ -1,0 +1,306 @@
+"""Estimate how large the objects of an image are, by what a model finds at several scales.
+
+A network that was trained on objects of one size finds those of other sizes, too, but not as well:
+small ones are missed, and large ones come in pieces. So the image is tried at scales an octave
+apart. At the right one, the objects that are found have about the size that the model knows, and
+they are most of what it takes for foreground.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..arguments import checked
+from ..device import pick_device, precision
+from ..image import Frame, Image
+from ..io import ImageLike, as_image
+from ..model import Model, as_model
+from ..networks import Network, depends_on_image, sides, with_statistics_of
+from ..resampling import resampled
+from ..targets import Head, Prediction
+from ..targets.object_size import SHORTEST, diameters_of_objects, in_plane, thickness
+from ..targets.paint import Labels
+from ..windows import Window, intersect, shape_of, start_of
+from .denoise.denoised_image import denoised_source_of
+from .engine import Predictor, by_head
+from .reading import tile_reader
+from .source import Source
+from .tiles import plan_tiles
+
+OCTAVES = range(-3, 3)
+"""Scales that are tried, as powers of two: for a model of 24 px, objects of 6 to 192 px."""
+SIDE = {2: 256, 3: 64}
+"""Side of the windows that the network sees at each scale, in pixels, for 2D and 3D networks."""
+MOST = {2: 3, 3: 2}
+"""Most windows at a scale."""
+ENOUGH = 20
+"""Objects from which on no more windows are seen at a scale."""
+UNSURE = 0.2
+"""Probability from which on a pixel counts as foreground that objects should explain."""
+WIDTH = 0.7
+"""Octaves by which an object's size differs from the model's when it counts by exp(-1/2)."""
+FEW = 5
+"""Number of objects with which a scale counts half as much as with a great many."""
+ALIKE = 0.8
+"""Share of the best score from which scales count as alike, and the coarsest is taken: the texture
+of large objects looks like small objects more often than groups of small ones look like large ones.
+"""
+ROUNDS = 2
+"""Most looks at the scale that was found, to measure the size there."""
+SETTLED = 0.3
+"""Octaves by which the size found differs from the model's at most, to be taken as it is."""
+CLEAR = 0.3
+"""Score from which on a scale is so good that finer ones are tried only while they are half as
+good: they cost most."""
+PLACES, PLACE = 32, 64
+"""Number and side in pixels of the pieces among which those with contrast are found."""
+CONTRAST = 0.5
+"""Share of the highest contrast of a piece from which pieces count."""
+
+Place = tuple[Frame, tuple[float, ...]]
+"""A frame, and a place in it as shares of its sides."""
+
+
+@checked
+def estimate_object_size(
+    model: Model | str | Path,
+    image: ImageLike,
+    channels: Sequence[int] | None = None,
+    device: str | None = None,
+) -> float | None:
+    """Estimate the median diameter of the objects in an image.
+
+    A few windows with contrast are looked at, the same ones each time. So the cost does not grow
+    with the image, and there is one size for all its frames.
+
+    Parameters
+    ----------
+    model
+        A model that knows the size of its objects, its file or its name.
+    image, channels, device
+        As for `segment`.
+
+    Returns
+    -------
+    diameter
+        In pixels of the image, to two digits. None if no objects are found, or the model does not
+        know their size.
+
+    Raises
+    ------
+    InputError
+        If the model does not fit the image, or pixels of a sample are NaN or infinite.
+    """
+    model = as_model(model)
+    if model.object_size is None:
+        return None
+    source = denoised_source_of(model, as_image(image), channels, None, device)
+    return estimated_size(source, pick_device(device))
+
+
+def estimated_size(source: Source, device: torch.device) -> float | None:
+    """Return what `estimate_object_size` does. Of a part of an image, all of it is looked at."""
+    if source.model.object_size is None or source.is_empty:
+        return None
+    return _Trial(source, device).size()
+
+
+@dataclass(frozen=True)
+class Found:
+    """Hold what a model found at one scale.
+
+    Parameters
+    ----------
+    diameters
+        Those of all objects, in pixels at that scale.
+    is_whole
+        Which objects no edge of a window cuts.
+    foreground, in_objects
+        Number of pixels that may belong to objects; and how many belong to one, by object.
+    """
+
+    diameters: npt.NDArray[np.float64]
+    is_whole: npt.NDArray[np.bool_]
+    in_objects: npt.NDArray[np.intp]
+    foreground: int
+
+    @property
+    def diameter(self) -> float | None:
+        """Return the median diameter of whole objects; None if there are none."""
+        return float(np.median(self.diameters[self.is_whole])) if self.is_whole.any() else None
+
+    def score(self, expected: float) -> float:
+        """Return how well the objects fit a model that expects this diameter: 0 to 1.
+
+        It is the share of the foreground in objects of that size, less if they are few.
+        """
+        if not self.is_whole.any():
+            return 0.0
+        fits = np.exp(-0.5 * (np.log2(self.diameters / expected) / WIDTH) ** 2)
+        share = float((fits * self.in_objects).sum()) / max(self.foreground, 1)
+        return share * float(fits.sum() / (fits.sum() + FEW))
+
+
+def _together(parts: Sequence[Found]) -> Found:
+    """Return what was found in several windows."""
+    return Found(
+        np.concatenate([part.diameters for part in parts]),
+        np.concatenate([part.is_whole for part in parts]),
+        np.concatenate([part.in_objects for part in parts]),
+        sum(part.foreground for part in parts),
+    )
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Try a model on windows of an image at several scales."""
+
+    source: Source
+    device: torch.device
+
+    def size(self) -> float | None:
+        """Return the diameter of the objects, in pixels of the image; None if there are none."""
+        expected = self.source.model.object_size
+        assert expected is not None
+        shortest = min(self.source.image.length(axis) for axis in "YX")
+        factors = [2.0**k for k in OCTAVES if 2.0**k * shortest >= SHORTEST] or [1.0]
+        found: dict[float, Found] = {}
+        scores: dict[float, float] = {}
+        for factor in factors:
+            found[factor] = self.look(factor)
+            scores[factor] = found[factor].score(expected)
+            best = max(scores.values())
+            if best >= CLEAR and scores[factor] < best / 2:
+                break
+        factor = min(f for f, score in scores.items() if score >= ALIKE * best)
+        diameter = found[factor].diameter
+        for _ in range(ROUNDS):
+            if diameter is None or abs(math.log2(diameter / expected)) < SETTLED:
+                break
+            closer = factor * expected / diameter
+            again = self.look(closer).diameter
+            if again is None:
+                break
+            factor, diameter = closer, again
+        return None if diameter is None else float(f"{diameter / factor:.2g}")
+
+    def look(self, factor: float) -> Found:
+        """Return what the model finds at a scale."""
+        image = resampled(self.source.image, in_plane(factor))
+        parts: list[Found] = []
+        for frame, window in self._windows(image):
+            parts.append(self._find(image, frame, window))
+            if sum(int(part.is_whole.sum()) for part in parts) >= ENOUGH:
+                break
+        return _together(parts)
+
+    def _windows(self, image: Image) -> Iterator[tuple[Frame, Window]]:
+        """Yield windows of the resampled image around the places with contrast.
+
+        Of places that lie close together, only the first has a window.
+        """
+        model, seen = self.source.model, list[tuple[Frame, Window]]()
+        shape = image.frame_shape(model.dimensions)
+        side = sides(SIDE[model.dimensions], model.network.geometry)
+        for frame, place in self._places:
+            window = _around(place, side, shape)
+            if any(frame == f and _overlap_mostly(window, w) for f, w in seen):
+                continue
+            yield frame, window
+            seen.append((frame, window))
+            if len(seen) == MOST[model.dimensions]:
+                return
+
+    def _find(self, image: Image, frame: Frame, window: Window) -> Found:
+        """Return what the model finds in a window; pixels around it are not seen."""
+        source, model = self.source, self.source.model
+        shape = shape_of(window)
+        (tile,) = plan_tiles(shape, shape, model.network.geometry, halo=[0] * len(shape))
+        tile = tile.shifted(start_of(window))
+        read = tile_reader(image, frame, source.channels, source.statistics, model.dimensions)
+        pixels = torch.from_numpy(read(tile))[None]
+        answer = self._predictor_for(pixels)(pixels, tile.margin)[0].float().cpu().numpy()
+        prediction = by_head(answer[(slice(None), *tile.crop)], model.encoding.heads)
+        labels = model.encoding.decode(prediction, model.parameters)
+        probability = _foreground(prediction, model.encoding.heads)
+        return _measured(labels, probability, thickness(image) or 1.0)
+
+    def _predictor_for(self, pixels: torch.Tensor) -> Predictor:
+        """Return the network; if it normalizes features by the image, it does so by this window."""
+        network = self.source.model.network
+        if depends_on_image(network):
+            return self._predictor(with_statistics_of(network, pixels))
+        return self._fixed
+
+    @cached_property
+    def _fixed(self) -> Predictor:
+        return self._predictor(self.source.model.network)
+
+    def _predictor(self, network: Network) -> Predictor:
+        heads = self.source.model.encoding.heads
+        return Predictor(network, heads, self.device, precision(self.device))
+
+    @cached_property
+    def _places(self) -> list[Place]:
+        """Return places of the image that have contrast, drawn at random, the same each time.
+
+        Of an image that is mostly empty, hardly any place would show an object otherwise.
+        """
+        source, rng = self.source, np.random.default_rng(0)
+        shape = source.image.frame_shape(source.model.dimensions)
+        frames = list(source.image.frames(len(shape)))
+        side = sides(PLACE, source.model.network.geometry)
+        places, contrasts = list[Place](), list[float]()
+        for _ in range(PLACES):
+            frame = frames[int(rng.integers(len(frames)))]
+            centre = tuple(rng.random(len(shape)).tolist())
+            window = _around(centre, side, shape)
+            raw = source.image.read(frame, window, source.channels)
+            pixels = source.statistics.apply_checked(raw, source.image.name, "")
+            places.append((frame, centre))
+            contrasts.append(float(np.clip(pixels, 0, 1).std(dtype=np.float64)))
+        limit = CONTRAST * max(contrasts)
+        return [place for place, c in zip(places, contrasts, strict=True) if c >= limit]
+
+
+def _around(centre: Sequence[float], side: Sequence[int], shape: Sequence[int]) -> Window:
+    """Return a window around a place, given as shares of the frame; all of it if that is small."""
+    window = []
+    for c, length, n in zip(centre, side, shape, strict=True):
+        start = min(max(0, round(c * n) - length // 2), max(0, n - length))
+        window.append(slice(start, min(start + length, n)))
+    return tuple(window)
+
+
+def _overlap_mostly(window: Window, other: Window) -> bool:
+    """Return whether two windows of one shape have more than half of their pixels in common."""
+    common = shape_of(intersect(window, other))
+    return 2 * math.prod(common) > math.prod(shape_of(window))
+
+
+def _foreground(prediction: Prediction, heads: Sequence[Head]) -> npt.NDArray[np.floating[Any]]:
+    """Return the probability of objects; of several classes, the first one is background."""
+    first = prediction[heads[0].name]
+    return np.asarray(1 - first[0] if heads[0].kind == "categorical" else first[0])
+
+
+def _measured(
+    labels: Labels, probability: npt.NDArray[np.floating[Any]], anisotropy: float
+) -> Found:
+    """Return the objects of a window ``(*window)``, numbered from 1 without gaps."""
+    diameters = diameters_of_objects(np.pad(labels, 1), anisotropy)
+    is_whole = np.ones(len(diameters) + 1, bool)
+    for axis, end in itertools.product((-2, -1), (0, -1)):
+        is_whole[np.unique(labels.take(end, axis))] = False
+    n_unsure = np.count_nonzero((probability > UNSURE) | (labels > 0))
+    return Found(diameters, is_whole[1:], np.bincount(labels.ravel())[1:], n_unsure)

@@ -1,0 +1,112 @@
+"""Measure painted objects, and draw a circle of some diameter to compare objects with."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Shapes
+
+from ...errors import InputError
+from ...image import Image
+from .conversion import MARK, displayed_axes, image_of, paint_of, pixels, placement
+from .managed import same_selection
+from .visible import visible_field
+
+COLOR = "yellow"
+MEASURED = 2**24
+"""Most pixels of annotations that are measured while they are painted."""
+EDGE = 0.05
+"""Width of the line, as a share of the diameter."""
+
+
+def painted_size(
+    paint: LabelsLayer | None, layer: ImageLayer | None, image: Image, dimensions: int
+) -> float | None:
+    """Return the median diameter of the objects that are painted whole, in pixels.
+
+    None if there are none, or the annotations are so large that measuring them would be felt.
+
+    Parameters
+    ----------
+    dimensions
+        Dimensions of the network, 2 or 3.
+
+    Raises
+    ------
+    InputError
+        If the annotations lie elsewhere than the image.
+    """
+    from ...targets.object_size import diameters_of_objects, thickness
+
+    if paint is None or layer is None or math.prod(pixels(paint).shape) > MEASURED:
+        return None
+    labels, anisotropy = paint_of(paint, layer, image), thickness(image) or 1.0
+    if labels.shape != image.label_shape():
+        return None
+    frames = [labels[image.label_index(frame)] for frame in image.frames(dimensions)]
+    diameters = [
+        diameters_of_objects(frame.astype(np.int32) - 1, anisotropy)
+        for frame in frames
+        if frame.any()
+    ]
+    return float(np.median(np.concatenate(diameters))) if any(map(len, diameters)) else None
+
+
+class SizeCircle:
+    """Show a circle in the middle of what is visible of an image, in a layer of its own.
+
+    The layer is there only while the circle is shown, so it is not taken for data.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._layer: Shapes | None = None
+        self._wanted: tuple[object, float] | None = None
+
+    def show(self, image: ImageLayer | None, axes: str, diameter: float | None) -> None:
+        """Show the circle; hide it where there is no image, no diameter, or no plane to draw on.
+
+        Parameters
+        ----------
+        axes
+            A letter per axis of the image's data.
+        diameter
+            In pixels of the image.
+        """
+        if image is None or diameter is None or not displayed_axes(image, axes).endswith("YX"):
+            self.hide()
+            return
+        wanted = image.unique_id, diameter
+        if wanted == self._wanted:  # the list of layers has changed, by the circle or another
+            return
+        self.hide()
+        self._wanted = wanted
+        try:
+            _, window = visible_field(self._viewer, image, image_of(image, axes), 2)
+        except InputError:  # the picker says why
+            return
+        centre = [(s.start + s.stop - 1) / 2 for s in window]
+        corners = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)]) * diameter / 2 + centre
+        self._layer = Shapes(
+            [corners],
+            shape_type="ellipse",
+            edge_color=COLOR,
+            edge_width=EDGE * diameter,
+            face_color="transparent",
+            name=f"{diameter:g} px",
+            metadata={MARK: {"purpose": "object size", "source": image.name}},
+            **placement(image, "YX"),
+        )
+        with same_selection(self._viewer):
+            self._viewer.layers.append(self._layer)
+
+    def hide(self) -> None:
+        """Remove the circle."""
+        layer, self._layer, self._wanted = self._layer, None, None
+        if layer is not None and layer in self._viewer.layers:
+            with same_selection(self._viewer):
+                self._viewer.layers.remove(layer)

@@ -1,0 +1,152 @@
+"""Choose how far a fine-tuned network goes away from its parent, on what neither was tuned on.
+
+The result is ``(1 - share) parent + share tuned``: between the two, a network keeps what the parent
+knew and has most of what was learnt (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..model import Model
+from .checkpoint import Tensors
+from .regions import Batch
+
+SHARES = 0.25, 0.5, 0.75, 1.0
+"""Shares of the tuned weights that are tried."""
+UNCHECKED_SHARE = 0.5
+"""The share if nothing is held out to choose it by."""
+KNOWN_KIND, NEW_KIND = 32.0, 1.0
+"""How many held-out objects the replay counts for, where the two disagree.
+
+If the parent knows such images, replay is a sample of the images that the result will be used on,
+and a few objects of one image say less about them. Else a loss there is only said.
+"""
+NOTED = 1.1
+"""Factor from which on a higher loss on replay is said."""
+N_SHIFTS = 32
+"""How often paint is shifted, to see whether it fits its place better than others."""
+DISTINCT = 2.5
+"""Standard deviations by which the loss at the right place has to be below that at others."""
+
+LossOf = Callable[[Tensors, Sequence[Batch]], float]
+"""``(weights, batches) -> loss`` of a network with these weights."""
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Hold what became of a fine-tuning.
+
+    Parameters
+    ----------
+    share
+        Share of the tuned weights in the result; 0 if the parent is kept.
+    paint
+        Loss on held-out paint, of the parent and of the result; None if nothing is held out.
+    replay
+        The same on held-out patches of what the parent learnt from; None without such patches.
+    """
+
+    share: float
+    paint: tuple[float, float] | None = None
+    replay: tuple[float, float] | None = None
+
+    def in_words(self) -> str:
+        """Say what the result gained on new paint, and what it lost of what was known."""
+        if self.paint is None:
+            return ""
+        text = "Loss on what is held out: {:.3f} before, {:.3f} now".format(*self.paint)
+        if self.replay is None:
+            return f"{text}."
+        text += "; on what the model learnt before: {:.3f}, {:.3f} now.".format(*self.replay)
+        if self.replay[1] <= NOTED * self.replay[0]:
+            return text
+        return (
+            f"{text} It has become worse on what it knew: right if these images are of another "
+            "kind; else paint more, or keep the model that it started from."
+        )
+
+    def refused(self) -> FineTuning:
+        """Return the same where the parent is kept."""
+        return replace(self, share=0.0)
+
+
+def origin_of(start: Model, tuning: FineTuning) -> dict[str, Any]:
+    """Return what a model file records about the model that it was fine-tuned from."""
+    return {"parent": start.name, "fingerprint": start.fingerprint(), **asdict(tuning)}
+
+
+def between(parent: Tensors, tuned: Tensors, share: float) -> Tensors:
+    """Return weights between two networks, the statistics of batch normalization included."""
+    return {
+        name: torch.lerp(weight, tuned[name], share) if weight.is_floating_point() else tuned[name]
+        for name, weight in parent.items()
+    }
+
+
+def choose(
+    parent: Tensors,
+    tuned: Tensors,
+    paint: Sequence[Batch],
+    replay: Sequence[Batch],
+    loss_of: LossOf,
+    replay_weight: float = KNOWN_KIND,
+    shares: Sequence[float] = SHARES,
+) -> FineTuning:
+    """Choose the share of the tuned weights by the losses on held-out paint and on replay.
+
+    What counts is the sum of the losses of its held-out objects, and replay as much as
+    `replay_weight` objects. Losses on replay that are lower gain nothing.
+    """
+    n_objects = sum(len(batch.pixels) for batch in paint)
+    before = loss_of(parent, paint)
+    known = loss_of(parent, replay) if replay else None
+    best = FineTuning(0.0, (before, before), None if known is None else (known, known))
+    best_gain = 0.0
+    for share in shares:
+        weights = between(parent, tuned, share)
+        after, replays = loss_of(weights, paint), None
+        gain = n_objects * (before - after)
+        if known is not None:
+            replays = known, loss_of(weights, replay)
+            gain -= replay_weight * max(0.0, replays[1] - known)
+        if gain > best_gain:  # never true for what is no number
+            best, best_gain = FineTuning(share, (before, after), replays), gain
+    return best
+
+
+def fits_its_place(
+    logits: Sequence[Tensor], batches: Sequence[Batch], loss: Callable[..., Tensor]
+) -> bool:
+    """Return whether answers fit their paint clearly better than the same paint at other places.
+
+    If they do not, the paint has nothing to do with the image, and a lower loss on it means only
+    that the network has learnt how much is painted.
+
+    Parameters
+    ----------
+    logits, batches
+        The answer to each batch of held-out paint, and the batches.
+    loss
+        The loss of a batch.
+    """
+    generator = torch.Generator().manual_seed(0)
+    space = batches[0].values.shape[2:]
+    axes = tuple(range(2, 2 + len(space)))
+
+    def total(shift: Sequence[int]) -> float:
+        moved = ((b.values.roll(shift, axes), b.weights.roll(shift, axes)) for b in batches)
+        return sum(float(loss(x, *m, None)) for x, m in zip(logits, moved, strict=True))
+
+    shifts = [
+        [int(torch.randint(n // 4, n - n // 4, (), generator=generator)) for n in space]
+        for _ in range(N_SHIFTS)
+    ]
+    elsewhere = torch.tensor([total(shift) for shift in shifts])
+    here = total([0] * len(space))
+    return here < float(elsewhere.mean() - DISTINCT * elsewhere.std())

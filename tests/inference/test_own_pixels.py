@@ -1,0 +1,203 @@
+"""The network sees objects at the size it knows, and answers on the image's own pixels."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_scribe.errors import InputError, TakenError
+from napari_scribe.image import Image
+from napari_scribe.inference.seams import seam_test
+from napari_scribe.inference.segment import segment
+from napari_scribe.io import read_image, read_labels
+from napari_scribe.model import Model
+from napari_scribe.progress import run
+from napari_scribe.resampling import ResampledLabels, resampled
+
+pytestmark = pytest.mark.usefixtures("in_float32")
+SIZE = 24.0
+
+
+@pytest.fixture(scope="module")
+def model(random_model: Callable[..., Model]) -> Model:
+    return random_model().changed(object_size=SIZE)
+
+
+def blobs(height: int, width: int, side: int, seed: int = 0) -> np.ndarray:
+    """Squares of noise, so that there is something to find."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 4000, (height // side, width // side))
+    pixels = coarse.repeat(side, axis=0).repeat(side, axis=1)
+    return (pixels + rng.integers(0, 300, pixels.shape)).astype(np.uint16)
+
+
+LARGE = blobs(480, 640, 16)
+SMALL = blobs(60, 84, 3)
+CASES = [(LARGE, 96.0), (LARGE, 65.0), (SMALL, 8.0), (SMALL, 14.1)]
+
+
+def labels_of(model: Model, image: Any, **options: Any) -> np.ndarray:
+    return np.asarray(run(segment(model, image, device="cpu", **options)))
+
+
+def begin(model: Model, out: Path, pixels: np.ndarray = LARGE, **options: Any) -> Any:
+    chosen = {"tile": 32, "object_size": 96.0, **options}
+    return segment(model, Image(pixels, "YX"), out, device="cpu", **chosen)
+
+
+@pytest.mark.parametrize(("pixels", "size"), CASES)
+def test_the_answer_is_that_for_the_resampled_image_however_it_is_tiled(
+    model: Model, pixels: np.ndarray, size: float
+) -> None:
+    factor = SIZE / size
+    working = np.asarray(resampled(Image(pixels), {"Y": factor, "X": factor}).data)
+    on_grid = labels_of(model, Image(working))
+    inverse = (1 / factor, 1 / factor)
+    expected = np.asarray(ResampledLabels(on_grid, inverse, pixels.shape, is_smooth=True))
+    assert len(np.unique(expected)) > 5
+    for tile in (16, 64):
+        labels = labels_of(model, Image(pixels), object_size=size, tile=tile)
+        np.testing.assert_array_equal(labels, expected)
+
+
+def test_objects_near_the_size_of_the_model_change_nothing(model: Model) -> None:
+    expected = labels_of(model.changed(object_size=None), Image(LARGE))
+    for size in (None, 24, 35, 17):
+        np.testing.assert_array_equal(labels_of(model, Image(LARGE), object_size=size), expected)
+
+
+def test_models_without_a_size_and_sizes_without_sense_are_refused(
+    model: Model, random_model: Callable[..., Model]
+) -> None:
+    image = Image(LARGE)
+    with pytest.raises(InputError, match="does not know the size of the objects"):
+        segment(random_model(), image, object_size=24)
+    with pytest.raises(InputError, match="Objects of 0 px make no sense"):
+        segment(model, image, object_size=0)
+    with pytest.raises(InputError, match=r"480 x 640 px to 5 x 6 px: nothing can be found"):
+        segment(model, image, object_size=2500)
+    with pytest.raises(InputError, match=r"px, which needs .* of memory, and .* are free"):
+        segment(model, image, object_size=0.001)
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".tif"])
+@pytest.mark.parametrize(("pixels", "size"), [CASES[1], CASES[3]])
+def test_files_hold_the_same_as_memory(
+    model: Model, tmp_path: Path, suffix: str, pixels: np.ndarray, size: float
+) -> None:
+    options = {"save": ("labels", "distance"), "object_size": size, "tile": 32}
+    job = segment(model, Image(pixels), device="cpu", **options)
+    expected = run(job)
+    maps = dict(job.maps)
+    assert maps["distance"].shape == (1, *pixels.shape) and maps["distance"].dtype == np.float16
+    out = tmp_path / f"a{suffix}"
+    job = begin(model, out, pixels, **options)
+    steps = list(job)
+    assert [s.done for s in steps] == sorted(s.done for s in steps)
+    assert "pixels" in {s.phase for s in steps} and steps[-1].done == steps[-1].total
+    assert job.n_objects == expected.max() > 5
+    np.testing.assert_array_equal(np.asarray(job.result), expected)
+    np.testing.assert_array_equal(np.asarray(read_labels(out)), expected)
+    written = np.asarray(read_image(out.with_name(f"a.distance{suffix}")).data)
+    np.testing.assert_array_equal(np.squeeze(written), maps["distance"][0].astype(np.float32))
+    again = begin(model, out, pixels, **options)
+    assert list(again) == [] and "nothing to do" in again.note
+
+
+def test_a_stack_goes_slice_by_slice(model: Model, tmp_path: Path) -> None:
+    stack = np.stack([LARGE, LARGE[::-1], 0 * LARGE])
+    image = Image(stack, "ZYX", scale={"Z": 2.0, "Y": 0.5, "X": 0.5}, units={"Y": "micrometer"})
+    run(segment(model, image, tmp_path / "a.zarr", object_size=96, device="cpu"))
+    read = read_image(tmp_path / "a.zarr")
+    assert read.shape == stack.shape and read.scale["X"] == 0.5
+    np.testing.assert_array_equal(np.asarray(read.data), labels_of(model, image, object_size=96))
+    assert not np.asarray(read.data[2]).any() and np.asarray(read.data[1]).any()
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".tif"])
+def test_a_run_that_was_stopped_goes_on_in_every_phase(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr("napari_scribe.inference.own_pixels.SIDE", {2: (512, 512)})
+    expected = labels_of(model, Image(LARGE), object_size=65)
+    out, phases = tmp_path / f"a{suffix}", []
+    for n in (5, 12, 40, 1, 1, 1):
+        job = begin(model, out, object_size=65)
+        for i, step in enumerate(job, start=1):
+            phases.append(step.phase)
+            assert job.so_far.shape == LARGE.shape
+            if i == n:
+                job.stop()
+        if job.is_complete:
+            break
+    else:
+        run(begin(model, out, object_size=65))
+    assert {"tiles", "pixels"} <= set(phases)
+    np.testing.assert_array_equal(np.asarray(read_labels(out)), expected)
+
+
+def test_what_is_deleted_between_is_done_again(model: Model, tmp_path: Path) -> None:
+    expected = labels_of(model, Image(LARGE), object_size=65)
+    for name in ("ids", "provisional", "a.zarr/0"):
+        out = tmp_path / "a.zarr"
+        job = begin(model, out, object_size=65)
+        for step in job:
+            if step.phase == "pixels":
+                job.stop()
+        (folder,) = (p for p in tmp_path.iterdir() if (p / "run.json").exists())
+        chunks = [p for p in (folder / name).rglob("*") if p.is_file() and p.name != "zarr.json"]
+        assert chunks
+        chunks[0].unlink()
+        run(begin(model, out, object_size=65))
+        np.testing.assert_array_equal(np.asarray(read_labels(out)), expected)
+        shutil.rmtree(out)
+
+
+def test_the_size_is_a_part_of_what_a_result_was_begun_with(model: Model, tmp_path: Path) -> None:
+    out = tmp_path / "a.tif"
+    job = begin(model, out)
+    next(iter(job))
+    job.stop()
+    for _ in job:
+        pass
+    with pytest.raises(TakenError, match="unfinished result of another model, image or setting"):
+        run(begin(model, out, object_size=60))
+    np.testing.assert_array_equal(
+        np.asarray(run(begin(model, out))), labels_of(model, LARGE, object_size=96)
+    )
+
+
+@pytest.mark.parametrize("size", [96.0, 65.0])
+def test_a_region_is_answered_as_in_the_whole_image(model: Model, size: float) -> None:
+    options = {"object_size": size, "save": ("labels", "probability"), "device": "cpu"}
+    whole = segment(model, Image(LARGE), **options)
+    region = {"Y": slice(101, 333), "X": slice(250, 640)}
+    part = segment(model, Image(LARGE), region=region, **options)
+    labels = run(whole), run(part)
+    window = tuple(part.region[a] for a in "YX")
+    assert labels[1].shape == labels[0][window].shape
+    expected = whole.maps["probability"][(slice(None), *window)]
+    np.testing.assert_allclose(part.maps["probability"], expected, atol=2e-3)
+    # Objects that the edge of the region cuts may be found otherwise.
+    assert ((labels[1] > 0) != (labels[0][window] > 0)).mean() < 0.02
+
+
+def test_there_are_no_seams(model: Model) -> None:
+    seams = run(seam_test(model, Image(LARGE), tile=32, object_size=65, device="cpu"))
+    assert seams.largest < 1e-4 and seams.n_pixels > 1000
+
+
+def test_workers_share_a_run(model: Model, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    zarr.save_array(tmp_path / "image.zarr", LARGE, path="")
+    image = read_image(tmp_path / "image.zarr", "YX")
+    out = tmp_path / "a.zarr"
+    run(segment(model, image, out, object_size=65, tile=64, workers=1, device="cpu"))
+    expected = labels_of(model, Image(LARGE), object_size=65)
+    np.testing.assert_array_equal(np.asarray(read_labels(out)), expected)

@@ -1,0 +1,95 @@
+"""How far a fine-tuning goes away from its parent, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_scribe.training.checkpoint import Tensors
+from napari_scribe.training.fine_tuning import (
+    KNOWN_KIND,
+    NEW_KIND,
+    FineTuning,
+    between,
+    choose,
+    fits_its_place,
+)
+from napari_scribe.training.regions import Batch
+
+ZERO, ONE = {"w": torch.zeros(1)}, {"w": torch.ones(1)}
+
+
+def batch(n: int) -> Batch:
+    return Batch(torch.zeros(n, 1, 4, 4), torch.zeros(n, 1, 4, 4), torch.ones(n, 1, 4, 4))
+
+
+PAINT, REPLAY = [batch(2)], [batch(4)]
+
+
+def chosen(
+    on_paint: Callable[[float], float],
+    on_replay: Callable[[float], float] | None = None,
+    replay_weight: float = KNOWN_KIND,
+) -> FineTuning:
+    """Choose by losses that depend on one weight, 0 for the parent and 1 for what was learnt."""
+
+    def loss_of(weights: Tensors, batches: Sequence[Batch]) -> float:
+        at = float(weights["w"])
+        return on_replay(at) if on_replay and batches is REPLAY else on_paint(at)
+
+    replay = REPLAY if on_replay else []
+    return choose(ZERO, ONE, PAINT, replay, loss_of, replay_weight)
+
+
+@given(st.floats(0, 1))
+def test_weights_lie_between_two_networks(share: float) -> None:
+    parent = {"w": torch.tensor([1.0, 2.0]), "count": torch.tensor(3)}
+    tuned = {"w": torch.tensor([3.0, -2.0]), "count": torch.tensor(9)}
+    result = between(parent, tuned, share)
+    assert torch.allclose(result["w"], torch.tensor([1 + 2 * share, 2 - 4 * share]))
+    assert int(result["count"]) == 9
+
+
+def test_the_share_is_where_the_loss_is_lowest() -> None:
+    assert chosen(lambda w: 1 + (w - 0.5) ** 2).share == 0.5
+    assert chosen(lambda w: 2 - w) == FineTuning(1.0, (2.0, 1.0))
+
+
+def test_what_is_no_better_on_paint_is_refused() -> None:
+    assert chosen(lambda w: 1 + w, lambda w: 2 - w) == FineTuning(0.0, (1.0, 1.0), (2.0, 2.0))
+    assert chosen(lambda w: float("nan") if w else 1.0).share == 0
+
+
+def test_what_harms_more_than_it_helps_is_refused() -> None:
+    """A little better on two objects, and worse on replay."""
+    assert chosen(lambda w: 1 - 0.1 * w, lambda w: 1 + 0.2 * w).share == 0
+    assert chosen(lambda w: 1 - 0.1 * w, lambda w: 1 + 0.2 * max(0, w - 0.5)).share == 0.5
+    assert chosen(lambda w: 1 + 0.1 * w, lambda w: 1 - w).share == 0
+
+
+def test_on_another_kind_of_image_a_loss_on_replay_is_only_said() -> None:
+    tuning = chosen(lambda w: 2 - 1.8 * w, lambda w: 0.1 + 0.05 * w, NEW_KIND)
+    assert tuning.share == 1
+    words = tuning.in_words()
+    assert "2.000 before, 0.200 now" in words and "0.100, 0.150 now" in words
+    assert "worse on what it knew" in words
+    assert "worse" not in chosen(lambda w: 2 - w, lambda w: 0.1).in_words()
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_paint_has_to_fit_its_place(dimensions: int) -> None:
+    def squares(logits: torch.Tensor, values: torch.Tensor, weights: torch.Tensor, _: None):
+        return ((logits - values).square() * weights).mean()
+
+    generator = torch.Generator().manual_seed(1)
+    answer = torch.rand((2, 1, *[24] * dimensions), generator=generator)
+    known = (torch.rand(answer.shape, generator=generator) < 0.1).float()
+    noise = torch.rand(answer.shape, generator=generator)
+    right = Batch(answer, 0.5 * answer + 0.5 * noise, known)
+    wrong = Batch(answer, noise, known)
+    assert fits_its_place([answer], [right], squares)
+    assert not fits_its_place([answer], [wrong], squares)
