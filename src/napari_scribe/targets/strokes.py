@@ -91,7 +91,8 @@ def with_strokes(
         return marked, ""
     return marked, (
         f"Objects that look like strokes inside them: {first_few(notes)}. They teach what is "
-        "inside, not where it ends. If they are drawn whole, set target.strokes to whole."
+        "inside, not where it ends. If they are drawn whole, set Painted objects (target.strokes) "
+        "to whole."
     )
 
 
