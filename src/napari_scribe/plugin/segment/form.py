@@ -181,7 +181,7 @@ class SegmentForm(QObject):
 
     def close_down(self) -> None:
         """Remove the circle."""
-        self._circle.hide()
+        self._circle.close()
 
     def _chosen(self) -> tuple[object, object]:
         """Return what an estimate belongs to: the image and the model."""
