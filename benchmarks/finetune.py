@@ -112,10 +112,10 @@ def _guard(parent, pairs, painted, chosen):
             paint = changed(simulate_paint(truth, 10, STROKES, seed=seed), seed)
             job, _ = _tune(parent, image, paint, seed, chosen)
             rows.append(
-                {"paint": kind, "seed": seed, "accepted": not job.kept_parent, **_told(job)}
+                {"given": kind, "seed": seed, "accepted": not job.kept_parent, **_told(job)}
             )
             print(f"  {rows[-1]}", flush=True)
-        accepted = [row["accepted"] for row in rows if row["paint"] == kind]
+        accepted = [row["accepted"] for row in rows if row["given"] == kind]
         print(f"{kind} paint: {sum(accepted)} of {len(accepted)} accepted", flush=True)
     return rows
 

@@ -124,8 +124,12 @@ def _by_object(predicted: Labels, paint: Labels) -> Counts:
     """Count for each painted object, from 2 up, and first for the background.
 
     Only painted pixels count: a predicted object without a painted partner is wrong only if most
-    of it lies on paint. It counts for the painted object that it overlaps most.
+    of it lies on paint. It counts for the painted object that it overlaps most. Slices of a volume
+    without paint do not count.
     """
+    if paint.ndim == 3:
+        is_painted = paint.any(axis=(1, 2))
+        predicted, paint = predicted[is_painted], paint[is_painted]
     objects = np.maximum(paint - 1, 0)
     overlap = count_overlap(predicted, objects)
     matches = match_objects(overlap)

@@ -17,7 +17,7 @@ from ..model import Model
 from .checkpoint import Tensors
 from .regions import Batch
 
-SHARES = 0.25, 0.5, 0.75, 1.0
+SHARES = 0.1, 0.25, 0.5, 0.75, 1.0
 """Shares of the tuned weights that are tried."""
 UNCHECKED_SHARE = 0.5
 """The share if nothing is held out to choose it by."""
@@ -29,6 +29,8 @@ and a few objects of one image say less about them. Else a loss there is only sa
 """
 NOTED = 1.1
 """Factor from which on a higher loss on replay is said."""
+NEGLIGIBLE = 1.003
+"""Factor up to which a higher loss on replay does not count."""
 N_SHIFTS = 32
 """How often paint is shifted, to see whether it fits its place better than others."""
 DISTINCT = 2.5
@@ -114,7 +116,7 @@ def choose(
         gain = n_objects * (before - after)
         if known is not None:
             replays = known, loss_of(weights, replay)
-            gain -= replay_weight * max(0.0, replays[1] - known)
+            gain -= replay_weight * max(0.0, replays[1] - NEGLIGIBLE * known)
         if gain > best_gain:  # never true for what is no number
             best, best_gain = FineTuning(share, (before, after), replays), gain
     return best

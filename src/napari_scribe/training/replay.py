@@ -132,7 +132,7 @@ def _cut(
     paint, target = region.painted(), setup.recipe.target
     sizes = np.zeros(0, np.intp)
     if isinstance(target, ObjectsTarget):
-        paint = renumbered(paint)
+        paint = renumbered(np.maximum(paint, 0))  # without what is painted only in part
         sizes = np.bincount(paint.ravel())
         paint, _ = with_ring(paint, np.zeros(paint.shape, bool), target.ring)
     for window in windows:

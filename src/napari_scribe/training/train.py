@@ -123,8 +123,9 @@ def train(
     channels
         Which channels of the images the network sees; all when None.
     start
-        A model to fine-tune, its file or its name. If fine-tuning does not lower the loss on
-        held-out paint, the result is this model unchanged, unless `keep_worse`.
+        A model to fine-tune, its file or its name. The result lies between it and what was learnt;
+        it is this model unchanged if nothing between is better on held-out paint without harm to
+        what it knew, unless `keep_worse`. `TrainJob.fine_tuning` tells what became of it.
     resume
         A `TrainJob.checkpoint` to continue from, exactly.
     steps, seconds
