@@ -73,13 +73,13 @@ def test_objects_in_a_corner_of_a_large_image_are_found(model: Model) -> None:
 
 
 def test_segmenting_estimates_the_size_and_says_it(model: Model, tmp_path: Path) -> None:
-    image = scaled(nuclei((128, 128), seed=3).image, 3)
+    image = scaled(nuclei((256, 256), seed=3).image, 2)
     job = ns.segment(model, image, device="cpu")
     labels = ns.run(job)
     assert labels.shape == image.shape
     assert labels.max() > 1
     assert job.object_size is not None
-    assert abs(np.log2(job.object_size / (3 * SIZE))) < QUARTER
+    assert abs(np.log2(job.object_size / (2 * SIZE))) < QUARTER
     words = f"Objects of about {job.object_size:g} px were brought to the {SIZE:g} px"
     assert job.size_note.startswith(words)
 

@@ -302,5 +302,5 @@ def _measured(
     is_whole = np.ones(len(diameters) + 1, bool)
     for axis, end in itertools.product((-2, -1), (0, -1)):
         is_whole[np.unique(labels.take(end, axis))] = False
-    n_unsure = np.count_nonzero((probability > UNSURE) | (labels > 0))
+    n_unsure = int(np.count_nonzero((probability > UNSURE) | (labels > 0)))
     return Found(diameters, is_whole[1:], np.bincount(labels.ravel())[1:], n_unsure)

@@ -67,9 +67,15 @@ def test_there_is_one_circle_or_none(viewer: Any) -> None:
         circle.show(image, "YX", diameter)
         assert len(circles(viewer)) == 1
     viewer.layers.remove(circles(viewer)[0])
-    circle.hide()
-    circle.show(image, "YX", 20.0)
+    circle.show(image, "YX", 20.0)  # whoever removes it does not want it back
+    assert circles(viewer) == []
+    circle.show(image, "YX", 30.0)
+    assert len(circles(viewer)) == 1
+    circle.show(viewer.add_image(np.zeros((5, 6, 7))), "YXC", 30.0)
+    assert circles(viewer) == []
+    circle.show(image, "YX", 30.0)
     circle.show(image, "YX", None)
     assert circles(viewer) == []
-    circle.show(viewer.add_image(np.zeros((5, 6, 7))), "YXC", 20.0)
+    circle.close()
+    circle.show(image, "YX", 30.0)
     assert circles(viewer) == []

@@ -61,6 +61,7 @@ class SizeCircle:
         self._viewer = viewer
         self._layer: Shapes | None = None
         self._wanted: tuple[object, float] | None = None
+        self._is_closed = False
 
     def show(self, image: ImageLayer | None, axes: str, diameter: float | None) -> None:
         """Show the circle; hide it where there is no image, no diameter, or no plane to draw on.
@@ -72,14 +73,15 @@ class SizeCircle:
         diameter
             In pixels of the image.
         """
-        if image is None or diameter is None or not displayed_axes(image, axes).endswith("YX"):
-            self.hide()
-            return
-        wanted = image.unique_id, diameter
-        if wanted == self._wanted:  # the list of layers has changed, by the circle or another
-            return
-        self.hide()
+        if image is not None and not displayed_axes(image, axes).endswith("YX"):
+            image = None
+        wanted = None if image is None or diameter is None else (image.unique_id, diameter)
+        if wanted == self._wanted or self._is_closed:
+            return  # the list of layers has changed, by the circle or another
         self._wanted = wanted
+        self._remove()
+        if image is None or diameter is None:
+            return
         try:
             _, window = visible_field(self._viewer, image, image_of(image, axes), 2)
         except InputError:  # the picker says why
@@ -99,9 +101,13 @@ class SizeCircle:
         with same_selection(self._viewer):
             self._viewer.layers.append(self._layer)
 
-    def hide(self) -> None:
-        """Remove the circle."""
-        layer, self._layer, self._wanted = self._layer, None, None
+    def close(self) -> None:
+        """Remove the circle, and show none any more."""
+        self._is_closed = True
+        self._remove()
+
+    def _remove(self) -> None:
+        layer, self._layer = self._layer, None
         if layer is not None and layer in self._viewer.layers:
             with same_selection(self._viewer):
                 self._viewer.layers.remove(layer)

@@ -60,7 +60,7 @@ class SegmentForm(QObject):
         self.scope = ScopePicker()
         self.folder_channels = FolderChannels()
         self.more = SegmentSettings(test_for_seams)
-        self.size = self.more.size
+        self.size = self.more.size_picker
         self._size_row = named("Object size", self.size)
         self.what = stack(self.model, self._size_row)
         self._circle = SizeCircle(viewer)
@@ -181,7 +181,7 @@ class SegmentForm(QObject):
 
     def close_down(self) -> None:
         """Remove the circle."""
-        self._circle.hide()
+        self._circle.close()
 
     def _chosen(self) -> tuple[object, object]:
         """Return what an estimate belongs to: the image and the model."""
@@ -236,8 +236,8 @@ class SegmentSettings(SettingsFold):
 
     def __init__(self, test_for_seams: Callable[[], None]) -> None:
         super().__init__()
-        self.size = ObjectSizePicker("automatic", SIZE_TIP)
-        self.object_size = self.size.box
+        self.size_picker = ObjectSizePicker("automatic", SIZE_TIP)
+        self.object_size = self.size_picker.box
         self.tile = tile_choice()
         self.borders = ComboBox(choices=BORDERS, value="exact", nullable=False)
         self.borders.tooltip = (

@@ -166,7 +166,7 @@ class TrainForm(QObject):
         """Stop listening to the annotations, and remove the circle."""
         self._listen([])
         self._measure_soon.stop()
-        self._circle.hide()
+        self._circle.close()
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the viewer's layers."""
