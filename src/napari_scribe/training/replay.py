@@ -159,6 +159,7 @@ def _features(patches: Patches) -> npt.NDArray[np.float64]:
     slopes = [
         np.abs(np.diff(pixels, axis=axis)).mean(axis=tuple(range(1, pixels.ndim)))
         for axis in range(2, pixels.ndim)
+        if pixels.shape[axis] > 1
     ]
     rows = [
         *np.percentile(flat, PERCENTILES, axis=1),
