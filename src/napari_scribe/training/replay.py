@@ -126,8 +126,9 @@ def _cut(
 ) -> Iterator[tuple[npt.NDArray[np.float32], Labels]]:
     """Yield pixels ``(C, *shape)`` and paint ``(*shape)`` of windows; what is small is mirrored.
 
-    The paint of objects that a window cuts is left out: they would look as if they ended there. The
-    ring around objects is painted before, so that it does not reach into these.
+    The paint of objects that a window cuts is left out: they would look as if they ended there.
+    Strokes inside objects are left out, too. The ring around objects is painted before, so that it
+    does not reach into these.
     """
     paint, target = region.painted(), setup.recipe.target
     sizes = np.zeros(0, np.intp)
