@@ -194,10 +194,12 @@ class DecodingFold(Fold):
             self._on_changed()
         if decodable.maps is not self.decodable.maps:  # of another segmentation
             return
-        if (error := done.exception()) is not None:
+        try:
+            labels = done.result()
+        except Exception as error:
             self.failed.emit(explain(error))
             return
-        self._show(decodable, done.result())
+        self._show(decodable, labels)
 
     def _show(self, decodable: Decodable, labels: np.ndarray) -> None:
         """Show labels in the layer of the result, or beside it if the user has changed that."""
@@ -230,7 +232,7 @@ def _own(model: Model) -> Parameters:
 
 def _is_as(field: FloatSlider | SpinBox, value: float) -> bool:
     """Return whether a field shows a value, which it may round to its step."""
-    return bool(abs(field.value - value) <= 0.501 * field.step)
+    return bool(abs(field.value - value) <= 0.501 * (field.step or 0))
 
 
 def _field(knob: Knob) -> FloatSlider | SpinBox:
@@ -259,5 +261,5 @@ def _with_number(slider: FloatSlider) -> QWidget:
     slider.native.findChild(QSlider).valueChanged.connect(lambda _value: show(slider.value))
     show(slider.value)
     made = row(slider, number, wide=0)
-    made.setToolTip(slider.tooltip)
+    made.setToolTip(slider.tooltip or "")
     return made
