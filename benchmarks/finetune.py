@@ -3,7 +3,7 @@
 Five painted images (at least 15 objects; evenly chosen by name), each tuned with 3, 10 and 30
 objects. ``--rounds N`` paints three more objects in each round on the first of them, and starts
 from the same parent with all paint so far. ``--guard N`` counts, over N seeds, how often a
-fine-tuning on paint of ten objects is accepted, and how often on that paint shuffled over the image.
+fine-tuning on ten objects is accepted, and how often on the same paint shuffled over the image.
 """
 
 from __future__ import annotations
@@ -112,10 +112,10 @@ def _guard(parent, pairs, painted, chosen):
             paint = changed(simulate_paint(truth, 10, STROKES, seed=seed), seed)
             job, _ = _tune(parent, image, paint, seed, chosen)
             rows.append(
-                {"paint": kind, "seed": seed, "accepted": not job.kept_parent, **_told(job)}
+                {"given": kind, "seed": seed, "accepted": not job.kept_parent, **_told(job)}
             )
             print(f"  {rows[-1]}", flush=True)
-        accepted = [row["accepted"] for row in rows if row["paint"] == kind]
+        accepted = [row["accepted"] for row in rows if row["given"] == kind]
         print(f"{kind} paint: {sum(accepted)} of {len(accepted)} accepted", flush=True)
     return rows
 

@@ -11,7 +11,6 @@ import argparse
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from common import machine, parser, read_pairs
@@ -34,7 +33,7 @@ LARGEST = 2**24
 
 def main() -> None:
     arguments = parser(__doc__ or "", data=True)
-    arguments.add_argument("--model", type=Path, help="a model that knows the size of its objects")
+    arguments.add_argument("--model", help="a model that knows the size of its objects")
     arguments.add_argument("--seconds", type=float, default=170, help="of training, without one")
     arguments.add_argument("--images", type=int, default=12, help="of each collection")
     arguments.add_argument("--seed", type=int, default=0)

@@ -48,10 +48,8 @@ def main() -> None:
     arguments.add_argument("--json", type=Path)
     chosen = arguments.parse_args()
 
-    folder, shape = KINDS[chosen.kind]
-    pairs = {k: v for k, v in read_pairs(chosen.data / folder).items() if v[0].shape == shape}
-    rich = [name for name, (_, truth) in pairs.items() if len(np.unique(truth)) > 15]
-    painted = rich[:: max(1, len(rich) // chosen.images)][: chosen.images]
+    pairs = images_of(chosen.data, chosen.kind)
+    painted = names_to_paint(pairs, chosen.images)
     length = f"{chosen.steps} steps" if chosen.steps else f"{chosen.seconds:.0f} s of training"
     print(f"{machine()}; {length}, from {chosen.start or 'nothing'}")
     rows = []
@@ -62,12 +60,30 @@ def main() -> None:
             found.append(row | _run(pairs, name, seed, chosen, *setting))
             print("  " + ("{painted}, seed {seed}: " + SCORES).format(**found[-1]), flush=True)
         rows += found
-        print(f"{SETTING.format(**found[0])}: {_spread(found)}", flush=True)
+        print(f"{SETTING.format(**found[0])}: {spread(found)}", flush=True)
         if chosen.json:
             chosen.json.write_text(json.dumps(rows, indent=1))
 
 
-def _spread(rows):
+def images_of(data, kind):
+    """Return images and truth of a kind, by name."""
+    folder, shape = KINDS[kind]
+    return {k: v for k, v in read_pairs(data / folder).items() if v[0].shape == shape}
+
+
+def names_to_paint(pairs, n):
+    """Return the names of images with many objects, evenly chosen."""
+    rich = [name for name, (_, truth) in pairs.items() if len(np.unique(truth)) > 15]
+    return rich[:: max(1, len(rich) // n)][:n]
+
+
+def names_to_score(pairs, painted, n):
+    """Return the names of the other images, or some of them, evenly chosen."""
+    others = [name for name in pairs if name != painted]
+    return others[:: max(1, len(others) // n)][:n] if n else others
+
+
+def spread(rows):
     """Return mean and standard deviation of each score over the runs of a setting."""
     text = []
     for name in ("AP50", "AP70", "AP80", "AP90"):
@@ -80,8 +96,7 @@ def _spread(rows):
 def _run(pairs, name, seed, chosen, n_objects, how, n_strokes):
     image, truth = pairs[name]
     paint = simulate_paint(truth, n_objects, n_strokes, seed=seed, is_inside=HOW[how])
-    others = [other for other in pairs if other != name]
-    others = others[:: max(1, len(others) // chosen.scored)] if chosen.scored else others
+    others = names_to_score(pairs, name, chosen.scored)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         tifffile.imwrite(work / "image.tif", image)

@@ -1009,3 +1009,21 @@ def test_addresses_and_deep_recipes_are_one_line(call: Call, folder: Path):
     options = ["--labels", "paint", "--model", "n.zip", "--recipe", "deep.json"]
     said = call("train", "images", *options)
     assert said.code == 2 and "deep.json" in said.err and "recursion" not in said.err
+
+
+def test_a_decoding_parameter_of_a_run(call: Call, folder: Path):
+    call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 1, *TINY)
+    run = ("segment", "images/0.tif", "--model", "m.zip", "--device", "cpu", "--out")
+    assert call(*run, "all.tif", "--decoding", "foreground=0", "--decoding", "peak=0").code == 0
+    assert call(*run, "none.tif", "--decoding", "foreground=1").code == 0
+    assert (
+        np.asarray(read_labels("all.tif")).any() and not np.asarray(read_labels("none.tif")).any()
+    )
+    for wrong, words in [
+        ("join=0.5", "There is no decoding parameter 'join': choose from merge, foreground"),
+        ("merge=2", "'merge' is a number from 0 to 1, not 2"),
+        ("merge", "--decoding merge: write it as KEY=VALUE, such as merge=0.6"),
+    ]:
+        said = call(*run, "wrong.tif", "--decoding", wrong)
+        assert said.code == 2 and words in said.err
+    assert not Path("wrong.tif").exists()

@@ -28,7 +28,7 @@ from napari_scribe.recipe import Recipe
 from napari_scribe.targets import encoding_of
 
 MIB = 2**20
-LIMIT = 200 * MIB
+LIMIT = 130 * MIB
 """Bytes that a hostile file may cost at its worst moment."""
 
 
@@ -115,22 +115,22 @@ def zeros(path: Path) -> Path:
 
 
 HOSTILE: dict[str, Callable[[Path], Path]] = {
-    "long description": lambda p: write(p, described(more="x" * 220 * MIB)),
+    "long description": lambda p: write(p, described(more="x" * 140 * MIB)),
     "many lists": lambda p: write(p, {"model.json": b"[" + b"[]," * (LONGEST // 3 - 2) + b"[]]"}),
     "many channels": lambda p: write(p, described(channels=[{}] * (LONGEST // 5))),
     "many images": lambda p: write(p, described(provenance={"images": [1] * (LONGEST // 4)})),
     "many parameters": lambda p: write(
         p, described(parameters={str(i): "" for i in range(LONGEST // 20)})
     ),
-    "large weights": lambda p: write(p, {**entries(), "weights.safetensors": bytes(250 * MIB)}),
+    "large weights": lambda p: write(p, {**entries(), "weights.safetensors": bytes(150 * MIB)}),
     "packed zeros": zeros,
     "giant network": lambda p: write(p, giant()),
-    "large picture": lambda p: write(p, {**entries(), "thumbnail.png": png((9000, 9000))}),
-    "two headers": lambda p: write(p, {**entries(), "thumbnail.png": png((9, 9), (6000, 6000))}),
-    "animation": lambda p: write(p, {**entries(), "thumbnail.png": animation(500, 300)}),
+    "large picture": lambda p: write(p, {**entries(), "thumbnail.png": png((7200, 7200))}),
+    "two headers": lambda p: write(p, {**entries(), "thumbnail.png": png((9, 9), (7200, 7200))}),
+    "animation": lambda p: write(p, {**entries(), "thumbnail.png": animation(400, 300)}),
     "many entries": lambda p: write(p, {**entries(), **{str(i): b"" for i in range(30_000)}}),
     "other packing": lambda p: write(
-        p, {"model.json": bytes(220 * MIB)}, packing=zipfile.ZIP_BZIP2
+        p, {"model.json": bytes(140 * MIB)}, packing=zipfile.ZIP_BZIP2
     ),
 }
 LOADING = r"""

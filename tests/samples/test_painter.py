@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_scribe.samples import nuclei, simulate_paint
+from napari_scribe.samples import SPARSE, nuclei, simulate_paint
 
 
 def disks(n: int = 4, spacing: int = 40, radius: int = 9) -> np.ndarray:
@@ -82,3 +84,52 @@ def test_the_same_seed_paints_the_same():
     one, again, other = (simulate_paint(truth, 3, 2, seed) for seed in (1, 1, 2))
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("width", [1, 3, 5])
+def test_strokes_inside_lie_in_one_object_each_and_leave_its_border(width: int):
+    truth = disks()
+    paint = simulate_paint(truth, 6, 2, seed=4, stroke_width=width, is_inside=True)
+    whole = simulate_paint(truth, 6, 2, seed=4, stroke_width=width)
+    assert np.array_equal(paint == 1, whole == 1)
+    for value in range(2, 8):
+        stroke, drawn = paint == value, whole == value
+        assert not (stroke & ~drawn).any()
+        assert width * 6 < stroke.sum() < 0.5 * drawn.sum()
+        assert ndimage.label(stroke, np.ones((3, 3)))[1] == 1
+        assert not (stroke & ~ndimage.binary_erosion(drawn)).any()
+
+
+def test_a_stroke_in_an_object_of_a_pixel_is_that_pixel():
+    truth = np.zeros((9, 9), int)
+    truth[4, 4] = 3
+    paint = simulate_paint(truth, 1, 0, is_inside=True)
+    assert np.argwhere(paint == 2).tolist() == [[4, 4]]
+
+
+def test_strokes_inside_objects_of_a_volume_lie_in_one_plane_each():
+    truth = nuclei((16, 64, 64), seed=0).truth
+    paint = simulate_paint(truth, 3, 0, seed=0, is_inside=True)
+    for value in range(2, 5):
+        assert np.count_nonzero((paint == value).any(axis=(1, 2))) == 1
+        assert len(np.unique(truth[paint == value])) == 1
+
+
+def test_borders_lie_between_touching_objects_the_painted_ones_first():
+    truth = np.repeat(np.arange(1, 9), 10)[None].repeat(12, 0)  # stripes side by side
+    paint = simulate_paint(truth, 3, 0, seed=1, n_borders=1)
+    painted = np.unique(truth[paint > 1])
+    (columns,) = np.nonzero((paint == 1).all(axis=0))
+    assert len(columns) == 2 and columns[1] == columns[0] + 1
+    assert set(truth[0, columns]) & set(painted)
+    everywhere = simulate_paint(truth, 0, 0, seed=1, n_borders=99)
+    assert np.count_nonzero((everywhere == 1).all(axis=0)) == 2 * 7
+    assert not simulate_paint(disks(), 2, 0, n_borders=3)[disks() == 0].any()
+
+
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_what_is_painted_for_few_is_painted_for_many(is_inside: bool):
+    truth = disks()
+    paints = [simulate_paint(truth, n, 3, seed=5, is_inside=is_inside) for n in SPARSE]
+    for fewer, more in itertools.pairwise(paints):
+        assert np.array_equal(fewer[fewer > 0], more[fewer > 0])

@@ -22,7 +22,13 @@ from napari_scribe.targets import (
     encoding_of,
 )
 from napari_scribe.targets.distance import KNOBS
-from napari_scribe.targets.fitting import MIN_SIZE, _by_object, fitted, score
+from napari_scribe.targets.fitting import (
+    MIN_SIZE,
+    _by_object,
+    drawn_to_defaults,
+    fitted,
+    score,
+)
 from napari_scribe.targets.paint import Labels
 
 TRUTH = nuclei((192, 192), seed=2).truth
@@ -77,6 +83,15 @@ def test_the_sum_over_objects_is_that_of_all():
         scores = evaluate(found, TRUTH)
         np.testing.assert_array_equal(counts.sum(axis=0).T, [scores.tp, scores.fp, scores.fn])
         assert float(score(counts.sum(axis=0))) == pytest.approx(scores.ap.mean())
+
+
+def test_one_image_moves_parameters_half_way_and_many_nearly_all_of_it():
+    best = {"merge": 0.65, "foreground": 0.3, "peak": 0.5, "min_size": 40.0}
+    assert drawn_to_defaults(KNOBS, best, 0) == {**defaults_of(KNOBS), "min_size": 40}
+    half = drawn_to_defaults(KNOBS, best, 1)
+    assert half == pytest.approx({"merge": 0.6, "foreground": 0.4, "peak": 0.5, "min_size": 40})
+    assert drawn_to_defaults(KNOBS, best, 99) == pytest.approx(best, abs=0.003)
+    assert drawn_to_defaults(KNOBS, {}, 3) == {}
 
 
 @pytest.mark.parametrize("name", [k for k, v in ENCODINGS.items() if v.task == "objects"])

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_scribe.training.checkpoint import Tensors
-from napari_scribe.training.fine_tuning import FineTuning, between, choose, fits_its_place
+from napari_scribe.training.fine_tuning import (
+    KNOWN_KIND,
+    NEW_KIND,
+    FineTuning,
+    between,
+    choose,
+    fits_its_place,
+)
 from napari_scribe.training.regions import Batch
 
 ZERO, ONE = {"w": torch.zeros(1)}, {"w": torch.ones(1)}
@@ -24,7 +31,9 @@ PAINT, REPLAY = [batch(2)], [batch(4)]
 
 
 def chosen(
-    on_paint: Callable[[float], float], on_replay: Callable[[float], float] | None = None
+    on_paint: Callable[[float], float],
+    on_replay: Callable[[float], float] | None = None,
+    replay_weight: float = KNOWN_KIND,
 ) -> FineTuning:
     """Choose by losses that depend on one weight, 0 for the parent and 1 for what was learnt."""
 
@@ -32,7 +41,8 @@ def chosen(
         at = float(weights["w"])
         return on_replay(at) if on_replay and batches is REPLAY else on_paint(at)
 
-    return choose(ZERO, ONE, PAINT, REPLAY if on_replay else [], loss_of)
+    replay = REPLAY if on_replay else []
+    return choose(ZERO, ONE, PAINT, replay, loss_of, replay_weight)
 
 
 @given(st.floats(0, 1))
@@ -58,10 +68,11 @@ def test_what_harms_more_than_it_helps_is_refused() -> None:
     """A little better on two objects, and worse on replay."""
     assert chosen(lambda w: 1 - 0.1 * w, lambda w: 1 + 0.2 * w).share == 0
     assert chosen(lambda w: 1 - 0.1 * w, lambda w: 1 + 0.2 * max(0, w - 0.5)).share == 0.5
+    assert chosen(lambda w: 1 + 0.1 * w, lambda w: 1 - w).share == 0
 
 
-def test_a_large_gain_on_paint_outweighs_a_loss_on_replay_and_that_is_said() -> None:
-    tuning = chosen(lambda w: 2 - 1.8 * w, lambda w: 0.1 + 0.05 * w)
+def test_on_another_kind_of_image_a_loss_on_replay_is_only_said() -> None:
+    tuning = chosen(lambda w: 2 - 1.8 * w, lambda w: 0.1 + 0.05 * w, NEW_KIND)
     assert tuning.share == 1
     words = tuning.in_words()
     assert "2.000 before, 0.200 now" in words and "0.100, 0.150 now" in words

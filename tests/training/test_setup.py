@@ -190,8 +190,14 @@ def test_a_child_of_another_network_is_refused(parent: Model, changes: dict[str,
 
 def test_a_child_of_another_task_is_refused(parent: Model):
     recipe = Recipe(**{**parent.recipe.model_dump(exclude={"target"}), "task": "classes"})
-    with pytest.raises(InputError, match="another network or task"):
+    with pytest.raises(InputError, match=r"another network or task.*2D, objects.*2D, classes"):
         check([PIXELS], [PAINT], recipe, start=parent)
+
+
+def test_a_child_of_other_dimensions_is_refused(parent: Model):
+    recipe = parent.recipe.changed({"network.dimensions": 3})
+    with pytest.raises(InputError, match=r"the model: 2D, objects; the recipe: 3D, objects"):
+        check([np.stack([PIXELS] * 4)], [np.stack([PAINT] * 4)], recipe, start=parent)
 
 
 def test_a_child_may_learn_in_another_way(parent: Model):

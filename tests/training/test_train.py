@@ -506,7 +506,7 @@ def parent(sample: Sample, small: Recipe) -> Model:
     return run(start(sample, small, steps=100))
 
 
-RUINOUS = {"training.learning_rate": 1.0, "training.validate_every": 2}
+RUINOUS = {"training.learning_rate": 1.0, "training.fine_tuning": 1.0, "training.validate_every": 6}
 
 
 def test_fine_tuning_goes_on_from_the_parent(sample: Sample, small: Recipe, parent: Model):

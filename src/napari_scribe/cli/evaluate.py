@@ -137,8 +137,12 @@ def evaluate(
     from ..io import check_writable
 
     images = images or peak is not None
-    of_others = {"--task": task, "--images": images or None, "--slices": slices or None}
-    of_roc = {
+    of_others: dict[str, object] = {
+        "--task": task,
+        "--images": images or None,
+        "--slices": slices or None,
+    }
+    of_roc: dict[str, object] = {
         "--channel": channel,
         "--positive": positive,
         "--threshold": threshold,

@@ -151,8 +151,8 @@ def identity_of(source: Source, settings: Settings) -> str:
     region = sorted((a, s.start, s.stop) for a, s in source.region.items())
     pixels = (image.axes, image.shape, str(image.dtype), noisy.channels, noisy.statistics.digest)
     options = (settings.is_quick, sorted(settings.maps), str(source.dtype), image.series)
-    options += () if settings.object_size is None else (settings.object_size,)
-    call = repr((source.model.fingerprint(), *pixels, region, *options))
+    size = () if settings.object_size is None else (settings.object_size,)
+    call = repr((source.model.fingerprint(), *pixels, region, *options, *size))
     digest = hashlib.sha256(call.encode()).hexdigest()[:16]
     return f"{RUN}{digest}-{stamp(image.source, image.data) if image.source is not None else ''}"
 

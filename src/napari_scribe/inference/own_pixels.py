@@ -35,7 +35,8 @@ class OwnPixels:
 
     def labels(self, array: ReadableArray) -> Resampled:
         """View labels: each pixel gets the label that the pixels around it vote for."""
-        return ResampledLabels(*self._placed(array, ()), is_smooth=True)
+        placed, factors, shape, start = self._placed(array, ())
+        return ResampledLabels(placed, factors, shape, start, is_smooth=True)
 
     def map(self, array: ReadableArray) -> Any:
         """View a map ``(channels, *labels)``, interpolated, as a dask array of float16."""
@@ -46,8 +47,10 @@ class OwnPixels:
         sides = (1, 1, *SIDE[self.source.model.dimensions])[1 - view.ndim :]
         return da.from_array(view, (n, *sides), name=False).astype(np.float16)
 
-    def _placed(self, array: ReadableArray, front: tuple[int, ...]) -> tuple[Any, ...]:
-        """Return the arguments of a view: `front` are axes before those of labels."""
+    def _placed(
+        self, array: ReadableArray, front: tuple[int, ...]
+    ) -> tuple[Placed, tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
+        """Return source, factors, shape and start of a view; `front` axes come before labels'."""
         source, own = self.source, self.source.own
         axes, zeros = source.image.label_axes(), (0,) * len(front)
         factors = tuple(1 / source.factor if a in "YX" else 1.0 for a in axes)

@@ -111,10 +111,10 @@ def seam_test(
         If the model does not fit the image.
     """
     model = as_model(model)
-    size = None if object_size is None else checked_size(model, object_size)
+    given = None if object_size is None else checked_size(model, object_size)
     source = denoised_source_of(model, as_image(image), channels, region, device)
     target = pick_device(device)
-    source = source.on_grid(choose_factor(source, size or estimated_size(source, target)))
+    source = source.on_grid(choose_factor(source, given or estimated_size(source, target)))
 
     def body(job: Job[SeamStep, Seams]) -> Generator[SeamStep, None, Seams]:
         dtype = precision(target)

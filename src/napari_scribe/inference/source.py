@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..image import AXES, Frame, Image
 from ..model import Model, as_tuple
 from ..networks import Network
-from ..normalization import Statistics
+from ..normalization import Normalization, Statistics
 from ..resampling import window_on
 from ..targets import task_of
 from ..targets.object_size import on_grid
@@ -100,11 +100,12 @@ class Source:
         factors = [factor if a in "YX" else 1.0 for a in axes]
         window = window_on(self._window(axes), factors, image.label_shape())
         strides = strides_of(self.model, image)
-        measure = self.model.normalization.measure_resampled
+        normalization = self.model.normalization
+        assert isinstance(normalization, Normalization)  # denoisers know no size of objects
         return replace(
             self,
             image=image,
-            statistics=measure(image, self.channels, self.statistics),
+            statistics=normalization.measure_resampled(image, self.channels, self.statistics),
             region=aligned_region(image, dict(zip(axes, window, strict=True)), strides),
             factor=factor,
             original=self,

@@ -81,7 +81,7 @@ class Patches:
         low, step = self.low.reshape(shape), (self.high - self.low).reshape(shape) / 255
         return np.asarray(low + step * self.pixels, dtype=np.float32)
 
-    def selected(self, at: npt.ArrayLike) -> Patches:
+    def selected(self, at: slice | list[int]) -> Patches:
         """Return some of the patches."""
         return Patches(self.pixels[at], self.low[at], self.high[at], self.paint[at])
 

@@ -53,8 +53,8 @@ class ObjectsTarget(TargetPart):
         ge=0,
         le=1,
         title="Weight of unpainted",
-        description="If objects are painted but no background at all, unpainted pixels count as "
-        "background with this small weight.",
+        description="If no background is painted at all, or if strokes inside objects stand for "
+        "them, unpainted pixels count as background with this small weight.",
     )
     border_weight: float = Field(
         1.0,

@@ -121,7 +121,7 @@ class Training(Part):
         description="Share of the learning rate with which a model is trained on.",
     )
     replay: float = Field(
-        0.1,
+        0.3,
         ge=0,
         le=0.9,
         title="Replay",

@@ -131,7 +131,7 @@ def _stroke_inside(
     z = int(planes.sum(axis=(1, 2)).argmax())
     depth = ndimage.distance_transform_edt(np.pad(planes[z], 1))[1:-1, 1:-1]
     radius = min(width / 2, float(depth.max()) - 1)
-    is_free = depth > max(radius, 0)
+    is_free = depth >= radius + 1  # people stay a pixel away from the border
     wanted = round(rng.uniform(*_INSIDE) * 2 * float(np.sqrt(planes[z].sum() / np.pi)))
     path = _longest_walk(is_free, np.argwhere(is_free), rng, (wanted, wanted))
     stroke = np.zeros_like(planes)

@@ -3,8 +3,8 @@
 The distance is 0 at the border of an object and 1 at its innermost pixel, whatever its size. It is
 known inside objects that are painted whole, and is 0 on background, so it can be learnt from a few
 objects. A stroke inside an object says little of it, so it counts as innermost with a small weight.
-Decoding starts a watershed at each peak of the distance, and then joins pieces between
-which the distance is not low.
+Decoding starts a watershed at each peak of the distance, and then joins pieces between which the
+distance is not low.
 """
 
 from __future__ import annotations
@@ -38,6 +38,15 @@ from .paint import Labels
 
 KNOBS = (
     Knob(
+        "peak",
+        "Seed",
+        "An object needs a pixel with at least this distance to its border, 1 being the farthest: "
+        "the higher, the fewer doubtful objects.",
+        default=0.5,
+        # A network that has learnt little answers with lower distances.
+        tried=(0.4, 0.3),
+    ),
+    Knob(
         "merge",
         "Joining",
         "Two pieces are one object if the distance along their border is above this share of the "
@@ -51,13 +60,6 @@ KNOBS = (
         "Pixels above this probability belong to objects: the lower, the larger they are.",
         default=0.5,
         tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
-    ),
-    Knob(
-        "peak",
-        "Seed",
-        "An object needs a pixel with at least this distance to its border, 1 being the farthest: "
-        "the higher, the fewer doubtful objects.",
-        default=0.5,
     ),
     MIN_SIZE,
 )

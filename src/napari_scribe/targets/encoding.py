@@ -252,7 +252,8 @@ class PaintEncoding(Encoding, Protocol):
         held_out
             ``(*spatial)``: which pixels validate.
         has_background
-            Whether any background is painted, here or in another frame.
+            Whether enough background is known: some is painted, here or in another frame, and no
+            object is painted only in part.
         """
         ...
 

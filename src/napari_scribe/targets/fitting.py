@@ -76,6 +76,21 @@ def fitted(
     return best
 
 
+def drawn_to_defaults(knobs: Sequence[Knob], parameters: Parameters, n_images: int) -> Parameters:
+    """Return fitted parameters nearer to their defaults, the fewer images they were fitted on.
+
+    Objects of one image err alike, so that no statistics over them tells what other images need.
+    The defaults count as one more image.
+    """
+    share = n_images / (n_images + 1)
+    drawn = {
+        knob.name: knob.default + share * (parameters[knob.name] - knob.default)
+        for knob in knobs
+        if knob.tried and knob.name in parameters
+    }
+    return {**parameters, **drawn}
+
+
 def _sure_gain(counts: Counts, other: Counts) -> float:
     """Return the gain in score minus its standard error, from the counts ``(n_objects, ...)``.
 
@@ -109,8 +124,12 @@ def _by_object(predicted: Labels, paint: Labels) -> Counts:
     """Count for each painted object, from 2 up, and first for the background.
 
     Only painted pixels count: a predicted object without a painted partner is wrong only if most
-    of it lies on paint. It counts for the painted object that it overlaps most.
+    of it lies on paint. It counts for the painted object that it overlaps most. Slices of a volume
+    without paint do not count.
     """
+    if paint.ndim == 3:
+        is_painted = paint.any(axis=(1, 2))
+        predicted, paint = predicted[is_painted], paint[is_painted]
     objects = np.maximum(paint - 1, 0)
     overlap = count_overlap(predicted, objects)
     matches = match_objects(overlap)

@@ -52,8 +52,8 @@ class Paint:
         however many pieces. None: training raises an error if one number covers many pieces.
     in_part
         Which objects are painted only in part, as by a stroke inside them: True for all, or their
-        numbers. They teach what is inside objects, but not where these end. None: training decides
-        (``target.strokes``).
+        numbers in `array`. They teach what is inside objects, but not where these end. None:
+        training decides (``target.strokes``).
     """
 
     array: Any
@@ -71,6 +71,8 @@ class Paint:
             object.__setattr__(self, "complete", converted("complete", self.complete))
         if self.in_part is not None:
             object.__setattr__(self, "in_part", converted("in_part", self.in_part))
+        if not isinstance(self.in_part, bool | None) and min(self.in_part, default=2) < 2:
+            raise InputError(f"Objects have numbers from 2 up, so not in_part={self.in_part}.")
         if np.dtype(self.array.dtype).kind not in "bui":
             raise InputError(
                 f"Paint holds {self.array.dtype} values; it needs whole numbers, as in a labels "

@@ -91,7 +91,8 @@ def with_strokes(
         return marked, ""
     return marked, (
         f"Objects that look like strokes inside them: {first_few(notes)}. They teach what is "
-        "inside, not where it ends. If they are drawn whole, set target.strokes to whole."
+        "inside, not where it ends. If they are drawn whole, set Painted objects (target.strokes) "
+        "to whole."
     )
 
 
@@ -134,7 +135,7 @@ def _shapes(labels: Labels, image: Image, frame: Frame, channels: Sequence[int])
         around = labels[window].reshape([s.stop - s.start for s in window[-2:]])
         mask = around == number
         depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-        is_stroke = _is_like_brush(mask, depth)
+        is_stroke = _is_like_brush(mask, depth) and not _is_enclosed(mask, around)
         if is_stroke:
             pixels = image.read(frame, window, tuple(channels)).reshape(-1, *mask.shape)
             is_stroke = all(_contrast(p, mask, around) < ON_EDGE for p in pixels)
@@ -147,6 +148,12 @@ def _largest_plane(labels: Labels, number: int, window: Window) -> Window:
         return window
     z = int((labels[window] == number).sum(axis=(1, 2)).argmax()) + window[0].start
     return (slice(z, z + 1), *window[1:])
+
+
+def _is_enclosed(mask: Mask, around: Labels) -> bool:
+    """Return whether most of what touches a mask is painted: then it was drawn to its border."""
+    beside = ndimage.binary_dilation(mask) & ~mask
+    return bool(beside.any()) and bool((around[beside] != 0).mean() > 0.5)
 
 
 def _is_like_brush(mask: Mask, depth: npt.NDArray[np.float64]) -> bool:

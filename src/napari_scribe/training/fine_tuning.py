@@ -6,7 +6,6 @@ knew and has most of what was learnt (Wortsman et al. 2022, https://arxiv.org/ab
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,15 +17,21 @@ from ..model import Model
 from .checkpoint import Tensors
 from .regions import Batch
 
-SHARES = 0.25, 0.5, 0.75, 1.0
+SHARES = 0.1, 0.25, 0.5, 0.75, 1.0
 """Shares of the tuned weights that are tried."""
 UNCHECKED_SHARE = 0.5
 """The share if nothing is held out to choose it by."""
-REPLAY_WEIGHT = 4.0
-"""How many held-out objects count as much as the replay, where the two disagree."""
+KNOWN_KIND, NEW_KIND = 32.0, 1.0
+"""How many held-out objects the replay counts for, where the two disagree.
+
+If the parent knows such images, replay is a sample of the images that the result will be used on,
+and a few objects of one image say less about them. Else a loss there is only said.
+"""
 NOTED = 1.1
 """Factor from which on a higher loss on replay is said."""
-N_SHIFTS = 48
+NEGLIGIBLE = 1.003
+"""Factor up to which a higher loss on replay does not count."""
+N_SHIFTS = 32
 """How often paint is shifted, to see whether it fits its place better than others."""
 DISTINCT = 2.5
 """Standard deviations by which the loss at the right place has to be below that at others."""
@@ -92,37 +97,29 @@ def choose(
     paint: Sequence[Batch],
     replay: Sequence[Batch],
     loss_of: LossOf,
+    replay_weight: float = KNOWN_KIND,
     shares: Sequence[float] = SHARES,
 ) -> FineTuning:
     """Choose the share of the tuned weights by the losses on held-out paint and on replay.
 
-    A share has to lower the loss on paint. A higher loss on replay counts against it as much as
-    on `REPLAY_WEIGHT` objects: a few objects of one image say less about other images.
+    What counts is the sum of the losses of its held-out objects, and replay as much as
+    `replay_weight` objects. Losses on replay that are lower gain nothing.
     """
     n_objects = sum(len(batch.pixels) for batch in paint)
     before = loss_of(parent, paint)
-    replay_before = loss_of(parent, replay) if replay else None
-    best, best_gain = FineTuning(0.0, (before, before)), 0.0
-    if replay_before is not None:
-        best = FineTuning(0.0, (before, before), (replay_before, replay_before))
+    known = loss_of(parent, replay) if replay else None
+    best = FineTuning(0.0, (before, before), None if known is None else (known, known))
+    best_gain = 0.0
     for share in shares:
         weights = between(parent, tuned, share)
-        after = loss_of(weights, paint)
-        gain = n_objects * _log_ratio(before, after)
-        replays = None
-        if replay_before is not None:
-            replays = replay_before, loss_of(weights, replay)
-            gain -= REPLAY_WEIGHT * max(0.0, -_log_ratio(*replays))
-        if after < before and gain > best_gain:
+        after, replays = loss_of(weights, paint), None
+        gain = n_objects * (before - after)
+        if known is not None:
+            replays = known, loss_of(weights, replay)
+            gain -= replay_weight * max(0.0, replays[1] - NEGLIGIBLE * known)
+        if gain > best_gain:  # never true for what is no number
             best, best_gain = FineTuning(share, (before, after), replays), gain
     return best
-
-
-def _log_ratio(before: float, after: float) -> float:
-    """Return how much lower a loss is, as a logarithm; minus infinity for what is no number."""
-    if not math.isfinite(after):
-        return -math.inf
-    return math.log(max(before, 1e-9) / max(after, 1e-9))
 
 
 def fits_its_place(

@@ -23,6 +23,7 @@ from ..model import Model
 from ..networks import Network, depends_on_image
 from ..normalization import Statistics, sample_pixels
 from ..targets import Parameters, Prediction
+from ..targets.fitting import drawn_to_defaults
 from ..targets.paint import Labels
 from ..windows import Window, grow, intersect, shape_of, shift, whole
 from .checkpoint import TrainState
@@ -69,6 +70,7 @@ def fit_parameters(
         return Predictor(setup.network_for(network, index), encoding.heads, setup.device, dtype)
 
     examples: list[tuple[Prediction, Labels]] = []
+    images: set[int] = set()
     n_pixels = 0
     for region in regions:
         paint = region.painted(held_only=only_held)
@@ -85,8 +87,10 @@ def fit_parameters(
         predictor = predictor_for(region.key[0] if is_per_image else 0)
         prediction = _predict(setup, predictor, region, window, paint, is_time_up)
         examples.append((prediction, paint))
+        images.add(region.key[0])
         n_pixels += paint.size
-    return encoding.fit(examples, seconds_left)
+    parameters = encoding.fit(examples, seconds_left)
+    return drawn_to_defaults(encoding.knobs, parameters, len(images))
 
 
 def _around(mask: npt.NDArray[np.bool_], margin: int = 32) -> Window:

@@ -59,7 +59,8 @@ class Survey:
     released
         Kinds of paint that would be held out completely: they train instead.
     has_background
-        Whether any background is painted (or the first class).
+        Whether background is painted (or the first class), and no object only in part: strokes
+        inside objects do not say where these end, and strokes of background do so hardly ever.
     """
 
     released: frozenset[int]
@@ -257,19 +258,22 @@ class RegionLoader:
         """Look through all paint: which kinds are there, which of them train, and where it is."""
         all_kinds: set[int] = set()
         trained_kinds: set[int] = set()
+        has_strokes = False
         painted = []
         for i, (image, paint) in enumerate(zip(self.images, paints, strict=True)):
             for frame in image.frames(self.recipe.network.dimensions):
                 labels = paint.frame(image, frame)
                 cores = [core for core in _cores(labels.shape) if labels[core].any()]
                 for core in cores:
+                    has_strokes |= bool(labels[core].min() < 0)
                     kinds = self._kinds(labels[core])
                     all_kinds |= set(np.unique(kinds).tolist())
                     trained = kinds[~self._held(i, labels, core)]
                     trained_kinds |= set(np.unique(trained).tolist())
                 if cores:
                     painted.append((i, frame, cores))
-        return Survey(frozenset(all_kinds - trained_kinds), 1 in all_kinds), painted
+        has_background = 1 in all_kinds and not has_strokes
+        return Survey(frozenset(all_kinds - trained_kinds), has_background), painted
 
     def _kinds(self, paint: Labels) -> Labels:
         """Return 1 for background and 2 for objects, or the classes."""

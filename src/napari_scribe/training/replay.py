@@ -132,7 +132,7 @@ def _cut(
     paint, target = region.painted(), setup.recipe.target
     sizes = np.zeros(0, np.intp)
     if isinstance(target, ObjectsTarget):
-        paint = renumbered(paint)
+        paint = renumbered(np.maximum(paint, 0))  # without what is painted only in part
         sizes = np.bincount(paint.ravel())
         paint, _ = with_ring(paint, np.zeros(paint.shape, bool), target.ring)
     for window in windows:
@@ -168,7 +168,7 @@ def _features(patches: Patches) -> npt.NDArray[np.float64]:
         np.log1p([len(np.unique(row)) for row in paint]),
     ]
     features = np.array(rows).T
-    return (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
+    return np.asarray((features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6))
 
 
 def _in_order(features: npt.NDArray[np.float64], groups: Sequence[int]) -> list[int]:
@@ -176,7 +176,8 @@ def _in_order(features: npt.NDArray[np.float64], groups: Sequence[int]) -> list[
 
     Each is the farthest from those before, among images that had their turn least often.
     """
-    numbers, order = np.unique(groups, return_inverse=True)[1], []
+    numbers = np.unique(groups, return_inverse=True)[1]
+    order: list[int] = []
     turns, is_left = np.zeros(len(groups), int), np.ones(len(groups), bool)
     distance = -np.abs(features).sum(axis=1)  # the first is the most ordinary one
     while is_left.any() and len(order) < MOST_PATCHES:

@@ -209,6 +209,8 @@ def set_up(
     note = ""
     if task.separates_objects:
         all_paints, note = with_strokes(all_paints, all_images, chosen, recipe)
+    elif any(paint.in_part for paint in all_paints):
+        raise InputError("Objects can be painted in part (in_part), classes cannot: leave it out.")
     chosen_device = device_of_process(device)
     grids = choose_grids(all_images, all_paints, recipe, start, object_size)
     on_grids = grids.images(all_images)
@@ -252,9 +254,12 @@ def check_same_network(start: Model, recipe: Recipe) -> None:
     """
     parent = start.recipe
     if (parent.network, parent.task) != (recipe.network, recipe.task):
+        known = f"{parent.network.dimensions}D, {parent.task}"
+        new = f"{recipe.network.dimensions}D, {recipe.task}"
+        words = f" (the model: {known}; the recipe: {new})" if known != new else ""
         raise InputError(
-            "The recipe has another network or task than the model to start from. Leave them as "
-            "they are in the model, or train from nothing."
+            f"The recipe has another network or task than the model to start from{words}. Leave "
+            "them as they are in the model, or train from nothing."
         )
     if parent.encoding != recipe.encoding:
         raise InputError(

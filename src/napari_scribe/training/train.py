@@ -16,7 +16,7 @@ from ..inference.engine import Predictor, predict_window
 from ..io.replay import Patches
 from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
-from ..targets import Paint, task_of
+from ..targets import Paint, Parameters, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
 from ..targets.strokes import with_strokes
 from . import CHECKPOINT_EVERY
@@ -123,8 +123,9 @@ def train(
     channels
         Which channels of the images the network sees; all when None.
     start
-        A model to fine-tune, its file or its name. If fine-tuning does not lower the loss on
-        held-out paint, the result is this model unchanged, unless `keep_worse`.
+        A model to fine-tune, its file or its name. The result lies between it and what was learnt;
+        it is this model unchanged if nothing between is better on held-out paint without harm to
+        what it knew, unless `keep_worse`. `TrainJob.fine_tuning` tells what became of it.
     resume
         A `TrainJob.checkpoint` to continue from, exactly.
     steps, seconds
@@ -181,7 +182,7 @@ def _described(setup: Setup, start: Model | None) -> dict[str, str]:
     """Return what has to be the same for a training to go on from a file."""
     statistics = zip(setup.images, setup.statistics, strict=True)
     paints = [
-        (hash_of_array(paint.array), paint.complete, paint.offset, paint.in_part)
+        (hash_of_array(paint.array), paint.complete, paint.offset, *filter(None, [paint.in_part]))
         for paint in setup.paints
     ]
     return described(
@@ -247,10 +248,14 @@ def _train(
         return start
     network = trainer.network(recipe, n_channels, encoding)
     setup = replace(setup, paints=data.paints)
+    parameters: Parameters = {}
     try:
-        parameters = fit_parameters(setup, network, data.regions, dtype, trainer.seconds_left)
+        if start is not None and trainer.is_known_kind:
+            parameters = start.parameters  # fitted on more than this paint
+        else:
+            parameters = fit_parameters(setup, network, data.regions, dtype, trainer.seconds_left)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
-        parameters = {}  # the defaults are good enough; the trained network must not be lost
+        # The defaults are good enough; the trained network must not be lost.
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
     model = assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
     if job.fine_tuning is not None and start is not None:

@@ -31,6 +31,8 @@ from .checkpoint import Checkpoint, Tensors, TrainState
 from .checkpoint_file import CheckpointFile
 from .distributed import ALONE, Group, synchronized
 from .fine_tuning import (
+    KNOWN_KIND,
+    NEW_KIND,
     SHARES,
     UNCHECKED_SHARE,
     FineTuning,
@@ -287,6 +289,7 @@ class Trainer:
         self._elapsed_before: float = progress.get("elapsed", 0.0)
         self._n_worse: int = progress.get("n_worse", 0)
         self.history: History = [(index, loss) for index, loss in progress.get("history", [])]
+        self.is_known_kind = False  # see `_knows_such_images`
         self._module = self.group.wrapped(self.state.network)
         if not self.group.is_first:
             self.job.hurry()  # the result is that of the first process
@@ -295,6 +298,7 @@ class Trainer:
         """Train. Afterwards the job has a checkpoint, and the state has its best weights."""
         job, state, data = self.job, self.state, self.data
         self._rescore_best()
+        self.is_known_kind = self.group.of_first(self._knows_such_images())
         self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
         start, version = state.index, data.version
         fraction = self.limits.fraction(start - self._first, self._elapsed_before)
@@ -352,6 +356,15 @@ class Trainer:
             self.job.stop()
         return highest > 0
 
+    def _knows_such_images(self) -> bool:
+        """Return whether a fine-tuning starts from a model that has learnt from such images.
+
+        Then the statistics of one painted image would only take the place of those of all images
+        before. On another kind of image, statistics have to follow.
+        """
+        parent = self.state.parent
+        return parent is not None and not (self._validates and not self._fits(parent))
+
     def _note_at_start(self) -> str:
         """Return what the user should know from the first step on."""
         notes = []
@@ -398,6 +411,8 @@ class Trainer:
         """
         state = self.state
         state.network.train()
+        if self.is_known_kind:
+            keep_statistics(state.network)
         seed = state.recipe.seed + state.index + RANKS_APART * self.group.rank
         with repeatable(), seeded(state.network, seed):
             logits = forward(self._module, self.group.share_of(batch.pixels), self.dtype)
@@ -522,13 +537,18 @@ class Trainer:
         if not paint:
             return FineTuning(UNCHECKED_SHARE)
         shares = (1.0,) if self.job.is_urgent else SHARES
-        choice = choose(parent, tuned, paint, self.before, self._loss_with, shares)
-        if choice.share:
-            with self._holding(between(parent, tuned, choice.share)) as network:
-                logits = [forward(network, batch.pixels, self.dtype) for batch in paint]
-            if not fits_its_place(logits, paint, self.loss):
-                return choice.refused()
+        weight = KNOWN_KIND if self.is_known_kind else NEW_KIND
+        choice = choose(parent, tuned, paint, self.before, self._loss_with, weight, shares)
+        if choice.share and not self._fits(between(parent, tuned, choice.share)):
+            return choice.refused()
         return choice
+
+    def _fits(self, weights: Tensors) -> bool:
+        """Return whether a network with other weights answers held-out paint better than chance."""
+        paint = self.data.validation
+        with self._holding(weights) as network:
+            logits = [forward(network, batch.pixels, self.dtype) for batch in paint]
+            return fits_its_place(logits, paint, self.loss)
 
     def _loss_with(self, weights: Tensors, batches: Sequence[Batch]) -> float:
         """Return the loss of other weights on held-out data."""
@@ -589,6 +609,13 @@ def seeded(network: torch.nn.Module, seed: int) -> Generator[None, None, None]:
         yield
 
 
+def keep_statistics(network: torch.nn.Module) -> None:
+    """Let batch normalization use the statistics that it has, and not those of each batch."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
 def _gradients_are_finite(network: torch.nn.Module) -> bool:
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
@@ -618,9 +645,9 @@ def new_state(
         network.load_state_dict(start.network.state_dict())
     network = placed(synchronized(network), recipe.network.dimensions, device)
     state = TrainState(network, training, training.seed, dtype)
+    if start is not None:
+        state.keep_parent(steps_learnt(start))
     if resume is None:
-        if start is not None:
-            state.keep_parent(steps_learnt(start))
         return state
     try:
         state.restore(resume)

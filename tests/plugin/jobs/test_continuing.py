@@ -105,7 +105,12 @@ def test_what_continue_cannot_change_on_paint(painting: Sitting) -> None:
     depth, ring = more.recipe.parts["network"]["depth"], more.recipe.parts["target"]["ring"]
     changes: list[tuple[Any, Any, str, str]] = [
         (form.task, "classes", "Objects", "Classes"),
-        (more.dimensions, 3, "dimensions 2", "dimensions 3"),
+        (
+            more.dimensions,
+            3,
+            "dimensions 2, object size 24.0",
+            "dimensions 3, object size 0.0",
+        ),
         (depth, 2, "depth 1", "depth 2"),
         (ring, 7, "ring of background 4", "ring of background 7"),
     ]

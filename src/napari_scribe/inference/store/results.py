@@ -10,7 +10,7 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -69,7 +69,8 @@ def write_results(
             write_tiff(made[out], labels, source.axes, scale, units, software=sink.identity)
     except (RuntimeError, ValueError):  # a chunk cannot be decoded
         # Maps on the image's own pixels are dask arrays, which check what they read.
-        remove_unreadable(a for a in (labels, *maps.values()) if not hasattr(a, "dask"))
+        stored = [labels, *(a for a in maps.values() if not hasattr(a, "dask"))]
+        remove_unreadable(cast(list[Array], stored))
         raise
     return made
 

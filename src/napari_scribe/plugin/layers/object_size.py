@@ -38,22 +38,17 @@ def painted_size(
     Raises
     ------
     InputError
-        If the annotations lie elsewhere than the image.
+        If the annotations do not fit the image.
     """
-    from ...targets.object_size import diameters_of_objects, thickness
+    from ...targets import Paint
+    from ...targets.object_size import diameters_in
+    from ...targets.paint import fitted
 
     if paint is None or layer is None or math.prod(pixels(paint).shape) > MEASURED:
         return None
-    labels, anisotropy = paint_of(paint, layer, image), thickness(image) or 1.0
-    if labels.shape != image.label_shape():
-        return None
-    frames = [labels[image.label_index(frame)] for frame in image.frames(dimensions)]
-    diameters = [
-        diameters_of_objects(frame.astype(np.int32) - 1, anisotropy)
-        for frame in frames
-        if frame.any()
-    ]
-    return float(np.median(np.concatenate(diameters))) if any(map(len, diameters)) else None
+    painted = fitted(Paint(paint_of(paint, layer, image), pieces=False), image)
+    diameters = diameters_in(image, painted, dimensions)
+    return float(np.median(diameters)) if len(diameters) else None
 
 
 class SizeCircle:

@@ -1,0 +1,133 @@
+"""The objects of a finished segmentation follow the sliders of its decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import napari_scribe as ns
+from napari_scribe.plugin.segment import decoding as home
+from napari_scribe.plugin.segment import job
+
+LONG = 60_000
+
+
+@pytest.fixture
+def fold(dock: Any, idle: Callable[[], None]) -> Any:
+    """The section of a dock that has segmented the sample."""
+    assert not dock.decoding.isVisibleTo(dock)
+    dock.segment()
+    idle()
+    assert dock.decoding.isVisibleTo(dock)
+    return dock.decoding
+
+
+@pytest.fixture
+def still(fold: Any, qtbot: Any) -> Callable[[], None]:
+    """Wait until the objects are those of the newest values."""
+
+    def wait() -> None:
+        qtbot.waitUntil(lambda: fold._running is None, timeout=LONG)
+
+    return wait
+
+
+def sliders(fold: Any) -> dict[str, float]:
+    return {name: field.value for name, field in fold.fields.items()}
+
+
+def test_objects_follow_the_sliders(
+    fold: Any, still: Callable[[], None], painted: Any, model: Any
+) -> None:
+    layer = painted.layers["nuclei labels"]
+    first = layer.data.copy()
+    assert sliders(fold).keys() == {"merge", "foreground", "peak", "min_size"}
+    assert fold.fields["merge"].value == pytest.approx(model.parameters["merge"])
+    assert not fold.reset_button.isEnabled() and not fold.keep_button.isEnabled()
+    for value in (0.6, 0.7, 0.8, 0.9):  # faster than objects are made: the last one counts
+        fold.fields["foreground"].value = value
+    still()
+    assert painted.layers["nuclei labels"] is layer
+    other = ns.run(ns.segment(model, painted.layers["nuclei"].data, decoding=fold.values()))
+    np.testing.assert_array_equal(layer.data, other)
+    assert (layer.data > 0).sum() < (first > 0).sum()
+    assert fold.found.text() == f"{other.max()} objects."
+    fold.reset_button.click()
+    still()
+    np.testing.assert_array_equal(layer.data > 0, first > 0)
+    assert not fold.reset_button.isEnabled()
+
+
+def test_what_the_user_painted_stays_and_can_be_undone(
+    fold: Any, still: Callable[[], None], painted: Any
+) -> None:
+    layer = painted.layers["nuclei labels"]
+    before = layer.data.copy()
+    layer.selected_label = 9
+    layer.fill((3, 3), 9)
+    edited = layer.data.copy()
+    assert (edited != before).any()
+    for value in (0.7, 0.8):
+        fold.fields["foreground"].value = value
+        still()
+    np.testing.assert_array_equal(layer.data, edited)
+    beside = [other for other in painted.layers if "nuclei labels" in other.name]
+    assert len(beside) == 2
+    assert "yours stays as it is" in fold.found.text() or "objects." in fold.found.text()
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, before)
+
+
+def test_values_are_kept_in_the_model(
+    fold: Any, dock: Any, still: Callable[[], None], kept: Path, idle: Callable[[], None]
+) -> None:
+    fold.fields["merge"].value = 0.7
+    fold.fields["min_size"].value = 33
+    still()
+    fold.keep_button.click()
+    assert ns.load_model(kept).parameters["merge"] == pytest.approx(0.7)
+    assert ns.load_model(kept).parameters["min_size"] == 33
+    assert dock.form.model.value() == kept
+    assert dock.message.text.startswith("Kept in nuclei 2026.zip")
+    assert not fold.keep_button.isEnabled()
+    dock.segment()
+    idle()
+    assert fold.fields["min_size"].value == 33
+
+
+def test_a_model_of_the_program_is_copied(
+    fold: Any, dock: Any, still: Callable[[], None], kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "PACKAGE", kept.parent.resolve())
+    before = kept.read_bytes()
+    fold.fields["merge"].value = 0.7
+    still()
+    fold.keep_button.click()
+    assert kept.read_bytes() == before
+    copy = dock.form.model.value()
+    assert copy != kept and copy.stem.startswith("nuclei 2026")
+    assert ns.load_model(copy).parameters["merge"] == pytest.approx(0.7)
+
+
+def test_nothing_is_offered_where_nothing_is_kept(
+    fold: Any, dock: Any, idle: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "KEPT", 100)
+    dock.segment()
+    assert not dock.decoding.isVisibleTo(dock)
+    idle()
+    assert not dock.decoding.isVisibleTo(dock) and fold.decodable is None
+
+
+def test_an_image_that_is_gone_is_decoded_no_more(
+    fold: Any, still: Callable[[], None], painted: Any
+) -> None:
+    painted.layers.remove("nuclei")
+    n = len(painted.layers)
+    fold.fields["foreground"].value = 0.8
+    still()
+    assert len(painted.layers) == n and fold.decodable is None
