@@ -89,11 +89,28 @@ def test_what_encoding_takes_from_touching_objects_is_given_back():
     assert (closed[truth > 0] > 0).mean() > 0.995
 
 
+def test_seeds_part_what_is_joined_by_doubtful_pixels_and_lose_no_outline():
+    inside = np.zeros((20, 40), np.float32)
+    inside[5:15, 5:17], inside[5:15, 19:31], inside[8:11, 17:19] = 0.95, 0.9, 0.6
+    inside[4, 5:31] = 0.6  # a doubtful rim
+    prediction = {"border": np.stack([1 - inside, inside])}
+    coder = BorderEncoding(ObjectsTarget())
+    joined, parted = (coder.decode(prediction, {"seed": seed}) for seed in (0.0, 0.8))
+    assert joined.max() == 1 and parted.max() == 2
+    np.testing.assert_array_equal(parted > 0, joined > 0)
+    assert len(np.unique(parted[5:15, 5:17])) == len(np.unique(parted[5:15, 19:31])) == 1
+
+
 def test_the_fit_gives_back_and_follows_sizes():
     coder = BorderEncoding(ObjectsTarget())
     paint = np.where(TOUCHING > 1, TOUCHING, 0)
     prediction = perfect(np.maximum(TOUCHING - 1, 0))
     fitted = coder.fit([(prediction, paint)])
-    assert fitted == {"foreground": 0.5, "gap": 1, "min_size": pytest.approx((10 * 7.5) ** 0.5)}
+    assert fitted == {
+        "foreground": 0.5,
+        "seed": 0,
+        "gap": 1,
+        "min_size": pytest.approx((10 * 7.5) ** 0.5),
+    }
     np.testing.assert_array_equal(coder.decode(prediction, fitted) > 0, paint > 0)
     assert coder.fit([])["min_size"] == 10

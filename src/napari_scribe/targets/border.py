@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.segmentation import expand_labels
+from skimage.segmentation import expand_labels, watershed
 
 from ..recipe import ObjectsTarget
 from ..windows import neighbour_pairs
@@ -39,6 +39,14 @@ KNOBS = (
         "Pixels above this probability belong to objects: the lower, the larger they are.",
         default=0.5,
         tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
+    ),
+    Knob(
+        "seed",
+        "Seed",
+        "Each piece above this probability starts an object of its own, which grows down to the "
+        "probability above: the higher, the more are parted. 0: objects start where they end.",
+        default=0.0,
+        tried=(0.6, 0.7, 0.8, 0.9),
     ),
     Knob(
         "gap",
@@ -106,7 +114,10 @@ class BorderEncoding(PaintEncoding):
     def decode(self, prediction: Prediction, parameters: Parameters) -> Labels:
         """Return the connected pieces of the foreground, from 1 on, as near as objects lie."""
         chosen = {**DEFAULTS, **parameters}
-        pieces, _ = ndimage.label(prediction["border"][1] > chosen["foreground"])
+        inside = prediction["border"][1]
+        pieces, _ = ndimage.label(inside > max(chosen["seed"], chosen["foreground"]))
+        if chosen["seed"] > chosen["foreground"]:
+            pieces = watershed(-inside, pieces, mask=inside > chosen["foreground"])
         objects = selected(pieces, np.bincount(pieces.ravel()) >= chosen["min_size"])
         return _closed(objects, round(chosen["gap"]))
 
