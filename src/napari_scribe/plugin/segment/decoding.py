@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,44 +14,21 @@ from napari import Viewer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QSlider, QWidget
 
-from ...arrays import Array
 from ...errors import InputError
 from ...io.model_folder import new_model_path
 from ..layers.managed import find_layer
 from ..messages import explain
 from ..widgets.basics import Fold, Hint, button, empty, layout_of, named, row, stack
+from .job import Decodable
 
 if TYPE_CHECKING:
     from ...model import Model
     from ...targets import Knob, Parameters
-    from .job import SegmentRequest
 
 PACKAGE = Path(__file__).resolve().parents[2]
 """Models that lie here came with the program, and are not changed."""
 WIDTH = 106
 """Width of the names, in pixels."""
-
-
-@dataclass(frozen=True)
-class Decodable:
-    """Hold what objects are made of, so that they can be made again.
-
-    Parameters
-    ----------
-    request
-        What was segmented, and how its labels are shown.
-    model
-        The model, with its decoding parameters.
-    maps
-        Its answer, as `decode` takes it.
-    region
-        The part of the image that it is of.
-    """
-
-    request: SegmentRequest
-    model: Model
-    maps: dict[str, Array]
-    region: dict[str, slice]
 
 
 class DecodingFold(Fold):

@@ -11,15 +11,17 @@ import numpy as np
 from napari import Viewer
 
 from ...progress import Job
+from ...targets.object_size import factor_to
 from ..jobs.inference import Outcome, RunRequest, is_small
 from ..jobs.request import Request
 from ..layers.colors import labels_look
 from ..layers.results import show_labels, show_probability
-from .decoding import Decodable
 
 if TYPE_CHECKING:
+    from ...arrays import Array
     from ...inference.run import InferenceJob
     from ...inference.seams import Seams
+    from ...model import Model
 
 KEPT = 2**22
 """Objects in more pixels than this cannot be decoded again: what they are made of is not kept."""
@@ -110,7 +112,31 @@ class SegmentRequest(RunRequest["Segmented"]):
         model = self.facts.model
         if not (self.can_be_decoded_again and job.is_complete) or model is None:
             return None
+        if factor_to(model.object_size, job.object_size) != 1:
+            return None  # objects were made on another grid than the maps are on now
         return Decodable(self, model, dict(job.maps), job.region or self.region or {})
+
+
+@dataclass(frozen=True)
+class Decodable:
+    """Hold what objects are made of, so that they can be made again.
+
+    Parameters
+    ----------
+    request
+        What was segmented, and how its labels are shown.
+    model
+        The model, with its decoding parameters.
+    maps
+        Its answer, as `decode` takes it.
+    region
+        The part of the image that it is of.
+    """
+
+    request: SegmentRequest
+    model: Model
+    maps: dict[str, Array]
+    region: dict[str, slice]
 
 
 @dataclass(frozen=True, kw_only=True)
