@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QLabel, QSlider, QWidget
 from ...arrays import Array
 from ...errors import InputError
 from ...io.model_folder import new_model_path
+from ..jobs.inference import RunRequest
 from ..layers.managed import find_layer
 from ..messages import explain
 from ..widgets.basics import Fold, Hint, button, empty, layout_of, named, row, stack
@@ -24,7 +25,6 @@ from ..widgets.basics import Fold, Hint, button, empty, layout_of, named, row, s
 if TYPE_CHECKING:
     from ...model import Model
     from ...targets import Knob, Parameters
-    from .job import SegmentRequest
 
 PACKAGE = Path(__file__).resolve().parents[2]
 """Models that lie here came with the program, and are not changed."""
@@ -48,7 +48,7 @@ class Decodable:
         The part of the image that it is of.
     """
 
-    request: SegmentRequest
+    request: RunRequest[Any]
     model: Model
     maps: dict[str, Array]
     region: dict[str, slice]
