@@ -43,7 +43,7 @@ def test_any_window_is_the_same_part_of_the_whole(
     image = resampled(Image(pixels, "YX", nodata=0.0 if has_nodata else None), {"Y": f, "X": g})
     window = data.draw(windows(image.shape))
     np.testing.assert_array_equal(image.data[window], np.asarray(image.data)[window])
-    labels = ResampledLabels(pixels, (f, g), image.shape, has_nodata)
+    labels = ResampledLabels(pixels, (f, g), image.shape, is_smooth=has_nodata)
     np.testing.assert_array_equal(labels[window], np.asarray(labels)[window])
 
 
@@ -104,7 +104,7 @@ def test_labels_come_back_to_their_own_pixels(factor: float) -> None:
     labels = disks((240, 240), radius, 3 * radius)
     working = resampled_paint(labels + 1, (factor, factor)) - 1
     assert working.shape == tuple(resampled_length(n, factor) for n in labels.shape)
-    back = np.asarray(ResampledLabels(working, (1 / factor,) * 2, labels.shape, True))
+    back = np.asarray(ResampledLabels(working, (1 / factor,) * 2, labels.shape, is_smooth=True))
     for label in range(1, labels.max() + 1):
         ours, theirs = back == label, labels == label
         assert (ours & theirs).sum() / (ours | theirs).sum() > 0.95

@@ -8,6 +8,7 @@ import pytest
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.targets.object_size import (
+    check_room,
     check_size,
     diameter_of_objects,
     diameters_of_objects,
@@ -76,8 +77,10 @@ def test_images_that_would_vanish_or_explode_are_refused_with_numbers() -> None:
     assert on_grid(image, 0.25, 24).shape == (150, 200)
     with pytest.raises(InputError, match=r"a.tif would be brought to 24 px, and its 600 x 800 px"):
         on_grid(image, 0.02, 24)
-    with pytest.raises(InputError, match=r"2400000 x 3200000 px, which needs .* of memory"):
-        on_grid(image, 4000, 24)
+    with pytest.raises(InputError, match=r"to 2400 x 3200 px, which needs 30.7 MB of disk, and 30"):
+        check_room(image, 4.0, 24, 4, 30_000_000, "disk")
+    check_room(image, 4.0, 24, 4, 31_000_000, "disk")
+    check_room(image, 0.25, 24, 4, 0, "disk")  # a smaller image needs no more than it did
     tiny = Image(np.zeros((12, 12), np.uint8))
     assert on_grid(tiny, 2.0, 24).shape == (24, 24)
 

@@ -216,7 +216,8 @@ def test_the_time_left_is_that_of_the_phase_at_hand(
     def body(_job: InferenceJob) -> Generator[InferenceStep, None, Any]:
         for done in range(1, 41):
             time.sleep(0.07)
-            yield InferenceStep(done, 40, 0, (), (256, 256), "tiles" if done <= 30 else "numbers")
+            phase = "tiles" if done <= 30 else "numbers"
+            yield InferenceStep(done, 40, 0, (), (256, 256), phase, n_tiles=20, n_parts=30)
 
     monkeypatch.setattr(SegmentRequest, "begin", lambda self: InferenceJob(body))
     monkeypatch.setattr(SegmentRequest, "finish", lambda self, job: None)
