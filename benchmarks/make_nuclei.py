@@ -35,7 +35,8 @@ CARD = {
     "for": "fluorescent nuclei in 2D, bright on dark, of one channel; no paint is needed",
     "images": "BBBC038 (Data Science Bowl 2018) and BBBC039, both CC0; BitDepth_NucSeg (tissue "
     "sections in DAPI), Apache-2.0",
-    "licence": "that of napari-scribe; the images allow any use, commercial as well",
+    "licence": "that of napari-scribe; the sample of training images in the file has theirs, which "
+    "allow any use, commercial as well",
     "weak": "where nuclei are dark, stained for bright field or in phase contrast: it has seen "
     "none; where many lie above one another. Fine-tune it there",
 }
@@ -120,6 +121,8 @@ def _train(chosen) -> None:
         )
         said = 0.0
         for step in job:
+            if step.note:
+                say(step.note)
             fraction = step.fraction or 0.0
             if step.validation is not None and fraction - said >= 0.005:
                 said = fraction

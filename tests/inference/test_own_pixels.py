@@ -120,6 +120,20 @@ def test_a_stack_goes_slice_by_slice(model: Model, tmp_path: Path) -> None:
     assert not np.asarray(read.data[2]).any() and np.asarray(read.data[1]).any()
 
 
+def test_volumes_change_in_the_plane_alone(random_model: Callable[..., Model]) -> None:
+    model = random_model(dimensions=3, depth=1).changed(object_size=SIZE)
+    volume = np.stack([blobs(96, 128, 8, seed=z // 3) for z in range(9)])
+    options = {"object_size": 48.0, "save": ("labels", "probability")}
+    job = segment(model, Image(volume, "ZYX"), device="cpu", **options)
+    labels = run(job)
+    working = np.asarray(resampled(Image(volume, "ZYX"), {"Y": 0.5, "X": 0.5}).data)
+    on_grid = labels_of(model, Image(working, "ZYX"))
+    expected = np.asarray(ResampledLabels(on_grid, (1.0, 2.0, 2.0), volume.shape, is_smooth=True))
+    assert expected.max() > 1
+    np.testing.assert_array_equal(labels, expected)
+    assert job.maps["probability"].shape == (1, *volume.shape)
+
+
 @pytest.mark.parametrize("suffix", [".zarr", ".tif"])
 def test_a_run_that_was_stopped_goes_on_in_every_phase(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str

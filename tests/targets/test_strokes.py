@@ -22,6 +22,7 @@ from napari_scribe.targets.encoding import PaintEncoding
 from napari_scribe.targets.objects import renumbered
 from napari_scribe.targets.paint import held_out, separated
 from napari_scribe.targets.strokes import find_strokes, with_strokes
+from napari_scribe.training.setup import Setup, set_up
 
 SAMPLE = nuclei((256, 256), seed=1)
 
@@ -199,3 +200,23 @@ def test_training_takes_strokes_and_says_so():
     assert "strokes inside them: 2, 3," in first
     assert any("strokes inside them: 2, 4," in note for note in notes)
     assert np.isfinite(job.result.provenance["first_loss"])
+
+
+def test_strokes_stay_strokes_on_another_grid_and_say_nothing_of_the_size():
+    """Objects are four times as large as the recipe wants them; half of them are strokes."""
+    truth = SAMPLE.truth[:128, :128].repeat(4, 0).repeat(4, 1)
+    image = SAMPLE.image[:128, :128].repeat(4, 0).repeat(4, 1)
+    strokes = simulate_paint(truth, 4, 0, seed=2, stroke_width=9, is_inside=True)
+    whole = simulate_paint(truth, 4, 0, seed=2)
+    mixed = np.where(whole % 2 == 0, whole, 0) + np.where(strokes % 2 == 1, strokes, 0)
+
+    def checked(paint: Paint) -> Setup:
+        return set_up([image], [paint], None, None, None, "cpu")
+
+    alone = checked(Paint(np.where(whole % 2 == 0, whole, 0)))
+    setup = checked(Paint(mixed, in_part=[3, 5]))
+    assert setup.grids == alone.grids
+    assert setup.grids.factors[0] < 0.5
+    labels = setup.paints[0].frame(setup.images[0], ())
+    assert labels.shape == setup.images[0].shape
+    assert np.unique(labels).tolist() == [-5, -3, 0, 2, 4]

@@ -29,7 +29,7 @@ and a few objects of one image say less about them. Else a loss there is only sa
 """
 NOTED = 1.1
 """Factor from which on a higher loss on replay is said."""
-NEGLIGIBLE = 1.003
+NEGLIGIBLE = 1.01
 """Factor up to which a higher loss on replay does not count."""
 N_SHIFTS = 32
 """How often paint is shifted, to see whether it fits its place better than others."""

@@ -126,8 +126,9 @@ def _cut(
 ) -> Iterator[tuple[npt.NDArray[np.float32], Labels]]:
     """Yield pixels ``(C, *shape)`` and paint ``(*shape)`` of windows; what is small is mirrored.
 
-    The paint of objects that a window cuts is left out: they would look as if they ended there. The
-    ring around objects is painted before, so that it does not reach into these.
+    The paint of objects that a window cuts is left out: they would look as if they ended there.
+    Strokes inside objects are left out, too. The ring around objects is painted before, so that it
+    does not reach into these.
     """
     paint, target = region.painted(), setup.recipe.target
     sizes = np.zeros(0, np.intp)
@@ -159,6 +160,7 @@ def _features(patches: Patches) -> npt.NDArray[np.float64]:
     slopes = [
         np.abs(np.diff(pixels, axis=axis)).mean(axis=tuple(range(1, pixels.ndim)))
         for axis in range(2, pixels.ndim)
+        if pixels.shape[axis] > 1
     ]
     rows = [
         *np.percentile(flat, PERCENTILES, axis=1),

@@ -260,9 +260,14 @@ def _train(
     model = assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
     if job.fine_tuning is not None and start is not None:
         model.provenance["fine_tuning"] = origin_of(start, job.fine_tuning)
-    if recipe.training.keep_replay:
-        model = model.changed(replay=replay_of(data.regions, setup, network.geometry, known))
-    return model
+    if not recipe.training.keep_replay:
+        return model
+    try:
+        replay = replay_of(data.regions, setup, network.geometry, known)
+    except (RuntimeError, MemoryError, OSError) as error:  # the model must not be lost
+        job.problem = job.problem or f"No sample of the images was kept: {in_words(error)}"
+        return model
+    return model.changed(replay=replay)
 
 
 def paint_data(setup: Setup, state: TrainState, known: Patches | None = None) -> PaintData:

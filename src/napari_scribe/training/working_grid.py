@@ -79,8 +79,9 @@ def _paint_on_grid(paint: Paint, image: Image, factor: float) -> Paint:
     *front, height, width = image.label_shape()
     shape = (*front, resampled_length(height, factor), resampled_length(width, factor))
     array = np.zeros(shape, np.int32)
+    all_whole = replace(paint, in_part=None)  # what is in part is marked on the new grid again
     for frame in image.frames(2):
-        plane = paint.frame(image, frame)
+        plane = all_whole.frame(image, frame)
         if plane.any():
             array[image.label_index(frame)] = resampled_paint(plane, (factor, factor))
     return replace(paint, array=array, complete=None)

@@ -12,7 +12,7 @@ import numpy as np
 from magicgui.widgets import FloatSlider, SpinBox
 from napari import Viewer
 from qtpy.QtCore import Signal
-from superqt.utils import signals_blocked
+from qtpy.QtWidgets import QLabel, QSlider, QWidget
 
 from ...arrays import Array
 from ...errors import InputError
@@ -106,13 +106,20 @@ class DecodingFold(Fold):
             field.changed.connect(self._on_changed)
             self.fields[knob.name] = field
             unit = f" ({knob.unit})" if knob.unit else ""
-            layout_of(self._lines).addWidget(named(f"{knob.title}{unit}", field, WIDTH))
+            line = field if isinstance(field, SpinBox) else _with_number(field)
+            layout_of(self._lines).addWidget(named(f"{knob.title}{unit}", line, WIDTH))
         if decodable is not None:
             self._fill(_own(decodable.model))
 
     def values(self) -> Parameters:
-        """Return what is chosen."""
-        return {name: float(field.value) for name, field in self.fields.items()}
+        """Return what is chosen; the model's own values where the fields only round them."""
+        if self.decodable is None:
+            return {}
+        own = _own(self.decodable.model)
+        return {
+            name: own[name] if _is_as(field, own[name]) else float(field.value)
+            for name, field in self.fields.items()
+        }
 
     def reset(self) -> None:
         """Take the model's own values."""
@@ -147,17 +154,13 @@ class DecodingFold(Fold):
 
     def _fill(self, values: Parameters) -> None:
         for name, field in self.fields.items():
-            with field.changed.blocked(), signals_blocked(field.native):
+            with field.changed.blocked():
                 field.value = round(values[name]) if isinstance(field, SpinBox) else values[name]
         self._show_state()
 
     def _show_state(self) -> None:
         if self.decodable is not None:
-            own = _own(self.decodable.model)
-            differs = any(
-                abs(value - own[name]) > (0.5 if isinstance(self.fields[name], SpinBox) else 1e-9)
-                for name, value in self.values().items()
-            )
+            differs = self.values() != _own(self.decodable.model)
             self.reset_button.setEnabled(differs)
             self.keep_button.setEnabled(differs and isinstance(self.decodable.request.model, Path))
 
@@ -191,10 +194,12 @@ class DecodingFold(Fold):
             self._on_changed()
         if decodable.maps is not self.decodable.maps:  # of another segmentation
             return
-        if (error := done.exception()) is not None:
+        try:
+            labels = done.result()
+        except Exception as error:
             self.failed.emit(explain(error))
             return
-        self._show(decodable, done.result())
+        self._show(decodable, labels)
 
     def _show(self, decodable: Decodable, labels: np.ndarray) -> None:
         """Show labels in the layer of the result, or beside it if the user has changed that."""
@@ -225,11 +230,36 @@ def _own(model: Model) -> Parameters:
     return {name: model.parameters.get(name, default) for name, default in defaults.items()}
 
 
+def _is_as(field: FloatSlider | SpinBox, value: float) -> bool:
+    """Return whether a field shows a value, which it may round to its step."""
+    return bool(abs(field.value - value) <= 0.501 * (field.step or 0))
+
+
 def _field(knob: Knob) -> FloatSlider | SpinBox:
     """Make the widget of a parameter: a spin box for pixels, a slider for shares."""
     if knob.unit:
         low, high = int(knob.low), int(min(knob.high, 1e6))
         return SpinBox(min=low, max=high, step=1, value=low, tooltip=knob.description)
     return FloatSlider(
-        min=knob.low, max=knob.high, step=0.01, value=knob.default, tooltip=knob.description
+        min=knob.low,
+        max=knob.high,
+        step=0.01,
+        value=knob.default,
+        readout=False,
+        tooltip=knob.description,
     )
+
+
+def _with_number(slider: FloatSlider) -> QWidget:
+    """Put the value of a slider beside it; magicgui's own number is hidden by napari's style."""
+    number = QLabel()
+    number.setFixedWidth(34)
+
+    def show(value: float) -> None:
+        number.setText(f"{value:.2f}")
+
+    slider.native.findChild(QSlider).valueChanged.connect(lambda _value: show(slider.value))
+    show(slider.value)
+    made = row(slider, number, wide=0)
+    made.setToolTip(slider.tooltip or "")
+    return made
