@@ -165,7 +165,6 @@ class TrainForm(QObject):
     def close_down(self) -> None:
         """Stop listening to the annotations, and remove the circle."""
         self._listen([])
-        self._measure_soon.stop()
         self._circle.close()
 
     def reset_choices(self, event: object = None) -> None:
