@@ -1020,7 +1020,7 @@ def test_a_decoding_parameter_of_a_run(call: Call, folder: Path):
         np.asarray(read_labels("all.tif")).any() and not np.asarray(read_labels("none.tif")).any()
     )
     for wrong, words in [
-        ("join=0.5", "There is no decoding parameter 'join': choose from merge, foreground"),
+        ("join=0.5", "There is no decoding parameter 'join': choose from peak, merge, foreground"),
         ("merge=2", "'merge' is a number from 0 to 1, not 2"),
         ("merge", "--decoding merge: write it as KEY=VALUE, such as merge=0.6"),
     ]:

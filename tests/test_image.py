@@ -151,7 +151,6 @@ def test_a_plain_image_is_one_frame():
     [
         ("YX", (8, 8), "has axes YX: .* This image is 2D: take a 2D network", {}),
         ("YXC", (8, 8, 3), "has axes YXC: .* This image is 2D", {}),
-        ("ZYX", (1, 8, 8), "has one slice along Z: .* This image is 2D", {}),
         ("CYX", (2, 8, 8), "has axes CYX: .*, for example ZYX", {"axes": "ZYX"}),
         ("TCYX", (5, 2, 8, 8), "for example ZCYX", {"axes": "ZCYX"}),
         ("TYXC", (5, 8, 8, 3), "for example ZYXC", {"axes": "ZYXC"}),

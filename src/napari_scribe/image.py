@@ -154,17 +154,14 @@ class Image:
         Raises
         ------
         InputError
-            If the network is 3D, and the image has no Z axis or one slice along it.
+            If the network is 3D and the image has no Z axis.
         """
         if dimensions == 2:
             return "YX"
-        if self.length("Z") > 1:
-            return "ZYX"
         if "Z" in self.axes:
-            said, other = f"{self.name} has one slice along Z: a 3D model needs more.", ""
-        else:
-            said = f"{self.name} has axes {self.axes}: a 3D model needs a Z axis."
-            other = "T" if "T" in self.axes else "" if self.is_rgb else self.axes.strip("YX")
+            return "ZYX"
+        said = f"{self.name} has axes {self.axes}: a 3D model needs a Z axis."
+        other = "T" if "T" in self.axes else "" if self.is_rgb else self.axes.strip("YX")
         if not other:
             raise InputError(
                 f"{said} This image is 2D: take a 2D network (network.dimensions=2, or a preset "

@@ -211,9 +211,9 @@ def can_validate(regions: Sequence[Region], separates_objects: bool) -> bool:
     object that is painted only in part has no ring: it needs background beside it.
     """
     values = {v for r in regions for v in np.unique(r.painted(held_only=True)).tolist() if v != 0}
-    if separates_objects and max(values, default=0) > 1:
-        return True
-    return len(values) > 1 and min(values) <= 1 <= max(values)
+    if not separates_objects:
+        return len(values) > 1
+    return max(values, default=0) > 1 or (min(values, default=0) < 0 and 1 in values)
 
 
 def validation_batches(

@@ -179,7 +179,11 @@ def set_up(
     if start is not None:
         check_same_network(start, recipe)
     for image in all_images:
-        image.spatial_axes(recipe.network.dimensions)
+        if "Z" in image.spatial_axes(recipe.network.dimensions) and image.length("Z") == 1:
+            raise InputError(
+                f"{image.name} has one slice along Z: a 3D network needs more. Take a 2D network "
+                "(network.dimensions=2, or a preset such as unet)."
+            )
     all_paints = [fitted(paint, image) for image, paint in zip(all_images, all_paints, strict=True)]
     task = task_of(recipe)
     if task.separates_objects:
