@@ -39,6 +39,8 @@ from .tiles import plan_tiles
 
 OCTAVES = range(-3, 3)
 """Scales that are tried, as powers of two: for a model of 24 px, objects of 6 to 192 px."""
+COARSEST, FINEST = 2.0 ** (OCTAVES.start - 0.5), 2.0 ** (OCTAVES.stop - 0.5)
+"""Scales between which a look at the scale found may lie."""
 SIDE = {2: 256, 3: 64}
 """Side of the windows that the network sees at each scale, in pixels, for 2D and 3D networks."""
 MOST = {2: 3, 3: 2}
@@ -55,6 +57,10 @@ ALIKE = 0.8
 """Share of the best score from which scales count as alike, and the coarsest is taken: the texture
 of large objects looks like small objects more often than groups of small ones look like large ones.
 """
+LEAST = 0.05
+"""Score below which nothing is concluded: a network that has hardly learnt finds specks anywhere."""
+FAR = 1.5
+"""Octaves by which the size found differs from the model's at most."""
 ROUNDS = 2
 """Most looks at the scale that was found, to measure the size there."""
 SETTLED = 0.3
@@ -182,17 +188,21 @@ class _Trial:
             best = max(scores.values())
             if best >= CLEAR and scores[factor] < best / 2:
                 break
+        if best < LEAST:
+            return None
         factor = min(f for f, score in scores.items() if score >= ALIKE * best)
         diameter = found[factor].diameter
         for _ in range(ROUNDS):
             if diameter is None or abs(math.log2(diameter / expected)) < SETTLED:
                 break
             closer = factor * expected / diameter
-            again = self.look(closer).diameter
+            again = self.look(closer).diameter if FINEST >= closer >= COARSEST else None
             if again is None:
                 break
             factor, diameter = closer, again
-        return None if diameter is None else float(f"{diameter / factor:.2g}")
+        if diameter is None or abs(math.log2(diameter / expected)) > FAR:
+            return None
+        return float(f"{diameter / factor:.2g}")
 
     def look(self, factor: float) -> Found:
         """Return what the model finds at a scale."""
