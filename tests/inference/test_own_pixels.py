@@ -57,7 +57,7 @@ def test_the_answer_is_that_for_the_resampled_image_however_it_is_tiled(
 ) -> None:
     factor = SIZE / size
     working = np.asarray(resampled(Image(pixels), {"Y": factor, "X": factor}).data)
-    on_grid = labels_of(model, Image(working))
+    on_grid = labels_of(model, Image(working), object_size=SIZE)
     inverse = (1 / factor, 1 / factor)
     expected = np.asarray(ResampledLabels(on_grid, inverse, pixels.shape, is_smooth=True))
     assert len(np.unique(expected)) > 5
@@ -127,7 +127,7 @@ def test_volumes_change_in_the_plane_alone(random_model: Callable[..., Model]) -
     job = segment(model, Image(volume, "ZYX"), device="cpu", **options)
     labels = run(job)
     working = np.asarray(resampled(Image(volume, "ZYX"), {"Y": 0.5, "X": 0.5}).data)
-    on_grid = labels_of(model, Image(working, "ZYX"))
+    on_grid = labels_of(model, Image(working, "ZYX"), object_size=SIZE)
     expected = np.asarray(ResampledLabels(on_grid, (1.0, 2.0, 2.0), volume.shape, is_smooth=True))
     assert expected.max() > 1
     np.testing.assert_array_equal(labels, expected)

@@ -327,7 +327,7 @@ def test_a_fit_ends_when_its_time_is_up():
     whole = encoding.fit(examples)
     untried = {**whole, "foreground": 0.5, "merge": 0.55}
     assert whole["foreground"] < 0.35
-    # asked once before anything, then before each of 4 ways to merge and 5 thresholds
-    for n_looks, expected in [(0, untried), (1, untried), (9, untried), (10, whole)]:
+    # asked once before anything, then before each of 2 seeds, 4 ways to merge and 5 thresholds
+    for n_looks, expected in [(0, untried), (1, untried), (11, untried), (12, whole)]:
         clock = itertools.chain([math.inf] * n_looks, itertools.repeat(0.0))
         assert encoding.fit(examples, lambda clock=clock: next(clock)) == expected
