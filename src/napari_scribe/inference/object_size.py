@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 
 from ..arguments import checked
+from ..describe import too_little_learnt
 from ..device import pick_device, precision
 from ..image import Frame, Image
 from ..io import ImageLike, as_image
@@ -58,7 +59,7 @@ ALIKE = 0.8
 of large objects looks like small objects more often than groups of small ones look like large ones.
 """
 LEAST = 0.05
-"""Score below which nothing is concluded: a network that has hardly learnt finds specks anywhere."""
+"""Score below which nothing is concluded: that of noise, and of specks."""
 FAR = 1.5
 """Octaves by which the size found differs from the model's at most."""
 ROUNDS = 2
@@ -99,8 +100,8 @@ def estimate_object_size(
     Returns
     -------
     diameter
-        In pixels of the image, to two digits. None if no objects are found, or the model does not
-        know their size.
+        In pixels of the image, to two digits. None if hardly any objects are found, or the model
+        does not know their size or has hardly learnt.
 
     Raises
     ------
@@ -116,7 +117,7 @@ def estimate_object_size(
 
 def estimated_size(source: Source, device: torch.device) -> float | None:
     """Return what `estimate_object_size` does. Of a part of an image, all of it is looked at."""
-    if source.model.object_size is None or source.is_empty:
+    if source.model.object_size is None or source.is_empty or too_little_learnt(source.model):
         return None
     return _Trial(source, device).size()
 
