@@ -30,6 +30,7 @@ def main() -> None:
     arguments = parser(__doc__ or "")
     arguments.add_argument("--losses", nargs="*", default=NAMES)
     arguments.add_argument("--seconds", type=float, default=60)
+    arguments.add_argument("--steps", type=int, help="equal steps instead of equal time")
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     arguments.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the recipe"
@@ -38,8 +39,9 @@ def main() -> None:
     chosen = arguments.parse_args()
 
     samples = [few_nuclei(seed) for seed in range(N_TRAINED + N_SCORED)]
+    limit = f"{chosen.steps} steps" if chosen.steps else f"{chosen.seconds:g} s"
     share = np.mean([mask for _, mask in samples])
-    print(f"{machine()}; {chosen.seconds:g} s of training, {share:.2%} of the pixels are rare")
+    print(f"{machine()}; {limit} of training, {share:.2%} of the pixels are rare")
     values = dict(value.split("=", 1) for value in chosen.set)
     rows = []
     for loss in chosen.losses:
@@ -47,7 +49,7 @@ def main() -> None:
             known = {"losses.categorical": loss, "training.seed": seed, **values}
             recipe = ns.Recipe(task="classes").changed(known)
             rows.append({"loss": loss, "seed": seed})
-            rows[-1] |= train_and_score(samples, recipe, chosen.seconds, chosen.device)
+            rows[-1] |= train_and_score(samples, recipe, chosen)
             print(
                 "  {loss:20s} seed {seed}: F1 {F1:.3f}, {steps} steps".format(**rows[-1]),
                 flush=True,
@@ -55,7 +57,7 @@ def main() -> None:
     for loss in chosen.losses:
         report(loss, [row for row in rows if row["loss"] == loss])
     if chosen.json:
-        known = {"machine": machine(), "seconds": chosen.seconds, "set": values}
+        known = {"machine": machine(), "limit": limit, "set": values}
         chosen.json.write_text(json.dumps({**known, "rows": rows}, indent=1))
 
 
@@ -71,10 +73,14 @@ def few_nuclei(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (light + rng.normal(0, NOISE, light.shape)).astype(np.float32), mask
 
 
-def train_and_score(samples, recipe, seconds, device):
+def train_and_score(samples, recipe, chosen):
+    device = chosen.device
     images, masks = zip(*samples, strict=True)
     paints = [ns.Paint.from_mask(mask.astype(np.uint8)) for mask in masks[:N_TRAINED]]
-    job = ns.train(list(images[:N_TRAINED]), paints, recipe, seconds=seconds, device=device)
+    seconds = None if chosen.steps else chosen.seconds
+    job = ns.train(
+        list(images[:N_TRAINED]), paints, recipe, steps=chosen.steps, seconds=seconds, device=device
+    )
     n_steps = sum(1 for _ in job)
     answers = [ns.run(ns.segment(job.result, x, device=device)) for x in images[N_TRAINED:]]
     found, truth = np.stack(answers) > 0, np.stack(masks[N_TRAINED:])

@@ -31,6 +31,7 @@ def main() -> None:
     arguments = parser(__doc__ or "")
     arguments.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS)[:2])
     arguments.add_argument("--seconds", type=float, default=900)
+    arguments.add_argument("--steps", type=int, help="equal steps instead of equal time")
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     arguments.add_argument("--shape", type=int, nargs=3, default=[32, 192, 192])
     arguments.add_argument("--width", type=int, default=12)
@@ -38,7 +39,8 @@ def main() -> None:
     arguments.add_argument("--keep", type=Path, help="folder for images and labels")
     chosen = arguments.parse_args()
 
-    print(f"{machine()}; {chosen.seconds:g} s each, volumes of {chosen.shape} px")
+    limit = f"{chosen.steps} steps" if chosen.steps else f"{chosen.seconds:g} s"
+    print(f"{machine()}; {limit} each, volumes of {chosen.shape} px")
     print("| learnt | seed | steps | " + " | ".join(COLUMNS) + " |")
     print("|---" * (len(COLUMNS) + 3) + "|")
     for name in chosen.variants:
@@ -70,12 +72,19 @@ def _found(trained, pixels, changes, seed, chosen) -> tuple[np.ndarray, int]:
     )
     image, truth = trained
     paint = ns.Paint(truth + 1, complete=True, axes="ZYX", pieces=False)
-    job = ns.train([_image(image)], [paint], recipe, seconds=chosen.seconds, device=chosen.device)
+    job = _training([_image(image)], [paint], recipe, chosen)
     steps = 0
     for step in job:
         steps = step.index
     found = ns.run(ns.segment(job.result, _image(pixels), device=chosen.device))
     return np.asarray(found), steps
+
+
+def _training(images, paints, recipe, chosen):
+    seconds = None if chosen.steps else chosen.seconds
+    return ns.train(
+        images, paints, recipe, steps=chosen.steps, seconds=seconds, device=chosen.device
+    )
 
 
 def _image(pixels: np.ndarray) -> ns.Image:
