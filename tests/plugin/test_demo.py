@@ -42,7 +42,7 @@ def test_the_demo_trains_segments_and_writes(viewer: Any, qtbot: Any, tmp_path: 
     from napari_scribe.plugin.demo import start
 
     remember("train", {"task": "classes", "minutes": 7.0})
-    dock = start(viewer, tmp_path / "demo", seconds=15, device="cpu")
+    dock = start(viewer, tmp_path / "demo", seconds=20, device="cpu")
     qtbot.waitUntil(lambda: "Results are in" in dock.message.text, timeout=90_000)
     assert recall("train") == {"task": "classes", "minutes": 7.0}
     assert dock.trained.request.device == "cpu"

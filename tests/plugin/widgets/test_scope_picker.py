@@ -162,7 +162,7 @@ def test_all_layers_say_what_single_ones_would(
     dock.segment()
     idle()
     assert "2 of 2 layers segmented" in dock.message.text
-    assert "Notes: blank (blank was taken for empty" in dock.message.text
+    assert "blank (blank was taken for empty" in dock.message.text
 
 
 def test_a_pause_that_comes_too_late_is_meant_for_the_next_layer(

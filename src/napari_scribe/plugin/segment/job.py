@@ -85,8 +85,8 @@ class SegmentRequest(RunRequest["Segmented"]):
     @property
     def can_be_decoded_again(self) -> bool:
         """Return whether what objects are made of is kept after the run."""
-        is_small = self.out is None and math.prod(self.shape) <= KEPT
-        return is_small and self.facts.task == "objects" and self.turn == (1, 1)
+        fits = self.out is None and is_small(self) and math.prod(self.shape) <= KEPT
+        return fits and self.facts.task == "objects" and self.turn == (1, 1)
 
     def finish(self, job: InferenceJob) -> Segmented:
         """Return what the job gave; called in its thread."""
