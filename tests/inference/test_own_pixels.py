@@ -37,7 +37,7 @@ def blobs(height: int, width: int, side: int, seed: int = 0) -> np.ndarray:
     return (pixels + rng.integers(0, 300, pixels.shape)).astype(np.uint16)
 
 
-LARGE = blobs(480, 640, 16)
+LARGE = blobs(240, 320, 16)
 SMALL = blobs(60, 84, 3)
 CASES = [(LARGE, 96.0), (LARGE, 65.0), (SMALL, 8.0), (SMALL, 14.1)]
 
@@ -80,7 +80,7 @@ def test_models_without_a_size_and_sizes_without_sense_are_refused(
         segment(random_model(), image, object_size=24)
     with pytest.raises(InputError, match="Objects of 0 px make no sense"):
         segment(model, image, object_size=0)
-    with pytest.raises(InputError, match=r"480 x 640 px to 5 x 6 px: nothing can be found"):
+    with pytest.raises(InputError, match=r"240 x 320 px to 2 x 3 px: nothing can be found"):
         segment(model, image, object_size=2500)
     with pytest.raises(InputError, match=r"px, which needs .* of memory, and .* are free"):
         segment(model, image, object_size=0.001)
@@ -138,10 +138,10 @@ def test_volumes_change_in_the_plane_alone(random_model: Callable[..., Model]) -
 def test_a_run_that_was_stopped_goes_on_in_every_phase(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    monkeypatch.setattr("napari_scribe.inference.own_pixels.SIDE", {2: (512, 512)})
+    monkeypatch.setattr("napari_scribe.inference.own_pixels.SIDE", {2: (128, 128)})
     expected = labels_of(model, Image(LARGE), object_size=65)
     out, phases = tmp_path / f"a{suffix}", []
-    for n in (5, 12, 40, 1, 1, 1):
+    for n in (3, 4, 6, 1, 1, 1):
         job = begin(model, out, object_size=65)
         for i, step in enumerate(job, start=1):
             phases.append(step.phase)
@@ -189,9 +189,10 @@ def test_the_size_is_a_part_of_what_a_result_was_begun_with(model: Model, tmp_pa
 
 @pytest.mark.parametrize("size", [96.0, 65.0])
 def test_a_region_is_answered_as_in_the_whole_image(model: Model, size: float) -> None:
-    options = {"object_size": size, "save": ("labels", "probability"), "device": "cpu"}
+    maps = ("labels", "probability")
+    options = {"object_size": size, "save": maps, "tile": 32, "device": "cpu"}
     whole = segment(model, Image(LARGE), **options)
-    region = {"Y": slice(101, 333), "X": slice(250, 640)}
+    region = {"Y": slice(51, 167), "X": slice(125, 320)}
     part = segment(model, Image(LARGE), region=region, **options)
     labels = run(whole), run(part)
     window = tuple(part.region[a] for a in "YX")
