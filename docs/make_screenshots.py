@@ -21,10 +21,29 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_SCRIBE_HOME"] = folder
         IMAGES.mkdir(exist_ok=True)
+        segment_large_nuclei()
         demo(Path(folder) / "demo")
         train_and_segment()
         choose_network()
         denoise()
+
+
+def segment_large_nuclei() -> None:
+    """Show what the model that ships finds in nuclei four times as wide as those it knows."""
+    import numpy as np
+    from skimage.transform import rescale
+
+    from napari_scribe.samples import nuclei
+
+    viewer, dock = open_viewer("Segment")
+    pixels = rescale(nuclei((160, 160), seed=5).image.astype(np.float32), 4)
+    viewer.add_image(pixels, name="large nuclei")
+    wait(1)
+    dock.segment()
+    until_idle(dock)
+    save(viewer, "object_size")
+    viewer.close()
+    wait(0.5)
 
 
 def demo(out: Path) -> None:
