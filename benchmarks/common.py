@@ -28,6 +28,21 @@ def parser(description: str, data: bool = False) -> argparse.ArgumentParser:
     return made
 
 
+def add_limits(arguments: argparse.ArgumentParser, seconds: float) -> None:
+    """Add how long to train: equal time, or equal steps, which a busy machine does not disturb."""
+    arguments.add_argument("--seconds", type=float, default=seconds)
+    arguments.add_argument("--steps", type=int, help="equal steps instead of equal time")
+
+
+def limits(chosen: argparse.Namespace) -> dict[str, float]:
+    """Return how long to train, as `napari_scribe.train` takes it."""
+    return {"steps": chosen.steps} if chosen.steps else {"seconds": chosen.seconds}
+
+
+def limits_in_words(chosen: argparse.Namespace) -> str:
+    return f"{chosen.steps} steps" if chosen.steps else f"{chosen.seconds:g} s"
+
+
 def machine() -> str:
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return (

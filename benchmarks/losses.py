@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from common import machine, parser
+from common import add_limits, limits, limits_in_words, machine, parser
 
 import napari_scribe as ns
 from napari_scribe.recipe import Losses
@@ -29,8 +29,7 @@ SCORES = "F1", "IoU", "precision", "recall"
 def main() -> None:
     arguments = parser(__doc__ or "")
     arguments.add_argument("--losses", nargs="*", default=NAMES)
-    arguments.add_argument("--seconds", type=float, default=60)
-    arguments.add_argument("--steps", type=int, help="equal steps instead of equal time")
+    add_limits(arguments, 60)
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     arguments.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the recipe"
@@ -39,9 +38,8 @@ def main() -> None:
     chosen = arguments.parse_args()
 
     samples = [few_nuclei(seed) for seed in range(N_TRAINED + N_SCORED)]
-    limit = f"{chosen.steps} steps" if chosen.steps else f"{chosen.seconds:g} s"
     share = np.mean([mask for _, mask in samples])
-    print(f"{machine()}; {limit} of training, {share:.2%} of the pixels are rare")
+    print(f"{machine()}; {limits_in_words(chosen)} of training, {share:.2%} of the pixels are rare")
     values = dict(value.split("=", 1) for value in chosen.set)
     rows = []
     for loss in chosen.losses:
@@ -57,7 +55,7 @@ def main() -> None:
     for loss in chosen.losses:
         report(loss, [row for row in rows if row["loss"] == loss])
     if chosen.json:
-        known = {"machine": machine(), "limit": limit, "set": values}
+        known = {"machine": machine(), "limit": limits_in_words(chosen), "set": values}
         chosen.json.write_text(json.dumps({**known, "rows": rows}, indent=1))
 
 
@@ -74,13 +72,10 @@ def few_nuclei(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def train_and_score(samples, recipe, chosen):
-    device = chosen.device
     images, masks = zip(*samples, strict=True)
     paints = [ns.Paint.from_mask(mask.astype(np.uint8)) for mask in masks[:N_TRAINED]]
-    seconds = None if chosen.steps else chosen.seconds
-    job = ns.train(
-        list(images[:N_TRAINED]), paints, recipe, steps=chosen.steps, seconds=seconds, device=device
-    )
+    trained, device = list(images[:N_TRAINED]), chosen.device
+    job = ns.train(trained, paints, recipe, **limits(chosen), device=device)
     n_steps = sum(1 for _ in job)
     answers = [ns.run(ns.segment(job.result, x, device=device)) for x in images[N_TRAINED:]]
     found, truth = np.stack(answers) > 0, np.stack(masks[N_TRAINED:])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from common import machine, parser, read_pairs
+from common import limits, machine, parser, read_pairs
 
 import napari_scribe as ns
 from napari_scribe.evaluation.metrics import evaluate, pool
@@ -114,8 +114,7 @@ def _train(chosen) -> None:
             images,
             paints,
             recipe,
-            seconds=None if chosen.steps else chosen.seconds,
-            steps=chosen.steps,
+            **limits(chosen),
             device=chosen.device,
             checkpoint=checkpoint,
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from common import machine, parser
+from common import add_limits, limits, limits_in_words, machine, parser
 from neurites import SPACING, neurites
 from skimage.metrics import adapted_rand_error, variation_of_information
 
@@ -30,8 +30,7 @@ COLUMNS = "Rand error", "VOI", "VOI split", "VOI merge", "objects found"
 def main() -> None:
     arguments = parser(__doc__ or "")
     arguments.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS)[:2])
-    arguments.add_argument("--seconds", type=float, default=900)
-    arguments.add_argument("--steps", type=int, help="equal steps instead of equal time")
+    add_limits(arguments, 900)
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     arguments.add_argument("--shape", type=int, nargs=3, default=[32, 192, 192])
     arguments.add_argument("--width", type=int, default=12)
@@ -39,8 +38,7 @@ def main() -> None:
     arguments.add_argument("--keep", type=Path, help="folder for images and labels")
     chosen = arguments.parse_args()
 
-    limit = f"{chosen.steps} steps" if chosen.steps else f"{chosen.seconds:g} s"
-    print(f"{machine()}; {limit} each, volumes of {chosen.shape} px")
+    print(f"{machine()}; {limits_in_words(chosen)} each, volumes of {chosen.shape} px")
     print("| learnt | seed | steps | " + " | ".join(COLUMNS) + " |")
     print("|---" * (len(COLUMNS) + 3) + "|")
     for name in chosen.variants:
@@ -72,19 +70,12 @@ def _found(trained, pixels, changes, seed, chosen) -> tuple[np.ndarray, int]:
     )
     image, truth = trained
     paint = ns.Paint(truth + 1, complete=True, axes="ZYX", pieces=False)
-    job = _training([_image(image)], [paint], recipe, chosen)
+    job = ns.train([_image(image)], [paint], recipe, **limits(chosen), device=chosen.device)
     steps = 0
     for step in job:
         steps = step.index
     found = ns.run(ns.segment(job.result, _image(pixels), device=chosen.device))
     return np.asarray(found), steps
-
-
-def _training(images, paints, recipe, chosen):
-    seconds = None if chosen.steps else chosen.seconds
-    return ns.train(
-        images, paints, recipe, steps=chosen.steps, seconds=seconds, device=chosen.device
-    )
 
 
 def _image(pixels: np.ndarray) -> ns.Image:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import tifffile
-from common import machine, parser
+from common import add_limits, limits, limits_in_words, machine, parser
 
 import napari_scribe as ns
 from napari_scribe.evaluation.metrics import evaluate, pool
@@ -24,8 +24,7 @@ SPACING = 1.0
 def main() -> None:
     arguments = parser(__doc__ or "", data=True)
     arguments.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
-    arguments.add_argument("--seconds", type=float, default=300)
-    arguments.add_argument("--steps", type=int, help="equal steps instead of equal time")
+    add_limits(arguments, 300)
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     arguments.add_argument(
         "--every", type=int, default=5, help="slices from one painted to the next"
@@ -42,8 +41,8 @@ def main() -> None:
     paint = np.where(is_painted[:, None, None], truth + 1, 0)
     paint = ns.Paint(paint, axes="ZYX", pieces=False)
     image = ns.Image(pixels, "ZYX", scale={"Z": SPACING, "Y": 1.0, "X": 1.0})
-    limit = f"{chosen.steps} steps" if chosen.steps else f"{chosen.seconds:g} s"
-    print(f"{machine()}; {limit} each, {is_painted.sum()} of {len(truth)} slices painted")
+    painted = f"{is_painted.sum()} of {len(truth)} slices painted"
+    print(f"{machine()}; {limits_in_words(chosen)} each, {painted}")
     print("| network | seed | steps | foreground IoU | AP50 of sections | AP50 of nuclei |")
     print("|---|---|---|---|---|---|")
     for name in chosen.networks:
@@ -60,18 +59,11 @@ def main() -> None:
 def _found(image, paint, changes, seed, chosen) -> tuple[np.ndarray, int]:
     values = dict(value.split("=", 1) for value in chosen.set)
     recipe = ns.Recipe().changed({**changes, "training.seed": seed, **values})
-    job = _training([image], [paint], recipe, chosen)
+    job = ns.train([image], [paint], recipe, **limits(chosen), device=chosen.device)
     steps = 0
     for step in job:
         steps = step.index
     return np.asarray(ns.run(ns.segment(job.result, image, device=chosen.device))), steps
-
-
-def _training(images, paints, recipe, chosen):
-    seconds = None if chosen.steps else chosen.seconds
-    return ns.train(
-        images, paints, recipe, steps=chosen.steps, seconds=seconds, device=chosen.device
-    )
 
 
 def _scores(found: np.ndarray, truth: np.ndarray, scored: np.ndarray) -> list[float]:
