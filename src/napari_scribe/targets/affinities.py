@@ -34,7 +34,7 @@ from .encoding import (
     Prediction,
     defaults_of,
 )
-from .fitting import MIN_SIZE, fitted
+from .fitting import FOREGROUND, MIN_SIZE, fitted
 from .objects import on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
@@ -45,13 +45,7 @@ IN_PLANE = 3, 9, 27
 ALONG_Z = 2, 3, 4
 """Long-range offsets along Z, in slices."""
 KNOBS = (
-    Knob(
-        "foreground",
-        "Probability",
-        "Pixels above this probability belong to objects: the lower, the larger they are.",
-        default=0.5,
-        tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
-    ),
+    FOREGROUND,
     Knob(
         "join",
         "Joining",

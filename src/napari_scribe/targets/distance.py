@@ -32,7 +32,7 @@ from .encoding import (
     Prediction,
     defaults_of,
 )
-from .fitting import MIN_SIZE, fitted
+from .fitting import FOREGROUND, MIN_SIZE, fitted
 from .objects import border_weights, is_on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
@@ -54,13 +54,7 @@ KNOBS = (
         default=0.55,
         tried=(0.5, 0.6, 0.45, 0.65),
     ),
-    Knob(
-        "foreground",
-        "Probability",
-        "Pixels above this probability belong to objects: the lower, the larger they are.",
-        default=0.5,
-        tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
-    ),
+    FOREGROUND,
     MIN_SIZE,
 )
 """The parameters of the decoding."""

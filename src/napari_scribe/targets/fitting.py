@@ -21,6 +21,13 @@ Counts = npt.NDArray[np.float64]
 
 SMALLEST_GAIN = 1e-3
 """A smaller gain of the score is none."""
+FOREGROUND = Knob(
+    "foreground",
+    "Probability",
+    "Pixels above this probability belong to objects: the lower, the larger they are.",
+    default=0.5,
+    tried=(0.45, 0.55, 0.4, 0.6, 0.3, 0.7),
+)
 MIN_SIZE = Knob(
     "min_size",
     "Smallest object",
