@@ -89,7 +89,8 @@ class Setup:
         Parameters
         ----------
         window, own_window
-            A window of an image on its own pixels, and its `window_on_grid`.
+            A window of the working grid, and the window on own pixels of which it is the
+            `window_on_grid`.
         labels, maps
             ``(*window)`` and ``(channels, *window)``.
         """

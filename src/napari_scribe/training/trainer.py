@@ -445,13 +445,10 @@ class Trainer:
 
     def _validate(self) -> float:
         """Measure the averaged network on held-out data, and keep it if it is the best."""
-        loss = self._validation_loss()
+        loss = self._loss_of(self.state.average, self.data.validation)
         self.history.append((self.state.index, loss))
         self._n_worse = 0 if self.state.keep_if_best(loss) else self._n_worse + 1
         return loss
-
-    def _validation_loss(self) -> float:
-        return self._loss_with(self.state.average.state_dict(), self.data.validation)
 
     def _rescore_best(self) -> None:
         """Measure the best weights so far on the present data, so that new ones compare fairly.
@@ -553,6 +550,11 @@ class Trainer:
     def _loss_with(self, weights: Tensors, batches: Sequence[Batch]) -> float:
         """Return the loss of other weights on held-out data."""
         with self._holding(weights) as network:
+            return self._loss_of(network, batches)
+
+    def _loss_of(self, network: Network, batches: Sequence[Batch]) -> float:
+        """Return the loss of a network on held-out data."""
+        with torch.inference_mode():
             losses = [
                 self.loss(forward(network, b.pixels, self.dtype), b.values, b.weights, None)
                 for b in batches
