@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import napari_scribe as ns
-from napari_scribe.plugin.segment import decoding as home
+from napari_scribe.io.model_folder import shipped_models
 from napari_scribe.plugin.segment import job
 
 LONG = 60_000
@@ -100,16 +100,19 @@ def test_values_are_kept_in_the_model(
 
 
 def test_a_model_of_the_program_is_copied(
-    fold: Any, dock: Any, still: Callable[[], None], kept: Path, monkeypatch: pytest.MonkeyPatch
+    fold: Any, dock: Any, still: Callable[[], None], idle: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(home, "PACKAGE", kept.parent.resolve())
-    before = kept.read_bytes()
+    (shipped,) = shipped_models()
+    before = shipped.read_bytes()
+    dock.form.model.set_value(shipped)
+    dock.segment()
+    idle()
     fold.fields["merge"].value = 0.7
     still()
     fold.keep_button.click()
-    assert kept.read_bytes() == before
+    assert shipped.read_bytes() == before
     copy = dock.form.model.value()
-    assert copy != kept and copy.stem.startswith("nuclei 2026")
+    assert copy != shipped and copy.stem.startswith("nuclei 2")
     assert ns.load_model(copy).parameters["merge"] == pytest.approx(0.7)
 
 

@@ -15,7 +15,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QSlider, QWidget
 
 from ...errors import InputError
-from ...io.model_folder import new_model_path
+from ...io.model_folder import is_shipped, new_model_path
 from ..layers.managed import find_layer
 from ..messages import explain
 from ..widgets.basics import Fold, Hint, button, empty, layout_of, named, row, stack
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ...model import Model
     from ...targets import Knob, Parameters
 
-PACKAGE = Path(__file__).resolve().parents[2]
-"""Models that lie here came with the program, and are not changed."""
 WIDTH = 106
 """Width of the names, in pixels."""
 
@@ -111,7 +109,7 @@ class DecodingFold(Fold):
         if self.decodable is None or not isinstance(self.decodable.request.model, Path):
             return
         path = target = self.decodable.request.model
-        if path.resolve().is_relative_to(PACKAGE):
+        if is_shipped(path):
             target = new_model_path(path.stem)
         try:
             model = load_model(path).with_decoding(self.values())
