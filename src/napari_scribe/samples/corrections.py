@@ -115,26 +115,42 @@ def _sizes(numbers: npt.NDArray[Any], overlap: Overlap) -> dict[int, int]:
 
 def _splits(shared: dict[tuple[int, int], int], sizes: dict[int, int]) -> Iterator[Correction]:
     """Yield predicted objects that cover more than half of each of several true ones."""
-    covered: dict[int, list[int]] = {}
-    for (p, t), n in shared.items():
-        if 2 * n > sizes[t]:
-            covered.setdefault(p, []).append(t)
-    for p, true in covered.items():
-        if len(true) > 1:
-            pixels = [shared[p, t] for t in true]
-            yield Correction("split", tuple(sorted(true)), (p,), sum(pixels) - max(pixels))
+    for p, true, n_wrong in _holding_several(shared, sizes):
+        yield Correction("split", true, (p,), n_wrong)
 
 
 def _merges(shared: dict[tuple[int, int], int], sizes: dict[int, int]) -> Iterator[Correction]:
     """Yield true objects in which more than half of each of several predicted ones lies."""
-    pieces: dict[int, list[int]] = {}
-    for (p, t), n in shared.items():
-        if 2 * n > sizes[p]:
-            pieces.setdefault(t, []).append(p)
-    for t, parts in pieces.items():
-        if len(parts) > 1:
-            pixels = [shared[p, t] for p in parts]
-            yield Correction("merge", (t,), tuple(sorted(parts)), sum(pixels) - max(pixels))
+    by_true = {(t, p): n for (p, t), n in shared.items()}
+    for t, predicted, n_wrong in _holding_several(by_true, sizes):
+        yield Correction("merge", (t,), predicted, n_wrong)
+
+
+def _holding_several(
+    shared: dict[tuple[int, int], int], sizes: dict[int, int]
+) -> Iterator[tuple[int, tuple[int, ...], int]]:
+    """Yield objects that hold more than half of each of several others.
+
+    Parameters
+    ----------
+    shared
+        Pixels that two objects share, by the number of the holder and that of the other.
+    sizes
+        Pixels of each of the others.
+
+    Yields
+    ------
+    holder, others, n_wrong
+        The numbers, and the pixels that the holder shares with all but the largest of the others.
+    """
+    held: dict[int, list[int]] = {}
+    for (holder, other), n in shared.items():
+        if 2 * n > sizes[other]:
+            held.setdefault(holder, []).append(other)
+    for holder, others in held.items():
+        if len(others) > 1:
+            pixels = [shared[holder, other] for other in others]
+            yield holder, tuple(sorted(others)), sum(pixels) - max(pixels)
 
 
 def _missing(
