@@ -67,6 +67,17 @@ def test_what_one_object_gains_decides_nothing_and_what_many_gain_does():
     assert chosen(default=without(1, 2, 3), three_for_three=without(4, 5, 6)) == 0
 
 
+def test_slices_without_paint_do_not_count():
+    """Of each object one slice is painted, and the answer holds all three slices of it."""
+    answer = np.repeat(TRUTH[np.newaxis], 3, axis=0)
+    paint = np.zeros_like(answer)
+    paint[1] = LABELS
+    n = int(TRUTH.max())
+    few = np.where(answer > n // 2, answer, 0)
+    table = Table({0.0: few, 1.0: answer})
+    assert fitted(table, [({}, paint)], lambda: 1e9)["value"] == 1
+
+
 def test_of_two_better_ones_the_best_is_taken_and_of_two_alike_the_first():
     half, few = without(*range(1, TRUTH.max() // 2)), without(1)
     assert chosen(default=half, better=few, best=TRUTH) == 2

@@ -158,6 +158,15 @@ def test_rods_drawn_whole_are_no_strokes():
     assert find_strokes(Paint(rods), Image(flat, axes="YXC"), (0, 1), 2) == ()
 
 
+def test_what_ends_at_painted_background_is_drawn_whole():
+    image = np.random.default_rng(0).normal(0, 1, (80, 80)).astype(np.float32)
+    rods = np.zeros((80, 80), np.int32)
+    for number, y in enumerate(range(8, 72, 12), start=2):
+        rods[y : y + 5, 10:60] = number
+    assert found(image, rods)  # nothing else says that they are whole
+    assert found(image, np.where(rods > 0, rods, 1)) == ()
+
+
 def test_strokes_in_volumes():
     sample = nuclei((16, 96, 96), seed=0)
     strokes = simulate_paint(sample.truth, 6, 0, seed=0, is_inside=True)

@@ -139,6 +139,13 @@ def test_what_is_fine():
     check([PIXELS, np.full((40, 50), 3, np.uint16)], [PAINT, blank])
 
 
+def test_a_volume_of_one_slice_is_no_volume():
+    recipe = Recipe().changed({"network.dimensions": 3})
+    image = np.random.default_rng(0).normal(size=(1, 32, 32)).astype(np.float32)
+    with pytest.raises(InputError, match="has one slice along Z: a 3D network needs more"):
+        check([Image(image, "ZYX")], [np.full((1, 32, 32), 2)], recipe)
+
+
 def test_values_of_classes_and_their_offset():
     assert check([PIXELS], [PAINT]).painted == ()
     assert check([PIXELS], [PAINT], CLASSES).painted == (1, 2, 3)
