@@ -134,10 +134,10 @@ def test_the_histogram_follows_the_column(measured: Any) -> None:
 
 
 def test_what_touches_the_edge_is_left_out_on_request(measured: Any) -> None:
-    n_cut = int(measured.measured["touches edge"].sum())
+    n_cut = int(measured.shown.table["touches edge"].sum())
     assert n_cut and f"{n_cut} touch" in measured.results.counts.text()
     measured.form.more.edge.value = True
-    assert len(measured.results.table) == len(measured.measured) - n_cut
+    assert len(measured.results.table) == len(measured.shown.table) - n_cut
 
 
 def test_edited_labels_are_told_to_be_outdated(measured: Any, painted: Any) -> None:
@@ -231,10 +231,41 @@ def test_the_truth_says_what_is_found_false_and_missed(
     assert [layer.name for layer in painted.layers].count("result compared") == 1
 
 
+def test_objects_are_sorted_by_painted_examples(
+    measured: Any, painted: Any, idle: Callable[[], None], sample: Sample
+) -> None:
+    measured.sort()
+    assert "Press New" in measured.message.text
+    measured.new_examples()
+    layer = painted.layers["objects class examples"]
+    assert layer.mode == "paint" and painted.layers.selection.active is layer
+    assert measured.form.image.layer.value is painted.layers["objects"]  # as before
+    table = measured.results.table
+    rows = np.argsort(table["area (µm²)"])
+    large = rows >= 0
+    large[rows[: len(rows) // 2]] = False
+    for row in [*rows[:4], *rows[-4:]]:
+        layer.data[sample.truth == table["label"][row]] = 1 + large[row]
+    measured.classes.names.setText("small, large")
+    measured.sort()
+    idle()
+    kinds = measured.results.table["class"]
+    assert set(kinds) == {"small", "large"}, measured.message.text
+    assert (kinds[rows[:4]] == "small").all() and (kinds[rows[-4:]] == "large").all()
+    assert np.mean((kinds == "large") == large) > 0.8
+    shown = painted.layers["objects classes"].data
+    assert (shown[sample.truth == table["label"][rows[0]]] == 1).all()
+    assert painted.layers["objects"].features["class"].tolist() == kinds.tolist()
+    assert "8 examples" in measured.classes.found.text()
+    heights = [c for c in measured.results.histogram.axes.containers]
+    assert len(heights) == 2  # a colour each
+
+
 def test_what_cannot_be_done_is_said(dock: Any, painted: Any, idle: Callable[[], None]) -> None:
-    dock.comparison.truth.value = painted.layers["objects"]
+    painted.layers.remove("nuclei annotations")
+    assert dock.comparison.truth.value is None  # the measured labels are no truth
     dock.compare()
-    assert "a layer other than" in dock.message.text
+    assert "in a layer other than" in dock.message.text
     painted.add_labels(np.zeros((256, 256), int), name="empty")
     dock.measure()
     idle()

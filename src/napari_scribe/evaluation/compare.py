@@ -92,7 +92,7 @@ def _compare_frames(job: CompareJob, subject: Subject) -> Generator[CompareStep,
     frames = list(subject.frames())
     scores, tables = [], []
     for n, frame in enumerate(frames, start=1):
-        labels, truth = subject.read(frame, 0, subject.shape[0]), _true(subject, frame)
+        labels, truth = subject.read(frame, 0, subject.shape[0]), subject.paired(frame)
         table = _table(subject, frame, labels, truth)
         verdicts[subject.labels.label_index(frame)] = _verdicts(table, labels, truth)
         scores.append(evaluate(labels, truth, pieces=False))
@@ -101,13 +101,6 @@ def _compare_frames(job: CompareJob, subject: Subject) -> Generator[CompareStep,
         if job.stop_requested:
             break
     return Comparison(pool(scores), join(tables), verdicts, subject.labels.label_axes())
-
-
-def _true(subject: Subject, frame: Frame) -> Pixels:
-    """Return the true labels of a frame, which lie on the labels as a channel."""
-    pixels = subject.intensities(frame, 0, subject.shape[0])
-    assert pixels is not None
-    return pixels[..., 0]
 
 
 def _table(subject: Subject, frame: Frame, labels: Pixels, truth: Pixels) -> Measurements:

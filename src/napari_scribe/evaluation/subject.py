@@ -81,6 +81,12 @@ class Subject:
         bands = [c.image.read(frame, window, [c.number])[0] for c in self.channels]
         return np.stack(bands, axis=-1) if bands else None
 
+    def paired(self, frame: Frame) -> Pixels:
+        """Return the first channel of a frame: of labels that were laid on the labels."""
+        pixels = self.intensities(frame, 0, self.shape[0])
+        assert pixels is not None
+        return pixels[..., 0]
+
     def with_labels(self, numbers: Pixels) -> Subject:
         """Return the same subject with other labels of the same shape."""
         return replace(self, labels=self.labels.selected(data=numbers))

@@ -7,20 +7,21 @@ from collections.abc import Callable
 import numpy as np
 from napari import Viewer
 from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 from napari.utils.colormaps import DirectLabelColormap
 
 from ...errors import InputError
 from ...evaluation.compare import COLORED, FALSE, FOUND, IOU, MISSED, VERDICT, Comparison
 from ..layers.conversion import MARK, note
 from ..widgets.basics import Fold, Hint, button, row
-from ..widgets.layer_pickers import LayerPicker, is_paint
+from ..widgets.layer_pickers import LayerPicker
+from .form import COMPARED, is_of_objects
 from .job import CompareRequest
 from .layers import labels_of, laid_on
 from .link import Link
 from .plots import ApCurve
 from .table import TableView
 
-PURPOSE = "compared"
 COLORS = {FALSE: "#f04fd0", MISSED: "#ffd21f"}
 ORDER = {FALSE: 0, MISSED: 1, FOUND: 2}
 """What is wrong comes first in the table."""
@@ -31,14 +32,26 @@ class CompareFold(Fold):
 
     Parameters
     ----------
+    measured
+        Return the labels that are measured, which are not offered as truth.
     compare
         Called when the button is pressed.
     """
 
-    def __init__(self, viewer: Viewer, colors: dict[str, str], compare: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        colors: dict[str, str],
+        measured: Callable[[], Layer | None],
+        compare: Callable[[], None],
+    ) -> None:
         super().__init__("Compare with truth")
         self.viewer = viewer
-        self.truth = LayerPicker(viewer, is_paint, "Labels of the same image that are right")
+        self.truth = LayerPicker(
+            viewer,
+            lambda layer: is_of_objects(layer) and layer is not measured(),
+            "Labels of the same image that are right",
+        )
         self.button = button("Compare", "Find which objects are found, false and missed", compare)
         self.words, self.rates = Hint(), Hint()
         self.legend = Hint()
@@ -112,14 +125,14 @@ class CompareFold(Fold):
     def _show_verdicts(self, layer: LabelsLayer, letters: str, done: Comparison) -> str:
         """Show false and missed objects in a layer of their own; return its name."""
         data = laid_on(done.verdicts, letters, layer)
-        of_it = {"purpose": PURPOSE, "source": layer.name}
+        of_it = {"purpose": COMPARED, "source": layer.name}
         for old in [o for o in self.viewer.layers if note(o) == of_it]:
             self.viewer.layers.remove(old)
         selection = self.viewer.layers.selection
         colors = {COLORED[name]: color for name, color in COLORS.items()}
         made = self.viewer.add_labels(
             **data,
-            name=f"{layer.name} {PURPOSE}",
+            name=f"{layer.name} {COMPARED}",
             colormap=DirectLabelColormap(color_dict={None: "transparent", **colors}),
             opacity=0.8,
             metadata={MARK: of_it},

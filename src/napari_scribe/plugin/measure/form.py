@@ -17,8 +17,8 @@ from ...errors import InputError
 from ...image import Image
 from ..layers.conversion import image_of, note
 from ..model_library import names_of_channels, size_in_words
-from ..widgets.basics import Column, Hint, empty, layout_of, named, stack
-from ..widgets.inputs import Choice
+from ..widgets.basics import Column, Hint, empty, fill_column, layout_of, named, stack
+from ..widgets.inputs import Choice, narrow
 from ..widgets.layer_pickers import LayerPicker, is_paint
 from ..widgets.settings_fold import SettingsFold
 from .job import MeasureRequest
@@ -33,22 +33,46 @@ STACKS = {
 }
 STACK_TIP = "What the slider goes through, and so what belongs to one object"
 ALL, IN_VIEW = "all", "in view"
+COMPARED, EXAMPLES, CLASSES = "compared", "class examples", "classes"
+SAID_OF_OBJECTS = COMPARED, EXAMPLES, CLASSES
+"""Purposes of layers that say something about objects in another one."""
+
+
+class ObjectsPicker(LayerPicker):
+    """Offer the viewer's labels layers, results before what somebody is painting."""
+
+    def reset_choices(self, *_: object) -> None:
+        """Offer the viewer's layers; where the chosen one is gone, the one most likely meant."""
+        before = self.value
+        with self.changed.blocked():
+            Choice.reset_choices(self)
+            if self.value is not before and self.choices:
+                self.value = max(self.choices, key=_likeliness)
+        if self.value is not before:
+            self.changed.emit(self.value)
+
+
+def _likeliness(layer: Layer) -> int:
+    """Return how likely labels are what a user wants to measure."""
+    purpose = str(note(layer).get("purpose", ""))
+    return 2 if purpose.startswith("labels") else 0 if purpose else 1
+
+
+def is_of_objects(layer: Layer) -> bool:
+    """Return whether labels may hold objects, and do not say something about other ones."""
+    return is_paint(layer) and note(layer).get("purpose") not in SAID_OF_OBJECTS
 
 
 class LabelsPicker(Column):
-    """Ask for a labels layer, and what its stack is.
+    """Ask for a labels layer, and what its stack is."""
 
-    Parameters
-    ----------
-    tooltip
-        Of the choice of the layer.
-    """
-
-    def __init__(self, viewer: Viewer, tooltip: str) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self.layer = LayerPicker(viewer, is_paint, tooltip)
+        tip = "The objects to measure: the labels selected last, here or in the list of layers"
+        self.layer = ObjectsPicker(viewer, is_of_objects, tip)
         self.info = Hint()
         self.stack = Choice(self._stacks, STACK_TIP)
+        narrow(self.stack.native)
         self._letters = ""
         self._row = named("Stack is", self.stack, 64)
         self.layer.changed.connect(self._show_layer)
@@ -82,8 +106,8 @@ class LabelsPicker(Column):
         return labels_of(self.layer.value, self.letters())
 
     def follow(self, layer: Layer, **_options: object) -> None:
-        """Go to a labels layer that the user has selected in the list of layers."""
-        if is_paint(layer) and layer is not self.layer.value:
+        """Go to labels that the user has selected in the list of layers."""
+        if is_of_objects(layer) and layer is not self.layer.value:
             self.layer.reset_choices()
             self.layer.value = layer
 
@@ -128,8 +152,7 @@ class ImageTicks(QWidget):
         self.hint = Hint()
         self.boxes: list[tuple[ImageLayer, QCheckBox]] = []
         self._ticked: dict[int, bool] = {}
-        layout = layout_of(stack(self._boxes, self.hint))
-        self.setLayout(layout)
+        fill_column(self, self._boxes, self.hint)
 
     def show_for(self, layer: LabelsLayer | None) -> None:
         """Offer the images that lie on these labels; the user's own are ticked at first."""
@@ -177,7 +200,7 @@ class MeasureForm(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.viewer = viewer
-        self.image = LabelsPicker(viewer, "The objects to measure: the labels selected last")
+        self.image = LabelsPicker(viewer)
         self.images = ImageTicks(viewer)
         self.scope = Choice(self._scopes, "What is measured: all of the stack, or what is shown")
         self.more = MeasureSettings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from ...arrays import Pixels
 from ...errors import ManyPiecesError
@@ -13,8 +13,9 @@ from ..jobs.progress import JobClock, Progressed
 from ..jobs.request import Question, Request
 
 if TYPE_CHECKING:
-    from ...evaluation.compare import CompareJob
+    from ...evaluation.compare import CompareJob, CompareStep
     from ...evaluation.measure import MeasureJob, MeasureStep
+    from ...evaluation.sorting import SortJob, SortStep
     from ...evaluation.table import Measurements
 
 
@@ -45,6 +46,7 @@ class MeasureRequest(Request["MeasureStep", Measured]):
         As `measuring` takes them.
     """
 
+    needs_torch: ClassVar[bool] = False
     labels: Image
     images: Mapping[str, Image]
     slices: bool = False
@@ -89,6 +91,7 @@ class MeasureRequest(Request["MeasureStep", Measured]):
 class CompareRequest(Request["CompareStep", "Comparison"]):
     """Describe labels and the truth that they are compared with."""
 
+    needs_torch: ClassVar[bool] = False
     labels: Image
     truth: Image
     slices: bool = False
@@ -104,7 +107,36 @@ class CompareRequest(Request["CompareStep", "Comparison"]):
 
         return comparing(self.labels, self.truth, slices=self.slices)
 
-    def progress(self, record: Any, clock: JobClock) -> Progressed:
+    def progress(self, record: CompareStep, clock: JobClock) -> Progressed:
         """Return what the progress bar shows of a record."""
         clock.add(record.done, record.total)
         return Progressed(clock.fraction, clock.in_words("frame"))
+
+
+@dataclass(frozen=True)
+class SortRequest(Request["SortStep", "Sorted"]):
+    """Describe which objects are sorted into classes, and by which examples."""
+
+    needs_torch: ClassVar[bool] = False
+    table: Measurements
+    labels: Image
+    examples: Image
+    slices: bool
+    names: Mapping[int, str]
+
+    @property
+    def title(self) -> str:
+        """Return what is done."""
+        return f"Sorting {self.labels.name}"
+
+    def begin(self) -> SortJob:
+        """Make the job; called in its thread."""
+        from ...evaluation.sorting import sorting
+
+        pair = self.labels, self.examples
+        return sorting(self.table, *pair, slices=self.slices, names=self.names)
+
+    def progress(self, record: SortStep, clock: JobClock) -> Progressed:
+        """Return what the progress bar shows of a record."""
+        clock.add(record.done, record.total)
+        return Progressed(clock.fraction, f"{self.title}{clock.time_left}")

@@ -35,7 +35,7 @@ def letters_of(layer: LabelsLayer, viewer: Viewer) -> str:
             if len(letters) == layer.ndim:
                 return letters
     axes = guess_layer_axes(layer)
-    return axes if layer.axis_labels[0].lower().startswith("c") else axes.replace("C", "Z")
+    return axes.replace("C", next((a for a in "ZT" if a not in axes), "C"))
 
 
 def _on(layer: LabelsLayer, viewer: Viewer) -> list[ImageLayer]:

@@ -22,15 +22,30 @@ class Histogram(Plot):
         self._mark: Any = None
         self.set_colors(colors)
 
-    def show_values(self, name: str, values: Pixels) -> None:
-        """Draw a column; what is not defined is left out."""
+    def show_values(
+        self, name: str, values: Pixels, classes: Pixels | None, colors: dict[str, str]
+    ) -> None:
+        """Draw a column without what is NaN; the classes on top of each other.
+
+        Parameters
+        ----------
+        classes
+            The name of the class of each object; None where they are not sorted.
+        colors
+            Of the classes, by name.
+        """
         self.axes.clear()
         self._mark = None
-        values = values[np.isfinite(values)]
+        is_known = np.isfinite(values)
+        values = values[is_known]
         if len(values):
             edges = np.histogram_bin_edges(values, "auto")
-            n_bins = min(len(edges) - 1, MOST_BINS)
-            self.axes.hist(values, n_bins, color=LOSS, linewidth=0)
+            edges = np.linspace(edges[0], edges[-1], min(len(edges), MOST_BINS + 1))
+            if classes is None:
+                self.axes.hist(values, edges, color=LOSS, linewidth=0)
+            else:
+                parts = [values[classes[is_known] == kind] for kind in colors]
+                self.axes.hist(parts, edges, color=[*colors.values()], stacked=True, linewidth=0)
         self.axes.set_xlabel(name, labelpad=1)
         self.axes.set_ylabel("objects", labelpad=2)
         self.axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -8,7 +8,7 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from ...evaluation.table import EDGE, IMAGE, Measurements
+from ...evaluation.table import CLASS, EDGE, IMAGE, Measurements
 from ..widgets.basics import Hint, button, fill_column, named
 from ..widgets.inputs import Choice, narrow
 from .plots import Histogram
@@ -35,6 +35,8 @@ class Results(QWidget):
     ----------
     table
         What is shown; None where nothing is measured.
+    class_colors
+        Of the classes of objects, by name.
     """
 
     chosen = Signal(int)
@@ -43,6 +45,7 @@ class Results(QWidget):
     def __init__(self, colors: dict[str, str]) -> None:
         super().__init__()
         self.table: Measurements | None = None
+        self.class_colors: dict[str, str] = {}
         self.counts, self.outdated = Hint(), Hint()
         self.outdated.setProperty("scribe", "caution")
         self.view = TableView(TABLE_TIP)
@@ -121,7 +124,8 @@ class Results(QWidget):
 
     def _draw(self) -> None:
         if self.table is not None and (name := self.column.value) is not None:
-            self.histogram.show_values(name, self.table[name])
+            classes = self.table.columns.get(CLASS)
+            self.histogram.show_values(name, self.table[name], classes, self.class_colors)
             self._mark(self.view.row())
 
     def _mark(self, row: int | None) -> None:
