@@ -25,6 +25,19 @@ def applied(labels: np.ndarray, edit: Edit) -> np.ndarray:
     return after
 
 
+def drawn(kind: str, labels: np.ndarray, path: np.ndarray, within: tuple[slice, ...]) -> Edit:
+    match kind:
+        case "delete":
+            return delete(labels, [1, 2], within)
+        case "merge":
+            return merge(labels, [2, 1], within)
+        case "split":
+            return split(labels, path, within)
+        case "fill":
+            return fill(labels, within)
+    return add(labels, np.ones((1, 3, 3), bool), (within[0], slice(-1, 2), slice(-1, 2)))
+
+
 def disk(shape: tuple[int, int] = (40, 40), radius: float = 15) -> np.ndarray:
     y, x = np.indices(shape)
     return (np.hypot(y - shape[0] // 2, x - shape[1] // 2) <= radius).astype(np.int32)
@@ -71,13 +84,7 @@ def test_undo_and_redo_restore_exactly(labels: np.ndarray, data: st.DataObject) 
         path = np.array([(z, 0, 0), corner], float)
         kind = data.draw(st.sampled_from(["delete", "merge", "split", "fill", "add"]))
         try:
-            edit = {
-                "delete": lambda: delete(work, [1, 2], within),
-                "merge": lambda: merge(work, [2, 1], within),
-                "split": lambda: split(work, path, within),
-                "fill": lambda: fill(work, within),
-                "add": lambda: add(work, np.ones((1, 3, 3), bool), (within[0], *[slice(-1, 2)] * 2)),
-            }[kind]()
+            edit = drawn(kind, work, path, within)
         except InputError:
             continue
         edit.apply(work)

@@ -117,7 +117,9 @@ def disk_at(image: Image, point: Mapping[str, int], diameter: float) -> ObjectAt
 
 def _bolder(model: Model, share: float) -> dict[str, float]:
     """Return thresholds that are lower than the model's own, by name."""
-    own = {knob.name: model.parameters.get(knob.name, knob.default) for knob in model.encoding.knobs}
+    own = {
+        knob.name: model.parameters.get(knob.name, knob.default) for knob in model.encoding.knobs
+    }
     return {name: share * own[name] for name in ("foreground", "peak") if name in own}
 
 

@@ -1,7 +1,7 @@
 """Correct the objects of a labels image: delete, merge, split, fill, add. Each can be undone.
 
-Labels are arrays of any number of axes, of which a window may be meant alone: a slice of a stack, or
-one volume of a movie. Nothing here changes them: each function returns an `Edit`, to be applied.
+Labels are arrays of any number of axes, of which a window may be meant alone: a slice of a stack,
+or one volume of a movie. Nothing here changes them: each function returns an `Edit`, to be applied.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -67,9 +68,7 @@ def edit_to(before: Pixels, after: Pixels, window: Window) -> Edit:
     """Return the edit from some values of a window to others, cut to what differs."""
     differs = before != after
     box = _box(differs)
-    return Edit(
-        shift(box, start_of(window)), differs[box].copy(), before[differs], after[differs]
-    )
+    return Edit(shift(box, start_of(window)), differs[box].copy(), before[differs], after[differs])
 
 
 def delete(labels: Pixels, numbers: Iterable[int], within: Window | None = None) -> Edit:
@@ -221,8 +220,7 @@ def free_number(labels: Pixels, n: int = 1) -> int:
 def pixels_along(path: Path, within: Window) -> npt.NDArray[np.int_]:
     """Return the pixels on the lines between points, ``(n, axes)``; those in the window alone."""
     points = np.round(np.asarray(path)).astype(int)
-    pairs = zip(points[:-1], points[1:], strict=True)
-    lines = [np.stack(line_nd(a, b, endpoint=True), axis=1) for a, b in pairs]
+    lines = [np.stack(line_nd(a, b, endpoint=True), axis=1) for a, b in pairwise(points)]
     pixels = np.concatenate([points[:1], *lines])
     low, high = np.transpose([(s.start, s.stop) for s in within])
     return pixels[((pixels >= low) & (pixels < high)).all(axis=1)]
@@ -265,9 +263,7 @@ def _box(mask: Mask) -> Window:
     return tuple(slice(0, 0) for _ in mask.shape) if box is None else box
 
 
-def _renumbered(
-    labels: Pixels, numbers: Sequence[int], number: int, within: Window | None
-) -> Edit:
+def _renumbered(labels: Pixels, numbers: Sequence[int], number: int, within: Window | None) -> Edit:
     window = window_of(labels, numbers, within)
     mask = np.isin(labels[window], numbers)
     before = labels[window][mask]
@@ -303,9 +299,7 @@ def _cut(
     is_large[0] = False
     body_of = ndimage.maximum(bodies, pieces, np.arange(n_pieces + 1))
     cut_bodies = [
-        body
-        for body in np.unique(bodies[blade & mask])
-        if (is_large & (body_of == body)).sum() > 1
+        body for body in np.unique(bodies[blade & mask]) if (is_large & (body_of == body)).sum() > 1
     ]
     if not cut_bodies:
         return None
@@ -325,7 +319,10 @@ def _cut(
 def _drawn_on(labels: Pixels, number: int, path: Path, within: Window) -> Path:
     """Draw a stroke on, at both ends, to the border of the object in which it ends."""
     path = np.asarray(path, float)
-    ahead, behind = _onward(labels, number, path, within), _onward(labels, number, path[::-1], within)
+    ahead, behind = (
+        _onward(labels, number, path, within),
+        _onward(labels, number, path[::-1], within),
+    )
     return np.concatenate([behind[::-1], path, ahead])
 
 

@@ -108,7 +108,7 @@ def _number_in_paint(
     around = paint[intersect(grow(window, shape_of(window)), whole(paint.shape))]
     for i in np.argsort(-counts):
         number = int(inside[i])
-        if number > BACKGROUND and number not in given:
-            if 2 * counts[i] > (around == number).sum():
-                return number
+        is_candidate = number > BACKGROUND and number not in given
+        if is_candidate and 2 * counts[i] > (around == number).sum():
+            return number
     return None
