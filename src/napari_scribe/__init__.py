@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .evaluation.images import evaluate_images as evaluate_images
+    from .evaluation.measure import measure as measure
     from .evaluation.metrics import evaluate as evaluate
     from .evaluation.metrics import evaluate_classes as evaluate_classes
     from .evaluation.roc import evaluate_probability as evaluate_probability
@@ -57,6 +58,7 @@ _HOME = {
     "Job": "progress",
     "layer_pairs": "training.pairs.sources",
     "load_model": "model",
+    "measure": "evaluation.measure",
     "Model": "model",
     "Paint": "targets.paint",
     "Pairs": "training.pairs.sources",

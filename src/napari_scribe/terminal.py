@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from .evaluation.curves import ProbabilityScores
     from .evaluation.images import ImageScores
+    from .evaluation.measure import MeasureJob
     from .evaluation.metrics import ClassScores, Scores
+    from .evaluation.table import Measurements
     from .inference.run import InferenceJob
     from .inference.seams import Seams, SeamStep
     from .model import Model
@@ -152,6 +154,24 @@ def seams_with_bar(job: Job[SeamStep, Seams]) -> Seams:
         line = bar.add_task("Seam test", total=None, s="")
         for step in job:
             bar.update(line, completed=step.done, total=step.total)
+    return job.result
+
+
+def measure_with_bar(job: MeasureJob, name: str) -> Measurements:
+    """Run a measurement and return its table.
+
+    Parameters
+    ----------
+    name
+        What is shown beside the bar: the name of the labels' file.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[s]}")
+    with stops_on_signals(job), Progress(*columns, transient=True) as bar:
+        line = bar.add_task(name, total=None, s="")
+        for step in job:
+            bar.update(line, completed=step.done, total=step.total, s=f"{step.n_objects} objects")
     return job.result
 
 

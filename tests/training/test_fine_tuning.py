@@ -16,7 +16,7 @@ from napari_scribe.training.fine_tuning import (
     FineTuning,
     between,
     choose,
-    fits_its_place,
+    knows_more_than_a_constant,
 )
 from napari_scribe.training.regions import Batch
 
@@ -81,7 +81,7 @@ def test_on_another_kind_of_image_a_loss_on_replay_is_only_said() -> None:
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_paint_has_to_fit_its_place(dimensions: int) -> None:
+def test_an_answer_has_to_beat_the_best_constant(dimensions: int) -> None:
     def squares(logits: torch.Tensor, values: torch.Tensor, weights: torch.Tensor, _: None):
         return ((logits - values).square() * weights).mean()
 
@@ -89,7 +89,9 @@ def test_paint_has_to_fit_its_place(dimensions: int) -> None:
     answer = torch.rand((2, 1, *[24] * dimensions), generator=generator)
     known = (torch.rand(answer.shape, generator=generator) < 0.1).float()
     noise = torch.rand(answer.shape, generator=generator)
-    right = Batch(answer, 0.5 * answer + 0.5 * noise, known)
+    right = Batch(answer, 0.8 * answer + 0.2 * noise, known)
     wrong = Batch(answer, noise, known)
-    assert fits_its_place([answer], [right], squares)
-    assert not fits_its_place([answer], [wrong], squares)
+    learnt_how_much = Batch(answer, torch.full_like(answer, 0.7), known)
+    assert knows_more_than_a_constant([answer], [right], squares)
+    assert not knows_more_than_a_constant([answer], [wrong], squares)
+    assert not knows_more_than_a_constant([answer * 0 + 0.69], [learnt_how_much], squares)

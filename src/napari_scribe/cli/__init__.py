@@ -22,6 +22,7 @@ from ..training.processes import is_first_process, is_launched
 from .denoise import denoise, train_denoiser
 from .evaluate import demo, evaluate, info
 from .examples import presets, sample, settings
+from .measure import measure
 from .segment import seam_test, segment
 from .train import train
 
@@ -42,6 +43,7 @@ COMMANDS = (
     train_denoiser,
     denoise,
     evaluate,
+    measure,
     seam_test,
     info,
 )

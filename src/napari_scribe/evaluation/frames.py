@@ -10,7 +10,7 @@ from ..arrays import Array, arranged, order_onto
 from ..errors import ManyPiecesError
 from ..image import Image
 from ..io import ImageLike, as_labels
-from ..pieces import covering, split
+from ..pieces import Covering, covering, split
 
 
 def aligned(labels: ImageLike, truth: ImageLike) -> tuple[Array, Array]:
@@ -43,13 +43,17 @@ def separated(labels: Array, name: str, pieces: bool | None, by_faces: bool = Fa
     # A fast object of a movie is in pieces along time, but whole in each plane: ask for both.
     many = [covering(labels, d, 1) for d in range(2, dimensions + 1)]
     if None not in many and many[0] is not None:
-        number, n_pieces = many[0]
-        raise ManyPiecesError(
-            f"Number {number} of the {name} covers {n_pieces} separate pieces, but every number is "
-            "one object. Say whether each piece is an object, or each number.",
-            pieces=None,
-        )
+        raise many_pieces(many[0], f"the {name}")
     return labels
+
+
+def many_pieces(many: Covering, name: str) -> ManyPiecesError:
+    """Return the error for labels in which one number covers many separate pieces."""
+    return ManyPiecesError(
+        f"Number {many.number} of {name} covers {many.n_pieces} separate pieces, but every number "
+        "is one object. Say whether each piece is an object, or each number.",
+        pieces=None,
+    )
 
 
 def frame_pairs(labels: Image, truth: Image, slices: bool = False) -> Iterator[tuple[Array, Array]]:

@@ -25,6 +25,8 @@ from ..describe import too_little_learnt
 from ..device import pick_device, precision
 from ..image import Frame, Image
 from ..io import ImageLike, as_image
+from ..io.model_file import Provenance
+from ..io.units import pixel_size
 from ..model import Model, as_model
 from ..networks import Network, depends_on_image, sides, with_statistics_of
 from ..resampling import resampled
@@ -69,6 +71,8 @@ SETTLED = 0.3
 CLEAR = 0.3
 """Score from which on a scale is so good that finer ones are tried only while they are half as
 good: they cost most."""
+BETTER = 1.5
+"""Times the score of the size in training that another size needs."""
 PLACES, PLACE = 32, 64
 """Number and side in pixels of the pieces among which those with contrast are found."""
 CONTRAST = 0.5
@@ -115,6 +119,31 @@ def estimate_object_size(
     return estimated_size(source, pick_device(device))
 
 
+def size_in_training(model: Model, image: Image) -> float | None:
+    """Return the diameter that objects have in an image if they are like those of the training.
+
+    Parameters
+    ----------
+    model
+        A model that knows the size of its objects.
+    image
+        If its pixel size is known, and that of the training images, objects are as large as they
+        were in nature; else they have as many pixels.
+
+    Returns
+    -------
+    diameter
+        In pixels of the image. None if it differed between the images of the training.
+    """
+    trained = Provenance.model_validate(model.provenance).objects_in_images
+    if trained is None or model.object_size is None:
+        return None
+    here = pixel_size(image)
+    if trained.pixel_size is None or here is None:
+        return trained.diameter
+    return trained.diameter * trained.pixel_size / here
+
+
 def estimated_size(source: Source, device: torch.device) -> float | None:
     """Return what `estimate_object_size` does. Of a part of an image, all of it is looked at."""
     if source.model.object_size is None or source.is_empty or too_little_learnt(source.model):
@@ -145,6 +174,11 @@ class Found:
     def diameter(self) -> float | None:
         """Return the median diameter of whole objects; None if there are none."""
         return float(np.median(self.diameters[self.is_whole])) if self.is_whole.any() else None
+
+    def is_about(self, expected: float) -> bool:
+        """Return whether the median diameter is nearer to one than to half or twice of it."""
+        diameter = self.diameter
+        return diameter is not None and abs(math.log2(diameter / expected)) < 0.5
 
     def score(self, expected: float) -> float:
         """Return how well the objects fit a model that expects this diameter: 0 to 1.
@@ -183,14 +217,21 @@ class _Trial:
         factors = [2.0**k for k in OCTAVES if 2.0**k * shortest >= SHORTEST] or [1.0]
         found: dict[float, Found] = {}
         scores: dict[float, float] = {}
+        likely = size_in_training(self.source.model, self.source.image)
+        least = LEAST
+        if likely is not None:
+            seen = self.look(expected / likely)
+            if seen.score(expected) >= CLEAR and seen.is_about(expected):
+                return likely
+            least = max(LEAST, BETTER * seen.score(expected))
         for factor in factors:
             found[factor] = self.look(factor)
             scores[factor] = found[factor].score(expected)
             best = max(scores.values())
             if best >= CLEAR and scores[factor] < best / 2:
                 break
-        if best < LEAST:
-            return None
+        if best < least:
+            return likely
         factor = min(f for f, score in scores.items() if score >= ALIKE * best)
         diameter = found[factor].diameter
         for _ in range(ROUNDS):

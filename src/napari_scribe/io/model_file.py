@@ -117,6 +117,13 @@ class FineTuned(BaseModel):
     replay: tuple[float, float] | None = None
 
 
+class ImageObjects(BaseModel):
+    """Hold the diameter of the objects in training images, in pixels, and µm of a pixel."""
+
+    diameter: Annotated[_Number, Field(gt=0)]
+    pixel_size: Annotated[_Number, Field(gt=0)] | None = None
+
+
 class Provenance(BaseModel):
     """Hold the fields of the provenance that the program uses."""
 
@@ -124,6 +131,7 @@ class Provenance(BaseModel):
     n_images: _Count | None = None
     pairs: TrainedPairs | None = None
     fine_tuning: FineTuned | None = None
+    objects_in_images: ImageObjects | None = None
     steps: _Count | None = None
     seconds: _Number | None = None
     best_validation: float | None = None

@@ -6,6 +6,8 @@ and NGFF know.
 
 from __future__ import annotations
 
+from ..image import Image
+
 _SYMBOLS = {
     "angstrom": "Å",
     "nanometer": "nm",
@@ -78,3 +80,9 @@ def in_micrometers(unit: str) -> float | None:
 def unclear(name: str, value: object) -> str:
     """Return the note on a size that was not understood."""
     return f"its {name} is {str(value)[:40]!r}, which is no size: it was left out."
+
+
+def pixel_size(image: Image) -> float | None:
+    """Return the side of a pixel in the plane, in µm; None if its unit is not known."""
+    factor = in_micrometers(image.units.get("X", ""))
+    return None if factor is None else factor * image.scale["X"]

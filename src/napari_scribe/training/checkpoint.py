@@ -104,6 +104,8 @@ class TrainState:
         Steps of earlier trainings, if this one is the fine-tuning of a model.
     parent
         Weights of the model that is fine-tuned; None if there is none.
+    is_known_kind
+        Whether that model has learnt from such images, so that small steps are enough.
     best, best_loss
         Weights of the average with the lowest validation loss, and that loss; None if nothing
         validates.
@@ -126,6 +128,7 @@ class TrainState:
         self.first_loss: float | None = None
         self.steps_before = 0
         self.parent: Tensors | None = None
+        self.is_known_kind = False
         self.best: Tensors | None = None
         self.best_loss: float | None = None
         self.ended_early = False
@@ -134,7 +137,9 @@ class TrainState:
         """Set the size of the next step of a fine-tuning; that of a new training is constant."""
         if self.parent is None:
             return
-        rate = self.recipe.learning_rate * self.recipe.fine_tuning
+        rate = self.recipe.learning_rate
+        if self.is_known_kind:
+            rate *= self.recipe.fine_tuning
         for group in self.optimizer.param_groups:
             group["lr"] = rate * min(1.0, (self.index + 1) / WARM_UP)
 

@@ -6,7 +6,7 @@ knew and has most of what was learnt (Wortsman et al. 2022, https://arxiv.org/ab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,15 +27,12 @@ KNOWN_KIND, NEW_KIND = 32.0, 1.0
 If the parent knows such images, replay is a sample of the images that the result will be used on,
 and a few objects of one image say less about them. Else a loss there is only said.
 """
+NEW_KIND_REPLAY = 0.1
+"""Largest share of the patches that come from replay, if the parent does not know such images."""
 NOTED = 1.1
 """Factor from which on a higher loss on replay is said."""
 NEGLIGIBLE = 1.01
 """Factor up to which a higher loss on replay does not count."""
-N_SHIFTS = 32
-"""How often paint is shifted, to see whether it fits its place better than others."""
-DISTINCT = 2.5
-"""Standard deviations by which the loss at the right place has to be below that at others."""
-
 LossOf = Callable[[Tensors, Sequence[Batch]], float]
 """``(weights, batches) -> loss`` of a network with these weights."""
 
@@ -122,13 +119,13 @@ def choose(
     return best
 
 
-def fits_its_place(
+def knows_more_than_a_constant(
     logits: Sequence[Tensor], batches: Sequence[Batch], loss: Callable[..., Tensor]
 ) -> bool:
-    """Return whether answers fit their paint clearly better than the same paint at other places.
+    """Return whether answers fit held-out paint better than the best constant answer does.
 
-    If they do not, the paint has nothing to do with the image, and a lower loss on it means only
-    that the network has learnt how much is painted.
+    A network that has learnt only how much is painted, not where, is no better than that. Nor is
+    one that has never seen images of this kind.
 
     Parameters
     ----------
@@ -137,18 +134,21 @@ def fits_its_place(
     loss
         The loss of a batch.
     """
-    generator = torch.Generator().manual_seed(0)
-    space = batches[0].values.shape[2:]
-    axes = tuple(range(2, 2 + len(space)))
 
-    def total(shift: Sequence[int]) -> float:
-        moved = ((b.values.roll(shift, axes), b.weights.roll(shift, axes)) for b in batches)
-        return sum(float(loss(x, *m, None)) for x, m in zip(logits, moved, strict=True))
+    def total(answers: Iterable[Tensor]) -> Tensor:
+        pairs = zip(answers, batches, strict=True)
+        return torch.stack([loss(x, b.values, b.weights, None) for x, b in pairs]).sum()
 
-    shifts = [
-        [int(torch.randint(n // 4, n - n // 4, (), generator=generator)) for n in space]
-        for _ in range(N_SHIFTS)
-    ]
-    elsewhere = torch.tensor([total(shift) for shift in shifts])
-    here = total([0] * len(space))
-    return here < float(elsewhere.mean() - DISTINCT * elsewhere.std())
+    shape = (1, logits[0].shape[1], *[1] * (logits[0].dim() - 2))
+    constant = torch.zeros(shape, device=logits[0].device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([constant], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = total(constant.expand_as(x) for x in logits)
+        value.backward()
+        return value.detach()
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        return bool(total(logits) < total(constant.expand_as(x) for x in logits))

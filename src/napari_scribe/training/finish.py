@@ -19,6 +19,7 @@ from ..image import Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.tiles import Tile
 from ..io.model_file import MOST_IMAGES
+from ..io.units import pixel_size
 from ..model import Model
 from ..networks import Network, depends_on_image
 from ..normalization import Statistics, sample_pixels
@@ -158,8 +159,18 @@ def _provenance(
     return {
         "images": images,
         "n_images": len(setup.images),
+        "objects_in_images": _objects_in(setup),
         **learnt(state, history, setup.device, seconds),
     }
+
+
+def _objects_in(setup: Setup) -> dict[str, float | None] | None:
+    """Return how large the objects in the images are; None if it is not known, or differs much."""
+    diameter = setup.grids.size_in_images
+    if diameter is None:
+        return None
+    sizes = {pixel_size(image) for image in setup.own_images}
+    return {"diameter": diameter, "pixel_size": sizes.pop() if len(sizes) == 1 else None}
 
 
 def origin(image: Image, channels: Sequence[int]) -> dict[str, Any]:

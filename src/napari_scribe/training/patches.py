@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -31,7 +31,9 @@ class PaintData:
     paints
         One paint for each image of the loader.
     replay
-        What the model to start from learnt from. Patches of it take the place of some of a batch.
+        What the model to start from learnt from.
+    replay_share
+        Returns the share of the patches that come from it at present.
 
     Attributes
     ----------
@@ -50,9 +52,11 @@ class PaintData:
         generator: torch.Generator,
         paints: Sequence[Paint],
         replay: PaintData | None = None,
+        replay_share: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.loader, self.geometry, self.generator = loader, geometry, generator
         self.replay = replay
+        self.replay_share = replay_share
         self.layout = Layout(loader.encoding, len(loader.channels))
         self.version = 0
         self.regions: list[Region] = []
@@ -73,12 +77,13 @@ class PaintData:
 
     def draw(self) -> Batch:
         """Return the next training batch."""
-        training = self.loader.recipe.training
-        if self.replay is None or training.replay == 0:
-            return self.sampler.draw(training.batch)
-        is_old = torch.rand(training.batch, generator=self.generator) < training.replay
+        n = self.loader.recipe.training.batch
+        share = self.replay_share()
+        if self.replay is None or share == 0:
+            return self.sampler.draw(n)
+        is_old = torch.rand(n, generator=self.generator) < share
         n_old = int(is_old.sum())
-        parts = [(self.sampler, training.batch - n_old), (self.replay.sampler, n_old)]
+        parts = [(self.sampler, n - n_old), (self.replay.sampler, n_old)]
         return mixed([sampler.draw(n) for sampler, n in parts if n])
 
 

@@ -23,7 +23,7 @@ from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, open_checkpoint
 from .distributed import join
-from .fine_tuning import origin_of
+from .fine_tuning import NEW_KIND_REPLAY, origin_of
 from .finish import assemble, fit_parameters
 from .losses import loss_of
 from .patches import PaintData
@@ -250,7 +250,7 @@ def _train(
     setup = replace(setup, paints=data.paints)
     parameters: Parameters = {}
     try:
-        if start is not None and trainer.is_known_kind:
+        if start is not None and state.is_known_kind:
             parameters = start.parameters  # fitted on more than this paint
         else:
             parameters = fit_parameters(setup, network, data.regions, dtype, trainer.seconds_left)
@@ -282,7 +282,14 @@ def paint_data(setup: Setup, state: TrainState, known: Patches | None = None) ->
         spill_of_regions(setup.device),
     )
     replay = replay_data(known, setup, state) if known is not None else None
-    return PaintData(loader, state.network.geometry, state.generator, setup.paints, replay)
+
+    def replay_share() -> float:
+        share = setup.recipe.training.replay
+        return share if state.is_known_kind else min(share, NEW_KIND_REPLAY)
+
+    return PaintData(
+        loader, state.network.geometry, state.generator, setup.paints, replay, replay_share
+    )
 
 
 def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:

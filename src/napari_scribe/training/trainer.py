@@ -38,7 +38,7 @@ from .fine_tuning import (
     FineTuning,
     between,
     choose,
-    fits_its_place,
+    knows_more_than_a_constant,
 )
 from .regions import Batch
 
@@ -289,7 +289,6 @@ class Trainer:
         self._elapsed_before: float = progress.get("elapsed", 0.0)
         self._n_worse: int = progress.get("n_worse", 0)
         self.history: History = [(index, loss) for index, loss in progress.get("history", [])]
-        self.is_known_kind = False  # see `_knows_such_images`
         self._module = self.group.wrapped(self.state.network)
         if not self.group.is_first:
             self.job.hurry()  # the result is that of the first process
@@ -298,7 +297,7 @@ class Trainer:
         """Train. Afterwards the job has a checkpoint, and the state has its best weights."""
         job, state, data = self.job, self.state, self.data
         self._rescore_best()
-        self.is_known_kind = self.group.of_first(self._knows_such_images())
+        state.is_known_kind = self.group.of_first(self._knows_such_images())
         self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
         start, version = state.index, data.version
         fraction = self.limits.fraction(start - self._first, self._elapsed_before)
@@ -411,7 +410,7 @@ class Trainer:
         """
         state = self.state
         state.network.train()
-        if self.is_known_kind:
+        if state.is_known_kind:
             keep_statistics(state.network)
         seed = state.recipe.seed + state.index + RANKS_APART * self.group.rank
         with repeatable(), seeded(state.network, seed):
@@ -534,7 +533,7 @@ class Trainer:
         if not paint:
             return FineTuning(UNCHECKED_SHARE)
         shares = (1.0,) if self.job.is_urgent else SHARES
-        weight = KNOWN_KIND if self.is_known_kind else NEW_KIND
+        weight = KNOWN_KIND if self.state.is_known_kind else NEW_KIND
         choice = choose(parent, tuned, paint, self.before, self._loss_with, weight, shares)
         if choice.share and not self._fits(between(parent, tuned, choice.share)):
             return choice.refused()
@@ -543,9 +542,9 @@ class Trainer:
     def _fits(self, weights: Tensors) -> bool:
         """Return whether a network with other weights answers held-out paint better than chance."""
         paint = self.data.validation
-        with self._holding(weights) as network:
+        with self._holding(weights) as network, torch.no_grad():
             logits = [forward(network, batch.pixels, self.dtype) for batch in paint]
-            return fits_its_place(logits, paint, self.loss)
+        return knows_more_than_a_constant(logits, paint, self.loss)
 
     def _loss_with(self, weights: Tensors, batches: Sequence[Batch]) -> float:
         """Return the loss of other weights on held-out data."""

@@ -14,7 +14,7 @@ from ..model import Model, counted
 from ..recipe import Recipe
 from ..resampling import resampled_length, resampled_paint
 from ..targets import Paint, task_of
-from ..targets.object_size import check_room, check_size, diameters_in, factor_to, on_grid
+from ..targets.object_size import NEAR, check_room, check_size, diameters_in, factor_to, on_grid
 from .spill import Spill
 
 PAINT_BYTES = 4
@@ -35,6 +35,13 @@ class WorkingGrids:
 
     factors: tuple[float, ...]
     object_size: float | None = None
+
+    @property
+    def size_in_images(self) -> float | None:
+        """Return the diameter of the objects in the images, in pixels; None if it differs much."""
+        if self.object_size is None or max(self.factors) > NEAR * min(self.factors):
+            return None
+        return self.object_size / float(np.median(self.factors))
 
     def in_words(self) -> str:
         """Say which images are brought to which size; an empty text if none is."""

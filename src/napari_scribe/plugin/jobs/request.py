@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from ...progress import Job
 from .progress import JobClock, Progressed
@@ -17,7 +17,14 @@ class Request(ABC, Generic[Step, Value]):
     """Describe what a click asks for.
 
     A new kind of job is a frozen dataclass of this kind: its fields are what the form holds.
+
+    Attributes
+    ----------
+    needs_torch
+        Whether torch is loaded before it begins.
     """
+
+    needs_torch: ClassVar[bool] = True
 
     @property
     @abstractmethod

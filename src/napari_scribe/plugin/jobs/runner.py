@@ -216,7 +216,8 @@ class Worker(WorkerBase[None]):
         request, ended = self.request, Ended[Any]()
         assert request is not None
         try:
-            load_torch()
+            if request.needs_torch:
+                load_torch()
             self.job = job = request.begin()
             if not self.is_stopped:
                 self._send_records(job)

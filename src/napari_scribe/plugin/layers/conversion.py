@@ -119,11 +119,11 @@ def paint_events(layer: LabelsLayer) -> list[EventEmitter]:
     return [layer.events.paint, layer.events.labels_update, layer.events.data]
 
 
-def guess_layer_axes(layer: ImageLayer) -> str:
+def guess_layer_axes(layer: ImageLayer | LabelsLayer) -> str:
     """Return a letter per axis of a layer's data: from its axis labels, where they name all."""
     shape = pixels(layer).shape
     labels = [_AXIS_NAMES.get(str(label).lower(), "") for label in layer.axis_labels]
-    if layer.rgb:
+    if getattr(layer, "rgb", False):
         spatial = "".join(labels) if all(labels) else guess_axes(shape[:-1]).replace("C", "Z")
         return spatial + "C"
     named = "".join(labels)

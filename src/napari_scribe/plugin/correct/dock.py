@@ -1,0 +1,372 @@
+"""Show the Correct dock: image, result, tools, what is taught."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from magicgui.widgets import CheckBox
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
+
+from ...errors import InputError
+from ...session.edits import Path
+from ...targets.object_size import diameter_of_objects
+from ..dock import Dock
+from ..jobs.request import Ended
+from ..layers.annotations import annotations_from
+from ..layers.conversion import add_note, displayed_axes, labels_for_display, note
+from ..widgets.basics import Hint, button, row, stack, step
+from .corrections import Corrections
+from .form import CorrectForm
+from .job import AddRequest
+from .layers import editable_copy, is_corrected, teach
+from .tools import TOOLS, Tools
+
+if TYPE_CHECKING:
+    from ...inference.one_object import ObjectAt
+
+EMPTY = "Segment an image first; its objects can be corrected here."
+COLUMNS = 3
+"""Buttons beside each other, at most."""
+NARROW = 300
+"""Least width of the dock, in pixels."""
+
+
+class CorrectDock(Dock):
+    """Correct the objects of a result, and make paint of what was corrected.
+
+    Parameters
+    ----------
+    napari_viewer
+        Given by napari.
+    """
+
+    form: CorrectForm
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.form = CorrectForm(self.viewer)
+        self.tools = Tools(self.viewer)
+        self._known: dict[LabelsLayer, Corrections] = {}
+        self._to_add: deque[tuple[Corrections, Path, AddRequest]] = deque()
+        tip = "Make a copy of the result that can be corrected; the result itself stays as it is"
+        self.correct_button = button("Correct", tip, self.correct, is_main=True)
+        self.empty = Hint()
+        self.tool_buttons = {tool.name: self._tool_button(i) for i, tool in enumerate(TOOLS)}
+        self.about_tool = Hint()
+        self.undo_button = button("Undo", "Undo the last correction (Ctrl+Z)", self.undo)
+        self.redo_button = button("Redo", "Do it again (Ctrl+Shift+Z)", self.redo)
+        tip = "Fill the holes of all objects in the slice that is shown"
+        self.fill_button = button("Fill", tip, self.fill_holes)
+        self.through = CheckBox(value=False, text="Objects run through slices")
+        self.through.tooltip = (
+            "Delete, merge and split whole objects, through all slices; else in the slice that is "
+            "shown alone"
+        )
+        self.at_once = CheckBox(value=False, text="At once")
+        self.at_once.tooltip = "Teach each correction as soon as it is made"
+        tip = (
+            "Add the corrected objects to the annotations of the image, and background where "
+            "objects were deleted. What you have painted stays"
+        )
+        self.teach_button = button("Teach these", tip, self.teach, is_main=True)
+        tip = "Make new annotations of all objects as they are now, with background around them"
+        self.teach_all_button = button("Teach all", tip, self.teach_all)
+        self.about_teaching = Hint()
+        edits = (self.fill_button, self.undo_button, self.redo_button)
+        tools = stack(_grid(*self.tool_buttons.values(), *edits), self.about_tool, self.through)
+        teaching = _grid(self.teach_button, self.teach_all_button)
+        self.lay_out(
+            step("1", "Image", self.form.image),
+            step(
+                "2", "Result", stack(row(self.form.result, self.correct_button, wide=0), self.empty)
+            ),
+            step("3", "Correct", tools),
+            step("4", "Teach", stack(teaching, self.at_once, self.about_teaching)),
+        )
+        self.setMinimumWidth(NARROW)
+        self.tools.chosen.connect(self.show_state)
+        self.tools.said.connect(self._on_said)
+        self.tools.failed.connect(self.message.warn)
+        self.tools.add_wanted.connect(self.add_at)
+        self.through.changed.connect(self._on_through)
+        self.viewer.layers.selection.events.active.connect(self._on_active)
+        self.viewer.layers.events.removed.connect(self._on_removed)
+        self._follow_result()
+
+    @property
+    def corrections(self) -> Corrections | None:
+        """Return the corrections of the chosen layer; None where it is not being corrected."""
+        return self.tools.corrections
+
+    def correct(self) -> None:
+        """Make a copy of the chosen result that can be corrected, and take the first tool."""
+        with self.preparing():
+            result = self.form.result.value
+            if result is None:
+                raise InputError(EMPTY)
+            layer = editable_copy(self.viewer, result, self.form.image.layer.value)
+            self.form.follow(layer)
+            self.tools.choose(TOOLS[0].name)
+            self.progress.clear()
+            self.message.info(f"{result.name} stays as it is; {layer.name} is yours to correct.")
+
+    def undo(self) -> None:
+        """Undo the last correction."""
+        if self.corrections is not None:
+            self.corrections.undo()
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        if self.corrections is not None:
+            self.corrections.redo()
+
+    def fill_holes(self) -> None:
+        """Fill the holes of all objects in the slice that is shown."""
+        if self.corrections is not None:
+            try:
+                self._on_said(self.corrections.fill_holes())
+            except InputError as error:
+                self.message.warn(str(error))
+
+    def teach(self) -> None:
+        """Paint what was corrected into the annotations of the image."""
+        with self.preparing():
+            self._teach()
+
+    def teach_all(self) -> None:
+        """Make annotations of all objects."""
+        corrections, layer = self.corrections, self.form.image.layer.value
+        with self.preparing():
+            if corrections is None:
+                raise InputError(EMPTY)
+            image = self.form.image.image()
+            settings = {"task": "objects", "dimensions": note(corrections.layer)["dimensions"]}
+            numbers = corrections.history.numbers()
+            corrected = [n + 1 for n in numbers]  # 1 is background in paint
+            made = annotations_from(
+                self.viewer, corrections.layer, layer, image, **settings, corrected=corrected
+            )
+            self.progress.clear()
+            self.message.info(
+                f"{made.name} holds all objects, and background around them. Train with it."
+            )
+
+    def add_at(self, point: Path, position: Any) -> None:
+        """Add the object at a pixel of the chosen layer: what the model finds there, or a disk.
+
+        Parameters
+        ----------
+        position
+            The same place in the viewer.
+        """
+        corrections = self.corrections
+        with self.preparing("Looking for the object"):
+            assert corrections is not None
+            request = self._request_at(corrections, point, position)
+            self._to_add.append((corrections, point, request))
+            if not self.runner.is_running:
+                self._add_next()
+
+    def show_state(self) -> None:
+        """Enable the buttons that make sense now."""
+        super().show_state()
+        result, corrections = self.form.result.value, self.corrections
+        has_layer = corrections is not None
+        tool = self.tools.tool
+        self.correct_button.setEnabled(result is not None and not has_layer)
+        self.empty.setText(EMPTY if result is None else "")
+        for name, made in self.tool_buttons.items():
+            made.setEnabled(has_layer)
+            made.setChecked(tool is not None and tool.name == name)
+        self.about_tool.setText("" if tool is None else f"{tool.tip}.")
+        self.undo_button.setEnabled(corrections is not None and corrections.history.can_undo)
+        self.redo_button.setEnabled(corrections is not None and corrections.history.can_redo)
+        self.fill_button.setEnabled(has_layer)
+        self.through.visible = corrections is not None and corrections.layer.ndim > 2
+        n = 0 if corrections is None else len(corrections.history.numbers())
+        has_image = self.form.image.layer.value is not None
+        self.teach_button.setEnabled(n > 0 and has_image)
+        self.teach_all_button.setEnabled(has_layer and has_image)
+        self.at_once.enabled = has_layer and has_image
+        self.about_teaching.setText("" if not n else f"{n} object{'s' if n > 1 else ''} changed.")
+
+    def on_form(self) -> None:
+        """Follow the chosen result; take away a message about another."""
+        super().on_form()
+        self._follow_result()
+
+    def select(self, layer: ImageLayer) -> None:
+        """Show the image that the user has selected, and its result."""
+        super().select(layer)
+        self.form.prefer(layer)
+
+    def close_down(self) -> None:
+        """Let go of the viewer and of the layers."""
+        self.viewer.layers.selection.events.active.disconnect(self._on_active)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self._to_add.clear()
+        self.tools.attach(None)
+        for corrections in self._known.values():
+            corrections.close()
+        self._known.clear()
+        super().close_down()
+
+    def _follow_result(self) -> None:
+        """Bind the tools to the chosen layer, where it is one to correct."""
+        layer, corrections = self.form.result.value, None
+        if layer is not None and is_corrected(layer):
+            corrections = self._known.get(layer)
+            if corrections is None:
+                corrections = self._known[layer] = Corrections(self.viewer, layer)
+                corrections.changed.connect(self._on_changed)
+        self.tools.attach(corrections)
+        if corrections is not None:
+            with self.through.changed.blocked():
+                self.through.value = corrections.runs_through
+        self.show_state()
+
+    def _on_changed(self) -> None:
+        self.show_state()
+        if self.at_once.value and self.corrections is not None:
+            try:
+                self._teach()
+            except InputError as error:
+                self.message.warn(str(error))
+
+    def _teach(self) -> None:
+        corrections, layer = self.corrections, self.form.image.layer.value
+        if corrections is None:
+            raise InputError(EMPTY)
+        annotations, made = teach(self.viewer, corrections, layer, self.form.image.image())
+        self.progress.clear()
+        n = len(made.numbers)
+        objects = f"{n} object{'s' if n > 1 else ''}" if n else ""
+        taught = " and ".join(
+            part for part in (objects, "background" * bool(made.n_deleted)) if part
+        )
+        self.message.info(f"{annotations.name} holds {taught or 'nothing new'} from here.")
+
+    def _on_said(self, text: str) -> None:
+        if not self.at_once.value:
+            self.message.info(f"{text} Ctrl+Z undoes it.")
+
+    def _on_through(self, runs_through: bool) -> None:
+        if self.corrections is not None:
+            add_note(self.corrections.layer, dimensions=3 if runs_through else 2)
+
+    def _on_active(self, _event: object = None) -> None:
+        """Go to the result that is selected in the list of layers."""
+        layer = self.viewer.layers.selection.active
+        if isinstance(layer, LabelsLayer):
+            self.form.follow(layer)
+
+    def _on_removed(self, event: Any) -> None:
+        """Let go of a layer that was removed."""
+        corrections = self._known.pop(event.value, None)
+        if corrections is not None:
+            if corrections is self.corrections:
+                self.tools.attach(None)
+            corrections.close()
+            self.show_state()
+
+    def _request_at(self, corrections: Corrections, point: Path, position: Any) -> AddRequest:
+        """Return what is asked of the model."""
+        layer, image = self.form.image.layer.value, self.form.image.image()
+        path = self.form.more.model.value()
+        if path is None:
+            raise InputError(
+                "There is no model yet: train one, or choose a file under More settings."
+            )
+        at = np.round(layer.world_to_data(position)).astype(int).tolist()
+        pixel = dict(zip(displayed_axes(layer, image.axes), at, strict=True))
+        pixel = {axis: pixel[axis] for axis in image.label_axes()}
+        if not all(0 <= i < image.length(axis) for axis, i in pixel.items()):
+            raise InputError(f"This is outside of {image.name}.")
+        plane = corrections.labels[corrections.slice_at(point)].squeeze()
+        return AddRequest(
+            image,
+            pixel,
+            path,
+            diameter=diameter_of_objects(plane) if plane.ndim == 2 else None,
+            channels=self.form.image.channels.value(),
+            device=self.form.more.device.value or None,
+        )
+
+    def _add_next(self) -> None:
+        """Ask the model for the next object that was clicked; put a disk where it is busy."""
+        corrections, point, request = self._to_add.popleft()
+        try:
+            self.start(request, partial(self._on_found, corrections, point, request))
+        except InputError as busy:
+            from ...inference.one_object import DIAMETER, disk_at
+
+            self.progress.clear()
+            self._add(
+                corrections,
+                point,
+                request,
+                disk_at(request.image, request.point, request.diameter or DIAMETER),
+            )
+            self.message.warn(f"{busy} A disk was added meanwhile: redraw it with the brush.")
+
+    def _on_found(
+        self, corrections: Corrections, point: Path, request: AddRequest, ended: Ended[ObjectAt]
+    ) -> None:
+        if (found := self.result_of(ended)) is not None:
+            self._add(corrections, point, request, found)
+        if self._to_add:
+            with self.preparing("Looking for the object"):
+                self._add_next()
+
+    def _add(
+        self, corrections: Corrections, point: Path, request: AddRequest, found: ObjectAt
+    ) -> None:
+        """Put what was found into the layer, wherever that lies on the image."""
+        layer, image = self.form.image.layer.value, request.image
+        mask = np.asarray(labels_for_display(found.mask, layer, image.axes))
+        letters = displayed_axes(layer, image.axes)[-mask.ndim :]
+        here = np.round(point).astype(int)
+        window = []
+        for axis, letter in enumerate(letters):
+            covered = found.region.get(letter, slice(0, mask.shape[axis]))
+            by = int(here[axis]) - request.point.get(letter, int(here[axis]))
+            window.append(slice(covered.start + by, covered.stop + by))
+        try:
+            corrections.add_at(point, mask, tuple(window))
+        except InputError as error:
+            self.message.warn(str(error))
+            return
+        text = (
+            "Added an object." if found.is_found else "The model finds nothing here: added a disk."
+        )
+        self._on_said(text)
+
+    def _tool_button(self, index: int) -> QPushButton:
+        tool = TOOLS[index]
+        made = button(tool.title, f"{tool.tip} ({tool.key})", partial(self._on_tool, tool.name))
+        made.setCheckable(True)
+        return made
+
+    def _on_tool(self, name: str) -> None:
+        """Take a tool, or put it away where it is taken."""
+        tool = self.tools.tool
+        self.tools.choose(None if tool is not None and tool.name == name else name)
+
+
+def _grid(*buttons: QPushButton) -> QWidget:
+    """Lay buttons out in columns of the same width, however narrow the dock is."""
+    widget = QWidget()
+    layout = QGridLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    columns = min(COLUMNS, len(buttons))
+    for index, made in enumerate(buttons):
+        made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        layout.addWidget(made, index // columns, index % columns)
+    return widget

@@ -1,0 +1,97 @@
+"""Ask which result is corrected, of which image, and which model adds objects."""
+
+from __future__ import annotations
+
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Layer
+from qtpy.QtCore import QObject, Signal
+
+from ..layers.conversion import note
+from ..widgets.basics import named
+from ..widgets.layer_pickers import ImagePicker, LayerPicker
+from ..widgets.model_picker import ModelPicker
+from ..widgets.settings_fold import WIDTH, SettingsFold
+from .layers import is_corrected, is_result
+
+RESULT_TIP = "The labels to correct: a result, or one that is being corrected"
+MODEL_TIP = "Finds the outline of an object that is added by a click"
+
+
+class ResultPicker(LayerPicker):
+    """Offer the labels that can be corrected; the newest where none is chosen."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__(viewer, is_result, RESULT_TIP)
+
+    def reset_choices(self, *_: object) -> None:
+        """Offer the viewer's layers."""
+        super().reset_choices()
+        if self.value is None and self.choices:
+            self.value = self.choices[-1]
+
+
+class CorrectForm(QObject):
+    """Ask for image and result; folded away, for the model.
+
+    Signals
+    -------
+    changed
+        Another image or result.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.image = ImagePicker(viewer)
+        self.result = ResultPicker(viewer)
+        self.more = CorrectSettings()
+        self.more.recall()
+        self.result.reset_choices()
+        self.result.changed.connect(self._on_result)
+        self.image.changed.connect(lambda _: self.changed.emit())
+        self._on_result()
+
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the viewer's layers, and the models in their folder."""
+        self.image.reset_choices(event)
+        self.result.reset_choices()
+        self.more.model.reset_choices()
+
+    def follow(self, layer: Layer) -> None:
+        """Go to the result that a user has selected in the list of layers."""
+        if is_result(layer) and layer is not self.result.value:
+            self.result.reset_choices()
+            self.result.value = layer
+
+    def prefer(self, image: ImageLayer) -> None:
+        """Go to the newest result of an image, what was corrected first."""
+        chosen = self.result.value
+        own = [layer for layer in self.result.choices if note(layer).get("source") == image.name]
+        if own and (chosen is None or note(chosen).get("source") != image.name):
+            self.result.value = max(own, key=is_corrected)
+
+    def _on_result(self, _value: object = None) -> None:
+        """Show the image of which the result is."""
+        source = None if self.result.value is None else note(self.result.value).get("source")
+        for layer in self.image.layer.choices:
+            if layer.name == source and layer is not self.image.layer.value:
+                self.image.layer.value = layer
+        self.changed.emit()
+
+
+class CorrectSettings(SettingsFold):
+    """Ask for the model that adds objects, and the device."""
+
+    section = "correct"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = ModelPicker(tooltip=MODEL_TIP)
+        for line in (
+            named("Add with", self.model, WIDTH),
+            named("Device", self.device, WIDTH),
+        ):
+            self.addWidget(line)

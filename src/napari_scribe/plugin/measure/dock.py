@@ -1,0 +1,272 @@
+"""Show the Measure dock: labels, images, Measure; a table, a comparison, classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Labels as LabelsLayer
+
+from ...errors import InputError
+from ...evaluation.compare import Comparison
+from ...evaluation.sorting import Sorted
+from ...evaluation.table import EDGE, Measurements
+from ..dock import Dock
+from ..jobs.request import Ended
+from ..layers.conversion import note
+from ..widgets.basics import button, row, stack, step
+from .classes import ClassesFold, colors_of
+from .compare import CompareFold
+from .form import MeasureForm
+from .job import Measured, MeasureRequest
+from .layers import check_open, laid_on
+from .link import Link
+from .results import Results
+
+TYPICAL = 24.0
+"""Diameter of an object in pixels, where none was measured."""
+OUTDATED = "The labels have changed since: press Measure again."
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Hold what the table is of.
+
+    Parameters
+    ----------
+    layer
+        The labels that were measured.
+    letters
+        A letter per axis of the layer.
+    slices
+        Whether Z is a list of slices.
+    table
+        Of all objects.
+    """
+
+    layer: LabelsLayer
+    letters: str
+    slices: bool
+    table: Measurements
+
+
+class MeasureDock(Dock):
+    """Measure the objects of a labels layer, and compare them with the truth.
+
+    Parameters
+    ----------
+    napari_viewer
+        Given by napari.
+    """
+
+    form: MeasureForm
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.form = MeasureForm(self.viewer)
+        self.link: Link | None = None
+        self.shown: Shown | None = None
+        tip = "Measure size, shape and intensity of every object"
+        self.measure_button = button("Measure", tip, self.measure, is_main=True)
+        self.results = Results(self.colors)
+        self.comparison = CompareFold(
+            self.viewer, self.colors, lambda: self.form.image.layer.value, self.compare
+        )
+        self.classes = ClassesFold(self.viewer, self.new_examples, self.sort)
+        self.lay_out(
+            step("1", "Labels", self.form.image),
+            step("2", "Intensity in", self.form.images),
+            step("3", "Measure", stack(self.form.scope, row(self.measure_button, wide=0))),
+            self.results,
+            self.classes,
+            self.comparison,
+        )
+        self.form.image.layer.changed.connect(self._on_other_labels)
+        self.form.more.edge.changed.connect(self._show_table)
+        self.results.chosen.connect(self._go_to)
+        self.results.saved.connect(self._on_saved)
+
+    def measure(self, pieces: bool | None = None) -> None:
+        """Measure the objects of the chosen labels.
+
+        Parameters
+        ----------
+        pieces
+            Whether each separate piece of a number is an object; None asks where that matters.
+        """
+        with self.preparing():
+            request = self.form.value(pieces)
+            layer, letters = self.form.image.layer.value, self.form.image.letters()
+            self.start(request, partial(self._on_measured, request, layer, letters))
+            self.form.more.remember()
+
+    def compare(self) -> None:
+        """Compare the chosen labels with the true ones."""
+        with self.preparing():
+            self.form.image.labels()
+            layer, letters = self.form.image.layer.value, self.form.image.letters()
+            request = self.comparison.request(layer, letters, self.form.image.slices)
+            self.start(request, partial(self._on_compared, layer, letters))
+
+    def new_examples(self) -> None:
+        """Add a layer to paint examples of classes on."""
+        with self.preparing():
+            self.form.image.labels()
+            layer, letters = self.form.image.layer.value, self.form.image.letters()
+            self.classes.add_examples(layer, letters, self._typical_size())
+        self.progress.clear()
+
+    def sort(self) -> None:
+        """Sort the objects that were measured into classes."""
+        with self.preparing():
+            shown = self.shown
+            if shown is None:
+                raise InputError("Measure the objects first: their sizes and shapes tell classes.")
+            check_open(shown.layer, self.viewer, "labels")
+            place = shown.layer, shown.letters
+            request = self.classes.request(shown.table, *place, shown.slices)
+            self.start(request, partial(self._on_sorted, shown))
+
+    def show_state(self) -> None:
+        """Enable the buttons that make sense now."""
+        super().show_state()
+        is_free = not self.runner.is_running and self.form.image.layer.value is not None
+        self.measure_button.setEnabled(is_free)
+        self.comparison.button.setEnabled(is_free)
+        self.classes.new_button.setEnabled(is_free)
+        self.classes.sort_button.setEnabled(is_free)
+
+    def reset_choices(self, event: object = None) -> None:
+        """Offer the viewer's layers; called by napari."""
+        self.comparison.truth.reset_choices()
+        self.classes.examples.reset_choices()
+        super().reset_choices(event)
+
+    def set_colors(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        super().set_colors(colors)
+        self.results.histogram.set_colors(colors)
+        self.comparison.curve.set_colors(colors)
+
+    def _warm_up(self) -> None:
+        """Load no torch: nothing here needs it."""
+
+    def close_down(self) -> None:
+        """End the job, and let go of the viewer and of the layers."""
+        self._close_link()
+        self.comparison.close_link()
+        super().close_down()
+
+    def _on_selected(self, _event: object = None) -> None:
+        """Follow the labels that the user selects, results too; but not what is painted on."""
+        layer = self.viewer.layers.selection.active
+        if layer is None or self.runner.is_running or layer is self.comparison.truth.value:
+            return
+        if note(layer).get("purpose") != "annotations":
+            self.form.image.follow(layer)
+
+    def _on_other_labels(self, layer: LabelsLayer | None) -> None:
+        """Take away the table of other labels."""
+        if self.link is None or layer is not self.link.layer:
+            self._close_link()
+            self.shown = None
+            self.results.show_table(None)
+            self.comparison.clear()
+            self.comparison.truth.reset_choices()
+
+    def _on_measured(
+        self,
+        request: MeasureRequest,
+        layer: LabelsLayer,
+        letters: str,
+        ended: Ended[Measured],
+    ) -> None:
+        done = self.result_of(ended)
+        if ended.question is not None:
+            question = ended.question
+            answers = {
+                question.yes: partial(self.measure, True),
+                question.no: partial(self.measure, False),
+            }
+            self.ask(question.text, answers)
+        if done is None:
+            return
+        with self.preparing("Showing"):
+            check_open(layer, self.viewer, "labels")
+            if done.pieces is not None:
+                numbers = laid_on(done.pieces, letters, layer)
+                layer = self.viewer.add_labels(**numbers, name=f"{layer.name} objects")
+            self._show(Shown(layer, letters, request.slices, done.table))
+        self.progress.clear()
+        if self.is_stopping:
+            self.message.warn("Stopped: the table has what was measured by then.")
+
+    def _show(self, shown: Shown) -> None:
+        """Show the measurements of a layer, and link them with it."""
+        self.form.image.follow(shown.layer)
+        self.shown = shown
+        self._show_table()
+        if not len(shown.table):
+            self.message.warn("There are no objects in these labels: all is background.")
+
+    def _show_table(self, _is_ticked: object = None) -> None:
+        """Show the measurements, with or without what touches the edge."""
+        shown = self.shown
+        if shown is None:
+            return
+        table = shown.table
+        if self.form.more.edge.value:
+            table = table.selected(np.flatnonzero(~table[EDGE]))
+        self._close_link()
+        self.results.show_table(table)
+        self.link = Link(self.viewer, shown.layer, shown.letters, table)
+        self.link.picked.connect(self.results.go_to)
+        self.link.outdated.connect(self._on_outdated)
+        self.scroll_to(self.results)
+
+    def _close_link(self) -> None:
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+
+    def _go_to(self, table_row: int) -> None:
+        if self.link is not None:
+            self.link.go_to(table_row)
+
+    def _on_outdated(self) -> None:
+        self.results.outdated.setText(OUTDATED)
+
+    def _on_saved(self, path: Path) -> None:
+        self.message.info(f"Saved: {path}")
+
+    def _typical_size(self) -> float:
+        """Return the median diameter of the measured objects, in pixels."""
+        table = None if self.shown is None else self.shown.table
+        if table is None or not len(table):
+            return TYPICAL
+        (name,) = (name for name in table.columns if name.startswith("equivalent diameter"))
+        return float(np.median(table[name])) / table.spacing["X"]
+
+    def _on_sorted(self, shown: Shown, ended: Ended[Sorted]) -> None:
+        done = self.result_of(ended)
+        if done is None:
+            return
+        with self.preparing("Showing"):
+            check_open(shown.layer, self.viewer, "labels")
+            self.results.class_colors = colors_of(done)
+            self._show(replace(shown, table=done.table))
+            self.classes.show_sorted(shown.layer, shown.letters, done)
+        self.progress.clear()
+
+    def _on_compared(self, layer: LabelsLayer, letters: str, ended: Ended[Comparison]) -> None:
+        done = self.result_of(ended)
+        if done is None:
+            return
+        with self.preparing("Showing"):
+            check_open(layer, self.viewer, "labels")
+            self.comparison.show_comparison(layer, letters, done)
+        self.progress.clear()
+        self.scroll_to(self.comparison)

@@ -1,0 +1,196 @@
+"""Link the rows of a table with the objects of a labels layer, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtCore import QObject, Signal
+
+from ...arrays import Pixels
+from ...evaluation.table import FRAME, LABEL, SLICE, Measurements
+from ..layers.conversion import paint_events
+from .layers import frame_in_view
+
+FRAMES = {"T": FRAME, "Z": SLICE}
+INDEX = "index"
+"""Column of a layer's features in which napari looks for the number of an object."""
+SHARE = 0.1
+"""Least share of the canvas that an object takes when it is gone to, along the shorter side."""
+CLICK = 3
+"""Pixels of the screen that a mouse may move in a click."""
+
+
+class Link(QObject):
+    """Link a table with the layer that was measured.
+
+    The measurements become the layer's features, which napari shows under the mouse. Where the same
+    number is an object in several frames, they are those of the frame in view.
+
+    Parameters
+    ----------
+    letters
+        A letter per axis of the layer.
+    has_features
+        Whether the table goes into the layer's features.
+
+    Signals
+    -------
+    picked
+        The row of the object that the user has clicked or picked in the viewer.
+    outdated
+        The labels have been changed since.
+    """
+
+    picked = Signal(int)
+    outdated = Signal()
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        layer: LabelsLayer,
+        letters: str,
+        table: Measurements,
+        *,
+        has_features: bool = True,
+    ) -> None:
+        super().__init__()
+        self.viewer, self.layer, self.letters, self.table = viewer, layer, letters, table
+        self._has_features = has_features
+        numbers = table[LABEL]
+        self._repeats = len(np.unique(numbers)) < len(numbers)
+        self._frame: dict[str, int] = {}
+        self._is_going = False
+        layer.events.selected_label.connect(self._on_selected)
+        for event in paint_events(layer):
+            event.connect(self._on_edited)
+        viewer.mouse_drag_callbacks.append(self._on_mouse)
+        viewer.dims.events.current_step.connect(self._on_frame)
+        self.show_features()
+
+    def close(self) -> None:
+        """Let go of the layer and of the viewer."""
+        self.layer.events.selected_label.disconnect(self._on_selected)
+        for event in paint_events(self.layer):
+            event.disconnect(self._on_edited)
+        if self._on_mouse in self.viewer.mouse_drag_callbacks:
+            self.viewer.mouse_drag_callbacks.remove(self._on_mouse)
+        self.viewer.dims.events.current_step.disconnect(self._on_frame)
+
+    def go_to(self, row: int) -> None:
+        """Show the object of a row in the middle of the canvas, and select its label."""
+        if self.layer not in self.viewer.layers:
+            return
+        pixel = self.table.pixel(row)
+        current = self.layer.world_to_data(self.viewer.dims.point)
+        where = [pixel.get(axis, float(at)) for axis, at in zip(self.letters, current, strict=True)]
+        world = np.asarray(self.layer.data_to_world(where), float)
+        first = self.viewer.dims.ndim - self.layer.ndim
+        self._is_going = True
+        try:
+            for axis in self.viewer.dims.not_displayed:
+                if axis >= first:
+                    self.viewer.dims.set_point(axis, world[axis - first])
+            self._center(world, first, self._diameter(row))
+            if number := int(self.table[LABEL][row]):
+                self.layer.selected_label = number
+        finally:
+            self._is_going = False
+
+    def _center(self, world: Pixels, first: int, diameter: float) -> None:
+        """Move the camera to a point; closer where the object would be too small to be seen."""
+        camera = self.viewer.scene.camera
+        displayed = [axis for axis in self.viewer.dims.displayed if axis >= first]
+        center = [*camera.center]
+        for place, axis in zip(range(-len(displayed), 0), displayed, strict=True):
+            center[place] = world[axis - first]
+        camera.center = tuple(center)
+        if diameter:
+            size = diameter * float(np.abs(self.layer.scale[-1]))
+            canvas = min(self.viewer.canvas.viewbox_size(self.viewer.layers))
+            camera.zoom = max(camera.zoom, SHARE * canvas / size)
+
+    def _diameter(self, row: int) -> float:
+        """Return the diameter of an object in pixels; 0 where it was not measured."""
+        names = [name for name in self.table.columns if name.startswith("equivalent diameter")]
+        return float(self.table[names[0]][row]) / self.table.spacing["X"] if names else 0.0
+
+    def row_of(self, number: int) -> int | None:
+        """Return the row of a number; where several frames have it, that of the frame in view."""
+        is_it = self.table[LABEL] == number
+        if self._repeats:
+            is_it &= self._is_in_view()
+        rows = np.flatnonzero(is_it)
+        return int(rows[0]) if len(rows) and number else None
+
+    def show_features(self) -> None:
+        """Put the measurements into the layer's features, and keep those of others."""
+        if not self._has_features:
+            return
+        rows = self._is_in_view() if self._repeats else np.ones(len(self.table), bool)
+        numbers = self.table[LABEL][rows]
+        ours = {name: v[rows] for name, v in self.table.columns.items() if name != LABEL}
+        self.layer.features = {INDEX: numbers, **self._others(numbers, ours), **ours}
+
+    def _others(self, numbers: Pixels, ours: dict[str, Pixels]) -> dict[str, Any]:
+        """Return the features that others gave to the same objects."""
+        before = self.layer.features
+        before = before.set_index(INDEX) if INDEX in before else before
+        names = [name for name in before if name not in ours]
+        kept = before.loc[~before.index.duplicated(), names].reindex(numbers)
+        return {name: kept[name].to_numpy() for name in names}
+
+    def _is_in_view(self) -> Pixels:
+        """Return which rows belong to the frame on which the sliders stand."""
+        in_view = frame_in_view(self.viewer, self.layer, self.letters)
+        is_shown = np.ones(len(self.table), bool)
+        for axis, name in FRAMES.items():
+            if name in self.table.columns:
+                is_shown &= self.table[name] == in_view.get(axis, 0)
+        return is_shown
+
+    def _on_frame(self, _event: object = None) -> None:
+        """Show the features of another frame, where numbers mean other objects there."""
+        if not self._repeats or self.layer not in self.viewer.layers:
+            return
+        frame = frame_in_view(self.viewer, self.layer, self.letters)
+        frame = {axis: i for axis, i in frame.items() if axis in FRAMES}
+        if frame != self._frame:
+            self._frame = frame
+            self.show_features()
+
+    def _on_selected(self, _event: object = None) -> None:
+        self._pick(int(self.layer.selected_label))
+
+    def _on_mouse(self, viewer: Viewer, event: Any) -> Generator[None, None, None]:
+        """Choose the object that is clicked while nothing is painted."""
+        active = viewer.layers.selection.active
+        start = np.array(event.pos, float)
+        yield
+        while event.type == "mouse_move":
+            yield
+        is_click = np.abs(np.array(event.pos, float) - start).max() <= CLICK
+        if not is_click or event.button != 1 or getattr(active, "mode", "") != "pan_zoom":
+            return
+        if self.layer not in viewer.layers or not self.layer.visible:
+            return
+        number = self.layer.get_value(
+            event.position,
+            view_direction=event.view_direction,
+            dims_displayed=event.dims_displayed,
+            world=True,
+        )
+        number = number[1] if isinstance(number, tuple) else number  # of a pyramid
+        if number is not None:
+            self._pick(int(number))
+
+    def _pick(self, number: int) -> None:
+        row = self.row_of(number)
+        if row is not None and not self._is_going:
+            self.picked.emit(row)
+
+    def _on_edited(self, _event: object = None) -> None:
+        self.outdated.emit()

@@ -1,0 +1,114 @@
+"""Make paint of the objects that a person has corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Pixels
+from ..windows import Window, grow, intersect, shape_of, start_of, whole
+from .edits import Mask, free_number, window_of
+
+BACKGROUND = 1
+"""The value of background in paint; objects begin after it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Hold the paint that corrections make.
+
+    Parameters
+    ----------
+    pixels
+        Where it is new: an index per axis, as numpy takes them.
+    values
+        Its values there.
+    numbers
+        The numbers in paint of the corrected objects.
+    n_deleted
+        Pixels of new background.
+    """
+
+    pixels: tuple[npt.NDArray[np.int_], ...]
+    values: Pixels
+    numbers: tuple[int, ...]
+    n_deleted: int
+
+
+def lesson(
+    labels: Pixels,
+    numbers: Collection[int],
+    changed: Iterable[tuple[Window, Mask]],
+    paint: Pixels,
+    taught: Collection[int] = (),
+) -> Lesson:
+    """Return the paint that corrected objects make, with background where objects were taken away.
+
+    An object keeps the number that most of it has in the paint already; else it gets a new one.
+    What was painted by hand stays: other objects everywhere, and all of it outside of the
+    corrected objects.
+
+    Parameters
+    ----------
+    labels
+        The corrected labels: 0 is background, and each number an object.
+    numbers
+        Of the objects that were corrected; those that are gone are passed over.
+    changed
+        Where labels were changed, as `History.changed` yields it.
+    paint
+        ``(*labels)``: 0 is not painted, 1 background, and each number from 2 an object.
+    taught
+        Numbers in the paint that corrections have made before, which may be replaced.
+
+    Raises
+    ------
+    InputError
+        If the paint has no number left.
+    """
+    own = {*taught}
+    indices: list[npt.NDArray[np.int_]] = []
+    values: list[npt.NDArray[np.int_]] = []
+    given: list[int] = []
+    fresh = 0
+    for number in numbers:
+        window = window_of(labels, [number])
+        is_object = labels[window] == number
+        if not is_object.any():
+            continue
+        known = _number_in_paint(paint, window, is_object, {*given})
+        if known is None:
+            fresh += 1
+            known = max(free_number(paint, fresh), BACKGROUND + 1) + fresh - 1
+        given.append(known)
+        may_change = np.isin(paint[window], [0, BACKGROUND, known, *own])
+        at = np.argwhere(is_object & may_change) + start_of(window)
+        indices.append(at)
+        values.append(np.full(len(at), known))
+    n_deleted = 0
+    for window, mask in changed:
+        is_gone = mask & (labels[window] == 0) & np.isin(paint[window], [0, *own])
+        at = np.argwhere(is_gone) + start_of(window)
+        n_deleted += len(at)
+        indices.append(at)
+        values.append(np.full(len(at), BACKGROUND))
+    at = np.concatenate(indices) if indices else np.empty((0, paint.ndim), int)
+    made = np.concatenate(values) if values else np.empty(0, int)
+    return Lesson(tuple(at.T), made.astype(paint.dtype), tuple(given), n_deleted)
+
+
+def _number_in_paint(
+    paint: Pixels, window: Window, is_object: Mask, given: Collection[int]
+) -> int | None:
+    """Return the number of the painted object that is the same one: most of it lies in this."""
+    inside, counts = np.unique(paint[window][is_object], return_counts=True)
+    around = paint[intersect(grow(window, shape_of(window)), whole(paint.shape))]
+    for i in np.argsort(-counts):
+        number = int(inside[i])
+        is_candidate = number > BACKGROUND and number not in given
+        if is_candidate and 2 * counts[i] > (around == number).sum():
+            return number
+    return None

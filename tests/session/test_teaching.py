@@ -1,0 +1,81 @@
+"""Corrected objects become paint, and what was painted by hand stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_scribe.session.edits import Edit, delete, merge, split
+from napari_scribe.session.history import History
+from napari_scribe.session.teaching import lesson
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    array = np.zeros((40, 60), np.int32)
+    array[5:15, 5:15], array[5:15, 15:25], array[25:35, 5:25], array[25:35, 40:50] = 1, 2, 3, 4
+    return array
+
+
+class Sitting:
+    """Labels that are corrected, and the paint that they teach."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self.labels, self.history = labels, History()
+        self.paint = np.zeros(labels.shape, np.uint16)
+        self.taught: set[int] = set()
+
+    def do(self, edit: Edit) -> None:
+        edit.apply(self.labels)
+        self.history.add(edit)
+
+    def teach(self) -> None:
+        changed = list(self.history.changed())
+        numbers = self.history.numbers()
+        made = lesson(self.labels, numbers, changed, self.paint, self.taught)
+        self.paint[made.pixels] = made.values
+        self.taught |= {*made.numbers}
+
+
+def test_changed_objects_alone_are_taught(labels: np.ndarray) -> None:
+    sitting = Sitting(labels)
+    sitting.do(merge(labels, [1, 2]))
+    sitting.do(split(labels, np.array([(20.0, 12.0), (38.0, 12.0)])))
+    sitting.do(delete(labels, [4]))
+    sitting.teach()
+    assert np.array_equal(sitting.paint > 1, np.isin(labels, [1, 3, 5]))
+    assert len(np.unique(sitting.paint)) == 5  # unknown, background, three objects
+    assert np.all(sitting.paint[25:35, 40:50] == 1)
+    assert not sitting.paint[labels == 0][sitting.paint[labels == 0] > 1].any()
+
+
+def test_teaching_again_follows_later_corrections(labels: np.ndarray) -> None:
+    sitting = Sitting(labels)
+    sitting.do(merge(labels, [1, 2]))
+    sitting.teach()
+    before = sitting.paint.copy()
+    sitting.teach()
+    assert np.array_equal(sitting.paint, before)
+    sitting.do(split(labels, np.array([(0.0, 10.0), (20.0, 10.0)])))
+    sitting.teach()
+    assert len(np.unique(sitting.paint[sitting.paint > 1])) == 2
+    sitting.do(delete(labels, [1]))
+    sitting.teach()
+    assert np.array_equal(sitting.paint > 1, labels == 5)
+    assert np.all(sitting.paint[5:15, 10:25][labels[5:15, 10:25] == 0] == 1)
+
+
+def test_what_was_painted_by_hand_stays(labels: np.ndarray) -> None:
+    sitting = Sitting(labels)
+    sitting.paint[4:16, 14:26] = 9  # most of it is object 2: the same one
+    sitting.paint[20:22, :] = 1
+    sitting.paint[25:35, 38:42] = 5  # reaches into object 4
+    sitting.do(delete(labels, [4]))
+    sitting.do(merge(labels, [2, 1]))
+    by_hand = sitting.paint.copy()
+    sitting.teach()
+    assert np.all(sitting.paint[labels == 2] == 9)
+    outside = labels != 2
+    kept = outside & (by_hand > 0)
+    assert np.array_equal(sitting.paint[kept], by_hand[kept])
+    assert np.all(sitting.paint[25:35, 42:50] == 1)
