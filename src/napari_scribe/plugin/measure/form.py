@@ -68,12 +68,12 @@ class LabelsPicker(Column):
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
+        self._letters = ""
         tip = "The objects to measure: the labels selected last, here or in the list of layers"
         self.layer = ObjectsPicker(viewer, is_of_objects, tip)
         self.info = Hint()
         self.stack = Choice(self._stacks, STACK_TIP)
         narrow(self.stack.native)
-        self._letters = ""
         self._row = named("Stack is", self.stack, 64)
         self.layer.changed.connect(self._show_layer)
         super().__init__(self.layer, self.info, self._row)

@@ -13,9 +13,12 @@ from qtpy.QtWidgets import QStackedWidget, QTabBar, QWidget
 
 from ...io.model_folder import shipped_models
 from ...session.next_step import Situation, next_step
+from ..correct.dock import CorrectDock
+from ..correct.layers import CORRECTED
 from ..denoise.dock import DenoiseDock
 from ..dock import WIDTH, Dock
 from ..layers.conversion import note, real_viewer
+from ..measure.dock import MeasureDock
 from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
 from ..widgets.basics import Hint, button, fill_column, row
@@ -25,6 +28,8 @@ from .welcome import Welcome
 DOCKS: dict[str, tuple[type[Dock], str]] = {
     "Train": (TrainDock, "Paint, and train a network on it"),
     "Segment": (SegmentDock, "Find objects with a model"),
+    "Correct": (CorrectDock, "Mend what a model found, and teach it"),
+    "Measure": (MeasureDock, "Measure objects, and compare them with the truth"),
     "Denoise": (DenoiseDock, "Train a denoiser, and apply it"),
 }
 SAMPLE = "nuclei"
@@ -166,7 +171,7 @@ class Workspace(QWidget):
             has_annotations=any(_purpose(layer) == "annotations" for layer in mine),
             is_trained=self._is_trained_on(image),
             has_result=bool(results),
-            is_corrected=any(_purpose(layer).startswith("corrected") for layer in mine),
+            is_corrected=any(_purpose(layer) == CORRECTED for layer in mine),
             is_measured=any(_has_measurements(layer) for layer in results),
         )
 

@@ -1,0 +1,92 @@
+"""All steps are in one dock, which says what is next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_scribe.samples import Sample
+
+LONG = 60_000
+
+
+@pytest.fixture
+def workspace(viewer: Any) -> Iterator[Any]:
+    """The workspace, in a viewer without layers."""
+    from napari_scribe.plugin.workspace.dock import Workspace
+
+    made = Workspace(viewer)
+    viewer.window.add_dock_widget(made, name="Workspace")
+    yield made
+    made.close_down()
+
+
+@pytest.fixture
+def click(qtbot: Any) -> Callable[[Any], None]:
+    """Click a button with the mouse, and count."""
+
+    def press(button: Any) -> None:
+        assert button.isEnabled() and button.isVisibleTo(button.window())
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    return press
+
+
+def test_without_an_image_it_teaches(workspace: Any, viewer: Any, qtbot: Any, click: Any) -> None:
+    assert workspace.stack.currentWidget() is workspace.welcome
+    assert not workspace.steps.isEnabled() and not workspace.pages
+    click(workspace.welcome.sample)
+    assert {layer.name for layer in viewer.layers} == {"nuclei", "nuclei annotations"}
+    assert list(workspace.pages) == ["Train"] and "press Train" in workspace.hint.text()
+    viewer.layers.clear()
+    qtbot.waitUntil(lambda: workspace.stack.currentWidget() is workspace.welcome)
+
+
+def test_from_an_image_to_objects_in_one_click(
+    workspace: Any, viewer: Any, qtbot: Any, click: Any, sample: Sample
+) -> None:
+    viewer.add_image(sample.image, name="nuclei")
+    qtbot.waitUntil(lambda: list(workspace.pages) == ["Segment"])
+    dock = workspace.pages["Segment"]
+    click(dock.segment_button)
+    qtbot.waitUntil(lambda: "nuclei labels" in viewer.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    assert len(np.unique(viewer.layers["nuclei labels"].data)) > 15
+    qtbot.waitUntil(lambda: workspace.go.text() == "Correct")
+    click(workspace.go)
+    assert workspace.steps.tabText(workspace.steps.currentIndex()) == "Correct"
+    assert workspace.stack.currentWidget() is workspace.pages["Correct"]
+    click(workspace.pages["Correct"].correct_button)
+    qtbot.waitUntil(lambda: "teach" in workspace.hint.text())
+
+
+def test_every_step_is_a_page_that_is_made_once(
+    workspace: Any, viewer: Any, sample: Sample
+) -> None:
+    viewer.add_image(sample.image, name="nuclei")
+    workspace.show_state()
+    for index in range(workspace.steps.count()):
+        workspace.steps.setCurrentIndex(index)
+        name = workspace.steps.tabText(index)
+        assert workspace.stack.currentWidget() is workspace.pages[name]
+    made = dict(workspace.pages)
+    workspace.steps.setCurrentIndex(0)
+    assert workspace.pages == made and len(made) == 5
+
+
+def test_closing_it_ends_what_runs(viewer: Any, qtbot: Any, sample: Sample) -> None:
+    from napari_scribe.plugin.workspace.dock import Workspace
+
+    viewer.add_image(sample.image, name="nuclei")
+    made = Workspace(viewer)
+    docked = viewer.window.add_dock_widget(made, name="Workspace")
+    dock = made.page("Segment")
+    dock.segment()
+    assert dock.runner.is_running
+    viewer.window.remove_dock_widget(docked)
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    viewer.add_image(sample.image, name="another")  # nobody listens any more
