@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from ..resampling import Placed, ResampledLabels, ResampledPixels, window_on
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
 from ..targets.object_size import thickness
 from ..targets.paint import Labels, as_paint, check_values, fitted, separated
-from ..targets.strokes import with_strokes
+from ..targets.strokes import Known, with_strokes
 from ..windows import Window, start_of
 from .distributed import check_distributed, device_of_process
 from .losses import loss_of
@@ -61,6 +61,8 @@ class Setup:
     denoiser: Model | None = None
     note: str = ""
     """What the user should know about how the paint is understood."""
+    seen: Known = field(default_factory=dict)
+    """How objects were painted when they were last looked at for strokes inside them."""
 
     @property
     def encoding(self) -> PaintEncoding:
@@ -211,9 +213,9 @@ def set_up(
                 f"{image.name} has {image.n_channels} channels, {all_images[0].name} has "
                 f"{all_images[0].n_channels}: train on images with the same channels."
             )
-    note = ""
+    note, seen = "", Known()
     if task.separates_objects:
-        all_paints, note = with_strokes(all_paints, all_images, chosen, recipe)
+        all_paints, note = with_strokes(all_paints, all_images, chosen, recipe, seen)
     elif any(paint.in_part for paint in all_paints):
         raise InputError("Objects can be painted in part (in_part), classes cannot: leave it out.")
     chosen_device = device_of_process(device)
@@ -256,6 +258,7 @@ def check_same_network(start: Model, recipe: Recipe) -> None:
     ------
     InputError
         If the recipe has another network, task or encoding.
+        seen=seen,
     """
     parent = start.recipe
     if (parent.network, parent.task) != (recipe.network, recipe.task):

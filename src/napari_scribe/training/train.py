@@ -298,7 +298,8 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
         if not task.separates_objects:
             check_values(painted & set(setup.painted), task.name)
         else:
-            paints, note = with_strokes(paints, setup.own_images, setup.channels, setup.recipe)
+            place = setup.own_images, setup.channels, setup.recipe
+            paints, note = with_strokes(paints, *place, setup.seen)
         data.load(setup.on_grids(paints))
     except InputError as error:
         return f"{error} Training goes on with the paint from before."
