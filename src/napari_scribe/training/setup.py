@@ -232,6 +232,8 @@ def set_up(
         normalization=normalization,
         statistics=[
             measured if image is own else normalization.measure_resampled(image, chosen, measured)
+    elif any(paint.corrected for paint in all_paints):
+        raise InputError("Objects can be corrected (corrected), classes cannot: leave it out.")
             for image, own, measured in zip(on_grids, all_images, statistics, strict=True)
         ],
         painted=painted,

@@ -182,7 +182,12 @@ def _described(setup: Setup, start: Model | None) -> dict[str, str]:
     """Return what has to be the same for a training to go on from a file."""
     statistics = zip(setup.images, setup.statistics, strict=True)
     paints = [
-        (hash_of_array(paint.array), paint.complete, paint.offset, *filter(None, [paint.in_part]))
+        (
+            hash_of_array(paint.array),
+            paint.complete,
+            paint.offset,
+            *filter(None, [paint.in_part, paint.corrected]),
+        )
         for paint in setup.paints
     ]
     return described(

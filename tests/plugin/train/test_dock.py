@@ -13,7 +13,7 @@ import pytest
 from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.io.model_folder import list_models
 from napari_scribe.model import load_model
-from napari_scribe.plugin.layers.conversion import note
+from napari_scribe.plugin.layers.conversion import add_note, note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample, nuclei
 from napari_scribe.training.trainer import TrainStep
@@ -657,3 +657,13 @@ def test_nothing_stays_of_a_closed_dock(painted: Any, qtbot: Any) -> None:
     assert training() is None
     paint.paint((5, 5), 3)
     painted.layers.remove("nuclei")
+
+
+def test_what_is_noted_as_corrected_weighs_more(dock: Any, painted: Any) -> None:
+    layer = painted.layers["nuclei annotations"]
+    assert list(dock.form.value().as_paint(layer.data).corrected) == []
+    add_note(layer, corrected=[3, 5])
+    request = dock.form.value()
+    assert list(request.as_paint(layer.data).corrected) == [3, 5]
+    dock.form.task.value = "classes"
+    assert list(dock.form.value().as_paint(layer.data).corrected) == []
