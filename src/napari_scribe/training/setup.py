@@ -25,7 +25,7 @@ from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..resampling import Placed, ResampledLabels, ResampledPixels, window_on
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
-from ..targets.object_size import thickness
+from ..targets.object_size import NEAR, thickness
 from ..targets.paint import Labels, as_paint, check_values, fitted, separated
 from ..targets.strokes import Known, with_strokes
 from ..windows import Window, start_of
@@ -68,6 +68,20 @@ class Setup:
     def encoding(self) -> PaintEncoding:
         """Return what the network learns."""
         return paint_encoding_of(self.recipe, self.painted, self.offset, len(self.channels))
+
+    @property
+    def thickness(self) -> float | None:
+        """Return how far apart the slices of the volumes lie, in pixels of the plane.
+
+        It is None if one of the images does not say it, or if they differ.
+        """
+        if self.recipe.network.dimensions == 2:
+            return None
+        distances = [thickness(image) for image in self.images]
+        known = [distance for distance in distances if distance is not None]
+        if len(known) < len(distances) or max(known) > NEAR * min(known):
+            return None
+        return float(np.median(known))
 
     def on_grids(self, paints: Sequence[Paint]) -> list[Paint]:
         """Return paint on the images' own pixels on the working grids."""
@@ -218,6 +232,8 @@ def set_up(
         all_paints, note = with_strokes(all_paints, all_images, chosen, recipe, seen)
     elif any(paint.in_part for paint in all_paints):
         raise InputError("Objects can be painted in part (in_part), classes cannot: leave it out.")
+    elif any(paint.corrected for paint in all_paints):
+        raise InputError("Objects can be corrected (corrected), classes cannot: leave it out.")
     chosen_device = device_of_process(device)
     grids = choose_grids(all_images, all_paints, recipe, start, object_size)
     on_grids = grids.images(all_images)
@@ -232,8 +248,6 @@ def set_up(
         normalization=normalization,
         statistics=[
             measured if image is own else normalization.measure_resampled(image, chosen, measured)
-    elif any(paint.corrected for paint in all_paints):
-        raise InputError("Objects can be corrected (corrected), classes cannot: leave it out.")
             for image, own, measured in zip(on_grids, all_images, statistics, strict=True)
         ],
         painted=painted,
@@ -244,6 +258,7 @@ def set_up(
         spill=spill,
         denoiser=denoiser,
         note=note,
+        seen=seen,
     )
 
 
@@ -260,7 +275,6 @@ def check_same_network(start: Model, recipe: Recipe) -> None:
     ------
     InputError
         If the recipe has another network, task or encoding.
-        seen=seen,
     """
     parent = start.recipe
     if (parent.network, parent.task) != (recipe.network, recipe.task):
