@@ -272,6 +272,29 @@ def test_a_stopped_segmentation(dock: Any, watch: Watch, painted: Any, sample: S
     assert "choose a .zarr in the Segment dock, under More settings, Save to." in dock.message.text
 
 
+def test_the_decoding_of_what_it_segmented_can_be_changed_and_kept(
+    dock: Any, watch: Watch, painted: Any
+) -> None:
+    assert not dock.decoding.isVisibleTo(dock)
+    dock.train()
+    watch.until_step(10)
+    dock.stop()
+    watch.until_idle()
+    fold = dock.decoding
+    for smallest in (5000, 1):  # a network that has hardly learnt may find anything
+        click(dock.segment_button)
+        watch.until_idle()
+        assert fold.isVisibleTo(dock)
+        fold.fields["min_size"].value = smallest
+        watch.qtbot.waitUntil(lambda: fold._running is None, timeout=LONG)
+        labels = layer(painted, "nuclei labels").data
+        assert fold.found.text().startswith(f"{labels.max()} object")
+        assert not labels.any() or np.bincount(labels[labels > 0]).max() >= smallest
+        fold.keep_button.click()
+        assert load_model(dock.trained.path).parameters["min_size"] == smallest
+        assert dock.message.text.startswith(f"Kept in {dock.trained.path.name}")
+
+
 def test_settings_are_remembered_and_reset(docks: Callable[[type], Any], qtbot: Any) -> None:
     dock = docks(TrainDock)
     dock.form.task.value = "classes"
