@@ -88,9 +88,19 @@ def test_a_disk_that_is_too_small_for_the_estimated_size_is_told_before_any_work
     with pytest.raises(InputError, match=r"left\. Make room or choose"):
         ns.run(ns.segment(model, small, out, device="cpu"))
     assert list(tmp_path.iterdir()) == []
-    ns.run(ns.segment(model, small, out, device="cpu", object_size=SIZE))  # as it is
     left(grown)
-    ns.run(ns.segment(model, small, out, device="cpu", overwrite=True))
+    job = ns.segment(model, small, out, device="cpu")
+    next(iter(job))
+    job.stop()
+    assert len(list(job)) < 3
+    left(as_it_is)  # it was begun where there was room
+    with pytest.raises(InputError, match=r"left\. Make room or choose"):
+        ns.run(ns.segment(model, small, out, device="cpu"))
+    left(grown)
+    assert ns.run(ns.segment(model, small, out, device="cpu")).shape == small.shape
+    left(as_it_is)
+    out = out.with_stem("other")
+    ns.run(ns.segment(model, small, out, device="cpu", object_size=SIZE))  # as it is
 
 
 def test_segmenting_estimates_the_size_and_says_it(model: Model, tmp_path: Path) -> None:

@@ -28,15 +28,14 @@ def check_grid(source: Source, settings: Settings) -> None:
         check_room(source.image, factor, wanted, n_bytes, free_bytes("cpu"), "memory", along_z)
 
 
-def check_estimated(source: Source, settings: Settings) -> None:
-    """Check the grid again, and the room on disk, where only the image told the size of objects.
+def check_disk(source: Source, settings: Settings) -> None:
+    """Check that the disk has room for the results and the work for them.
 
     Raises
     ------
     InputError
-        As `check_grid`, or if the disk has too little room.
+        If it has not.
     """
-    check_grid(source, settings)
     if settings.out is not None:
         check_writable(settings.out, bytes_needed(source, settings))
 

@@ -23,7 +23,7 @@ from .cluster import run_on_workers
 from .object_size import estimated_size
 from .own_pixels import MapsOnGrid, OwnLabels, Written
 from .plan import Plan, Settings, choose_factor, make_plan, make_predictor
-from .room import check_estimated
+from .room import check_disk, check_grid
 from .source import Region, Source
 from .store.damage import check_final, missing_is_damage
 from .store.lock import RunLock
@@ -209,6 +209,9 @@ class Run:
         """Do all parts that are not done, then finish the output."""
         settings, sink = self.settings, self.sink
         plan = Plan.from_record(sink.begin(self._decide), settings.batch)
+        if settings.object_size is None and plan.object_size is not None:
+            # Only now it is known how fine the grid is, also of a run that was begun before.
+            check_disk(self.source, replace(settings, object_size=plan.object_size))
         source = self._on_grid(plan.factor)
         job.object_size = plan.object_size
         words = plan.size_in_words(self.source.model.object_size), source.slices_in_words()
@@ -248,7 +251,7 @@ class Run:
         if settings.object_size is None:
             size = estimated_size(self.source, self.device)
             settings = replace(settings, object_size=size)
-            check_estimated(self.source, settings)
+            check_grid(self.source, settings)
         factor = choose_factor(self.source, settings.object_size)
         return make_plan(self._on_grid(factor), settings, self.device).record
 
