@@ -60,6 +60,8 @@ def _label_lines(model: Model) -> Iterator[str]:
         yield f"  validation   {loss:.4f} (loss on held-out paint)"
     if model.object_size is not None:
         yield f"  objects      of about {model.object_size:.3g} px"
+    if model.thickness is not None:
+        yield f"  slices       {model.thickness:.3g} px apart"
     if model.painted:
         yield f"  classes      {[value - model.offset for value in model.painted]}"
     if model.parameters:

@@ -179,6 +179,37 @@ def test_complete_labels_hold_no_strokes():
     assert find_strokes(Paint(strokes, complete=True), Image(SAMPLE.image), (0,), 2) == ()
 
 
+def test_only_what_has_changed_is_looked_at_again():
+    read = []
+
+    class Watched:
+        shape, dtype, ndim = SAMPLE.image.shape, SAMPLE.image.dtype, 2
+
+        def __getitem__(self, index: tuple[slice, ...]) -> np.ndarray:
+            read.append(index)
+            return SAMPLE.image[index]
+
+    image, known = Image(Watched()), {}
+    strokes = simulate_paint(SAMPLE.truth, 6, 0, seed=2, is_inside=True)
+
+    def found(paint: np.ndarray) -> tuple[tuple[int, ...], int]:
+        read.clear()
+        numbers = find_strokes(Paint(paint), image, (0,), 2, known)
+        n_read = len(read)
+        assert numbers == find_strokes(Paint(paint), image, (0,), 2)
+        return numbers, n_read
+
+    assert found(strokes) == ((2, 3, 4, 5, 6, 7), 6)
+    assert found(strokes)[1] == 0
+    rows, columns = np.nonzero(strokes == 3)
+    shorter = strokes.copy()
+    shorter[rows[0], columns[0]] = 0
+    assert found(shorter)[1] <= 2
+    assert found(np.where(SAMPLE.truth == SAMPLE.truth[rows[9], columns[9]], 3, strokes))[1] <= 2
+    _, n_read = found(np.roll(strokes, 5, axis=0))  # other pixels lie beneath it
+    assert n_read > 0
+
+
 def test_the_user_decides_and_is_told():
     strokes = simulate_paint(SAMPLE.truth, 6, 0, seed=2, is_inside=True)
     paint, image = Paint(strokes), Image(SAMPLE.image, name="cells")

@@ -31,7 +31,7 @@ from ..model import Model, as_model
 from ..networks import Network, depends_on_image, sides, with_statistics_of
 from ..resampling import resampled
 from ..targets import Head, Prediction
-from ..targets.object_size import SHORTEST, diameters_of_objects, in_plane, thickness
+from ..targets.object_size import SHORTEST, diameters_of_objects, per_axis, thickness
 from ..targets.paint import Labels
 from ..windows import Window, intersect, shape_of, start_of
 from .denoise.denoised_image import denoised_source_of
@@ -248,7 +248,8 @@ class _Trial:
 
     def look(self, factor: float) -> Found:
         """Return what the model finds at a scale."""
-        image = resampled(self.source.image, in_plane(factor))
+        along_z = self.source.along_z_for(factor)
+        image = resampled(self.source.image, per_axis(factor, along_z))
         parts: list[Found] = []
         for frame, window in self._windows(image):
             parts.append(self._find(image, frame, window))

@@ -150,6 +150,7 @@ class Description(BaseModel):
     parameters: Annotated[dict[str, _Number], _Short]
     provenance: dict[str, Any]
     object_size: Annotated[_Number, Field(gt=0)] | None = None
+    thickness: Annotated[_Number, Field(gt=0)] | None = None
 
     @field_validator("provenance")
     @classmethod

@@ -145,6 +145,7 @@ def assemble(
         thumbnail=thumbnail_of(setup.images[0], setup.channels, setup.statistics[0]),
         denoiser=setup.denoiser,
         object_size=setup.grids.object_size,
+        thickness=setup.thickness,
     )
 
 

@@ -182,7 +182,12 @@ def _described(setup: Setup, start: Model | None) -> dict[str, str]:
     """Return what has to be the same for a training to go on from a file."""
     statistics = zip(setup.images, setup.statistics, strict=True)
     paints = [
-        (hash_of_array(paint.array), paint.complete, paint.offset, *filter(None, [paint.in_part]))
+        (
+            hash_of_array(paint.array),
+            paint.complete,
+            paint.offset,
+            *filter(None, [paint.in_part, paint.corrected]),
+        )
         for paint in setup.paints
     ]
     return described(
@@ -305,7 +310,8 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
         if not task.separates_objects:
             check_values(painted & set(setup.painted), task.name)
         else:
-            paints, note = with_strokes(paints, setup.own_images, setup.channels, setup.recipe)
+            place = setup.own_images, setup.channels, setup.recipe
+            paints, note = with_strokes(paints, *place, setup.seen)
         data.load(setup.on_grids(paints))
     except InputError as error:
         return f"{error} Training goes on with the paint from before."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from napari import Viewer
 from napari.layers import Image as ImageLayer
@@ -20,6 +22,7 @@ from ..layers.annotations import (
     note_settings,
 )
 from ..layers.conversion import add_note
+from ..segment.decoding import DecodingFold
 from ..segment.job import Segmented, SegmentRequest
 from ..training_dock import TrainingDock
 from ..widgets.basics import Hint, button, row, stack, step
@@ -58,6 +61,9 @@ class TrainDock(TrainingDock[TrainRequest]):
         tip = "Segment the image with the model that was trained"
         self.segment_button = button("Segment", tip, self.segment, is_main=True)
         self.model_hint = Hint()
+        self.decoding = DecodingFold(self.viewer)
+        self.decoding.kept.connect(self._on_kept)
+        self.decoding.failed.connect(self.message.error)
         form = self.form
         self.lay_out(
             step("1", "Image", form.image),
@@ -65,6 +71,7 @@ class TrainDock(TrainingDock[TrainRequest]):
             step("3", "Paint", stack(row(form.task, 1), form.about_paint)),
             *self.training_parts(),
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
+            self.decoding,
         )
         form.painted.connect(self.settle)
 
@@ -112,18 +119,21 @@ class TrainDock(TrainingDock[TrainRequest]):
         """Segment the chosen image with the model that was trained last."""
         if self.trained is None:
             return
+        path, model = self.trained.path, self.trained.model
         with self.preparing("Segmenting"):
+            self.decoding.offer(None)
             request = SegmentRequest(
                 self.form.image.layer.value,
                 self.form.image.image(),
-                self.trained.model,
+                path if path is not None and path.exists() else model,
                 device=device or self.form.more.device.value or None,
-                object_size=self.form.known_size(self.trained.model),
+                object_size=self.form.known_size(model),
             )
             self.start(request, self._on_segmented, view=self.live_result)
 
     def close_down(self) -> None:
         """End the job, which saves what it has, and let go of the viewer."""
+        self.decoding.close_down()
         self.form.close_down()
         super().close_down()
 
@@ -224,6 +234,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         done = self.result_of(ended)
         if done is None:
             return
+        self.decoding.offer(done.decodable)
         text = done.in_words(save_to=SAVE_TO)
         if done.is_undertrained:
             can_go_on = self.trained is not None and self.trained.checkpoint is not None
@@ -231,6 +242,12 @@ class TrainDock(TrainingDock[TrainRequest]):
             self.message.warn(f"{text}{go_on}")
         else:
             self.message.info(text)
+
+    def _on_kept(self, path: Path) -> None:
+        """Segment with the values of the decoding from now on, and tell where they are."""
+        if self.trained is not None:
+            self.trained = replace(self.trained, path=path)
+        self.message.info(f"Kept in {path.name}: the model segments with these values now.")
 
 
 def _adapted(adapt: Adapt | None, request: TrainRequest) -> TrainRequest | None:

@@ -17,10 +17,12 @@ from ...recipe import Recipe
 from ..jobs.request import Question
 from ..jobs.training import Trained, TrainingRequest, channels_in_words, named
 from ..layers.colors import preview_look
+from ..layers.conversion import note
 from ..layers.results import show_window
 
 if TYPE_CHECKING:
     from ...model import Model
+    from ...targets import Paint
     from ...training.train import TrainJob
     from ...training.trainer import Preview
 
@@ -78,7 +80,6 @@ class TrainRequest(TrainingRequest):
     def begin(self) -> TrainJob:
         """Make the job; called in its thread."""
         from ...model import load_model
-        from ...targets import Paint
         from ...training.train import train
 
         start = load_model(self.start) if self.start is not None else None
@@ -87,7 +88,7 @@ class TrainRequest(TrainingRequest):
             self._check_paint()
         return train(
             [self.image],
-            [Paint(self.paint, pieces=False)],
+            [self.as_paint(self.paint)],
             recipe,
             channels=None if start is not None else self.channels,
             start=start,
@@ -97,6 +98,14 @@ class TrainRequest(TrainingRequest):
             denoiser=load_model(self.denoiser) if self.denoiser is not None else None,
             object_size=self.object_size,
         )
+
+    def as_paint(self, paint: np.ndarray) -> Paint:
+        """Return what the layer of annotations holds as paint, with what is noted on the layer."""
+        from ...targets import Paint
+
+        is_objects = self.recipe.task == "objects"
+        corrected = note(self.paint_layer).get("corrected", ()) if is_objects else ()
+        return Paint(paint, pieces=False, corrected=corrected)
 
     def continuing(self, trained: Trained[TrainRequest]) -> TrainRequest:
         """Return the request to go on with a training on this paint, as long as this one says."""

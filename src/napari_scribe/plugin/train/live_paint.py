@@ -62,12 +62,10 @@ class LivePaint(LivePreviews):
         if job is None:  # still being prepared
             self._settle.start()
             return
-        from ...targets import Paint
-
         try:
             paint = paint_of(request.paint_layer, request.image_layer, request.image)
             if not np.array_equal(paint, self._sent):
-                job.update_paint([Paint(paint)])
+                job.update_paint([request.as_paint(paint)])
                 self._sent = paint
         except InputError as error:
             self.warn(f"{error} Training goes on with the paint from before.")
