@@ -1,4 +1,4 @@
-"""Say in words how well a model answers what was held out: how many objects it finds, not a loss."""
+"""Say how much of what was held out a model answers rightly: objects found, and not a loss."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from .layers.conversion import real_viewer
 from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
 from .widgets.layer_pickers import is_from_user
+from .widgets.model_menu import ModelMenu
 
 WIDTH = 380
 WARM_UP_AFTER = 300
@@ -229,6 +230,10 @@ class Dock(QWidget):
         self._content = self._wanted = content
         self.form.changed.connect(self.on_form)
         self.form.image.layer.changed.connect(self.on_other_image)
+        for menu in content.findChildren(ModelMenu):
+            menu.asked.connect(self.message.ask)
+            menu.told.connect(self.message.info)
+            menu.failed.connect(self.message.error)
         self._soon = QTimer(self, interval=0, singleShot=True)  # ends with the dock
         self._soon.timeout.connect(self._scroll_to_wanted)
         self.show_state()

@@ -82,6 +82,7 @@ class TrainingDock(Dock, Generic[Asked]):
         minutes = row(QLabel("for"), self.form.more.minutes, 1)
         buttons = row(self.train_button, self.continue_button)
         train = stack(minutes, buttons, self.what_next)
+        self.look_for_kept()
         return step("4", "Train", train), self.curves, self._outcome
 
     def train(self) -> None:
@@ -303,7 +304,9 @@ class TrainingDock(Dock, Generic[Asked]):
         else:
             assert kept is not None
             name, done = kept.model.stem, [f"{kept.steps} steps", duration(kept.seconds)]
-        return f"Train starts over. Continue goes on with {name} ({', '.join(done)})."
+        start = self.form.more.start.value()
+        train = "Train starts over" if start is None else f"Train starts from {start.stem}"
+        return f"{train}. Continue goes on with {name} ({', '.join(done)})."
 
     def on_form(self) -> None:
         """Look for what Continue could go on with; take away a message about the form."""

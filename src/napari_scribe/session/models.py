@@ -83,11 +83,14 @@ def save_copy(model: Path, to: Path, *, with_sample: bool) -> Path:
     if path.exists() and path.samefile(model):
         raise InputError(f"{path.name} is this model itself: choose another name or folder.")
     try:
-        with zipfile.ZipFile(model) as source, replacing(path) as partial:
-            with zipfile.ZipFile(partial, "w") as copy:
-                for entry in source.infolist():
-                    if with_sample or entry.filename != REPLAY:
-                        copy.writestr(entry, source.read(entry))
+        with (
+            zipfile.ZipFile(model) as source,
+            replacing(path) as partial,
+            zipfile.ZipFile(partial, "w") as copy,
+        ):
+            for entry in source.infolist():
+                if with_sample or entry.filename != REPLAY:
+                    copy.writestr(entry, source.read(entry))
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{in_words(error)} Choose another place or make room.") from error
     return path

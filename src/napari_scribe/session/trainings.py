@@ -161,35 +161,30 @@ def _numbers(path: Path, _changed: int) -> _Numbers:
 class TrainingKeeper:
     """Write the checkpoint of a training and its best model by now, every few seconds.
 
+    Parameters
+    ----------
+    about
+        What it goes on with.
+    new_path
+        Returns a new file for its model.
+
     Attributes
     ----------
     model
         The file that the model is written to; None before it was first written.
     """
 
-    model: Path | None = None
-
-    def __init__(self) -> None:
-        self._about: About | None = None
-        self._history: list[tuple[int, float]] = []
-        self._best: int | None = -1
-
-    def begin(self, about: About, new_path: Callable[[], Path]) -> None:
-        """Begin to keep a training.
-
-        Parameters
-        ----------
-        new_path
-            Returns a new file for its model.
-        """
+    def __init__(self, about: About, new_path: Callable[[], Path]) -> None:
+        self.model: Path | None = None
         self._about, self._new_path = about, new_path
         self._written, self._every = time.perf_counter(), EVERY
-        self._best = -1
+        self._history: list[tuple[int, float]] = []
+        self._best: int | None = None
 
     def keep(self, job: TrainingJob) -> None:
         """Write if it is time; called between two steps. What cannot be written is left out."""
         now = time.perf_counter()
-        if self._about is None or job.so_far is None or now - self._written < self._every:
+        if job.so_far is None or now - self._written < self._every:
             return
         checkpoint, model = job.so_far()
         self._history = [(step, loss) for step, loss in model.provenance["validation"]]
@@ -241,7 +236,7 @@ class TrainingKeeper:
 
     def _save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint beside the model."""
-        assert self._about is not None and self.model is not None
+        assert self.model is not None
         about = self._about.model_dump(mode="json")
         numbers = {**checkpoint.numbers, "about": about, "history": self._history}
         try:

@@ -286,10 +286,10 @@ def changes_of_recipe(before: Recipe, now: Recipe, parts: Collection[str]) -> It
             if part == "network":
                 yield f"network {one.kind}", f"network {other.kind}"
             continue
-        for name, field in type(one).model_fields.items():
+        for name, described in type(one).model_fields.items():
             value, new = getattr(one, name), getattr(other, name)
             if value != new:
-                title = (field.title or name).lower()
+                title = (described.title or name).lower()
                 yield f"{title} {value}", f"{title} {new}"
 
 
