@@ -35,7 +35,7 @@ def test_rename_takes_the_checkpoint_along(kept: Path) -> None:
     assert models.rename(new, "my- nuclei") == new
 
 
-@pytest.mark.parametrize("name", ["", " .. ", "other"])
+@pytest.mark.parametrize("name", ["", " .. ", "other", shipped_models()[0].stem])
 def test_names_that_cannot_be(kept: Path, name: str) -> None:
     (model_folder() / "other.zip").write_text("another one")
     with pytest.raises(InputError, match=r"name"):

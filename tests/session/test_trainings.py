@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,43 @@ def test_a_killed_training_goes_on_from_its_files(monkeypatch: pytest.MonkeyPatc
     ).network.state_dict()
     weights = [whole.result.network.state_dict(), again]
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in again)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import napari_scribe as ns
+from napari_scribe.io.model_folder import new_model_path
+from napari_scribe.samples import nuclei
+from napari_scribe.session import trainings
+trainings.EVERY = 0.0
+recipe = ns.Recipe(**__import__("json").loads(sys.argv[1]))
+about = trainings.About(image="cells", shape=(96, 96), recipe=recipe.model_dump(mode="json"))
+keeper = trainings.TrainingKeeper(about, lambda: new_model_path("cells", "objects"))
+keeper._every = 0.0
+sample = nuclei((96, 96), seed=1)
+job = ns.train([sample.image], [sample.paint], recipe)
+for step in job:
+    keeper.keep(job)
+    print(step.index, flush=True)
+"""
+
+
+def test_a_process_is_killed_in_the_middle() -> None:
+    """Whatever is half written then: the last model and checkpoint are whole, and go on."""
+    command = [sys.executable, "-c", KILLED, RECIPE.model_dump_json()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= 6:
+                process.kill()
+                break
+    (kept,) = kept_trainings()
+    assert kept.steps >= 5 and list_models() == [kept.model]
+    assert load_model(kept.model).provenance["steps"] >= 5
+    checkpoint = Checkpoint.from_bytes(kept.checkpoint.read_bytes())
+    job = ns.train([SAMPLE.image], [SAMPLE.paint], RECIPE, steps=1, resume=checkpoint)
+    assert [step.index for step in job] == [kept.steps + 1]
 
 
 def test_the_end_takes_the_place_of_what_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:

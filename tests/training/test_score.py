@@ -61,7 +61,7 @@ def test_only_held_out_pixels_count() -> None:
     logits = torch.nn.functional.one_hot(torch.tensor([0, 1, 0, 1]), 3).T.reshape(1, 3, 1, 4)
     score = score_classes(lambda _: logits.float(), [Batch(values, values, weights)])
     assert (score.pixels, score.right) == (3, 2)
-    assert score.in_words() == "67 % of held-out pixels are right"
+    assert score.in_words() == "gets 67 % of held-out pixels right"
     assert score.advice()
 
 

@@ -44,7 +44,7 @@ class HeldOut(BaseModel):
         if self.objects:
             return f"finds {self.found} of {self.objects} held-out objects"
         if self.pixels:
-            return f"{100 * self.right / self.pixels:.0f} % of held-out pixels are right"
+            return f"gets {100 * self.right / self.pixels:.0f} % of held-out pixels right"
         if self.noise_removed is not None:
             return f"takes away {100 * self.noise_removed:.0f} % of the noise of held-out pairs"
         return ""

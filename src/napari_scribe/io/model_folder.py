@@ -31,10 +31,15 @@ def safe_name(name: str) -> str:
 
 
 def free_path(folder: Path, stem: str) -> Path:
-    """Return the first of ``STEM.zip``, ``STEM (2).zip`` ... in a folder that is not there yet."""
+    """Return the first of ``STEM.zip``, ``STEM (2).zip`` ... in a folder that is not taken."""
     stem = _COUNTER.sub("", stem)
     names = (stem if n == 1 else f"{stem} ({n})" for n in itertools.count(1))
-    return next(p for name in names if not (p := folder / f"{name}.zip").exists())
+    return next(p for name in names if not is_taken(p := folder / f"{name}.zip"))
+
+
+def is_taken(path: Path) -> bool:
+    """Return whether a model lies there, or one of its name ships: names have one meaning."""
+    return path.exists() or (SHIPPED / path.name).exists()
 
 
 def new_model_path(image_name: str, finds: str = "") -> Path:

@@ -16,6 +16,7 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 from ..errors import InputError
+from .jobs.activity import Activity
 from .jobs.inference import RunRequest
 from .jobs.live_result import LiveResult
 from .jobs.progress import Progressed
@@ -82,6 +83,7 @@ class Dock(QWidget):
         self.runner = Runner(self.viewer)
         self.message = Message(self.colors)
         self.progress = Progress()
+        self.activity = Activity()
         self.stop_button = button("Stop", "Stop, and keep what is done", self.stop)
         self.is_stopping = self.has_stepped = False
         self.view: View | None = None
@@ -145,6 +147,7 @@ class Dock(QWidget):
                 on_step(record)
 
         def end(ended: Ended[Value]) -> None:
+            self.activity.end()
             on_end(ended if shown is None else shown.end(ended))
             self.show_state()
 
@@ -153,6 +156,7 @@ class Dock(QWidget):
                 self.start(other, on_end, view=view, on_step=on_step)
 
         self.runner.start(request, step, end)
+        self.activity.begin(request.title)
         self.is_stopping = self.has_stepped = False
         self._start_again: Callable[[Request[Any, Any]], None] = start_again
         if self.view is not None:
@@ -188,7 +192,8 @@ class Dock(QWidget):
         self.progress.busy("Stopping")
 
     def show_progress(self, state: Progressed) -> None:
-        """Show a state in the progress bar."""
+        """Show a state in the progress bar, and in napari's activity area."""
+        self.activity.tell(state)
         if self.runner.is_paused:
             self.progress.say(f"Paused: {state.text}")
         elif not self.is_stopping:
@@ -308,6 +313,7 @@ class Dock(QWidget):
 
     def close_down(self) -> None:
         """End the job, which saves what it has, and let go of the viewer."""
+        self.activity.end()
         if self.view is not None:
             self.view.close()
         self.viewer.layers.selection.events.active.disconnect(self._on_selected)

@@ -66,7 +66,7 @@ class TrainingDock(Dock, Generic[Asked]):
         self.trained: Trained[Asked] | None = None
         self.before: Trained[Asked] | None = None
         self.kept: KeptTraining | None = None
-        self._courses: dict[int, Course] = {}
+        self._course_before = Course()
         self._trained_layer: ImageLayer | None = None
         self.curves = Curves(self.colors, self.data)
         self.curves.hide()
@@ -160,7 +160,8 @@ class TrainingDock(Dock, Generic[Asked]):
             return
         assert self.trained is not None
         self.trained, self.before = self.before, self.trained
-        self.curves.show_course(self._courses.get(id(self.trained.model), Course()))
+        course, self._course_before = self._course_before, self.curves.course
+        self.curves.show_course(course)
         self._tell_what_it_can(self.trained)
         self.message.info(
             f"Back to {self.trained.name}. Revert goes to {self.before.name} again; both stay in "
@@ -189,6 +190,7 @@ class TrainingDock(Dock, Generic[Asked]):
 
         self.start(request, on_end, view=previews, on_step=self.show_training)
         self._trained_layer = request.image_layer
+        self._course_at_start = self.curves.course
         if request.resume is None:
             self.curves.clear()
         elif self.trained is None and self.kept is not None:
@@ -196,7 +198,8 @@ class TrainingDock(Dock, Generic[Asked]):
             self.curves.show_course(Course(validation=validation, best=self.kept.best))
         else:  # the course of the model before stays as it was
             self.curves.show_course(deepcopy(self.curves.course))
-        self.status.setText(self._about_previews(request))
+        self.status.setText("")
+        self.what_next.setText(self._about_previews(request))
 
     def show_training(self, record: TrainStep) -> None:
         """Show a step in the curve."""
@@ -218,21 +221,22 @@ class TrainingDock(Dock, Generic[Asked]):
         if not request.has_previews or all(image.length(a) <= n for a, n in sides.items()):
             return ""
         size = " x ".join(map(str, sides.values()))
-        return f"The preview covers the middle of what you look at, {size} px: move there."
+        return f"The preview covers {size} px in the middle of what you look at, and follows you."
 
     def trained_by(self, ended: Ended[Trained[Asked]]) -> Trained[Asked] | None:
         """Return what a training gave, once the user is told of it."""
         self.curves.redraw()
         trained = self.result_of(ended, NOTHING_TO_KEEP)
         if trained is None:
+            if not self.has_stepped:
+                self.curves.show_course(self._course_at_start)
             if ended.error and not self.has_stepped:
                 self.until_changed()
             return None
-        self.before = trained.before() or self.trained
+        parent = trained.before()
+        self._course_before = self._course_at_start if parent is None else Course()
+        self.before = self.trained if parent is None else parent
         self.trained, self.kept = trained, None
-        courses = {**self._courses, id(trained.model): self.curves.course}
-        there = [id(t.model) for t in (self.trained, self.before) if t is not None]
-        self._courses = {key: course for key, course in courses.items() if key in there}
         self.form.more.start.reset_choices()
         self._tell_what_it_can(trained)
         self._tell_saved(trained)
@@ -274,7 +278,8 @@ class TrainingDock(Dock, Generic[Asked]):
         self.train_button.setEnabled(self.form.image.layer.value is not None and not running)
         self.continue_button.setEnabled(not reason and not running)
         self.continue_button.setToolTip(reason or self.continue_tip)
-        self.what_next.setText("" if running else self._next_in_words(reason))
+        if not running:
+            self.what_next.setText(self._next_in_words(reason))
         self._show_revert()
         belongs = running or self._trained_layer in self.viewer.layers
         course = self.curves.course

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import InputError, TakenError, in_words
 from ..io import replacing
 from ..io.model_file import REPLAY
-from ..io.model_folder import check_not_shipped, free_path, model_folder, safe_name
+from ..io.model_folder import check_not_shipped, free_path, is_taken, model_folder, safe_name
 from .trainings import checkpoint_beside
 
 REMOVED = "removed"
@@ -29,7 +29,7 @@ def rename(model: Path, name: str) -> Path:
     new = model.with_name(f"{stem}.zip")
     if new == model:
         return model
-    if new.exists():
+    if is_taken(new):
         raise InputError(f"There is a model {stem} already: choose another name.")
     _move(model, new)
     return new

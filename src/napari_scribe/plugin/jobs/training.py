@@ -257,7 +257,9 @@ class Trained(Earlier[Asked]):
 
     @property
     def held_out(self) -> HeldOut:
-        """Return how much of what was held out the model answers rightly."""
+        """Return how much of what was held out here the model answers rightly."""
+        if self.is_parent:
+            return HeldOut()  # its own says what was held out elsewhere
         return HeldOut.model_validate(self.model.provenance.get("held_out", {}))
 
     def before(self) -> Self | None:
@@ -265,7 +267,8 @@ class Trained(Earlier[Asked]):
         if self.parent is None:
             return None
         path = self.request.start
-        return replace(self, checkpoint=None, model=self.parent, path=path, parent=None)
+        changes = {"model": self.parent, "path": path, "is_parent": True, "parent": None}
+        return replace(self, checkpoint=None, **changes)
 
 
 def loaded(model: Path) -> Model | None:
