@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,9 +52,8 @@ def keeper_of(name: str = "cells") -> TrainingKeeper:
     return TrainingKeeper(about(name), lambda: new_model_path(name, "objects"))
 
 
-def test_a_killed_training_goes_on_from_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_training_goes_on_from_its_files() -> None:
     """What lies on disk in the middle is a model that can be used, and goes on exactly."""
-    monkeypatch.setattr(trainings, "EVERY", 0.0)
     whole = ns.train([SAMPLE.image], [SAMPLE.paint], RECIPE, steps=6)
     weights: list[dict[str, torch.Tensor]] = []
     keeper = keeper_of()
@@ -83,7 +83,7 @@ import napari_scribe as ns
 from napari_scribe.io.model_folder import new_model_path
 from napari_scribe.samples import nuclei
 from napari_scribe.session import trainings
-trainings.EVERY = 0.0
+trainings.EVERY, trainings.SHARE = 0.0, 1e9
 recipe = ns.Recipe(**__import__("json").loads(sys.argv[1]))
 about = trainings.About(image="cells", shape=(96, 96), recipe=recipe.model_dump(mode="json"))
 keeper = trainings.TrainingKeeper(about, lambda: new_model_path("cells", "objects"))
@@ -113,7 +113,7 @@ def test_a_process_is_killed_in_the_middle() -> None:
     assert [step.index for step in job] == [kept.steps + 1]
 
 
-def test_the_end_takes_the_place_of_what_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_takes_the_place_of_what_was_kept() -> None:
     keeper = keeper_of()
     keeper._every = 0.0
     job = ns.train([SAMPLE.image], [SAMPLE.paint], RECIPE, steps=4)
@@ -133,14 +133,14 @@ def test_a_slow_disk_is_written_to_less_often(monkeypatch: pytest.MonkeyPatch) -
     keeper.keep(job)
     assert not list_models()  # it is not time yet
     clock = iter([100.0, 101.0])
-    monkeypatch.setattr(trainings.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(trainings, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     keeper._written = 0.0
     keeper.keep(job)  # takes a second
     assert len(list_models()) == 1
     assert keeper._every == pytest.approx(1.0 / trainings.SHARE)
 
 
-def test_no_model_is_replaced_and_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_model_is_replaced_and_none_is_left() -> None:
     taken = new_model_path("cells", "objects")
     taken.parent.mkdir(parents=True)
     keeper = TrainingKeeper(about(), lambda: taken)

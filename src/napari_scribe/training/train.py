@@ -280,7 +280,7 @@ def _train(
         # The defaults are good enough; the trained network must not be lost.
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
     model = assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
-    model.provenance["held_out"] = held_out.model_dump(exclude_defaults=True)
+    model.provenance["held_out"] = held_out.model_dump(mode="json", exclude_defaults=True)
     if job.fine_tuning is not None and start is not None:
         model.provenance["fine_tuning"] = origin_of(start, job.fine_tuning)
     if not recipe.training.keep_replay:

@@ -340,7 +340,7 @@ def _train(
         )
     made = {
         "images": _origins(setup.pairs),
-        "held_out": held_out.model_dump(exclude_defaults=True),
+        "held_out": held_out.model_dump(mode="json", exclude_defaults=True),
     }
     return _model(setup, network, parameters, trainer, made)
 
