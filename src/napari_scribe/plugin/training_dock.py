@@ -83,6 +83,7 @@ class TrainingDock(Dock, Generic[Asked]):
         buttons = row(self.train_button, self.continue_button)
         train = stack(minutes, buttons, self.what_next)
         self.look_for_kept()
+        self.form.more.start.changed.connect(self.on_form)
         return step("4", "Train", train), self.curves, self._outcome
 
     def train(self) -> None:

@@ -58,7 +58,7 @@ class Sitting:
 
 @pytest.fixture
 def sitting(viewer: Any, qtbot: Any) -> Iterator[Sitting]:
-    found = nuclei((64, 64))
+    found = nuclei((96, 96), seed=1)
     viewer.add_image(found.image, name="cells")
     person = Sitting(viewer, qtbot)
     person.dock.form.new.click()
@@ -120,7 +120,7 @@ def test_a_training_goes_on_in_another_sitting(sitting: Sitting) -> None:
     assert sitting.press(dock.continue_button) > stopped_at
     assert dock.trained.name == "cells objects (2)"
     assert dock.curves.course.validation[0][0] == 2  # the curve goes on, too
-    other = sitting.viewer.add_image(np.zeros((64, 65)), name="cells")
+    other = sitting.viewer.add_image(np.zeros((96, 97)), name="cells")
     dock.close_down()
     dock = sitting.open()
     dock.form.image.layer.value = other
