@@ -145,6 +145,16 @@ def test_what_is_no_more_is_not_offered(sitting: Sitting) -> None:
     assert not sitting.open().continue_button.isEnabled()
 
 
+def test_how_much_a_preview_covers_is_said(sitting: Sitting) -> None:
+    dock, viewer = sitting.dock, sitting.viewer
+    assert dock._about_previews(dock.form.value()) == ""
+    dock.form.image.layer.value = viewer.add_image(np.zeros((600, 90)), name="long")
+    dock.form.new.click()
+    request = dock.form.value()
+    assert "covers 512 x 512 px in the middle" in dock._about_previews(request)
+    assert dock._about_previews(request.changed(has_previews=False)) == ""
+
+
 # ---- models --------------------------------------------------------------------------------------
 
 

@@ -267,8 +267,8 @@ class Trained(Earlier[Asked]):
         if self.parent is None:
             return None
         path = self.request.start
-        changes = {"model": self.parent, "path": path, "is_parent": True, "parent": None}
-        return replace(self, checkpoint=None, **changes)
+        changes: dict[str, Any] = {"model": self.parent, "path": path, "parent": None}
+        return replace(self, checkpoint=None, is_parent=True, **changes)
 
 
 def loaded(model: Path) -> Model | None:
