@@ -26,6 +26,8 @@ from ..widgets.basics import Hint, button, row, stack, step
 from .form import TrainForm
 from .job import PaintQuestion, TrainRequest
 from .live_paint import LivePaint
+from .other_images import OtherImages
+from .recovery import RecoveryOffer
 
 SAVE_TO = "in the Segment dock, under More settings, Save to"
 CHOOSE_OTHERS: dict[str, Callable[[], None]] = {"Choose others": lambda: None}
@@ -59,10 +61,15 @@ class TrainDock(TrainingDock[TrainRequest]):
         self.segment_button = button("Segment", tip, self.segment, is_main=True)
         self.model_hint = Hint()
         form = self.form
+        self.recovery = RecoveryOffer(self.viewer, self.colors)
+        self.others = OtherImages(self.viewer)
+        self.autosave.failed.connect(self.message.warn)
         self.lay_out(
+            self.recovery,
             step("1", "Image", form.image),
             step("2", "Annotations", row(form.paint, form.new, wide=0)),
             step("3", "Paint", stack(row(form.task, 1), form.about_paint)),
+            self.others,
             *self.training_parts(),
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
         )
@@ -84,7 +91,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         with self.preparing():
             if not is_checked and self._asks_before(adapt):
                 return
-            now = self.form.value()
+            now = self.others.added_to(self.form.value())
             if not is_checked and self._asks_whose(adapt):
                 return
             request = _adapted(adapt, now)
@@ -125,7 +132,13 @@ class TrainDock(TrainingDock[TrainRequest]):
     def close_down(self) -> None:
         """End the job, which saves what it has, and let go of the viewer."""
         self.form.close_down()
+        self.recovery.close_down()
         super().close_down()
+
+    def set_colors(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        super().set_colors(colors)
+        self.recovery.set_colors(colors)
 
     def select(self, layer: ImageLayer) -> None:
         """Show the image, or the annotations, that the user has selected."""
@@ -136,6 +149,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         super().show_state()
         running = self.runner.is_running
         image = self.form.image.layer.value
+        self.others.look(image, self.form.paint.value, **self.form.settings())
         if self.form.paint.value is None:
             self.continue_button.setEnabled(False)
         trained, text = self.trained, ""
@@ -217,7 +231,8 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.form.choose(layer)
                 train_on_it()
 
-        yes = {"classes": train_anew, "sizes": lambda: None}.get(question.kind, make_objects)
+        answers = {"classes": train_anew, "sizes": lambda: None, "other": lambda: None}
+        yes = answers.get(question.kind, make_objects)
         self.ask(question.text, {question.yes: yes, question.no: train_on_it})
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:
