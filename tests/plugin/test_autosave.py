@@ -12,20 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_scribe.plugin import dock as dock_module
 from napari_scribe.plugin.layers import autosave as module
 from napari_scribe.plugin.layers.conversion import note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.session.autosave import list_kept, read_kept, recovery_folder
 from napari_scribe.user_folder import home
 
-LONG = 60_000
+LONG = 120_000
 PAINT = "nuclei annotations"
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paint is kept after a moment: a test does not wait for seconds."""
+    """Paint is kept after a moment: a test does not wait for seconds. Nothing is trained here."""
     monkeypatch.setattr(module, "KEEP_AFTER", 0.05)
+    monkeypatch.setattr(dock_module, "WARM_UP_AFTER", 3_600_000)
 
 
 @pytest.fixture
@@ -79,14 +81,22 @@ def test_removed_annotations_are_forgotten(dock: Any, painted: Any, qtbot: Any) 
     qtbot.waitUntil(lambda: not list_kept(), timeout=LONG)
 
 
-def test_saved_annotations_are_forgotten(dock: Any, painted: Any, qtbot: Any) -> None:
-    paint = painted.layers[PAINT]
+def test_a_file_of_the_users_takes_the_place_of_the_recovery(
+    dock: Any, painted: Any, qtbot: Any, tmp_path: Any
+) -> None:
+    from napari_scribe.io import read_image
+
+    paint, file = painted.layers[PAINT], tmp_path / "mine.tif"
     paint.paint((5, 5), 91)
     until_kept(qtbot, 91)
-    dock.autosave.saved(paint)
-    assert not list_kept()
+    dock.autosave.keep_in(paint, file)
+    qtbot.waitUntil(lambda: not list_kept(), timeout=LONG)
     paint.paint((9, 9), 92)
-    until_kept(qtbot, 92)
+    qtbot.waitUntil(
+        lambda: file.exists() and np.array_equal(read_image(file).data, paint.data), timeout=LONG
+    )
+    assert not list_kept()
+    assert read_image(file).scale == {"Y": 0.5, "X": 0.5}
 
 
 def test_a_closed_viewer_keeps_the_last_stroke(
@@ -126,7 +136,9 @@ def test_a_closed_viewer_keeps_the_last_stroke(
 
 KILLED = """
 import os, signal
-import napari, numpy as np
+import napari
+from napari_scribe.plugin import dock as module
+module.WARM_UP_AFTER = 3_600_000  # nothing is trained here
 from qtpy.QtCore import QTimer
 from napari_scribe.plugin.train.dock import TrainDock
 viewer = napari.Viewer(show=False)

@@ -102,7 +102,7 @@ def test_damaged_notes_and_paint() -> None:
     paint = painted()
     kept = keep(described(paint), paint)
     kept.file.write_bytes(b"nothing")
-    with pytest.raises(InputError, match="a.tif"):
+    with pytest.raises(InputError, match=r"a\.tif"):
         read_kept(kept)
     kept.note.write_text("{")
     assert not list_kept()

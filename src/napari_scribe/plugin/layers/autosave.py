@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -46,15 +45,15 @@ class Watched:
     ----------
     is_dirty
         Whether something was painted that is not on disk.
-    check
-        Checksum of what is on disk; None where nothing is.
     file
         Where the paint is saved; None where it goes into the recovery folder.
+    on_disk
+        Where it was written last, and its checksum then; None where that has not happened.
     """
 
     is_dirty: bool = False
-    check: int | None = None
     file: Path | None = None
+    on_disk: tuple[Path | None, int] | None = None
 
 
 class Autosave(QObject):
@@ -65,10 +64,13 @@ class Autosave(QObject):
 
     Signals
     -------
+    kept
+        Paint was put into the recovery folder.
     failed
         Why paint could not be kept.
     """
 
+    kept = Signal()
     failed = Signal(str)
 
     def __init__(self, viewer: Viewer) -> None:
@@ -78,9 +80,9 @@ class Autosave(QObject):
         self._layers: dict[LabelsLayer, Watched] = {}
         self._removed: dict[LabelsLayer, Watched] = {}
         self._thread: threading.Thread | None = None
-        self._later = QTimer(self, interval=int(1000 * KEEP_AFTER), singleShot=True)
+        self._later = QTimer(self, singleShot=True)
         self._later.timeout.connect(self._keep_dirty)
-        self._settle = QTimer(self, interval=0, singleShot=True)
+        self._settle = QTimer(self, singleShot=True)
         self._settle.timeout.connect(self._forget_removed)
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -102,7 +104,7 @@ class Autosave(QObject):
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.flush()
-        for layer, watched in {**self._layers, **self._removed}.items():
+        for layer, watched in self._layers.items():
             self._listen(layer, is_on=False)
             _known[layer] = watched
         self._layers, self._removed = {}, {}
@@ -113,25 +115,20 @@ class Autosave(QObject):
         all_layers = {**self._layers, **self._removed}
         for layer, watched in all_layers.items():
             if watched.is_dirty:
-                _keep(self._task(layer, watched), self._fail)
-            if watched.file is None and watched.check is not None:
+                self._write([self._task(layer, watched)])
+            if watched.file is None and watched.on_disk is not None:
                 note_closed(key_of(layer))
 
-    def saved(self, layer: LabelsLayer, file: Path | None = None) -> None:
-        """Take note that the user's work on a layer is saved.
+    def keep_in(self, layer: LabelsLayer, file: Path) -> None:
+        """Keep the paint of a layer in a file of the user's from now on, as that of a project."""
+        if (watched := self._layers.get(layer)) is not None:
+            watched.file = file
+            self._mark(layer)
 
-        Parameters
-        ----------
-        file
-            Where the paint is kept from now on; None where it is kept in the recovery folder again.
-        """
+    def is_kept_in_file(self, layer: LabelsLayer) -> bool:
+        """Return whether the paint of a layer is kept in a file of the user's."""
         watched = self._layers.get(layer)
-        if watched is None:
-            return
-        self._join()
-        watched.is_dirty, watched.file = False, file
-        watched.check = None if file is None else _checksum(layer.data)
-        forget(key_of(layer))
+        return watched is not None and watched.file is not None
 
     # ---- what is painted -------------------------------------------------------------------------
 
@@ -159,14 +156,16 @@ class Autosave(QObject):
         if watched is not None:
             self._listen(event.value, is_on=False)
             self._removed[event.value] = watched
-            self._settle.start()
+            self._settle.start(0)
 
     def _forget_removed(self) -> None:
         """Forget layers that the user has removed."""
         if is_closed(self.viewer):
             self.flush()
             return
-        self._join()
+        if self._is_writing:
+            self._settle.start(RETRY)
+            return
         for layer, watched in self._removed.items():
             if watched.file is None and layer not in self.viewer.layers:
                 forget(key_of(layer))
@@ -177,7 +176,8 @@ class Autosave(QObject):
 
     def _on_undone(self, event: Event) -> None:
         """Look again at a layer that was painted before: nothing else tells of Undo."""
-        if self._layers[event.source].check is not None:
+        watched = self._layers.get(event.source)
+        if watched is not None and watched.on_disk is not None:
             self._mark(event.source)
 
     def _mark(self, layer: LabelsLayer) -> None:
@@ -190,27 +190,37 @@ class Autosave(QObject):
 
     def _keep_dirty(self) -> None:
         """Write what was painted, in a thread."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._is_writing:
             self._later.start(RETRY)
             return
         dirty = [(layer, w) for layer, w in self._layers.items() if w.is_dirty]
         tasks = [self._task(layer, watched) for layer, watched in dirty]
-        self._thread = threading.Thread(target=_keep_all, args=(tasks, self._fail))
+        self._thread = threading.Thread(target=self._write, args=(tasks,))
         self._thread.start()
 
     def _task(self, layer: LabelsLayer, watched: Watched) -> Task:
         watched.is_dirty = False
         return Task(layer.data, described(self.viewer, layer), place_in(layer), watched)
 
+    @property
+    def _is_writing(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def _join(self) -> None:
         if self._thread is not None:
             self._thread.join(PATIENCE)
 
-    def _fail(self, watched: Watched, reason: str) -> None:
-        """Tell why paint could not be kept; called in the thread."""
-        watched.is_dirty = True
-        log.warning("Paint could not be kept: %s", reason)
-        self.failed.emit(f"Paint could not be kept against a crash: {reason}")
+    def _write(self, tasks: list[Task]) -> None:
+        """Write paint, and tell what could not be written; called in the thread."""
+        for task in tasks:
+            try:
+                if write(task) and task.watched.file is None:
+                    self.kept.emit()
+            except (OSError, ValueError, MemoryError) as error:
+                task.watched.is_dirty = True
+                reason = str(error) or "there is not enough memory."
+                log.warning("Paint could not be kept: %s", reason)
+                self.failed.emit(f"Paint could not be kept against a crash: {reason}")
 
 
 @dataclass
@@ -223,7 +233,6 @@ class Task:
     watched: Watched
 
 
-Fail = Callable[[Watched, str], None]
 _autosaves: dict[int, Autosave] = {}
 """That of each viewer, by the viewer's id."""
 _known: WeakKeyDictionary[LabelsLayer, Watched] = WeakKeyDictionary()
@@ -255,9 +264,7 @@ def can_be_kept(layer: Layer) -> bool:
         return False
     purpose = str(note(layer).get("purpose", "annotations"))
     is_users = purpose == "annotations" or purpose.startswith("corrected")
-    return is_users and isinstance(layer.data, np.ndarray) and not isinstance(
-        layer.data, np.memmap
-    )
+    return is_users and isinstance(layer.data, np.ndarray) and not isinstance(layer.data, np.memmap)
 
 
 def key_of(layer: Layer) -> str:
@@ -274,12 +281,18 @@ def described(viewer: Viewer, layer: LabelsLayer) -> KeptPaint:
         key=key_of(layer),
         name=layer.name,
         image=image,
-        image_path=str((source and source.source.path) or ""),
+        image_path="" if source is None else file_of(source),
         reader=str((source and source.source.reader_plugin) or ""),
         shape=tuple(int(n) for n in layer.data.shape),
         layer=transforms_of(layer),
         noted={name: entries[name] for name in NOTED if name in entries},
     )
+
+
+def file_of(layer: Layer) -> str:
+    """Return the file that a layer was read from; empty where there is none."""
+    path = layer.source.path or ""
+    return os.path.abspath(path) if os.path.exists(path) else path
 
 
 def transforms_of(layer: Layer) -> dict[str, Any]:
@@ -302,26 +315,21 @@ def place_in(layer: LabelsLayer) -> dict[str, dict[str, Any]]:
     }
 
 
-def _keep_all(tasks: list[Task], fail: Fail) -> None:
-    for task in tasks:
-        _keep(task, fail)
-
-
-def _keep(task: Task, fail: Fail) -> None:
-    """Write paint, unless it is on disk already or nothing was ever painted."""
-    watched = task.watched
-    try:
-        check = _checksum(task.data)
-        is_empty = watched.check is None and not task.data.any()
-        if check == watched.check or is_empty:
-            return
-        if watched.file is None:
-            keep(task.kept, task.data)
-        else:
-            write_paint(watched.file, task.data, **task.place)
-        watched.check = check
-    except (OSError, ValueError, MemoryError) as error:
-        fail(watched, str(error) or "there is not enough memory.")
+def write(task: Task) -> bool:
+    """Write paint, unless it is on disk already or nothing was ever painted; return whether."""
+    watched, file = task.watched, task.watched.file
+    state = file, _checksum(task.data)
+    is_new = watched.on_disk is None and file is None
+    if state == watched.on_disk or (is_new and not task.data.any()):
+        return False
+    if file is None:
+        keep(task.kept, task.data)
+    else:
+        write_paint(file, task.data, **task.place)
+        if watched.on_disk is None or watched.on_disk[0] != file:
+            forget(task.kept.key)
+    watched.on_disk = state
+    return True
 
 
 def _checksum(data: Pixels) -> int:

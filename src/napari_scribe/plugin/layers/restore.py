@@ -10,17 +10,18 @@ from napari.layers import Labels as LabelsLayer
 from ...arrays import Pixels
 from ...errors import InputError
 from ...session.painted import PaintedLayer
+from .autosave import file_of
 from .colors import paint_colormap
 from .conversion import MARK, add_annotations, image_of, labels_shape, pixels
 
 
 def find_image(viewer: Viewer, painted: PaintedLayer) -> ImageLayer | None:
-    """Return the image in the viewer that was painted: of the same file, name and size."""
+    """Return the image in the viewer that was painted: of the same name and size, and file."""
     for layer in viewer.layers:
         if not isinstance(layer, ImageLayer) or layer.name != painted.image:
             continue
         shape = pixels(layer).shape[:-1] if layer.rgb else pixels(layer).shape
-        is_same_file = not painted.image_path or layer.source.path == painted.image_path
+        is_same_file = not painted.image_path or file_of(layer) in ("", painted.image_path)
         if is_same_file and set(shape[-2:]) <= set(painted.shape):
             return layer
     return None
@@ -48,6 +49,16 @@ def show_paint(
     layer.name = painted.name
     layer.selected_label = max(2, int(paint.max(initial=0)) + 1)
     return layer
+
+
+def lay_as_saved(image: ImageLayer, painted: PaintedLayer) -> None:
+    """Give an image the pixel size and the axes that it had when it was painted.
+
+    Readers do not know what a user has set.
+    """
+    if len(painted.layer.get("scale", ())) == image.ndim:
+        for name, value in painted.layer.items():
+            setattr(image, name, value)
 
 
 def _on_image(viewer: Viewer, image: ImageLayer, painted: PaintedLayer) -> LabelsLayer | None:

@@ -8,6 +8,7 @@ from functools import partial
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 
+from ...session.project import Project
 from ..jobs.request import Ended
 from ..jobs.training import Trained
 from ..layers.annotations import (
@@ -27,6 +28,7 @@ from .form import TrainForm
 from .job import PaintQuestion, TrainRequest
 from .live_paint import LivePaint
 from .other_images import OtherImages
+from .project_panel import ProjectPanel
 from .recovery import RecoveryOffer
 
 SAVE_TO = "in the Segment dock, under More settings, Save to"
@@ -63,6 +65,10 @@ class TrainDock(TrainingDock[TrainRequest]):
         form = self.form
         self.recovery = RecoveryOffer(self.viewer, self.colors)
         self.others = OtherImages(self.viewer)
+        self.project = ProjectPanel(self.viewer, self.autosave, self.form.recipe)
+        self.others.in_files = self.project.closed_images
+        self.project.opened.connect(self._on_project)
+        self.project.failed.connect(self.message.error)
         self.autosave.failed.connect(self.message.warn)
         self.lay_out(
             self.recovery,
@@ -72,6 +78,7 @@ class TrainDock(TrainingDock[TrainRequest]):
             self.others,
             *self.training_parts(),
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
+            self.project,
         )
         form.painted.connect(self.settle)
 
@@ -133,6 +140,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         """End the job, which saves what it has, and let go of the viewer."""
         self.form.close_down()
         self.recovery.close_down()
+        self.project.close_down()
         super().close_down()
 
     def set_colors(self, colors: dict[str, str]) -> None:
@@ -200,7 +208,14 @@ class TrainDock(TrainingDock[TrainRequest]):
     def _on_trained(self, request: TrainRequest, ended: Ended[Trained[TrainRequest]]) -> None:
         if isinstance(ended.question, PaintQuestion):
             self._ask_about_paint(ended.question, request)
-        self.trained_by(ended)
+        if (trained := self.trained_by(ended)) is not None:
+            self.project.note_trained(trained)
+
+    def _on_project(self, project: Project) -> None:
+        """Show how the images of a project are trained."""
+        if project.recipe is not None:
+            self.form.fill_in_recipe(project.recipe)
+        self.form.more.start.reset_choices()
 
     def _ask_about_paint(self, question: PaintQuestion, request: TrainRequest) -> None:
         """Ask whether the paint of a request means what it says; train on it in either case."""

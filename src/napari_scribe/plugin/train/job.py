@@ -104,7 +104,9 @@ class TrainRequest(TrainingRequest):
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Return the layers whose removal the user is told of."""
-        others = (layer for other in self.others for layer in (other.image_layer, other.paint_layer))
+        others = (
+            layer for other in self.others for layer in (other.image_layer, other.paint_layer)
+        )
         return self.image_layer, self.paint_layer, *(layer for layer in others if layer is not None)
 
     @property

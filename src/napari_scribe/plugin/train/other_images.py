@@ -113,9 +113,7 @@ class OtherImages(Fold):
                     obstacle(found, shown, dimensions),
                 )
 
-    def _annotations_of(
-        self, image: ImageLayer, chosen: LabelsLayer | None
-    ) -> LabelsLayer | None:
+    def _annotations_of(self, image: ImageLayer, chosen: LabelsLayer | None) -> LabelsLayer | None:
         """Return the newest annotations of an image, unless they are chosen for another one."""
         layers: Sequence[LabelsLayer] = [
             layer

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from napari import Viewer
 from napari.layers import Image as ImageLayer
@@ -17,7 +18,7 @@ from ...errors import InputError
 from ...session.autosave import KeptPaint, forget, left_behind, read_kept, rename
 from ..layers.annotations import is_annotations_of
 from ..layers.autosave import key_of
-from ..layers.restore import find_image, show_paint
+from ..layers.restore import find_image, lay_as_saved, show_paint
 from ..widgets.feedback import Message
 
 LOOK_AFTER = 100
@@ -55,7 +56,7 @@ class RecoveryOffer(Message):
         }
         self.ask(
             f"Paint of {kept.image or kept.name} from {_moment(kept.when)} was not saved.",
-            {name: partial(self._then, answer) for name, answer in answers.items()},
+            {name: partial(self._then, kept, answer) for name, answer in answers.items()},
         )
 
     def _wanted(self) -> Iterator[KeptPaint]:
@@ -70,11 +71,13 @@ class RecoveryOffer(Message):
             if is_bare or not kept.is_closed:
                 yield kept
 
-    def _then(self, answer: partial[object]) -> None:
+    def _then(self, kept: KeptPaint, answer: Callable[[], object]) -> None:
+        """Do what was answered, and look for more; what fails is told, and asked no more."""
         try:
             answer()
         except (InputError, OSError) as error:
-            self.error(str(error))
+            self._put_off.add(kept.key)
+            self.ask(str(error), {"OK": self._soon.start})
         else:
             self._soon.start()
 
@@ -86,13 +89,14 @@ class RecoveryOffer(Message):
 
     def _opened(self, kept: KeptPaint) -> ImageLayer | None:
         """Open the image that was painted; None where that cannot be done."""
-        if not kept.image_path or not Path(kept.image_path).exists():
+        if not os.path.exists(kept.image_path):
             return None
-        try:
-            self._viewer.open(kept.image_path, plugin=kept.reader or None)
-        except Exception as error:  # every reader has its own
-            self.error(f"{kept.image_path} could not be opened: {error}")
-        return find_image(self._viewer, kept)
+        with suppress(Exception):  # every reader has its own; the paint is shown without the image
+            self._viewer.open(kept.image_path, plugin=kept.reader or "napari")
+        image = find_image(self._viewer, kept)
+        if image is not None:
+            lay_as_saved(image, kept)
+        return image
 
     def _on_inserted(self, event: Event) -> None:
         if isinstance(event.value, ImageLayer | LabelsLayer):
