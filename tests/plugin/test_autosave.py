@@ -58,13 +58,16 @@ def test_strokes_are_kept_and_undone(dock: Any, painted: Any, qtbot: Any) -> Non
     qtbot.waitUntil(lambda: not (read_kept(kept) == 91).any(), timeout=LONG)
 
 
-def test_what_is_not_painted_is_not_kept(dock: Any, painted: Any, qtbot: Any) -> None:
-    painted.add_labels(np.zeros((256, 256), int), name="empty")
-    painted.add_labels(np.ones((256, 256), int), name="opened")
-    painted.dims.ndisplay = 2
-    painted.layers[PAINT].refresh()
+def test_what_is_not_painted_is_not_kept(viewer: Any, qtbot: Any) -> None:
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    viewer.open_sample("napari-scribe", "nuclei")
+    viewer.add_labels(np.ones((512, 512), int), name="opened")
+    dock.form.new.click()
+    viewer.layers[PAINT].refresh()
     qtbot.wait(300)
     assert not list_kept()
+    dock.close_down()
 
 
 def test_annotations_made_of_a_result_are_kept(dock: Any, painted: Any, qtbot: Any) -> None:
@@ -153,7 +156,7 @@ strokes = iter(range(2, 12))
 def stroke():
     value = next(strokes, None)
     if value is not None:
-        paint.paint((3 * value, 3 * value), value)
+        paint.paint((12 * value, 12 * value), value)
     elif list_kept() and read_kept(list_kept()[0]).max() == 11:
         print("painted", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -184,7 +187,7 @@ def test_not_a_stroke_is_lost_by_a_kill(
     assert [layer.name for layer in viewer.layers] == ["cells", "cells annotations"]
     paint = viewer.layers["cells annotations"]
     assert set(np.unique(paint.data)) == {0, *range(2, 12)}
-    assert all(paint.data[3 * n, 3 * n] == n for n in range(2, 12))
+    assert all(paint.data[12 * n, 12 * n] == n for n in range(2, 12))
     assert note(paint)["source"] == "cells"
     assert str(dock.form.task.value) == "classes"
     dock.close_down()

@@ -58,7 +58,7 @@ def test_a_project_is_the_same_after_it_is_opened_again(folder: Path, pixels: np
     project.put(painted(folder / "a.tif"), paint(7), PLACE)
     project.put(painted(folder.parent / "c.tif"), paint(8), PLACE)
     project.put(painted("", "made here"), paint(9), PLACE, Image(pixels, "YX"))
-    project.recipe = Recipe().changed({"network.width": 12, "task": "classes"})
+    project.recipe = Recipe(task="classes").changed({"network.width": 12})
     project.save()
     assert is_project(folder)
 

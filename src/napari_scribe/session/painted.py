@@ -38,7 +38,7 @@ class PaintedLayer:
     image: str
     image_path: str = ""
     reader: str = ""
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] = ()
     layer: dict[str, Any] = field(default_factory=dict)
     noted: dict[str, Any] = field(default_factory=dict)
 

@@ -43,14 +43,15 @@ class Watched:
 
     Parameters
     ----------
-    is_dirty
-        Whether something was painted that is not on disk.
+    is_painted, is_dirty
+        Whether something was painted, and whether some of it may not be on disk.
     file
         Where the paint is saved; None where it goes into the recovery folder.
     on_disk
         Where it was written last, and its checksum then; None where that has not happened.
     """
 
+    is_painted: bool = False
     is_dirty: bool = False
     file: Path | None = None
     on_disk: tuple[Path | None, int] | None = None
@@ -177,12 +178,13 @@ class Autosave(QObject):
     def _on_undone(self, event: Event) -> None:
         """Look again at a layer that was painted before: nothing else tells of Undo."""
         watched = self._layers.get(event.source)
-        if watched is not None and watched.on_disk is not None:
+        if watched is not None and watched.is_painted:
             self._mark(event.source)
 
     def _mark(self, layer: LabelsLayer) -> None:
         if layer in self._layers and can_be_kept(layer):
-            self._layers[layer].is_dirty = True
+            watched = self._layers[layer]
+            watched.is_painted = watched.is_dirty = True
             if not self._later.isActive():
                 self._later.start(int(1000 * KEEP_AFTER))
 
