@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import napari_scribe as ns
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.io import read_image, write_tiff
 from napari_scribe.recipe import Recipe
+from napari_scribe.samples import nuclei
 from napari_scribe.session.painted import PaintedLayer
 from napari_scribe.session.project import FILE, Project, is_project
 
@@ -126,6 +130,25 @@ def test_a_folder_of_images_becomes_a_project(folder: Path, tmp_path: Path) -> N
     with pytest.raises(InputError, match="has no image"):
         Project.of_images(tmp_path / "empty")
     assert not is_project(tmp_path / "empty")
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = nuclei((96, 96))
+    project = ns.Project.create(tmp_path / "cells")
+    project.recipe = Recipe().changed({"network.width": 2, "network.depth": 1})
+    project.put(
+        PaintedLayer(name="paint", image="nuclei", shape=(96, 96)),
+        sample.paint.astype(np.uint16),
+        {},
+        Image(sample.image),
+    )
+    project.save()
+    page = Path(__file__).parents[2] / "docs" / "projects.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code.replace("seconds=60", "steps=1"), names)
+    assert names["model"].provenance["images"][0]["name"] == "nuclei"
 
 
 def test_models_and_what_they_learnt(folder: Path) -> None:

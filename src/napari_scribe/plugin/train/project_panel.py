@@ -84,9 +84,9 @@ class ProjectPanel(Fold):
         self._trained: list[tuple[Path, dict[str, Any]]] = []
         self.hint = Hint()
         save_tip = "Save images (by their place), paint, settings and models in a folder"
-        self.save_button = button("Save", save_tip, self.save)
+        self.save_button = button("Save project", save_tip, self.save)
         open_tip = "Open the folder of a project, or a folder of images"
-        self.open_button = button("Open", open_tip, self.ask_and_open)
+        self.open_button = button("Open project", open_tip, self.ask_and_open)
         self.images = QComboBox()
         self.images.setToolTip("The images of the project; those that are painted have a dot")
         narrow(self.images)
