@@ -23,6 +23,7 @@ from .jobs.progress import Progressed
 from .jobs.request import Ended, Question, Request, Step, Value
 from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, loading, warm_up
+from .layers.autosave import autosave_of
 from .layers.conversion import real_viewer
 from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
@@ -92,6 +93,8 @@ class Dock(QWidget):
         self.viewer.events.theme.connect(self._on_theme)
         # A slot of the dying widget itself would not be called any more.
         self.destroyed.connect(partial(Runner.close, self.runner))
+        self.autosave = autosave_of(self.viewer, id(self))
+        self.destroyed.connect(partial(self.autosave.release, id(self)))
         self._selected: Callable[[], ImageLayer | None] = lambda: None
         self.viewer.layers.selection.events.active.connect(self._on_selected)
         application = QApplication.instance()
@@ -319,6 +322,7 @@ class Dock(QWidget):
         self.viewer.layers.selection.events.active.disconnect(self._on_selected)
         self.viewer.events.theme.disconnect(self._on_theme)
         self.runner.close()
+        self.autosave.release(id(self))
 
     def _on_theme(self, _event: object = None) -> None:
         self.set_colors(theme_colors(self.viewer))

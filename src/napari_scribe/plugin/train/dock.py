@@ -10,6 +10,7 @@ from pathlib import Path
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 
+from ...session.project import Project
 from ..jobs.request import Ended
 from ..jobs.training import Trained
 from ..layers.annotations import (
@@ -29,6 +30,9 @@ from ..widgets.basics import Hint, button, row, stack, step
 from .form import TrainForm
 from .job import PaintQuestion, TrainRequest
 from .live_paint import LivePaint
+from .other_images import OtherImages
+from .project_panel import ProjectPanel
+from .recovery import RecoveryOffer
 
 SAVE_TO = "in the Segment dock, under More settings, Save to"
 CHOOSE_OTHERS: dict[str, Callable[[], None]] = {"Choose others": lambda: None}
@@ -65,13 +69,23 @@ class TrainDock(TrainingDock[TrainRequest]):
         self.decoding.kept.connect(self._on_kept)
         self.decoding.failed.connect(self.message.error)
         form = self.form
+        self.recovery = RecoveryOffer(self.viewer, self.colors)
+        self.others = OtherImages(self.viewer)
+        self.project = ProjectPanel(self.viewer, self.autosave, self.form.recipe)
+        self.others.in_files = self.project.closed_images
+        self.project.opened.connect(self._on_project)
+        self.project.failed.connect(self.message.error)
+        self.autosave.failed.connect(self.message.warn)
         self.lay_out(
+            self.recovery,
             step("1", "Image", form.image),
             step("2", "Annotations", row(form.paint, form.new, wide=0)),
             step("3", "Paint", stack(row(form.task, 1), form.about_paint)),
+            self.others,
             *self.training_parts(),
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
             self.decoding,
+            self.project,
         )
         form.painted.connect(self.settle)
 
@@ -91,7 +105,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         with self.preparing():
             if not is_checked and self._asks_before(adapt):
                 return
-            now = self.form.value()
+            now = self.others.added_to(self.form.value())
             if not is_checked and self._asks_whose(adapt):
                 return
             request = _adapted(adapt, now)
@@ -139,7 +153,14 @@ class TrainDock(TrainingDock[TrainRequest]):
         """End the job, which saves what it has, and let go of the viewer."""
         self.decoding.close_down()
         self.form.close_down()
+        self.recovery.close_down()
+        self.project.close_down()
         super().close_down()
+
+    def set_colors(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        super().set_colors(colors)
+        self.recovery.set_colors(colors)
 
     def select(self, layer: ImageLayer) -> None:
         """Show the image, or the annotations, that the user has selected."""
@@ -150,6 +171,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         super().show_state()
         running = self.runner.is_running
         image = self.form.image.layer.value
+        self.others.look(image, self.form.paint.value, **self.form.settings())
         if self.form.paint.value is None:
             self.continue_button.setEnabled(False)
         trained, text = self.trained, ""
@@ -200,7 +222,14 @@ class TrainDock(TrainingDock[TrainRequest]):
     def _on_trained(self, request: TrainRequest, ended: Ended[Trained[TrainRequest]]) -> None:
         if isinstance(ended.question, PaintQuestion):
             self._ask_about_paint(ended.question, request)
-        self.trained_by(ended)
+        if (trained := self.trained_by(ended)) is not None:
+            self.project.note_trained(trained)
+
+    def _on_project(self, project: Project) -> None:
+        """Show how the images of a project are trained."""
+        if project.recipe is not None:
+            self.form.fill_in_recipe(project.recipe)
+        self.form.more.start.reset_choices()
 
     def _ask_about_paint(self, question: PaintQuestion, request: TrainRequest) -> None:
         """Ask whether the paint of a request means what it says; train on it in either case."""
@@ -231,7 +260,8 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.form.choose(layer)
                 train_on_it()
 
-        yes = {"classes": train_anew, "sizes": lambda: None}.get(question.kind, make_objects)
+        answers = {"classes": train_anew, "sizes": lambda: None, "other": lambda: None}
+        yes = answers.get(question.kind, make_objects)
         self.ask(question.text, {question.yes: yes, question.no: train_on_it})
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:

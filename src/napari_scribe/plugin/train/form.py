@@ -16,7 +16,7 @@ from napari.utils.events import Event
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from ...errors import InputError
-from ...recipe import ObjectsTarget
+from ...recipe import ObjectsTarget, Recipe
 from ..jobs.torch_loader import found_devices
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
 from ..layers.conversion import add_annotations, note, paint_events, paint_of
@@ -112,7 +112,7 @@ class TrainForm(QObject):
         if self.paint.value is None:
             raise InputError("There are no annotations yet: press New, and paint on them.")
         start = self.more.start.value()
-        recipe = self.more.recipe.value(str(self.task.value))
+        recipe = self.recipe()
         if start is not None:  # which decides about the network
             recipe = recipe.changed({"network.dimensions": dimensions_of(start)})
         return TrainRequest(
@@ -175,14 +175,28 @@ class TrainForm(QObject):
         if self.paint.value is not before:
             self._on_image()
 
+    def recipe(self) -> Recipe:
+        """Return how the form trains.
+
+        Raises
+        ------
+        InputError
+            If some value does not fit.
+        """
+        return self.more.recipe.value(str(self.task.value))
+
+    def fill_in_recipe(self, recipe: Recipe) -> None:
+        """Show how something is trained."""
+        self.task.value = recipe.task
+        self.more.dimensions.value = recipe.network.dimensions
+        self.more.recipe.set_value(recipe)
+
     def fill_in(self, request: TrainRequest) -> None:
         """Show what a training was, where that stays as long as it goes on."""
-        self.task.value = request.recipe.task
+        self.fill_in_recipe(request.recipe)
         self.image.channels.set_value(request.channels)
         self.more.start.set_value(request.start)
         self.more.denoiser.set_value(request.denoiser)
-        self.more.dimensions.value = request.dimensions
-        self.more.recipe.set_value(request.recipe)
         self.size.set_value(request.object_size)
 
     def _new(self) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari import Viewer
+from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from ...errors import InputError
+from ...image import Image
 from ...recipe import Recipe
 from ...session.trainings import About, KeptTraining
 from ..jobs.request import Question
@@ -48,6 +50,27 @@ class PaintQuestion(Question):
         self.kind = kind
 
 
+@dataclass(frozen=True)
+class PaintedImage:
+    """Hold another image that is learnt from, and its paint along TZYX.
+
+    Parameters
+    ----------
+    image_layer, paint_layer
+        Its layers in the viewer; None where it is read from files.
+    """
+
+    image: Image
+    paint: np.ndarray
+    image_layer: ImageLayer | None = None
+    paint_layer: LabelsLayer | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name of the annotations, for messages."""
+        return self.image.name if self.paint_layer is None else str(self.paint_layer.name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest(TrainingRequest):
     """Describe what is trained on which paint, and for how long.
@@ -64,6 +87,8 @@ class TrainRequest(TrainingRequest):
         The file of a model that the image goes through first.
     object_size
         As `train` takes it.
+    others
+        Further images that are learnt from.
     """
 
     paint_layer: LabelsLayer
@@ -72,11 +97,26 @@ class TrainRequest(TrainingRequest):
     is_asked: bool = False
     denoiser: Path | None = None
     object_size: float | None = None
+    others: tuple[PaintedImage, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Return what is done."""
+        return f"{super().title}{f' and {len(self.others)} more' if self.others else ''}"
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Return the layers whose removal the user is told of."""
-        return self.image_layer, self.paint_layer
+        others = (
+            layer for other in self.others for layer in (other.image_layer, other.paint_layer)
+        )
+        return self.image_layer, self.paint_layer, *(layer for layer in others if layer is not None)
+
+    @property
+    def painted(self) -> tuple[PaintedImage, ...]:
+        """Return all images that are learnt from; the one that is previewed comes first."""
+        first = PaintedImage(self.image, self.paint, self.image_layer, self.paint_layer)
+        return first, *self.others
 
     def begin(self) -> TrainJob:
         """Make the job; called in its thread."""
@@ -88,8 +128,8 @@ class TrainRequest(TrainingRequest):
         if not self.is_asked:
             self._check_paint()
         return train(
-            [self.image],
-            [self.as_paint(self.paint)],
+            [painted.image for painted in self.painted],
+            [self.as_paint(painted.paint, painted.paint_layer) for painted in self.painted],
             recipe,
             channels=None if start is not None else self.channels,
             start=start,
@@ -100,12 +140,12 @@ class TrainRequest(TrainingRequest):
             object_size=self.object_size,
         )
 
-    def as_paint(self, paint: np.ndarray) -> Paint:
-        """Return what the layer of annotations holds as paint, with what is noted on the layer."""
+    def as_paint(self, paint: np.ndarray, layer: LabelsLayer | None) -> Paint:
+        """Return what a layer of annotations holds as paint, with what is noted on the layer."""
         from ...targets import Paint
 
-        is_objects = self.recipe.task == "objects"
-        corrected = note(self.paint_layer).get("corrected", ()) if is_objects else ()
+        entries = {} if layer is None or self.recipe.task != "objects" else note(layer)
+        corrected = entries.get("corrected", ())
         return Paint(paint, pieces=False, corrected=corrected)
 
     def about(self) -> About:
@@ -170,6 +210,11 @@ class TrainRequest(TrainingRequest):
             diameters = diameters_in(self.image, paint, self.dimensions)
             if doubt := doubt_about_sizes(diameters):
                 raise PaintQuestion("sizes", doubt, "I will correct them", "Train on them")
+        for other in self.others:
+            slip = question(other.paint, self.recipe.task, self.dimensions)
+            if slip is not None:
+                text = f"{other.name}: {slip.text}"
+                raise PaintQuestion("other", text, "I will correct them", "Train on them")
 
     def _recipe_for(self, start: Model | None) -> Recipe:
         """Return the form's recipe; network and target are those of the model to start from."""
