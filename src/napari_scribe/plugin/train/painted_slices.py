@@ -66,6 +66,7 @@ class PaintedSlices(QWidget):
         self.after.setToolTip(AFTER_TIP.format(word))
         self.fill.setToolTip(FILL_TIP.format(word))
         self.setVisible(is_stack)
+        self._enable()
 
     def show_state(self, state: PaintState | None) -> None:
         """Show what is painted."""
@@ -148,7 +149,7 @@ class PaintedSlices(QWidget):
     def _own_planes(self) -> list[Index]:
         """Return the planes of the object of the brush, along the last axis from the shown one."""
         number = 0 if self._layer is None else self._layer.selected_label
-        if self._state is None or number <= BACKGROUND:
+        if self._state is None or self._source is None or number <= BACKGROUND:
             return []
         front = self._here()[:-1]
         return [plane for plane in self._state.planes_of(number) if plane[:-1] == front]
