@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_scribe.plugin.layers.brush import width_for
+from napari_scribe.plugin.layers.complete_regions import complete_boxes
 from napari_scribe.plugin.layers.conversion import add_annotations, image_of
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.train.painting import PaintingHelp
@@ -210,3 +211,67 @@ def test_new_in_the_train_dock_knows_the_size(docks: Any, painted: Any) -> None:
     dock.form.choose(painted.layers["nuclei annotations"])
     press(painted, Key.Key_B)  # its keys are those of the layer that is selected
     assert layer.selected_label == 1
+
+
+def test_a_result_is_reviewed_object_by_object(viewer: Any, helped: Any) -> None:
+    layer, panel = helped()
+    labels = np.zeros((90, 120), np.int32)
+    for number in (1, 2, 3, 4):
+        labels[disk((90, 120), (30, 25 * number), 8)] = number
+    mark = {"napari-scribe": {"purpose": "labels", "source": "cells"}}
+    result = viewer.add_labels(labels.copy(), name="cells labels", metadata=mark)
+    panel.draft.review.click()
+    assert panel.draft.said.text() == "cells labels: object 1 of 4"
+    assert (result.selected_label, result.show_selected_label) == (1, True)
+    assert viewer.layers.selection.active is layer
+    press(viewer, Key.Key_A)
+    np.testing.assert_array_equal(layer.data == 2, labels == 1)
+    np.testing.assert_allclose(viewer.scene.camera.center[1:], (30, 50), atol=1)
+    press(viewer, Key.Key_R)
+    np.testing.assert_array_equal(layer.data == 1, labels == 2)
+    press(viewer, Key.Key_S, Key.Key_C)
+    assert panel.draft.said.text() == "cells labels: object 3 of 4"
+    np.testing.assert_array_equal(layer.data == 3, labels == 4)
+    assert layer.selected_label == 3  # the brush corrects it
+    layer.data[30, 100] = 0
+    press(viewer, Key.Key_A)  # it stays as it was corrected
+    assert layer.data[30, 100] == 0
+    panel.draft.buttons["Accept all"].click()
+    np.testing.assert_array_equal(layer.data == 4, labels == 3)
+    assert panel.draft.said.text() == "cells labels: 4 objects decided."
+    assert not result.show_selected_label
+    np.testing.assert_array_equal(result.data, labels)
+    layer.undo()
+    assert not (layer.data == 4).any()
+
+
+def test_without_a_result_the_review_says_what_to_do(viewer: Any, helped: Any) -> None:
+    layer, panel = helped()
+    panel.draft.review.click()
+    assert panel.draft.said.text().startswith("There is no result of this image yet.")
+    assert not [key for key in layer.keymap if str(key) == "A"]
+
+
+def test_complete_regions_are_drawn_and_read(viewer: Any, helped: Any) -> None:
+    layer, panel = helped((6, 90, 120), "ZYX")
+    image = viewer.layers["cells"]
+    panel.regions.click()
+    regions = viewer.layers.selection.active
+    assert (regions.name, regions.mode) == ("cells complete regions", "add_rectangle")
+    corners = [(2, 9.6, 19.6), (2, 9.6, 130), (2, 50.4, 130), (2, 50.4, 19.6)]
+    outside = [(2, 9.6, 140), (2, 9.6, 150), (2, 50.4, 150), (2, 50.4, 140)]
+    regions.add_rectangles([np.array(corners), np.array(outside)])
+    boxes = complete_boxes(viewer, image, image_of(image, "ZYX"))
+    assert boxes == (((2, 3), (10, 51), (20, 120)),)
+    viewer.layers.selection.active = layer
+    panel.regions.click()  # there is one layer of them
+    assert viewer.layers.selection.active is regions
+
+
+def test_complete_regions_are_trained_on(docks: Any, painted: Any) -> None:
+    dock = docks(TrainDock)
+    assert dock.form.value().complete == ()
+    dock.form.painting.regions.click()
+    box = np.array([(10, 20), (10, 60), (50, 60), (50, 20)])
+    painted.layers.selection.active.add_rectangles([box])
+    assert dock.form.value().complete == (((10, 51), (20, 61)),)

@@ -21,6 +21,7 @@ from ...windows import shape_of
 from ..jobs.torch_loader import found_devices
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
 from ..layers.brush import width_for
+from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import add_annotations, note, paint_events, paint_of
 from ..layers.object_size import SizeCircle, painted_size
 from ..layers.visible import visible_field
@@ -129,6 +130,7 @@ class TrainForm(QObject):
             paint_layer=self.paint.value,
             image=image,
             paint=paint_of(self.paint.value, self.image.layer.value, image),
+            complete=complete_boxes(self.viewer, self.image.layer.value, image),
             recipe=recipe,
             seconds=60 * self.more.minutes.value or None,
             channels=self.image.channels.value(),

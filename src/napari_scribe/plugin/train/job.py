@@ -21,6 +21,7 @@ from ..layers.results import show_window
 
 if TYPE_CHECKING:
     from ...model import Model
+    from ...targets.paint import Box
     from ...training.train import TrainJob
     from ...training.trainer import Preview
 
@@ -53,6 +54,8 @@ class TrainRequest(TrainingRequest):
     ----------
     paint_layer, paint
         A layer of the viewer, and what it held when Train was pressed, along TZYX.
+    complete
+        Boxes in which 0 is background, as `Paint` takes them.
     channels
         As `train` takes them.
     is_asked
@@ -65,6 +68,7 @@ class TrainRequest(TrainingRequest):
 
     paint_layer: LabelsLayer
     paint: np.ndarray
+    complete: tuple[Box, ...] = ()
     channels: list[int] | None = None
     is_asked: bool = False
     denoiser: Path | None = None
@@ -87,7 +91,7 @@ class TrainRequest(TrainingRequest):
             self._check_paint()
         return train(
             [self.image],
-            [Paint(self.paint, pieces=False)],
+            [Paint(self.paint, self.complete or None, pieces=False)],
             recipe,
             channels=None if start is not None else self.channels,
             start=start,

@@ -67,7 +67,7 @@ class LivePaint(LivePreviews):
         try:
             paint = paint_of(request.paint_layer, request.image_layer, request.image)
             if not np.array_equal(paint, self._sent):
-                job.update_paint([Paint(paint)])
+                job.update_paint([Paint(paint, request.complete or None)])
                 self._sent = paint
         except InputError as error:
             self.warn(f"{error} Training goes on with the paint from before.")

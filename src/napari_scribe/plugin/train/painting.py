@@ -22,9 +22,11 @@ from ..layers.brush import (
     next_object,
     switch_background,
 )
+from ..layers.complete_regions import draw_regions
 from ..layers.conversion import paint_in
 from ..layers.paint_watch import PaintWatch
-from ..widgets.basics import NEUTRAL, Hint, button, fill_column, row
+from ..widgets.basics import NEUTRAL, Fold, Hint, button, fill_column, row
+from .draft import DraftReview
 from .painted_slices import PaintedSlices
 
 MOST_CAUTIONS = 2
@@ -32,6 +34,10 @@ NEXT_TIP = "Take the brush for the next {}: a number that is not painted yet (N)
 BACKGROUND_TIP = "Take the brush for {}; once more, back to the {} (B)"
 EDGE_TIP = "Objects that the edge of the image cuts say nothing about the size of objects"
 AT_REST = "Take the brush again to paint: N for the next {0}, B for {1}"
+REGIONS_TIP = (
+    "Draw rectangles in which every object is painted: there, all that is not painted is "
+    "background. They hold from the next Train or Continue"
+)
 SWATCH = 12
 """Side of the square in the colour of the brush, in pixels."""
 
@@ -59,6 +65,11 @@ class PaintingHelp(QWidget):
         )
         self.cautions.linkActivated.connect(self._look)
         self.slices = PaintedSlices(viewer)
+        self.draft = DraftReview(viewer)
+        self.regions = button("Complete regions", REGIONS_TIP, self._draw_regions)
+        self.more = Fold("More ways to paint")
+        for part in (self.draft, row(self.regions, 1)):
+            self.more.addWidget(part)
         fill_column(
             self,
             row(self._swatch, self.brush, 1),
@@ -66,6 +77,7 @@ class PaintingHelp(QWidget):
             self.count,
             self.cautions,
             self.slices,
+            self.more,
         )
         self._watch = PaintWatch()
         self._watch.counted.connect(self._on_counted)
@@ -96,6 +108,7 @@ class PaintingHelp(QWidget):
         if (self._layer, self._source) != before:
             self._watch.follow(layer, self._paint)
             self.slices.follow(layer, self._source)
+            self.draft.follow(layer, self._source)
         self._show()
 
     def close_down(self) -> None:
@@ -104,6 +117,7 @@ class PaintingHelp(QWidget):
         self._listen(None)
         self._watch.close()
         self.slices.close_down()
+        self.draft.close_down()
 
     def _listen(self, layer: LabelsLayer | None) -> None:
         for event in self._events:
@@ -128,6 +142,10 @@ class PaintingHelp(QWidget):
             self.viewer.layers.selection.active = self._layer
             key(self._layer)
 
+    def _draw_regions(self) -> None:
+        if self._layer is not None and self._source is not None:
+            draw_regions(self.viewer, self._layer, self._source[0])
+
     def _on_counted(self, state: PaintState | None) -> None:
         self._state = state
         self.slices.show_state(state)
@@ -137,6 +155,7 @@ class PaintingHelp(QWidget):
 
     def _show(self) -> None:
         self.setVisible(self._layer is not None)
+        self.more.setVisible(self._task == "objects" and self._source is not None)
         kind, background = self._words()
         self.next.setText(f"Next {kind}")
         self.next.setToolTip(NEXT_TIP.format(kind))
