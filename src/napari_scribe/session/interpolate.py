@@ -39,9 +39,9 @@ def fill_between(paint: Array, number: int, painted: Sequence[int]) -> Points:
     """
     found = []
     for first, last in pairwise(sorted(painted)):
-        outlines = [np.argwhere(np.asarray(paint[z]) == number) for z in (first, last)]
+        below, above = (np.argwhere(np.asarray(paint[z]) == number) for z in (first, last))
         for z in range(first + 1, last):
-            points = _blend(*outlines, (z - first) / (last - first))
+            points = _blend(below, above, (z - first) / (last - first))
             inside = ((points >= 0) & (points < paint.shape[-2:])).all(axis=1)
             rows, columns = points[inside].T
             is_free = np.asarray(paint[z])[rows, columns] == 0
@@ -58,7 +58,7 @@ def _blend(first: Points, last: Points, share: float) -> Points:
     distances = [_signed_distance(points.astype(np.intp) + reach, reach) for points in around]
     is_inside = (1 - share) * distances[0] + share * distances[1] > 0
     centre = np.round((1 - share) * centres[0] + share * centres[1]).astype(np.intp)
-    return np.argwhere(is_inside) - reach + centre
+    return np.asarray(np.argwhere(is_inside) - reach + centre)
 
 
 def _signed_distance(points: Points, reach: int) -> npt.NDArray[np.float64]:

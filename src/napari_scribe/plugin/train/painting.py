@@ -133,7 +133,7 @@ class PaintingHelp(QWidget):
     def _paint(self) -> Pixels:
         assert self._layer is not None
         if self._source is None:
-            return self._layer.data
+            return np.asarray(self._layer.data)
         return paint_in(self._layer, *self._source)
 
     def _press(self, key: Any) -> None:
