@@ -26,6 +26,7 @@ from ..layers.results import show_window
 if TYPE_CHECKING:
     from ...model import Model
     from ...targets import Paint
+    from ...targets.paint import Box
     from ...training.train import TrainJob
     from ...training.trainer import Preview
 
@@ -58,12 +59,15 @@ class PaintedImage:
     ----------
     image_layer, paint_layer
         Its layers in the viewer; None where it is read from files.
+    complete
+        Regions in which all is annotated.
     """
 
     image: Image
     paint: np.ndarray
     image_layer: ImageLayer | None = None
     paint_layer: LabelsLayer | None = None
+    complete: tuple[Box, ...] = ()
 
     @property
     def name(self) -> str:
@@ -79,6 +83,8 @@ class TrainRequest(TrainingRequest):
     ----------
     paint_layer, paint
         A layer of the viewer, and what it held when Train was pressed, along TZYX.
+    complete
+        Boxes in which 0 is background, as `Paint` takes them.
     channels
         As `train` takes them.
     is_asked
@@ -93,6 +99,7 @@ class TrainRequest(TrainingRequest):
 
     paint_layer: LabelsLayer
     paint: np.ndarray
+    complete: tuple[Box, ...] = ()
     channels: list[int] | None = None
     is_asked: bool = False
     denoiser: Path | None = None
@@ -115,7 +122,9 @@ class TrainRequest(TrainingRequest):
     @property
     def painted(self) -> tuple[PaintedImage, ...]:
         """Return all images that are learnt from; the one that is previewed comes first."""
-        first = PaintedImage(self.image, self.paint, self.image_layer, self.paint_layer)
+        first = PaintedImage(
+            self.image, self.paint, self.image_layer, self.paint_layer, self.complete
+        )
         return first, *self.others
 
     def begin(self) -> TrainJob:
@@ -129,7 +138,7 @@ class TrainRequest(TrainingRequest):
             self._check_paint()
         return train(
             [painted.image for painted in self.painted],
-            [self.as_paint(painted.paint, painted.paint_layer) for painted in self.painted],
+            [self.as_paint(painted.paint, painted) for painted in self.painted],
             recipe,
             channels=None if start is not None else self.channels,
             start=start,
@@ -140,13 +149,14 @@ class TrainRequest(TrainingRequest):
             object_size=self.object_size,
         )
 
-    def as_paint(self, paint: np.ndarray, layer: LabelsLayer | None) -> Paint:
-        """Return what a layer of annotations holds as paint, with what is noted on the layer."""
+    def as_paint(self, paint: np.ndarray, painted: PaintedImage) -> Paint:
+        """Return what is painted on an image now, with what is said about the paint there."""
         from ...targets import Paint
 
+        layer, complete = painted.paint_layer, painted.complete or None
         entries = {} if layer is None or self.recipe.task != "objects" else note(layer)
         corrected = entries.get("corrected", ())
-        return Paint(paint, pieces=False, corrected=corrected)
+        return Paint(paint, complete, pieces=False, corrected=corrected)
 
     def about(self) -> About:
         """Return what the training goes on with after a restart, beside its checkpoint."""

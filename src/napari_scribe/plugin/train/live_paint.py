@@ -61,10 +61,10 @@ class LivePaint(LivePreviews):
             self._settle.start()
             return
         try:
-            paints = [self._now(i, other) for i, other in enumerate(self.request.painted)]
+            painted = self.request.painted
+            paints = [self._now(i, other) for i, other in enumerate(painted)]
             if any(new is not old for new, old in zip(paints, self._sent, strict=True)):
-                layers = [painted.paint_layer for painted in self.request.painted]
-                job.update_paint(list(map(self.request.as_paint, paints, layers)))
+                job.update_paint(list(map(self.request.as_paint, paints, painted)))
                 self._sent = paints
             self._fresh.clear()
         except InputError as error:

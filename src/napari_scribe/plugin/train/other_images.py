@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from ...errors import InputError
 from ...image import Image
 from ..layers.annotations import is_annotations_of, settings_of
+from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import image_of, paint_of
 from ..widgets.basics import Fold, empty
 from ..widgets.layer_pickers import is_image
@@ -109,7 +110,7 @@ class OtherImages(Fold):
                     str(layer.unique_id),
                     other.name,
                     f"Train on {layer.name}, too",
-                    _reader(found, other, layer),
+                    _reader(self._viewer, found, other, layer),
                     obstacle(found, shown, dimensions),
                 )
 
@@ -166,10 +167,13 @@ def _described(layer: ImageLayer | None) -> Image | None:
         return None
 
 
-def _reader(image: Image, image_layer: ImageLayer, paint_layer: LabelsLayer) -> Read:
+def _reader(
+    viewer: Viewer, image: Image, image_layer: ImageLayer, paint_layer: LabelsLayer
+) -> Read:
     def read() -> PaintedImage:
         paint = paint_of(paint_layer, image_layer, image)
-        return PaintedImage(image, paint, image_layer, paint_layer)
+        complete = complete_boxes(viewer, image_layer, image)
+        return PaintedImage(image, paint, image_layer, paint_layer, complete)
 
     return read
 
