@@ -21,11 +21,42 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_SCRIBE_HOME"] = folder
         IMAGES.mkdir(exist_ok=True)
+        tutorial()
         segment_large_nuclei()
         demo(Path(folder) / "demo")
         train_and_segment()
         choose_network()
         denoise()
+
+
+def tutorial() -> None:
+    """Show the way from an image to a table in the workspace."""
+    viewer, workspace = open_viewer("Workspace")
+    save(viewer, "tutorial_welcome")
+    workspace.find_nuclei()
+    until_idle(workspace.pages["Segment"])
+    save(viewer, "tutorial_segmented")
+    viewer.layers.remove("nuclei labels")
+    train = workspace.page("Train")
+    train.form.more.minutes.value = 1
+    wait(1)
+    train.train()
+    wait(25)
+    save(viewer, "tutorial_training")
+    until_idle(train)
+    train.segment()
+    until_idle(train)
+    correct = workspace.page("Correct")
+    correct.correct()
+    wait(1)
+    save(viewer, "tutorial_correcting")
+    measure = workspace.page("Measure")
+    measure.measure()
+    until_idle(measure)
+    wait(1)
+    save(viewer, "tutorial_measured")
+    viewer.close()
+    wait(0.5)
 
 
 def segment_large_nuclei() -> None:

@@ -24,6 +24,8 @@ from .paint import Labels, Paint
 Mask = npt.NDArray[np.bool_]
 LONG = 1.8
 """Area of a stroke, at least, in circles as wide as it is; it is 1 of a circle."""
+SURE = 3.0
+"""The same for a stroke that is one even if nearly all objects beside it are drawn whole."""
 INNER, EVEN = 0.75, 0.95
 """A share of `EVEN` of a stroke, at least, is covered by circles of `INNER` times its width."""
 ON_EDGE = 0.9
@@ -45,12 +47,15 @@ class Shape:
         Its number in the paint.
     width
         Half its width at its widest place, in pixels.
+    length
+        Its area, in circles as wide as it is.
     is_stroke
         Whether it looks like a stroke inside an object.
     """
 
     number: int
     width: float
+    length: float
     is_stroke: bool
 
 
@@ -113,14 +118,14 @@ def with_strokes(
         if paint.in_part is None:
             found = find_strokes(paint, image, channels, recipe.network.dimensions, seen, i)
             paint = replace(paint, in_part=found)
-            notes += [f"{first_few([str(n) for n in found])} of {image.name}"] if found else []
+            notes += [f"{first_few([str(n) for n in found])} in {image.name}"] if found else []
         marked.append(paint)
     if not notes:
         return marked, ""
     return marked, (
-        f"Objects that look like strokes inside them: {first_few(notes)}. They teach what is "
-        "inside, not where it ends. If they are drawn whole, set Painted objects (target.strokes) "
-        "to whole."
+        "What is painted with these numbers looks like strokes inside objects: "
+        f"{first_few(notes)}. That teaches what is inside, not where objects end. If they are "
+        "drawn whole, set Painted objects (target.strokes) to whole."
     )
 
 
@@ -152,11 +157,12 @@ def find_strokes(
         for number, window, around in _objects(paint.frame(image, frame))
     ]
     strokes = [shape for shape in shapes if shape.is_stroke]
-    limit = 0.0
-    if len(strokes) >= max(2, len(shapes) / 3):
+    if len(strokes) < max(2, len(shapes) / 3):
+        whole_ones = {s.number for s in shapes if not s.is_stroke or s.length < SURE}
+    else:
         limit = AS_WIDE * float(np.median([shape.width for shape in strokes]))
-    others = {s.number for s in shapes if not s.is_stroke and s.width > limit}
-    return tuple(sorted({shape.number for shape in shapes} - others))
+        whole_ones = {s.number for s in shapes if not s.is_stroke and s.width > limit}
+    return tuple(sorted({shape.number for shape in shapes} - whole_ones))
 
 
 def _objects(labels: Labels) -> Iterator[tuple[int, Window, Labels]]:
@@ -195,7 +201,8 @@ def _shape(
     if is_stroke:
         pixels = image.read(frame, window, tuple(channels)).reshape(-1, *mask.shape)
         is_stroke = all(_contrast(p, mask, around) < ON_EDGE for p in pixels)
-    shape = Shape(number, float(depth.max()), is_stroke)
+    width = float(depth.max())
+    shape = Shape(number, width, np.count_nonzero(mask) / (np.pi * width**2), is_stroke)
     known[key, frame, number] = Seen(window, around.copy(), shape)
     return shape
 
