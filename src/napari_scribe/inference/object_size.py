@@ -133,15 +133,16 @@ def size_in_training(model: Model, image: Image) -> float | None:
     Returns
     -------
     diameter
-        In pixels of the image. None if it differed between the images of the training.
+        In pixels of the image, to three digits. None if it differed between the images of the
+        training.
     """
     trained = Provenance.model_validate(model.provenance).objects_in_images
     if trained is None or model.object_size is None:
         return None
-    here = pixel_size(image)
-    if trained.pixel_size is None or here is None:
-        return trained.diameter
-    return trained.diameter * trained.pixel_size / here
+    diameter, here = trained.diameter, pixel_size(image)
+    if trained.pixel_size is not None and here is not None:
+        diameter *= trained.pixel_size / here
+    return float(f"{diameter:.3g}")
 
 
 def estimated_size(source: Source, device: torch.device) -> float | None:
