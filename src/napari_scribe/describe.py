@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .image import Image
 from .io import first_few
+from .io.held_out import HeldOut
 from .model import Model, counted
 from .targets import task_of
 
@@ -34,6 +35,7 @@ def describe_model(model: Model) -> str:
         f"  trained on   {counted(n_images, 'image')}, "
         f"{counted(provenance.get('steps', '?'), 'step')}, "
         f"{provenance.get('seconds', '?')} s on {provenance.get('device', '?')}",
+        *_held_out_line(model),
         *(_denoiser_lines(model) if is_denoiser else _label_lines(model)),
         *(f"  {key:<12} {text}" for key, text in provenance.get("card", {}).items()),
     ]
@@ -51,6 +53,12 @@ def describe_model(model: Model) -> str:
         f"stride {per_axis([g.stride for g in geometry])}"
     )
     return "\n".join(lines)
+
+
+def _held_out_line(model: Model) -> Iterator[str]:
+    """Say how much of what was held out a model answers rightly, where that was counted."""
+    if words := HeldOut.model_validate(model.provenance.get("held_out", {})).in_words():
+        yield f"  held out     {words}"
 
 
 def _label_lines(model: Model) -> Iterator[str]:

@@ -13,6 +13,7 @@ from ..arguments import checked
 from ..device import precision
 from ..errors import InputError, in_words
 from ..inference.engine import Predictor, predict_window
+from ..io.held_out import HeldOut
 from ..io.replay import Patches
 from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
@@ -24,11 +25,12 @@ from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, open_checkpoint
 from .distributed import join
 from .fine_tuning import origin_of
-from .finish import assemble, fit_parameters
+from .finish import assemble, fit_parameters, predict_paint
 from .losses import loss_of
 from .patches import PaintData
 from .regions import RegionLoader
 from .replay import known_before, replay_data, replay_of
+from .score import score_classes, score_objects
 from .setup import Setup, painted_values, set_up
 from .spill import spill_of_regions
 from .trainer import Limits, Preview, Request, Trainer, TrainingJob, TrainStep, new_state
@@ -243,21 +245,42 @@ def _train(
         group=group,
         before=data.replay.validation if data.replay is not None else (),
     )
+
+    def so_far() -> tuple[Checkpoint, Model]:
+        network = trainer.network_so_far(recipe, n_channels, encoding)
+        parameters = {} if start is None else start.parameters
+        now = replace(setup, paints=data.paints)
+        numbers = parameters, state, trainer.history, trainer.seconds
+        return trainer.checkpoint(), assemble(now, network, *numbers, is_final=False)
+
+    job.so_far = so_far
     yield from trainer.steps()
+    job.so_far = None
     if start is not None and trainer.parent_stays(keep_worse):
         return start
     network = trainer.network(recipe, n_channels, encoding)
     setup = replace(setup, paints=data.paints)
     parameters: Parameters = {}
+    held_out = HeldOut()
     try:
-        if start is not None and trainer.is_known_kind:
-            parameters = start.parameters  # fitted on more than this paint
-        else:
-            parameters = fit_parameters(setup, network, data.regions, dtype, trainer.seconds_left)
+        # Those of a model that knows such images were fitted on more than this paint.
+        fitted = start.parameters if start is not None and trainer.is_known_kind else None
+        parameters = fitted or {}
+        if encoding.is_pixelwise and not job.is_urgent:
+            held_out = score_classes(trainer.answer, data.validation)
+        elif not encoding.is_pixelwise:
+            examples = predict_paint(
+                *(setup, network, data.regions, dtype, trainer.seconds_left),
+                only_held=fitted is not None,
+            )
+            if fitted is None:
+                parameters = fit_parameters(encoding, examples, trainer.seconds_left)
+            held_out = score_objects(encoding, examples, parameters)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         # The defaults are good enough; the trained network must not be lost.
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
     model = assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+    model.provenance["held_out"] = held_out.model_dump(mode="json", exclude_defaults=True)
     if job.fine_tuning is not None and start is not None:
         model.provenance["fine_tuning"] = origin_of(start, job.fine_tuning)
     if not recipe.training.keep_replay:
