@@ -100,7 +100,7 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
 
     click(dock.stop_button)
     watch.until_idle()
-    assert dock.message.text.startswith("Kept as nuclei 20")
+    assert dock.message.text.startswith("Kept as nuclei objects")
     assert not dock.stop_button.isEnabled()
     stopped_at = watch.steps[-1].index
     click(dock.continue_button)
@@ -109,8 +109,8 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
     watch.until_idle()
     assert watch.steps[-1].index > stopped_at
     assert len(list_models()) == 2
-    assert dock.curves.steps[0] < stopped_at < dock.curves.steps[-1]
-    assert dock.curves.validation
+    assert dock.curves.course.steps[0] < stopped_at < dock.curves.course.steps[-1]
+    assert dock.curves.course.validation
 
     click(dock.segment_button)
     watch.until_idle()
@@ -538,7 +538,7 @@ def test_continue_asks_about_the_paint_and_goes_on(dock: Any, watch: Watch, pain
     assert stop_soon(dock, watch) > stopped_at
     assert dock.trained.model.recipe.task == "objects"
     assert dock.trained.request.paint_layer is paint
-    assert dock.curves.steps[0] <= stopped_at < dock.curves.steps[-1]
+    assert dock.curves.course.steps[0] <= stopped_at < dock.curves.course.steps[-1]
 
 
 def test_continue_on_another_image_is_asked_about(

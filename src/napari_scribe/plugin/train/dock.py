@@ -104,9 +104,13 @@ class TrainDock(TrainingDock[TrainRequest]):
         """Continue the last training with a request, which the form then shows."""
         if reason := self.why_not_continue():
             self.message.error(f"{reason}.")
-        elif (trained := self.trained) is not None:
+        else:
             self.form.fill_in(request)
-            self.train(lambda now: now.continuing(trained))
+            self.train(self._as_it_was)
+
+    def _as_it_was(self, now: TrainRequest) -> TrainRequest | None:
+        earlier = self.earlier(now)
+        return None if earlier is None else now.continuing(earlier)
 
     def segment(self, device: str | None = None) -> None:
         """Segment the chosen image with the model that was trained last."""

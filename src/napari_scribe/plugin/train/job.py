@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,9 @@ from napari.layers import Layer
 
 from ...errors import InputError
 from ...recipe import Recipe
+from ...session.trainings import About, KeptTraining
 from ..jobs.request import Question
-from ..jobs.training import Trained, TrainingRequest, channels_in_words, named
+from ..jobs.training import Earlier, TrainingRequest, channels_in_words, named
 from ..layers.colors import preview_look
 from ..layers.results import show_window
 
@@ -91,14 +92,25 @@ class TrainRequest(TrainingRequest):
             recipe,
             channels=None if start is not None else self.channels,
             start=start,
-            resume=self.resume,
+            resume=self.resumed(),
             seconds=self.seconds,
             device=self.device,
             denoiser=load_model(self.denoiser) if self.denoiser is not None else None,
             object_size=self.object_size,
         )
 
-    def continuing(self, trained: Trained[TrainRequest]) -> TrainRequest:
+    def about(self) -> About:
+        """Return what the training goes on with after a restart, beside its checkpoint."""
+        more = {name: getattr(self, name) for name in ("channels", "denoiser", "object_size")}
+        return super().about().model_copy(update=more)
+
+    def earlier(self, kept: KeptTraining) -> Earlier[TrainRequest]:
+        """Return a training on disk, as one on the image and the paint that are chosen now."""
+        about, earlier = kept.about, super().earlier(kept)
+        more = {name: getattr(about, name) for name in ("channels", "denoiser", "object_size")}
+        return replace(earlier, request=earlier.request.changed(**more))
+
+    def continuing(self, trained: Earlier[TrainRequest]) -> TrainRequest:
         """Return the request to go on with a training on this paint, as long as this one says."""
         before = trained.request
         return self.changed(
