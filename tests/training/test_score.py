@@ -83,7 +83,10 @@ def test_words_of_few_and_of_none() -> None:
     assert HeldOut(objects=1, found=1).in_words() == "finds the one held-out object"
     assert HeldOut().in_words() == HeldOut().advice() == ""
     many = HeldOut(objects=30, missed=tuple(range(20)))
-    assert "(number 0, 1, 2, 3, 4 and 15 more)" in many.advice()
+    assert "misses (numbers 0, 1, 2, 3, 4 and 15 more), then" in many.advice()
+    assert many.advice(is_learning=True) == "It was still getting better: Continue."
+    assert HeldOut(objects=2, found=2).advice(is_learning=True) == ""
+    assert HeldOut(pixels=100, right=96).advice() == ""
 
 
 def test_a_model_says_what_it_finds(sample: Sample, small: Recipe, tmp_path: Path) -> None:

@@ -49,15 +49,27 @@ class HeldOut(BaseModel):
             return f"takes away {100 * self.noise_removed:.0f} % of the noise of held-out pairs"
         return ""
 
-    def advice(self) -> str:
-        """Return what helps where that is not good enough; empty where it is, or nobody knows."""
-        if self.found < self.objects:
-            numbers = list(map(str, self.missed[:MOST_NAMED]))
-            those = ""
-            if numbers:
-                more = len(self.missed) - len(numbers)
-                those = f" (number {', '.join(numbers)}{f' and {more} more' if more else ''})"
-            return f"Paint more objects like those it misses{those}, then Continue."
-        if self.pixels and self.right < ENOUGH_PIXELS * self.pixels:
-            return "Paint a little of each class where the preview is wrong, then Continue."
-        return ""
+    def advice(self, *, is_learning: bool = False) -> str:
+        """Return what helps where that is not good enough; empty where it is, or nobody knows.
+
+        Parameters
+        ----------
+        is_learning
+            Whether the model was still getting better when its training ended.
+        """
+        lacks_objects = self.found < self.objects
+        if not lacks_objects and self.right >= ENOUGH_PIXELS * self.pixels:
+            return ""
+        if is_learning:
+            return "It was still getting better: Continue."
+        if lacks_objects:
+            return f"Paint more objects like those it misses{self._those()}, then Continue."
+        return "Paint a little of each class where the preview is wrong, then Continue."
+
+    def _those(self) -> str:
+        """Return the numbers of missed objects, as in " (numbers 4, 9)"."""
+        named = ", ".join(map(str, self.missed[:MOST_NAMED]))
+        more = len(self.missed) - MOST_NAMED
+        if more > 0:
+            named += f" and {more} more"
+        return f" (number{'s' if len(self.missed) > 1 else ''} {named})" if named else ""

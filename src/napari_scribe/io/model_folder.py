@@ -14,7 +14,7 @@ from .files import SUFFIXES
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models"
 """The folder of the models that ship."""
-_NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
+_NOT_IN_NAMES = re.compile(r"[^\w .+()-]+")
 _NO_WORD = re.compile(r"[0-9a-fA-F-]{16,}")
 """Names that nobody can read: hashes and long numbers."""
 _COUNTER = re.compile(r" \(\d+\)$")

@@ -34,6 +34,8 @@ REMOVED = (
     "{} was removed, on which this was trained. To go on with its model on another image, choose "
     "it under More settings, Start from, and press Train"
 )
+STILL_LEARNING = 0.9
+"""A training whose best step lies in its last tenth has not ended learning."""
 NOTHING_TO_KEEP = "Stopped before the first step: there is nothing to keep yet."
 
 
@@ -108,6 +110,8 @@ class TrainingDock(Dock, Generic[Asked]):
         """
         earlier = self.earlier(now)
         assert earlier is not None
+        if self.kept is not None and now.start == self.kept.model:
+            now = now.changed(start=self.kept.about.start)  # it was chosen to go on with it
         request, changes = now.continuing(earlier), list(now.changes_since(earlier.request))
         if not changes:
             return request
@@ -126,8 +130,6 @@ class TrainingDock(Dock, Generic[Asked]):
             What the form holds.
         """
         if self.trained is None and self.kept is not None:
-            if now.start == self.kept.model:  # chosen to go on with it, not to be fine-tuned
-                now = now.changed(start=self.kept.about.start)
             return now.earlier(self.kept)
         return self.trained
 
@@ -214,6 +216,7 @@ class TrainingDock(Dock, Generic[Asked]):
         elif record.best is not None:
             text += f"; the model of step {record.best} was better and is kept"
         self.status.setText(f"{text}.")
+        self._outcome.show()
 
     def _about_previews(self, request: Asked) -> str:
         """Say how much of a large image a preview covers."""
@@ -245,11 +248,13 @@ class TrainingDock(Dock, Generic[Asked]):
 
     def _tell_what_it_can(self, trained: Trained[Asked]) -> None:
         """Say what the model can do of what was held out, and what helps if that is not enough."""
-        held_out, best = trained.held_out, trained.model.provenance.get("best_validation")
-        words = sentence(held_out.in_words())
-        if not words and best is not None:
-            words = f"Loss on held-out {self.data}: {best:.3f}."
-        self.status.setText(" ".join(filter(None, (words, held_out.advice()))))
+        held_out, made = trained.held_out, trained.model.provenance
+        words, loss = sentence(held_out.in_words()), made.get("best_validation")
+        if not words and loss is not None and not trained.is_parent:
+            words = f"Loss on held-out {self.data}: {loss:.3f}."
+        learns = (made.get("best_step") or 0) >= STILL_LEARNING * made.get("steps", 0)
+        advice = held_out.advice(is_learning=learns)
+        self.status.setText(" ".join(filter(None, (words, advice))))
 
     def _tell_saved(self, trained: Trained[Any]) -> None:
         what = f"these {self.data}" if self.data.endswith("s") else f"this {self.data}"

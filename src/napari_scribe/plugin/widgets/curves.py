@@ -95,7 +95,7 @@ class Curves(Plot):
     """
 
     def __init__(self, colors: dict[str, str], held_out: str = "paint") -> None:
-        super().__init__(140, (0.13, 0.26, 0.85, 0.68))
+        super().__init__(150, (0.13, 0.24, 0.85, 0.62))
         self.axes: Any = self.figure.axes[0]
         self.axes.set_xlabel("step", labelpad=1)
         self.axes.set_ylabel("loss", labelpad=2)
@@ -181,8 +181,11 @@ class Curves(Plot):
         """Show a legend of the lines that have a point."""
         lines = [line for line in self._lines if np.size(line.get_xdata())]
         self._named = [line in lines for line in self._lines]
-        style = {"frameon": False, "fontsize": 8, "labelcolor": self.colors["text"]}
-        self.axes.legend(handles=lines, loc="upper right", **style)
+        style = {"frameon": False, "fontsize": 7.5, "labelcolor": self.colors["text"]}
+        # Above the axes, where no curve is: in one line, which fits into 300 pixels.
+        place = {"loc": "lower right", "bbox_to_anchor": (1.02, 0.97), "borderpad": 0.1}
+        row = {"ncols": len(CURVES), "handlelength": 1.2, "columnspacing": 1, "handletextpad": 0.5}
+        self.axes.legend(handles=lines, **style, **place, **row)
 
     def _fitting_limits(self) -> tuple[float, float]:
         """Return the ends of both axes, which hold all points and change seldom."""
