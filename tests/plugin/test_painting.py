@@ -212,6 +212,7 @@ def test_a_result_is_reviewed_object_by_object(viewer: Any, helped: Any) -> None
         labels[disk((90, 120), (30, 25 * number), 8)] = number
     mark = {"napari-scribe": {"purpose": "labels", "source": "cells"}}
     result = viewer.add_labels(labels.copy(), name="cells labels", metadata=mark)
+    colors = result.colormap.name
     panel.draft.review.click()
     assert panel.draft.said.text() == "cells labels: object 1 of 4"
     assert (result.selected_label, result.show_selected_label) == (1, True)
@@ -231,7 +232,7 @@ def test_a_result_is_reviewed_object_by_object(viewer: Any, helped: Any) -> None
     panel.draft.buttons["Accept all"].click()
     np.testing.assert_array_equal(layer.data == 4, labels == 3)
     assert panel.draft.said.text() == "cells labels: 4 objects decided."
-    assert not result.show_selected_label
+    assert (result.show_selected_label, result.colormap.name) == (False, colors)
     np.testing.assert_array_equal(result.data, labels)
     layer.undo()
     assert not (layer.data == 4).any()
