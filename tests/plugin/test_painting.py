@@ -99,6 +99,7 @@ def test_buttons_bring_the_brush_back_and_classes_have_words_of_their_own(
     panel.next.click()
     assert panel.brush.text() == "Painting: object 2"
     cells = viewer.layers["cells"]
+    cells.data = np.zeros((90, 120))
     panel.follow(layer, cells, image_of(cells), "classes")
     assert (panel.next.text(), panel.background.text()) == ("Next class", "Class 1")
     put(layer, disk((90, 120), (30, 30), 8), 2)
@@ -137,6 +138,10 @@ def test_painted_slices_are_jumped_to_and_an_object_is_interpolated_between_them
     for key, z in ((Key.Key_PageUp, 3), (Key.Key_PageUp, 3), (Key.Key_PageDown, 6)):
         press(viewer, key)
         assert viewer.dims.point[0] == z
+    cells = viewer.layers["cells"]
+    assert panel.slices.taken.text().startswith("Slices are taken one by one")
+    panel.follow(layer, cells, image_of(cells, "ZYX"), "objects", 3)
+    assert panel.slices.taken.text().startswith("Z is depth: paint an object on every slice")
     before = layer.data.copy()
     press(viewer, Key.Key_I)
     assert (np.unique(np.nonzero(layer.data == 2)[0]) == np.arange(3, 10)).all()
