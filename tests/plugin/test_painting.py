@@ -87,8 +87,8 @@ def test_keys_take_the_next_object_background_and_the_object_again(
     assert (layer.mode, layer.selected_label) == ("paint", 1)
 
 
-def test_buttons_bring_the_brush_back_to_the_annotations(
-    viewer: Any, helped: Callable[..., Any]
+def test_buttons_bring_the_brush_back_and_classes_have_words_of_their_own(
+    viewer: Any, qtbot: Any, helped: Callable[..., Any]
 ) -> None:
     layer, panel = helped()
     viewer.layers.selection.active = viewer.layers["cells"]
@@ -98,6 +98,14 @@ def test_buttons_bring_the_brush_back_to_the_annotations(
     assert panel.brush.text() == "Painting: background"
     panel.next.click()
     assert panel.brush.text() == "Painting: object 2"
+    cells = viewer.layers["cells"]
+    cells.data = np.zeros((90, 120))
+    panel.follow(layer, cells, image_of(cells), "classes")
+    assert (panel.next.text(), panel.background.text()) == ("Next class", "Class 1")
+    put(layer, disk((90, 120), (30, 30), 8), 2)
+    until_counted(qtbot, panel, "1 class, 1 stroke: paint a second class to start.")
+    panel.background.click()
+    assert panel.brush.text() == "Painting: class 1"
 
 
 def test_what_is_painted_is_counted_and_undo_too(qtbot: Any, helped: Callable[..., Any]) -> None:
@@ -117,45 +125,29 @@ def test_what_is_painted_is_counted_and_undo_too(qtbot: Any, helped: Callable[..
     assert panel.cautions.text() == ""
 
 
-def test_classes_have_words_of_their_own(viewer: Any, qtbot: Any, helped: Any) -> None:
-    layer, panel = helped(task="classes")
-    assert (panel.next.text(), panel.background.text()) == ("Next class", "Class 1")
-    put(layer, disk((90, 120), (30, 30), 8), 2)
-    until_counted(qtbot, panel, "1 class, 1 stroke: paint a second class to start.")
-    press(viewer, Key.Key_B)
-    assert panel.brush.text() == "Painting: class 1"
-
-
-def test_painted_slices_are_listed_and_jumped_to(viewer: Any, qtbot: Any, helped: Any) -> None:
-    layer, panel = helped((12, 90, 120), "ZYX")
-    slices = panel.slices
-    assert not slices.isHidden()
-    for z in (3, 9):
-        put(layer, disk((90, 120), (30 + z, 40), 10), 2, z)
-    qtbot.waitUntil(lambda: slices.listed.text() == "Painted: slices 3, 9 of 12", timeout=LONG)
-    viewer.dims.set_point(0, 5)
-    press(viewer, Key.Key_PageUp)
-    assert viewer.dims.point[0] == 3
-    press(viewer, Key.Key_PageUp)  # there is none before
-    assert viewer.dims.point[0] == 3
-    press(viewer, Key.Key_PageDown)
-    assert viewer.dims.point[0] == 9
-
-
-def test_an_object_is_interpolated_between_its_slices_and_undone(
+def test_painted_slices_are_jumped_to_and_an_object_is_interpolated_between_them(
     viewer: Any, qtbot: Any, helped: Any
 ) -> None:
     layer, panel = helped((12, 90, 120), "ZYX")
     for z in (3, 9):
         put(layer, disk((90, 120), (30 + z, 40), 10), 2, z)
     put(layer, disk((90, 120), (36, 40), 3), 5, 6)
-    qtbot.waitUntil(panel.slices.fill.isEnabled, timeout=LONG)
+    text = "Painted: slices 3, 6, 9 of 12"
+    qtbot.waitUntil(lambda: panel.slices.listed.text() == text, timeout=LONG)
+    viewer.dims.set_point(0, 5)
+    for key, z in ((Key.Key_PageUp, 3), (Key.Key_PageUp, 3), (Key.Key_PageDown, 6)):
+        press(viewer, key)
+        assert viewer.dims.point[0] == z
+    cells = viewer.layers["cells"]
+    assert panel.slices.taken.text().startswith("Slices are taken one by one")
+    panel.follow(layer, cells, image_of(cells, "ZYX"), "objects", 3)
+    assert panel.slices.taken.text().startswith("Z is depth: paint an object on every slice")
     before = layer.data.copy()
     press(viewer, Key.Key_I)
     assert (np.unique(np.nonzero(layer.data == 2)[0]) == np.arange(3, 10)).all()
     assert ((layer.data[6] == 2) & disk((90, 120), (36, 40), 8)).sum() > 150
     np.testing.assert_array_equal(layer.data[before > 0], before[before > 0])
-    viewer.dims.set_point(0, 6)
+    viewer.dims.set_point(0, 7)
     layer.undo()
     np.testing.assert_array_equal(layer.data, before)
     layer.selected_label = 5
@@ -182,15 +174,11 @@ def test_a_slip_is_shown_where_it_is(viewer: Any, qtbot: Any, helped: Any) -> No
     panel.cautions.linkActivated.emit(link)
     assert viewer.dims.point[0] == 4
     np.testing.assert_allclose(viewer.scene.camera.center[1:], (70, 100), atol=6)
-
-
-def test_nothing_is_left_behind(viewer: Any, helped: Any) -> None:
-    layer, panel = helped((6, 90, 120), "ZYX")
-    panel.close_down()
-    press(viewer, Key.Key_B)  # the brush's keys need no dock
+    panel.close_down()  # nothing is left behind but the brush's keys, which need no dock
+    press(viewer, Key.Key_B)
     assert layer.selected_label == 1
     assert panel.brush.text() == "Painting: object 2"
-    assert not [key for key in layer.keymap if str(key) in ("I", "PageUp", "PageDown")]
+    assert {str(key) for key in layer.keymap} == {"N", "M", "B", "X"}
 
 
 def test_the_brush_is_as_wide_as_suits_the_objects() -> None:
@@ -200,7 +188,9 @@ def test_the_brush_is_as_wide_as_suits_the_objects() -> None:
     assert width_for(None, 128) == 2
 
 
-def test_new_in_the_train_dock_knows_the_size(docks: Any, painted: Any) -> None:
+def test_the_train_dock_sets_the_brush_and_trains_on_complete_regions(
+    docks: Any, painted: Any
+) -> None:
     dock = docks(TrainDock)
     dock.form.size.set_value(36)
     dock.form.new.click()
@@ -209,17 +199,25 @@ def test_new_in_the_train_dock_knows_the_size(docks: Any, painted: Any) -> None:
     assert (layer.brush_size, layer.preserve_labels) == (12, True)
     assert dock.form.painting.brush.text() == "Painting: object 2"
     dock.form.choose(painted.layers["nuclei annotations"])
-    press(painted, Key.Key_B)  # its keys are those of the layer that is selected
+    press(painted, Key.Key_B)  # the keys are those of the layer that is selected
     assert layer.selected_label == 1
+    assert dock.form.value().complete == ()
+    dock.form.painting.regions.click()
+    box = np.array([(10, 20), (10, 60), (50, 60), (50, 20)])
+    painted.layers.selection.active.add_rectangles([box])
+    assert dock.form.value().complete == (((10, 51), (20, 61)),)
 
 
 def test_a_result_is_reviewed_object_by_object(viewer: Any, helped: Any) -> None:
     layer, panel = helped()
+    panel.draft.review.click()
+    assert panel.draft.said.text().startswith("There is no result of this image yet.")
     labels = np.zeros((90, 120), np.int32)
     for number in (1, 2, 3, 4):
         labels[disk((90, 120), (30, 25 * number), 8)] = number
     mark = {"napari-scribe": {"purpose": "labels", "source": "cells"}}
     result = viewer.add_labels(labels.copy(), name="cells labels", metadata=mark)
+    colors = result.colormap.name
     panel.draft.review.click()
     assert panel.draft.said.text() == "cells labels: object 1 of 4"
     assert (result.selected_label, result.show_selected_label) == (1, True)
@@ -239,17 +237,10 @@ def test_a_result_is_reviewed_object_by_object(viewer: Any, helped: Any) -> None
     panel.draft.buttons["Accept all"].click()
     np.testing.assert_array_equal(layer.data == 4, labels == 3)
     assert panel.draft.said.text() == "cells labels: 4 objects decided."
-    assert not result.show_selected_label
+    assert (result.show_selected_label, result.colormap.name) == (False, colors)
     np.testing.assert_array_equal(result.data, labels)
     layer.undo()
     assert not (layer.data == 4).any()
-
-
-def test_without_a_result_the_review_says_what_to_do(viewer: Any, helped: Any) -> None:
-    layer, panel = helped()
-    panel.draft.review.click()
-    assert panel.draft.said.text().startswith("There is no result of this image yet.")
-    assert not [key for key in layer.keymap if str(key) == "A"]
 
 
 def test_complete_regions_are_drawn_and_read(viewer: Any, helped: Any) -> None:
@@ -266,12 +257,3 @@ def test_complete_regions_are_drawn_and_read(viewer: Any, helped: Any) -> None:
     viewer.layers.selection.active = layer
     panel.regions.click()  # there is one layer of them
     assert viewer.layers.selection.active is regions
-
-
-def test_complete_regions_are_trained_on(docks: Any, painted: Any) -> None:
-    dock = docks(TrainDock)
-    assert dock.form.value().complete == ()
-    dock.form.painting.regions.click()
-    box = np.array([(10, 20), (10, 60), (50, 60), (50, 20)])
-    painted.layers.selection.active.add_rectangles([box])
-    assert dock.form.value().complete == (((10, 51), (20, 61)),)

@@ -52,7 +52,7 @@ class SegmentRequest(RunRequest["Segmented"]):
     @property
     def look(self) -> dict[str, Any]:
         """Return how labels are shown: as those of objects, or of classes."""
-        return labels_look(self.facts.task)
+        return labels_look(self.facts.task, self.shape)
 
     def begin(self) -> InferenceJob:
         """Make the job; called in its thread."""

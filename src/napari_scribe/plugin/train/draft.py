@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from napari import Viewer
@@ -16,6 +17,7 @@ from ...image import Image
 from ...session.draft import Draft, Points
 from ..layers.annotations import mask_on_image
 from ..layers.brush import BACKGROUND, next_number, take
+from ..layers.colors import preview_colormap
 from ..layers.conversion import has_pixels_of, note, pixels
 from ..layers.places import look_at
 from ..widgets.basics import Hint, button, fill_column, row, stack
@@ -52,6 +54,7 @@ class DraftReview(QWidget):
         self._draft: Draft | None = None
         self._start = np.zeros(0, int)
         self._corrected: int | None = None
+        self._colormap: Any = None
         self.review = button("Review a result", REVIEW_TIP, self.begin)
         self.said = Hint()
         answers = {
@@ -109,6 +112,8 @@ class DraftReview(QWidget):
         self._start = np.array([s.start for s in window])
         for key, press in self._keys.items():
             self._layer.bind_key(key, press, overwrite=True)
+        self._colormap = result.colormap
+        result.colormap = preview_colormap()  # among napari's colours are dark ones
         result.visible = result.show_selected_label = True
         self.viewer.layers.selection.active = self._layer
         self._answers.show()
@@ -150,6 +155,7 @@ class DraftReview(QWidget):
         """End the review, and show the result as before."""
         if self._result is not None and self._result in self.viewer.layers:
             self._result.show_selected_label = False
+            self._result.colormap = self._colormap
         if self._draft is not None and self._layer is not None:
             for key in self._keys:
                 self._layer.bind_key(key, None)

@@ -99,7 +99,8 @@ class TrainForm(QObject):
         self.image.changed.connect(self._on_image)
         self.task.changed.connect(self._show_task)
         self.paint.changed.connect(self._on_annotations)
-        self.changed.connect(self._show_painting)
+        for signal in (self.changed, self.more.dimensions.changed, self.more.start.changed):
+            signal.connect(self._show_painting)
         self._listened: list[Any] = []
         self._had_paint = False
         self._shown: Callable[[], ImageLayer | None] = lambda: None  # the image
@@ -231,13 +232,14 @@ class TrainForm(QObject):
         start = self.more.start.value()
         return self.size.known() or (None if start is None else object_size_of(start))
 
-    def _show_painting(self) -> None:
+    def _show_painting(self, _value: object = None) -> None:
         """Help with the annotations that are chosen."""
-        image = None
+        start, source = self.more.start.value(), self.image.layer.value
+        image, dimensions = None, int(self.more.dimensions.value)
         with suppress(InputError):  # the picker says why
             image = self.image.image()
-        source = self.image.layer.value
-        self.painting.follow(self.paint.value, source, image, str(self.task.value))
+            dimensions = dimensions if start is None else dimensions_of(start)
+        self.painting.follow(self.paint.value, source, image, str(self.task.value), dimensions)
 
     def _on_image(self) -> None:
         """Offer the annotations that were made for the image, if there are any."""

@@ -24,6 +24,10 @@ LISTED = 8
 WORDS = {"T": "frame", "Z": "slice"}
 BEFORE_TIP = "Go to the painted {} before this one (Page up)"
 AFTER_TIP = "Go to the painted {} after this one (Page down)"
+ONE_BY_ONE = "{}s are taken one by one: paint objects on any of them."
+IS_DEPTH = (
+    "Z is depth: paint an object on every slice that it is on, or on some of them and interpolate."
+)
 FILL_TIP = (
     "Fill in the object of the brush on the {0}s between those on which it is painted; other paint "
     "stays, and Ctrl+Z takes it back (I)"
@@ -39,11 +43,11 @@ class PaintedSlices(QWidget):
         self._layer: LabelsLayer | None = None
         self._source: tuple[ImageLayer, Image] | None = None
         self._state: PaintState | None = None
-        self.listed = Hint()
+        self.taken, self.listed = Hint(), Hint()
         self.before = button("\N{BLACK LEFT-POINTING TRIANGLE}", "", lambda: self.step(-1))
         self.after = button("\N{BLACK RIGHT-POINTING TRIANGLE}", "", lambda: self.step(1))
         self.fill = button("Interpolate", "", self.interpolate)
-        fill_column(self, self.listed, row(self.before, self.after, self.fill, 1))
+        fill_column(self, self.taken, self.listed, row(self.before, self.after, self.fill, 1))
         self._keys: dict[str, Callable[[LabelsLayer], None]] = {
             "PageUp": lambda _layer: self.step(-1),
             "PageDown": lambda _layer: self.step(1),
@@ -67,6 +71,11 @@ class PaintedSlices(QWidget):
         self.fill.setToolTip(FILL_TIP.format(word))
         self.setVisible(is_stack)
         self._enable()
+
+    def show_depth(self, dimensions: int) -> None:
+        """Say how a network of 2 or 3 dimensions takes the slices, and what to paint."""
+        is_depth = dimensions == 3 and self._planes_along().endswith("Z")
+        self.taken.setText(IS_DEPTH if is_depth else ONE_BY_ONE.format(self._word().capitalize()))
 
     def show_state(self, state: PaintState | None) -> None:
         """Show what is painted."""

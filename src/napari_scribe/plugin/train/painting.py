@@ -29,6 +29,8 @@ from ..widgets.basics import NEUTRAL, Fold, Hint, button, fill_column, row
 from .draft import DraftReview
 from .painted_slices import PaintedSlices
 
+Source = tuple[ImageLayer, Image] | None
+"""The layer of an image, and what it holds."""
 MOST_CAUTIONS = 2
 NEXT_TIP = "Take the brush for the next {}: a number that is not painted yet (N)"
 BACKGROUND_TIP = "Take the brush for {}; once more, back to the {} (B)"
@@ -49,7 +51,7 @@ class PaintingHelp(QWidget):
         super().__init__()
         self.viewer = viewer
         self._layer: LabelsLayer | None = None
-        self._source: tuple[ImageLayer, Image] | None = None
+        self._source: Source = None
         self._task = "objects"
         self._state: PaintState | None = None
         self._events: list[Any] = []
@@ -85,7 +87,12 @@ class PaintingHelp(QWidget):
         self.hide()
 
     def follow(
-        self, layer: LabelsLayer | None, source: ImageLayer | None, image: Image | None, task: str
+        self,
+        layer: LabelsLayer | None,
+        source: ImageLayer | None,
+        image: Image | None,
+        task: str,
+        dimensions: int = 2,
     ) -> None:
         """Help with the annotations of an image.
 
@@ -95,20 +102,20 @@ class PaintingHelp(QWidget):
             The annotations; what cannot be painted on gets no help.
         source, image
             The layer of the image and what it holds; None where that is not clear.
-        task
-            What the paint is for.
+        task, dimensions
+            What the paint is for, and the dimensions of the network.
         """
         if layer is not None and (layer.multiscale or not isinstance(layer.data, np.ndarray)):
             layer = None
-        before = self._layer, self._source
         self._task = task
-        self._source = None if source is None or image is None else (source, image)
-        if layer is not self._layer:
+        of_image = None if source is None or image is None else (source, image)
+        if layer is not self._layer or not _is_alike(of_image, self._source):
+            self._source = of_image
             self._listen(layer)
-        if (self._layer, self._source) != before:
             self._watch.follow(layer, self._paint)
             self.slices.follow(layer, self._source)
             self.draft.follow(layer, self._source)
+        self.slices.show_depth(dimensions)
         self._show()
 
     def close_down(self) -> None:
@@ -196,6 +203,15 @@ class PaintingHelp(QWidget):
 
     def _look(self, place: str) -> None:
         self.slices.look_at(tuple(int(x) for x in place.split(",")))
+
+
+def _is_alike(source: Source, other: Source) -> bool:
+    """Return whether two are the same layer, understood in the same way."""
+    if source is None or other is None:
+        return source is other
+    (layer, image), (other_layer, other_image) = source, other
+    is_same_shape = (image.axes, image.shape) == (other_image.axes, other_image.shape)
+    return layer is other_layer and is_same_shape
 
 
 def _linked(slip: Slip) -> str:
