@@ -90,7 +90,7 @@ def correct(
     painted: Any, found: np.ndarray, docks: Callable[[type], Any], qtbot: Any
 ) -> Iterator[CorrectDock]:
     """The dock, with a result that is being corrected."""
-    show_result(painted, found)
+    show_result(painted, found.copy())
     painted.window._qt_window.show()
     qtbot.waitExposed(painted.window._qt_window)
     dock: CorrectDock = docks(CorrectDock)
@@ -268,6 +268,7 @@ def test_slices_and_volumes(
     hand.click(180, 175)
     for plane in labels_in(correct):
         assert np.array_equal(np.unique(plane), [0, 1, 3, 5])
+    correct.corrections.layer.contour = 0  # type: ignore[union-attr]  # napari warns of it in 3D
     painted.dims.ndisplay = 3
     hand.click(180, 175)
     assert "show the layer in 2D" in correct.message.text
