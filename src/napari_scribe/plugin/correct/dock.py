@@ -250,7 +250,7 @@ class CorrectDock(Dock):
         taught = " and ".join(
             part for part in (objects, "background" * bool(made.n_deleted)) if part
         )
-        self.message.info(f"{annotations.name} holds {taught or 'nothing new'} from here.")
+        self.message.info(f"Taught {taught or 'nothing new'}, in {annotations.name}.")
 
     def _on_said(self, text: str) -> None:
         if not self.at_once.value:

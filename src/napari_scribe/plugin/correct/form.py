@@ -77,7 +77,7 @@ class CorrectForm(QObject):
         """Show the image of which the result is."""
         source = None if self.result.value is None else note(self.result.value).get("source")
         for layer in self.image.layer.choices:
-            if layer.name == source and layer is not self.image.layer.value:
+            if layer is not None and layer.name == source:
                 self.image.layer.value = layer
         self.changed.emit()
 
