@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Pixels
-from ..io import replacing
+from ..io import check_not_taken, replacing
 
 IMAGE, FRAME, SLICE, LABEL = "image", "frame", "slice", "label"
 EDGE, CLASS, CENTROID = "touches edge", "class", "centroid"
@@ -97,6 +97,7 @@ class Measurements:
         TakenError
             If the file exists, and may not be replaced.
         """
+        check_not_taken(Path(path), overwrite)
         texts = [_texts(values) for values in self.columns.values()]
         with (
             replacing(path, overwrite) as part,

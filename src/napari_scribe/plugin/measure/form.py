@@ -67,13 +67,12 @@ class LabelsPicker(Column):
     """Ask for a labels layer, and what its stack is."""
 
     def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
+        self._viewer, self._letters = viewer, ""
         tip = "The objects to measure: the labels selected last, here or in the list of layers"
         self.layer = ObjectsPicker(viewer, is_of_objects, tip)
         self.info = Hint()
         self.stack = Choice(self._stacks, STACK_TIP)
         narrow(self.stack.native)
-        self._letters = ""
         self._row = named("Stack is", self.stack, 64)
         self.layer.changed.connect(self._show_layer)
         super().__init__(self.layer, self.info, self._row)

@@ -60,7 +60,7 @@ class Results(QWidget):
             self.counts,
             self.outdated,
             self.view,
-            named("Histogram", self.column, 70),
+            named("Histogram", self.column),
             self.histogram,
             self.save_button,
         )

@@ -134,7 +134,6 @@ class TableView(QTableView):
         self.setFixedHeight(height)
         self.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QTableView.SelectionMode.SingleSelection)
-        self.setAlternatingRowColors(True)
         self.setTabKeyNavigation(False)  # Tab leaves the table
         self.setWordWrap(False)
         self.setHorizontalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
