@@ -103,7 +103,8 @@ def test_objects_are_measured_looked_at_and_saved(
     view.horizontalHeader().sectionClicked.emit(view.names.index("solidity"))
     assert dock.results.column.value == "solidity"
     view.sort_by("area (µm²)")
-    dock.results.save_to(tmp_path / "table.csv")
+    dock.save(tmp_path / "table.csv")
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
     with open(tmp_path / "table.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     areas = [float(row["area (µm²)"]) for row in rows]

@@ -15,7 +15,7 @@ from .overlap import count_overlap
 from .subject import Subject, place
 from .table import CENTROID, CLASS, FRAME, LABEL, SLICE, Measurements
 
-TREES = 200
+TREES = 100
 NOT_TOLD = "orientation"
 """What the name of a column begins with that says nothing about the kind of an object."""
 

@@ -142,11 +142,12 @@ class CompareFold(Fold):
         for old in [o for o in self.viewer.layers if note(o) == of_it]:
             self.viewer.layers.remove(old)
         selection = self.viewer.layers.selection
-        colors = {COLORED[name]: color for name, color in COLORS.items()}
+        colors: dict[int | None, str] = {None: "transparent"}
+        colors |= {COLORED[name]: color for name, color in COLORS.items()}
         made = self.viewer.add_labels(
             **data,
             name=f"{layer.name} {COMPARED}",
-            colormap=DirectLabelColormap(color_dict={None: "transparent", **colors}),
+            colormap=DirectLabelColormap(color_dict=colors),
             opacity=0.8,
             metadata={MARK: of_it},
         )
