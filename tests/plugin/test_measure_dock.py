@@ -230,6 +230,8 @@ def test_objects_are_compared_with_the_truth_and_sorted(
     assert (kinds[rows[:4]] == "small").all() and (kinds[rows[-4:]] == "large").all()
     classes = viewer.layers["result classes"].data
     assert (classes[labels == table["label"][rows[0]]] == 1).all()
+    names = [layer.name for layer in viewer.layers]
+    assert names.index("result classes") < names.index("result class examples")
     assert viewer.layers["result"].features["class"].tolist() == kinds.tolist()
     assert "8 examples" in dock.classes.found.text()
     assert len(dock.results.histogram.axes.containers) == 2  # a colour each
