@@ -27,6 +27,7 @@ def main() -> None:
         train_and_segment()
         choose_network()
         denoise()
+        measure()
 
 
 def tutorial() -> None:
@@ -139,6 +140,27 @@ def denoise() -> None:
     dock.apply()
     until_idle(dock)
     save(viewer, "denoised")
+    viewer.close()
+    wait(0.5)
+
+
+def measure() -> None:
+    """Show what the model that ships finds in the sample, measured, and one object gone to."""
+    from napari_scribe import load_model, run, segment
+
+    viewer, dock = open_viewer("Measure")
+    viewer.open_sample("napari-scribe", "nuclei")
+    image = viewer.layers[0]
+    viewer.layers.remove(viewer.layers[1])
+    found = run(segment(load_model("nuclei"), image.data))
+    place = {"scale": image.scale, "units": image.units, "axis_labels": image.axis_labels}
+    viewer.add_labels(found, name="nuclei labels", opacity=0.5, **place)
+    dock.measure()
+    until_idle(dock)
+    dock.results.view.sort_by(dock.results.table.size_name)
+    dock.results.view.setCurrentIndex(dock.results.view.model().index(3, 0))
+    wait(0.5)
+    save(viewer, "measuring")
     viewer.close()
     wait(0.5)
 

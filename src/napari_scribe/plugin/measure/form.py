@@ -67,8 +67,7 @@ class LabelsPicker(Column):
     """Ask for a labels layer, and what its stack is."""
 
     def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
-        self._letters = ""
+        self._viewer, self._letters = viewer, ""
         tip = "The objects to measure: the labels selected last, here or in the list of layers"
         self.layer = ObjectsPicker(viewer, is_of_objects, tip)
         self.info = Hint()
@@ -93,7 +92,7 @@ class LabelsPicker(Column):
         other = next(a for a in letters if a in "TZ")
         return letters.replace(other, TIME if self.stack.value == TIME else DEPTH)
 
-    def labels(self) -> Image:
+    def image(self) -> Image:
         """Return the labels.
 
         Raises
@@ -131,7 +130,7 @@ class LabelsPicker(Column):
                 is_timed = "T" in self._letters and "Z" not in self._letters
                 self.stack.value = TIME if is_timed else DEPTH
         self._row.setVisible(bool(self.stack.choices))
-        self.info.setText(NO_LABELS if layer is None else size_in_words(self.labels()))
+        self.info.setText(NO_LABELS if layer is None else size_in_words(self.image()))
 
 
 class ImageTicks(QWidget):
@@ -231,7 +230,7 @@ class MeasureForm(QObject):
         InputError
             If there are no labels.
         """
-        labels = self.image.labels()
+        labels = self.image.image()
         letters = self.image.letters()
         at = None
         if self.scope.value == IN_VIEW:

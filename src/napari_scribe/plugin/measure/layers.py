@@ -104,11 +104,15 @@ def frame_in_view(viewer: Viewer, layer: Layer, letters: str) -> dict[str, int]:
 
 
 def laid_on(numbers: Pixels, letters: str, layer: LabelsLayer) -> dict[str, Any]:
-    """Return numbers along the axes of a layer without C, and their place, as napari takes them."""
+    """Return numbers along the axes of a layer without C, and their place, as napari takes them.
+
+    They are repeated along C in memory that is shared, so that paint on one channel is on all.
+    """
     if "C" in letters:
         at = letters.index("C")
+        strides = [*numbers.strides[:at], 0, *numbers.strides[at:]]
         shape = pixels(layer).shape
-        numbers = np.broadcast_to(np.expand_dims(numbers, at), shape)
+        numbers = np.lib.stride_tricks.as_strided(numbers, shape, strides, writeable=True)
     return {"data": numbers, **{name: getattr(layer, name) for name in PLACE}}
 
 
