@@ -120,6 +120,7 @@ def test_a_folder_of_images_is_browsed(dock: Any, viewer: Any, qtbot: Any, folde
     qtbot.waitUntil(lambda: panel.images.itemText(1).startswith("b "), timeout=LONG)
     panel.previous.click()
     assert [layer.name for layer in viewer.layers if layer.visible] == ["a", "a annotations"]
+    assert viewer.layers["a annotations"].mode == "paint"
     panel.previous.click()
     assert panel.images.currentText() == "c"
     for name in ("a", "a annotations", "b", "b annotations"):

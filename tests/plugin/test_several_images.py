@@ -41,9 +41,10 @@ def asked(dock: Any) -> list[str]:
 def test_other_painted_images_are_offered(dock: Any, painted: Any, sample: Sample) -> None:
     assert dock.form.paint.value.name == "nuclei annotations"
     assert offered(dock) == [("more", True, True)]
-    assert dock.others.text() == "Also learn from 1 of 1 other image"
+    assert dock.others.text() == "Also learn from 1 other image"
     assert asked(dock) == ["nuclei", "more"]
     dock.others.boxes[0].click()
+    assert dock.others.text() == "Also learn from 0 of 1 other image"
     assert asked(dock) == ["nuclei"]
     dock.form.image.layer.value = painted.layers["more"]
     assert offered(dock) == [("nuclei", True, True)]

@@ -21,7 +21,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
 from ...arrays import Pixels
-from ...session.autosave import KeptPaint, forget, keep, note_closed, write_paint
+from ...session.autosave import KeptPaint, forget, keep, note_closed
+from ...session.painted import write_paint
 from .conversion import note, paint_events
 from .managed import TRANSFORMS
 

@@ -143,8 +143,8 @@ class OtherImages(Fold):
 
     def _count(self) -> None:
         n_ticked, n = sum(box.isChecked() for box in self.boxes), len(self.boxes)
-        images = "other image" if n == 1 else "other images"
-        self.setText(f"Also learn from {n_ticked} of {n} {images}")
+        ticked = str(n) if n_ticked == n else f"{n_ticked} of {n}"
+        self.setText(f"Also learn from {ticked} other {'image' if n == 1 else 'images'}")
 
 
 def obstacle(image: Image, shown: Image | None, dimensions: int) -> str:

@@ -235,9 +235,11 @@ class ProjectPanel(Fold):
             source = str(note(layer).get("source", layer.name))
             if source in shown or source == image.name:
                 layer.visible = source == image.name
-        self._viewer.layers.selection.active = next(
+        annotations = next(
             layer for layer in reversed(self._viewer.layers) if is_annotations_of(layer, image)
         )
+        self._viewer.layers.selection.active = annotations
+        annotations.mode = "paint"  # hidden layers lose the brush
         self._viewer.reset_view()
 
     def _open_with_paint(self, project: Project, entry: ProjectImage) -> ImageLayer:
@@ -293,7 +295,7 @@ class ProjectPanel(Fold):
         project = self.project
         images = [] if project is None else project.images
         self._browser.setVisible(len(images) > 1)
-        self.setText("Project" if project is None else f"Project {project.folder.name}")
+        self.setText("Project" if project is None else f"Project: {project.folder.name}")
         if project is None:
             self.hint.setText(NO_PROJECT)
             return

@@ -24,6 +24,12 @@ from ..widgets.feedback import Message
 LOOK_AFTER = 100
 """Milliseconds after which new layers are looked at: images and their paint come together."""
 
+TIPS = {
+    "Restore": "Show the paint on its image, which is opened where that is possible",
+    "Discard": "Delete this paint for good",
+    "Not now": "Ask again the next time",
+}
+
 
 class RecoveryOffer(Message):
     """Ask, one after the other, whether paint that was not saved is wanted back."""
@@ -58,6 +64,8 @@ class RecoveryOffer(Message):
             f"Paint of {kept.image or kept.name} from {_moment(kept.when)} was not saved.",
             {name: partial(self._then, kept, answer) for name, answer in answers.items()},
         )
+        for name, tip in TIPS.items():
+            self.answers[name].setToolTip(tip)
 
     def _wanted(self) -> Iterator[KeptPaint]:
         """Yield paint of napari that crashed, and of images in sight that are not painted yet."""
