@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from ...errors import InputError
 from ...image import Image
+from ..correct.layers import CORRECTED
 from ..layers.conversion import image_of, note
 from ..model_library import names_of_channels, size_in_words
 from ..widgets.basics import Column, Hint, empty, fill_column, layout_of, named, stack
@@ -55,6 +56,8 @@ class ObjectsPicker(LayerPicker):
 def _likeliness(layer: Layer) -> int:
     """Return how likely labels are what a user wants to measure."""
     purpose = str(note(layer).get("purpose", ""))
+    if purpose == CORRECTED:
+        return 3
     return 2 if purpose.startswith("labels") else 0 if purpose else 1
 
 

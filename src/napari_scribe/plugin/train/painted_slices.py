@@ -57,9 +57,7 @@ class PaintedSlices(QWidget):
 
     def follow(self, layer: LabelsLayer | None, source: tuple[ImageLayer, Image] | None) -> None:
         """Show the slices of other annotations."""
-        self._bind(None)
-        if self._layer is not None:
-            self._layer.events.selected_label.disconnect(self._enable)
+        self.close_down()
         self._layer, self._source, self._state = layer, source, None
         if layer is not None:
             layer.events.selected_label.connect(self._enable)
@@ -97,7 +95,10 @@ class PaintedSlices(QWidget):
 
     def close_down(self) -> None:
         """Let go of the annotations."""
-        self.follow(None, None)
+        self._bind(None)
+        if self._layer is not None:
+            self._layer.events.selected_label.disconnect(self._enable)
+            self._layer = None
 
     def step(self, by: int) -> None:
         """Go to the painted plane before (-1) or after (1) the one that is shown."""
