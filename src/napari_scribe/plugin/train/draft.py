@@ -86,7 +86,7 @@ class DraftReview(QWidget):
 
     def close_down(self) -> None:
         """Let go of the viewer and of the layers."""
-        self.end()
+        self._let_go()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
 
     def begin(self) -> None:
@@ -153,6 +153,13 @@ class DraftReview(QWidget):
 
     def end(self) -> None:
         """End the review, and show the result as before."""
+        self._let_go()
+        self.said.setText("")
+        self._answers.hide()
+        self.review.show()
+
+    def _let_go(self) -> None:
+        """Show the result as before, and take the keys from the annotations."""
         if self._result is not None and self._result in self.viewer.layers:
             self._result.show_selected_label = False
             self._result.colormap = self._colormap
@@ -160,9 +167,6 @@ class DraftReview(QWidget):
             for key in self._keys:
                 self._layer.bind_key(key, None)
         self._result = self._draft = self._corrected = None
-        self.said.setText("")
-        self._answers.hide()
-        self.review.show()
 
     def _ask(self) -> None:
         """Show the object that is asked about."""
