@@ -24,7 +24,6 @@ def main() -> None:
         tutorial()
         segment_large_nuclei()
         demo(Path(folder) / "demo")
-        train_and_segment()
         choose_network()
         denoise()
         measure()
@@ -84,25 +83,6 @@ def demo(out: Path) -> None:
 
     run_headless(out, 30, None)
     shutil.copy(out / "demo.png", IMAGES)
-
-
-def train_and_segment() -> None:
-    """Show a training with its preview, and the result with the Segment dock that gave it."""
-    viewer, dock = open_viewer("Train")
-    viewer.open_sample("napari-scribe", "nuclei")
-    dock.form.more.minutes.value = 1
-    dock.train()
-    wait(25)
-    save(viewer, "training")
-    until_idle(dock)
-    _, segment_dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Segment", tabify=True)
-    segment_dock.parent().raise_()
-    wait(0.5)
-    segment_dock.segment()
-    until_idle(segment_dock)
-    save(viewer, "segmented")
-    viewer.close()
-    wait(0.5)
 
 
 def choose_network() -> None:
