@@ -16,6 +16,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_scribe.evaluation.table import Measurements
+from napari_scribe.plugin.layers.conversion import MARK
 from napari_scribe.plugin.measure.dock import MeasureDock
 from napari_scribe.plugin.measure.table import TableView
 from napari_scribe.samples import Sample, nuclei
@@ -171,6 +172,14 @@ def test_movies_masks_and_features_of_others(
     pieces = viewer.layers["mask objects"]
     assert dock.form.image.layer.value is pieces
     assert len(dock.results.table) == pieces.data.max() > 3
+
+    mark = {MARK: {"purpose": "annotations", "source": "nuclei"}}
+    viewer.add_labels(small.paint, name="paint", metadata=mark, **PLACE)
+    assert dock.form.image.layer.value is pieces  # somebody paints, and goes on looking at these
+    dock.form.image.layer.value = viewer.layers["paint"]
+    dock.measure()
+    idle()
+    assert dock.results.table["label"].tolist() == np.unique(small.paint)[2:].tolist()  # no 0, 1
 
     viewer.add_labels(np.zeros((192, 192), int), name="empty")
     dock.measure()

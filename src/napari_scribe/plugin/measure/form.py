@@ -266,6 +266,7 @@ class MeasureSettings(SettingsFold):
     """Ask, folded away, which objects are left out."""
 
     section = "measure"
+    has_device = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -274,6 +275,5 @@ class MeasureSettings(SettingsFold):
             "Objects at the edge of the image are cut, so that their size and shape are not known: "
             "leave them out of table, counts and file"
         )
-        self.fields = {}  # no device is chosen here
         self.remembers("edge")
         self.addWidget(self.edge.native)

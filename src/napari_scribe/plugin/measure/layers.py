@@ -61,12 +61,18 @@ def images_on(layer: LabelsLayer, viewer: Viewer) -> list[ImageLayer]:
 
 
 def labels_of(layer: LabelsLayer, letters: str) -> Image:
-    """Describe the labels in a layer, without channels along which they are repeated."""
+    """Describe the labels in a layer, without channels along which they are repeated.
+
+    In annotations 1 is background, and no object.
+    """
     data, axes = pixels(layer), letters
     if "C" in axes:
         at = tuple(0 if a == "C" else slice(None) for a in axes)
         data = (data if isinstance(data, np.ndarray) else as_dask(data))[at]
         axes = axes.replace("C", "")
+    if note(layer).get("purpose") == "annotations":
+        paint = np.asarray(data)
+        data = np.where(paint == 1, 0, paint)
     kept = [i for i, a in enumerate(letters) if a != "C"]
     return Image(
         data,
