@@ -26,12 +26,16 @@ from ...io.model_file import open_model_file
 from ...io.model_folder import is_shipped
 from ...session import models
 from ..jobs.torch_loader import load_torch, loading
+from ..model_library import in_words
 from .basics import fill_column
 
 SHOWS_IMAGES = (
     "{} holds a sample of the images it was trained on, for fine-tuning. Whoever gets the file can "
     "see them. Leave them out?"
 )
+
+NARROW = 22
+"""Width of the button, in pixels."""
 
 
 class ModelMenu(QToolButton):
@@ -65,6 +69,7 @@ class ModelMenu(QToolButton):
         self.setToolTip("Rename, copy or delete this model, or show what it was trained on")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setStyleSheet("QToolButton::menu-indicator { image: none; }")
+        self.setFixedWidth(NARROW)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.card: QDialog | None = None
         menu = QMenu(self)
@@ -202,7 +207,7 @@ class Card(QDialog):
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.text.setWordWrap(True)
-        self.text.setMinimumWidth(560)
+        self.text.setMinimumWidth(680)
         parts: list[QWidget] = [self.text]
         if picture is not None:
             height, width, _ = picture.shape
@@ -226,6 +231,6 @@ def _card(path: Path) -> tuple[str, str, Any]:
 
         with open_model_file(path) as file:
             picture = file.thumbnail()
-        return path.stem, describe_model(load_model(path)), picture
+        return path.stem, f"{in_words(path)}\n\n{describe_model(load_model(path))}", picture
     except Exception as error:  # one that leaves a worker of napari raises others
         return path.stem, str(error), None
