@@ -105,6 +105,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         with self.preparing():
             if not is_checked and self._asks_before(adapt):
                 return
+            self.show_state()  # which other images fit depends on all that is filled in
             now = self.others.added_to(self.form.value())
             if not is_checked and self._asks_whose(adapt):
                 return

@@ -152,7 +152,7 @@ def obstacle(image: Image, shown: Image | None, dimensions: int) -> str:
     if shown is not None and image.n_channels != shown.n_channels:
         return f"has {_channels(image)}, {shown.name} has {_channels(shown)}"
     if dimensions == 3 and shown is not None and "Z" in shown.axes and image.length("Z") == 1:
-        return "has no depth: choose slices, or untick it"
+        return f"has no depth, {shown.name} has"
     return ""
 
 

@@ -106,7 +106,6 @@ class ProjectPanel(Fold):
 
     def close_down(self) -> None:
         """Wait until what is being saved is saved."""
-        self._soon.stop()
         if self._thread is not None:
             self._thread.join()
 

@@ -44,8 +44,7 @@ class RecoveryOffer(Message):
         self._soon.start()
 
     def close_down(self) -> None:
-        """Let go of the viewer."""
-        self._soon.stop()
+        """Let go of the viewer; the timer ends with the dock."""
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
 
     def look(self) -> None:
