@@ -20,7 +20,7 @@ from ..dock import Dock
 from ..jobs.request import Ended
 from ..layers.annotations import annotations_from
 from ..layers.conversion import add_note, displayed_axes, labels_for_display, note
-from ..widgets.basics import Hint, button, row, stack, step
+from ..widgets.basics import Hint, button, stack, step
 from .corrections import Corrections
 from .form import CorrectForm
 from .job import AddRequest
@@ -63,10 +63,10 @@ class CorrectDock(Dock):
         self.redo_button = button("Redo", "Do it again (Ctrl+Shift+Z)", self.redo)
         tip = "Fill the holes of all objects in the slice that is shown"
         self.fill_button = button("Fill", tip, self.fill_holes)
-        self.through = CheckBox(value=False, text="Objects run through slices")
+        self.through = CheckBox(value=False, text="Through all slices")
         self.through.tooltip = (
-            "Delete, merge and split whole objects, through all slices; else in the slice that is "
-            "shown alone"
+            "Objects run through slices: delete, merge and split mean the whole object; else the slice "
+            "that is shown alone"
         )
         self.at_once = CheckBox(value=False, text="At once")
         self.at_once.tooltip = "Teach each correction as soon as it is made"
@@ -83,9 +83,7 @@ class CorrectDock(Dock):
         teaching = _grid(self.teach_button, self.teach_all_button)
         self.lay_out(
             step("1", "Image", self.form.image),
-            step(
-                "2", "Result", stack(row(self.form.result, self.correct_button, wide=0), self.empty)
-            ),
+            step("2", "Result", stack(self.form.result, self.correct_button, self.empty)),
             step("3", "Correct", tools),
             step("4", "Teach", stack(teaching, self.at_once, self.about_teaching)),
         )
