@@ -65,8 +65,8 @@ class CorrectDock(Dock):
         self.fill_button = button("Fill", tip, self.fill_holes)
         self.through = CheckBox(value=False, text="Through all slices")
         self.through.tooltip = (
-            "Objects run through slices: delete, merge and split mean the whole object; else the slice "
-            "that is shown alone"
+            "Objects run through slices: delete, merge and split mean the whole object; else only "
+            "what the shown slice has of it"
         )
         self.at_once = CheckBox(value=False, text="At once")
         self.at_once.tooltip = "Teach each correction as soon as it is made"
