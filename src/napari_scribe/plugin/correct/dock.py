@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 EMPTY = "Segment an image first; its objects can be corrected here."
 COLUMNS = 3
-"""Buttons beside each other, at most."""
+"""Buttons beside each other."""
 NARROW = 300
 """Least width of the dock, in pixels."""
 
@@ -65,8 +65,8 @@ class CorrectDock(Dock):
         self.fill_button = button("Fill", tip, self.fill_holes)
         self.through = CheckBox(value=False, text="Through all slices")
         self.through.tooltip = (
-            "Objects run through slices: delete, merge and split mean the whole object; else the "
-            "slice that is shown alone"
+            "Objects run through slices: delete, merge and split mean the whole object; else only "
+            "what the shown slice has of it"
         )
         self.at_once = CheckBox(value=False, text="At once")
         self.at_once.tooltip = "Teach each correction as soon as it is made"
@@ -80,7 +80,7 @@ class CorrectDock(Dock):
         self.about_teaching = Hint()
         edits = (self.fill_button, self.undo_button, self.redo_button)
         tools = stack(_grid(*self.tool_buttons.values(), *edits), self.about_tool, self.through)
-        teaching = _grid(self.teach_button, self.teach_all_button)
+        teaching = stack(self.teach_button, self.teach_all_button)
         self.lay_out(
             step("1", "Image", self.form.image),
             step("2", "Result", stack(self.form.result, self.correct_button, self.empty)),
@@ -363,8 +363,7 @@ def _grid(*buttons: QPushButton) -> QWidget:
     layout = QGridLayout(widget)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)
-    columns = min(COLUMNS, len(buttons))
     for index, made in enumerate(buttons):
         made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        layout.addWidget(made, index // columns, index % columns)
+        layout.addWidget(made, index // COLUMNS, index % COLUMNS)
     return widget
