@@ -62,8 +62,9 @@ class PaintWatch(QObject):
         self._count()
 
     def close(self) -> None:
-        """Let go of the layer."""
+        """Let go of the layer, and of its reader: a count that still runs holds this object."""
         self._leave()
+        self._read = None
         self._soon.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
