@@ -288,8 +288,6 @@ def _train(
     model.provenance["held_out"] = held_out.model_dump(mode="json", exclude_defaults=True)
     if job.fine_tuning is not None and start is not None:
         model.provenance["fine_tuning"] = origin_of(start, job.fine_tuning)
-        if state.is_known_kind:  # images like those before, of which a few are painted now
-            model.provenance["objects_in_images"] = start.provenance.get("objects_in_images")
     if not recipe.training.keep_replay:
         return model
     try:
