@@ -2,7 +2,9 @@
 
 Five painted images (at least 15 objects; evenly chosen by name), each tuned with 3, 10 and 30
 objects. ``--rounds N`` paints three more objects in each round on the first of them, and starts
-from the same parent with all paint so far. ``--guard N`` counts, over N seeds, how often a
+from the same parent with all paint so far; with ``--correct``, ten objects first, and then in each
+round the three worst mistakes of the model of the round before (``--set training.corrections=1``
+tells what it is good for that these weigh more). ``--guard N`` counts, over N seeds, how often a
 fine-tuning on ten objects is accepted, and how often on the same paint shuffled over the image.
 """
 
@@ -18,7 +20,7 @@ from scipy import ndimage
 
 import napari_scribe as ns
 from napari_scribe.evaluation.metrics import evaluate, pool
-from napari_scribe.samples import simulate_paint
+from napari_scribe.samples import simulate_corrections, simulate_paint
 
 KINDS = {"nuclei": "dsb2018/val", "tissue": "tissue_dapi", "phase": "t98g_phase"}
 STROKES = 3
@@ -37,6 +39,7 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, nargs="*", default=[0])
     arguments.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     arguments.add_argument("--rounds", type=int, default=0)
+    arguments.add_argument("--correct", action="store_true")
     arguments.add_argument("--guard", type=int, default=0)
     arguments.add_argument("--json", type=Path)
     chosen = arguments.parse_args()
@@ -91,12 +94,22 @@ def _sum_up(title, rows):
 
 
 def _rounds(parent, pairs, name, chosen):
-    rows, score = [], _score(parent, pairs, name, chosen)
+    rows, score, seed = [], _score(parent, pairs, name, chosen), chosen.seeds[0]
+    image, truth = pairs[name]
+    model, painted = parent, simulate_paint(truth, 10, STROKES, seed=seed)
+    n_painted = int(painted.max())
     for i in range(1, chosen.rounds + 1):
-        paint = simulate_paint(pairs[name][1], 3 * i, STROKES, seed=chosen.seeds[0])
-        job, model = _tune(parent, pairs[name][0], paint, chosen.seeds[0], chosen)
+        if chosen.correct:
+            predicted = ns.run(ns.segment(model, image, device=chosen.device))
+            painted = simulate_corrections(np.asarray(predicted), truth, 3, painted)
+            corrected = list(range(n_painted + 1, int(painted.max()) + 1))
+            paint = ns.Paint(painted, corrected=corrected)
+        else:
+            paint = painted = simulate_paint(truth, 3 * i, STROKES, seed=seed)
+        job, model = _tune(parent, image, paint, seed, chosen)
         after = _score(model, pairs, name, chosen)
-        rows.append({"objects": 3 * i, "image": name, "seed": chosen.seeds[0], **_told(job),
+        n = len(np.unique(painted[painted > 1]))
+        rows.append({"objects": n, "image": name, "seed": seed, **_told(job),
                      "before": score, "after": after})  # fmt: skip
         print("  " + _row(rows[-1]), flush=True)
         score = after

@@ -20,7 +20,7 @@ from napari_scribe.image import Image
 from napari_scribe.inference.object_size import estimate_object_size
 from napari_scribe.model import Model
 from napari_scribe.resampling import resampled
-from napari_scribe.targets.object_size import diameter_of_objects, in_plane
+from napari_scribe.targets.object_size import diameter_of_objects, per_axis
 
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 COLLECTIONS = "dsb2018/val", "bbbc039", "tissue_dapi"
@@ -70,7 +70,7 @@ def _errors(
     truth = diameter_of_objects(labels)
     if truth is None or image.size * factor**2 > LARGEST:
         return None
-    grown = resampled(Image(image), in_plane(factor))
+    grown = resampled(Image(image), per_axis(factor))
     pixels = np.asarray(grown.data).round().astype(image.dtype)
     began = time.process_time()
     size = estimate_object_size(model, Image(pixels), device=device)

@@ -18,13 +18,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=40)
     arguments.add_argument("--side", type=int, default=512, help="of the sample, in pixels")
+    arguments.add_argument("--no-previews", action="store_true", help="to compare with, by turns")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ.setdefault("NAPARI_SCRIBE_HOME", folder)
-        measure(chosen.seconds, chosen.side)
+        measure(chosen.seconds, chosen.side, not chosen.no_previews)
 
 
-def measure(seconds: float, side: int) -> None:
+def measure(seconds: float, side: int, has_previews: bool) -> None:
     import napari
     from qtpy.QtCore import QTimer
 
@@ -39,6 +40,7 @@ def measure(seconds: float, side: int) -> None:
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock, name="Train")
     dock.form.more.minutes.value = seconds / 60
+    dock.form.more.previews.value = has_previews
     watch = Watch(dock, truth)
     QTimer.singleShot(5000, watch.begin)  # the window and torch have settled by then
     napari.run()
@@ -107,6 +109,8 @@ class Watch:
         )
         print("worst:", ", ".join(f"{1000 * gap:.0f} ms at {at:.1f} s" for gap, at in worst))
         print(f"{(i1 - i0) / (t1 - t0):.1f} steps/s over {t1 - t0:.0f} s")
+        if not self.ious:
+            return
         print(
             f"{len(self.ious)} previews; first {self.ious[0][0]:.1f} s after Train, first with "
             f"foreground IoU >= .5 {'never' if useful is None else f'{useful:.1f} s'}, "

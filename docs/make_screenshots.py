@@ -21,11 +21,42 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_SCRIBE_HOME"] = folder
         IMAGES.mkdir(exist_ok=True)
+        tutorial()
         segment_large_nuclei()
         demo(Path(folder) / "demo")
-        train_and_segment()
         choose_network()
         denoise()
+        measure()
+
+
+def tutorial() -> None:
+    """Show the way from an image to a table in the workspace."""
+    viewer, workspace = open_viewer("Workspace")
+    save(viewer, "tutorial_welcome")
+    workspace.find_nuclei()
+    until_idle(workspace.pages["Segment"])
+    save(viewer, "tutorial_segmented")
+    viewer.layers.remove("nuclei labels")
+    train = workspace.page("Train")
+    train.form.more.minutes.value = 1
+    wait(1)
+    train.train()
+    wait(25)
+    save(viewer, "tutorial_training")
+    until_idle(train)
+    train.segment()
+    until_idle(train)
+    correct = workspace.page("Correct")
+    correct.correct()
+    wait(1)
+    save(viewer, "tutorial_correcting")
+    measure = workspace.page("Measure")
+    measure.measure()
+    until_idle(measure)
+    wait(1)
+    save(viewer, "tutorial_measured")
+    viewer.close()
+    wait(0.5)
 
 
 def segment_large_nuclei() -> None:
@@ -52,25 +83,6 @@ def demo(out: Path) -> None:
 
     run_headless(out, 30, None)
     shutil.copy(out / "demo.png", IMAGES)
-
-
-def train_and_segment() -> None:
-    """Show a training with its preview, and the result with the Segment dock that gave it."""
-    viewer, dock = open_viewer("Train")
-    viewer.open_sample("napari-scribe", "nuclei")
-    dock.form.more.minutes.value = 1
-    dock.train()
-    wait(25)
-    save(viewer, "training")
-    until_idle(dock)
-    _, segment_dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Segment", tabify=True)
-    segment_dock.parent().raise_()
-    wait(0.5)
-    segment_dock.segment()
-    until_idle(segment_dock)
-    save(viewer, "segmented")
-    viewer.close()
-    wait(0.5)
 
 
 def choose_network() -> None:
@@ -108,6 +120,27 @@ def denoise() -> None:
     dock.apply()
     until_idle(dock)
     save(viewer, "denoised")
+    viewer.close()
+    wait(0.5)
+
+
+def measure() -> None:
+    """Show what the model that ships finds in the sample, measured, and one object gone to."""
+    from napari_scribe import load_model, run, segment
+
+    viewer, dock = open_viewer("Measure")
+    viewer.open_sample("napari-scribe", "nuclei")
+    image = viewer.layers[0]
+    viewer.layers.remove(viewer.layers[1])
+    found = run(segment(load_model("nuclei"), image.data))
+    place = {"scale": image.scale, "units": image.units, "axis_labels": image.axis_labels}
+    viewer.add_labels(found, name="nuclei labels", opacity=0.5, **place)
+    dock.measure()
+    until_idle(dock)
+    dock.results.view.sort_by(dock.results.table.size_name)
+    dock.results.view.setCurrentIndex(dock.results.view.model().index(3, 0))
+    wait(0.5)
+    save(viewer, "measuring")
     viewer.close()
     wait(0.5)
 

@@ -71,6 +71,22 @@ def test_the_commands_of_models_that_ship_run(
     assert len(commands) == 5
 
 
+def test_the_tutorial_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = [code for _, code in blocks("tutorial.md") if code.startswith("import")]
+    names: dict[str, Any] = {}
+    exec(code.replace("seconds=15", "steps=2"), names)
+    assert names["labels"].max() > 20
+    assert len(Path("nuclei.csv").read_text(encoding="utf-8-sig").splitlines()) > 20
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_links_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (DOCS / page).read_text(encoding="utf-8"))
+    local = [link for link in links if not link.startswith("http")]
+    assert not [link for link in local if not (DOCS / link).exists()]
+
+
 def test_the_table_of_networks_is_what_the_code_says() -> None:
     spec = importlib.util.spec_from_file_location("make_networks", DOCS / "make_networks.py")
     assert spec is not None and spec.loader is not None
@@ -79,11 +95,3 @@ def test_the_table_of_networks_is_what_the_code_says() -> None:
     page = (DOCS / "networks" / "README.md").read_text(encoding="utf-8")
     for row in (script.HEAD, *map(script.row, PRESETS)):
         assert row in page, "print the table anew: python docs/make_networks.py"
-
-
-def test_links_of_the_course_lead_somewhere() -> None:
-    path = DOCS / "course.md"
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
-    local = [link for link in links if not link.startswith("http")]
-    assert local
-    assert not [link for link in local if not (path.parent / link).exists()]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +96,20 @@ def test_what_is_wrong_is_said_before_any_work(call: Callable[..., Any], folder:
     assert not out.exists()
     assert call("measure", folder / "mask.tif", "--out", out, "--pieces-are-objects").code == 0
     assert len(rows_of(out)) == 16
+
+
+def test_the_page_about_it_says_what_happens(
+    call: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(__file__).resolve().parents[1] / "docs" / "measuring.md"
+    text = page.read_text(encoding="utf-8")
+    commands, printed, code = re.findall(r"\n```\w*\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for line in commands.splitlines():
+        done = call(*shlex.split(line)[1:])
+        assert done.code == 0, done.err
+    assert printed in done.out
+    first = rows_of(tmp_path / "nuclei.csv")[0]
+    shown = [first[name] for name in ("label", "area (µm²)", "intensity mean")]
+    assert f"| {' | '.join(shown)} |" in text and len(first) == 18
+    exec(code, {})

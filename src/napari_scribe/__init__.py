@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .progress import Job as Job
     from .progress import run as run
     from .recipe import Recipe as Recipe
+    from .session.project import Project as Project
     from .targets.paint import Paint as Paint
     from .training.pairs.fitness import apply_remedies as apply_remedies
     from .training.pairs.fitness import check_pairs as check_pairs
@@ -62,6 +63,7 @@ _HOME = {
     "Model": "model",
     "Paint": "targets.paint",
     "Pairs": "training.pairs.sources",
+    "Project": "session.project",
     "read_image": "io",
     "Recipe": "recipe",
     "run": "progress",

@@ -53,6 +53,7 @@ def _kinds() -> dict[str, tuple[Any, str]]:
         "batch": (int, "a whole number, such as 4"),
         "channels": (tuple[int, ...], "a list of whole numbers from 0, such as [0, 2]"),
         "complete": (bool | boxes, "True, or a list of boxes such as [((0, 64), (0, 64))]"),
+        "corrected": (tuple[int, ...], "a list of numbers such as [2, 5]"),
         "dimensions": (Literal[2, 3], "2 or 3"),
         "in_part": (bool | tuple[int, ...], "True, or a list of numbers such as [2, 5]"),
         "first": (int, "the number of a channel, such as 0"),

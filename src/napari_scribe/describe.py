@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .image import Image
 from .io import first_few
+from .io.held_out import HeldOut
 from .model import Model, counted
 from .targets import task_of
 
@@ -34,6 +35,7 @@ def describe_model(model: Model) -> str:
         f"  trained on   {counted(n_images, 'image')}, "
         f"{counted(provenance.get('steps', '?'), 'step')}, "
         f"{provenance.get('seconds', '?')} s on {provenance.get('device', '?')}",
+        *_held_out_line(model),
         *(_denoiser_lines(model) if is_denoiser else _label_lines(model)),
         *(f"  {key:<12} {text}" for key, text in provenance.get("card", {}).items()),
     ]
@@ -53,6 +55,12 @@ def describe_model(model: Model) -> str:
     return "\n".join(lines)
 
 
+def _held_out_line(model: Model) -> Iterator[str]:
+    """Say how much of what was held out a model answers rightly, where that was counted."""
+    if words := HeldOut.model_validate(model.provenance.get("held_out", {})).in_words():
+        yield f"  held out     {words}"
+
+
 def _label_lines(model: Model) -> Iterator[str]:
     """Describe a model of labels: its validation loss, its classes and its decoding."""
     loss = model.provenance.get("best_validation")
@@ -60,6 +68,8 @@ def _label_lines(model: Model) -> Iterator[str]:
         yield f"  validation   {loss:.4f} (loss on held-out paint)"
     if model.object_size is not None:
         yield f"  objects      of about {model.object_size:.3g} px"
+    if model.thickness is not None:
+        yield f"  slices       {model.thickness:.3g} px apart"
     if model.painted:
         yield f"  classes      {[value - model.offset for value in model.painted]}"
     if model.parameters:

@@ -79,6 +79,10 @@ class Model:
     object_size
         Diameter of the objects that it was trained on, in pixels; images in which they are far from
         it are brought to it. None if that is not known: then images stay as they are.
+    thickness
+        Distance of the slices of the volumes that it was trained on, in pixels of the plane, as the
+        network sees them; volumes in which it is far from that are brought to it. None if that is
+        not known, or differs: then slices stay as they are.
     replay
         A sample of what it learnt from, for fine-tuning: pixels and paint of the training images.
         None if none was kept; ``model.changed(replay=None)`` leaves it out of a file.
@@ -98,6 +102,7 @@ class Model:
     thumbnail: npt.NDArray[np.uint8] | None = None
     denoiser: Model | None = None
     object_size: float | None = None
+    thickness: float | None = None
     replay: Replay | None = field(default=None, repr=False)
     name: str = "This model"
 
@@ -155,6 +160,7 @@ class Model:
                 self.parameters,
                 *([self.denoiser.fingerprint()] if self.denoiser else []),
                 *([self.object_size] if self.object_size is not None else []),
+                *([{"thickness": self.thickness}] if self.thickness is not None else []),
             ],
             sort_keys=True,
         )
@@ -222,6 +228,7 @@ class Model:
             "offset": self.offset,
             "parameters": self.parameters,
             **({} if self.object_size is None else {"object_size": self.object_size}),
+            **({} if self.thickness is None else {"thickness": self.thickness}),
             "provenance": self.provenance,
         }
 
@@ -325,6 +332,7 @@ def _read(file: ModelFile) -> Model:
         provenance=described.provenance,
         thumbnail=file.thumbnail(),
         object_size=described.object_size,
+        thickness=described.thickness,
         replay=file.replay(),
     )
 

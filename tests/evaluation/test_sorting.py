@@ -28,7 +28,7 @@ def test_a_few_examples_sort_all() -> None:
     assert (done.table["class"] == np.where(is_small, "class 1", "large")).all()
     assert np.array_equal(done.classes == 1, np.isin(labels, np.flatnonzero(is_small) + 1))
     assert done.n_examples == 6 and done.n_right >= 5
-    assert done.in_words().startswith("18 class 1, 18 large. Of the 6 examples")
+    assert done.in_words().startswith("18 class 1, 18 large. Of 6 examples")
 
 
 def test_frames_are_sorted_together() -> None:

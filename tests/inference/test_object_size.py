@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,36 @@ def test_objects_in_a_corner_of_a_large_image_are_found(model: Model) -> None:
     found = estimate_object_size(model, Image(image))
     assert found is not None
     assert abs(np.log2(found / SIZE)) < QUARTER
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".tif"])
+def test_a_disk_that_is_too_small_for_the_estimated_size_is_told_before_any_work(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    small = scaled(nuclei((256, 256), seed=3).image, 0.3)
+    as_it_is, grown = 20 * small.size, 200 * small.size
+    out, usage = tmp_path / f"labels{suffix}", shutil.disk_usage(tmp_path)
+
+    def left(n_bytes: int) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=n_bytes))
+
+    left(as_it_is)
+    with pytest.raises(InputError, match=r"left\. Make room or choose"):
+        ns.run(ns.segment(model, small, out, device="cpu"))
+    assert list(tmp_path.iterdir()) == []
+    left(grown)
+    job = ns.segment(model, small, out, device="cpu")
+    next(iter(job))
+    job.stop()
+    assert len(list(job)) < 3
+    left(as_it_is)  # it was begun where there was room
+    with pytest.raises(InputError, match=r"left\. Make room or choose"):
+        ns.run(ns.segment(model, small, out, device="cpu"))
+    left(grown)
+    assert ns.run(ns.segment(model, small, out, device="cpu")).shape == small.shape
+    left(as_it_is)
+    out = out.with_stem("other")
+    ns.run(ns.segment(model, small, out, device="cpu", object_size=SIZE))  # as it is
 
 
 def test_segmenting_estimates_the_size_and_says_it(model: Model, tmp_path: Path) -> None:

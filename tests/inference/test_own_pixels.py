@@ -14,8 +14,12 @@ import zarr
 from napari_scribe.errors import InputError, TakenError
 from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.image import Image
+from napari_scribe.inference.decoding import decode, maps_to_decode
+from napari_scribe.inference.own_pixels import OwnLabels, OwnPixels
 from napari_scribe.inference.seams import seam_test
 from napari_scribe.inference.segment import segment
+from napari_scribe.inference.source import source_of
+from napari_scribe.inference.store.sinks import Folder, Memory
 from napari_scribe.io import read_image, read_labels
 from napari_scribe.model import Model
 from napari_scribe.progress import run
@@ -27,9 +31,7 @@ SIZE = 24.0
 
 @pytest.fixture(scope="module")
 def model(random_model: Callable[..., Model]) -> Model:
-    # An object of a single pixel may vanish on the way back.
-    parameters = {"min_size": 10.0, "peak": 0.0}
-    return random_model().changed(object_size=SIZE, parameters=parameters)
+    return random_model().changed(object_size=SIZE)
 
 
 def blobs(height: int, width: int, side: int, seed: int = 0) -> np.ndarray:
@@ -76,6 +78,20 @@ def test_the_answer_is_that_for_the_resampled_image_however_it_is_tiled(
         assert_alike(labels, expected)
 
 
+@pytest.mark.parametrize(("pixels", "size"), [CASES[1], CASES[3]])
+def test_objects_are_made_again_as_the_run_makes_them(
+    model: Model, pixels: np.ndarray, size: float
+) -> None:
+    options = {"object_size": size, "save": ("labels", *maps_to_decode(model)), "device": "cpu"}
+    job = segment(model, Image(pixels), **options)
+    labels = run(job)
+    assert job.maps_to_decode["probability"].shape[1:] != pixels.shape
+    np.testing.assert_array_equal(decode(model, job.maps_to_decode), labels)
+    other = {"foreground": 0.55, "min_size": 12}
+    again = labels_of(model, Image(pixels), object_size=size, decoding=other)
+    np.testing.assert_array_equal(decode(model, job.maps_to_decode, other), again)
+
+
 def test_objects_near_the_size_of_the_model_change_nothing(model: Model) -> None:
     expected = labels_of(model.changed(object_size=None), Image(LARGE))
     for size in (24, 35, 17):
@@ -96,6 +112,58 @@ def test_models_without_a_size_and_sizes_without_sense_are_refused(
         segment(model, image, object_size=0.001)
 
 
+@pytest.fixture
+def own(model: Model, monkeypatch: pytest.MonkeyPatch) -> tuple[OwnPixels, np.ndarray]:
+    """Six windows of own pixels, and labels on a grid of a quarter: object 2 is one pixel."""
+    monkeypatch.setattr("napari_scribe.inference.own_pixels.SIDE", {2: (128, 128)})
+    source = source_of(model, Image(LARGE), None, None).on_grid(0.25)
+    labels = np.zeros(source.shape, np.uint8)
+    labels[5:12, 5:14], labels[20, 20], labels[30:50, 33:60], labels[2:9, 65:75] = 1, 2, 3, 4
+    return OwnPixels(source), labels
+
+
+def test_numbers_have_no_gap_where_an_object_vanishes(own: tuple[OwnPixels, np.ndarray]) -> None:
+    pixels, labels = own
+    seen = np.asarray(pixels.labels(labels))
+    assert np.unique(seen).tolist() == [0, 1, 3, 4]
+    expected = np.array([0, 1, 0, 2, 3])[seen]
+    np.testing.assert_array_equal(pixels.whole_labels(labels), expected)
+    final = np.zeros(seen.shape, np.uint8)
+    objects = OwnLabels(pixels, final, Memory(), 4)
+    assert list(objects.write(labels)) == [1, 2, 3, 4, 5, 6, *[6] * 6]
+    assert objects.n_objects == 3
+    np.testing.assert_array_equal(final, expected)
+    classes = OwnLabels(pixels, np.zeros_like(final), Memory(), None)
+    assert list(classes.write(labels)) == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_array_equal(classes.final, seen)
+
+
+@pytest.mark.parametrize("lost", ["", "chunk", "numbers"])
+def test_numbers_have_no_gap_wherever_the_process_died(
+    own: tuple[OwnPixels, np.ndarray], tmp_path: Path, lost: str
+) -> None:
+    pixels, labels = own
+    expected = pixels.whole_labels(labels)
+    for n in range(1, 12):
+
+        def begun(name: str = f"run-{n}") -> OwnLabels:
+            sink = Folder(tmp_path / name, "run")
+            sink.begin(dict)
+            final = sink.array("labels", expected.shape, np.uint8, (128, 128))
+            objects = OwnLabels(pixels, final, sink, 4)
+            objects.forget_lost()
+            return objects
+
+        for _ in zip(range(n), begun().write(labels), strict=False):
+            pass  # the process dies
+        gone = {"chunk": "labels/c/0/1", "numbers": "renumbering/numbers.npz"}
+        if lost:
+            (tmp_path / f"run-{n}" / gone[lost]).unlink(missing_ok=True)
+        objects = begun()
+        assert len(list(objects.write(labels))) in (6, 12) and objects.n_objects == 3
+        np.testing.assert_array_equal(objects.final[:], expected)
+
+
 @pytest.mark.parametrize("suffix", [".zarr", ".tif"])
 @pytest.mark.parametrize(("pixels", "size"), [CASES[1], CASES[3]])
 def test_files_hold_the_same_as_memory(
@@ -112,6 +180,7 @@ def test_files_hold_the_same_as_memory(
     assert [s.done for s in steps] == sorted(s.done for s in steps)
     assert "pixels" in {s.phase for s in steps} and steps[-1].done == steps[-1].total
     assert job.n_objects == expected.max() > 5
+    assert len(np.unique(expected)) == job.n_objects + 1
     assert_alike(np.asarray(job.result), expected)
     assert_alike(np.asarray(read_labels(out)), expected)
     written = np.asarray(read_image(out.with_name(f"a.distance{suffix}")).data)
@@ -224,3 +293,41 @@ def test_workers_share_a_run(model: Model, tmp_path: Path) -> None:
     run(segment(model, image, out, object_size=65, tile=64, workers=1, device="cpu"))
     expected = labels_of(model, Image(LARGE), object_size=65)
     assert_alike(np.asarray(read_labels(out)), expected)
+
+
+@pytest.mark.parametrize("task", ["objects", "classes"])
+def test_slices_are_brought_to_the_distance_that_the_model_knows(
+    random_model: Callable[..., Model], tmp_path: Path, task: str
+) -> None:
+    options = {"painted": (1, 2, 3)} if task == "classes" else {}
+    model = random_model(task, dimensions=3, depth=1, **options).changed(thickness=2.0)
+    maps = maps_to_decode(model) if task == "objects" else ("probability",)
+    pixels = np.stack([blobs(32, 40, 8, seed=z // 4) for z in range(16)])
+    own = {"Z": 0.5, "Y": 1.0, "X": 1.0}
+
+    def volume(scale: dict[str, float]) -> Image:
+        return Image(pixels, "ZYX", scale=scale, units=dict.fromkeys("ZYX", "micrometer"))
+
+    thin = volume(own)
+    assert source_of(model, thin, None, None).on_grid(1.0).frame_shape == (4, 32, 40)
+    job = segment(model, thin, save=("labels", *maps), device="cpu")
+    labels = run(job)
+    words = "Slices that lie 0.5 px apart were brought to the 2 px that the model knows."
+    assert job.size_note == words
+    unaware = model.changed(thickness=None)
+    working = np.asarray(resampled(Image(pixels, "ZYX"), {"Z": 0.25}).data)
+    on_grid = labels_of(unaware, Image(working, "ZYX"))
+    assert on_grid.max() > 2
+    expected = np.asarray(ResampledLabels(on_grid, (4.0, 1.0, 1.0), pixels.shape, is_smooth=True))
+    assert_alike(labels, expected)
+    assert job.maps["probability"].shape[1:] == pixels.shape
+    if task == "objects":
+        np.testing.assert_array_equal(decode(model, job.maps_to_decode), labels)
+    out = tmp_path / "a.tif"
+    run(segment(model, thin, out, device="cpu"))
+    assert_alike(np.asarray(read_labels(out)), labels)
+    with pytest.raises(TakenError):  # the scale is a part of what a result was made with
+        segment(model, volume({**own, "Z": 2.0}), out, device="cpu")
+    for same in (volume({**own, "Z": 2.0}), volume({**own, "Z": 1.4}), Image(pixels, "ZYX")):
+        source = source_of(model, same, None, None)
+        assert source.on_grid(1.0) is source

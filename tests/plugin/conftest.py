@@ -56,6 +56,8 @@ def fresh_home(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def docks(qtbot: Any, painted: Any) -> Iterator[Callable[[type], Any]]:
     """Make a dock in the painted viewer, as napari does."""
+    from qtpy.compat import isalive
+
     made = []
 
     def make(kind: type) -> Any:
@@ -66,7 +68,8 @@ def docks(qtbot: Any, painted: Any) -> Iterator[Callable[[type], Any]]:
 
     yield make
     for dock in made:
-        dock.close_down()
+        if isalive(dock):  # else closing it has let go of everything
+            dock.close_down()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -15,9 +16,12 @@ from qtpy.QtWidgets import QApplication
 
 from napari_scribe.image import Image
 from napari_scribe.plugin.correct.dock import CorrectDock
+from napari_scribe.plugin.jobs.request import Request
+from napari_scribe.plugin.jobs.runner import Runner
 from napari_scribe.plugin.layers.annotations import doubt_about_result
 from napari_scribe.plugin.layers.conversion import note
 from napari_scribe.plugin.layers.results import show_labels
+from napari_scribe.progress import Job
 
 LONG = 60_000
 LEFT = Qt.MouseButton.LeftButton
@@ -50,7 +54,7 @@ class Hand:
         points = [self._at(pixel) for pixel in pixels]
         QTest.mousePress(widget, LEFT, pos=points[0])
         for before, after in pairwise(points):
-            for part in np.linspace(0.1, 1, 10):
+            for part in (0.3, 0.7, 1.0):
                 QTest.mouseMove(widget, before + (after - before) * part)
                 QApplication.processEvents()
         QTest.mouseRelease(widget, LEFT, pos=points[-1])
@@ -90,7 +94,8 @@ def correct(
     painted: Any, found: np.ndarray, docks: Callable[[type], Any], qtbot: Any
 ) -> Iterator[CorrectDock]:
     """The dock, with a result that is being corrected."""
-    show_result(painted, found)
+    show_result(painted, found.copy())
+    painted.window._qt_window.resize(900, 600)
     painted.window._qt_window.show()
     qtbot.waitExposed(painted.window._qt_window)
     dock: CorrectDock = docks(CorrectDock)
@@ -151,6 +156,17 @@ def test_tools_by_their_keys(correct: CorrectDock, hand: Hand, found: np.ndarray
     assert np.array_equal(labels_in(correct) == 2, found == 2)
     hand.stroke((5, 5), (5, 50))
     assert "Nothing is cut" in correct.message.text
+    layer = correct.corrections.layer  # type: ignore[union-attr]
+    assert layer.selected_label == 6  # the brush draws a new object, wherever the mouse was
+    QTest.keyPress(hand.canvas.native, Qt.Key.Key_Space)
+    assert layer.mode == "pan_zoom"
+    QTest.keyRelease(hand.canvas.native, Qt.Key.Key_Space)
+    assert correct.tool_buttons["split"].isChecked()
+    correct.tool_buttons["split"].click()
+    assert layer.mode == "pan_zoom"
+    before = labels_in(correct).copy()
+    hand.click(40, 40)
+    assert np.array_equal(labels_in(correct), before)
 
 
 def test_napari_s_brush_is_undone_with_the_rest(
@@ -177,9 +193,24 @@ def test_napari_s_brush_is_undone_with_the_rest(
     assert note(layer)["corrected"] == [1, 3, 4, 6, 7, 8, 9]
 
 
+class Waiting(Request[None, None]):
+    """A job that does nothing until it is stopped."""
+
+    title = "Waiting"
+
+    def begin(self) -> Job[None, None]:
+        def wait(job: Any) -> Generator[None, None, None]:
+            while not job.stop_requested:
+                time.sleep(0.01)
+                yield
+
+        return Job(wait)
+
+
 def test_add_takes_a_key_and_a_click(
-    correct: CorrectDock, hand: Hand, sample: Any, qtbot: Any
+    correct: CorrectDock, hand: Hand, painted: Any, sample: Any, qtbot: Any
 ) -> None:
+    """And does not wait for another job."""
     numbers, counts = np.unique(sample.truth[70:95, 120:250], return_counts=True)
     number = int(numbers[1:][counts[1:].argmax()])
     truth = sample.truth == number
@@ -194,6 +225,14 @@ def test_add_takes_a_key_and_a_click(
     hand.click(240, 20 if not sample.truth[240, 20] else 120)
     qtbot.waitUntil(lambda: not correct.runner.is_running, timeout=LONG)
     assert (labels_in(correct) == 6).any()
+    other = Runner(painted)
+    other.start(Waiting(), lambda _record: None, lambda _ended: None)
+    hand.click(220, 60)
+    assert other.is_running
+    other.close()
+    added = labels_in(correct) == 7
+    assert 15 < np.sqrt(added.sum() / np.pi) < 30  # a disk, as large as the other objects
+    assert "Waiting is still running" in correct.message.text
 
 
 def test_corrections_become_paint(correct: CorrectDock, hand: Hand, painted: Any) -> None:
@@ -215,17 +254,12 @@ def test_corrections_become_paint(correct: CorrectDock, hand: Hand, painted: Any
     assert len(np.unique(annotations.data[100:140, 20:100])) == 2
     annotations.undo()
     assert not annotations.data[100:140, 20:100].any()
-
-
-def test_teach_all_makes_annotations(correct: CorrectDock, hand: Hand, painted: Any) -> None:
-    painted.layers.remove("nuclei annotations")
-    hand.click(180, 175)
     correct.teach_all_button.click()
-    paint = painted.layers["nuclei annotations"].data
-    assert np.array_equal(paint, labels_in(correct).astype(int) + 1)
+    everything = painted.layers["nuclei annotations [1]"].data
+    assert np.array_equal(everything, labels_in(correct) + 1)
 
 
-def test_a_result_never_goes_to_a_corrected_layer(
+def test_a_result_never_goes_to_a_corrected_layer_and_closing_leaves_nothing(
     correct: CorrectDock, hand: Hand, painted: Any, found: np.ndarray
 ) -> None:
     corrected = correct.corrections.layer  # type: ignore[union-attr]
@@ -240,6 +274,12 @@ def test_a_result_never_goes_to_a_corrected_layer(
     assert np.array_equal(corrected.data, before)
     assert painted.layers.index(corrected) > painted.layers.index(made)
     assert "is a result, not paint" in doubt_about_result(corrected)
+    n_callbacks = len(corrected.events.paint.callbacks)
+    painted.window.remove_dock_widget(correct.parent())
+    assert not corrected.keymap
+    assert len(corrected.events.paint.callbacks) == n_callbacks - 1
+    hand.click(180, 175)
+    assert np.array_equal(corrected.data, before)
 
 
 def test_slices_and_volumes(
@@ -268,22 +308,13 @@ def test_slices_and_volumes(
     hand.click(180, 175)
     for plane in labels_in(correct):
         assert np.array_equal(np.unique(plane), [0, 1, 3, 5])
+    for layer in painted.layers:
+        if isinstance(layer, Labels):
+            layer.contour = 0  # napari warns of it in 3D
     painted.dims.ndisplay = 3
     hand.click(180, 175)
     assert "show the layer in 2D" in correct.message.text
     painted.dims.ndisplay = 2
-
-
-def test_closing_leaves_nothing_behind(
-    correct: CorrectDock, hand: Hand, painted: Any, found: np.ndarray
-) -> None:
-    layer = correct.corrections.layer  # type: ignore[union-attr]
-    n_callbacks = len(layer.events.paint.callbacks)
-    painted.window.remove_dock_widget(correct.parent())
-    assert not layer.keymap
-    assert len(layer.events.paint.callbacks) == n_callbacks - 1
-    hand.click(180, 175)
-    assert np.array_equal(layer.data, found)
 
 
 def test_without_a_result(docks: Callable[[type], Any]) -> None:

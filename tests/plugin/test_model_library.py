@@ -29,14 +29,13 @@ from napari_scribe.user_folder import home
 
 def test_each_model_gets_a_file_of_its_own() -> None:
     model_folder().mkdir(parents=True)
-    first = new_model_path("my cells: ch/0")
-    first.touch()
-    second = new_model_path("my cells: ch/0")
-    assert first.parent == model_folder()
-    assert first.name.startswith("my cells- ch-0 20")
-    assert second != first
-    assert second.name.endswith("(2).zip")
-    assert new_model_path("...").name.startswith("model 20")
+    for name in ("my cells- ch-0 objects", "my cells- ch-0 objects (2)"):
+        path = new_model_path("my cells: ch/0", "objects")
+        assert path == model_folder() / f"{name}.zip"
+        path.touch()
+    assert new_model_path("my cells- ch-0 objects (2)").stem == "my cells- ch-0 objects (3)"
+    assert new_model_path("...").stem == "model"
+    assert new_model_path("c96109cbebcf206f20035cbde414e438", "objects").stem == "c96109 objects"
 
 
 def test_models_are_listed_newest_first() -> None:

@@ -179,6 +179,43 @@ def test_complete_labels_hold_no_strokes():
     assert find_strokes(Paint(strokes, complete=True), Image(SAMPLE.image), (0,), 2) == ()
 
 
+def test_only_what_has_changed_is_looked_at_again():
+    read = []
+
+    class Watched:
+        shape, dtype, ndim = SAMPLE.image.shape, SAMPLE.image.dtype, 2
+
+        def __getitem__(self, index: tuple[slice, ...]) -> np.ndarray:
+            read.append(index)
+            return SAMPLE.image[index]
+
+    image, known = Image(Watched()), {}
+    strokes = simulate_paint(SAMPLE.truth, 6, 0, seed=2, is_inside=True)
+
+    def found(paint: np.ndarray) -> tuple[tuple[int, ...], int]:
+        read.clear()
+        numbers = find_strokes(Paint(paint), image, (0,), 2, known)
+        n_read = len(read)
+        assert numbers == find_strokes(Paint(paint), image, (0,), 2)
+        return numbers, n_read
+
+    assert found(strokes) == ((2, 3, 4, 5, 6, 7), 6)
+    assert found(strokes)[1] == 0
+    rows, columns = np.nonzero(strokes == 3)
+    shorter = strokes.copy()
+    shorter[rows[0], columns[0]] = 0
+    assert found(shorter)[1] <= 2
+    assert found(np.where(SAMPLE.truth == SAMPLE.truth[rows[9], columns[9]], 3, strokes))[1] <= 2
+    _, n_read = found(np.roll(strokes, 5, axis=0))  # other pixels lie beneath it
+    assert n_read > 0
+
+
+def test_an_oblong_object_among_others_is_no_stroke():
+    """The sample has one, with neighbours that are not painted and as bright."""
+    sample = nuclei((512, 512))
+    assert find_strokes(Paint(sample.paint), Image(sample.image), (0,), 2) == ()
+
+
 def test_the_user_decides_and_is_told():
     strokes = simulate_paint(SAMPLE.truth, 6, 0, seed=2, is_inside=True)
     paint, image = Paint(strokes), Image(SAMPLE.image, name="cells")
@@ -190,8 +227,8 @@ def test_the_user_decides_and_is_told():
 
     in_part, note = marked(paint, "auto")
     assert in_part == (2, 3, 4, 5, 6, 7)
-    assert note.startswith("Objects that look like strokes inside them: 2, 3,")
-    assert "of cells" in note and "target.strokes" in note
+    assert "looks like strokes inside objects: 2, 3," in note
+    assert "in cells" in note and "target.strokes" in note
     assert marked(paint, "whole") == (False, "")
     assert marked(paint, "inside") == (True, "")
     for said in (False, (3,)):
@@ -206,8 +243,8 @@ def test_training_takes_strokes_and_says_so():
     first, *_ = notes = [step.note for step in itertools.islice(job, 1)]
     job.update_paint([np.where(strokes == 3, 0, strokes)])
     notes += [step.note for step in job]
-    assert "strokes inside them: 2, 3," in first
-    assert any("strokes inside them: 2, 4," in note for note in notes)
+    assert "strokes inside objects: 2, 3," in first
+    assert any("strokes inside objects: 2, 4," in note for note in notes)
     assert np.isfinite(job.result.provenance["first_loss"])
 
 

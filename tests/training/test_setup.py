@@ -146,6 +146,23 @@ def test_a_volume_of_one_slice_is_no_volume():
         check([Image(image, "ZYX")], [np.full((1, 32, 32), 2)], recipe)
 
 
+@pytest.mark.parametrize(
+    ("distances", "known"), [([2.0], 2), ([2.0, 2.4], 2.2), ([2.0, 4.0], None), ([2.0, None], None)]
+)
+def test_slices_lie_as_far_apart_as_all_volumes_say(distances: list[Any], known: float | None):
+    volume, paint = np.stack([PIXELS] * 6), np.stack([PAINT] * 6)
+    images = [
+        Image(volume, "ZYX", scale={"Z": z, "Y": 1, "X": 1}, units={"Z": "micrometer"})
+        if z
+        else Image(volume, "ZYX")
+        for z in distances
+    ]
+    recipe = Recipe().changed({"network.dimensions": 3})
+    setup = check(images, [paint] * len(images), recipe)
+    assert setup.thickness == pytest.approx(known)
+    assert check([PIXELS], [PAINT]).thickness is None
+
+
 def test_values_of_classes_and_their_offset():
     assert check([PIXELS], [PAINT]).painted == ()
     assert check([PIXELS], [PAINT], CLASSES).painted == (1, 2, 3)

@@ -609,7 +609,7 @@ def test_a_3d_training_runs():
         network={"dimensions": 3, "depth": 1, "width": 4},
         training={"patch": 16, "batch": 2, "validate_every": 3},
     )
-    image = Image(sample.image, "ZYX")
+    image = Image(sample.image, "ZYX", scale=dict.fromkeys("ZYX", 0.5))
     job = train([image], [sample.paint], recipe, steps=20, device="cpu")
     job.request_preview(0, (), (slice(0, 12), slice(4, 20), slice(0, 16)))
     steps = list(job)
@@ -618,6 +618,7 @@ def test_a_3d_training_runs():
     assert np.mean(seen[-5:]) < np.mean(seen[:5])
     labels = run(segment(job.result, image))
     assert labels.shape == sample.truth.shape
+    assert job.result.thickness == 1
 
 
 def test_valid_padding_trains(sample: Sample, small: Recipe):

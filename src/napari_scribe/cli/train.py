@@ -301,11 +301,14 @@ def save(trained: Model, path: Path, stamp_before: str) -> None:
 
     from ..describe import too_little_learnt
     from ..io import stamp
+    from ..io.held_out import HeldOut
     from ..io.model_folder import model_folder, new_model_path
 
     is_unchanged = bool(stamp_before) and path.exists() and stamp(path, None) == stamp_before
     try:
         typer.echo(f"Model: {trained.save(path, overwrite=is_unchanged)}")
+        if words := HeldOut.model_validate(trained.provenance.get("held_out", {})).in_words():
+            typer.echo(f"It {words}.")
         if remark := too_little_learnt(trained):
             typer.echo(
                 f"{remark}: train for longer (--seconds), or go on from it (--start {path})."

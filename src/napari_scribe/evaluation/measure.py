@@ -166,7 +166,7 @@ class Shape(NamedTuple):
     def measure(
         self, region: Any, label: int, offset: int, lengths: tuple[int, ...]
     ) -> list[float]:
-        """Return label, edge, centroid, shape and intensities of a region, as one row.
+        """Return label, shape, intensities, centroid and edge of a region, as one row.
 
         Parameters
         ----------
@@ -180,8 +180,7 @@ class Shape(NamedTuple):
         first, *others = region.slice
         parts = slice(first.start + offset, first.stop + offset), *others
         is_cut = any(p.start == 0 or p.stop == n for p, n in zip(parts, lengths, strict=True))
-        row = [label, is_cut, *region.centroid]
-        row[2] += offset * self.spacing[0]
+        row: list[float] = [label]
         for name in self.columns:
             value = float(getattr(region, name))
             row.append(np.degrees(value) if name == "orientation" else value)
@@ -189,7 +188,8 @@ class Shape(NamedTuple):
             values = region.image_intensity[region.image].astype(np.float64)
             of_channels = [getattr(values, name)(axis=0) for name in STATISTICS]
             row += np.transpose(of_channels).ravel().tolist()
-        return row
+        first_axis, *other_axes = region.centroid
+        return [*row, first_axis + offset * self.spacing[0], *other_axes, is_cut]
 
 
 def _measure_frame(subject: Subject, frame: Frame, shape: Shape) -> Iterator[tuple[Rows, float]]:
@@ -213,7 +213,7 @@ def _table(subject: Subject, frame: Frame, shape: Shape, batches: list[Pixels]) 
     spatial = "ZYX"[-subject.dimensions :]
     centroid = [f"{CENTROID} {a} ({subject.unit})" for a in spatial.lower()]
     intensities = [f"{c.name} {statistic}" for c in subject.channels for statistic in STATISTICS]
-    names = [LABEL, EDGE, *centroid, *shape.columns.values(), *intensities]
+    names = [LABEL, *shape.columns.values(), *intensities, *centroid, EDGE]
     rows = np.concatenate([np.empty((0, len(names))), *batches])
     columns = dict(zip(names, rows.T, strict=True))
     which = {

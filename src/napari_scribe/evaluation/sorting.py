@@ -15,7 +15,7 @@ from .overlap import count_overlap
 from .subject import Subject, place
 from .table import CENTROID, CLASS, FRAME, LABEL, SLICE, Measurements
 
-TREES = 200
+TREES = 100
 NOT_TOLD = "orientation"
 """What the name of a column begins with that says nothing about the kind of an object."""
 
@@ -41,7 +41,7 @@ class Sorted:
     names
         Of the classes, by number.
     n_examples, n_right
-        Examples, and how many of these the trees sort right that have not seen them.
+        Examples, and how many of these are sorted right by the trees that have not seen them.
     """
 
     table: Measurements
@@ -54,10 +54,8 @@ class Sorted:
         """Return how many objects each class has, and what the examples say of it."""
         kinds = self.table[CLASS]
         counts = ", ".join(f"{np.count_nonzero(kinds == n):,} {n}" for n in self.names.values())
-        return (
-            f"{counts}. Of the {self.n_examples} examples, {self.n_right} are sorted right by "
-            "those that are left."
-        )
+        right = f"{self.n_right} are" if self.n_right != 1 else "1 is"
+        return f"{counts}. Of {self.n_examples} examples, {right} sorted right when left out."
 
 
 SortJob = Job[SortStep, Sorted]

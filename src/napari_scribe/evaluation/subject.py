@@ -73,7 +73,7 @@ class Subject:
         """Copy the labels of a band."""
         numbers = self.labels.read(frame, self.window(start, stop))[0]
         # A copy: somebody may paint on the labels meanwhile.
-        return numbers.astype(np.uint8 if numbers.dtype == bool else numbers.dtype)
+        return np.array(numbers, np.uint8 if numbers.dtype == bool else numbers.dtype)
 
     def intensities(self, frame: Frame, start: int, stop: int) -> Pixels | None:
         """Return the channels in a band, ``(*band, channels)``; None where there are none."""
@@ -85,7 +85,8 @@ class Subject:
         """Return the first channel of a frame: of labels that were laid on the labels."""
         pixels = self.intensities(frame, 0, self.shape[0])
         assert pixels is not None
-        return pixels[..., 0]
+        first: Pixels = pixels[..., 0]
+        return first
 
     def with_labels(self, numbers: Pixels) -> Subject:
         """Return the same subject with other labels of the same shape."""
@@ -115,7 +116,7 @@ def place(
     all_images = [subject, *images.values()]
     sized = next((i for i in all_images if symbol(i.units.get("X", ""))), subject)
     spacing, unit = _spacing(sized, "ZYX"[-dimensions:])
-    names = [image.name for image in images.values() if image.name != Image.name]
+    names = [i.name for i in images.values() if i.source is not None or i.name != Image.name]
     return Subject(subject, channels, dimensions, spacing, unit, [*names, subject.name][0])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Pixels
-from ..io import replacing
+from ..io import check_not_taken, replacing
 
 IMAGE, FRAME, SLICE, LABEL = "image", "frame", "slice", "label"
 EDGE, CLASS, CENTROID = "touches edge", "class", "centroid"
@@ -84,7 +84,7 @@ class Measurements:
             return counted
         name, _, unit = self.size_name.partition(" (")
         median = float(np.median(self[self.size_name]))
-        return f"{counted}, median {name} {median:.4g} {unit.rstrip(')')}"
+        return f"{counted}, median {name} {in_digits(median)} {unit.rstrip(')')}"
 
     def save(self, path: str | Path, overwrite: bool = True) -> Path:
         """Write the table as CSV, all or nothing.
@@ -97,6 +97,7 @@ class Measurements:
         TakenError
             If the file exists, and may not be replaced.
         """
+        check_not_taken(Path(path), overwrite)
         texts = [_texts(values) for values in self.columns.values()]
         with (
             replacing(path, overwrite) as part,
@@ -106,6 +107,13 @@ class Measurements:
             writer.writerow(self.columns)
             writer.writerows(zip(*texts, strict=True))
         return Path(path)
+
+
+def in_digits(value: float) -> str:
+    """Return a number with four digits at least, as people read it; empty for NaN."""
+    if value != value:
+        return ""
+    return f"{value:.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _texts(values: Pixels) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -25,10 +24,11 @@ from ..io import (
 from ..io.origin import RUN, maker_of
 from ..io.writable import check_text
 from ..model import Model
-from ..targets.object_size import check_size
+from ..targets.object_size import check_size, thickness
 from .cluster import check_cluster
 from .denoise.denoised_image import noisy_source
-from .plan import Settings, choose_factor
+from .plan import Settings
+from .room import bytes_needed
 from .run import InferenceJob, InferenceStep, Run
 from .source import Source
 from .store.lock import WHOLE, RunLock
@@ -152,6 +152,8 @@ def identity_of(source: Source, settings: Settings) -> str:
     pixels = (image.axes, image.shape, str(image.dtype), noisy.channels, noisy.statistics.digest)
     options = (settings.is_quick, sorted(settings.maps), str(source.dtype), image.series)
     size = () if settings.object_size is None else (settings.object_size,)
+    if noisy.model.thickness is not None:
+        size = *size, thickness(image)
     call = repr((source.model.fingerprint(), *pixels, region, *options, *size))
     digest = hashlib.sha256(call.encode()).hexdigest()[:16]
     return f"{RUN}{digest}-{stamp(image.source, image.data) if image.source is not None else ''}"
@@ -173,29 +175,6 @@ def _check_outputs(
             )
         check_not_taken(output, settings.overwrite or (maker == identity and not is_first))
         check_writable(output, bytes_needed(source, settings) if is_first else 0)
-
-
-def bytes_needed(source: Source, settings: Settings) -> int:
-    """Estimate how many bytes the results and the work for them take at most on disk."""
-    n_pixels, model = math.prod(source.shape), source.model
-    n_labels = math.prod(source.label_shape)
-    if source.is_image:
-        return 2 * n_pixels * source.dtype.itemsize
-    area = choose_factor(source, settings.object_size) ** 2  # pixels of the working grid, of each
-    heads = {head.name: head.channels for head in model.encoding.heads}
-    first = next(iter(heads.values()))
-    n_channels = [first if name == "probability" else heads[name] for name in settings.maps]
-    # A map takes 2 bytes a value during the run, and 4 in a TIFF.
-    n_bytes = int(
-        (4 + 4 * area) * n_pixels + sum((4 + 2 * area) * n * n_labels for n in n_channels)
-    )
-    if model.encoding.is_pixelwise:
-        return n_bytes
-    # Provisional labels take 4 bytes a pixel, and predictions 2 bytes a value. A single process
-    # stores the predictions of one frame at a time.
-    n_frames = len(source.frames()) if settings.part or settings.is_on_cluster else 1
-    prediction = 2 * sum(heads.values()) * math.prod(source.frame_shape)
-    return n_bytes + int(area * (4 * n_pixels + n_frames * prediction))
 
 
 def check_apart(out: Path, image: Path) -> None:

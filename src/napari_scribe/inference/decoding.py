@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..model import Model, as_model
 from ..targets import Prediction, savable_maps, task_of
 from ..targets.paint import Labels
+from .own_pixels import MapsOnGrid
 from .stitch import MARGIN, SIDE, Index, Zones, crop_to_core, merge, plan_blocks
 
 
@@ -37,14 +38,17 @@ def decode(
         The model that made the maps, its file or its name.
     maps
         Name -> ``(channels, *label shape)``, as `segment` saves them: ``probability``, and
-        ``distance`` or ``affinities`` where the encoding has them. The job's ``maps`` are such.
+        ``distance`` or ``affinities`` where the encoding has them. The job's ``maps_to_decode`` are
+        such; its ``maps``, and those in files, are too, but interpolated where the network has seen
+        the image shrunk or grown.
     decoding
         Decoding parameters that differ from the model's, by name, such as ``{"merge": 0.6}``.
 
     Returns
     -------
     labels
-        ``(*label shape)`` int32. With the model's own parameters they are those of the run.
+        ``(*label shape)`` int32. Of ``maps_to_decode``, with the model's own parameters, they are
+        those of the run.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def decode(
         labels[frame], n_objects = _decode_frame(model, prediction)
         labels[frame][labels[frame] > 0] += n_before
         n_before += n_objects
-    return labels
+    return maps.own.whole_labels(labels) if isinstance(maps, MapsOnGrid) else labels
 
 
 def _decode_frame(model: Model, prediction: Prediction) -> tuple[Labels, int]:

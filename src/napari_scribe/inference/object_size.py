@@ -31,7 +31,7 @@ from ..model import Model, as_model
 from ..networks import Network, depends_on_image, sides, with_statistics_of
 from ..resampling import resampled
 from ..targets import Head, Prediction
-from ..targets.object_size import SHORTEST, diameters_of_objects, in_plane, thickness
+from ..targets.object_size import SHORTEST, diameters_of_objects, per_axis, thickness
 from ..targets.paint import Labels
 from ..windows import Window, intersect, shape_of, start_of
 from .denoise.denoised_image import denoised_source_of
@@ -133,15 +133,16 @@ def size_in_training(model: Model, image: Image) -> float | None:
     Returns
     -------
     diameter
-        In pixels of the image. None if it differed between the images of the training.
+        In pixels of the image, to three digits. None if it differed between the images of the
+        training.
     """
     trained = Provenance.model_validate(model.provenance).objects_in_images
     if trained is None or model.object_size is None:
         return None
-    here = pixel_size(image)
-    if trained.pixel_size is None or here is None:
-        return trained.diameter
-    return trained.diameter * trained.pixel_size / here
+    diameter, here = trained.diameter, pixel_size(image)
+    if trained.pixel_size is not None and here is not None:
+        diameter *= trained.pixel_size / here
+    return float(f"{diameter:.3g}")
 
 
 def estimated_size(source: Source, device: torch.device) -> float | None:
@@ -248,7 +249,8 @@ class _Trial:
 
     def look(self, factor: float) -> Found:
         """Return what the model finds at a scale."""
-        image = resampled(self.source.image, in_plane(factor))
+        along_z = self.source.along_z_for(factor)
+        image = resampled(self.source.image, per_axis(factor, along_z))
         parts: list[Found] = []
         for frame, window in self._windows(image):
             parts.append(self._find(image, frame, window))

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from ..device import all_like, precision
-from ..memory import free_bytes
 from ..targets import count_channels
-from ..targets.object_size import check_room, factor_to, on_grid
+from ..targets.object_size import factor_to
 from .denoise.denoised_image import DenoisedPixels
 from .engine import Predict, Predictor
 from .halo_search import smallest_halo
@@ -141,21 +140,6 @@ def choose_factor(source: Source, object_size: float | None) -> float:
     if source.model.object_size is None or source.is_empty:
         return 1.0
     return factor_to(source.model.object_size, object_size)
-
-
-def check_grid(source: Source, settings: Settings) -> None:
-    """Check that the grid on which objects have the model's size makes sense.
-
-    Raises
-    ------
-    InputError
-        If hardly a pixel would be left, or there is no room.
-    """
-    factor, wanted = choose_factor(source, settings.object_size), source.model.object_size
-    on_grid(source.image, factor, wanted)
-    if settings.out is None:
-        n_bytes = 4 + 2 * count_channels(source.model.encoding.heads)
-        check_room(source.image, factor, wanted, n_bytes, free_bytes("cpu"), "memory")
 
 
 def make_plan(source: Source, settings: Settings, device: torch.device) -> Plan:

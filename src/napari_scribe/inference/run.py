@@ -21,14 +21,15 @@ from ..io.ngff_writer import add_pyramid, forget_pyramid
 from ..progress import Abandoned, Job
 from .cluster import run_on_workers
 from .object_size import estimated_size
-from .own_pixels import Written
-from .plan import Plan, Settings, check_grid, choose_factor, make_plan, make_predictor
+from .own_pixels import MapsOnGrid, OwnLabels, Written
+from .plan import Plan, Settings, choose_factor, make_plan, make_predictor
+from .room import check_disk, check_grid
 from .source import Region, Source
 from .store.damage import check_final, missing_is_damage
 from .store.lock import RunLock
 from .store.results import hand_over, open_results, write_results
 from .store.sinks import Array, Folder, Memory, Record, Sink
-from .work import RESAMPLED, FrameWork, Progress, Work
+from .work import FrameWork, Progress, Work
 
 ATTEMPTS = 3
 """Number of attempts, if parts are deleted or damaged meanwhile. Then the user gets an error."""
@@ -93,6 +94,9 @@ class InferenceJob(Job[InferenceStep, Any]):
         The maps that were asked for, ``(channels, *label shape)`` float16: ``probability`` (of the
         foreground, or one channel a class), ``distance`` (of pixels to their object's border), and
         ``affinities`` and ``long_range`` (that two pixels, near or far, lie in one object).
+    maps_on_grid
+        The same maps on the grid that the network sees, of a run in memory over an image that is
+        shrunk or grown for it; else None.
     is_complete
         False if the job was stopped early. Then pixels that were not reached are 0, and no output
         is written.
@@ -121,6 +125,7 @@ class InferenceJob(Job[InferenceStep, Any]):
         self.so_far: Any = None
         self.levels: list[Any] = []
         self.maps: Mapping[str, Any] = {}
+        self.maps_on_grid: MapsOnGrid | None = None
         self.is_complete = True
         self.memory_notes: list[str] = []
         self.n_objects: int | None = None
@@ -131,6 +136,11 @@ class InferenceJob(Job[InferenceStep, Any]):
     def probability(self) -> Any:
         """Return the map ``probability``; None if it was not asked for."""
         return self.maps.get("probability")
+
+    @property
+    def maps_to_decode(self) -> Mapping[str, Any]:
+        """Return what `decode` makes the same objects of."""
+        return self.maps if self.maps_on_grid is None else self.maps_on_grid
 
 
 @dataclass
@@ -199,9 +209,13 @@ class Run:
         """Do all parts that are not done, then finish the output."""
         settings, sink = self.settings, self.sink
         plan = Plan.from_record(sink.begin(self._decide), settings.batch)
+        if settings.object_size is None and plan.object_size is not None:
+            # Only now it is known how fine the grid is, also of a run that was begun before.
+            check_disk(self.source, replace(settings, object_size=plan.object_size))
         source = self._on_grid(plan.factor)
         job.object_size = plan.object_size
-        job.size_note = plan.size_in_words(self.source.model.object_size)
+        words = plan.size_in_words(self.source.model.object_size), source.slices_in_words()
+        job.size_note = " ".join(filter(None, words))
         if is_first:
             job.note = f"{job.note} {plan.note}".strip()
         do_parts = self._start(job, source, plan)
@@ -278,6 +292,7 @@ class Run:
         if job.is_complete:
             job.levels = [final]
         if work.own is not None:
+            job.maps_on_grid = MapsOnGrid(work.maps, work.own)
             job.maps = {name: np.asarray(view) for name, view in work.maps_so_far.items()}
         return final
 
@@ -330,9 +345,7 @@ class Run:
                     job.is_complete = False
                     return final
             n_before += n_objects
-        job.n_objects = n_before
-        if job.is_complete and not n_before:
-            job.note = job.note or NOTHING_FOUND
+        self._count(job, n_before)
         return final
 
     def _to_own_pixels(
@@ -344,29 +357,29 @@ class Run:
         """
         if work.own is None:
             return labels
-        sink, own = self.sink, self.source
         final: Array
-        if isinstance(sink, Folder):
+        if isinstance(self.sink, Folder):
             final = work.output(labels.dtype)
-            work.forget_lost_windows(final)
         else:
-            final = np.zeros(own.shape, labels.dtype)
-        view = work.own.labels(Written(labels))
-        done = work.n_steps - len(work.own_windows)
-        last = work.frames[-1]
-        for frame, window, name in work.own_windows:
-            if not sink.is_done(RESAMPLED, name):
-                index = own.index_of(frame, window)
-                sink.check()
-                final[index] = view[index]
-                sink.record(RESAMPLED, name)
-            done += 1
+            final = np.zeros(self.source.shape, labels.dtype)
+        own = OwnLabels(work.own, final, self.sink, job.n_objects)
+        if isinstance(self.sink, Folder):
+            own.forget_lost()
+        n_before = work.n_steps - len(work.own_windows)
+        for done in own.write(labels):
             if job.is_complete:
-                yield self._step(work, done, last, "pixels")
-            if job.stop_requested and isinstance(sink, Folder):
+                yield self._step(work, n_before + done, work.frames[-1], "pixels")
+            if job.stop_requested and isinstance(self.sink, Folder):
                 job.is_complete = False
-                break
+                return final
+        self._count(job, own.n_objects)
         return final
+
+    def _count(self, job: InferenceJob, n_objects: int | None) -> None:
+        """Tell how many objects there are."""
+        job.n_objects = n_objects
+        if job.is_complete and n_objects == 0:
+            job.note = job.note or NOTHING_FOUND
 
     def _maps(self, work: Work) -> Mapping[str, ReadableArray]:
         """Return the finished maps, on the image's own pixels."""

@@ -15,7 +15,8 @@ from ..recipe import MAPS
 from ..targets import savable_maps, task_of
 from .begin import begin, check_settings, checked_size
 from .denoise.denoised_image import denoised_source_of
-from .plan import Settings, check_grid
+from .plan import Settings
+from .room import check_grid
 from .run import InferenceJob
 from .source import Source
 

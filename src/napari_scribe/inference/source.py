@@ -17,7 +17,7 @@ from ..networks import Network
 from ..normalization import Normalization, Statistics
 from ..resampling import window_on
 from ..targets import task_of
-from ..targets.object_size import on_grid
+from ..targets.object_size import along_z_to, on_grid, per_axis
 from ..windows import Window, shape_of, start_of
 from .per_image import network_for
 from .reading import Read, tile_reader
@@ -45,8 +45,9 @@ class Source:
         The region that the answer covers.
     dtype
         Type of a denoised image. Pixels are clipped to the limits of an integer type or float16.
-    factor
-        How much finer its grid is than the image's own pixels: see `on_grid`.
+    factor, along_z
+        How much finer its grid is than the image's own pixels, in the plane and along Z: see
+        `on_grid`.
     original
         The source on the image's own pixels, if this is one on another grid.
     """
@@ -58,6 +59,7 @@ class Source:
     region: Region
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     factor: float = 1.0
+    along_z: float = 1.0
     original: Source | None = None
 
     @cached_property
@@ -86,18 +88,20 @@ class Source:
     def on_grid(self, factor: float) -> Source:
         """Return the source on a grid that is finer by a factor; the same source if that is 1.
 
-        Its region holds all pixels that decide what the answer is on the image's own pixels.
+        Slices of a volume are brought to the distance that the model knows. The region holds all
+        pixels that decide what the answer is on the image's own pixels.
 
         Raises
         ------
         InputError
             If hardly a pixel would be left, or pixels of a sample are NaN or infinite.
         """
-        if factor == 1:
+        along_z = self.along_z_for(factor)
+        if factor == along_z == 1:
             return self
-        image = on_grid(self.image, factor, self.model.object_size)
+        image = on_grid(self.image, factor, self.model.object_size, along_z)
         axes = self.image.label_axes()
-        factors = [factor if a in "YX" else 1.0 for a in axes]
+        factors = [per_axis(factor, along_z).get(a, 1.0) for a in axes]
         window = window_on(self._window(axes), factors, image.label_shape())
         strides = strides_of(self.model, image)
         normalization = self.model.normalization
@@ -108,7 +112,23 @@ class Source:
             statistics=normalization.measure_resampled(image, self.channels, self.statistics),
             region=aligned_region(image, dict(zip(axes, window, strict=True)), strides),
             factor=factor,
+            along_z=along_z,
             original=self,
+        )
+
+    def along_z_for(self, factor: float) -> float:
+        """Return how much finer a grid is along Z that is finer by a factor in the plane."""
+        return 1.0 if self.is_empty else along_z_to(self.image, factor, self.model.thickness)
+
+    def slices_in_words(self) -> str:
+        """Say how slices were brought to another distance; an empty text if they were not."""
+        known = self.model.thickness
+        if self.along_z == 1 or known is None:
+            return ""
+        there = "" if self.factor == 1 else " then"
+        return (
+            f"Slices that lie {known * self.along_z:.3g} px apart{there} were brought to the "
+            f"{known:.3g} px that the model knows."
         )
 
     @cached_property

@@ -26,7 +26,7 @@ from ..io.chunks import with_empty_chunks
 from ..targets import count_channels
 from ..windows import Window
 from .engine import by_head
-from .own_pixels import OwnPixels
+from .own_pixels import NUMBERS, RENUMBERED, RESAMPLED, OwnPixels
 from .plan import Plan
 from .retry import RetryingPredictor
 from .source import Source
@@ -42,8 +42,6 @@ FINISHED = "frames"
 """Name under which frames are recorded whose predictions are no longer needed."""
 NUMBERED = "numbered"
 """Name under which blocks are recorded whose objects have their ids."""
-RESAMPLED = "resampled"
-"""Name under which windows are recorded that are on the image's own pixels."""
 IDS = "ids"
 """Name of the labels with their ids on the working grid, where that is another grid."""
 
@@ -336,7 +334,7 @@ class Work:
             return sink.array("provisional", source.shape, np.int32, self._chunks())
         if source.is_image:
             return self.output(source.dtype)
-        return self.output(np.min_scalar_type(max(source.model.painted) - source.model.offset))
+        return self.ids(np.min_scalar_type(max(source.model.painted) - source.model.offset))
 
     @cached_property
     def maps(self) -> Mapping[str, Array]:
@@ -500,6 +498,8 @@ class Work:
         if any(lost):
             self.sink.unrecord(NUMBERED)
             self.sink.unrecord(RESAMPLED)
+            self.sink.unrecord(RENUMBERED)
+            self.sink.drop(NUMBERS.partition("/")[0])
             if self.parts.blocks and self.out is not None:
                 self.sink.drop(self.out.name if is_zarr_name(self.out) else "labels")
                 if self.own is not None:
@@ -515,17 +515,6 @@ class Work:
             if frame.is_numbered(block) and not on_disk.has([(final, frame.index_of(block.core))])
         ]
         self.sink.unrecord(NUMBERED, lost)
-
-    def forget_lost_windows(self, final: Array) -> None:
-        """Remove the records of windows that are missing from the labels on own pixels."""
-        on_disk, own = OnDisk(), self.source.own
-        lost = [
-            name
-            for frame, window, name in self.own_windows
-            if self.sink.is_done(RESAMPLED, name)
-            and not on_disk.has([(final, own.index_of(frame, window))])
-        ]
-        self.sink.unrecord(RESAMPLED, lost)
 
 
 def _remaining(frame: FrameWork, my_units: Sequence[int]) -> tuple[list[Tile], deque[Block]]:

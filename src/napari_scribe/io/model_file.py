@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 
 from ..errors import InputError
 from .archive import Archive
+from .held_out import HeldOut
 from .replay import MOST_BYTES, Replay
 
 FORMAT = "napari-scribe model"
@@ -135,6 +136,7 @@ class Provenance(BaseModel):
     steps: _Count | None = None
     seconds: _Number | None = None
     best_validation: float | None = None
+    held_out: HeldOut = HeldOut()
     card: Annotated[dict[_Key, _Text], Field(max_length=20)] = {}
 
 
@@ -150,6 +152,7 @@ class Description(BaseModel):
     parameters: Annotated[dict[str, _Number], _Short]
     provenance: dict[str, Any]
     object_size: Annotated[_Number, Field(gt=0)] | None = None
+    thickness: Annotated[_Number, Field(gt=0)] | None = None
 
     @field_validator("provenance")
     @classmethod

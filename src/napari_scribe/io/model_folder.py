@@ -4,8 +4,8 @@ that ship with the package.
 
 from __future__ import annotations
 
+import itertools
 import re
-import time
 from pathlib import Path
 
 from ..errors import InputError
@@ -14,7 +14,10 @@ from .files import SUFFIXES
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models"
 """The folder of the models that ship."""
-_NOT_IN_NAMES = re.compile(r"[^\w .+-]+")
+_NOT_IN_NAMES = re.compile(r"[^\w .+()-]+")
+_NO_WORD = re.compile(r"[0-9a-fA-F-]{16,}")
+"""Names that nobody can read: hashes and long numbers."""
+_COUNTER = re.compile(r" \(\d+\)$")
 
 
 def model_folder() -> Path:
@@ -22,15 +25,36 @@ def model_folder() -> Path:
     return home() / "models"
 
 
-def new_model_path(image_name: str) -> Path:
-    """Return a new file in the model folder, named after the image and the minute."""
-    name = _NOT_IN_NAMES.sub("-", image_name).strip(" .-")[:60] or "model"
-    stem = f"{name} {time.strftime('%Y-%m-%d %H.%M')}"
-    path, n = model_folder() / f"{stem}.zip", 1
-    while path.exists():
-        n += 1
-        path = model_folder() / f"{stem} ({n}).zip"
-    return path
+def safe_name(name: str) -> str:
+    """Return a name without what file systems do not take; empty where nothing is left."""
+    return _NOT_IN_NAMES.sub("-", name).strip(" .-")[:60].strip(" .-")
+
+
+def free_path(folder: Path, stem: str) -> Path:
+    """Return the first of ``STEM.zip``, ``STEM (2).zip`` ... in a folder that is not taken."""
+    stem = _COUNTER.sub("", stem)
+    names = (stem if n == 1 else f"{stem} ({n})" for n in itertools.count(1))
+    return next(p for name in names if not is_taken(p := folder / f"{name}.zip"))
+
+
+def is_taken(path: Path) -> bool:
+    """Return whether a model lies there, or one of its name ships: names have one meaning."""
+    return path.exists() or (SHIPPED / path.name).exists()
+
+
+def new_model_path(image_name: str, finds: str = "") -> Path:
+    """Return a new file in the model folder, named after the image and what the model finds.
+
+    Parameters
+    ----------
+    finds
+        Added to the name, as in "nuclei objects". Of names that are numbers and no words, as hashes
+        are, the beginning is enough.
+    """
+    name = safe_name(image_name) or "model"
+    if _NO_WORD.fullmatch(name):
+        name = name[:6]
+    return free_path(model_folder(), f"{name} {finds}".strip())
 
 
 def list_models() -> list[Path]:

@@ -16,16 +16,19 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 from ..errors import InputError
+from .jobs.activity import Activity
 from .jobs.inference import RunRequest
 from .jobs.live_result import LiveResult
 from .jobs.progress import Progressed
 from .jobs.request import Ended, Question, Request, Step, Value
 from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, loading, warm_up
+from .layers.autosave import autosave_of
 from .layers.conversion import real_viewer
 from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
 from .widgets.layer_pickers import is_from_user
+from .widgets.model_menu import ModelMenu
 
 WIDTH = 380
 WARM_UP_AFTER = 300
@@ -81,6 +84,7 @@ class Dock(QWidget):
         self.runner = Runner(self.viewer)
         self.message = Message(self.colors)
         self.progress = Progress()
+        self.activity = Activity()
         self.stop_button = button("Stop", "Stop, and keep what is done", self.stop)
         self.is_stopping = self.has_stepped = False
         self.view: View | None = None
@@ -89,6 +93,8 @@ class Dock(QWidget):
         self.viewer.events.theme.connect(self._on_theme)
         # A slot of the dying widget itself would not be called any more.
         self.destroyed.connect(partial(Runner.close, self.runner))
+        self.autosave = autosave_of(self.viewer, id(self))
+        self.destroyed.connect(partial(self.autosave.release, id(self)))
         self._selected: Callable[[], ImageLayer | None] = lambda: None
         self.viewer.layers.selection.events.active.connect(self._on_selected)
         application = QApplication.instance()
@@ -144,6 +150,7 @@ class Dock(QWidget):
                 on_step(record)
 
         def end(ended: Ended[Value]) -> None:
+            self.activity.end()
             on_end(ended if shown is None else shown.end(ended))
             self.show_state()
 
@@ -152,6 +159,7 @@ class Dock(QWidget):
                 self.start(other, on_end, view=view, on_step=on_step)
 
         self.runner.start(request, step, end)
+        self.activity.begin(request.title)
         self.is_stopping = self.has_stepped = False
         self._start_again: Callable[[Request[Any, Any]], None] = start_again
         if self.view is not None:
@@ -187,7 +195,8 @@ class Dock(QWidget):
         self.progress.busy("Stopping")
 
     def show_progress(self, state: Progressed) -> None:
-        """Show a state in the progress bar."""
+        """Show a state in the progress bar, and in napari's activity area."""
+        self.activity.tell(state)
         if self.runner.is_paused:
             self.progress.say(f"Paused: {state.text}")
         elif not self.is_stopping:
@@ -229,6 +238,10 @@ class Dock(QWidget):
         self._content = self._wanted = content
         self.form.changed.connect(self.on_form)
         self.form.image.layer.changed.connect(self.on_other_image)
+        for menu in content.findChildren(ModelMenu):
+            menu.asked.connect(self.message.ask)
+            menu.told.connect(self.message.info)
+            menu.failed.connect(self.message.error)
         self._soon = QTimer(self, interval=0, singleShot=True)  # ends with the dock
         self._soon.timeout.connect(self._scroll_to_wanted)
         self.show_state()
@@ -303,11 +316,13 @@ class Dock(QWidget):
 
     def close_down(self) -> None:
         """End the job, which saves what it has, and let go of the viewer."""
+        self.activity.end()
         if self.view is not None:
             self.view.close()
         self.viewer.layers.selection.events.active.disconnect(self._on_selected)
         self.viewer.events.theme.disconnect(self._on_theme)
         self.runner.close()
+        self.autosave.release(id(self))
 
     def _on_theme(self, _event: object = None) -> None:
         self.set_colors(theme_colors(self.viewer))

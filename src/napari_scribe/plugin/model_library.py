@@ -93,8 +93,9 @@ def in_words(path: Path) -> str:
     trained = f"{_names(made)}, {steps} steps"
     if made.seconds:
         trained += f" in {duration(made.seconds)}"
+    can = sentence(made.held_out.in_words())
     when = time.strftime("%d %b %Y, %H:%M", time.localtime(path.stat().st_mtime))
-    return f"{gives} Trained on {trained}; {when}."
+    return f"{gives} Trained on {trained}; {when}. {can}".strip()
 
 
 def trained_on(path: Path) -> list[str]:
@@ -116,6 +117,11 @@ def _names(made: Provenance) -> str:
     if len(made.images) == 1:
         return str(made.images[0].get("name", "1 image"))
     return f"{made.n_images or len(made.images)} images"
+
+
+def sentence(words: str) -> str:
+    """Return words as a sentence; empty for none."""
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 def duration(seconds: float) -> str:

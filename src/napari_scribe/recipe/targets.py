@@ -69,10 +69,10 @@ class ObjectsTarget(TargetPart):
     object_size: Annotated[float, BeforeValidator(lambda size: 0 if size is None else size)] = (
         pixels_field(
             24.0,
-            "Object size",
-            "Diameter that objects are brought to: an image in which they are far from it is "
-            "shrunk or grown for the network, and results return on the image's own pixels. "
-            "0: images stay as they are.",
+            "Bring objects to",
+            "Diameter at which the network sees objects: an image in which they are far from it is "
+            "shrunk or grown for the network, and results return on the image's own pixels. How "
+            "large they are in the image is measured on the paint. 0: images stay as they are.",
             ge=0,
             le=1000,
         )

@@ -134,6 +134,14 @@ class Training(Part):
         description="Keep a sample of the images and their paint in the model (at most 1 MB), for "
         "fine-tuning. Whoever gets the model can see it.",
     )
+    corrections: float = Field(
+        3.0,
+        ge=1,
+        le=100,
+        title="Corrections",
+        description="How much more objects weigh that were corrected in a prediction than those "
+        "that were painted, with the background close around them.",
+    )
     weight_decay: float = Field(
         1e-2, ge=0, le=1, title="Weight decay", description="Pull of the weights to zero."
     )

@@ -221,9 +221,10 @@ def pixels_along(path: Path, within: Window) -> npt.NDArray[np.int_]:
     """Return the pixels on the lines between points, ``(n, axes)``; those in the window alone."""
     points = np.round(np.asarray(path)).astype(int)
     lines = [np.stack(line_nd(a, b, endpoint=True), axis=1) for a, b in pairwise(points)]
-    pixels = np.concatenate([points[:1], *lines])
+    pixels: npt.NDArray[np.int_] = np.concatenate([points[:1], *lines])
     low, high = np.transpose([(s.start, s.stop) for s in within])
-    return pixels[((pixels >= low) & (pixels < high)).all(axis=1)]
+    is_inside = ((pixels >= low) & (pixels < high)).all(axis=1)
+    return np.asarray(pixels[is_inside])
 
 
 def numbers_along(labels: Pixels, pixels: npt.NDArray[np.int_]) -> list[int]:
@@ -342,4 +343,4 @@ def _onward(labels: Pixels, number: int, path: Path, within: Window) -> Path:
         if not is_within or labels[tuple(pixel)] != number:
             break
         n_inside += 1
-    return points[: n_inside + 1]
+    return np.asarray(points[: n_inside + 1])

@@ -169,7 +169,7 @@ class AffinitiesEncoding(PaintEncoding):
             is_object = (one.abs() >= OBJECT) | (other.abs() >= OBJECT)
             values[:, channel][here] = ((one == other) & is_object).to(values.dtype)
             known[:, channel][here] = (
-                one_weight * other_weight * is_object
+                torch.minimum(one_weight, other_weight) * is_object
                 + one_weight * (one_whole & (other == UNKNOWN))
                 + other_weight * (other_whole & (one == UNKNOWN))
             )

@@ -18,6 +18,8 @@ NEAR = 1.5
 """An image whose objects differ from the wanted size by less than this factor is left as it is."""
 MOST_SPREAD = 8.0
 """Largest factor between the diameters of painted objects that is no cause for doubt."""
+FEWEST_SLICES = 4
+"""Slices that are left of a volume at least."""
 SHORTEST = 16
 """Pixels of the shortest side of an image in which anything can be found."""
 
@@ -99,37 +101,59 @@ def factor_to(wanted: float | None, diameter: float | None) -> float:
     return wanted / diameter
 
 
-def in_plane(factor: float) -> Mapping[str, float]:
-    """Return a factor per axis letter: slices and frames stay as they are."""
-    return {"Y": factor, "X": factor}
+def along_z_to(image: Image, factor: float, wanted: float | None) -> float:
+    """Return how much finer a grid is along Z for slices to lie as far apart as wanted.
+
+    It is exactly 1 if they nearly do, if hardly a slice would be left, or if the image does not say
+    how far apart they lie.
+
+    Parameters
+    ----------
+    factor
+        How much finer the grid is in the plane.
+    wanted
+        Distance of slices, in pixels of the plane of that grid; None if it is not known.
+    """
+    known, n = thickness(image), image.length("Z")
+    along_z = 1.0 if known is None else factor_to(factor * known, wanted)
+    return along_z if resampled_length(n, along_z) >= min(n, FEWEST_SLICES) else 1.0
 
 
-def on_grid(image: Image, factor: float, wanted: float | None) -> Image:
+def per_axis(factor: float, along_z: float = 1.0) -> Mapping[str, float]:
+    """Return a factor per axis letter, from that in the plane and that along Z."""
+    return {"Z": along_z, "Y": factor, "X": factor}
+
+
+def on_grid(image: Image, factor: float, wanted: float | None, along_z: float = 1.0) -> Image:
     """Return an image on the grid that is finer by a factor; the image itself if that is 1.
 
     Parameters
     ----------
     wanted
         The diameter that its objects have there, for messages.
+    along_z
+        How much finer the grid is along Z.
 
     Raises
     ------
     InputError
         If hardly a pixel would be left.
     """
-    if factor == 1:
-        return image
     sides = [image.length(a) for a in "YX"]
     if min(resampled_length(n, factor) for n in sides) < min(SHORTEST, *sides):
-        raise InputError(
-            f"{_asked(image, factor, wanted)}: nothing can be found in so few. Check the size of "
-            "the objects."
-        )
-    return resampled(image, in_plane(factor))
+        asked = _asked(image, factor, wanted, along_z)
+        raise InputError(f"{asked}: nothing can be found in so few. Check the size of the objects.")
+    return resampled(image, per_axis(factor, along_z))
 
 
 def check_room(
-    image: Image, factor: float, wanted: float | None, n_bytes: float, free: float, of: str
+    image: Image,
+    factor: float,
+    wanted: float | None,
+    n_bytes: float,
+    free: float,
+    of: str,
+    along_z: float = 1.0,
 ) -> None:
     """Check that there is room for an image on a finer grid.
 
@@ -139,30 +163,36 @@ def check_room(
         Bytes for each pixel of the image, on that grid.
     free, of
         Bytes that are free, and of what.
+    along_z
+        How much finer the grid is along Z.
 
     Raises
     ------
     InputError
         If there is not.
     """
-    n_bytes *= factor**2 * math.prod(image.label_shape())
-    if factor > 1 and n_bytes > free:
+    n_times = factor**2 * along_z
+    n_bytes *= n_times * math.prod(image.label_shape())
+    if n_times > 1 and n_bytes > free:
+        asked = _asked(image, factor, wanted, along_z)
         raise InputError(
-            f"{_asked(image, factor, wanted)}, which needs {size_in_words(n_bytes)} of {of}, and "
-            f"{size_in_words(free)} are free. Check the size of the objects, or take a part of the "
-            "image."
+            f"{asked}, which needs {size_in_words(n_bytes)} of {of}, and {size_in_words(free)} are "
+            "free. Check the size of the objects, or take a part of the image."
         )
 
 
-def _asked(image: Image, factor: float, wanted: float | None) -> str:
+def _asked(image: Image, factor: float, wanted: float | None, along_z: float = 1.0) -> str:
     """Say what a grid would do to an image."""
-    before = [image.length(a) for a in "YX"]
-    after = [resampled_length(n, factor) for n in before]
-    return (
-        f"Objects of {(wanted or 0) / factor:.3g} px in {image.name} would be brought to "
-        f"{wanted or 0:.3g} px, and its {' x '.join(map(str, before))} px to "
-        f"{' x '.join(map(str, after))} px"
-    )
+    axes = "YX" if along_z == 1 else "ZYX"
+    before = [image.length(a) for a in axes]
+    after = [resampled_length(image.length(a), per_axis(factor, along_z)[a]) for a in axes]
+    what = f"Slices of {image.name} would be brought to the distance that the model knows"
+    if factor != 1:
+        what = (
+            f"Objects of {(wanted or 0) / factor:.3g} px in {image.name} would be brought to "
+            f"{wanted or 0:.3g} px"
+        )
+    return f"{what}, and its {' x '.join(map(str, before))} px to {' x '.join(map(str, after))} px"
 
 
 def check_size(diameter: float, name: str = "object_size") -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -86,6 +88,29 @@ def _near(objects: Labels, ring: int) -> Labels:
         along = expand_labels(objects[z], ring)
         near[z] = np.where(along > 0, along, near[z])
     return np.asarray(near)
+
+
+def correction_weights(
+    labels: Labels, corrected: Sequence[int], weight: float, ring: int
+) -> npt.NDArray[np.float32]:
+    """Return the weight of corrected objects on them and on background close around them, else 1.
+
+    Parameters
+    ----------
+    labels
+        Paint ``(*spatial)``; the sign of a number does not matter.
+    corrected
+        Numbers of objects.
+    weight
+        How much more than others these objects weigh.
+    ring
+        Width of the background around them that weighs as much, in pixels: it says where they end.
+    """
+    numbers = np.abs(labels)
+    chosen = np.where(np.isin(numbers, corrected) & (numbers > 1), numbers, 0)
+    near = _near(chosen, ring) if ring and chosen.any() else chosen
+    is_theirs = (chosen > 0) | ((near > 0) & (numbers < 2))
+    return np.where(is_theirs, np.float32(weight), np.float32(1))
 
 
 def border_weights(labels: Labels, weight: float, sigma: float) -> npt.NDArray[np.float32]:

@@ -54,6 +54,9 @@ class Paint:
         Which objects are painted only in part, as by a stroke inside them: True for all, or their
         numbers in `array`. They teach what is inside objects, but not where these end. None:
         training decides (``target.strokes``).
+    corrected
+        Numbers in `array` of objects that a person has corrected in a prediction. They weigh more
+        than others when a network learns (``training.corrections``).
     """
 
     array: Any
@@ -62,6 +65,7 @@ class Paint:
     axes: str = ""
     pieces: bool | None = None
     in_part: bool | Sequence[int] | None = None
+    corrected: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         array, axes = as_labels(self.array, self.axes, "The paint")
@@ -73,6 +77,9 @@ class Paint:
             object.__setattr__(self, "in_part", converted("in_part", self.in_part))
         if not isinstance(self.in_part, bool | None) and min(self.in_part, default=2) < 2:
             raise InputError(f"Objects have numbers from 2 up, so not in_part={self.in_part}.")
+        object.__setattr__(self, "corrected", converted("corrected", self.corrected))
+        if min(self.corrected, default=2) < 2:
+            raise InputError(f"Objects have numbers from 2 up, so not corrected={self.corrected}.")
         if np.dtype(self.array.dtype).kind not in "bui":
             raise InputError(
                 f"Paint holds {self.array.dtype} values; it needs whole numbers, as in a labels "
@@ -200,8 +207,9 @@ def separated(paint: Paint, dimensions: int, name: str) -> Paint:
         array = objects_from_ones(paint.array) if is_all_ones else split(paint.array, dimensions, 2)
         in_part = paint.in_part
         if in_part and in_part is not True:
-            in_part = np.unique(array[np.isin(paint.array, in_part)]).tolist()
-        return replace(paint, array=array, pieces=False, in_part=in_part)
+            in_part = _numbers_at(array, paint.array, in_part)
+        corrected = _numbers_at(array, paint.array, paint.corrected)
+        return replace(paint, array=array, pieces=False, in_part=in_part, corrected=corrected)
     many = covering(paint.array, dimensions, 2) if paint.pieces is None else None
     if many is not None:
         text = (
@@ -216,6 +224,14 @@ def separated(paint: Paint, dimensions: int, name: str) -> Paint:
             complete=True,
         )
     return paint
+
+
+def _numbers_at(array: Any, paint: Any, numbers: Sequence[int]) -> list[int]:
+    """Return the numbers that an array has where paint has some numbers."""
+    if not numbers:
+        return []
+    found: list[int] = np.unique(array[np.isin(paint, numbers)]).tolist()
+    return found
 
 
 def in_words(pieces: Covering, offset: int = 0) -> str:

@@ -24,6 +24,8 @@ from .paint import Labels, Paint
 Mask = npt.NDArray[np.bool_]
 LONG = 1.8
 """Area of a stroke, at least, in circles as wide as it is; it is 1 of a circle."""
+SURE = 3.0
+"""The same for a stroke that is one even if nearly all objects beside it are drawn whole."""
 INNER, EVEN = 0.75, 0.95
 """A share of `EVEN` of a stroke, at least, is covered by circles of `INNER` times its width."""
 ON_EDGE = 0.9
@@ -45,17 +47,45 @@ class Shape:
         Its number in the paint.
     width
         Half its width at its widest place, in pixels.
+    length
+        Its area, in circles as wide as it is.
     is_stroke
         Whether it looks like a stroke inside an object.
     """
 
     number: int
     width: float
+    length: float
     is_stroke: bool
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Hold how an object was painted when it was last looked at.
+
+    Parameters
+    ----------
+    window, around
+        A window of its frame, and the paint in it.
+    shape
+        How the object was painted.
+    """
+
+    window: Window
+    around: Labels
+    shape: Shape
+
+
+Known = dict[tuple[object, ...], Seen]
+"""What was seen before, by image, frame and number: only what has changed since is looked at."""
+
+
 def with_strokes(
-    paints: Sequence[Paint], images: Sequence[Image], channels: Sequence[int], recipe: Recipe
+    paints: Sequence[Paint],
+    images: Sequence[Image],
+    channels: Sequence[int],
+    recipe: Recipe,
+    known: Known | None = None,
 ) -> tuple[list[Paint], str]:
     """Mark the objects that are painted only in part, where that is not said in the paint.
 
@@ -67,6 +97,8 @@ def with_strokes(
         Channels that the network sees.
     recipe
         ``target.strokes`` says whether to look for strokes.
+    known
+        What was found for the same images before; it is brought up to date.
 
     Returns
     -------
@@ -81,23 +113,29 @@ def with_strokes(
         is_inside = target.strokes == "inside"
         return [p if p.in_part is not None else replace(p, in_part=is_inside) for p in paints], ""
     marked, notes = [], []
-    for paint, image in zip(paints, images, strict=True):
+    seen: Known = {} if known is None else known
+    for i, (paint, image) in enumerate(zip(paints, images, strict=True)):
         if paint.in_part is None:
-            found = find_strokes(paint, image, channels, recipe.network.dimensions)
+            found = find_strokes(paint, image, channels, recipe.network.dimensions, seen, i)
             paint = replace(paint, in_part=found)
-            notes += [f"{first_few([str(n) for n in found])} of {image.name}"] if found else []
+            notes += [f"{first_few([str(n) for n in found])} in {image.name}"] if found else []
         marked.append(paint)
     if not notes:
         return marked, ""
     return marked, (
-        f"Objects that look like strokes inside them: {first_few(notes)}. They teach what is "
-        "inside, not where it ends. If they are drawn whole, set Painted objects (target.strokes) "
-        "to whole."
+        "What is painted with these numbers looks like strokes inside objects: "
+        f"{first_few(notes)}. That teaches what is inside, not where objects end. If they are "
+        "drawn whole, set Painted objects (target.strokes) to whole."
     )
 
 
 def find_strokes(
-    paint: Paint, image: Image, channels: Sequence[int], dimensions: int
+    paint: Paint,
+    image: Image,
+    channels: Sequence[int],
+    dimensions: int,
+    known: Known | None = None,
+    key: object = None,
 ) -> tuple[int, ...]:
     """Return the numbers of the objects that look like strokes inside them.
 
@@ -107,39 +145,66 @@ def find_strokes(
         Along the axes of its image's labels. Complete labels hold no strokes.
     dimensions
         2 or 3, of the network. In volumes, the largest plane of an object decides.
+    known, key
+        What was found before, and what tells this image from others there.
     """
     if paint.complete is True:
         return ()
+    seen: Known = {} if known is None else known
     shapes = [
-        shape
+        _shape(around, number, window, image, frame, channels, seen, key)
         for frame in image.frames(dimensions)
-        for shape in _shapes(paint.frame(image, frame), image, frame, channels)
+        for number, window, around in _objects(paint.frame(image, frame))
     ]
     strokes = [shape for shape in shapes if shape.is_stroke]
-    limit = 0.0
-    if len(strokes) >= max(2, len(shapes) / 3):
+    if len(strokes) < max(2, len(shapes) / 3):
+        whole_ones = {s.number for s in shapes if not s.is_stroke or s.length < SURE}
+    else:
         limit = AS_WIDE * float(np.median([shape.width for shape in strokes]))
-    others = {s.number for s in shapes if not s.is_stroke and s.width > limit}
-    return tuple(sorted({shape.number for shape in shapes} - others))
+        whole_ones = {s.number for s in shapes if not s.is_stroke and s.width > limit}
+    return tuple(sorted({shape.number for shape in shapes} - whole_ones))
 
 
-def _shapes(labels: Labels, image: Image, frame: Frame, channels: Sequence[int]) -> Iterator[Shape]:
-    """Yield how each object of a frame is painted."""
-    inside = labels > 1
-    numbers, index = np.unique(labels[inside], return_inverse=True)
-    compact = np.zeros_like(labels)
-    compact[inside] = index + 1
-    for number, box in zip(numbers.tolist(), ndimage.find_objects(compact), strict=True):
-        assert box is not None
+def _objects(labels: Labels) -> Iterator[tuple[int, Window, Labels]]:
+    """Yield each object of a frame: its number, a window around it, and the paint in that."""
+    at = np.nonzero(labels > 1)
+    values = labels[at]
+    order = np.argsort(values, kind="stable")
+    numbers, first = np.unique(values[order], return_index=True)
+    if not len(numbers):
+        return
+    low = np.stack([np.minimum.reduceat(along[order], first) for along in at], axis=1)
+    high = np.stack([np.maximum.reduceat(along[order], first) for along in at], axis=1)
+    for number, starts, ends in zip(numbers.tolist(), low.tolist(), high.tolist(), strict=True):
+        box = tuple(slice(a, b + 1) for a, b in zip(starts, ends, strict=True))
         window = _largest_plane(labels, number, intersect(grow(box, 6), whole(labels.shape)))
-        around = labels[window].reshape([s.stop - s.start for s in window[-2:]])
-        mask = around == number
-        depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-        is_stroke = _is_like_brush(mask, depth) and not _is_enclosed(mask, around)
-        if is_stroke:
-            pixels = image.read(frame, window, tuple(channels)).reshape(-1, *mask.shape)
-            is_stroke = all(_contrast(p, mask, around) < ON_EDGE for p in pixels)
-        yield Shape(number, float(depth.max()), is_stroke)
+        yield number, window, labels[window].reshape([s.stop - s.start for s in window[-2:]])
+
+
+def _shape(
+    around: Labels,
+    number: int,
+    window: Window,
+    image: Image,
+    frame: Frame,
+    channels: Sequence[int],
+    known: Known,
+    key: object,
+) -> Shape:
+    """Return how an object is painted: as it is known, if nothing has changed around it."""
+    before = known.get((key, frame, number))
+    if before is not None and before.window == window and np.array_equal(before.around, around):
+        return before.shape
+    mask = around == number
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    is_stroke = _is_like_brush(mask, depth) and not _is_enclosed(mask, around)
+    if is_stroke:
+        pixels = image.read(frame, window, tuple(channels)).reshape(-1, *mask.shape)
+        is_stroke = all(_contrast(p, mask, around) < ON_EDGE for p in pixels)
+    width = float(depth.max())
+    shape = Shape(number, width, np.count_nonzero(mask) / (np.pi * width**2), is_stroke)
+    known[key, frame, number] = Seen(window, around.copy(), shape)
+    return shape
 
 
 def _largest_plane(labels: Labels, number: int, window: Window) -> Window:

@@ -106,9 +106,9 @@ class TrainState:
         Weights of the model that is fine-tuned; None if there is none.
     is_known_kind
         Whether that model has learnt from such images, so that small steps are enough.
-    best, best_loss
-        Weights of the average with the lowest validation loss, and that loss; None if nothing
-        validates.
+    best, best_loss, best_index
+        Weights of the average with the lowest validation loss, that loss, and the steps done then;
+        None if nothing validates.
     ended_early
         Whether the training is over because validations in a row were no better.
     """
@@ -131,6 +131,7 @@ class TrainState:
         self.is_known_kind = False
         self.best: Tensors | None = None
         self.best_loss: float | None = None
+        self.best_index: int | None = None
         self.ended_early = False
 
     def set_learning_rate(self) -> None:
@@ -161,7 +162,7 @@ class TrainState:
         if not math.isfinite(loss) or (self.best_loss is not None and loss >= self.best_loss):
             return False
         self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
-        self.best_loss = loss
+        self.best_loss, self.best_index = loss, self.index
         return True
 
     def keep_parent(self, steps: int) -> None:
@@ -201,6 +202,7 @@ class TrainState:
             "first_loss": self.first_loss,
             "steps_before": self.steps_before,
             "best_loss": self.best_loss,
+            "best_index": self.best_index,
             "scaler": self.scaler.state_dict(),
             "optimizer": self.recipe.optimizer,
         }
@@ -227,6 +229,7 @@ class TrainState:
         self.first_loss = checkpoint.numbers.get("first_loss")
         self.steps_before = checkpoint.numbers.get("steps_before", 0)
         self.best_loss = checkpoint.numbers["best_loss"] if is_own else None
+        self.best_index = checkpoint.numbers.get("best_index") if is_own else None
         # Checkpoints from before it was recorded are of AdamW.
         if checkpoint.numbers.get("optimizer", "adamw") == self.recipe.optimizer:
             self._restore_optimizer(parts.get("optimizer", {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from scipy import ndimage
 
 from ..device import precision
-from ..image import Image
+from ..image import Frame, Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.tiles import Tile
 from ..io.model_file import MOST_IMAGES
@@ -23,7 +24,7 @@ from ..io.units import pixel_size
 from ..model import Model
 from ..networks import Network, depends_on_image
 from ..normalization import Statistics, sample_pixels
-from ..targets import Parameters, Prediction
+from ..targets import PaintEncoding, Parameters, Prediction
 from ..targets.fitting import drawn_to_defaults
 from ..targets.paint import Labels
 from ..windows import Window, grow, intersect, shape_of, shift, whole
@@ -43,55 +44,93 @@ UNREADABLE = (OSError, RuntimeError, ValueError)
 """Errors of an image that cannot be read any more, for example because its file is gone."""
 
 
-def fit_parameters(
+@dataclass(frozen=True)
+class Example:
+    """Hold a prediction and the paint of the same place.
+
+    Parameters
+    ----------
+    prediction
+        Head name -> ``(channels, *window)``.
+    paint, held
+        ``(*window)``: the paint to fit to, and what of it is held out; 0 is unknown.
+    frame
+        Which image, and which frame of it.
+    is_whole
+        Whether all of it was predicted before the time ran out.
+    """
+
+    prediction: Prediction
+    paint: Labels
+    held: Labels
+    frame: tuple[int, Frame]
+    is_whole: bool
+
+
+def predict_paint(
     setup: Setup,
     network: Network,
     regions: Sequence[Region],
     dtype: torch.dtype,
     seconds_left: Callable[[], float] = lambda: math.inf,
-) -> Parameters:
-    """Fit the decoding parameters on held-out objects, or on all objects if few are held out.
+    *,
+    only_held: bool = False,
+) -> list[Example]:
+    """Predict where objects are held out; where all objects are, if few are held out.
 
-    If the time runs out before all values are tried, the best so far are returned.
+    Parameters
+    ----------
+    only_held
+        Whether held-out objects are enough, however few.
     """
-    encoding = setup.encoding
-    if encoding.is_pixelwise:
-        return {}
     reserved = (1 - PREDICTING) * seconds_left()
 
     def is_time_up() -> bool:
         return seconds_left() < reserved
 
     n_held = sum(int((np.unique(r.painted(held_only=True)) > 1).sum()) for r in regions)
-    only_held = n_held >= ENOUGH_OBJECTS
+    only_held = only_held or n_held >= ENOUGH_OBJECTS
     is_per_image = depends_on_image(network)
 
     @lru_cache(maxsize=1)
     def predictor_for(index: int) -> Predictor:
-        return Predictor(setup.network_for(network, index), encoding.heads, setup.device, dtype)
+        heads = setup.encoding.heads
+        return Predictor(setup.network_for(network, index), heads, setup.device, dtype)
 
-    examples: list[tuple[Prediction, Labels]] = []
-    images: set[int] = set()
+    examples: list[Example] = []
     n_pixels = 0
     for region in regions:
-        paint = region.painted(held_only=only_held)
+        held = region.painted(held_only=True)
+        paint = held if only_held else region.painted()
         if not (paint > 1).any():
             continue
         window = _around(paint > 1)
         if np.prod(shape_of(window)) > FIT_PIXELS:  # they lie far apart: use one of them
             window = _around(paint == paint[paint > 1][0])
-        paint = paint[window]
+        paint, held = paint[window], held[window]
         if examples and n_pixels + paint.size > FIT_PIXELS:
             continue
         if examples and is_time_up():
             break
         predictor = predictor_for(region.key[0] if is_per_image else 0)
         prediction = _predict(setup, predictor, region, window, paint, is_time_up)
-        examples.append((prediction, paint))
-        images.add(region.key[0])
+        examples.append(Example(prediction, paint, held, region.key[:2], not is_time_up()))
         n_pixels += paint.size
-    parameters = encoding.fit(examples, seconds_left)
-    return drawn_to_defaults(encoding.knobs, parameters, len(images))
+    return examples
+
+
+def fit_parameters(
+    encoding: PaintEncoding,
+    examples: Sequence[Example],
+    seconds_left: Callable[[], float] = lambda: math.inf,
+) -> Parameters:
+    """Fit the decoding parameters on painted objects.
+
+    If the time runs out before all values are tried, the best so far are returned.
+    """
+    pairs = [(example.prediction, example.paint) for example in examples]
+    n_images = len({example.frame[0] for example in examples})
+    return drawn_to_defaults(encoding.knobs, encoding.fit(pairs, seconds_left), n_images)
 
 
 def _around(mask: npt.NDArray[np.bool_], margin: int = 32) -> Window:
@@ -130,8 +169,10 @@ def assemble(
     state: TrainState,
     history: History,
     seconds: float,
+    *,
+    is_final: bool = True,
 ) -> Model:
-    """Build the model."""
+    """Build the model; before the end without what takes long: hashes of its images."""
     return Model(
         network=network,
         recipe=setup.recipe,
@@ -141,19 +182,22 @@ def assemble(
         painted=setup.painted,
         offset=setup.offset,
         parameters=parameters,
-        provenance=_provenance(setup, state, history, seconds),
+        provenance=_provenance(setup, state, history, seconds, is_final=is_final),
         thumbnail=thumbnail_of(setup.images[0], setup.channels, setup.statistics[0]),
         denoiser=setup.denoiser,
         object_size=setup.grids.object_size,
+        thickness=setup.thickness,
     )
 
 
 def _provenance(
-    setup: Setup, state: TrainState, history: History, seconds: float
+    setup: Setup, state: TrainState, history: History, seconds: float, *, is_final: bool
 ) -> dict[str, Any]:
     pairs = zip(setup.own_images, setup.paints, strict=True)
     images = [
         {**origin(image, setup.channels), "paint": hash_of_array(paint.array)}
+        if is_final
+        else {"name": image.name}
         for image, paint in islice(pairs, MOST_IMAGES)
     ]
     return {
@@ -197,6 +241,7 @@ def learnt(
         "seconds": round(seconds, 1),
         "validation": [list(pair) for pair in history[-200:]],
         "best_validation": state.best_loss,
+        "best_step": state.best_index,
         "device": device.type,
         "precision": str(precision(device)).removeprefix("torch."),
         "versions": {

@@ -16,8 +16,9 @@ from torch import Tensor
 from ..arrays import Array
 from ..image import Frame, Image
 from ..normalization import Statistics
-from ..recipe import Recipe
+from ..recipe import ObjectsTarget, Recipe
 from ..targets import Encoded, Paint, PaintEncoding, task_of
+from ..targets.objects import correction_weights
 from ..targets.paint import Labels, held_out
 from ..windows import Window, grow, intersect, relative_to, start_of, whole
 from .augment import sample_at
@@ -97,6 +98,8 @@ class Region:
         ``(*spatial)``: which of it validates.
     survey
         What is known from all paint together.
+    corrected
+        Numbers of the corrected objects in it.
     key
         Image index, frame, and first pixel in the frame.
     """
@@ -109,6 +112,7 @@ class Region:
     paint: Labels | Array
     held: npt.NDArray[np.bool_] | Array
     survey: Survey
+    corrected: tuple[int, ...]
     key: tuple[int, Frame, tuple[int, ...]]
 
     def painted(self, held_only: bool = False) -> Labels:
@@ -167,14 +171,17 @@ class Layout:
         return torch.cat([pixels, maps])
 
     def exact_rows(
-        self, encoded: Encoded, chosen: npt.NDArray[np.bool_], device: torch.device
+        self,
+        encoded: Encoded,
+        weights: npt.NDArray[np.bool_] | npt.NDArray[np.float32],
+        device: torch.device,
     ) -> Tensor:
-        """Return `Region.exact`, where only the chosen pixels have weights."""
-        rows = [encoded.values[self.exact], encoded.weights * chosen]
+        """Return `Region.exact`, where the weights of pixels are multiplied by others."""
+        rows = [encoded.values[self.exact], encoded.weights * weights]
         if self.has_labels:
             assert encoded.labels is not None and encoded.label_weights is not None
             rows += [encoded.labels[np.newaxis].astype(np.float32)]
-            rows += [(encoded.label_weights * chosen)[np.newaxis]]
+            rows += [(encoded.label_weights * weights)[np.newaxis]]
         return torch.from_numpy(np.concatenate(rows)).to(device)
 
     def cut(
@@ -250,8 +257,9 @@ class RegionLoader:
         survey, painted = self._survey(paints)
         regions = []
         for i, frame, cores in painted:  # one frame in memory at a time
-            labels = paints[i].frame(self.images[i], frame)
-            regions += [self._region(i, frame, labels, core, survey, by_key) for core in cores]
+            labels, known = paints[i].frame(self.images[i], frame), (survey, by_key)
+            corrected = paints[i].corrected
+            regions += [self._region(i, frame, labels, corrected, core, *known) for core in cores]
         return regions
 
     def _survey(self, paints: Sequence[Paint]) -> tuple[Survey, list[Painted]]:
@@ -288,6 +296,7 @@ class RegionLoader:
         i: int,
         frame: Frame,
         labels: Labels,
+        corrected: Sequence[int],
         core: Window,
         survey: Survey,
         by_key: dict[tuple[int, Frame, tuple[int, ...]], Region],
@@ -296,14 +305,19 @@ class RegionLoader:
         window = intersect(grow(core, MARGIN[labels.ndim]), whole(labels.shape))
         key = (i, frame, start_of(window))
         paint = labels[window].copy()  # a view would keep the whole frame in memory
+        here = tuple(np.intersect1d(np.abs(paint), corrected).tolist()) if corrected else ()
         old = by_key.get(key)
-        if old is not None and old.survey == survey and np.array_equal(old.painted(), paint):
+        if (
+            old is not None
+            and (old.survey, old.corrected) == (survey, here)
+            and np.array_equal(old.painted(), paint)
+        ):
             return old
         pixels = self._pixels(i, frame, window) if old is None else old.smooth[: len(self.channels)]
         inner = relative_to(core, window)
         held = self._held(i, labels, window) & (paint != 0)
         held &= ~np.isin(self._kinds(paint), list(survey.released))
-        return self._kept(self._encoded(key, pixels, paint, held, inner, survey))
+        return self._kept(self._encoded(key, pixels, paint, held, inner, survey, here))
 
     def _kept(self, region: Region) -> Region:
         """Return a region on the device if it fits there, else on disk."""
@@ -339,16 +353,20 @@ class RegionLoader:
         held: npt.NDArray[np.bool_],
         inner: Window,
         survey: Survey,
+        corrected: tuple[int, ...],
     ) -> Region:
         """Build a region from its pixels and its paint; places lie in `inner`, the core, alone."""
         encoded = self.encoding.encode(paint, held, survey.has_background)
+        trains: npt.NDArray[np.bool_] | npt.NDArray[np.float32] = ~encoded.held_out
+        if corrected:
+            trains = trains * self._correction_weights(paint, corrected)
         kinds = np.zeros_like(paint)
         kinds[inner] = self._kinds(paint[inner])
         layout, validates = Layout(self.encoding, len(self.channels)), encoded.held_out
         separates_objects = task_of(self.recipe).separates_objects
         return Region(
             smooth=layout.smooth_rows(pixels, encoded),
-            exact=layout.exact_rows(encoded, ~validates, self.device),
+            exact=layout.exact_rows(encoded, trains, self.device),
             held_exact=(
                 layout.exact_rows(encoded, validates, self.device) if validates.any() else None
             ),
@@ -357,8 +375,17 @@ class RegionLoader:
             paint=paint,
             held=validates,
             survey=survey,
+            corrected=corrected,
             key=key,
         )
+
+    def _correction_weights(
+        self, paint: Labels, corrected: Sequence[int]
+    ) -> npt.NDArray[np.float32]:
+        """Return how much more each pixel of paint weighs because an object was corrected."""
+        target, weight = self.recipe.target, self.recipe.training.corrections
+        assert isinstance(target, ObjectsTarget)
+        return correction_weights(paint, corrected, weight, target.ring)
 
 
 def _cores(shape: tuple[int, ...]) -> list[Window]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -25,9 +25,9 @@ from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
 from ..resampling import Placed, ResampledLabels, ResampledPixels, window_on
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
-from ..targets.object_size import thickness
+from ..targets.object_size import NEAR, thickness
 from ..targets.paint import Labels, as_paint, check_values, fitted, separated
-from ..targets.strokes import with_strokes
+from ..targets.strokes import Known, with_strokes
 from ..windows import Window, start_of
 from .distributed import check_distributed, device_of_process
 from .losses import loss_of
@@ -61,11 +61,27 @@ class Setup:
     denoiser: Model | None = None
     note: str = ""
     """What the user should know about how the paint is understood."""
+    seen: Known = field(default_factory=dict)
+    """How objects were painted when they were last looked at for strokes inside them."""
 
     @property
     def encoding(self) -> PaintEncoding:
         """Return what the network learns."""
         return paint_encoding_of(self.recipe, self.painted, self.offset, len(self.channels))
+
+    @property
+    def thickness(self) -> float | None:
+        """Return how far apart the slices of the volumes lie, in pixels of the plane.
+
+        It is None if one of the images does not say it, or if they differ.
+        """
+        if self.recipe.network.dimensions == 2:
+            return None
+        distances = [thickness(image) for image in self.images]
+        known = [distance for distance in distances if distance is not None]
+        if len(known) < len(distances) or max(known) > NEAR * min(known):
+            return None
+        return float(np.median(known))
 
     def on_grids(self, paints: Sequence[Paint]) -> list[Paint]:
         """Return paint on the images' own pixels on the working grids."""
@@ -211,11 +227,13 @@ def set_up(
                 f"{image.name} has {image.n_channels} channels, {all_images[0].name} has "
                 f"{all_images[0].n_channels}: train on images with the same channels."
             )
-    note = ""
+    note, seen = "", Known()
     if task.separates_objects:
-        all_paints, note = with_strokes(all_paints, all_images, chosen, recipe)
+        all_paints, note = with_strokes(all_paints, all_images, chosen, recipe, seen)
     elif any(paint.in_part for paint in all_paints):
         raise InputError("Objects can be painted in part (in_part), classes cannot: leave it out.")
+    elif any(paint.corrected for paint in all_paints):
+        raise InputError("Objects can be corrected (corrected), classes cannot: leave it out.")
     chosen_device = device_of_process(device)
     grids = choose_grids(all_images, all_paints, recipe, start, object_size)
     on_grids = grids.images(all_images)
@@ -240,6 +258,7 @@ def set_up(
         spill=spill,
         denoiser=denoiser,
         note=note,
+        seen=seen,
     )
 
 

@@ -13,6 +13,7 @@ from ..arguments import checked
 from ..device import precision
 from ..errors import InputError, in_words
 from ..inference.engine import Predictor, predict_window
+from ..io.held_out import HeldOut
 from ..io.replay import Patches
 from ..model import Model, as_model, counted
 from ..recipe import Recipe, as_recipe
@@ -24,11 +25,12 @@ from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, open_checkpoint
 from .distributed import join
 from .fine_tuning import NEW_KIND_REPLAY, origin_of
-from .finish import assemble, fit_parameters
+from .finish import assemble, fit_parameters, predict_paint
 from .losses import loss_of
 from .patches import PaintData
 from .regions import RegionLoader
 from .replay import known_before, replay_data, replay_of
+from .score import score_classes, score_objects
 from .setup import Setup, painted_values, set_up
 from .spill import spill_of_regions
 from .trainer import Limits, Preview, Request, Trainer, TrainingJob, TrainStep, new_state
@@ -182,7 +184,12 @@ def _described(setup: Setup, start: Model | None) -> dict[str, str]:
     """Return what has to be the same for a training to go on from a file."""
     statistics = zip(setup.images, setup.statistics, strict=True)
     paints = [
-        (hash_of_array(paint.array), paint.complete, paint.offset, *filter(None, [paint.in_part]))
+        (
+            hash_of_array(paint.array),
+            paint.complete,
+            paint.offset,
+            *filter(None, [paint.in_part, paint.corrected]),
+        )
         for paint in setup.paints
     ]
     return described(
@@ -243,23 +250,46 @@ def _train(
         group=group,
         before=data.replay.validation if data.replay is not None else (),
     )
+
+    def so_far() -> tuple[Checkpoint, Model]:
+        network = trainer.network_so_far(recipe, n_channels, encoding)
+        parameters = {} if start is None else start.parameters
+        now = replace(setup, paints=data.paints)
+        numbers = parameters, state, trainer.history, trainer.seconds
+        return trainer.checkpoint(), assemble(now, network, *numbers, is_final=False)
+
+    job.so_far = so_far
     yield from trainer.steps()
+    job.so_far = None
     if start is not None and trainer.parent_stays(keep_worse):
         return start
     network = trainer.network(recipe, n_channels, encoding)
     setup = replace(setup, paints=data.paints)
     parameters: Parameters = {}
+    held_out = HeldOut()
     try:
-        if start is not None and state.is_known_kind:
-            parameters = start.parameters  # fitted on more than this paint
-        else:
-            parameters = fit_parameters(setup, network, data.regions, dtype, trainer.seconds_left)
+        # Those of a model that knows such images were fitted on more than this paint.
+        fitted = start.parameters if start is not None and state.is_known_kind else None
+        parameters = fitted or {}
+        if encoding.is_pixelwise and not job.is_urgent:
+            held_out = score_classes(trainer.answer, data.validation)
+        elif not encoding.is_pixelwise:
+            examples = predict_paint(
+                *(setup, network, data.regions, dtype, trainer.seconds_left),
+                only_held=fitted is not None,
+            )
+            if fitted is None:
+                parameters = fit_parameters(encoding, examples, trainer.seconds_left)
+            held_out = score_objects(encoding, examples, parameters)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         # The defaults are good enough; the trained network must not be lost.
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
     model = assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+    model.provenance["held_out"] = held_out.model_dump(mode="json", exclude_defaults=True)
     if job.fine_tuning is not None and start is not None:
         model.provenance["fine_tuning"] = origin_of(start, job.fine_tuning)
+        if state.is_known_kind:  # images like those before, of which a few are painted now
+            model.provenance["objects_in_images"] = start.provenance.get("objects_in_images")
     if not recipe.training.keep_replay:
         return model
     try:
@@ -305,7 +335,8 @@ def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
         if not task.separates_objects:
             check_values(painted & set(setup.painted), task.name)
         else:
-            paints, note = with_strokes(paints, setup.own_images, setup.channels, setup.recipe)
+            place = setup.own_images, setup.channels, setup.recipe
+            paints, note = with_strokes(paints, *place, setup.seen)
         data.load(setup.on_grids(paints))
     except InputError as error:
         return f"{error} Training goes on with the paint from before."

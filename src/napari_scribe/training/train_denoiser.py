@@ -19,7 +19,9 @@ from ..inference.denoise.job import check_denoiser
 from ..inference.engine import Predictor, predict_window
 from ..inference.reading import tile_reader
 from ..io import ImageLike
+from ..io.held_out import HeldOut
 from ..model import Model, as_model
+from ..networks import Network
 from ..normalization import FixedNormalization, Statistics, finite_sample
 from ..recipe import Recipe, as_recipe, parse_recipe
 from ..targets import Encoding, Parameters, encoding_of, task_of
@@ -32,6 +34,7 @@ from .finish import learnt, origin, thumbnail_of
 from .losses import l2, loss_of
 from .pairs.batches import PairSampler, PoolState, pool_limit
 from .pairs.sources import Pairs, as_pairs
+from .score import score_denoiser
 from .setup import check_same_network, for_thick_slices
 from .trainer import (
     DenoisedPreview,
@@ -311,20 +314,45 @@ def _train(
         data_state=data.pool_state,
         group=group,
     )
+
+    def so_far() -> tuple[Checkpoint, Model]:
+        network = trainer.network_so_far(recipe, n_channels, encoding)
+        made = {"images": [{"name": image.name} for image in setup.pairs.images[:SAMPLED]]}
+        return trainer.checkpoint(), _model(setup, network, {}, trainer, made)
+
+    job.so_far = so_far
     yield from trainer.steps()
+    job.so_far = None
     if start is not None and trainer.parent_stays(keep_worse):
         return start
     network = trainer.network(recipe, n_channels, encoding)
     state.average.load_state_dict(state.result())
     parameters: Parameters = {}
+    held_out = HeldOut()
     try:
         if l2 in loss.functions:  # the other losses do not estimate the mean
             parameters = _shift_of_mean(data, state, dtype)
+        if not setup.pairs.is_ordered:
+            held_out = score_denoiser(trainer.answer, data.validation)
     except Exception as error:  # the trained network must not be lost
         job.problem = job.problem or (
             f"Whether the mean is kept could not be measured: {in_words(error)}"
         )
-    images = _origins(setup.pairs)
+    made = {
+        "images": _origins(setup.pairs),
+        "held_out": held_out.model_dump(mode="json", exclude_defaults=True),
+    }
+    return _model(setup, network, parameters, trainer, made)
+
+
+def _model(
+    setup: Setup,
+    network: Network,
+    parameters: Parameters,
+    trainer: Trainer,
+    made: Mapping[str, Any],
+) -> Model:
+    """Build the model; `made` goes first into the record of its training."""
     pairs = {"views": len(setup.pairs.views), "pairs": len(setup.pairs.pairs)}
     return Model(
         network=network,
@@ -334,9 +362,9 @@ def _train(
         normalization=setup.normalization,
         parameters=parameters,
         provenance={
-            "images": images,
+            **made,
             "pairs": {**pairs, "single": setup.pairs.is_single},
-            **learnt(state, trainer.history, setup.device, trainer.seconds),
+            **learnt(trainer.state, trainer.history, setup.device, trainer.seconds),
         },
         thumbnail=_thumbnail(setup),
     )

@@ -112,6 +112,9 @@ class TrainStep:
         An answer to `TrainingJob.request_preview`.
     note
         Something the user should know, or empty.
+    best
+        Steps done when the network was the best by now on held-out data: that one is kept. None if
+        nothing is held out, or nothing was validated yet.
     """
 
     index: int
@@ -121,6 +124,7 @@ class TrainStep:
     fraction: float | None
     preview: Preview | DenoisedPreview | None = None
     note: str = ""
+    best: int | None = None
 
 
 class TrainingJob(Job[TrainStep, Model]):
@@ -140,12 +144,16 @@ class TrainingJob(Job[TrainStep, Model]):
         until that error. Empty without an error.
     is_urgent
         Whether `hurry` was called.
+    so_far
+        While it runs, between two of its steps and in the thread that iterates it: returns what a
+        crash would lose, the checkpoint and the best model by now, its decoding not yet fitted.
     """
 
     checkpoint: Checkpoint | None = None
     kept_parent: bool = False
     fine_tuning: FineTuning | None = None
     problem: str = ""
+    so_far: Callable[[], tuple[Checkpoint, Model]] | None = None
 
     def __init__(self, body: Callable[..., Generator[TrainStep, None, Model]]) -> None:
         super().__init__(body)
@@ -319,7 +327,10 @@ class Trainer:
                 notes = note, self.update(), problem, self._write_if_due(), self._end_in_words()
                 note = " ".join(filter(None, notes))
                 fraction = 1.0 if state.ended_early else fraction
-                yield TrainStep(state.index, loss, validation, elapsed, fraction, preview, note)
+                best = None if state.best is None else state.best_index
+                yield TrainStep(
+                    state.index, loss, validation, elapsed, fraction, preview, note, best
+                )
                 is_over, note = self._agreed(is_over), ""
         except Exception as error:  # whatever the error is, what was learnt must not be lost
             if state.index == start:
@@ -399,6 +410,11 @@ class Trainer:
         }
         numbers = {**checkpoint.numbers, "progress": progress, "data": self.data_state()}
         return file.write(replace(checkpoint, numbers=numbers))
+
+    def checkpoint(self) -> Checkpoint:
+        """Return a checkpoint of the present step, with the seconds until now."""
+        self.state.seconds = self.seconds
+        return self.state.checkpoint()
 
     def learn(self, batch: Batch) -> float:
         """Take one step, and return its loss.
@@ -560,6 +576,11 @@ class Trainer:
             ]
         return float(torch.stack(losses).mean())
 
+    def answer(self, pixels: Tensor) -> Tensor:
+        """Return the logits of the best network."""
+        with self._holding(self.state.result()) as network:
+            return forward(network, pixels, self.dtype)
+
     @contextmanager
     def _holding(self, weights: Tensors) -> Generator[Network, None, None]:
         """Lend the averaged network with other weights."""
@@ -571,6 +592,18 @@ class Trainer:
                 yield average
         finally:
             average.load_state_dict(current)
+
+    def network_so_far(self, recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
+        """Return the best network by now, on the CPU; half of the way from the one to start from.
+
+        How far a fine-tuning may go is found out only at its end.
+        """
+        weights = self.state.result()
+        if self.state.parent is not None:
+            weights = between(self.state.parent, weights, UNCHECKED_SHARE)
+        network = build_network(recipe, n_channels, encoding)
+        network.load_state_dict({k: v.cpu() for k, v in weights.items()})
+        return network.eval()
 
     def network(self, recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
         """Return the best network, on the CPU.

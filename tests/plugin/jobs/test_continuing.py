@@ -169,7 +169,7 @@ def test_or_another_one_is_trained(painting: Sitting) -> None:
     painting.stop_soon()
     assert dock.form.task.value == "classes"
     assert dock.trained.model.recipe.task == "classes"
-    assert dock.curves.steps[0] == 1
+    assert dock.curves.course.steps[0] == 1
 
 
 def test_what_continue_cannot_change_of_a_denoiser(denoising: Sitting, viewer: Any) -> None:

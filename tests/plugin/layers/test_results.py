@@ -290,3 +290,13 @@ def test_labels_of_another_kind_look_like_it(
     new = show_labels(viewer, image, image_of(image), stack, "labels", **look("objects"))
     assert new is not layer and looks_as(new, "objects", "opacity")
     assert new.opacity == 0.15
+
+
+def test_objects_of_a_result_are_outlined_where_that_is_fast(viewer: Any, image: Any) -> None:
+    """Unlike paint, which is filled; stacks are shown in 3D too, where napari has no outlines."""
+    look = labels_look("objects", (1, 512, 512))
+    layer = show_labels(viewer, image, image_of(image), ones(), "labels", **look)
+    assert layer.contour == 2
+    assert labels_look("objects", (2048, 2048))["contour"] == 0
+    assert labels_look("objects", (5, 64, 64))["contour"] == 0
+    assert labels_look("classes", (64, 64))["contour"] == 0

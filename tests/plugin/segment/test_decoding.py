@@ -62,6 +62,21 @@ def test_objects_follow_the_sliders(
     assert not fold.reset_button.isEnabled()
 
 
+def test_objects_of_an_image_that_was_shrunk_follow_the_sliders(
+    fold: Any, dock: Any, still: Callable[[], None], painted: Any, model: Any, idle: Any
+) -> None:
+    dock.form.size.box.value = 52
+    dock.segment()
+    idle()
+    assert "were brought to" in dock.message.text and dock.decoding.isVisibleTo(dock)
+    fold.fields["foreground"].value = 0.7
+    still()
+    image, layer = painted.layers["nuclei"].data, painted.layers["nuclei labels"]
+    other = ns.run(ns.segment(model, image, object_size=52, decoding=fold.values()))
+    np.testing.assert_array_equal(layer.data, other)
+    assert fold.found.text() == f"{other.max()} objects."
+
+
 def test_what_the_user_painted_stays_and_can_be_undone(
     fold: Any, still: Callable[[], None], painted: Any
 ) -> None:

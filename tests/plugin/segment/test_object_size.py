@@ -27,7 +27,7 @@ def test_the_estimate_is_shown_where_no_size_is_chosen(
     idle()
     size = dock.form.size.known()
     assert size == pytest.approx(SIZE, rel=0.25)
-    assert shown(dock) == f"about {size:g} px"
+    assert shown(dock) == f"~ {size:g} px"
     assert f"Objects of about {size:g} px." in dock.message.text
     assert dock.form.value().object_size is None
     painted.add_image(np.zeros((50, 50)), name="other")

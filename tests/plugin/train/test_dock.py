@@ -13,7 +13,7 @@ import pytest
 from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.io.model_folder import list_models
 from napari_scribe.model import load_model
-from napari_scribe.plugin.layers.conversion import note
+from napari_scribe.plugin.layers.conversion import add_note, note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample, nuclei
 from napari_scribe.training.trainer import TrainStep
@@ -100,7 +100,7 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
 
     click(dock.stop_button)
     watch.until_idle()
-    assert dock.message.text.startswith("Kept as nuclei 20")
+    assert dock.message.text.startswith("Kept as nuclei objects")
     assert not dock.stop_button.isEnabled()
     stopped_at = watch.steps[-1].index
     click(dock.continue_button)
@@ -109,8 +109,8 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
     watch.until_idle()
     assert watch.steps[-1].index > stopped_at
     assert len(list_models()) == 2
-    assert dock.curves.steps[0] < stopped_at < dock.curves.steps[-1]
-    assert dock.curves.validation
+    assert dock.curves.course.steps[0] < stopped_at < dock.curves.course.steps[-1]
+    assert dock.curves.course.validation
 
     click(dock.segment_button)
     watch.until_idle()
@@ -270,6 +270,29 @@ def test_a_stopped_segmentation(dock: Any, watch: Watch, painted: Any, sample: S
     dock.stop()
     watch.until_idle()
     assert "choose a .zarr in the Segment dock, under More settings, Save to." in dock.message.text
+
+
+def test_the_decoding_of_what_it_segmented_can_be_changed_and_kept(
+    dock: Any, watch: Watch, painted: Any
+) -> None:
+    assert not dock.decoding.isVisibleTo(dock)
+    dock.train()
+    watch.until_step(10)
+    dock.stop()
+    watch.until_idle()
+    fold = dock.decoding
+    for smallest in (5000, 1):  # a network that has hardly learnt may find anything
+        click(dock.segment_button)
+        watch.until_idle()
+        assert fold.isVisibleTo(dock)
+        fold.fields["min_size"].value = smallest
+        watch.qtbot.waitUntil(lambda: fold._running is None, timeout=LONG)
+        labels = layer(painted, "nuclei labels").data
+        assert fold.found.text().startswith(f"{labels.max()} object")
+        assert not labels.any() or np.bincount(labels[labels > 0]).max() >= smallest
+        fold.keep_button.click()
+        assert load_model(dock.trained.path).parameters["min_size"] == smallest
+        assert dock.message.text.startswith(f"Kept in {dock.trained.path.name}")
 
 
 def test_settings_are_remembered_and_reset(docks: Callable[[type], Any], qtbot: Any) -> None:
@@ -538,7 +561,7 @@ def test_continue_asks_about_the_paint_and_goes_on(dock: Any, watch: Watch, pain
     assert stop_soon(dock, watch) > stopped_at
     assert dock.trained.model.recipe.task == "objects"
     assert dock.trained.request.paint_layer is paint
-    assert dock.curves.steps[0] <= stopped_at < dock.curves.steps[-1]
+    assert dock.curves.course.steps[0] <= stopped_at < dock.curves.course.steps[-1]
 
 
 def test_continue_on_another_image_is_asked_about(
@@ -657,3 +680,13 @@ def test_nothing_stays_of_a_closed_dock(painted: Any, qtbot: Any) -> None:
     assert training() is None
     paint.paint((5, 5), 3)
     painted.layers.remove("nuclei")
+
+
+def test_what_is_noted_as_corrected_weighs_more(dock: Any, painted: Any) -> None:
+    layer = painted.layers["nuclei annotations"]
+    assert list(dock.form.value().as_paint(layer.data).corrected) == []
+    add_note(layer, corrected=[3, 5])
+    request = dock.form.value()
+    assert list(request.as_paint(layer.data).corrected) == [3, 5]
+    dock.form.task.value = "classes"
+    assert list(dock.form.value().as_paint(layer.data).corrected) == []

@@ -31,7 +31,7 @@ def test_the_size_of_painted_objects_is_shown_as_they_are_painted(
     form, paint = dock.form, painted.layers["nuclei annotations"]
     qtbot.waitUntil(lambda: form.size.known() is not None, timeout=LONG)
     assert form.size.known() == pytest.approx(SIZE, rel=0.25)
-    assert form.size.box.native.text() == f"about {form.size.known():.3g} px"
+    assert form.size.box.native.text() == f"~ {form.size.known():.3g} px"
     y, x = np.indices(paint.data.shape)
     disks = {n: np.hypot(y - 128, x - 30 - 40 * n) < 8 for n in range(5)}
     paint.data_setitem(np.nonzero(paint.data), 0)

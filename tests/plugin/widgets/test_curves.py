@@ -46,9 +46,9 @@ def test_both_curves_are_drawn(curves: Any, qtbot: Any) -> None:
     curves.redraw()
     qtbot.wait(50)
     assert drawn(curves, VALIDATION) > before + 50
-    assert len(curves.steps) == 40
+    assert len(curves.course.steps) == 40
     assert named() == ["training", "held-out paint"]
-    assert curves.validation[-1] == (30, 0.5)
+    assert curves.course.validation[-1] == (30, 0.5)
     assert curves.axes.get_xlabel() == "step"
     assert curves.axes.get_ylabel() == "loss"
 
@@ -62,13 +62,13 @@ def test_limits_hold_everything_and_seldom_change(curves: Any) -> None:
         assert curves._limits[1] >= 3
         seen.add(curves._limits)
     assert len(seen) < 15
-    assert len(curves.steps) <= 800
+    assert len(curves.course.steps) <= 800
 
 
 def test_what_is_no_number_is_left_out(curves: Any) -> None:
     curves.add(1, float("nan"), float("inf"))
     curves.redraw()
-    assert curves.steps == curves.validation == []
+    assert curves.course.steps == curves.course.validation == []
     curves.add(2, 0.0, 0.0)
     curves.redraw()
 
@@ -76,4 +76,26 @@ def test_what_is_no_number_is_left_out(curves: Any) -> None:
 def test_clear_begins_anew(curves: Any) -> None:
     curves.add(1, 1.0, 1.0)
     curves.clear()
-    assert curves.steps == curves.validation == []
+    assert curves.course.steps == curves.course.validation == []
+
+
+def test_the_best_step_is_ringed(curves: Any, qtbot: Any) -> None:
+    for step, loss in ((5, 0.6), (10, 0.3), (15, 0.4)):
+        curves.add(step, 1.0, loss, 5 if step == 5 else 10)
+        curves.redraw()
+    assert curves._lines[2].get_xydata().tolist() == [[10, 0.3]]
+    assert [t.get_text() for t in curves.axes.get_legend().get_texts()][-1] == "best, kept"
+    curves.add(20, 1.0, 0.5, None)  # nothing is held out any more
+    curves.redraw()
+    assert not len(curves._lines[2].get_xydata())
+
+
+def test_another_training_is_shown_and_goes_on(curves: Any) -> None:
+    curves.add(1, 1.0, 0.5, 1)
+    before = curves.course
+    curves.clear()
+    curves.add(1, 3.0, 0.9, 1)
+    curves.show_course(before)
+    assert curves._lines[1].get_xydata().tolist() == [[1, 0.5]]
+    curves.add(2, 1.0, 0.4, 2)
+    assert (before.steps, before.best) == ([1, 2], 2)

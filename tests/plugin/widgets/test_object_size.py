@@ -23,7 +23,7 @@ def test_no_size_is_chosen_at_first(picker: ObjectSizePicker) -> None:
 
 def test_what_was_measured_is_shown_and_stays_no_choice(picker: ObjectSizePicker) -> None:
     picker.show_measured(31.4159)
-    assert picker.box.native.text() == "about 31.4 px"
+    assert picker.box.native.text() == "~ 31.4 px"
     assert picker.value() is None
     assert picker.known() == pytest.approx(31.4159)
     picker.show_measured(None)

@@ -81,7 +81,8 @@ def test_small_numbers_are_not_rounded_away() -> None:
 
 def test_a_denoiser_is_not_asked_about_classes() -> None:
     asked = RecipeForm("denoised", DENOISER_SECTIONS).parts["training"]
-    assert set(RecipeForm().parts["training"]) - set(asked) == {"balance", "replay", "keep_replay"}
+    of_paint = {"balance", "replay", "keep_replay", "corrections"}
+    assert set(RecipeForm().parts["training"]) - set(asked) == of_paint
     assert not any("paint" in widget.tooltip for widget in asked.values())
 
 

@@ -39,7 +39,7 @@ def click(qtbot: Any) -> Callable[[Any], None]:
 def test_without_an_image_it_teaches(workspace: Any, viewer: Any, qtbot: Any, click: Any) -> None:
     assert workspace.stack.currentWidget() is workspace.welcome
     assert not workspace.steps.isEnabled() and not workspace.pages
-    click(workspace.welcome.sample)
+    click(workspace.welcome.sample_button)
     assert {layer.name for layer in viewer.layers} == {"nuclei", "nuclei annotations"}
     assert list(workspace.pages) == ["Train"] and "press Train" in workspace.hint.text()
     viewer.layers.clear()

@@ -20,7 +20,7 @@ from ..dock import Dock
 from ..jobs.request import Ended
 from ..layers.annotations import annotations_from
 from ..layers.conversion import add_note, displayed_axes, labels_for_display, note
-from ..widgets.basics import Hint, button, row, stack, step
+from ..widgets.basics import Hint, button, stack, step
 from .corrections import Corrections
 from .doubtful import DoubtfulPlaces
 from .form import CorrectForm
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EMPTY = "Segment an image first; its objects can be corrected here."
 COLUMNS = 3
-"""Buttons beside each other, at most."""
+"""Buttons beside each other."""
 NARROW = 300
 """Least width of the dock, in pixels."""
 
@@ -64,10 +64,10 @@ class CorrectDock(Dock):
         self.redo_button = button("Redo", "Do it again (Ctrl+Shift+Z)", self.redo)
         tip = "Fill the holes of all objects in the slice that is shown"
         self.fill_button = button("Fill", tip, self.fill_holes)
-        self.through = CheckBox(value=False, text="Objects run through slices")
+        self.through = CheckBox(value=False, text="Through all slices")
         self.through.tooltip = (
-            "Delete, merge and split whole objects, through all slices; else in the slice that is "
-            "shown alone"
+            "Objects run through slices: delete, merge and split mean the whole object; else only "
+            "what the shown slice has of it"
         )
         self.at_once = CheckBox(value=False, text="At once")
         self.at_once.tooltip = "Teach each correction as soon as it is made"
@@ -82,12 +82,10 @@ class CorrectDock(Dock):
         self.doubtful = DoubtfulPlaces(self)
         edits = (self.fill_button, self.undo_button, self.redo_button)
         tools = stack(_grid(*self.tool_buttons.values(), *edits), self.about_tool, self.through)
-        teaching = _grid(self.teach_button, self.teach_all_button)
+        teaching = stack(self.teach_button, self.teach_all_button)
         self.lay_out(
             step("1", "Image", self.form.image),
-            step(
-                "2", "Result", stack(row(self.form.result, self.correct_button, wide=0), self.empty)
-            ),
+            step("2", "Result", stack(self.form.result, self.correct_button, self.empty)),
             self.doubtful,
             step("3", "Correct", tools),
             step("4", "Teach", stack(teaching, self.at_once, self.about_teaching)),
@@ -257,7 +255,7 @@ class CorrectDock(Dock):
         taught = " and ".join(
             part for part in (objects, "background" * bool(made.n_deleted)) if part
         )
-        self.message.info(f"{annotations.name} holds {taught or 'nothing new'} from here.")
+        self.message.info(f"Taught {taught or 'nothing new'}, in {annotations.name}.")
 
     def _on_said(self, text: str) -> None:
         if not self.at_once.value:
@@ -372,8 +370,7 @@ def _grid(*buttons: QPushButton) -> QWidget:
     layout = QGridLayout(widget)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)
-    columns = min(COLUMNS, len(buttons))
     for index, made in enumerate(buttons):
         made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        layout.addWidget(made, index // columns, index % columns)
+        layout.addWidget(made, index // COLUMNS, index % COLUMNS)
     return widget

@@ -264,7 +264,10 @@ class DoubtfulPlaces(Fold):
             self.layer.bind_key(KEY, None)
         self.layer = layer
         if layer is not None:
-            layer.bind_key(KEY, lambda _layer: self.next(), overwrite=True)
+            layer.bind_key(KEY, self._on_key, overwrite=True)
+
+    def _on_key(self, _layer: LabelsLayer) -> None:
+        self.next()
 
     def _show_uncertainty(self, is_wanted: bool) -> None:
         """Show the layer, or take it away."""

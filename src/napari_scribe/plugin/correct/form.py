@@ -6,9 +6,10 @@ from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QLabel
 
 from ..layers.conversion import note
-from ..widgets.basics import named
+from ..widgets.basics import named, stack
 from ..widgets.layer_pickers import ImagePicker, LayerPicker
 from ..widgets.model_picker import ModelPicker
 from ..widgets.settings_fold import WIDTH, SettingsFold
@@ -77,7 +78,7 @@ class CorrectForm(QObject):
         """Show the image of which the result is."""
         source = None if self.result.value is None else note(self.result.value).get("source")
         for layer in self.image.layer.choices:
-            if layer.name == source and layer is not self.image.layer.value:
+            if layer is not None and layer.name == source:
                 self.image.layer.value = layer
         self.changed.emit()
 
@@ -91,7 +92,7 @@ class CorrectSettings(SettingsFold):
         super().__init__()
         self.model = ModelPicker(tooltip=MODEL_TIP)
         for line in (
-            named("Add with", self.model, WIDTH),
+            stack(QLabel("Add objects with"), self.model),  # a dock of 300 px has no room beside it
             named("Device", self.device, WIDTH),
         ):
             self.addWidget(line)

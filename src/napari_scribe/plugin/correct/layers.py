@@ -16,7 +16,7 @@ from ...image import Image
 from ...session.edits import free_number
 from ...session.teaching import Lesson, lesson
 from ..jobs.inference import IN_MEMORY
-from ..layers.annotations import is_annotations_of, on_image
+from ..layers.annotations import is_annotations_of, mask_on_image
 from ..layers.conversion import MARK, add_annotations, add_note, has_pixels_of, note, pixels
 from ..layers.managed import TRANSFORMS
 from .corrections import Corrections
@@ -105,7 +105,7 @@ def teach(
     numbers = corrections.history.numbers() or note(corrections.layer).get("corrected", [])
     if not numbers:
         raise InputError("Nothing is corrected yet. Teach all takes the result as it is.")
-    labels, window = on_image(corrections.layer, layer, image)
+    labels, window = mask_on_image(corrections.layer, layer, image)
     found = [other for other in viewer.layers if is_annotations_of(other, layer)]
     annotations = next((a for a in reversed(found) if has_pixels_of(a, layer, image)), None)
     if annotations is None:

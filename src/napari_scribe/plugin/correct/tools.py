@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,9 +92,9 @@ class Tools(QObject):
         self.tool: Tool | None = None
         self._is_choosing = False
         self._keys: dict[str, Callable[[LabelsLayer], Any]] = {
-            **{tool.key: partial(self._on_key, tool.name) for tool in TOOLS},
-            "Control-Z": lambda _layer: self._undo(),
-            "Control-Shift-Z": lambda _layer: self._redo(),
+            **{tool.key: self._key_of(tool) for tool in TOOLS},
+            "Control-Z": self._undo,
+            "Control-Shift-Z": self._redo,
             "Space": self._hold_to_move,
         }
 
@@ -139,8 +138,13 @@ class Tools(QObject):
         layer.events.mode.disconnect(self._on_mode)
         self.corrections = None
 
-    def _on_key(self, name: str, _layer: LabelsLayer) -> None:
-        self.choose(name)
+    def _key_of(self, tool: Tool) -> Callable[[LabelsLayer], None]:
+        """Return what a key does; napari asks for its name, which no partial function has."""
+
+        def choose(_layer: LabelsLayer) -> None:
+            self.choose(tool.name)
+
+        return choose
 
     def _hold_to_move(self, layer: LabelsLayer) -> Iterator[None]:
         """Move the image while Space is held, as everywhere in napari; then take the tool again."""
@@ -158,11 +162,11 @@ class Tools(QObject):
             self.tool = None
             self.chosen.emit()
 
-    def _undo(self) -> None:
+    def _undo(self, _layer: LabelsLayer) -> None:
         if self.corrections is not None:
             self.corrections.undo()
 
-    def _redo(self) -> None:
+    def _redo(self, _layer: LabelsLayer) -> None:
         if self.corrections is not None:
             self.corrections.redo()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -73,25 +74,41 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
     def check(self) -> None:
         """Check the pairs."""
         with self.preparing("Checking the pairs"):
-            self.start(CheckRequest(self.form.source()), partial(self._on_checked, False))
+            self.start(CheckRequest(self.form.source()), partial(self._on_checked, None))
 
     def train(self) -> None:
         """Train on the pairs, which are checked first where they were not yet."""
         self.form.more.remember()
         with self.preparing():
-            source = self.form.source()
-            if self.checked is None or not self.checked.source.is_same(source):
-                self.start(CheckRequest(source), partial(self._on_checked, True))
-            elif self.checked.fitness.hopeless:
+            if self._checks_first(self.train):
+                return
+            assert self.checked is not None
+            if self.checked.fitness.hopeless:
                 raise InputError(self.checked.fitness.hopeless)
             else:
                 request = self.form.for_training(self.checked, self.findings.remedies())
                 self.start_training(request, self._on_trained)
 
+    def _checks_first(self, then: Callable[[], None]) -> bool:
+        """Check the pairs, and go on from there, where they were not checked yet; return whether.
+
+        Raises
+        ------
+        InputError
+            If no pairs can be made of what is chosen.
+        """
+        source = self.form.source()
+        if self.checked is not None and self.checked.source.is_same(source):
+            return False
+        self.start(CheckRequest(source), partial(self._on_checked, then))
+        return True
+
     def go_on(self) -> None:
-        """Continue the last training on its own pairs."""
+        """Continue the last training on its own pairs; one on disk on those that are chosen."""
         if not self.why_not_continue():
             with self.preparing():
+                if self.trained is None and self._checks_first(self.go_on):
+                    return
                 request = self.continued(self._chosen_now())
                 if request is not None:
                     self.start_training(request, self._on_trained)
@@ -107,6 +124,12 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
                 self.findings.show_fitness(request.checked.fitness)
                 self.findings.tick(request.remedies)
             self.start_training(request, self._on_trained)
+
+    def revert(self) -> None:
+        """Go back to the denoiser before the last training, or forward again."""
+        super().revert()
+        if self.trained is not None and self.trained.path is not None:
+            self.form.model.set_value(self.trained.path)
 
     def apply(self) -> None:
         """Denoise what is chosen with the chosen model."""
@@ -144,13 +167,15 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
 
     def _chosen_now(self) -> DenoiserRequest:
         """Return what the form holds, with the check of the last training for its pairs."""
-        assert self.trained is not None
+        if self.trained is None:
+            assert self.checked is not None
+            return self.form.for_training(self.checked, self.findings.remedies())
         before, source = self.trained.request, self.form.source()
         is_same = before.checked.source.is_same(source)
         remedies = self.findings.remedies() if is_same and self.checked else before.remedies
         return self.form.for_training(replace(before.checked, source=source), remedies)
 
-    def _on_checked(self, trains_next: bool, ended: Ended[Checked]) -> None:
+    def _on_checked(self, then: Callable[[], None] | None, ended: Ended[Checked]) -> None:
         checked = self.result_of(ended)
         if checked is None:
             return
@@ -160,16 +185,16 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         self.on_form()
         if self.checked is not checked:
             self.message.warn(CHANGED.format(checked.source.image.name))
-        elif trains_next and self.is_stopping:
+        elif then is not None and self.is_stopping:
             self.message.info("Stopped: the pairs were checked, but nothing was trained.")
-        elif trains_next and checked.fitness.is_fit:
-            self.train()
-        elif trains_next and checked.fitness.hopeless:
+        elif then is not None and checked.fitness.is_fit:
+            then()
+        elif then is not None and checked.fitness.hopeless:
             self.message.error(checked.fitness.hopeless)
-        elif trains_next:
+        elif then is not None:
             has_remedy = " with what is ticked there" if self.findings.boxes else " all the same"
             text = f"The check found something: see step 3. Train{has_remedy}?"
-            self.message.ask(text, {"Train": self.train, "Not yet": lambda: None})
+            self.message.ask(text, {"Train": then, "Not yet": lambda: None})
 
     def _on_trained(self, ended: Ended[Trained[DenoiserRequest]]) -> None:
         if (trained := self.trained_by(ended)) is not None:

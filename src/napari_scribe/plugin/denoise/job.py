@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ from ..jobs.inference import SAVE_TO, Outcome, RunRequest, is_small
 from ..jobs.request import Request
 from ..jobs.training import (
     Change,
-    Trained,
+    Earlier,
     TrainingRequest,
     channels_in_words,
     named,
@@ -103,8 +102,6 @@ class DenoiserRequest(TrainingRequest):
         The pairs, and what is done about what was found.
     steps
         None: as many as time allows.
-    extended
-        The file of the model that is trained on: this one, which is at best as good, replaces it.
     half
         Whether previews are of the right half of what is visible only.
     """
@@ -113,10 +110,10 @@ class DenoiserRequest(TrainingRequest):
     checked: Checked
     remedies: frozenset[str]
     steps: int | None = None
-    extended: Path | None = None
     half: bool = True
 
     own_parts = ("target",)
+    finds = "denoiser"
 
     @property
     def layers(self) -> tuple[ImageLayer, ...]:
@@ -144,19 +141,13 @@ class DenoiserRequest(TrainingRequest):
             apply_remedies(self.checked.pairs, self.checked.fitness, self.remedies),
             recipe,
             start=start,
-            resume=self.resume,
+            resume=self.resumed(),
             seconds=self.seconds,
             steps=self.steps,
             device=self.device,
         )
 
-    def model_path(self) -> Path:
-        """Return the file that the model is saved to; a new one if that of before is gone."""
-        if self.extended is not None and self.extended.is_file():
-            return self.extended
-        return super().model_path()
-
-    def continuing(self, trained: Trained[DenoiserRequest]) -> DenoiserRequest:
+    def continuing(self, trained: Earlier[DenoiserRequest]) -> DenoiserRequest:
         """Return the request to go on with a training on its pairs, as long as this one says."""
         before = trained.request
         return before.changed(
@@ -167,7 +158,6 @@ class DenoiserRequest(TrainingRequest):
             has_previews=self.has_previews,
             half=self.half,
             resume=trained.checkpoint,
-            extended=None if trained.is_parent else trained.path,
         )
 
     def fixed(self) -> Iterator[tuple[object, str]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...training.trainer import TrainStep
 
 PREVIEW_EVERY = 1.0
-PREVIEW_SHARE = 0.2
+PREVIEW_SHARE = 0.13
 """Previews come every second at most, and take at most about this share of the time."""
 TICK = 100
 """Milliseconds between two looks whether a preview is due; the first one is due at once."""

@@ -43,6 +43,9 @@ class Request(ABC, Generic[Step, Value]):
             If the user has to decide about something first.
         """
 
+    def between_steps(self, job: Any) -> None:
+        """Do what belongs between two steps of the job; called in its thread."""
+
     def finish(self, job: Any) -> Value:
         """Return what the job gave, and save what has to be saved; called in the job's thread.
 

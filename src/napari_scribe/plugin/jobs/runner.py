@@ -239,9 +239,11 @@ class Worker(WorkerBase[None]):
 
     def _send_records(self, job: Job[Any, Any]) -> None:
         """Run a job, waiting where it is paused; send an ordinary record once an `INTERVAL`."""
-        last = 0.0
+        last, request = 0.0, self.request
+        assert request is not None
         self.may_go_on.wait()
         for record in job:
+            request.between_steps(job)
             now = time.perf_counter()
             extras = (getattr(record, name, None) for name in ("preview", "validation", "note"))
             is_special = any(extra not in (None, "") for extra in extras)

@@ -131,7 +131,7 @@ def annotations_from(
     InputError
         If the mask does not lie on the pixels of the image.
     """
-    numbers, window = on_image(mask, layer, image)
+    numbers, window = mask_on_image(mask, layer, image)
     is_paint = noted.get("task") == "classes" and bool(numbers.all())
     values = numbers.astype(np.int32) + (not is_paint)
     small = values.max(initial=0) <= np.iinfo(ANNOTATION_DTYPE).max
@@ -142,7 +142,7 @@ def annotations_from(
     return add_annotations(viewer, layer, image.axes, paint, **noted)
 
 
-def on_image(mask: LabelsLayer, layer: ImageLayer, image: Image) -> tuple[Pixels, Window]:
+def mask_on_image(mask: LabelsLayer, layer: ImageLayer, image: Image) -> tuple[Pixels, Window]:
     """Return the values of a mask, and the window in the image's annotations where they lie."""
     lengths = labels_shape(layer, image)
     if mask.multiscale or mask.ndim != len(lengths):

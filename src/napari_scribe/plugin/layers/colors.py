@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,8 @@ _OBJECTS = [
     "#f5c6a0",
     "#e86fe0",
 ]
+OUTLINED = 2**20
+"""Most pixels of a result whose objects are outlined: napari takes 40 ms for so many."""
 _N_LABELS = 1000
 """Labels until colours repeat."""
 
@@ -54,6 +58,19 @@ def preview_look(task: str) -> dict[str, Any]:
     return {"colormap": paint_colormap(hide_background=True), "opacity": 0.35, "contour": 0}
 
 
-def labels_look(task: str) -> dict[str, Any]:
-    """Return how a result is shown: objects in napari's colours, classes in those of paint."""
-    return {"colormap": paint_colormap() if task == "classes" else label_colormap(), "opacity": 0.6}
+def labels_look(task: str, shape: Sequence[int] = ()) -> dict[str, Any]:
+    """Return how a result is shown: objects in napari's colours, classes in those of paint.
+
+    Objects in a single plane are outlined, unlike paint. napari draws outlines slowly in large
+    planes, and warns of them where a stack is shown in 3D: there, objects are areas.
+
+    Parameters
+    ----------
+    shape
+        Of the result, along TZYX as far as it has them.
+    """
+    if task == "classes":
+        return {"colormap": paint_colormap(), "opacity": 0.6, "contour": 0}
+    is_outlined = math.prod(shape[:-2]) == 1 and math.prod(shape) <= OUTLINED
+    look = {"opacity": 0.9, "contour": 2} if is_outlined else {"opacity": 0.6, "contour": 0}
+    return {"colormap": label_colormap(), **look}

@@ -16,6 +16,7 @@ from ...arrays import Array, Pixels
 from ...errors import InputError
 from ...image import AXES, Image, guess_axes
 from .alignment import farthest_corner, is_aligned, to_world
+from .brush import prepare_brush
 from .colors import paint_colormap
 from .lazy import Lazy
 
@@ -74,10 +75,7 @@ def add_annotations(
         opacity=0.6,
         metadata={MARK: {"purpose": "annotations", "source": image.name, **noted}},
     )
-    layer.n_edit_dimensions = 2
-    layer.brush_size = 8
-    layer.selected_label = max(2, int(paint.max(initial=0)) + 1)
-    layer.mode = "paint"
+    prepare_brush(layer)
     viewer.layers.selection.active = layer
     return layer
 
@@ -265,9 +263,14 @@ def labels_shape(layer: ImageLayer, image: Image) -> tuple[int, ...]:
 
 
 def paint_of(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> Pixels:
-    """Copy the paint of a labels layer, along TZYX as far as the image has them.
+    """Copy the paint of a labels layer, as `paint_in` returns it."""
+    return np.array(paint_in(layer, image_layer, image))
 
-    Whether its shape fits is checked by `train`.
+
+def paint_in(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> Pixels:
+    """Return the paint of a labels layer, along TZYX as far as the image has them.
+
+    What is in memory is not copied. Whether its shape fits is checked by `train`.
 
     Raises
     ------
@@ -287,9 +290,21 @@ def paint_of(layer: LabelsLayer, image_layer: ImageLayer, image: Image) -> Pixel
     if "C" in shown and shape == tuple(image.length(a) for a in shown):
         array = _without_channels(np.asarray(array), shown.index("C"))
     if array.ndim != len(label_axes):
-        return np.array(array)
+        return np.asarray(array)
     order = [label_axes.index(a) for a in _in_order(label_axes)]
-    return np.array(np.asarray(array).transpose(order))
+    return np.asarray(array).transpose(order)
+
+
+def painted_axes(layer: LabelsLayer, image_layer: ImageLayer, axes: str) -> str:
+    """Return a letter per axis of annotations: channels are among them where they lie between.
+
+    Parameters
+    ----------
+    axes
+        A letter per axis of the image's data.
+    """
+    label_axes, _ = _label_dims(image_layer, axes)
+    return label_axes if layer.ndim == len(label_axes) else displayed_axes(image_layer, axes)
 
 
 def _without_channels(paint: Pixels, axis: int) -> Pixels:

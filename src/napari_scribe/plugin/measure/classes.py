@@ -77,7 +77,7 @@ class ClassesFold(Fold):
         shape = labels_of(layer, letters).shape
         data = laid_on(np.zeros(shape, np.uint8), letters, layer)
         made = self.viewer.add_labels(
-            **{**data, "data": np.array(data["data"])},
+            **data,
             name=f"{layer.name} {EXAMPLES}",
             colormap=class_colormap(),
             metadata={MARK: {"purpose": EXAMPLES, "source": layer.name}},
@@ -121,13 +121,17 @@ class ClassesFold(Fold):
             for old in [o for o in self.viewer.layers if note(o) == mark]:
                 self.viewer.layers.remove(old)
             place: dict[str, Any] = laid_on(done.classes, letters, layer)
-            self.viewer.add_labels(
+            made = self.viewer.add_labels(
                 **place,
                 name=f"{layer.name} {CLASSES}",
                 colormap=class_colormap(),
                 opacity=0.6,
                 metadata={MARK: mark},
             )
+            if (examples := self.examples.value) in self.viewer.layers:  # stays on top
+                self.viewer.layers.move(
+                    self.viewer.layers.index(made), self.viewer.layers.index(examples)
+                )
 
 
 def class_colormap() -> CyclicLabelColormap:

@@ -14,6 +14,7 @@ from ...errors import InputError
 from ...evaluation.compare import COLORED, FALSE, FOUND, IOU, MISSED, VERDICT, Comparison
 from ..layers.conversion import MARK, note
 from ..widgets.basics import Fold, Hint, button, row
+from ..widgets.inputs import Choice
 from ..widgets.layer_pickers import LayerPicker
 from .form import COMPARED, is_of_objects
 from .job import CompareRequest
@@ -25,6 +26,18 @@ from .table import TableView
 COLORS = {FALSE: "#f04fd0", MISSED: "#ffd21f"}
 ORDER = {FALSE: 0, MISSED: 1, FOUND: 2}
 """What is wrong comes first in the table."""
+
+
+class TruthPicker(LayerPicker):
+    """Offer labels layers, of which none is chosen until somebody says that it is true."""
+
+    def reset_choices(self, *_: object) -> None:
+        """Offer the viewer's layers."""
+        before = self.value
+        with self.changed.blocked():
+            Choice.reset_choices(self)
+            if self.value is not before:
+                self.native.setCurrentIndex(-1)
 
 
 class CompareFold(Fold):
@@ -47,7 +60,7 @@ class CompareFold(Fold):
     ) -> None:
         super().__init__("Compare with truth")
         self.viewer = viewer
-        self.truth = LayerPicker(
+        self.truth = TruthPicker(
             viewer,
             lambda layer: is_of_objects(layer) and layer is not measured(),
             "Labels of the same image that are right",
@@ -73,8 +86,8 @@ class CompareFold(Fold):
             If no other labels are chosen.
         """
         truth = self.truth.value
-        if truth is None or truth is layer:
-            raise InputError("Choose the true labels: a layer other than the one that is measured.")
+        if truth is None:
+            raise InputError("Choose the true labels, in a layer other than the measured one.")
         if truth.ndim != layer.ndim:
             raise InputError(
                 f"{truth.name} has {truth.ndim} axes and {layer.name} {layer.ndim}: choose labels "
@@ -129,11 +142,12 @@ class CompareFold(Fold):
         for old in [o for o in self.viewer.layers if note(o) == of_it]:
             self.viewer.layers.remove(old)
         selection = self.viewer.layers.selection
-        colors = {COLORED[name]: color for name, color in COLORS.items()}
+        colors: dict[int | None, str] = {None: "transparent"}
+        colors |= {COLORED[name]: color for name, color in COLORS.items()}
         made = self.viewer.add_labels(
             **data,
             name=f"{layer.name} {COMPARED}",
-            colormap=DirectLabelColormap(color_dict={None: "transparent", **colors}),
+            colormap=DirectLabelColormap(color_dict=colors),
             opacity=0.8,
             metadata={MARK: of_it},
         )

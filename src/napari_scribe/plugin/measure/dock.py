@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from ..widgets.basics import button, row, stack, step
 from .classes import ClassesFold, colors_of
 from .compare import CompareFold
 from .form import MeasureForm
-from .job import Measured, MeasureRequest
+from .job import Measured, MeasureRequest, SaveRequest
 from .layers import check_open, laid_on
 from .link import Link
 from .results import Results
@@ -87,7 +88,7 @@ class MeasureDock(Dock):
         self.form.image.layer.changed.connect(self._on_other_labels)
         self.form.more.edge.changed.connect(self._show_table)
         self.results.chosen.connect(self._go_to)
-        self.results.saved.connect(self._on_saved)
+        self.results.wants_save.connect(self.save)
 
     def measure(self, pieces: bool | None = None) -> None:
         """Measure the objects of the chosen labels.
@@ -103,10 +104,17 @@ class MeasureDock(Dock):
             self.start(request, partial(self._on_measured, request, layer, letters))
             self.form.more.remember()
 
+    def save(self, path: Path) -> None:
+        """Save the table as it is shown."""
+        table = self.results.as_shown()
+        if table is not None:
+            with self.preparing("Saving"):
+                self.start(SaveRequest(table, path), self._on_saved)
+
     def compare(self) -> None:
         """Compare the chosen labels with the true ones."""
         with self.preparing():
-            self.form.image.labels()
+            self.form.image.image()
             layer, letters = self.form.image.layer.value, self.form.image.letters()
             request = self.comparison.request(layer, letters, self.form.image.slices)
             self.start(request, partial(self._on_compared, layer, letters))
@@ -114,7 +122,7 @@ class MeasureDock(Dock):
     def new_examples(self) -> None:
         """Add a layer to paint examples of classes on."""
         with self.preparing():
-            self.form.image.labels()
+            self.form.image.image()
             layer, letters = self.form.image.layer.value, self.form.image.letters()
             self.classes.add_examples(layer, letters, self._typical_size())
         self.progress.clear()
@@ -187,7 +195,7 @@ class MeasureDock(Dock):
         done = self.result_of(ended)
         if ended.question is not None:
             question = ended.question
-            answers = {
+            answers: dict[str, Callable[[], None]] = {
                 question.yes: partial(self.measure, True),
                 question.no: partial(self.measure, False),
             }
@@ -239,8 +247,9 @@ class MeasureDock(Dock):
     def _on_outdated(self) -> None:
         self.results.outdated.setText(OUTDATED)
 
-    def _on_saved(self, path: Path) -> None:
-        self.message.info(f"Saved: {path}")
+    def _on_saved(self, ended: Ended[Path]) -> None:
+        if (path := self.result_of(ended)) is not None:
+            self.message.info(f"Saved: {path}")
 
     def _typical_size(self) -> float:
         """Return the median diameter of the measured objects, in pixels."""

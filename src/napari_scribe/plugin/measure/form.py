@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from ...errors import InputError
 from ...image import Image
+from ..correct.layers import CORRECTED
 from ..layers.conversion import image_of, note
 from ..model_library import names_of_channels, size_in_words
 from ..widgets.basics import Column, Hint, empty, fill_column, layout_of, named, stack
@@ -55,6 +56,8 @@ class ObjectsPicker(LayerPicker):
 def _likeliness(layer: Layer) -> int:
     """Return how likely labels are what a user wants to measure."""
     purpose = str(note(layer).get("purpose", ""))
+    if purpose == CORRECTED:
+        return 3
     return 2 if purpose.startswith("labels") else 0 if purpose else 1
 
 
@@ -67,8 +70,7 @@ class LabelsPicker(Column):
     """Ask for a labels layer, and what its stack is."""
 
     def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
-        self._letters = ""
+        self._viewer, self._letters = viewer, ""
         tip = "The objects to measure: the labels selected last, here or in the list of layers"
         self.layer = ObjectsPicker(viewer, is_of_objects, tip)
         self.info = Hint()
@@ -93,7 +95,7 @@ class LabelsPicker(Column):
         other = next(a for a in letters if a in "TZ")
         return letters.replace(other, TIME if self.stack.value == TIME else DEPTH)
 
-    def labels(self) -> Image:
+    def image(self) -> Image:
         """Return the labels.
 
         Raises
@@ -131,7 +133,7 @@ class LabelsPicker(Column):
                 is_timed = "T" in self._letters and "Z" not in self._letters
                 self.stack.value = TIME if is_timed else DEPTH
         self._row.setVisible(bool(self.stack.choices))
-        self.info.setText(NO_LABELS if layer is None else size_in_words(self.labels()))
+        self.info.setText(NO_LABELS if layer is None else size_in_words(self.image()))
 
 
 class ImageTicks(QWidget):
@@ -231,7 +233,7 @@ class MeasureForm(QObject):
         InputError
             If there are no labels.
         """
-        labels = self.image.labels()
+        labels = self.image.image()
         letters = self.image.letters()
         at = None
         if self.scope.value == IN_VIEW:
@@ -264,6 +266,7 @@ class MeasureSettings(SettingsFold):
     """Ask, folded away, which objects are left out."""
 
     section = "measure"
+    has_device = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,6 +275,5 @@ class MeasureSettings(SettingsFold):
             "Objects at the edge of the image are cut, so that their size and shape are not known: "
             "leave them out of table, counts and file"
         )
-        self.fields = {}  # no device is chosen here
         self.remembers("edge")
         self.addWidget(self.edge.native)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 from ...arrays import Pixels
 from ...errors import ManyPiecesError
+from ...evaluation.compare import CompareJob, CompareStep, Comparison, comparing
+from ...evaluation.measure import MeasureJob, MeasureStep, measuring
+from ...evaluation.sorting import Sorted, SortJob, SortStep, sorting
+from ...evaluation.table import Measurements
 from ...image import Image
+from ...pieces import split
+from ...progress import Job
 from ..jobs.progress import JobClock, Progressed
 from ..jobs.request import Question, Request
-
-if TYPE_CHECKING:
-    from ...evaluation.compare import CompareJob, CompareStep
-    from ...evaluation.measure import MeasureJob, MeasureStep
-    from ...evaluation.sorting import SortJob, SortStep
-    from ...evaluation.table import Measurements
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class MeasureRequest(Request["MeasureStep", Measured]):
+class MeasureRequest(Request[MeasureStep, Measured]):
     """Describe what is measured.
 
     Parameters
@@ -61,9 +62,6 @@ class MeasureRequest(Request["MeasureStep", Measured]):
 
     def begin(self) -> MeasureJob:
         """Make the job; called in its thread."""
-        from ...evaluation.measure import measuring
-        from ...pieces import split
-
         labels = self.labels
         if self.pieces:
             is_3d = "Z" in labels.axes and not self.slices
@@ -88,7 +86,7 @@ class MeasureRequest(Request["MeasureStep", Measured]):
 
 
 @dataclass(frozen=True)
-class CompareRequest(Request["CompareStep", "Comparison"]):
+class CompareRequest(Request[CompareStep, Comparison]):
     """Describe labels and the truth that they are compared with."""
 
     needs_torch: ClassVar[bool] = False
@@ -103,8 +101,6 @@ class CompareRequest(Request["CompareStep", "Comparison"]):
 
     def begin(self) -> CompareJob:
         """Make the job; called in its thread."""
-        from ...evaluation.compare import comparing
-
         return comparing(self.labels, self.truth, slices=self.slices)
 
     def progress(self, record: CompareStep, clock: JobClock) -> Progressed:
@@ -114,7 +110,7 @@ class CompareRequest(Request["CompareStep", "Comparison"]):
 
 
 @dataclass(frozen=True)
-class SortRequest(Request["SortStep", "Sorted"]):
+class SortRequest(Request[SortStep, Sorted]):
     """Describe which objects are sorted into classes, and by which examples."""
 
     needs_torch: ClassVar[bool] = False
@@ -131,8 +127,6 @@ class SortRequest(Request["SortStep", "Sorted"]):
 
     def begin(self) -> SortJob:
         """Make the job; called in its thread."""
-        from ...evaluation.sorting import sorting
-
         pair = self.labels, self.examples
         return sorting(self.table, *pair, slices=self.slices, names=self.names)
 
@@ -140,3 +134,29 @@ class SortRequest(Request["SortStep", "Sorted"]):
         """Return what the progress bar shows of a record."""
         clock.add(record.done, record.total)
         return Progressed(clock.fraction, f"{self.title}{clock.time_left}")
+
+
+@dataclass(frozen=True)
+class SaveRequest(Request[int, Path]):
+    """Describe a table that is saved; a hundred thousand rows take two seconds."""
+
+    needs_torch: ClassVar[bool] = False
+    table: Measurements
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """Return what is done."""
+        return f"Saving {self.path.name}"
+
+    def begin(self) -> Job[int, Path]:
+        """Make the job; called in its thread."""
+        return Job(lambda _job: self._save())
+
+    def _save(self) -> Generator[int, None, Path]:
+        yield 0
+        return self.table.save(self.path)
+
+    def progress(self, record: int, clock: JobClock) -> Progressed:
+        """Return what the progress bar shows: that it is being saved."""
+        return Progressed(0.0, self.title)

@@ -61,12 +61,18 @@ def images_on(layer: LabelsLayer, viewer: Viewer) -> list[ImageLayer]:
 
 
 def labels_of(layer: LabelsLayer, letters: str) -> Image:
-    """Describe the labels in a layer, without channels along which they are repeated."""
+    """Describe the labels in a layer, without channels along which they are repeated.
+
+    In annotations 1 is background, and no object.
+    """
     data, axes = pixels(layer), letters
     if "C" in axes:
         at = tuple(0 if a == "C" else slice(None) for a in axes)
         data = (data if isinstance(data, np.ndarray) else as_dask(data))[at]
         axes = axes.replace("C", "")
+    if note(layer).get("purpose") == "annotations":
+        paint = np.asarray(data)
+        data = np.where(paint == 1, 0, paint)
     kept = [i for i, a in enumerate(letters) if a != "C"]
     return Image(
         data,
@@ -104,11 +110,15 @@ def frame_in_view(viewer: Viewer, layer: Layer, letters: str) -> dict[str, int]:
 
 
 def laid_on(numbers: Pixels, letters: str, layer: LabelsLayer) -> dict[str, Any]:
-    """Return numbers along the axes of a layer without C, and their place, as napari takes them."""
+    """Return numbers along the axes of a layer without C, and their place, as napari takes them.
+
+    They are repeated along C in memory that is shared, so that paint on one channel is on all.
+    """
     if "C" in letters:
         at = letters.index("C")
+        strides = [*numbers.strides[:at], 0, *numbers.strides[at:]]
         shape = pixels(layer).shape
-        numbers = np.broadcast_to(np.expand_dims(numbers, at), shape)
+        numbers = np.lib.stride_tricks.as_strided(numbers, shape, strides, writeable=True)
     return {"data": numbers, **{name: getattr(layer, name) for name in PLACE}}
 
 

@@ -28,8 +28,8 @@ class Results(QWidget):
     -------
     chosen
         The row of the table that the user has gone to.
-    saved
-        The file into which the table was saved.
+    wants_save
+        The file into which the table is to be saved.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Results(QWidget):
     """
 
     chosen = Signal(int)
-    saved = Signal(object)
+    wants_save = Signal(object)
 
     def __init__(self, colors: dict[str, str]) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Results(QWidget):
             self.counts,
             self.outdated,
             self.view,
-            named("Histogram", self.column, 70),
+            named("Histogram", self.column),
             self.histogram,
             self.save_button,
         )
@@ -92,19 +92,18 @@ class Results(QWidget):
         self._mark(row)
 
     def save(self) -> None:
-        """Ask for a file, and save the table."""
+        """Ask for the file into which the table is saved."""
         if self.table is None:
             return
         names = [*dict.fromkeys(self.table.columns.get(IMAGE, ["objects"]))]
         name = f"{names[0] if len(names) == 1 else 'objects'}.csv"
         path, _ = QFileDialog.getSaveFileName(self, "Save table", name, "CSV (*.csv)")
         if path:
-            self.save_to(Path(path if Path(path).suffix else f"{path}.csv"))
+            self.wants_save.emit(Path(path if Path(path).suffix else f"{path}.csv"))
 
-    def save_to(self, path: Path) -> None:
-        """Save the table in the order in which it is shown."""
-        if self.table is not None:
-            self.saved.emit(self.table.selected(self.view.order()).save(path))
+    def as_shown(self) -> Measurements | None:
+        """Return the table in the order in which it is shown."""
+        return None if self.table is None else self.table.selected(self.view.order())
 
     def _columns(self) -> list[tuple[str, str]]:
         names = [] if self.table is None else self.table.numeric_names

@@ -9,7 +9,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex,
 from qtpy.QtWidgets import QHeaderView, QTableView, QWidget
 
 from ...arrays import Pixels
-from ...evaluation.table import Measurements
+from ...evaluation.table import Measurements, in_digits
 
 Index = QModelIndex | QPersistentModelIndex
 NOWHERE = QModelIndex()
@@ -108,7 +108,7 @@ def in_words(value: Any) -> str:
     if isinstance(value, np.bool_):
         return "yes" if value else "no"
     if isinstance(value, np.floating):
-        return "" if np.isnan(value) else f"{value:.4g}"
+        return in_digits(float(value))
     return str(value)
 
 
@@ -134,7 +134,6 @@ class TableView(QTableView):
         self.setFixedHeight(height)
         self.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QTableView.SelectionMode.SingleSelection)
-        self.setAlternatingRowColors(True)
         self.setTabKeyNavigation(False)  # Tab leaves the table
         self.setWordWrap(False)
         self.setHorizontalScrollMode(QTableView.ScrollMode.ScrollPerPixel)

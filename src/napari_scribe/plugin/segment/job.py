@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,6 @@ import numpy as np
 from napari import Viewer
 
 from ...progress import Job
-from ...targets.object_size import factor_to
 from ..jobs.inference import Outcome, RunRequest, is_small
 from ..jobs.request import Request
 from ..layers.colors import labels_look
@@ -52,7 +52,7 @@ class SegmentRequest(RunRequest["Segmented"]):
     @property
     def look(self) -> dict[str, Any]:
         """Return how labels are shown: as those of objects, or of classes."""
-        return labels_look(self.facts.task)
+        return labels_look(self.facts.task, self.shape)
 
     def begin(self) -> InferenceJob:
         """Make the job; called in its thread."""
@@ -112,9 +112,10 @@ class SegmentRequest(RunRequest["Segmented"]):
         model = self.facts.model
         if not (self.can_be_decoded_again and job.is_complete) or model is None:
             return None
-        if factor_to(model.object_size, job.object_size) != 1:
-            return None  # objects were made on another grid than the maps are on now
-        return Decodable(self, model, dict(job.maps), job.region or self.region or {})
+        maps = job.maps_to_decode
+        if math.prod(maps["probability"].shape[1:]) > KEPT:  # a finer grid than the image's pixels
+            return None
+        return Decodable(self, model, maps, job.region or self.region or {})
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Decodable:
 
     request: SegmentRequest
     model: Model
-    maps: dict[str, Array]
+    maps: Mapping[str, Array]
     region: dict[str, slice]
 
 

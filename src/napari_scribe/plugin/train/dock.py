@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 
+from ...session.project import Project
 from ..jobs.request import Ended
 from ..jobs.training import Trained
 from ..layers.annotations import (
@@ -20,12 +23,16 @@ from ..layers.annotations import (
     note_settings,
 )
 from ..layers.conversion import add_note
+from ..segment.decoding import DecodingFold
 from ..segment.job import Segmented, SegmentRequest
 from ..training_dock import TrainingDock
 from ..widgets.basics import Hint, button, row, stack, step
 from .form import TrainForm
 from .job import PaintQuestion, TrainRequest
 from .live_paint import LivePaint
+from .other_images import OtherImages
+from .project_panel import ProjectPanel
+from .recovery import RecoveryOffer
 
 SAVE_TO = "in the Segment dock, under More settings, Save to"
 CHOOSE_OTHERS: dict[str, Callable[[], None]] = {"Choose others": lambda: None}
@@ -58,13 +65,27 @@ class TrainDock(TrainingDock[TrainRequest]):
         tip = "Segment the image with the model that was trained"
         self.segment_button = button("Segment", tip, self.segment, is_main=True)
         self.model_hint = Hint()
+        self.decoding = DecodingFold(self.viewer)
+        self.decoding.kept.connect(self._on_kept)
+        self.decoding.failed.connect(self.message.error)
         form = self.form
+        self.recovery = RecoveryOffer(self.viewer, self.colors)
+        self.others = OtherImages(self.viewer)
+        self.project = ProjectPanel(self.viewer, self.autosave, self.form.recipe)
+        self.others.in_files = self.project.closed_images
+        self.project.opened.connect(self._on_project)
+        self.project.failed.connect(self.message.error)
+        self.autosave.failed.connect(self.message.warn)
         self.lay_out(
+            self.recovery,
             step("1", "Image", form.image),
             step("2", "Annotations", row(form.paint, form.new, wide=0)),
             step("3", "Paint", stack(row(form.task, 1), form.about_paint)),
+            self.others,
             *self.training_parts(),
             step("5", "Segment", stack(self.segment_button, self.model_hint)),
+            self.decoding,
+            self.project,
         )
         form.painted.connect(self.settle)
 
@@ -84,7 +105,8 @@ class TrainDock(TrainingDock[TrainRequest]):
         with self.preparing():
             if not is_checked and self._asks_before(adapt):
                 return
-            now = self.form.value()
+            self.show_state()  # which other images fit depends on all that is filled in
+            now = self.others.added_to(self.form.value())
             if not is_checked and self._asks_whose(adapt):
                 return
             request = _adapted(adapt, now)
@@ -104,28 +126,42 @@ class TrainDock(TrainingDock[TrainRequest]):
         """Continue the last training with a request, which the form then shows."""
         if reason := self.why_not_continue():
             self.message.error(f"{reason}.")
-        elif (trained := self.trained) is not None:
+        else:
             self.form.fill_in(request)
-            self.train(lambda now: now.continuing(trained))
+            self.train(self._as_it_was)
+
+    def _as_it_was(self, now: TrainRequest) -> TrainRequest | None:
+        earlier = self.earlier(now)
+        return None if earlier is None else now.continuing(earlier)
 
     def segment(self, device: str | None = None) -> None:
         """Segment the chosen image with the model that was trained last."""
         if self.trained is None:
             return
+        path, model = self.trained.path, self.trained.model
         with self.preparing("Segmenting"):
+            self.decoding.offer(None)
             request = SegmentRequest(
                 self.form.image.layer.value,
                 self.form.image.image(),
-                self.trained.model,
+                path if path is not None and path.exists() else model,
                 device=device or self.form.more.device.value or None,
-                object_size=self.form.known_size(self.trained.model),
+                object_size=self.form.known_size(model),
             )
             self.start(request, self._on_segmented, view=self.live_result)
 
     def close_down(self) -> None:
         """End the job, which saves what it has, and let go of the viewer."""
+        self.decoding.close_down()
         self.form.close_down()
+        self.recovery.close_down()
+        self.project.close_down()
         super().close_down()
+
+    def set_colors(self, colors: dict[str, str]) -> None:
+        """Take on the colours of a theme."""
+        super().set_colors(colors)
+        self.recovery.set_colors(colors)
 
     def select(self, layer: ImageLayer) -> None:
         """Show the image, or the annotations, that the user has selected."""
@@ -136,6 +172,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         super().show_state()
         running = self.runner.is_running
         image = self.form.image.layer.value
+        self.others.look(image, self.form.paint.value, **self.form.settings())
         if self.form.paint.value is None:
             self.continue_button.setEnabled(False)
         trained, text = self.trained, ""
@@ -186,7 +223,14 @@ class TrainDock(TrainingDock[TrainRequest]):
     def _on_trained(self, request: TrainRequest, ended: Ended[Trained[TrainRequest]]) -> None:
         if isinstance(ended.question, PaintQuestion):
             self._ask_about_paint(ended.question, request)
-        self.trained_by(ended)
+        if (trained := self.trained_by(ended)) is not None:
+            self.project.note_trained(trained)
+
+    def _on_project(self, project: Project) -> None:
+        """Show how the images of a project are trained."""
+        if project.recipe is not None:
+            self.form.fill_in_recipe(project.recipe)
+        self.form.more.start.reset_choices()
 
     def _ask_about_paint(self, question: PaintQuestion, request: TrainRequest) -> None:
         """Ask whether the paint of a request means what it says; train on it in either case."""
@@ -217,13 +261,15 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.form.choose(layer)
                 train_on_it()
 
-        yes = {"classes": train_anew, "sizes": lambda: None}.get(question.kind, make_objects)
+        answers = {"classes": train_anew, "sizes": lambda: None, "other": lambda: None}
+        yes = answers.get(question.kind, make_objects)
         self.ask(question.text, {question.yes: yes, question.no: train_on_it})
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:
         done = self.result_of(ended)
         if done is None:
             return
+        self.decoding.offer(done.decodable)
         text = done.in_words(save_to=SAVE_TO)
         if done.is_undertrained:
             can_go_on = self.trained is not None and self.trained.checkpoint is not None
@@ -231,6 +277,12 @@ class TrainDock(TrainingDock[TrainRequest]):
             self.message.warn(f"{text}{go_on}")
         else:
             self.message.info(text)
+
+    def _on_kept(self, path: Path) -> None:
+        """Segment with the values of the decoding from now on, and tell where they are."""
+        if self.trained is not None:
+            self.trained = replace(self.trained, path=path)
+        self.message.info(f"Kept in {path.name}: the model segments with these values now.")
 
 
 def _adapted(adapt: Adapt | None, request: TrainRequest) -> TrainRequest | None:

@@ -16,11 +16,15 @@ from napari.utils.events import Event
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from ...errors import InputError
-from ...recipe import ObjectsTarget
+from ...recipe import ObjectsTarget, Recipe
+from ...windows import shape_of
 from ..jobs.torch_loader import found_devices
 from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
+from ..layers.brush import width_for
+from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import add_annotations, note, paint_events, paint_of
 from ..layers.object_size import SizeCircle, painted_size
+from ..layers.visible import visible_field
 from ..model_library import dimensions_of, object_size_of
 from ..widgets.basics import Hint, button, named, stack
 from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
@@ -30,17 +34,21 @@ from ..widgets.recipe_form import RecipeForm
 from ..widgets.settings_fold import WIDTH
 from ..widgets.training_settings import TrainingSettings
 from .job import TrainRequest
+from .painting import PaintingHelp
 
 if TYPE_CHECKING:
     from ...model import Model
 
 HINTS = {
-    "objects": "1 = background, 2, 3, 4 ... = one object each. Paint a few objects whole, and some "
-    "strokes of background. Key M gives the next number.",
-    "classes": "1 = first class (the background, as a rule), 2, 3 ... = other classes. A few "
-    "strokes of each will do.",
+    "objects": "Paint a few objects whole, each with a number of its own (N: the next one), and "
+    "some strokes of background (B: to it and back).",
+    "classes": "A few strokes of each class will do. 1 is the first class, the background as a "
+    "rule (B: to it and back), 2, 3 ... are others (N: the next one).",
 }
-NEW_TIP = "A labels layer for the image that was selected last, with the brush ready"
+NEW_TIP = (
+    "A labels layer for the image that was selected last, with the brush ready, as wide as suits "
+    "the objects where their size is known. What is painted is guarded from the brush"
+)
 TASKS = [("Objects", "objects"), ("Classes", "classes")]
 SIZE_TIP = (
     "Diameter of the objects in this image, in pixels. If it is far from the size that the network "
@@ -80,7 +88,8 @@ class TrainForm(QObject):
         self.more = TrainSettings()
         self.size = ObjectSizePicker("as painted", SIZE_TIP)
         self._size_row = named("Object size", self.size)
-        self.about_paint = stack(self.hint, self._size_row)
+        self.painting = PaintingHelp(viewer)
+        self.about_paint = stack(self.hint, self.painting, self._size_row)
         self._circle = SizeCircle(viewer)
         # It ends with the widget that shows what was measured.
         self._measure_soon = QTimer(self.size.native, interval=MEASURE_AFTER, singleShot=True)
@@ -90,6 +99,8 @@ class TrainForm(QObject):
         self.image.changed.connect(self._on_image)
         self.task.changed.connect(self._show_task)
         self.paint.changed.connect(self._on_annotations)
+        for signal in (self.changed, self.more.dimensions.changed, self.more.start.changed):
+            signal.connect(self._show_painting)
         self._listened: list[Any] = []
         self._had_paint = False
         self._shown: Callable[[], ImageLayer | None] = lambda: None  # the image
@@ -112,7 +123,7 @@ class TrainForm(QObject):
         if self.paint.value is None:
             raise InputError("There are no annotations yet: press New, and paint on them.")
         start = self.more.start.value()
-        recipe = self.more.recipe.value(str(self.task.value))
+        recipe = self.recipe()
         if start is not None:  # which decides about the network
             recipe = recipe.changed({"network.dimensions": dimensions_of(start)})
         return TrainRequest(
@@ -120,6 +131,7 @@ class TrainForm(QObject):
             paint_layer=self.paint.value,
             image=image,
             paint=paint_of(self.paint.value, self.image.layer.value, image),
+            complete=complete_boxes(self.viewer, self.image.layer.value, image),
             recipe=recipe,
             seconds=60 * self.more.minutes.value or None,
             channels=self.image.channels.value(),
@@ -163,8 +175,9 @@ class TrainForm(QObject):
         return {"task": str(self.task.value), "dimensions": int(self.more.dimensions.value)}
 
     def close_down(self) -> None:
-        """Stop listening to the annotations, and remove the circle."""
+        """Let go of the annotations, and remove the circle."""
         self._listen([])
+        self.painting.close_down()
         self._circle.close()
 
     def reset_choices(self, event: object = None) -> None:
@@ -175,14 +188,28 @@ class TrainForm(QObject):
         if self.paint.value is not before:
             self._on_image()
 
+    def recipe(self) -> Recipe:
+        """Return how the form trains.
+
+        Raises
+        ------
+        InputError
+            If some value does not fit.
+        """
+        return self.more.recipe.value(str(self.task.value))
+
+    def fill_in_recipe(self, recipe: Recipe) -> None:
+        """Show how something is trained."""
+        self.task.value = recipe.task
+        self.more.dimensions.value = recipe.network.dimensions
+        self.more.recipe.set_value(recipe)
+
     def fill_in(self, request: TrainRequest) -> None:
         """Show what a training was, where that stays as long as it goes on."""
-        self.task.value = request.recipe.task
+        self.fill_in_recipe(request.recipe)
         self.image.channels.set_value(request.channels)
         self.more.start.set_value(request.start)
         self.more.denoiser.set_value(request.denoiser)
-        self.more.dimensions.value = request.dimensions
-        self.more.recipe.set_value(request.recipe)
         self.size.set_value(request.object_size)
 
     def _new(self) -> None:
@@ -192,8 +219,27 @@ class TrainForm(QObject):
             return
         is_used = self.paint.value is not None and self.settings() == settings_of(self.paint.value)
         noted = {} if is_used else self.settings()
-        axes = self.image.axes.text()
-        self.choose(add_annotations(self.viewer, self.image.layer.value, axes, **noted))
+        layer, image = self.image.layer.value, self.image.image()
+        paint = add_annotations(self.viewer, layer, image.axes, **noted)
+        _, window = visible_field(self.viewer, layer, image, 2)
+        paint.brush_size = width_for(self._known_diameter(), min(shape_of(window)))
+        self.choose(paint)
+
+    def _known_diameter(self) -> float | None:
+        """Return the diameter of objects, as chosen, painted, or known to the model."""
+        if not self._uses_size():
+            return None
+        start = self.more.start.value()
+        return self.size.known() or (None if start is None else object_size_of(start))
+
+    def _show_painting(self, _value: object = None) -> None:
+        """Help with the annotations that are chosen."""
+        start, source = self.more.start.value(), self.image.layer.value
+        image, dimensions = None, int(self.more.dimensions.value)
+        with suppress(InputError):  # the picker says why
+            image = self.image.image()
+            dimensions = dimensions if start is None else dimensions_of(start)
+        self.painting.follow(self.paint.value, source, image, str(self.task.value), dimensions)
 
     def _on_image(self) -> None:
         """Offer the annotations that were made for the image, if there are any."""

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from napari import Viewer
+from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from ...errors import InputError
+from ...image import Image
 from ...recipe import Recipe
+from ...session.trainings import About, KeptTraining
 from ..jobs.request import Question
-from ..jobs.training import Trained, TrainingRequest, channels_in_words, named
+from ..jobs.training import Earlier, TrainingRequest, channels_in_words, named
 from ..layers.colors import preview_look
+from ..layers.conversion import note
 from ..layers.results import show_window
 
 if TYPE_CHECKING:
     from ...model import Model
+    from ...targets import Paint
+    from ...targets.paint import Box
     from ...training.train import TrainJob
     from ...training.trainer import Preview
 
@@ -45,6 +51,30 @@ class PaintQuestion(Question):
         self.kind = kind
 
 
+@dataclass(frozen=True)
+class PaintedImage:
+    """Hold another image that is learnt from, and its paint along TZYX.
+
+    Parameters
+    ----------
+    image_layer, paint_layer
+        Its layers in the viewer; None where it is read from files.
+    complete
+        Regions in which all is annotated.
+    """
+
+    image: Image
+    paint: np.ndarray
+    image_layer: ImageLayer | None = None
+    paint_layer: LabelsLayer | None = None
+    complete: tuple[Box, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the name of the annotations, for messages."""
+        return self.image.name if self.paint_layer is None else str(self.paint_layer.name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest(TrainingRequest):
     """Describe what is trained on which paint, and for how long.
@@ -53,6 +83,8 @@ class TrainRequest(TrainingRequest):
     ----------
     paint_layer, paint
         A layer of the viewer, and what it held when Train was pressed, along TZYX.
+    complete
+        Boxes in which 0 is background, as `Paint` takes them.
     channels
         As `train` takes them.
     is_asked
@@ -61,24 +93,43 @@ class TrainRequest(TrainingRequest):
         The file of a model that the image goes through first.
     object_size
         As `train` takes it.
+    others
+        Further images that are learnt from.
     """
 
     paint_layer: LabelsLayer
     paint: np.ndarray
+    complete: tuple[Box, ...] = ()
     channels: list[int] | None = None
     is_asked: bool = False
     denoiser: Path | None = None
     object_size: float | None = None
+    others: tuple[PaintedImage, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Return what is done."""
+        return f"{super().title}{f' and {len(self.others)} more' if self.others else ''}"
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Return the layers whose removal the user is told of."""
-        return self.image_layer, self.paint_layer
+        others = (
+            layer for other in self.others for layer in (other.image_layer, other.paint_layer)
+        )
+        return self.image_layer, self.paint_layer, *(layer for layer in others if layer is not None)
+
+    @property
+    def painted(self) -> tuple[PaintedImage, ...]:
+        """Return all images that are learnt from; the one that is previewed comes first."""
+        first = PaintedImage(
+            self.image, self.paint, self.image_layer, self.paint_layer, self.complete
+        )
+        return first, *self.others
 
     def begin(self) -> TrainJob:
         """Make the job; called in its thread."""
         from ...model import load_model
-        from ...targets import Paint
         from ...training.train import train
 
         start = load_model(self.start) if self.start is not None else None
@@ -86,19 +137,39 @@ class TrainRequest(TrainingRequest):
         if not self.is_asked:
             self._check_paint()
         return train(
-            [self.image],
-            [Paint(self.paint, pieces=False)],
+            [painted.image for painted in self.painted],
+            [self.as_paint(painted.paint, painted) for painted in self.painted],
             recipe,
             channels=None if start is not None else self.channels,
             start=start,
-            resume=self.resume,
+            resume=self.resumed(),
             seconds=self.seconds,
             device=self.device,
             denoiser=load_model(self.denoiser) if self.denoiser is not None else None,
             object_size=self.object_size,
         )
 
-    def continuing(self, trained: Trained[TrainRequest]) -> TrainRequest:
+    def as_paint(self, paint: np.ndarray, painted: PaintedImage) -> Paint:
+        """Return what is painted on an image now, with what is said about the paint there."""
+        from ...targets import Paint
+
+        layer, complete = painted.paint_layer, painted.complete or None
+        entries = {} if layer is None or self.recipe.task != "objects" else note(layer)
+        corrected = entries.get("corrected", ())
+        return Paint(paint, complete, pieces=False, corrected=corrected)
+
+    def about(self) -> About:
+        """Return what the training goes on with after a restart, beside its checkpoint."""
+        more = {name: getattr(self, name) for name in ("channels", "denoiser", "object_size")}
+        return super().about().model_copy(update=more)
+
+    def earlier(self, kept: KeptTraining) -> Earlier[TrainRequest]:
+        """Return a training on disk, as one on the image and the paint that are chosen now."""
+        about, earlier = kept.about, super().earlier(kept)
+        more = {name: getattr(about, name) for name in ("channels", "denoiser", "object_size")}
+        return replace(earlier, request=earlier.request.changed(**more))
+
+    def continuing(self, trained: Earlier[TrainRequest]) -> TrainRequest:
         """Return the request to go on with a training on this paint, as long as this one says."""
         before = trained.request
         return self.changed(
@@ -149,6 +220,11 @@ class TrainRequest(TrainingRequest):
             diameters = diameters_in(self.image, paint, self.dimensions)
             if doubt := doubt_about_sizes(diameters):
                 raise PaintQuestion("sizes", doubt, "I will correct them", "Train on them")
+        for other in self.others:
+            slip = question(other.paint, self.recipe.task, self.dimensions)
+            if slip is not None:
+                text = f"{other.name}: {slip.text}"
+                raise PaintQuestion("other", text, "I will correct them", "Train on them")
 
     def _recipe_for(self, start: Model | None) -> Recipe:
         """Return the form's recipe; network and target are those of the model to start from."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from napari import Viewer
+from napari.layers import Labels as LabelsLayer
 from napari.utils.events import Event
 from qtpy.QtCore import QTimer
 
@@ -14,7 +14,7 @@ from ...errors import InputError
 from ..jobs.previews import LivePreviews
 from ..jobs.runner import Runner
 from ..layers.conversion import paint_events, paint_of
-from .job import TrainRequest
+from .job import PaintedImage, TrainRequest
 
 SETTLED = 1.0
 """Seconds without a stroke after which new paint is taken: a half drawn object teaches nonsense."""
@@ -29,11 +29,16 @@ class LivePaint(LivePreviews):
         self, viewer: Viewer, runner: Runner, request: TrainRequest, warn: Callable[[str], None]
     ) -> None:
         super().__init__(viewer, runner, request, warn)
-        self._sent = request.paint
+        self._sent = [other.paint for other in request.painted]
+        self._fresh: set[LabelsLayer] = set()
         self._settle = QTimer(self, interval=int(1000 * SETTLED), singleShot=True)
         self._settle.timeout.connect(self._send_paint)
-        layer = request.paint_layer
-        self._events = [*paint_events(layer), layer.events.set_data]
+        self._events = [
+            event
+            for other in request.painted
+            if (layer := other.paint_layer) is not None
+            for event in (*paint_events(layer), layer.events.set_data)
+        ]
         for event in self._events:
             event.connect(self._on_paint)
 
@@ -45,29 +50,31 @@ class LivePaint(LivePreviews):
             event.disconnect(self._on_paint)
         self._events = []
 
-    def on_removed(self, event: Event) -> None:
-        """Take no paint any more where a layer of the training is removed."""
-        if event.value in self.request.layers:
-            self._settle.stop()
-        super().on_removed(event)
-
-    def _on_paint(self, _event: Any = None) -> None:
+    def _on_paint(self, event: Event) -> None:
+        self._fresh.add(event.source)
         self._settle.start()  # anew with each stroke
 
     def _send_paint(self) -> None:
         """Hand a snapshot of the paint to the training, if it differs from the last one."""
-        job, request = self.runner.job, self.request
-        if request.paint_layer not in self.viewer.layers:
-            return
+        job = self.runner.job
         if job is None:  # still being prepared
             self._settle.start()
             return
-        from ...targets import Paint
-
         try:
-            paint = paint_of(request.paint_layer, request.image_layer, request.image)
-            if not np.array_equal(paint, self._sent):
-                job.update_paint([Paint(paint)])
-                self._sent = paint
+            painted = self.request.painted
+            paints = [self._now(i, other) for i, other in enumerate(painted)]
+            if any(new is not old for new, old in zip(paints, self._sent, strict=True)):
+                job.update_paint(list(map(self.request.as_paint, paints, painted)))
+                self._sent = paints
+            self._fresh.clear()
         except InputError as error:
             self.warn(f"{error} Training goes on with the paint from before.")
+
+    def _now(self, index: int, painted: PaintedImage) -> np.ndarray:
+        """Return the paint of an image as it is now; the array that was sent where it is equal."""
+        sent, layer = self._sent[index], painted.paint_layer
+        if layer not in self._fresh or layer not in self.viewer.layers:
+            return sent
+        assert layer is not None and painted.image_layer is not None
+        paint = paint_of(layer, painted.image_layer, painted.image)
+        return sent if np.array_equal(paint, sent) else paint

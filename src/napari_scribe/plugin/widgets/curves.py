@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,32 @@ LOSS, VALIDATION = "#8f9bb0", "#f0931a"
 CURVES: dict[str, dict[str, Any]] = {
     "training": {"color": LOSS, "lw": 1.2},
     "held-out {}": {"color": VALIDATION, "lw": 1.6, "marker": "o", "ms": 3},
+    "best, kept": {"color": VALIDATION, "lw": 0, "marker": "o", "ms": 9, "mfc": "none", "mew": 1.6},
 }
 FIRST_STEPS = 50
 """Steps that the axis shows at first."""
 _SMOOTHING = 0.9
 """Share of the last smoothed loss in the next."""
+
+
+@dataclass
+class Course:
+    """Hold how a training went.
+
+    Parameters
+    ----------
+    steps, losses
+        Steps, and the smoothed loss of each.
+    validation
+        Step and loss on held-out data.
+    best
+        The step whose model is kept; None where none was better than others.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    best: int | None = None
 
 
 class Plot(FigureCanvasQTAgg):
@@ -59,7 +81,7 @@ class Plot(FigureCanvasQTAgg):
 
 
 class Curves(Plot):
-    """Draw the loss over steps: smoothed for training, as it is for held-out data.
+    """Draw the loss over steps, smoothed for training, as it is for held-out data; ring the best.
 
     A whole drawing takes longer than a training step. So the limits of the axes grow by leaps, and
     between two leaps only the curves are drawn, over a copy of the rest.
@@ -73,7 +95,7 @@ class Curves(Plot):
     """
 
     def __init__(self, colors: dict[str, str], held_out: str = "paint") -> None:
-        super().__init__(140, (0.13, 0.26, 0.85, 0.68))
+        super().__init__(150, (0.13, 0.24, 0.85, 0.62))
         self.axes: Any = self.figure.axes[0]
         self.axes.set_xlabel("step", labelpad=1)
         self.axes.set_ylabel("loss", labelpad=2)
@@ -96,36 +118,54 @@ class Curves(Plot):
 
     def clear(self) -> None:
         """Forget all steps."""
-        self.steps: list[int] = []
-        self.losses: list[float] = []
-        self.validation: list[tuple[int, float]] = []
-        self._smooth: float | None = None
+        self.show_course(Course())
+
+    def show_course(self, course: Course) -> None:
+        """Show another training, which goes on from there."""
+        self.course = course
+        self._smooth = course.losses[-1] if course.losses else None
         self._drawn = 0.0
         self._limits = (0.0, 0.0)
-        self._named = [False, False]
+        self._named = [False] * len(self._lines)
         self.redraw()
 
-    def add(self, step: int, loss: float, validation: float | None) -> None:
-        """Add a step, and draw if the last drawing is old enough."""
+    def add(
+        self, step: int, loss: float, validation: float | None, best: int | None = None
+    ) -> None:
+        """Add a step, and draw if the last drawing is old enough.
+
+        Parameters
+        ----------
+        best
+            The step whose model is kept by now.
+        """
+        course = self.course
+        course.best = best
         if math.isfinite(loss):
             before = loss if self._smooth is None else self._smooth
             self._smooth = _SMOOTHING * before + (1 - _SMOOTHING) * loss
-            self.steps.append(step)
-            self.losses.append(self._smooth)
-        if len(self.steps) > 2 * MOST_POINTS:
-            self.steps, self.losses = self.steps[::2], self.losses[::2]
+            course.steps.append(step)
+            course.losses.append(self._smooth)
+        if len(course.steps) > 2 * MOST_POINTS:
+            course.steps, course.losses = course.steps[::2], course.losses[::2]
         if validation is not None and math.isfinite(validation):
-            self.validation.append((step, validation))
+            course.validation.append((step, validation))
         if time.monotonic() - self._drawn >= REDRAW and self.isVisible():
             self.redraw()
 
     def redraw(self) -> None:
         """Draw all steps."""
         self._drawn = time.monotonic()
-        loss, validation = self._lines
-        loss.set_data(self.steps, self.losses)
-        validation.set_data([s for s, _ in self.validation], [v for _, v in self.validation])
-        limits, named = self._fitting_limits(), [bool(self.losses), bool(self.validation)]
+        course = self.course
+        best = [(s, v) for s, v in course.validation if s == course.best][-1:]
+        for line, points in zip(
+            self._lines,
+            (zip(course.steps, course.losses, strict=True), course.validation, best),
+            strict=True,
+        ):
+            line.set_data(np.array([*points], float).reshape(-1, 2).T)
+        limits = self._fitting_limits()
+        named = [bool(np.size(line.get_xdata())) for line in self._lines]
         if (limits, named) != (self._limits, self._named) or self._background is None:
             self._name_lines()
             self._limits = limits
@@ -141,13 +181,17 @@ class Curves(Plot):
         """Show a legend of the lines that have a point."""
         lines = [line for line in self._lines if np.size(line.get_xdata())]
         self._named = [line in lines for line in self._lines]
-        style = {"frameon": False, "fontsize": 8, "labelcolor": self.colors["text"]}
-        self.axes.legend(handles=lines, loc="upper right", **style)
+        style = {"frameon": False, "fontsize": 7.5, "labelcolor": self.colors["text"]}
+        # Above the axes, where no curve is: in one line, which fits into 300 pixels.
+        place = {"loc": "lower right", "bbox_to_anchor": (1.02, 0.97), "borderpad": 0.1}
+        row = {"ncols": len(CURVES), "handlelength": 1.2, "columnspacing": 1, "handletextpad": 0.5}
+        self.axes.legend(handles=lines, **style, **place, **row)
 
     def _fitting_limits(self) -> tuple[float, float]:
         """Return the ends of both axes, which hold all points and change seldom."""
-        values = self.losses + [value for _, value in self.validation]
-        last = self.steps[-1] if self.steps else 0
+        course = self.course
+        values = course.losses + [value for _, value in course.validation]
+        last = max([0, *course.steps[-1:], *(step for step, _ in course.validation[-1:])])
         leaps = max(0, math.ceil(math.log(max(last, 1) / FIRST_STEPS, 1.5)))
         height = max(max(values, default=1.0), 1e-6)
         step = 10.0 ** math.floor(math.log10(height)) / 2

@@ -13,6 +13,7 @@ from ...io.model_folder import is_shipped, list_models, shipped_models
 from ..model_library import in_words, task_of
 from .basics import Column, Hint, button, row
 from .inputs import Choice, narrow, refresh_when_seen
+from .model_menu import ModelMenu
 
 FINDING = frozenset({"objects", "classes"})
 """Tasks of models that find something."""
@@ -55,7 +56,8 @@ class ModelPicker(Column):
         narrow(self.combo.native)
         self.info = Hint()
         file = button("File...", "Choose a model that lies elsewhere", self._choose_file)
-        super().__init__(row(self.combo, file, wide=0), self.info)
+        self.menu = ModelMenu(self.value, self._show_instead)
+        super().__init__(row(self.combo, file, self.menu, wide=0), self.info)
         self.combo.changed.connect(self._describe)
         self.combo.native.activated.connect(self._on_activated)
         refresh_when_seen(self, self.reset_choices)
@@ -94,6 +96,15 @@ class ModelPicker(Column):
         if own and not self._none:
             with self.combo.changed.blocked():
                 self.combo.value = own[0]
+
+    def _show_instead(self, path: Path | None) -> None:
+        """Show another model in the place of one that was renamed or deleted."""
+        self._is_chosen_by_user = path is not None
+        self._files = [file for file in self._files if file.is_file()]
+        if path is not None:
+            self.set_value(path)
+        else:
+            self.reset_choices()
 
     def _on_activated(self) -> None:
         self._is_chosen_by_user = True

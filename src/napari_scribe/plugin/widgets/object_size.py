@@ -62,7 +62,7 @@ class ObjectSizePicker(Column):
         if diameter == self._measured and self.box.native.specialValueText():
             return
         self._measured = diameter
-        text = self._automatic if diameter is None else f"about {diameter:.3g} px"
+        text = self._automatic if diameter is None else f"~ {diameter:.3g} px"
         self.box.native.setSpecialValueText(text)
         self._tell()
 

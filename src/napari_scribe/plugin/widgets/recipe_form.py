@@ -37,7 +37,7 @@ IN_OTHER_DIMENSIONS = {
     3: {"bilinear": "trilinear", "bicubic": "trilinear"},
 }
 """Dimensions -> upsampling that they do not have -> what comes closest to it."""
-OF_PAINT = {"balance", "replay", "keep_replay"}
+OF_PAINT = {"balance", "replay", "keep_replay", "corrections"}
 """Fields that mean nothing to a denoiser."""
 
 

@@ -19,17 +19,21 @@ class SettingsFold(Fold):
     ----------
     section
         The name under which the values are kept.
+    has_device
+        Whether a device is chosen.
     fields
         Widget and default of each setting that is remembered, by name.
     """
 
     section: ClassVar[str]
+    has_device: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__("More settings")
-        self.device = DevicePicker()
         self.fields: dict[str, tuple[Any, Any]] = {}
-        self.remembers("device")
+        if self.has_device:
+            self.device = DevicePicker()
+            self.remembers("device")
 
     def remembers(self, *names: str) -> None:
         """Remember what the widgets of these names hold; their defaults are what they hold now."""

@@ -172,7 +172,7 @@ class Workspace(QWidget):
             is_trained=self._is_trained_on(image),
             has_result=bool(results),
             is_corrected=any(_purpose(layer) == CORRECTED for layer in mine),
-            is_measured=any(_has_measurements(layer) for layer in results),
+            is_measured=any(map(_has_measurements, mine)),
         )
 
     def _is_trained_on(self, image: ImageLayer) -> bool:

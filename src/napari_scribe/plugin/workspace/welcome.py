@@ -28,10 +28,10 @@ class Welcome(QWidget):
 
     def __init__(self, open_sample: Callable[[], None], find_nuclei: Callable[[], None]) -> None:
         super().__init__()
-        self.find = button("Find nuclei in the sample", FIND_TIP, find_nuclei, is_main=True)
-        self.sample = button("Open the sample", SAMPLE_TIP, open_sample)
+        self.find_button = button("Find nuclei in the sample", FIND_TIP, find_nuclei, is_main=True)
+        self.sample_button = button("Open the sample", SAMPLE_TIP, open_sample)
         lines = [named(f"<b>{number}</b>", _wrapped(text), 14) for number, text in LINES]
-        buttons = row(self.sample, self.find, wide=1)
+        buttons = row(self.sample_button, self.find_button, wide=1)
         layout = fill_column(self, *lines, buttons, margins=(8, 12, 8, 8), spacing=8)
         layout.addStretch(1)
 

@@ -1,0 +1,72 @@
+"""Show paint from disk again, on the image that it was painted on."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+
+from ...arrays import Pixels
+from ...errors import InputError
+from ...session.painted import PaintedLayer
+from .autosave import file_of
+from .colors import paint_colormap
+from .conversion import MARK, add_annotations, image_of, labels_shape, pixels
+
+
+def find_image(viewer: Viewer, painted: PaintedLayer) -> ImageLayer | None:
+    """Return the image in the viewer that was painted: of the same name and size, and file."""
+    for layer in viewer.layers:
+        if not isinstance(layer, ImageLayer) or layer.name != painted.image:
+            continue
+        shape = pixels(layer).shape[:-1] if layer.rgb else pixels(layer).shape
+        is_same_file = not painted.image_path or file_of(layer) in ("", painted.image_path)
+        if is_same_file and set(shape[-2:]) <= set(painted.shape):
+            return layer
+    return None
+
+
+def show_paint(
+    viewer: Viewer, image: ImageLayer | None, painted: PaintedLayer, paint: Pixels
+) -> LabelsLayer:
+    """Show paint as annotations of an image; where it does not fit there, where it lay before."""
+    layer = None if image is None else _on_image(viewer, image, painted)
+    if layer is None:
+        noted = {"purpose": "annotations", "source": painted.image, **painted.noted}
+        layer = viewer.add_labels(
+            paint,
+            **painted.layer,
+            colormap=paint_colormap(),
+            opacity=0.6,
+            metadata={MARK: noted},
+        )
+    elif int(paint.max(initial=0)) > np.iinfo(layer.data.dtype).max:
+        layer.data = paint
+    else:
+        layer.data[...] = paint  # channels may share its memory
+        layer.refresh()
+    layer.name = painted.name
+    layer.selected_label = max(2, int(paint.max(initial=0)) + 1)
+    return layer
+
+
+def lay_as_saved(image: ImageLayer, painted: PaintedLayer) -> None:
+    """Give an image the pixel size and the axes that it had when it was painted.
+
+    Readers do not know what a user has set.
+    """
+    if len(painted.layer.get("scale", ())) == image.ndim:
+        for name, value in painted.layer.items():
+            setattr(image, name, value)
+
+
+def _on_image(viewer: Viewer, image: ImageLayer, painted: PaintedLayer) -> LabelsLayer | None:
+    """Add annotations to an image; None where they would have another shape than the paint."""
+    try:
+        fits = labels_shape(image, image_of(image)) == painted.shape
+    except InputError:  # its axes are not clear
+        return None
+    if not fits:
+        return None
+    return add_annotations(viewer, image, **painted.noted)

@@ -1,0 +1,334 @@
+"""Save and open projects in the Train dock, and go from one of their images to the next."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QPushButton
+
+from ...arrays import Pixels
+from ...errors import InputError
+from ...image import Image
+from ...io.model_folder import model_folder
+from ...recipe import Recipe
+from ...session.painted import PaintedLayer
+from ...session.project import Project, ProjectImage, Training, is_project
+from ..jobs.training import Trained
+from ..layers.annotations import is_annotations_of
+from ..layers.autosave import Autosave, can_be_kept, described, place_in
+from ..layers.conversion import add_annotations, image_of, note
+from ..layers.restore import find_image, lay_as_saved, show_paint
+from ..widgets.basics import Fold, Hint, button, row, stack
+from ..widgets.inputs import narrow
+from ..widgets.layer_pickers import is_image
+from .job import PaintedImage, TrainRequest
+from .other_images import Offered
+
+NO_PROJECT = (
+    "A project keeps your images, paint, settings and models together in a folder. A folder of "
+    "images can be opened as one, too."
+)
+SAVE_AFTER = 1000
+"""Milliseconds from new annotations to their place in the project."""
+
+
+class _Part(NamedTuple):
+    """Hold what is saved of a layer of annotations."""
+
+    layer: LabelsLayer
+    painted: PaintedLayer
+    paint: Pixels
+    place: dict[str, dict[str, Any]]
+    image: Image
+
+
+class ProjectPanel(Fold):
+    """Offer to save and to open a project, and its images one after the other.
+
+    Once there is a project, new annotations become a part of it, and every stroke is in it after
+    some seconds.
+
+    Parameters
+    ----------
+    autosave
+        What keeps paint on disk.
+    recipe
+        Returns what the form holds.
+
+    Signals
+    -------
+    opened
+        The `Project` that was opened.
+    failed
+        What went wrong, in words.
+    """
+
+    opened = Signal(object)
+    failed = Signal(str)
+    _saved = Signal(object)
+
+    def __init__(self, viewer: Viewer, autosave: Autosave, recipe: Callable[[], Recipe]) -> None:
+        super().__init__("Project")
+        self._viewer, self._autosave, self._recipe = viewer, autosave, recipe
+        self.project: Project | None = None
+        self._thread: threading.Thread | None = None
+        self._trained: list[tuple[Path, dict[str, Any]]] = []
+        self.hint = Hint()
+        save_tip = "Save images (by their place), paint, settings and models in a folder"
+        self.save_button = button("Save project", save_tip, self.save)
+        open_tip = "Open the folder of a project, or a folder of images"
+        self.open_button = button("Open project", open_tip, self.ask_and_open)
+        self.images = QComboBox()
+        self.images.setToolTip("The images of the project; those that are painted have a dot")
+        narrow(self.images)
+        self.images.activated.connect(self.show_image)
+        self.previous = _arrow(
+            "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", "previous", self, -1
+        )
+        self.next = _arrow("\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}", "next", self, 1)
+        self._browser = row(self.previous, self.images, self.next, wide=1)
+        buttons = row(self.save_button, self.open_button)
+        self.addWidget(stack(self.hint, self._browser, buttons))
+        self._soon = QTimer(self, interval=SAVE_AFTER, singleShot=True)
+        self._soon.timeout.connect(self._save)
+        self._saved.connect(self._on_saved)
+        autosave.kept.connect(self._on_kept)
+        self._show()
+
+    def close_down(self) -> None:
+        """Wait until what is being saved is saved."""
+        if self._thread is not None:
+            self._thread.join()
+
+    # ---- saving ----------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Save the project; where there is none yet, ask for its folder."""
+        if self.project is None:
+            folder = QFileDialog.getExistingDirectory(self, "Folder for the project")
+            if folder:
+                self.save_to(Path(folder))
+        else:
+            self._save()
+
+    def save_to(self, folder: Path) -> None:
+        """Make a project in a folder, and save all painted images there."""
+        try:
+            self.project = Project.create(folder)
+        except InputError as error:
+            self.failed.emit(str(error))
+        else:
+            self._save()
+
+    def note_trained(self, trained: Trained[TrainRequest]) -> None:
+        """Put a model that was trained into the project."""
+        if not trained.is_parent and trained.path is not None:
+            self._trained.append((trained.path, trained.model.provenance))
+            if self.project is not None:
+                self._save()
+
+    def _save(self) -> None:
+        """Save everything in a thread: an image may be large."""
+        project = self.project
+        if project is None or self._thread is not None:
+            return
+        parts = list(self._parts())
+        trained, self._trained = self._trained, []
+        with suppress(InputError):  # a setting that is being typed
+            project.recipe = self._recipe()
+
+        def save() -> None:
+            try:
+                kept = [
+                    (part.layer, project.put(part.painted, part.paint, part.place, part.image))
+                    for part in parts
+                    if part.paint.any()
+                ]
+                for model, provenance in trained:
+                    project.add_training(model, provenance)
+                project.save()
+                result: object = kept
+            except (InputError, OSError) as error:
+                result = error
+            with suppress(RuntimeError):  # the dock is gone
+                self._saved.emit(result)
+
+        self._thread = threading.Thread(target=save)
+        self._thread.start()
+
+    def _parts(self) -> Iterator[_Part]:
+        """Yield the annotations of images in the viewer that are not in the project yet."""
+        for image in self._viewer.layers:
+            if not is_image(image):
+                continue
+            layers = [layer for layer in self._viewer.layers if is_annotations_of(layer, image)]
+            layer = layers[-1] if layers else None
+            if layer is None or not can_be_kept(layer) or self._autosave.is_kept_in_file(layer):
+                continue
+            with suppress(InputError):  # its axes are not clear
+                painted, place = described(self._viewer, layer), place_in(layer)
+                yield _Part(layer, painted, layer.data, place, image_of(image))
+
+    def _on_saved(self, saved: list[tuple[LabelsLayer, ProjectImage]] | Exception) -> None:
+        self._thread = None
+        if isinstance(saved, Exception):
+            self.failed.emit(str(saved))
+        elif self.project is not None:
+            for layer, entry in saved:
+                self._autosave.keep_in(layer, self.project.folder / entry.paint)
+        if self._trained:  # meanwhile
+            self._save()
+        self._show()
+
+    def _on_kept(self) -> None:
+        """Notice new paint that is in the recovery folder alone."""
+        if self.project is not None:
+            self._soon.start()
+
+    # ---- opening ---------------------------------------------------------------------------------
+
+    def ask_and_open(self) -> None:
+        """Ask for a folder, and open it."""
+        folder = QFileDialog.getExistingDirectory(self, "Folder of a project, or of images")
+        if folder:
+            self.open_folder(Path(folder))
+
+    def open_folder(self, folder: Path) -> None:
+        """Open a project; of a folder of images, make one."""
+        try:
+            project = Project.open(folder) if is_project(folder) else Project.of_images(folder)
+        except InputError as error:
+            self.failed.emit(str(error))
+            return
+        self.project = project
+        _keep_models(project)
+        self._show()
+        self.opened.emit(project)
+        painted = [i for i, image in enumerate(project.images) if image.paint]
+        if project.images:
+            self.show_image(painted[-1] if painted else 0)
+
+    def show_image(self, index: int) -> None:
+        """Show an image of the project with its paint, and hide the others."""
+        project = self.project
+        if project is None:
+            return
+        self._show(index)
+        entry = project.images[index]
+        try:
+            image = self._open_with_paint(project, entry)
+        except InputError as error:
+            self.failed.emit(str(error))
+            return
+        shown = {other.image for other in project.images} - {image.name}
+        for layer in self._viewer.layers:
+            source = str(note(layer).get("source", layer.name))
+            if source in shown or source == image.name:
+                layer.visible = source == image.name
+        annotations = next(
+            layer for layer in reversed(self._viewer.layers) if is_annotations_of(layer, image)
+        )
+        self._viewer.layers.selection.active = annotations
+        annotations.mode = "paint"  # hidden layers lose the brush
+        self._viewer.reset_view()
+
+    def _open_with_paint(self, project: Project, entry: ProjectImage) -> ImageLayer:
+        """Open an image and its paint, unless they are open."""
+        image = find_image(self._viewer, entry) or self._opened(project, entry)
+        made = [layer for layer in self._viewer.layers if is_annotations_of(layer, image)]
+        # Other annotations of the image may be open; those of the project come on top.
+        if not any(map(self._autosave.is_kept_in_file, made) if entry.paint else made):
+            self._add_paint(project, entry, image)
+        return image
+
+    def _opened(self, project: Project, entry: ProjectImage) -> ImageLayer:
+        path = project.image_file(entry)
+        try:
+            made = self._viewer.open(str(path), plugin=entry.reader or "napari")
+        except Exception as error:  # every reader has its own
+            raise InputError(f"{path} could not be opened: {error}") from error
+        images = [layer for layer in made if isinstance(layer, ImageLayer)]
+        if not images:
+            raise InputError(f"{path} was opened, but holds no image.")
+        named = [layer for layer in images if layer.name == entry.image]
+        image = (named or images)[0]
+        image.name = entry.image
+        lay_as_saved(image, entry)
+        return image
+
+    def _add_paint(self, project: Project, entry: ProjectImage, image: ImageLayer) -> None:
+        """Add the annotations of the project; where nothing is painted yet, empty ones."""
+        if entry.paint:
+            layer = show_paint(self._viewer, image, entry, project.read_paint(entry))
+            self._autosave.keep_in(layer, project.folder / entry.paint)
+        else:
+            add_annotations(self._viewer, image)
+
+    def go(self, step: int) -> None:
+        """Show the next image, or the one before."""
+        if self.images.count():
+            self.show_image((self.images.currentIndex() + step) % self.images.count())
+
+    def closed_images(self, _shown: Image | None, task: str) -> Iterator[Offered]:
+        """Offer the painted images of the project that are not open, to learn from their files."""
+        project = self.project
+        if project is None:
+            return
+        for entry in project.images:
+            is_for_task = entry.noted.get("task", "objects") == task
+            if entry.paint and is_for_task and find_image(self._viewer, entry) is None:
+                tip = f"Train on {entry.paint} of the project, too"
+                yield Offered(entry.paint, entry.image, tip, _reader(project, entry))
+
+    def _show(self, index: int | None = None) -> None:
+        """Say what there is."""
+        project = self.project
+        images = [] if project is None else project.images
+        self._browser.setVisible(len(images) > 1)
+        self.setText("Project" if project is None else f"Project: {project.folder.name}")
+        if project is None:
+            self.hint.setText(NO_PROJECT)
+            return
+        at = self.images.currentIndex() if index is None else index
+        self.images.clear()
+        self.images.addItems([f"{i.image} \N{BULLET}" if i.paint else i.image for i in images])
+        self.images.setCurrentIndex(at)
+        n_painted = sum(bool(image.paint) for image in images)
+        text = f"{len(images)} images, {n_painted} painted. New strokes are saved as you paint."
+        self.hint.setText(f"{text} {_in_words(project.history[-1]) if project.history else ''}")
+        self.hint.setToolTip(str(project.folder))
+
+
+def _arrow(text: str, which: str, panel: ProjectPanel, step: int) -> QPushButton:
+    made = button(text, f"The {which} image of the project", lambda: panel.go(step))
+    made.setFixedWidth(28)
+    made.setAccessibleName(f"{which} image")
+    return made
+
+
+def _in_words(training: Training) -> str:
+    loss = "" if training.loss is None else f", loss {training.loss:.3f}"
+    return f"Last model: {Path(training.model).stem}{loss}."
+
+
+def _keep_models(project: Project) -> None:
+    """Let the models of a project be chosen, on a computer that has not seen them, too."""
+    for path in project.models():
+        own = model_folder() / path.name
+        with suppress(OSError):
+            if not own.exists():
+                own.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, own)
+
+
+def _reader(project: Project, entry: ProjectImage) -> Callable[[], PaintedImage]:
+    return lambda: PaintedImage(*project.pair(entry))

@@ -1,0 +1,117 @@
+"""Offer paint that was not saved: after a crash at once, else where its image is opened again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.utils.events import Event
+from qtpy.QtCore import QTimer
+
+from ...errors import InputError
+from ...session.autosave import KeptPaint, forget, left_behind, read_kept, rename
+from ..layers.annotations import is_annotations_of
+from ..layers.autosave import key_of
+from ..layers.restore import find_image, lay_as_saved, show_paint
+from ..widgets.feedback import Message
+
+LOOK_AFTER = 100
+"""Milliseconds after which new layers are looked at: images and their paint come together."""
+
+TIPS = {
+    "Restore": "Show the paint on its image, which is opened where that is possible",
+    "Discard": "Delete this paint for good",
+    "Not now": "Ask again the next time",
+}
+
+
+class RecoveryOffer(Message):
+    """Ask, one after the other, whether paint that was not saved is wanted back."""
+
+    def __init__(self, viewer: Viewer, colors: dict[str, str]) -> None:
+        super().__init__(colors)
+        self._viewer = viewer
+        self._put_off: set[str] = set()
+        self._soon = QTimer(self, interval=LOOK_AFTER, singleShot=True)
+        self._soon.timeout.connect(self.look)
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        self._soon.start()
+
+    def close_down(self) -> None:
+        """Let go of the viewer; the timer ends with the dock."""
+        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+
+    def look(self) -> None:
+        """Ask about the first paint that there is to ask about; hide where there is none."""
+        kept = next(self._wanted(), None)
+        if kept is None:
+            self.clear()
+            return
+        later = partial(self._put_off.add, kept.key)
+        answers = {
+            "Restore": partial(self._restore, kept),
+            "Discard": partial(forget, kept.key),
+            "Not now": later,
+        }
+        self.ask(
+            f"Paint of {kept.image or kept.name} from {_moment(kept.when)} was not saved.",
+            {name: partial(self._then, kept, answer) for name, answer in answers.items()},
+        )
+        for name, tip in TIPS.items():
+            self.answers[name].setToolTip(tip)
+
+    def _wanted(self) -> Iterator[KeptPaint]:
+        """Yield paint of napari that crashed, and of images in sight that are not painted yet."""
+        layers = self._viewer.layers
+        shown = {key_of(layer) for layer in layers} | self._put_off
+        for kept in left_behind():
+            if kept.key in shown:
+                continue
+            image = find_image(self._viewer, kept)
+            is_bare = image is not None and not any(is_annotations_of(i, image) for i in layers)
+            if is_bare or not kept.is_closed:
+                yield kept
+
+    def _then(self, kept: KeptPaint, answer: Callable[[], object]) -> None:
+        """Do what was answered, and look for more; what fails is told, and asked no more."""
+        try:
+            answer()
+        except (InputError, OSError) as error:
+            self._put_off.add(kept.key)
+            self.ask(str(error), {"OK": self._soon.start})
+        else:
+            self._soon.start()
+
+    def _restore(self, kept: KeptPaint) -> None:
+        """Show paint again on its image, which is opened where that is needed and possible."""
+        paint = read_kept(kept)
+        image = find_image(self._viewer, kept) or self._opened(kept)
+        rename(kept, key_of(show_paint(self._viewer, image, kept, paint)))
+
+    def _opened(self, kept: KeptPaint) -> ImageLayer | None:
+        """Open the image that was painted; None where that cannot be done."""
+        if not os.path.exists(kept.image_path):
+            return None
+        with suppress(Exception):  # every reader has its own; the paint is shown without the image
+            self._viewer.open(kept.image_path, plugin=kept.reader or "napari")
+        image = find_image(self._viewer, kept)
+        if image is not None:
+            lay_as_saved(image, kept)
+        return image
+
+    def _on_inserted(self, event: Event) -> None:
+        if isinstance(event.value, ImageLayer | LabelsLayer):
+            self._soon.start()
+
+
+def _moment(when: float) -> str:
+    """Return a time of today as in "14:32", else with its day."""
+    moment, today = time.localtime(when), time.localtime()
+    is_today = moment[:3] == today[:3]
+    return time.strftime("%H:%M" if is_today else "%d %b %Y, %H:%M", moment)
