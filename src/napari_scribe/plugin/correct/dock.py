@@ -22,6 +22,7 @@ from ..layers.annotations import annotations_from
 from ..layers.conversion import add_note, displayed_axes, labels_for_display, note
 from ..widgets.basics import Hint, button, stack, step
 from .corrections import Corrections
+from .doubtful import DoubtfulPlaces
 from .form import CorrectForm
 from .job import AddRequest
 from .layers import editable_copy, is_corrected, teach
@@ -78,12 +79,14 @@ class CorrectDock(Dock):
         tip = "Make new annotations of all objects as they are now, with background around them"
         self.teach_all_button = button("Teach all", tip, self.teach_all)
         self.about_teaching = Hint()
+        self.doubtful = DoubtfulPlaces(self)
         edits = (self.fill_button, self.undo_button, self.redo_button)
         tools = stack(_grid(*self.tool_buttons.values(), *edits), self.about_tool, self.through)
         teaching = stack(self.teach_button, self.teach_all_button)
         self.lay_out(
             step("1", "Image", self.form.image),
             step("2", "Result", stack(self.form.result, self.correct_button, self.empty)),
+            self.doubtful,
             step("3", "Correct", tools),
             step("4", "Teach", stack(teaching, self.at_once, self.about_teaching)),
         )
@@ -174,6 +177,7 @@ class CorrectDock(Dock):
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
         super().show_state()
+        self.doubtful.show_state()
         result, corrections = self.form.result.value, self.corrections
         has_layer = corrections is not None
         tool = self.tools.tool
@@ -209,6 +213,7 @@ class CorrectDock(Dock):
         self.viewer.layers.selection.events.active.disconnect(self._on_active)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self._to_add.clear()
+        self.doubtful.clear()
         self.tools.attach(None)
         for corrections in self._known.values():
             corrections.close()
@@ -224,12 +229,14 @@ class CorrectDock(Dock):
                 corrections = self._known[layer] = Corrections(self.viewer, layer)
                 corrections.changed.connect(self._on_changed)
         self.tools.attach(corrections)
+        self.doubtful.follow(layer, None if corrections is None else corrections.history)
         if corrections is not None:
             with self.through.changed.blocked():
                 self.through.value = corrections.runs_through
         self.show_state()
 
     def _on_changed(self) -> None:
+        self.doubtful.on_corrected()
         self.show_state()
         if self.at_once.value and self.corrections is not None:
             try:

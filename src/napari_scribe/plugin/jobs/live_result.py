@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari import Viewer
 from napari.layers import Layer
 
+from ..layers.conversion import add_note
 from ..layers.live import LiveLayer
 from ..layers.managed import find_layer
 from ..layers.results import set_previews_visible
@@ -71,7 +73,7 @@ class LiveResult:
         purpose = request.purpose if done.is_complete else f"{request.purpose} so far"
         done.show_beneath(self._viewer, request, purpose)
         if done.is_shown_anew:
-            request.show(
+            shown = request.show(
                 *self._place,
                 done.levels or done.answer,
                 purpose,
@@ -79,6 +81,8 @@ class LiveResult:
                 instead_of=grown,
                 **request.look,
             )
+            if isinstance(request.model, Path):
+                add_note(shown, model=str(request.model))
         elif done.is_complete and grown is not None:
             self._viewer.layers.remove(grown)
         done.show_above(self._viewer, request)

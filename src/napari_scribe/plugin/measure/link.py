@@ -12,14 +12,13 @@ from qtpy.QtCore import QObject, Signal
 
 from ...arrays import Pixels
 from ...evaluation.table import FRAME, LABEL, SLICE, Measurements
+from ..layers.camera import go_to
 from ..layers.conversion import paint_events
 from .layers import frame_in_view
 
 FRAMES = {"T": FRAME, "Z": SLICE}
 INDEX = "index"
 """Column of a layer's features in which napari looks for the number of an object."""
-SHARE = 0.1
-"""Least share of the canvas that an object takes when it is gone to, along the shorter side."""
 CLICK = 3
 """Pixels of the screen that a mouse may move in a click."""
 
@@ -87,31 +86,13 @@ class Link(QObject):
         pixel = self.table.pixel(row)
         current = self.layer.world_to_data(self.viewer.dims.point)
         where = [pixel.get(axis, float(at)) for axis, at in zip(self.letters, current, strict=True)]
-        world = np.asarray(self.layer.data_to_world(where), float)
-        first = self.viewer.dims.ndim - self.layer.ndim
         self._is_going = True
         try:
-            for axis in self.viewer.dims.not_displayed:
-                if axis >= first:
-                    self.viewer.dims.set_point(axis, world[axis - first])
-            self._center(world, first, self._diameter(row))
+            go_to(self.viewer, self.layer, where, self._diameter(row))
             if number := int(self.table[LABEL][row]):
                 self.layer.selected_label = number
         finally:
             self._is_going = False
-
-    def _center(self, world: Pixels, first: int, diameter: float) -> None:
-        """Move the camera to a point; closer where the object would be too small to be seen."""
-        camera = self.viewer.scene.camera
-        displayed = [axis for axis in self.viewer.dims.displayed if axis >= first]
-        center = [*camera.center]
-        for place, axis in zip(range(-len(displayed), 0), displayed, strict=True):
-            center[place] = world[axis - first]
-        camera.center = tuple(center)
-        if diameter:
-            size = diameter * float(np.abs(self.layer.scale[-1]))
-            canvas = min(self.viewer.canvas.viewbox_size(self.viewer.layers))
-            camera.zoom = max(camera.zoom, SHARE * canvas / size)
 
     def _diameter(self, row: int) -> float:
         """Return the diameter of an object in pixels; 0 where it was not measured."""

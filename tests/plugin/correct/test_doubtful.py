@@ -1,0 +1,211 @@
+"""Where to look next, in the Correct dock of a real viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels, Points
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_scribe.image import Image
+from napari_scribe.plugin.correct import doubtful
+from napari_scribe.plugin.correct.dock import CorrectDock
+from napari_scribe.plugin.layers.conversion import add_note, note
+from napari_scribe.plugin.layers.results import show_labels
+
+LONG = 60_000
+
+
+@pytest.fixture(autouse=True)
+def no_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch is loaded where a test needs it."""
+    monkeypatch.setattr("napari_scribe.plugin.dock.WARM_UP_AFTER", 2**30)
+
+
+@pytest.fixture
+def wrong(sample: Any) -> np.ndarray:
+    """The truth, but one object is missing and another is cut in two."""
+    labels = np.array(sample.truth, np.int32)
+    numbers, sizes = np.unique(labels[labels > 0], return_counts=True)
+    missing, cut = numbers[np.argsort(-sizes)[:2]]
+    labels[labels == missing] = 0
+    right = np.arange(labels.shape[1]) > np.argwhere(labels == cut)[:, 1].mean()
+    labels[(labels == cut) & right] = labels.max() + 1
+    return labels
+
+
+def show_result(viewer: Any, labels: np.ndarray, image: str = "nuclei", **part: Any) -> Labels:
+    layer = viewer.layers[image]
+    return show_labels(
+        viewer, layer, Image(layer.data, "ZYX"[-layer.ndim :]), labels, "labels", **part
+    )
+
+
+@pytest.fixture
+def dock(painted: Any, docks: Callable[[type], Any]) -> CorrectDock:
+    """The dock, with a model that ships."""
+    made: CorrectDock = docks(CorrectDock)
+    return made
+
+
+def find(dock: CorrectDock, qtbot: Any) -> list[str]:
+    """Find doubtful places; return what the list says."""
+    dock.doubtful.find_button.click()
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    return dock.doubtful.list.texts
+
+
+def is_done(dock: CorrectDock, row: int) -> bool:
+    return dock.doubtful.list.done[row]
+
+
+def center(viewer: Any) -> np.ndarray:
+    return np.array(viewer.scene.camera.center[-2:])
+
+
+def press(viewer: Any, key: Qt.Key, qtbot: Any) -> None:
+    """Press a key over the canvas."""
+    window = viewer.window._qt_window
+    window.show()
+    qtbot.waitExposed(window)
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, key)
+    QApplication.processEvents()
+    window.hide()
+
+
+def rings(viewer: Any) -> list[Points]:
+    return [layer for layer in viewer.layers if isinstance(layer, Points)]
+
+
+def test_next_goes_from_place_to_place(
+    painted: Any, dock: CorrectDock, wrong: np.ndarray, sample: Any, qtbot: Any
+) -> None:
+    assert not dock.doubtful.find_button.isEnabled()
+    result = show_result(painted, wrong)
+    dock.reset_choices()
+    assert dock.doubtful.find_button.isEnabled()
+    reasons = find(dock, qtbot)
+    missed, piece = reasons.index("perhaps missed"), reasons.index("perhaps a piece")
+    assert not rings(painted)
+    dock.doubtful.next_button.click()
+    (ring,) = rings(painted)
+    assert center(painted) == pytest.approx(ring.data[0] * 0.5)
+    assert painted.layers.selection.active is result
+    at = tuple(np.round(ring.data[0]).astype(int))
+    assert (wrong[at] > 0) == (reasons[0] != "perhaps missed")
+    assert not is_done(dock, 0)
+    dock.doubtful.list.go_to(missed)
+    (ring,) = rings(painted)
+    at = tuple(np.round(ring.data[0]).astype(int))
+    assert wrong[at] == 0
+    assert sample.truth[at] > 0
+    dock.doubtful.list.go_to(piece)
+    (ring,) = rings(painted)
+    at = tuple(np.round(ring.data[0]).astype(int))
+    assert (wrong == wrong[at]).sum() < (sample.truth == sample.truth[at]).sum()
+    for _ in reasons:
+        dock.doubtful.next_button.click()
+    assert all(is_done(dock, row) for row in range(len(reasons)))
+    assert not rings(painted)
+    assert not dock.doubtful.next_button.isEnabled()
+    assert dock.doubtful.about.text() == f"{len(reasons)} of {len(reasons)} places done."
+
+
+def test_corrected_places_are_done_and_the_key_goes_on(
+    painted: Any, dock: CorrectDock, wrong: np.ndarray, qtbot: Any
+) -> None:
+    show_result(painted, wrong)
+    dock.reset_choices()
+    reasons = find(dock, qtbot)
+    dock.correct_button.click()  # a copy has the same places
+    assert dock.doubtful.list.texts == reasons
+    corrections = dock.corrections
+    assert corrections is not None
+    assert dock.doubtful.layer is corrections.layer
+    press(painted, Qt.Key.Key_W, qtbot)
+    assert dock.doubtful.list.row == 0
+    piece, missed = reasons.index("perhaps a piece"), reasons.index("perhaps missed")
+    dock.doubtful.list.go_to(piece)
+    y, x = rings(painted)[0].data[0]
+    corrections.delete_at(np.array([y, x]))
+    assert is_done(dock, piece)
+    dock.doubtful.list.go_to(missed)
+    y, x = np.round(rings(painted)[0].data[0]).astype(int)
+    corrections.layer.data_setitem((np.array([y]), np.array([x])), 99)
+    assert is_done(dock, missed)
+    left = find(dock, qtbot)  # what was corrected is not doubtful any more
+    assert left.count("perhaps a piece") < reasons.count("perhaps a piece")
+    assert left.count("perhaps missed") < reasons.count("perhaps missed")
+
+
+def test_slices_and_the_visible_part(
+    painted: Any,
+    dock: CorrectDock,
+    wrong: np.ndarray,
+    sample: Any,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    part = {"Z": slice(1, 3), "Y": slice(64, 256), "X": slice(0, 256)}
+    painted.add_image(np.stack([sample.image] * 3), name="stack", scale=(2, 0.5, 0.5))
+    labels = np.stack([sample.truth[64:], wrong[64:]]).astype(np.int32)
+    layer = show_result(painted, labels, "stack", region=part)
+    dock.reset_choices()
+    dock.form.result.value = layer
+    row = find(dock, qtbot).index("perhaps missed, slice 1")
+    dock.doubtful.list.go_to(row)
+    assert painted.dims.current_step[0] == 2  # of the image
+    (ring,) = rings(painted)
+    _, y, x = np.round(ring.data[0]).astype(int)
+    assert labels[1, y, x] == 0
+    assert sample.truth[y + 64, x] > 0
+    assert center(painted) == pytest.approx([(y + 64) * 0.5, x * 0.5])
+    monkeypatch.setattr(doubtful, "AT_ONCE", 1000)
+    painted.dims.set_current_step(0, 1)
+    assert all(text.endswith("slice 0") for text in find(dock, qtbot))
+    assert "only what is in view" in dock.message.text
+
+
+def test_uncertainty_is_shown_and_nothing_stays(
+    painted: Any, dock: CorrectDock, wrong: np.ndarray, qtbot: Any
+) -> None:
+    result = show_result(painted, wrong)
+    dock.reset_choices()
+    find(dock, qtbot)
+    before = list(painted.layers)
+    dock.doubtful.with_uncertainty.setChecked(True)
+    shown = painted.layers["nuclei uncertainty"]
+    assert isinstance(shown, ImageLayer)
+    assert shown.data.shape == wrong.shape
+    assert 0 <= shown.data.min() < shown.data.max() <= 1
+    dock.doubtful.with_uncertainty.setChecked(False)
+    assert list(painted.layers) == before
+    dock.doubtful.with_uncertainty.setChecked(True)
+    dock.doubtful.next_button.click()
+    other = show_result(painted, wrong)
+    assert other is result
+    dock.doubtful.clear()
+    assert list(painted.layers) == before
+    assert Qt.Key.Key_W not in result.keymap
+    assert not result.keymap
+    assert not dock.doubtful.list.texts
+
+
+def test_what_cannot_be_done_is_said(
+    painted: Any, dock: CorrectDock, wrong: np.ndarray, qtbot: Any, tmp_path: Any
+) -> None:
+    result = show_result(painted, wrong)
+    dock.reset_choices()
+    add_note(result, model=str(tmp_path / "gone.zip"))
+    assert doubtful.model_of(result) is None
+    result.translate = (3.3, 0)
+    dock.doubtful.find_button.click()
+    assert "does not lie on the pixels" in dock.message.text
+    assert not dock.runner.is_running
+    assert note(result)["model"]
