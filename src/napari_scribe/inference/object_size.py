@@ -145,6 +145,20 @@ def size_in_training(model: Model, image: Image) -> float | None:
     return float(f"{diameter:.3g}")
 
 
+def finds_such_objects(source: Source, factor: float, device: torch.device) -> bool:
+    """Return whether a model finds clear objects of the size that it knows in an image.
+
+    Parameters
+    ----------
+    source
+        The image, and a model that knows the size of its objects.
+    factor
+        By how much the grid on which objects have that size is finer than the image's pixels.
+    """
+    assert source.model.object_size is not None
+    return _Trial(source, device).look(factor).score(source.model.object_size) >= CLEAR
+
+
 def estimated_size(source: Source, device: torch.device) -> float | None:
     """Return what `estimate_object_size` does. Of a part of an image, all of it is looked at."""
     if source.model.object_size is None or source.is_empty or too_little_learnt(source.model):

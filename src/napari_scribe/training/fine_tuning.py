@@ -33,6 +33,11 @@ NOTED = 1.1
 """Factor from which on a higher loss on replay is said."""
 NEGLIGIBLE = 1.01
 """Factor up to which a higher loss on replay does not count."""
+N_SHIFTS = 32
+"""How often paint is shifted, to see whether it fits its place better than others."""
+DISTINCT = 2.5
+"""Standard deviations by which the loss at the right place has to be below that at others."""
+
 LossOf = Callable[[Tensors, Sequence[Batch]], float]
 """``(weights, batches) -> loss`` of a network with these weights."""
 
@@ -152,3 +157,35 @@ def knows_more_than_a_constant(
     optimizer.step(closure)
     with torch.no_grad():
         return bool(total(logits) < total(constant.expand_as(x) for x in logits))
+
+
+def fits_its_place(
+    logits: Sequence[Tensor], batches: Sequence[Batch], loss: Callable[..., Tensor]
+) -> bool:
+    """Return whether answers fit their paint clearly better than the same paint at other places.
+
+    If they do not, the paint has nothing to do with the image, and a lower loss on it means only
+    that the network has learnt how much is painted.
+
+    Parameters
+    ----------
+    logits, batches
+        The answer to each batch of held-out paint, and the batches.
+    loss
+        The loss of a batch.
+    """
+    generator = torch.Generator().manual_seed(0)
+    space = batches[0].values.shape[2:]
+    axes = tuple(range(2, 2 + len(space)))
+
+    def total(shift: Sequence[int]) -> float:
+        moved = ((b.values.roll(shift, axes), b.weights.roll(shift, axes)) for b in batches)
+        return sum(float(loss(x, *m, None)) for x, m in zip(logits, moved, strict=True))
+
+    shifts = [
+        [int(torch.randint(n // 4, n - n // 4, (), generator=generator)) for n in space]
+        for _ in range(N_SHIFTS)
+    ]
+    elsewhere = torch.tensor([total(shift) for shift in shifts])
+    here = total([0] * len(space))
+    return here < float(elsewhere.mean() - DISTINCT * elsewhere.std())

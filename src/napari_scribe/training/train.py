@@ -13,6 +13,8 @@ from ..arguments import checked
 from ..device import precision
 from ..errors import InputError, in_words
 from ..inference.engine import Predictor, predict_window
+from ..inference.object_size import finds_such_objects
+from ..inference.source import source_of
 from ..io.held_out import HeldOut
 from ..io.replay import Patches
 from ..model import Model, as_model, counted
@@ -39,6 +41,8 @@ UNCHECKED = (
     "Too little is painted to hold anything out, so it cannot be checked whether fine-tuning "
     "helps: paint more objects."
 )
+MOST_LOOKED_AT = 3
+"""Most images that are looked at to learn whether a model knows such images."""
 FINISH = {2: 0.02, 3: 0.1}
 """Share of the seconds reserved for fitting the decoding, by the dimensions of the network."""
 
@@ -249,6 +253,7 @@ def _train(
         resumed,
         group=group,
         before=data.replay.validation if data.replay is not None else (),
+        knows_images=lambda: _knows_images(start, setup),
     )
 
     def so_far() -> tuple[Checkpoint, Model]:
@@ -296,6 +301,28 @@ def _train(
         job.problem = job.problem or f"No sample of the images was kept: {in_words(error)}"
         return model
     return model.changed(replay=replay)
+
+
+def _knows_images(start: Model | None, setup: Setup) -> bool | None:
+    """Return whether a model finds clear objects in most of the images that it is fine-tuned on.
+
+    A few images are looked at. What is painted may be just where the model is wrong, so paint does
+    not tell. None where the model does not know the size of its objects.
+    """
+    if start is None or start.object_size is None:
+        return None
+    painted = [i for i, paint in enumerate(setup.paints) if np.asarray(paint.array).any()]
+    model = start.changed(denoiser=None)  # the images have gone through it
+    looked_at = painted[:: max(1, len(painted) // MOST_LOOKED_AT)][:MOST_LOOKED_AT]
+    found = [
+        finds_such_objects(
+            source_of(model, setup.own_images[i], setup.channels),
+            setup.grids.factors[i],
+            setup.device,
+        )
+        for i in looked_at
+    ]
+    return 2 * sum(found) > len(found)
 
 
 def paint_data(setup: Setup, state: TrainState, known: Patches | None = None) -> PaintData:

@@ -38,6 +38,7 @@ from .fine_tuning import (
     FineTuning,
     between,
     choose,
+    fits_its_place,
     knows_more_than_a_constant,
 )
 from .regions import Batch
@@ -273,6 +274,9 @@ class Trainer:
         The processes that train together.
     before
         Held-out batches of what the model to start from learnt from; none without such a sample.
+    knows_images
+        Returns whether the model to start from knows such images; None where only its answers on
+        held-out paint can tell.
     """
 
     job: TrainingJob
@@ -288,6 +292,7 @@ class Trainer:
     data_state: Callable[[], Any] = lambda: None
     group: Group = ALONE
     before: Sequence[Batch] = ()
+    knows_images: Callable[[], bool | None] = lambda: None
 
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
@@ -373,7 +378,10 @@ class Trainer:
         before. On another kind of image, statistics have to follow.
         """
         parent = self.state.parent
-        return parent is not None and not (self._validates and not self._fits(parent))
+        if parent is None:
+            return False
+        knows = self.knows_images()
+        return knows if knows is not None else not self._validates or self._fits(parent)
 
     def _note_at_start(self) -> str:
         """Return what the user should know from the first step on."""
@@ -560,7 +568,9 @@ class Trainer:
         paint = self.data.validation
         with self._holding(weights) as network, torch.no_grad():
             logits = [forward(network, batch.pixels, self.dtype) for batch in paint]
-        return knows_more_than_a_constant(logits, paint, self.loss)
+        return knows_more_than_a_constant(logits, paint, self.loss) or (
+            self.state.is_known_kind and fits_its_place(logits, paint, self.loss)
+        )
 
     def _loss_with(self, weights: Tensors, batches: Sequence[Batch]) -> float:
         """Return the loss of other weights on held-out data."""
