@@ -200,7 +200,7 @@ def test_fine_tuning(sample: Sample, small: Recipe, tmp_path: Path) -> None:
 
     def job(**more: Any) -> TrainingJob:
         data = [sample.image], [sample.paint]
-        return ns.train(*data, start=parent, steps=12, device="cpu", **more)
+        return ns.train(*data, start=parent, steps=12, device="cpu", keep_worse=True, **more)
 
     whole = ns.run(job())
     more = {"checkpoint": tmp_path / "c", "checkpoint_every": AT_ONCE}

@@ -195,6 +195,8 @@ def _channel_names(image: Image, name: str) -> list[str]:
     names = list(image.channel_names)
     if len(names) != image.n_channels:
         names = [""] if image.n_channels == 1 else [f"channel {i}" for i in range(image.n_channels)]
+    if len(set(names)) < len(names):  # a column for each
+        names = [f"{channel} {i}" for i, channel in enumerate(names)]
     if not name:
         return [channel or INTENSITY for channel in names]
     return [name] if len(names) == 1 else [f"{name} {channel}" for channel in names]

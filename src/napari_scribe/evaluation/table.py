@@ -83,7 +83,10 @@ class Measurements:
         if not n:
             return counted
         name, _, unit = self.size_name.partition(" (")
-        median = float(np.median(self[self.size_name]))
+        sizes = self[self.size_name]
+        if np.isnan(sizes).any():  # of tables with other units
+            return counted
+        median = float(np.median(sizes))
         return f"{counted}, median {name} {in_digits(median)} {unit.rstrip(')')}"
 
     def save(self, path: str | Path, overwrite: bool = True) -> Path:

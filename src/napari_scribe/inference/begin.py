@@ -152,7 +152,7 @@ def identity_of(source: Source, settings: Settings) -> str:
     pixels = (image.axes, image.shape, str(image.dtype), noisy.channels, noisy.statistics.digest)
     options = (settings.is_quick, sorted(settings.maps), str(source.dtype), image.series)
     size = () if settings.object_size is None else (settings.object_size,)
-    if noisy.model.thickness is not None:
+    if source.model.thickness is not None:
         size = *size, thickness(image)
     call = repr((source.model.fingerprint(), *pixels, region, *options, *size))
     digest = hashlib.sha256(call.encode()).hexdigest()[:16]

@@ -233,6 +233,10 @@ class _Trial:
         found: dict[float, Found] = {}
         scores: dict[float, float] = {}
         likely = size_in_training(self.source.model, self.source.image)
+        if likely is not None:
+            factor = expected / likely
+            is_tried = COARSEST <= factor <= FINEST and factor * shortest >= min(SHORTEST, shortest)
+            likely = likely if is_tried else None
         least = LEAST
         if likely is not None:
             seen = self.look(expected / likely)

@@ -6,6 +6,8 @@ and NGFF know.
 
 from __future__ import annotations
 
+import math
+
 from ..image import Image
 
 _SYMBOLS = {
@@ -84,5 +86,5 @@ def unclear(name: str, value: object) -> str:
 
 def pixel_size(image: Image) -> float | None:
     """Return the side of a pixel in the plane, in µm; None if its unit is not known."""
-    factor = in_micrometers(image.units.get("X", ""))
-    return None if factor is None else factor * image.scale["X"]
+    size = abs(image.scale.get("X", 1.0)) * (in_micrometers(image.units.get("X", "")) or 0.0)
+    return size if 0 < size < math.inf else None

@@ -118,7 +118,8 @@ class Training(Part):
         gt=0,
         le=1,
         title="Fine-tuning",
-        description="Share of the learning rate with which a model is trained on.",
+        description="Share of the learning rate with which a model is trained on, on images "
+        "like those that it knows; on others it learns with all of it.",
     )
     replay: float = Field(
         0.3,
@@ -126,7 +127,7 @@ class Training(Part):
         le=0.9,
         title="Replay",
         description="Fine-tuning: share of the patches that come from what the model learnt "
-        "before, if a sample of it is in the model.",
+        "before, if a sample of it is in the model; at most 0.1 on images that it does not know.",
     )
     keep_replay: bool = Field(
         True,

@@ -203,6 +203,7 @@ class TrainState:
             "steps_before": self.steps_before,
             "best_loss": self.best_loss,
             "best_index": self.best_index,
+            "is_known_kind": self.is_known_kind,
             "scaler": self.scaler.state_dict(),
             "optimizer": self.recipe.optimizer,
         }
@@ -228,6 +229,7 @@ class TrainState:
         self.seconds = checkpoint.numbers.get("seconds", 0.0)
         self.first_loss = checkpoint.numbers.get("first_loss")
         self.steps_before = checkpoint.numbers.get("steps_before", 0)
+        self.is_known_kind = bool(checkpoint.numbers.get("is_known_kind", False))
         self.best_loss = checkpoint.numbers["best_loss"] if is_own else None
         self.best_index = checkpoint.numbers.get("best_index") if is_own else None
         # Checkpoints from before it was recorded are of AdamW.

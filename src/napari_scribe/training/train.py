@@ -192,7 +192,8 @@ def _described(setup: Setup, start: Model | None) -> dict[str, str]:
             hash_of_array(paint.array),
             paint.complete,
             paint.offset,
-            *filter(None, [paint.in_part, paint.corrected]),
+            *filter(None, [paint.in_part]),
+            *([("corrected", paint.corrected)] if paint.corrected else []),
         )
         for paint in setup.paints
     ]
@@ -316,7 +317,7 @@ def _knows_images(start: Model | None, setup: Setup) -> bool | None:
     looked_at = painted[:: max(1, len(painted) // MOST_LOOKED_AT)][:MOST_LOOKED_AT]
     found = [
         finds_such_objects(
-            source_of(model, setup.own_images[i], setup.channels),
+            source_of(model, setup.own_images[i], setup.channels, None),
             setup.grids.factors[i],
             setup.device,
         )

@@ -310,7 +310,8 @@ class Trainer:
         """Train. Afterwards the job has a checkpoint, and the state has its best weights."""
         job, state, data = self.job, self.state, self.data
         self._rescore_best()
-        state.is_known_kind = self.group.of_first(self._knows_such_images())
+        if "is_known_kind" not in (self.resumed or {}):  # else as it was decided then
+            state.is_known_kind = self.group.of_first(self._knows_such_images())
         self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
         start, version = state.index, data.version
         fraction = self.limits.fraction(start - self._first, self._elapsed_before)
@@ -416,7 +417,12 @@ class Trainer:
             "n_worse": self._n_worse,
             "history": self.history,
         }
-        numbers = {**checkpoint.numbers, "progress": progress, "data": self.data_state()}
+        numbers = {
+            **checkpoint.numbers,
+            "seconds": self._seconds_before,  # those since are in `progress`
+            "progress": progress,
+            "data": self.data_state(),
+        }
         return file.write(replace(checkpoint, numbers=numbers))
 
     def checkpoint(self) -> Checkpoint:
@@ -549,6 +555,8 @@ class Trainer:
             state.average.load_state_dict(between(state.parent, tuned, choice.share))
         state.best = None  # the average is the result
         state.best_loss = choice.paint[1] if choice.share and choice.paint else None
+        if not choice.share:
+            state.best_index = None
         return job.kept_parent
 
     def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:

@@ -31,15 +31,20 @@ class WorkingGrids:
         One per image; 1 leaves an image as it is.
     object_size
         Diameter of the objects on these grids, in pixels; None if it is not known.
+    is_measured
+        Whether that is known of the objects in these images.
     """
 
     factors: tuple[float, ...]
     object_size: float | None = None
+    is_measured: bool = True
 
     @property
     def size_in_images(self) -> float | None:
         """Return the diameter of the objects in the images, in pixels; None if it differs much."""
-        if self.object_size is None or max(self.factors) > NEAR * min(self.factors):
+        if not self.is_measured or self.object_size is None:
+            return None
+        if max(self.factors) > NEAR * min(self.factors):
             return None
         return self.object_size / float(np.median(self.factors))
 
@@ -131,7 +136,8 @@ def choose_grids(
         measured = [np.array([diameter]) for diameter in given]
     known = [float(np.median(diameters)) for diameters in measured if len(diameters)]
     if not known:
-        return WorkingGrids((1.0,) * len(images), wanted if start else None)
+        size = wanted if start else None
+        return WorkingGrids((1.0,) * len(images), size, is_measured=False)
     others = float(np.median(known))
     sizes = [float(np.median(d)) if len(d) else others for d in measured]
     factors = tuple(factor_to(wanted, size) for size in sizes)
