@@ -23,7 +23,7 @@ from ...windows import Window, intersect, overlap, relative_to, shape_of
 from ..dock import Dock
 from ..jobs.inference import IN_MEMORY
 from ..jobs.request import Ended
-from ..layers.annotations import on_image
+from ..layers.annotations import mask_on_image
 from ..layers.camera import go_to
 from ..layers.conversion import MARK, displayed_axes, note, pixels
 from ..layers.managed import TRANSFORMS, find_layer, same_selection
@@ -71,7 +71,7 @@ class DoubtfulPlaces(Fold):
             "Find objects that the model has decided by a hair: they come out otherwise when its "
             "thresholds are a little lower or higher"
         )
-        self.find_button = button("Find doubtful places", tip, self.find)
+        self.find_button = button("Find doubtful places", tip, self.find_places)
         tip = "The most doubtful first. A click goes there; tick what is done (Space)"
         self.list = PlaceList(tip, LIST_HEIGHT)
         tip = f"Tick this place, and go to the next one ({KEY}, while the labels are selected)"
@@ -88,7 +88,7 @@ class DoubtfulPlaces(Fold):
         self.list.ticked.connect(self.show_state)
         self.with_uncertainty.toggled.connect(self._show_uncertainty)
 
-    def find(self) -> None:
+    def find_places(self) -> None:
         """Find the doubtful places of the chosen result, in a thread."""
         with self.dock.preparing("Looking for doubtful places"):
             layer = self.dock.form.result.value
@@ -96,7 +96,7 @@ class DoubtfulPlaces(Fold):
                 raise InputError("Choose a result first.")
             image_layer, image = self.dock.form.image.layer.value, self.dock.form.image.image()
             request, pixel = self._request(layer, image_layer, image)
-            is_part = request.labels.size < pixels(layer).size
+            is_part = request.labels.size < math.prod(pixels(layer).shape)
             self.dock.start(
                 request, partial(self._on_found, layer, image_layer, request, pixel, is_part)
             )
@@ -176,7 +176,7 @@ class DoubtfulPlaces(Fold):
                 f"{layer.name} is too large to be looked through: segment what is visible, and "
                 "look through that."
             )
-        values, window = on_image(layer, image_layer, image)
+        values, window = mask_on_image(layer, image_layer, image)
         letters = displayed_axes(image_layer, image.axes)[-values.ndim :]
         wanted = window
         if values.size > AT_ONCE:
