@@ -542,7 +542,7 @@ def test_a_child_that_is_worse_gives_its_parent_back_after_new_paint(sample: Sam
 def test_a_child_that_was_better_stays_so_when_it_goes_on_in_vain(sample: Sample, small: Recipe):
     """Fine-tuning helped, going on did not: the fine-tuned model is given, not the parent."""
     weak = run(start(sample, small, steps=3))
-    first = start(sample, small, start=weak, steps=30)
+    first = start(sample, small, start=weak, steps=80)
     better = run(first)
     assert not first.kept_parent
     again = start(sample, small.changed(RUINOUS), start=weak, resume=first.checkpoint, steps=2)

@@ -32,7 +32,7 @@ NEW_KIND_REPLAY = 0.1
 NOTED = 1.1
 """Factor from which on a higher loss on replay is said."""
 NEGLIGIBLE = 1.01
-"""Factor up to which a higher loss on replay does not count."""
+"""Factor up to which a higher loss on replay, or a lower one on paint, does not count."""
 N_SHIFTS = 32
 """How often paint is shifted, to see whether it fits its place better than others."""
 DISTINCT = 2.5
@@ -115,7 +115,7 @@ def choose(
     for share in shares:
         weights = between(parent, tuned, share)
         after, replays = loss_of(weights, paint), None
-        gain = n_objects * (before - after)
+        gain = n_objects * (before / NEGLIGIBLE - after)
         if known is not None:
             replays = known, loss_of(weights, replay)
             gain -= replay_weight * max(0.0, replays[1] - NEGLIGIBLE * known)
