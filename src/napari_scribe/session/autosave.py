@@ -138,7 +138,7 @@ def is_running(kept: KeptPaint) -> bool:
         return time.time() - kept.when < DAY
     try:
         started = psutil.Process(kept.process).create_time()
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return False
     return bool(abs(started - kept.started) <= CLOCK_TOLERANCE)
 

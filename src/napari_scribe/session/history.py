@@ -72,14 +72,24 @@ class History:
         self._done.append(edit)
         return edit
 
-    def changed(self) -> Iterator[tuple[Window, Mask]]:
+    def changed(self, *, with_undone: bool = False) -> Iterator[tuple[Window, Mask]]:
         """Yield where labels were changed: windows, and the pixels ``(*window)`` in them."""
         yield from self._settled
-        yield from ((edit.window, edit.mask) for edit in self._done)
+        yield from ((edit.window, edit.mask) for edit in self._edits(with_undone))
 
-    def numbers(self) -> list[int]:
-        """Return the numbers of the objects that were changed; some may be gone by now."""
-        return sorted(self._settled_numbers.union(*map(_numbers_of, self._done)) - {0})
+    def numbers(self, *, with_undone: bool = False) -> list[int]:
+        """Return the numbers of the objects that were changed; some may be gone by now.
+
+        Parameters
+        ----------
+        with_undone
+            Whether to count what was undone, too: it may have been taught before.
+        """
+        numbers = map(_numbers_of, self._edits(with_undone))
+        return sorted(self._settled_numbers.union(*numbers) - {0})
+
+    def _edits(self, with_undone: bool) -> list[Edit]:
+        return [*self._done, *(self._undone if with_undone else ())]
 
 
 def _numbers_of(edit: Edit) -> set[int]:

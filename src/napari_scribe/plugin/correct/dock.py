@@ -11,13 +11,14 @@ from magicgui.widgets import CheckBox
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 
 from ...errors import InputError
 from ...session.edits import Path
 from ...targets.object_size import diameter_of_objects
-from ..dock import Dock
-from ..jobs.request import Ended
+from ..dock import NOTHING_DONE, Dock
+from ..jobs.request import Ended, Value
 from ..layers.annotations import annotations_from
 from ..layers.conversion import add_note, displayed_axes, labels_for_display, note
 from ..widgets.basics import Hint, button, stack, step
@@ -54,7 +55,9 @@ class CorrectDock(Dock):
         self.form = CorrectForm(self.viewer)
         self.tools = Tools(self.viewer)
         self._known: dict[LabelsLayer, Corrections] = {}
-        self._to_add: deque[tuple[Corrections, Path, AddRequest]] = deque()
+        self._to_add: deque[tuple[Corrections, Path, AddRequest, ImageLayer]] = deque()
+        self._soon_add = QTimer(self, interval=0, singleShot=True)
+        self._soon_add.timeout.connect(self._add_waiting)
         tip = "Make a copy of the result that can be corrected; the result itself stays as it is"
         self.correct_button = button("Correct", tip, self.correct, is_main=True)
         self.empty = Hint()
@@ -170,7 +173,7 @@ class CorrectDock(Dock):
         with self.preparing("Looking for the object"):
             assert corrections is not None
             request = self._request_at(corrections, point, position)
-            self._to_add.append((corrections, point, request))
+            self._to_add.append((corrections, point, request, self.form.image.layer.value))
             if not self.runner.is_running:
                 self._add_next()
 
@@ -305,35 +308,50 @@ class CorrectDock(Dock):
 
     def _add_next(self) -> None:
         """Ask the model for the next object that was clicked; put a disk where it is busy."""
-        corrections, point, request = self._to_add.popleft()
+        asked = corrections, point, request, layer = self._to_add.popleft()
         try:
-            self.start(request, partial(self._on_found, corrections, point, request))
+            self.start(request, partial(self._on_found, *asked))
         except InputError as busy:
             from ...inference.one_object import DIAMETER, disk_at
 
             self.progress.clear()
-            self._add(
-                corrections,
-                point,
-                request,
-                disk_at(request.image, request.point, request.diameter or DIAMETER),
-            )
+            disk = disk_at(request.image, request.point, request.diameter or DIAMETER)
+            self._add(corrections, point, request, layer, disk)
             self.message.warn(f"{busy} A disk was added meanwhile: redraw it with the brush.")
 
-    def _on_found(
-        self, corrections: Corrections, point: Path, request: AddRequest, ended: Ended[ObjectAt]
-    ) -> None:
-        if (found := self.result_of(ended)) is not None:
-            self._add(corrections, point, request, found)
-        if self._to_add:
+    def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
+        """Return what a job gave, as all docks do; then add what was clicked meanwhile."""
+        self._soon_add.start()
+        return super().result_of(ended, nothing)
+
+    def _add_waiting(self) -> None:
+        if self._to_add and not self.runner.is_running:
             with self.preparing("Looking for the object"):
                 self._add_next()
 
+    def _on_found(
+        self,
+        corrections: Corrections,
+        point: Path,
+        request: AddRequest,
+        layer: ImageLayer,
+        ended: Ended[ObjectAt],
+    ) -> None:
+        if (found := self.result_of(ended)) is not None:
+            self._add(corrections, point, request, layer, found)
+
     def _add(
-        self, corrections: Corrections, point: Path, request: AddRequest, found: ObjectAt
+        self,
+        corrections: Corrections,
+        point: Path,
+        request: AddRequest,
+        layer: ImageLayer,
+        found: ObjectAt,
     ) -> None:
         """Put what was found into the layer, wherever that lies on the image."""
-        layer, image = self.form.image.layer.value, request.image
+        if layer not in self.viewer.layers or corrections.layer not in self.viewer.layers:
+            return
+        image = request.image
         mask = np.asarray(labels_for_display(found.mask, layer, image.axes))
         letters = displayed_axes(layer, image.axes)[-mask.ndim :]
         here = np.round(point).astype(int)

@@ -16,7 +16,7 @@ from ...image import Image
 from ...session.edits import free_number
 from ...session.teaching import Lesson, lesson
 from ..jobs.inference import IN_MEMORY
-from ..layers.annotations import is_annotations_of, mask_on_image
+from ..layers.annotations import is_annotations_of, mask_on_image, settings_of
 from ..layers.conversion import MARK, add_annotations, add_note, has_pixels_of, note, pixels
 from ..layers.managed import TRANSFORMS
 from .corrections import Corrections
@@ -102,18 +102,26 @@ def teach(
     InputError
         If nothing was corrected, or the labels do not lie on the pixels of the image.
     """
-    numbers = corrections.history.numbers() or note(corrections.layer).get("corrected", [])
+    numbers = corrections.history.numbers(with_undone=True) or note(corrections.layer).get(
+        "corrected", []
+    )
     if not numbers:
         raise InputError("Nothing is corrected yet. Teach all takes the result as it is.")
     labels, window = mask_on_image(corrections.layer, layer, image)
-    found = [other for other in viewer.layers if is_annotations_of(other, layer)]
+    found = [
+        other
+        for other in viewer.layers
+        if is_annotations_of(other, layer) and settings_of(other)["task"] == "objects"
+    ]
     annotations = next((a for a in reversed(found) if has_pixels_of(a, layer, image)), None)
     if annotations is None:
         active = viewer.layers.selection.active
         dimensions = note(corrections.layer).get("dimensions", 2)
-        annotations = add_annotations(viewer, layer, image.axes, dimensions=dimensions)
+        annotations = add_annotations(
+            viewer, layer, image.axes, task="objects", dimensions=dimensions
+        )
         viewer.layers.selection.active = active
-    changed = corrections.history.changed()
+    changed = corrections.history.changed(with_undone=True)
     taught = note(annotations).get("corrected", [])
     made = lesson(labels, numbers, changed, np.asarray(annotations.data)[window], taught)
     at = tuple(i + s.start for i, s in zip(made.pixels, window, strict=True))

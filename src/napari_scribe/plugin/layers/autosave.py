@@ -34,7 +34,7 @@ RETRY = 500
 """Milliseconds until what could not be kept yet is tried again."""
 PATIENCE = 30.0
 """Seconds that closing waits until the last strokes are on disk."""
-NOTED = ("task", "dimensions")
+NOTED = ("purpose", "task", "dimensions", "corrected")
 """What notes on annotations hold that is worth keeping."""
 
 
@@ -99,8 +99,9 @@ class Autosave(QObject):
     def release(self, user: int) -> None:
         """Let go of the viewer, once the last dock does; what is painted is on disk then."""
         self.users.discard(user)
-        if self.users or _autosaves.pop(id(self.viewer), None) is None:
+        if self.users or _autosaves.get(id(self.viewer)) is not self:
             return
+        del _autosaves[id(self.viewer)]
         self._later.stop()
         self._settle.stop()
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)

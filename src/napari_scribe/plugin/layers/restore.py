@@ -30,15 +30,19 @@ def find_image(viewer: Viewer, painted: PaintedLayer) -> ImageLayer | None:
 def show_paint(
     viewer: Viewer, image: ImageLayer | None, painted: PaintedLayer, paint: Pixels
 ) -> LabelsLayer:
-    """Show paint as annotations of an image; where it does not fit there, where it lay before."""
-    layer = None if image is None else _on_image(viewer, image, painted)
+    """Show paint as annotations of an image; where it does not fit there, where it lay before.
+
+    What was a result that somebody corrects is one again.
+    """
+    noted = {"purpose": "annotations", "source": painted.image, **painted.noted}
+    is_paint = noted["purpose"] == "annotations"
+    layer = _on_image(viewer, image, painted) if image is not None and is_paint else None
     if layer is None:
-        noted = {"purpose": "annotations", "source": painted.image, **painted.noted}
         layer = viewer.add_labels(
             paint,
             **painted.layer,
-            colormap=paint_colormap(),
             opacity=0.6,
+            **({"colormap": paint_colormap()} if is_paint else {}),
             metadata={MARK: noted},
         )
     elif int(paint.max(initial=0)) > np.iinfo(layer.data.dtype).max:

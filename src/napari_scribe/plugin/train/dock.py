@@ -127,7 +127,9 @@ class TrainDock(TrainingDock[TrainRequest]):
         if reason := self.why_not_continue():
             self.message.error(f"{reason}.")
         else:
-            self.form.fill_in(request)
+            kept = self.kept
+            self.form.fill_in(request)  # after which another one is looked for
+            self.kept = kept
             self.train(self._as_it_was)
 
     def _as_it_was(self, now: TrainRequest) -> TrainRequest | None:

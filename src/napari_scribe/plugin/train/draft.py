@@ -108,7 +108,8 @@ class DraftReview(QWidget):
         except InputError as error:
             self.said.setText(str(error))
             return
-        self._result, self._draft = result, Draft(labels, self._layer.data[window])
+        # A copy: another run may put its answer into the layer meanwhile.
+        self._result, self._draft = result, Draft(np.array(labels), self._layer.data[window])
         self._start = np.array([s.start for s in window])
         for key, press in self._keys.items():
             self._layer.bind_key(key, press, overwrite=True)

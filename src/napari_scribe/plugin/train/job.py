@@ -153,10 +153,11 @@ class TrainRequest(TrainingRequest):
         """Return what is painted on an image now, with what is said about the paint there."""
         from ...targets import Paint
 
-        layer, complete = painted.paint_layer, painted.complete or None
-        entries = {} if layer is None or self.recipe.task != "objects" else note(layer)
+        if self.recipe.task != "objects":  # classes are complete nowhere, and not corrected
+            return Paint(paint, pieces=False)
+        entries = {} if painted.paint_layer is None else note(painted.paint_layer)
         corrected = entries.get("corrected", ())
-        return Paint(paint, complete, pieces=False, corrected=corrected)
+        return Paint(paint, painted.complete or None, pieces=False, corrected=corrected)
 
     def about(self) -> About:
         """Return what the training goes on with after a restart, beside its checkpoint."""

@@ -74,7 +74,7 @@ class ProjectPanel(Fold):
 
     opened = Signal(object)
     failed = Signal(str)
-    _saved = Signal(object)
+    _saved = Signal(object, object, object)
 
     def __init__(self, viewer: Viewer, autosave: Autosave, recipe: Callable[[], Recipe]) -> None:
         super().__init__("Project")
@@ -139,7 +139,10 @@ class ProjectPanel(Fold):
     def _save(self) -> None:
         """Save everything in a thread: an image may be large."""
         project = self.project
-        if project is None or self._thread is not None:
+        if project is None:
+            return
+        if self._thread is not None:
+            self._soon.start()
             return
         parts = list(self._parts())
         trained, self._trained = self._trained, []
@@ -160,7 +163,7 @@ class ProjectPanel(Fold):
             except (InputError, OSError) as error:
                 result = error
             with suppress(RuntimeError):  # the dock is gone
-                self._saved.emit(result)
+                self._saved.emit(project, result, trained)
 
         self._thread = threading.Thread(target=save)
         self._thread.start()
@@ -178,13 +181,20 @@ class ProjectPanel(Fold):
                 painted, place = described(self._viewer, layer), place_in(layer)
                 yield _Part(layer, painted, layer.data, place, image_of(image))
 
-    def _on_saved(self, saved: list[tuple[LabelsLayer, ProjectImage]] | Exception) -> None:
+    def _on_saved(
+        self,
+        project: Project,
+        saved: list[tuple[LabelsLayer, ProjectImage]] | Exception,
+        trained: list[tuple[Path, dict[str, Any]]],
+    ) -> None:
         self._thread = None
         if isinstance(saved, Exception):
+            self._trained = trained + self._trained
             self.failed.emit(str(saved))
-        elif self.project is not None:
-            for layer, entry in saved:
-                self._autosave.keep_in(layer, self.project.folder / entry.paint)
+            self._show()
+            return
+        for layer, entry in saved:
+            self._autosave.keep_in(layer, project.folder / entry.paint)
         if self._trained:  # meanwhile
             self._save()
         self._show()

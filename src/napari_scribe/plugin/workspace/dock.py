@@ -110,10 +110,12 @@ class Workspace(QWidget):
     def show_state(self) -> None:
         """Show the welcome or the chosen step, and what is next."""
         has_image = any(is_image(layer) for layer in self.viewer.layers)
-        self.steps.setEnabled(has_image)
+        is_running = any(dock.runner.is_running for dock in self.pages.values())
+        self.steps.setEnabled(has_image or is_running)
         self.advice.setVisible(has_image)
         if not has_image:
-            self.stack.setCurrentWidget(self.welcome)
+            if not is_running:
+                self.stack.setCurrentWidget(self.welcome)
             return
         if self.stack.currentWidget() is self.welcome:
             self.page(self._next()[1] if not self.pages else self._current())
@@ -202,4 +204,6 @@ def _purpose(layer: Layer) -> str:
 
 
 def _has_measurements(layer: Layer) -> bool:
-    return isinstance(layer, LabelsLayer) and "area" in " ".join(map(str, layer.features.columns))
+    return isinstance(layer, LabelsLayer) and any(
+        str(name).startswith("equivalent diameter") for name in layer.features.columns
+    )
