@@ -23,7 +23,7 @@ from ...windows import Window, intersect, overlap, relative_to, shape_of
 from ..dock import Dock
 from ..jobs.inference import IN_MEMORY
 from ..jobs.request import Ended
-from ..layers.annotations import on_image
+from ..layers.annotations import mask_on_image
 from ..layers.camera import go_to
 from ..layers.conversion import MARK, displayed_axes, note, pixels
 from ..layers.managed import TRANSFORMS, find_layer, same_selection
@@ -176,7 +176,7 @@ class DoubtfulPlaces(Fold):
                 f"{layer.name} is too large to be looked through: segment what is visible, and "
                 "look through that."
             )
-        values, window = on_image(layer, image_layer, image)
+        values, window = mask_on_image(layer, image_layer, image)
         letters = displayed_axes(image_layer, image.axes)[-values.ndim :]
         wanted = window
         if values.size > AT_ONCE:
