@@ -90,6 +90,7 @@ def test_next_goes_from_place_to_place(
     result = show_result(painted, wrong)
     dock.reset_choices()
     assert dock.doubtful.find_button.isEnabled()
+    before = list(painted.layers)
     reasons = find(dock, qtbot)
     missed, piece = reasons.index("perhaps missed"), reasons.index("perhaps a piece")
     assert not rings(painted)
@@ -115,10 +116,20 @@ def test_next_goes_from_place_to_place(
     assert not rings(painted)
     assert not dock.doubtful.next_button.isEnabled()
     assert dock.doubtful.about.text() == f"{len(reasons)} of {len(reasons)} places done."
+    dock.doubtful.with_uncertainty.setChecked(True)
+    shown = painted.layers["nuclei uncertainty"]
+    assert isinstance(shown, ImageLayer)
+    assert shown.data.shape == wrong.shape
+    assert 0 <= shown.data.min() < shown.data.max() <= 1
+    dock.doubtful.list.go_to(0)
+    dock.doubtful.clear()
+    assert list(painted.layers) == before  # nothing stays
+    assert not result.keymap
+    assert not dock.doubtful.list.texts
 
 
 def test_corrected_places_are_done_and_the_key_goes_on(
-    painted: Any, dock: CorrectDock, wrong: np.ndarray, qtbot: Any
+    painted: Any, dock: CorrectDock, wrong: np.ndarray, sample: Any, qtbot: Any
 ) -> None:
     show_result(painted, wrong)
     dock.reset_choices()
@@ -137,7 +148,8 @@ def test_corrected_places_are_done_and_the_key_goes_on(
     assert is_done(dock, piece)
     dock.doubtful.list.go_to(missed)
     y, x = np.round(rings(painted)[0].data[0]).astype(int)
-    corrections.layer.data_setitem((np.array([y]), np.array([x])), 99)
+    object_there = np.nonzero(sample.truth == sample.truth[y, x])
+    corrections.layer.data_setitem(object_there, np.full(len(object_there[0]), 99))
     assert is_done(dock, missed)
     left = find(dock, qtbot)  # what was corrected is not doubtful any more
     assert left.count("perhaps a piece") < reasons.count("perhaps a piece")
@@ -153,12 +165,20 @@ def test_slices_and_the_visible_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     part = {"Z": slice(1, 3), "Y": slice(64, 256), "X": slice(0, 256)}
-    painted.add_image(np.stack([sample.image] * 3), name="stack", scale=(2, 0.5, 0.5))
+    painted.add_image(
+        np.stack([sample.image] * 3), name="stack", scale=(2, 0.5, 0.5), axis_labels=tuple("zyx")
+    )
     labels = np.stack([sample.truth[64:], wrong[64:]]).astype(np.int32)
     layer = show_result(painted, labels, "stack", region=part)
     dock.reset_choices()
     dock.form.result.value = layer
-    row = find(dock, qtbot).index("perhaps missed, slice 1")
+    monkeypatch.setattr(doubtful, "AT_ONCE", 1000)
+    painted.dims.set_current_step(0, 2)
+    found = find(dock, qtbot)
+    assert all(text.endswith("slice 1") for text in found)
+    assert "only what is in view" in dock.message.text
+    painted.dims.set_current_step(0, 0)
+    row = found.index("perhaps missed, slice 1")
     dock.doubtful.list.go_to(row)
     assert painted.dims.current_step[0] == 2  # of the image
     (ring,) = rings(painted)
@@ -166,35 +186,6 @@ def test_slices_and_the_visible_part(
     assert labels[1, y, x] == 0
     assert sample.truth[y + 64, x] > 0
     assert center(painted) == pytest.approx([(y + 64) * 0.5, x * 0.5])
-    monkeypatch.setattr(doubtful, "AT_ONCE", 1000)
-    painted.dims.set_current_step(0, 1)
-    assert all(text.endswith("slice 0") for text in find(dock, qtbot))
-    assert "only what is in view" in dock.message.text
-
-
-def test_uncertainty_is_shown_and_nothing_stays(
-    painted: Any, dock: CorrectDock, wrong: np.ndarray, qtbot: Any
-) -> None:
-    result = show_result(painted, wrong)
-    dock.reset_choices()
-    find(dock, qtbot)
-    before = list(painted.layers)
-    dock.doubtful.with_uncertainty.setChecked(True)
-    shown = painted.layers["nuclei uncertainty"]
-    assert isinstance(shown, ImageLayer)
-    assert shown.data.shape == wrong.shape
-    assert 0 <= shown.data.min() < shown.data.max() <= 1
-    dock.doubtful.with_uncertainty.setChecked(False)
-    assert list(painted.layers) == before
-    dock.doubtful.with_uncertainty.setChecked(True)
-    dock.doubtful.next_button.click()
-    other = show_result(painted, wrong)
-    assert other is result
-    dock.doubtful.clear()
-    assert list(painted.layers) == before
-    assert Qt.Key.Key_W not in result.keymap
-    assert not result.keymap
-    assert not dock.doubtful.list.texts
 
 
 def test_what_cannot_be_done_is_said(
