@@ -90,7 +90,7 @@ class PaintedSlices(QWidget):
             start = total = ""
         more = f" and {len(planes) - LISTED} more" if len(planes) > LISTED else ""
         listed = f"{start}{', '.join(names)}{more}{total}" if planes else f"no {self._word()} yet"
-        self.listed.setText(f"Painted: {listed}")
+        self.listed.setText("" if state is None else f"Painted: {listed}")
         self._enable()
 
     def close_down(self) -> None:
