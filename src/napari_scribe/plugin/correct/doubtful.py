@@ -297,7 +297,7 @@ class Ring:
                 ndim=layer.ndim,
                 face_color="transparent",
                 border_color=RING,
-                border_width=0.06,
+                border_width=0.04,
                 name="Look here",
                 metadata={MARK: {"purpose": "place"}},
                 **{name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels")},
