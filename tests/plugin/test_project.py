@@ -86,7 +86,8 @@ def test_what_is_painted_is_in_the_project(
     qtbot.waitUntil(lambda: bool(Project.open(folder).history), timeout=LONG)
     (model,) = Project.open(folder).models()
     assert model.name == dock.trained.path.name
-    assert f"Last model: {model.stem}" in dock.project.hint.text()
+    last = f"Last model: {model.stem}"
+    qtbot.waitUntil(lambda: last in dock.project.hint.text(), timeout=LONG)
     list_models()[0].unlink()
 
     viewer = make_napari_viewer()

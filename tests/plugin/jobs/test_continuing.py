@@ -108,8 +108,8 @@ def test_what_continue_cannot_change_on_paint(painting: Sitting) -> None:
         (
             more.dimensions,
             3,
-            "dimensions 2, object size 24.0",
-            "dimensions 3, object size 0.0",
+            "dimensions 2, bring objects to 24.0",
+            "dimensions 3, bring objects to 0.0",
         ),
         (depth, 2, "depth 1", "depth 2"),
         (ring, 7, "ring of background 4", "ring of background 7"),

