@@ -179,6 +179,9 @@ def test_a_slip_is_shown_where_it_is(viewer: Any, qtbot: Any, helped: Any) -> No
     assert layer.selected_label == 1
     assert panel.brush.text() == "Painting: object 2"
     assert {str(key) for key in layer.keymap} == {"N", "M", "B", "X"}
+    cells = viewer.layers["cells"]
+    panel.follow(layer, cells, image_of(cells, "ZYX"), "objects")  # as a closed dock's form does
+    assert panel.brush.text() == "Painting: object 2"
 
 
 def test_the_brush_is_as_wide_as_suits_the_objects() -> None:

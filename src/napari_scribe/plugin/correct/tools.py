@@ -194,6 +194,8 @@ class Tools(QObject):
                 word = self._meaning(corrections, tool, np.array(points)) if is_stroke else ""
                 view.add(_on_canvas(event), word)
                 yield
+            farthest = max(farthest, math.dist(begin, _on_canvas(event)))
+            points.append(corrections.pixel_at(event.position))  # where the button is let go
         finally:
             view.remove()
         path = np.array(points if farthest > CLICK else points[:1])

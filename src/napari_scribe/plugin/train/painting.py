@@ -55,6 +55,7 @@ class PaintingHelp(QWidget):
         self._task = "objects"
         self._state: PaintState | None = None
         self._events: list[Any] = []
+        self._is_closed = False
         self._swatch, self.brush = QLabel(), QLabel()
         self.next = button("Next object", "", lambda: self._press(next_object))
         self.background = button("Background", "", lambda: self._press(switch_background))
@@ -105,6 +106,8 @@ class PaintingHelp(QWidget):
         task, dimensions
             What the paint is for, and the dimensions of the network.
         """
+        if self._is_closed:  # the form goes on following the layers
+            return
         if layer is not None and (layer.multiscale or not isinstance(layer.data, np.ndarray)):
             layer = None
         self._task = task
@@ -119,7 +122,8 @@ class PaintingHelp(QWidget):
         self._show()
 
     def close_down(self) -> None:
-        """Let go of the viewer and of the annotations."""
+        """Let go of the viewer and of the annotations, and follow none any more."""
+        self._is_closed = True
         self.viewer.layers.selection.events.active.disconnect(self._show_brush)
         self._listen(None)
         self._watch.close()
