@@ -23,20 +23,20 @@ from napari_scribe.targets import Knob
 
 @pytest.fixture
 def labels() -> np.ndarray:
-    """Three squares, of which the first two touch each other; their numbers are not in a row."""
+    """Two that touch each other, and a larger one; their numbers are not in a row."""
     found = np.zeros((60, 80), np.int32)
-    found[5:25, 5:25], found[5:25, 25:33], found[35:55, 40:60] = 3, 70_000, 9
+    found[5:25, 5:25], found[5:25, 25:33], found[30:60, 40:60] = 3, 70_000, 9
     return found
 
 
 def test_what_others_say_becomes_a_reason(labels: np.ndarray) -> None:
     other = np.zeros_like(labels)
     other[5:25, 5:33] = 1  # both together
-    other[35:55, 40:50], other[35:55, 50:60] = 2, 3  # in two
+    other[30:60, 40:50], other[30:60, 50:60] = 2, 3  # in two
     other[30:40, 5:17] = 4  # where nothing is
     places = {place.reason: place for place in disputed(labels, [other])}
     assert set(places) == {TWO, PIECE, MISSED}
-    assert (places[TWO].number, places[TWO].score) == (9, 200)
+    assert (places[TWO].number, places[TWO].score) == (9, 300)
     assert (places[PIECE].number, places[PIECE].score) == (70_000, 160)
     assert (places[MISSED].number, places[MISSED].score) == (0, 120)
     assert labels[places[TWO].position] == 9
@@ -51,7 +51,7 @@ def test_the_most_doubtful_come_first_and_only_some_are_kept(labels: np.ndarray)
     smaller[labels == 70_000] = 0
     places = disputed(labels, [without, without, smaller, labels])
     assert [(place.reason, place.number, place.score) for place in places] == [
-        (FAINT, 9, 200),
+        (FAINT, 9, 300),
         (FAINT, 70_000, 40),
     ]
     assert disputed(labels, [without, smaller], most=1)[0].number == 9
@@ -71,12 +71,18 @@ def test_one_place_for_what_is_the_same(labels: np.ndarray) -> None:
     assert (place.reason, place.number) == (FAINT, 9)
 
 
+def test_what_is_as_small_as_others_is_not_two(labels: np.ndarray) -> None:
+    other = labels.copy()
+    other[5:25, 15:25] = 1
+    assert disputed(labels, [other]) == []
+
+
 def test_volumes(labels: np.ndarray) -> None:
     volume = np.stack([labels] * 4)
     without = np.where(volume == 9, 0, volume)
     (place,) = disputed(volume, [without])
     assert volume[place.position] == 9
-    assert place.score == 1600
+    assert place.score == 2400
 
 
 def test_parameters_are_shifted_within_their_range() -> None:

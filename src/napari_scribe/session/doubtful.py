@@ -24,6 +24,8 @@ from ..windows import Window, start_of
 
 SHIFT = 0.3
 """By which share of its value a decoding parameter is made lower and higher."""
+LARGE = 1.5
+"""Least size of what may be two objects, in times the median: smaller ones are rarely two."""
 MOST = 100
 """Places that are kept of an image."""
 TWO, PIECE, MISSED, FAINT = (
@@ -109,8 +111,9 @@ def shifted(knobs: Sequence[Knob], parameters: Mapping[str, float]) -> list[dict
 def disputed(labels: Pixels, others: Iterable[Pixels], most: int = MOST) -> list[Place]:
     """Return the places where other segmentations of a frame differ from some labels.
 
-    Objects differ that have no partner with an IoU of at least .5. A place counts as many pixels as
-    would be wrong if the other segmentation were right, on average over all of them.
+    Objects differ that have no partner with an IoU of at least .5. Of those that others cut in two,
+    only large ones are doubtful: a single object of an odd shape is often cut. A place counts as
+    many pixels as would be wrong if the other segmentation were right, on average over all of them.
 
     Parameters
     ----------
@@ -152,17 +155,22 @@ class _Objects:
 
     def __init__(self, labels: Pixels) -> None:
         self.labels = labels
-        self.numbers, ranks = np.unique(labels, return_inverse=True)
+        self.numbers, ranks, self.counts = np.unique(
+            labels, return_inverse=True, return_counts=True
+        )
         self._boxes = ndimage.find_objects(ranks.reshape(labels.shape) + 1)
 
     def box(self, number: int) -> Window:
         """Return the window of an object."""
-        window: Window = self._boxes[int(np.searchsorted(self.numbers, number))]
+        window: Window = self._boxes[self._rank(number)]
         return window
 
     def size(self, number: int) -> int:
         """Return the number of its pixels."""
-        return int((self.labels[self.box(number)] == number).sum())
+        return int(self.counts[self._rank(number)])
+
+    def _rank(self, number: int) -> int:
+        return int(np.searchsorted(self.numbers, number))
 
 
 class _Disputes:
@@ -170,6 +178,8 @@ class _Disputes:
 
     def __init__(self, labels: Pixels) -> None:
         self._own = _Objects(labels)
+        counts = self._own.counts[self._own.numbers > 0]
+        self._least_of_two = LARGE * float(np.median(counts)) if len(counts) else 0.0
         self._of_objects: dict[int, _Case] = {}
         self._missed: dict[int, _Case] = {}
         self._missed_at = np.zeros(labels.shape, np.int32)
@@ -177,7 +187,8 @@ class _Disputes:
     def add(self, correction: Correction, other: _Objects) -> None:
         """Add what would be wrong if the other segmentation were right."""
         if correction.kind == "split":
-            self._doubt(correction.predicted[0], TWO, correction.n_wrong)
+            if self._own.size(correction.predicted[0]) >= self._least_of_two:
+                self._doubt(correction.predicted[0], TWO, correction.n_wrong)
         elif correction.kind == "merge":
             smallest = min(correction.predicted, key=self._own.size)
             self._doubt(smallest, PIECE, correction.n_wrong)
