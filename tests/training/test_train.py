@@ -216,7 +216,7 @@ def test_choosing_the_decoding_does_not_hold_up_the_end(end: str):
         if end == "stop":
             job.stop()
     took = time.perf_counter() - last + (elapsed if seconds else 0)
-    assert took < (seconds or AFTER_STOP) + 1.5
+    assert took < (seconds or AFTER_STOP) + 3  # other tests may run beside it
     assert job.result.parameters["min_size"] != 10  # paint tells it without any prediction
 
 
