@@ -47,13 +47,15 @@ def offered(dock: Any, qtbot: Any) -> str:
     return str(dock.recovery.text)
 
 
-def test_strokes_are_kept(dock: Any, painted: Any, qtbot: Any) -> None:
+def test_strokes_are_kept_and_undone(dock: Any, painted: Any, qtbot: Any) -> None:
     paint = painted.layers[PAINT]
     paint.paint((5, 5), 91)
     until_kept(qtbot, 91)
     (kept,) = list_kept()
     assert (kept.name, kept.image, kept.shape) == (PAINT, "nuclei", (256, 256))
     assert np.array_equal(read_kept(kept), paint.data)
+    paint.undo()
+    qtbot.waitUntil(lambda: not (read_kept(kept) == 91).any(), timeout=LONG)
 
 
 def test_what_is_not_painted_is_not_kept(viewer: Any, qtbot: Any) -> None:

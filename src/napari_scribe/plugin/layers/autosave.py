@@ -34,6 +34,8 @@ RETRY = 500
 """Milliseconds until what could not be kept yet is tried again."""
 PATIENCE = 30.0
 """Seconds that closing waits until the last strokes are on disk."""
+CHANGED = -1
+"""In the place of a checksum: what was written changed while it was written."""
 NOTED = ("purpose", "task", "dimensions", "corrected")
 """What notes on annotations hold that is worth keeping."""
 
@@ -332,7 +334,9 @@ def write(task: Task) -> bool:
         write_paint(file, task.data, **task.place)
         if watched.on_disk is None or watched.on_disk[0] != file:
             forget(task.kept.key)
-    watched.on_disk = state
+    # Where somebody has painted meanwhile, the file may hold either, and is written again.
+    is_same = _checksum(task.data) == state[1]
+    watched.on_disk = state if is_same else (file, CHANGED)
     return True
 
 
