@@ -44,7 +44,8 @@ def open_dock(shown: Any, qtbot: Any) -> Iterator[Callable[[type], Any]]:
         dock = kind(shown)
         shown.window.add_dock_widget(dock, name=kind.__name__)
         made.append(dock)
-        qtbot.waitUntil(dock.isVisible)
+        # Nothing of it is drawn before the window system has made room for it.
+        qtbot.waitUntil(lambda: is_in_sight(dock.form.image.layer.native))
         return dock
 
     yield make
