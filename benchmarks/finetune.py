@@ -6,13 +6,16 @@ from the same parent with all paint so far; with ``--correct``, ten objects firs
 round the three worst mistakes of the model of the round before (``--set training.corrections=1``
 tells what it is good for that these weigh more). ``--guard N`` counts, over N seeds, how often a
 fine-tuning on ten objects is accepted, and how often on the same paint shuffled over the image.
+``--shares`` scores all the weights between the parent and what was learnt that are tried.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from common import machine, parser, read_pairs
@@ -21,6 +24,7 @@ from scipy import ndimage
 import napari_scribe as ns
 from napari_scribe.evaluation.metrics import evaluate, pool
 from napari_scribe.samples import simulate_corrections, simulate_paint
+from napari_scribe.training.fine_tuning import SHARES, between, choose
 
 KINDS = {"nuclei": "dsb2018/val", "tissue": "tissue_dapi", "phase": "t98g_phase"}
 STROKES = 3
@@ -41,6 +45,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=0)
     arguments.add_argument("--correct", action="store_true")
     arguments.add_argument("--guard", type=int, default=0)
+    arguments.add_argument("--shares", action="store_true")
     arguments.add_argument("--json", type=Path)
     chosen = arguments.parse_args()
 
@@ -56,6 +61,8 @@ def main() -> None:
     print(f"{machine()}; {limit}; {chosen.model} on {chosen.kind}, {chosen.side} px")
     if chosen.guard:
         rows = _guard(parent, pairs, painted, chosen)
+    elif chosen.shares:
+        rows = _shares(parent, pairs, painted, chosen)
     elif chosen.rounds:
         rows = _rounds(parent, pairs, painted[0], chosen)
     else:
@@ -131,6 +138,40 @@ def _guard(parent, pairs, painted, chosen):
         accepted = [row["accepted"] for row in rows if row["given"] == kind]
         print(f"{kind} paint: {sum(accepted)} of {len(accepted)} accepted", flush=True)
     return rows
+
+
+def _shares(parent, pairs, painted, chosen):
+    rows = []
+    for n in chosen.objects:
+        for name in painted:
+            paint = simulate_paint(pairs[name][1], n, STROKES, seed=chosen.seeds[0])
+            for share, losses, weights in _tried(parent, pairs[name][0], paint, chosen):
+                model = copy.deepcopy(parent)
+                model.network.load_state_dict(weights)
+                rows.append({"objects": n, "image": name, "share": share, "losses": losses,
+                             **_score(model, pairs, name, chosen)})  # fmt: skip
+                print(f"  {rows[-1]}", flush=True)
+        for share in (0, *SHARES):
+            of_share = [row for row in rows if (row["objects"], row["share"]) == (n, share)]
+            means = {key: np.mean([row[key] for row in of_share]) for key in ("AP50", "AP80")}
+            text = ", ".join(f"{key} {mean:.3f}" for key, mean in means.items())
+            print(f"{n} objects, share {share}: {text}", flush=True)
+    return rows
+
+
+def _tried(parent, image, paint, chosen):
+    """Return each share with its losses on held-out paint and on replay, and its weights."""
+    tried = []
+
+    def spy(before, tuned, held_out, replay, loss_of, *rest):
+        for share in (0, *SHARES):
+            weights = {k: v.clone() for k, v in between(before, tuned, share).items()}
+            tried.append((share, [loss_of(weights, data) for data in (held_out, replay)], weights))
+        return choose(before, tuned, held_out, replay, loss_of, *rest)
+
+    with patch("napari_scribe.training.trainer.choose", spy):
+        _tune(parent, image, paint, chosen.seeds[0], chosen)
+    return tried
 
 
 def _tune(parent, image, paint, seed, chosen):

@@ -34,6 +34,7 @@ def chosen(
     on_paint: Callable[[float], float],
     on_replay: Callable[[float], float] | None = None,
     replay_weight: float = KNOWN_KIND,
+    paint: Sequence[Batch] = PAINT,
 ) -> FineTuning:
     """Choose by losses that depend on one weight, 0 for the parent and 1 for what was learnt."""
 
@@ -42,7 +43,7 @@ def chosen(
         return on_replay(at) if on_replay and batches is REPLAY else on_paint(at)
 
     replay = REPLAY if on_replay else []
-    return choose(ZERO, ONE, PAINT, replay, loss_of, replay_weight)
+    return choose(ZERO, ONE, paint, replay, loss_of, replay_weight)
 
 
 @given(st.floats(0, 1))
@@ -62,6 +63,13 @@ def test_the_share_is_where_the_loss_is_lowest() -> None:
 def test_what_is_no_better_on_paint_is_refused() -> None:
     assert chosen(lambda w: 1 + w, lambda w: 2 - w) == FineTuning(0.0, (1.0, 1.0), (2.0, 2.0))
     assert chosen(lambda w: float("nan") if w else 1.0).share == 0
+
+
+def test_few_held_out_objects_have_to_say_more() -> None:
+    """What one object says may be chance; 25 that say the same are right."""
+    assert chosen(lambda w: 1 - 0.05 * w, paint=[batch(1)]).share == 0
+    assert chosen(lambda w: 1 - 0.05 * w, paint=[batch(25)]).share == 1
+    assert chosen(lambda w: 1 - 0.2 * w, paint=[batch(1)]).share == 1
 
 
 def test_what_harms_more_than_it_helps_is_refused() -> None:

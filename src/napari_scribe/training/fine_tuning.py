@@ -6,6 +6,7 @@ knew and has most of what was learnt (Wortsman et al. 2022, https://arxiv.org/ab
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -19,6 +20,11 @@ from .regions import Batch
 
 SHARES = 0.1, 0.25, 0.5, 0.75, 1.0
 """Shares of the tuned weights that are tried."""
+LARGEST_SHARE = 0.5
+"""The largest of them, if the parent knows such images.
+
+Farther away, other images of that kind got worse even where held-out paint got better.
+"""
 UNCHECKED_SHARE = 0.5
 """The share if nothing is held out to choose it by."""
 KNOWN_KIND, NEW_KIND = 32.0, 1.0
@@ -32,7 +38,12 @@ NEW_KIND_REPLAY = 0.1
 NOTED = 1.1
 """Factor from which on a higher loss on replay is said."""
 NEGLIGIBLE = 1.01
-"""Factor up to which a higher loss on replay, or a lower one on paint, does not count."""
+"""Factor up to which a higher loss on replay does not count."""
+CHANCE = 0.1
+"""By which share of itself the loss on one held-out object may fall by chance, at share 1.
+
+Nearer to the parent it is less, in proportion, and less on the mean of several objects.
+"""
 N_SHIFTS = 32
 """How often paint is shifted, to see whether it fits its place better than others."""
 DISTINCT = 2.5
@@ -105,9 +116,11 @@ def choose(
     """Choose the share of the tuned weights by the losses on held-out paint and on replay.
 
     What counts is the sum of the losses of its held-out objects, and replay as much as
-    `replay_weight` objects. Losses on replay that are lower gain nothing.
+    `replay_weight` objects. Losses on replay that are lower gain nothing, nor does what the loss on
+    paint may fall by chance (`CHANCE`).
     """
     n_objects = sum(len(batch.pixels) for batch in paint)
+    chance = CHANCE / math.sqrt(n_objects)
     before = loss_of(parent, paint)
     known = loss_of(parent, replay) if replay else None
     best = FineTuning(0.0, (before, before), None if known is None else (known, known))
@@ -115,7 +128,7 @@ def choose(
     for share in shares:
         weights = between(parent, tuned, share)
         after, replays = loss_of(weights, paint), None
-        gain = n_objects * (before / NEGLIGIBLE - after)
+        gain = n_objects * (before * (1 - share * chance) - after)
         if known is not None:
             replays = known, loss_of(weights, replay)
             gain -= replay_weight * max(0.0, replays[1] - NEGLIGIBLE * known)

@@ -32,6 +32,7 @@ from .checkpoint_file import CheckpointFile
 from .distributed import ALONE, Group, synchronized
 from .fine_tuning import (
     KNOWN_KIND,
+    LARGEST_SHARE,
     NEW_KIND,
     SHARES,
     UNCHECKED_SHARE,
@@ -564,8 +565,11 @@ class Trainer:
         paint = self.data.validation
         if not paint:
             return FineTuning(UNCHECKED_SHARE)
-        shares = (1.0,) if self.job.is_urgent else SHARES
-        weight = KNOWN_KIND if self.state.is_known_kind else NEW_KIND
+        is_known = self.state.is_known_kind
+        largest, weight = (LARGEST_SHARE, KNOWN_KIND) if is_known else (1.0, NEW_KIND)
+        shares = [share for share in SHARES if share <= largest]
+        if self.job.is_urgent:
+            shares = shares[-1:]
         choice = choose(parent, tuned, paint, self.before, self._loss_with, weight, shares)
         if choice.share and not self._fits(between(parent, tuned, choice.share)):
             return choice.refused()
