@@ -635,7 +635,7 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
     [
         ("train nowhere.tif --labels paint --model new.zip", "nowhere.tif does not exist"),
         ("train images --labels nowhere --model new.zip", "nowhere do not exist"),
-        ("train images --labels paint/0.tif --model new.zip", "2 images but 1 labels"),
+        ("train images --labels paint/0.tif --model new.zip", "2 images, and labels for 1"),
         ("train images --labels masks/0_mask.tif --labels images/1.tif --model new.txt",
          "ends in .zip"),
         ("train images --labels paint --model m.zip", "exists already.*--start m.zip"),

@@ -68,7 +68,7 @@ def test_labels_in_order(tmp_path: Path):
     images, labels = touch(tmp_path, "1.tif", "2.tif"), touch(tmp_path, "x.png", "a.png")
     assert match_labels(images, labels) == labels
     assert match_labels(images[:1], labels[0]) == labels[:1]
-    with pytest.raises(InputError, match="2 images but 1 labels"):
+    with pytest.raises(InputError, match="2 images, and labels for 1"):
         match_labels(images, labels[:1])
     with pytest.raises(InputError, match=r"gone\.tif do not exist"):
         match_labels(images, [labels[0], tmp_path / "gone.tif"])

@@ -76,6 +76,9 @@ def test_keys_take_the_next_object_background_and_the_object_again(
     assert panel.brush.text() == "Painting: background"
     press(viewer, Key.Key_B)
     assert layer.selected_label == 3
+    layer.selected_label = 2  # an object that is painted already
+    assert panel.brush.text() == "Painting: object 2"
+    layer.selected_label = 3
     press(viewer, Key.Key_X)
     assert layer.selected_label == 1
     press(viewer, Key.Key_M)

@@ -50,7 +50,11 @@ if TYPE_CHECKING:
 def train(
     images: Images,
     labels: Annotated[
-        list[Path], typer.Option(help="Paint: one file per image, or a folder with the same names.")
+        list[Path],
+        typer.Option(
+            help="Paint: a folder with the names of the images, or a file an image, each after a "
+            "--labels of its own."
+        ),
     ],
     model: Annotated[Path, typer.Option(help="File to save the model in (.zip).")],
     task: Annotated[
@@ -113,7 +117,12 @@ def train(
     paths = all_images(images)
     spill = spill_of_files(len(paths))
     opened = [spill.image(open_image(path, axes, series=series)) for path in paths]
-    matched = match_labels(paths, labels)
+    try:
+        matched = match_labels(paths, labels)
+    except InputError as error:
+        if any(path.is_dir() for path in labels):
+            raise
+        raise InputError(f"{error} Each file of labels needs a --labels of its own.") from None
     paints = [
         spill.paint(_open_paint(path, image, complete, ones, pieces))
         for path, image in zip(matched, opened, strict=True)

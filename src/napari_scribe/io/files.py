@@ -254,8 +254,8 @@ def match_labels(
         )
     if len(label_paths) != len(paths):
         raise InputError(
-            f"There are {len(paths)} images but {len(label_paths)} labels. Give one file of labels "
-            "an image, in the same order, or a folder with labels of the same names."
+            f"There are {len(paths)} images, and labels for {len(label_paths)}. Give one file of "
+            "labels an image, in the same order, or a folder with labels of the same names."
         )
     return _apart(paths, label_paths)
 

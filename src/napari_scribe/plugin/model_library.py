@@ -90,7 +90,7 @@ def in_words(path: Path) -> str:
     if "for" in made.card:
         return f"{gives} For {made.card['for']}."
     steps = "?" if made.steps is None else made.steps
-    trained = f"{_names(made)}, {steps} steps"
+    trained = f"{_names(made)}, {steps} step{'s' * (steps != 1)}"
     if made.seconds:
         trained += f" in {duration(made.seconds)}"
     can = sentence(made.held_out.in_words())

@@ -248,12 +248,16 @@ class TrainingDock(Dock, Generic[Asked]):
 
     def _tell_what_it_can(self, trained: Trained[Asked]) -> None:
         """Say what the model can do of what was held out, and what helps if that is not enough."""
+        from ..describe import too_little_learnt
+
         held_out, made = trained.held_out, trained.model.provenance
         words, loss = sentence(held_out.in_words()), made.get("best_validation")
         if not words and loss is not None and not trained.is_parent:
             words = f"Loss on held-out {self.data}: {loss:.3f}."
         learns = (made.get("best_step") or 0) >= STILL_LEARNING * made.get("steps", 0)
         advice = held_out.advice(is_learning=learns)
+        if not advice and (reason := too_little_learnt(trained.model)):
+            advice = f"{reason}: Continue for some minutes."
         self.status.setText(" ".join(filter(None, (words, advice))))
 
     def _tell_saved(self, trained: Trained[Any]) -> None:

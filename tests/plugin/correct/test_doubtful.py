@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.plugin.correct import doubtful
 from napari_scribe.plugin.correct.dock import CorrectDock
@@ -198,7 +199,9 @@ def test_what_cannot_be_done_is_said(
     result = show_result(painted, wrong)
     dock.reset_choices()
     add_note(result, model=str(tmp_path / "gone.zip"))
-    assert doubtful.model_of(result) is None
+    assert doubtful.model_for(result, tmp_path) == tmp_path
+    with pytest.raises(InputError, match="no model yet"):
+        doubtful.model_for(result, None)
     result.translate = (3.3, 0)
     dock.doubtful.find_button.click()
     assert "does not lie on the pixels" in dock.message.text

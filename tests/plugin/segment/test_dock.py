@@ -34,11 +34,13 @@ def test_segment(dock: Any, idle: Callable[[], None], painted: Any, sample: Samp
     assert "objects in" in dock.message.text
     assert dock.segment_button.isEnabled()
     before = result.data.copy()
+    result.visible = False  # to paint beneath it
     dock.form.more.tile.value = 64
     dock.segment()
     idle()
     assert [layer.name for layer in painted.layers].count("nuclei labels") == 1
     assert np.array_equal(painted.layers["nuclei labels"].data, before)
+    assert painted.layers["nuclei labels"].visible
 
 
 def test_the_newest_model_comes_first(dock: Any, model: Any, kept: Any) -> None:
@@ -78,6 +80,10 @@ def test_a_model_trained_beside_the_dock_appears(dock: Any, model: Any) -> None:
     middle = QPointF(20, 20)
     QApplication.sendEvent(dock, QEnterEvent(middle, middle, middle))
     assert dock.form.model.value() == newer
+    model.changed(provenance={**model.provenance, "steps": 1}).save(newer)
+    os.utime(newer, (3e9, 3e9))
+    QApplication.sendEvent(dock, QEnterEvent(middle, middle, middle))
+    assert "Trained on image, 1 step in" in dock.form.model.info.text()
 
 
 def test_a_model_appears_where_the_tab_is_chosen(dock: Any, model: Any, painted: Any) -> None:

@@ -23,7 +23,7 @@ from ..layers.annotations import annotations_from
 from ..layers.conversion import add_note, displayed_axes, labels_for_display, note
 from ..widgets.basics import Hint, button, stack, step
 from .corrections import Corrections
-from .doubtful import DoubtfulPlaces
+from .doubtful import DoubtfulPlaces, model_for
 from .form import CorrectForm
 from .job import AddRequest
 from .layers import editable_copy, is_corrected, teach
@@ -286,11 +286,7 @@ class CorrectDock(Dock):
     def _request_at(self, corrections: Corrections, point: Path, position: Any) -> AddRequest:
         """Return what is asked of the model."""
         layer, image = self.form.image.layer.value, self.form.image.image()
-        path = self.form.more.model.value()
-        if path is None:
-            raise InputError(
-                "There is no model yet: train one, or choose a file under More settings."
-            )
+        path = model_for(corrections.layer, self.form.more.model.value())
         at = np.round(layer.world_to_data(position)).astype(int).tolist()
         pixel = dict(zip(displayed_axes(layer, image.axes), at, strict=True))
         pixel = {axis: pixel[axis] for axis in image.label_axes()}

@@ -166,11 +166,7 @@ class DoubtfulPlaces(Fold):
         self, layer: LabelsLayer, image_layer: ImageLayer, image: Image
     ) -> tuple[DoubtRequest, dict[str, int]]:
         """Return what is asked, and the pixel of the layer at which its region begins."""
-        model = model_of(layer) or self.dock.form.more.model.value()
-        if model is None:
-            raise InputError(
-                "There is no model yet: train one, or choose a file under More settings."
-            )
+        model = model_for(layer, self.dock.form.more.model.value())
         if math.prod(pixels(layer).shape) > IN_MEMORY:
             raise InputError(
                 f"{layer.name} is too large to be looked through: segment what is visible, and "
@@ -315,10 +311,19 @@ class Ring:
         self._layer = None
 
 
-def model_of(layer: LabelsLayer) -> Path | None:
-    """Return the file of the model that has found the objects of a layer, if it is still there."""
+def model_for(layer: LabelsLayer, other: Path | None) -> Path:
+    """Return the file of the model that has found the objects of a layer; if it is gone, another.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
     name = str(note(layer).get("model", ""))
-    return Path(name) if name and Path(name).exists() else None
+    path = Path(name) if name and Path(name).exists() else other
+    if path is None:
+        raise InputError("There is no model yet: train one, or choose a file under More settings.")
+    return path
 
 
 def _line(place: Place, pixel: Mapping[str, int]) -> tuple[str, str]:

@@ -81,6 +81,7 @@ class LiveResult:
                 instead_of=grown,
                 **request.look,
             )
+            shown.visible = True  # whoever hid the one before to paint wants to see this one
             if isinstance(request.model, Path):
                 add_note(shown, model=str(request.model))
         elif done.is_complete and grown is not None:

@@ -167,7 +167,9 @@ class PaintedSlices(QWidget):
     def _gaps(self) -> int:
         """Return how many planes the object of the brush lacks between those that it is on."""
         planes = self._own_planes()
-        return planes[-1][-1] - planes[0][-1] + 1 - len(planes) if planes else 0
+        if not planes or not self._planes_along():
+            return 0
+        return planes[-1][-1] - planes[0][-1] + 1 - len(planes)
 
     def _enable(self, _event: object = None) -> None:
         self.fill.setEnabled(self._gaps() > 0)

@@ -33,6 +33,14 @@ def _distinct_names(files: list[Path]) -> list[str]:
     return [next(way(file) for way, n in counts if n[way(file)] == 1) for file in files]
 
 
+def _written(path: Path | None) -> tuple[Path | None, float]:
+    """Return a file, and when it was written; 0 where it is not there."""
+    try:
+        return path, 0 if path is None else path.stat().st_mtime
+    except OSError:
+        return path, 0
+
+
 class ModelPicker(Column):
     """Offer the models that ship, the trained ones, the newest first, and a file elsewhere.
 
@@ -51,6 +59,7 @@ class ModelPicker(Column):
     ) -> None:
         self._none, self._tasks, self._tooltip = none, {*tasks, ""}, tooltip
         self._files: list[Path] = []
+        self._described: tuple[Path | None, float] = (None, 0)
         self._is_chosen_by_user = False
         self.combo = Choice(self._choices)
         narrow(self.combo.native)
@@ -82,6 +91,8 @@ class ModelPicker(Column):
     def reset_choices(self, *_: object) -> None:
         """Look for models again; the newest is chosen, unless the user has chosen another one."""
         if self._values() == list(self.combo.choices):
+            if self._described != _written(self.value()):  # a training writes it again and again
+                self._describe()
             return
         with self.combo.changed.blocked():
             self.combo.reset_choices()
@@ -126,6 +137,7 @@ class ModelPicker(Column):
 
     def _describe(self) -> None:
         path = self.value()
+        self._described = _written(path)
         name = f"{self.combo.current_choice}\n" if path is not None else ""
         self.combo.tooltip = name + self._tooltip
         if path is None:
