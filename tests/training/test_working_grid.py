@@ -11,10 +11,12 @@ from napari_scribe.describe import describe_model
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.inference.segment import segment
+from napari_scribe.io.model_file import ImageObjects
 from napari_scribe.model import load_model
 from napari_scribe.progress import run
 from napari_scribe.recipe import Recipe
 from napari_scribe.resampling import resampled
+from napari_scribe.samples import nuclei
 from napari_scribe.samples.synthetic import Sample
 from napari_scribe.targets import Paint
 from napari_scribe.targets.object_size import diameter_of_objects
@@ -172,3 +174,20 @@ def test_large_nuclei_are_learnt_shrunk_and_found_on_own_pixels(
     found, true = labels > 0, truth > 0
     assert (found & true).sum() / (found | true).sum() > 0.8
     assert diameter_of_objects(labels) == pytest.approx(diameter_of_objects(truth), rel=0.25)
+
+
+def test_a_model_for_objects_of_many_sizes_stays_one() -> None:
+    """On images of other magnifications it would look for objects of the size of the last ones."""
+    one = nuclei((96, 96), seed=1)
+    job = train([one.image], [one.paint], start="nuclei", steps=1, device="cpu", keep_worse=True)
+    made = run(job).provenance
+    assert made["fine_tuning"]["fingerprint"] == load_model("nuclei").fingerprint()
+    assert made["objects_in_images"] is None
+
+
+def test_sizes_are_compared_in_micrometers_where_both_are_known() -> None:
+    objects = ImageObjects(diameter=20, pixel_size=0.5)
+    assert objects.is_about(ImageObjects(diameter=10, pixel_size=1.0))
+    assert not objects.is_about(ImageObjects(diameter=20, pixel_size=1.0))
+    assert objects.is_about(ImageObjects(diameter=28))
+    assert not objects.is_about(ImageObjects(diameter=32))

@@ -118,11 +118,22 @@ class FineTuned(BaseModel):
     replay: tuple[float, float] | None = None
 
 
+ABOUT = 1.5
+"""Factor up to which two sizes of objects are about the same."""
+
+
 class ImageObjects(BaseModel):
     """Hold the diameter of the objects in training images, in pixels, and µm of a pixel."""
 
     diameter: Annotated[_Number, Field(gt=0)]
     pixel_size: Annotated[_Number, Field(gt=0)] | None = None
+
+    def is_about(self, other: ImageObjects) -> bool:
+        """Return whether objects are about as large, in µm where that is known of both."""
+        sizes = [self.diameter, other.diameter]
+        if self.pixel_size is not None and other.pixel_size is not None:
+            sizes = [self.diameter * self.pixel_size, other.diameter * other.pixel_size]
+        return max(sizes) <= ABOUT * min(sizes)
 
 
 class Provenance(BaseModel):

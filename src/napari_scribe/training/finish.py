@@ -19,7 +19,7 @@ from ..device import precision
 from ..image import Frame, Image
 from ..inference.engine import Predictor, predict_window
 from ..inference.tiles import Tile
-from ..io.model_file import MOST_IMAGES
+from ..io.model_file import MOST_IMAGES, ImageObjects, Provenance
 from ..io.units import pixel_size
 from ..model import Model
 from ..networks import Network, depends_on_image
@@ -170,9 +170,16 @@ def assemble(
     history: History,
     seconds: float,
     *,
+    start: Model | None = None,
     is_final: bool = True,
 ) -> Model:
-    """Build the model; before the end without what takes long: hashes of its images."""
+    """Build the model; before the end without what takes long: hashes of its images.
+
+    Parameters
+    ----------
+    start
+        The model that it was fine-tuned from.
+    """
     return Model(
         network=network,
         recipe=setup.recipe,
@@ -182,7 +189,10 @@ def assemble(
         painted=setup.painted,
         offset=setup.offset,
         parameters=parameters,
-        provenance=_provenance(setup, state, history, seconds, is_final=is_final),
+        provenance={
+            **_provenance(setup, state, history, seconds, is_final=is_final),
+            "objects_in_images": _objects_in(setup, start if state.is_known_kind else None),
+        },
         thumbnail=thumbnail_of(setup.images[0], setup.channels, setup.statistics[0]),
         denoiser=setup.denoiser,
         object_size=setup.grids.object_size,
@@ -203,18 +213,28 @@ def _provenance(
     return {
         "images": images,
         "n_images": len(setup.images),
-        "objects_in_images": _objects_in(setup),
         **learnt(state, history, setup.device, seconds),
     }
 
 
-def _objects_in(setup: Setup) -> dict[str, float | None] | None:
-    """Return how large the objects in the images are; None if it is not known, or differs much."""
+def _objects_in(setup: Setup, start: Model | None) -> dict[str, float | None] | None:
+    """Return how large the objects in the images are; None if it is not known, or differs much.
+
+    Parameters
+    ----------
+    start
+        A model whose images this one still knows, so that their objects count, too.
+    """
     diameter = setup.grids.size_in_images
     if diameter is None:
         return None
     sizes = {pixel_size(image) for image in setup.own_images}
-    return {"diameter": diameter, "pixel_size": sizes.pop() if len(sizes) == 1 else None}
+    here = ImageObjects(diameter=diameter, pixel_size=sizes.pop() if len(sizes) == 1 else None)
+    if start is not None:
+        before = Provenance.model_validate(start.provenance).objects_in_images
+        if before is None or not before.is_about(here):
+            return None
+    return here.model_dump()
 
 
 def origin(image: Image, channels: Sequence[int]) -> dict[str, Any]:

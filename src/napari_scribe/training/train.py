@@ -262,7 +262,8 @@ def _train(
         parameters = {} if start is None else start.parameters
         now = replace(setup, paints=data.paints)
         numbers = parameters, state, trainer.history, trainer.seconds
-        return trainer.checkpoint(), assemble(now, network, *numbers, is_final=False)
+        model = assemble(now, network, *numbers, start=start, is_final=False)
+        return trainer.checkpoint(), model
 
     job.so_far = so_far
     yield from trainer.steps()
@@ -290,7 +291,8 @@ def _train(
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         # The defaults are good enough; the trained network must not be lost.
         job.problem = job.problem or f"The decoding could not be fitted: {in_words(error)}"
-    model = assemble(setup, network, parameters, state, trainer.history, trainer.seconds)
+    numbers = parameters, state, trainer.history, trainer.seconds
+    model = assemble(setup, network, *numbers, start=start)
     model.provenance["held_out"] = held_out.model_dump(mode="json", exclude_defaults=True)
     if job.fine_tuning is not None and start is not None:
         model.provenance["fine_tuning"] = origin_of(start, job.fine_tuning)
