@@ -38,7 +38,7 @@ from .io.model_folder import check_not_shipped, find_model
 from .io.replay import Replay
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
-from .recipe import Recipe, parse_recipe
+from .recipe import Recipe, saved_recipe
 from .targets import Encoding, Parameters, checked_knobs, count_channels, encoding_of, task_of
 
 BEFORE_CHOICES = {
@@ -313,7 +313,7 @@ def _read(file: ModelFile) -> Model:
     """Read a model from an open file, without its denoiser."""
     described = Description.model_validate(file.values())
     _check_kind(described.recipe)
-    recipe, channels = parse_recipe(described.recipe), described.channels
+    recipe, channels = saved_recipe(described.recipe), described.channels
     if max(channels) >= described.image_channels:
         raise ValueError("channels")
     encoding = encoding_of(recipe, described.painted, described.offset, len(channels))
