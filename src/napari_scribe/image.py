@@ -43,7 +43,7 @@ def guess_axes(shape: Sequence[int]) -> str:
     return AXES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Image:
     """Hold pixels and the meaning of their axes.
 

@@ -51,7 +51,7 @@ BEFORE_CHOICES = {
 so that results that were begun with a model can still go on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """Hold a network and everything that is needed to apply it.
 

@@ -449,3 +449,11 @@ def test_one_stroke_a_class_is_no_object() -> None:
     for value in (1, 2, 3, 4):
         paint[np.arange(60), np.arange(60) + 5 * value] = value
     assert like_objects(paint) == ""
+    assert like_objects(paint) == ""
+
+
+def test_paints_are_compared_as_objects():
+    one, other = Paint(np.ones((4, 5), int)), Paint(np.ones((4, 5), int))
+    assert one == one
+    assert one != other
+    assert len({one, other}) == 2

@@ -31,7 +31,7 @@ PLACE = 32
 """Side of the squares that strokes are divided into for validation, in pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Paint:
     """Hold a labels image of paint, of the shape of its image without channels.
 
