@@ -198,6 +198,9 @@ def test_memory_that_is_freed_while_more_is_counted_is_not_forgotten() -> None:
             thread.join(0.05)  # with the lock held here, it ends after this
             return Interrupted(int(self) + n)
 
+        def __sub__(self, n: int) -> Interrupted:
+            return Interrupted(int(self) - n)
+
     spill = Spill(100)
     for owner in owners:
         assert spill.has_room_for(owner, 10)
