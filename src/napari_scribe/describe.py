@@ -163,11 +163,6 @@ def per_axis(pixels: Sequence[int]) -> str:
     return " ".join(f"{axis} {n}" for axis, n in zip(axes, pixels, strict=True)) + " px"
 
 
-def axes_of(image: Image) -> str:
-    """Describe the axes of an image and their lengths."""
-    return ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))
-
-
 class Understood(NamedTuple):
     """Hold how a file was read: its name, its axes and their lengths, and notes of the reader."""
 
@@ -179,7 +174,7 @@ class Understood(NamedTuple):
 def understood(name: str, image: Image, model: Model | None = None) -> Understood:
     """Return how a file was read, without its pixels; and how a model will see it, if given."""
     words = "" if model is None else slice_by_slice(model, image.length("Z"))
-    return Understood(name, axes_of(image), (*image.notes, *([words] if words else [])))
+    return Understood(name, image.axes_in_words(), (*image.notes, *([words] if words else [])))
 
 
 def slice_by_slice(model: Model, n_slices: int) -> str:
@@ -213,7 +208,7 @@ def _by_text(pairs: Iterable[tuple[str, str]]) -> str:
 
 def describe_image(image: Image) -> str:
     """Describe an image in a few lines."""
-    lines = [f"Image {image.name}", f"  axes         {axes_of(image)}"]
+    lines = [f"Image {image.name}", f"  axes         {image.axes_in_words()}"]
     lines.append(f"  pixels       {image.dtype}")
     if image.scale:
         sizes = (

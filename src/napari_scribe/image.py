@@ -138,6 +138,10 @@ class Image:
         """Return the length of an axis; 1 if the image has no such axis."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
+    def axes_in_words(self) -> str:
+        """Return the axes and their lengths, such as "T 5, Y 512, X 512"."""
+        return ", ".join(f"{a} {n}" for a, n in zip(self.axes, self.shape, strict=True))
+
     @property
     def n_channels(self) -> int:
         """Return the number of channels; 1 without a channel axis."""

@@ -40,6 +40,7 @@ from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
 from .recipe import Recipe, saved_recipe
 from .targets import Encoding, Parameters, checked_knobs, count_channels, encoding_of, task_of
+from .wording import counted
 
 BEFORE_CHOICES = {
     "block": "plain",
@@ -424,11 +425,6 @@ def _check_weights(weights: Mapping[str, torch.Tensor]) -> None:
             "found with them. Choose another model, or train anew with a lower learning rate "
             "(training.learning_rate)."
         )
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 channel" or "3 channels"."""
-    return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
 def as_tuple(channels: Sequence[int] | None, image: Image) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from ..io import ImageLike
 from ..progress import Job
 from .overlap import count_overlap
 from .subject import Subject, place
-from .table import CENTROID, CLASS, FRAME, LABEL, SLICE, Measurements
+from .table import CENTROID, CLASS, COLUMN_ALONG, LABEL, Measurements
 
 TREES = 100
 NOT_TOLD = "orientation"
@@ -134,7 +134,7 @@ def _sort(
 def _rows(table: Measurements, frame: Mapping[str, int]) -> Pixels:
     """Return the rows of a frame."""
     is_in = np.ones(len(table), bool)
-    for axis, name in {"T": FRAME, "Z": SLICE}.items():
+    for axis, name in COLUMN_ALONG.items():
         if name in table.columns:
             is_in &= table[name] == frame[axis]
     return np.flatnonzero(is_in)

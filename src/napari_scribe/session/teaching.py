@@ -97,7 +97,8 @@ def lesson(
         values.append(np.full(len(at), BACKGROUND))
     at = np.concatenate(indices) if indices else np.empty((0, paint.ndim), int)
     made = np.concatenate(values) if values else np.empty(0, int)
-    return Lesson(tuple(at.T), made.astype(paint.dtype), tuple(known[n] for n in objects), n_deleted)
+    given = tuple(known[n] for n in objects)
+    return Lesson(tuple(at.T), made.astype(paint.dtype), given, n_deleted)
 
 
 def _number_in_paint(
