@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import checked
 from ..arrays import Array, Pixels
 from ..errors import InputError
 from ..io import ImageLike
@@ -126,6 +127,7 @@ class Scores(Rates):
         }
 
 
+@checked
 def evaluate(
     labels: ImageLike,
     truth: ImageLike,
@@ -265,6 +267,7 @@ class ClassScores(Rates):
         return {**means, "pixel_error": self.pixel_error, **each}
 
 
+@checked
 def evaluate_classes(
     labels: ImageLike, truth: ImageLike, ignore: ImageLike | None = None
 ) -> ClassScores:
