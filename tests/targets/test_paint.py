@@ -133,13 +133,8 @@ def test_paint_is_whole_numbers(dtype: Any):
         Paint(np.zeros((4, 4)).astype(dtype))
 
 
-def test_a_snapshot_is_not_changed_by_later_strokes():
-    array = PAINT.copy()
-    paint = Paint(array, offset=1)
-    kept = paint.snapshot()
-    array[:] = 9
-    np.testing.assert_array_equal(kept.array, PAINT)
-    assert kept.offset == 1
+def test_a_frame_is_not_changed_by_later_strokes():
+    array = np.full_like(PAINT, 9)
     frame = Paint(array).frame(YX, ())
     array[:] = 3
     assert (frame == 9).all()
@@ -448,7 +443,6 @@ def test_one_stroke_a_class_is_no_object() -> None:
     paint = np.zeros((90, 90), np.uint8)
     for value in (1, 2, 3, 4):
         paint[np.arange(60), np.arange(60) + 5 * value] = value
-    assert like_objects(paint) == ""
     assert like_objects(paint) == ""
 
 
