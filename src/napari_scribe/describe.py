@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from .image import Image
 from .io import first_few
 from .io.held_out import HeldOut
-from .model import Model, counted
+from .model import Model
 from .targets import task_of
+from .wording import counted
 
 ENOUGH_STEPS = 50
 """Fewest steps after which a model is judged: the first regular validation comes then."""
@@ -25,7 +26,7 @@ def describe_model(model: Model) -> str:
     """Describe a model in a few lines."""
     provenance = model.provenance
     n_images = provenance.get("n_images") or len(provenance.get("images", []))
-    network = model.recipe.network
+    network, steps = model.recipe.network, provenance.get("steps")
     is_denoiser = task_of(model.recipe).is_image
     lines = [
         f"{'Denoiser' if is_denoiser else f'Model for {model.recipe.task}'}, {network.dimensions}D",
@@ -33,7 +34,7 @@ def describe_model(model: Model) -> str:
         f"{sum(p.numel() for p in model.network.parameters()):,} parameters",
         f"  channels     {_channels(model)}",
         f"  trained on   {counted(n_images, 'image')}, "
-        f"{counted(provenance.get('steps', '?'), 'step')}, "
+        f"{'? steps' if steps is None else counted(steps, 'step')}, "
         f"{provenance.get('seconds', '?')} s on {provenance.get('device', '?')}",
         *_held_out_line(model),
         *(_denoiser_lines(model) if is_denoiser else _label_lines(model)),
