@@ -16,16 +16,30 @@ import torch
 
 from napari_scribe.inference.tiles import Tile
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = "NAPARI_SCRIBE_DATA"
 
 
 def parser(description: str, data: bool = False) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--device", default=None)
     if data:
-        default = os.environ.get("NAPARI_SCRIBE_DATA", BESIDE)
-        made.add_argument("--data", type=Path, default=Path(default), help="folder with dsb2018/")
+        made.add_argument(
+            "--data",
+            type=_folder,
+            default=os.environ.get(DATA, ""),
+            help=f"folder with dsb2018/ and so on, see CONTRIBUTING.md; default: ${DATA}",
+        )
     return made
+
+
+def _folder(named: str) -> Path:
+    """Return the folder of the images; argparse says what is wrong if there is none."""
+    if not named or not Path(named).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"'{named}' is no folder: give that of the images, or set {DATA} to it. "
+            "CONTRIBUTING.md says what lies in it (Measure)."
+        )
+    return Path(named)
 
 
 def add_limits(arguments: argparse.ArgumentParser, seconds: float) -> None:

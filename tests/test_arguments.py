@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import napari_scribe as ns
+from napari_scribe.arguments import checked
 
 PIXELS = np.random.default_rng(0).integers(0, 1000, (48, 48)).astype(np.uint16)
 PAINT = np.zeros((48, 48), np.uint8)
@@ -110,6 +112,25 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "axes": (lambda: ns.read_image("a.tif", axes=5), "letters of TCZYX"),
     "run": (lambda: ns.run(5), "int is no job to run"),
     "evaluate": (lambda: ns.evaluate(None, PAINT), NO_ARRAY),
+    "slices": (lambda: ns.evaluate(PAINT, PAINT, slices="all"), "slices='all' .* True or False"),
+    "evaluate_classes": (lambda: ns.evaluate_classes(PAINT, None), NO_ARRAY),
+    "channel of a map": (
+        lambda: ns.evaluate_probability(PIXELS / 1000, PAINT, channel="red"),
+        "the number of a channel",
+    ),
+    "threshold": (
+        lambda: ns.evaluate_probability(PIXELS / 1000, PAINT, threshold="half"),
+        "a number from 0 to 1",
+    ),
+    "pieces": (lambda: ns.measure(PAINT, pieces="each"), "True if each piece is an object"),
+    "remedies": (
+        lambda: ns.apply_remedies(ns.frame_pairs(STACK), ns.check_pairs(STACK), 5),
+        r"such as \['register', 'match'\]",
+    ),
+    "one object size": (lambda: ns.segment("cells", PIXELS, object_size="big"), "a diameter"),
+    "compare": (lambda: ns.compare(PAINT, PAINT, slices=2), "slices=2 .* True or False"),
+    "seam test": (lambda: ns.seam_test("cells", PIXELS, tile="all"), "tile='all'"),
+    "removed": (lambda: ns.check_removed(PIXELS, PIXELS, seed="x"), "seed='x'"),
     "evaluate_images": (lambda: ns.evaluate_images(PIXELS, None), NO_ARRAY),
     "peak": (lambda: ns.evaluate_images(PIXELS, PIXELS, peak="white"), "peak='white'"),
     "check_pairs": (lambda: ns.check_pairs(5), NO_ARRAY),
@@ -157,6 +178,28 @@ def test_what_is_plain_is_accepted(kept: Path, model: ns.Model):
     assert ns.run(ns.train([PIXELS], [PAINT], SMALL, denoiser="quiet", steps=1)).denoiser
     assert ns.run(ns.train_denoiser(ns.single_pairs([PIXELS]), start="quiet", steps=1))
     assert ns.check_pairs(STACK).n_pairs == 1
+
+
+def test_every_public_function_checks_its_arguments():
+    functions = [f for f in (getattr(ns, name) for name in ns.__all__) if inspect.isfunction(f)]
+    unchecked = {f.__name__ for f in functions if not hasattr(f, "__wrapped__")}
+    assert unchecked == {"run"}, "run says itself what is no job"
+
+
+def test_the_annotation_decides_whether_an_argument_is_checked():
+    class Pointer: ...
+
+    @checked
+    def function(first: int, second: Pointer | str, seed: list[int] | None = None) -> Any:
+        return first, second, seed
+
+    assert function(np.int64(1), "anything", [1, 2]) == (1, "anything", [1, 2])
+    with pytest.raises(ns.InputError, match="first=None"):
+        function(None, 2)
+
+
+def test_yes_and_no_of_numpy_are_accepted():
+    assert ns.evaluate(PAINT, PAINT, pieces=np.bool_(False)).n_true == 3
 
 
 def test_newer_paint_may_be_arrays_or_paths(tmp_path: Path):

@@ -208,6 +208,7 @@ ROC = "evaluate p.tif t.tif --roc"
         (f"{ROC} --figure curves.txt", "ending in .png, .svg, .pdf"),
         (f"{ROC} --figure p.tif/c.png", "Cannot write"),
         (f"{ROC} --task classes", "--task does not go with --roc"),
+        (f"{ROC} --peak 255", "--peak does not go with --roc"),
         (f"{ROC} --images", "--images does not go with --roc"),
         (f"{ROC} --pieces-are-objects", "for labels of objects"),
         (f"{ROC} --thin", "--thin is for labels of objects"),

@@ -19,6 +19,7 @@ FLOORS = {
     1: {
         "user_folder",
         "windows",
+        "wording",
         "errors",
         "recipe",
         "arrays",

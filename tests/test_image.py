@@ -258,3 +258,11 @@ def test_changed_fields():
     image = Image(pixels("YX"), scale={"Y": 0.5}, name="a")
     other = image.selected(name="b")
     assert (other.name, other.scale, other.data is image.data) == ("b", {"Y": 0.5}, True)
+
+
+def test_images_are_compared_as_objects():
+    """By their pixels they would be neither equal nor unequal, but an error."""
+    one, other = Image(np.zeros((4, 5))), Image(np.zeros((4, 5)))
+    assert one == one
+    assert one != other
+    assert len({one, other}) == 2

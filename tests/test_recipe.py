@@ -193,13 +193,29 @@ def test_an_unknown_preset_is_answered_with_all_names():
         Recipe.preset("unet2014")
 
 
-def test_recipes_saved_before_there_was_an_object_size_leave_images_as_they_are() -> None:
-    before = {"kind": "objects", "ring": 4, "unpainted": 0.01, "border_weight": 1.0}
-    assert Recipe(target=before).target.object_size == 24
-    assert Recipe(target={**before, "border_sigma": 3.0}).target.object_size == 0
-    assert (
-        Recipe(target={**before, "border_sigma": 3.0, "object_size": 30}).target.object_size == 30
-    )
+def test_recipes_saved_before_there_was_an_object_size_leave_images_as_they_are(
+    tmp_path: Path,
+) -> None:
+    whole = {"kind": "objects", "ring": 4, "unpainted": 0.01, "border_weight": 1.0}
+    whole |= {"border_sigma": 3.0}
+    path = tmp_path / "recipe.json"
+    for target, size in (
+        (whole, 0),
+        ({**whole, "object_size": 30}, 30),
+        ({"ring": 4, "border_sigma": 3.0}, 24),
+    ):
+        path.write_text(json.dumps({"target": target}))
+        assert read_recipe(path).target.object_size == size
+
+
+def test_chosen_settings_of_objects_do_not_change_the_object_size() -> None:
+    values = {"ring": 2, "unpainted": 0.1, "border_weight": 2.0, "border_sigma": 2.0}
+    changed = Recipe().changed({f"target.{name}": value for name, value in values.items()})
+    assert changed.target.object_size == 24
+    assert Recipe(target={"kind": "objects", **values}).target.object_size == 24
+
+
+def test_no_object_size_is_0() -> None:
     assert Recipe(target={"object_size": None}).target.object_size == 0
     assert Recipe(network={"dimensions": 3}).target.object_size == 0
     assert Recipe(task="classes", network={"dimensions": 3}).task == "classes"

@@ -45,3 +45,8 @@ def test_a_saved_recipe_says_the_same(name: str) -> None:
     plain = parse_recipe(saved).model_dump()
     for part, values in saved.items():
         assert {key: plain[part][key] for key in values} == values
+
+
+@pytest.mark.parametrize("name", ["objects", "volume"])
+def test_a_saved_model_sees_images_as_they_are(name: str) -> None:
+    assert ns.load_model(SAVED / f"{name}.zip").recipe.target.object_size == 0

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import InputError as InputError
+    from .evaluation.compare import compare as compare
     from .evaluation.images import evaluate_images as evaluate_images
     from .evaluation.measure import measure as measure
     from .evaluation.metrics import evaluate as evaluate
     from .evaluation.metrics import evaluate_classes as evaluate_classes
+    from .evaluation.residual import check_removed as check_removed
     from .evaluation.roc import evaluate_probability as evaluate_probability
     from .image import Image as Image
     from .inference.decoding import decode as decode
     from .inference.denoise.job import denoise as denoise
     from .inference.object_size import estimate_object_size as estimate_object_size
+    from .inference.seams import seam_test as seam_test
     from .inference.segment import segment as segment
     from .io import read_image as read_image
     from .model import Model as Model
@@ -45,6 +48,8 @@ _HOME = {
     "apply_remedies": "training.pairs.fitness",
     "channel_pairs": "training.pairs.sources",
     "check_pairs": "training.pairs.fitness",
+    "check_removed": "evaluation.residual",
+    "compare": "evaluation.compare",
     "decode": "inference.decoding",
     "denoise": "inference.denoise.job",
     "estimate_object_size": "inference.object_size",
@@ -67,6 +72,7 @@ _HOME = {
     "read_image": "io",
     "Recipe": "recipe",
     "run": "progress",
+    "seam_test": "inference.seams",
     "segment": "inference.segment",
     "single_pairs": "training.pairs.sources",
     "slice_pairs": "training.pairs.sources",

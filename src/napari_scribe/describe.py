@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from .image import Image
 from .io import first_few
 from .io.held_out import HeldOut
-from .model import Model, counted
+from .model import Model
 from .targets import task_of
+from .wording import counted
 
 ENOUGH_STEPS = 50
 """Fewest steps after which a model is judged: the first regular validation comes then."""
@@ -25,7 +26,7 @@ def describe_model(model: Model) -> str:
     """Describe a model in a few lines."""
     provenance = model.provenance
     n_images = provenance.get("n_images") or len(provenance.get("images", []))
-    network = model.recipe.network
+    network, steps = model.recipe.network, provenance.get("steps")
     is_denoiser = task_of(model.recipe).is_image
     lines = [
         f"{'Denoiser' if is_denoiser else f'Model for {model.recipe.task}'}, {network.dimensions}D",
@@ -33,7 +34,7 @@ def describe_model(model: Model) -> str:
         f"{sum(p.numel() for p in model.network.parameters()):,} parameters",
         f"  channels     {_channels(model)}",
         f"  trained on   {counted(n_images, 'image')}, "
-        f"{counted(provenance.get('steps', '?'), 'step')}, "
+        f"{'? steps' if steps is None else counted(steps, 'step')}, "
         f"{provenance.get('seconds', '?')} s on {provenance.get('device', '?')}",
         *_held_out_line(model),
         *(_denoiser_lines(model) if is_denoiser else _label_lines(model)),
@@ -163,11 +164,6 @@ def per_axis(pixels: Sequence[int]) -> str:
     return " ".join(f"{axis} {n}" for axis, n in zip(axes, pixels, strict=True)) + " px"
 
 
-def axes_of(image: Image) -> str:
-    """Describe the axes of an image and their lengths."""
-    return ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))
-
-
 class Understood(NamedTuple):
     """Hold how a file was read: its name, its axes and their lengths, and notes of the reader."""
 
@@ -179,7 +175,7 @@ class Understood(NamedTuple):
 def understood(name: str, image: Image, model: Model | None = None) -> Understood:
     """Return how a file was read, without its pixels; and how a model will see it, if given."""
     words = "" if model is None else slice_by_slice(model, image.length("Z"))
-    return Understood(name, axes_of(image), (*image.notes, *([words] if words else [])))
+    return Understood(name, image.axes_in_words(), (*image.notes, *([words] if words else [])))
 
 
 def slice_by_slice(model: Model, n_slices: int) -> str:
@@ -213,7 +209,7 @@ def _by_text(pairs: Iterable[tuple[str, str]]) -> str:
 
 def describe_image(image: Image) -> str:
     """Describe an image in a few lines."""
-    lines = [f"Image {image.name}", f"  axes         {axes_of(image)}"]
+    lines = [f"Image {image.name}", f"  axes         {image.axes_in_words()}"]
     lines.append(f"  pixels       {image.dtype}")
     if image.scale:
         sizes = (

@@ -43,7 +43,7 @@ def guess_axes(shape: Sequence[int]) -> str:
     return AXES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Image:
     """Hold pixels and the meaning of their axes.
 
@@ -137,6 +137,10 @@ class Image:
     def length(self, axis: str) -> int:
         """Return the length of an axis; 1 if the image has no such axis."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+    def axes_in_words(self) -> str:
+        """Return the axes and their lengths, such as "T 5, Y 512, X 512"."""
+        return ", ".join(f"{a} {n}" for a, n in zip(self.axes, self.shape, strict=True))
 
     @property
     def n_channels(self) -> int:

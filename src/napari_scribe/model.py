@@ -38,8 +38,9 @@ from .io.model_folder import check_not_shipped, find_model
 from .io.replay import Replay
 from .networks import NETWORKS, Network
 from .normalization import FixedNormalization, Normalization
-from .recipe import Recipe, parse_recipe
+from .recipe import Recipe, saved_recipe
 from .targets import Encoding, Parameters, checked_knobs, count_channels, encoding_of, task_of
+from .wording import counted
 
 BEFORE_CHOICES = {
     "block": "plain",
@@ -51,7 +52,7 @@ BEFORE_CHOICES = {
 so that results that were begun with a model can still go on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """Hold a network and everything that is needed to apply it.
 
@@ -313,7 +314,7 @@ def _read(file: ModelFile) -> Model:
     """Read a model from an open file, without its denoiser."""
     described = Description.model_validate(file.values())
     _check_kind(described.recipe)
-    recipe, channels = parse_recipe(described.recipe), described.channels
+    recipe, channels = saved_recipe(described.recipe), described.channels
     if max(channels) >= described.image_channels:
         raise ValueError("channels")
     encoding = encoding_of(recipe, described.painted, described.offset, len(channels))
@@ -424,11 +425,6 @@ def _check_weights(weights: Mapping[str, torch.Tensor]) -> None:
             "found with them. Choose another model, or train anew with a lower learning rate "
             "(training.learning_rate)."
         )
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 channel" or "3 channels"."""
-    return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
 def as_tuple(channels: Sequence[int] | None, image: Image) -> tuple[int, ...]:

@@ -74,3 +74,19 @@ def test_named_axes_decide_how_two_lie_on_each_other():
     for pair in ((turned, labels), (labels, turned), (turned, Image(labels))):
         assert evaluate(*pair).ap.min() == 1
     assert evaluate(labels.T, labels).ap[0] < 1
+
+
+def test_objects_of_a_movie_are_scored_frame_by_frame() -> None:
+    """As the command scores them: a number means another object in another frame."""
+    on, anew = np.zeros((2, 2, 8, 9), int)
+    anew[:, 1:4, 1:4], anew[:, 5:8, 5:8] = 1, 2
+    on[:] = anew + np.array([0, 2])[:, None, None] * (anew > 0)
+    for labels, truth in ((Image(on, "TYX"), anew), (on, Image(anew, "TYX")),
+                          (on[:, None], anew[:, None])):  # fmt: skip
+        scores = evaluate(labels, truth)
+        assert scores.n_true == scores.n_predicted == 4
+        assert scores.ap.min() == 1
+    assert evaluate(on, anew, slices=True).ap.min() == 1
+    assert evaluate(on, anew).n_true == 2, "three axes of arrays are a stack"
+    turned = Image(np.moveaxis(on, 0, -1), "YXT")
+    assert evaluate(turned, anew).ap.min() == 1

@@ -47,3 +47,15 @@ def test_two_classes_are_needed(painted: int, said: str) -> None:
     job = sorting(ns.measure(labels), labels, np.full_like(labels, painted))
     with pytest.raises(ns.InputError, match=said):
         ns.run(job)
+
+
+@pytest.mark.parametrize("n_steps", [0, 1, 3])
+def test_a_stopped_sort_ends_at_once(n_steps: int) -> None:
+    labels, _ = field(2)
+    movie = ns.Image(np.stack([labels, labels]), "TYX")
+    job = sorting(ns.measure(movie), movie, np.isin(movie.data, [1, 3]) + np.int32(movie.data > 0))
+    for _ in range(n_steps):
+        next(job)
+    job.stop()
+    assert list(job) == []
+    assert job.result is None

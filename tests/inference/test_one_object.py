@@ -56,3 +56,12 @@ def test_a_disk_lies_in_one_slice() -> None:
     assert disk.mask.shape == (1, 9, 9)
     assert disk.region == {"Z": slice(3, 4), "Y": slice(11, 20), "X": slice(11, 20)}
     assert abs(disk.mask.sum() - np.pi * 16) < 6
+
+
+def test_a_stopped_search_ends_at_once_and_finds_nothing(model: Model) -> None:
+    empty = Image(np.random.default_rng(0).normal(100, 1, (90, 120)).astype(np.float32))
+    job = object_at(model, empty, {"Y": 45, "X": 60}, diameter=20)
+    next(job)
+    job.stop()
+    assert list(job) == []
+    assert job.result is None

@@ -18,7 +18,7 @@ from napari_scribe.io import read_image, write_tiff
 from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei
 from napari_scribe.session.painted import PaintedLayer
-from napari_scribe.session.project import FILE, Project, is_project
+from napari_scribe.session.project import FILE, Project, ProjectImage, is_project
 
 PLACE = {"scale": {"Y": 0.5, "X": 0.5}, "units": {"Y": "micrometer", "X": "micrometer"}}
 
@@ -194,3 +194,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be saved"):
         Project.create(tmp_path / "file" / "project")
+
+
+def test_an_image_of_a_folder_with_a_like_name_is_another(tmp_path: Path) -> None:
+    """Images without a file lie in ``images``; ``images_old`` is a folder of somebody."""
+    project = Project.create(tmp_path / "mine")
+    for folder, is_own in (("images_old", False), ("images", True)):
+        path = project.folder / folder / "cells.tif"
+        project.images = [ProjectImage(name="", image="cells", image_path=str(path))]
+        assert (project.entry(painted("", "cells")) is not None) == is_own

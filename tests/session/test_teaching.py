@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from napari_scribe.session.edits import Edit, delete, merge, split
+from napari_scribe.session.edits import Edit, delete, merge, split, window_of, windows_of
 from napari_scribe.session.history import History
 from napari_scribe.session.teaching import lesson
 
@@ -79,3 +82,48 @@ def test_what_was_painted_by_hand_stays(labels: np.ndarray) -> None:
     kept = outside & (by_hand > 0)
     assert np.array_equal(sitting.paint[kept], by_hand[kept])
     assert np.all(sitting.paint[25:35, 42:50] == 1)
+
+
+@given(arrays(np.uint8, (7, 5, 6), elements=st.integers(0, 6)), st.sets(st.integers(1, 9)))
+@settings(max_examples=50, deadline=None)
+def test_windows_of_many_objects_are_those_of_each(labels: np.ndarray, numbers: set[int]) -> None:
+    each = {n: window_of(labels, [n]) for n in numbers if (labels == n).any()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_scribe.session.edits.SLAB", 60)
+        assert windows_of(labels, numbers) == each
+
+
+@given(
+    arrays(np.int32, (9, 12), elements=st.integers(0, 5)),
+    arrays(np.uint16, (9, 12), elements=st.integers(0, 5)),
+)
+@settings(max_examples=50, deadline=None)
+def test_every_object_is_taught_with_a_number_of_its_own(
+    labels: np.ndarray, paint: np.ndarray
+) -> None:
+    numbers = range(1, 8)
+    made = lesson(labels, numbers, [], paint)
+    present = [n for n in numbers if (labels == n).any()]
+    assert len({*made.numbers}) == len(made.numbers) == len(present)
+    assert min(made.numbers, default=2) > 1
+    after = paint.copy()
+    after[made.pixels] = made.values
+    for number, taught in zip(present, made.numbers, strict=True):
+        may_change = np.isin(paint, [0, 1, taught])
+        assert np.all(after[(labels == number) & may_change] == taught)
+    taken_over = np.isin(paint, made.numbers)
+    assert np.array_equal(after[(paint > 1) & ~taken_over], paint[(paint > 1) & ~taken_over])
+
+
+def test_labels_are_searched_once_however_many_objects_were_corrected() -> None:
+    searched = []
+
+    class Counted(np.ndarray):
+        def __getitem__(self, index: object) -> np.ndarray:
+            part = np.asarray(super().__getitem__(index))
+            searched.append(part.size)
+            return part
+
+    labels = np.arange(1, 101).reshape(10, 10).repeat(8, 0).repeat(8, 1).astype(np.int32)
+    lesson(labels.view(Counted), range(1, 101), [], np.zeros(labels.shape, np.uint16))
+    assert sum(searched) <= 4 * labels.size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -182,3 +183,31 @@ def test_as_many_images_may_be_open_as_there_are(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert len(opened) == MANY_FILES
+
+
+def test_memory_that_is_freed_while_more_is_counted_is_not_forgotten() -> None:
+    """A thread that lets go of an array, while another one asks for room."""
+    owners = [np.zeros(1) for _ in range(4)]
+    threads = []
+
+    class Interrupted(int):
+        def __add__(self, n: int) -> Interrupted:
+            thread = threading.Thread(target=owners.pop)
+            threads.append(thread)
+            thread.start()
+            thread.join(0.05)  # with the lock held here, it ends after this
+            return Interrupted(int(self) + n)
+
+        def __sub__(self, n: int) -> Interrupted:
+            return Interrupted(int(self) - n)
+
+    spill = Spill(100)
+    for owner in owners:
+        assert spill.has_room_for(owner, 10)
+    del owner
+    spill._held = Interrupted(spill._held)
+    last = np.zeros(1)
+    assert spill.has_room_for(last, 10)
+    for thread in threads:
+        thread.join()
+    assert spill._held == 10 * (len(owners) + 1)

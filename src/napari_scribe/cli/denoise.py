@@ -19,10 +19,15 @@ from .options import (
     CheckpointEvery,
     Device,
     Images,
+    KeepWorse,
     Level,
+    Overwrite,
     Patience,
     RecipeFile,
+    Seconds,
+    Seed,
     Series,
+    Steps,
     Values,
     all_images,
     channel_numbers,
@@ -95,16 +100,10 @@ def train_denoiser(
     start: Annotated[
         str | None, typer.Option(help="A denoiser to fine-tune.", metavar="M0")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Number of steps to train.")] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help=f"Seconds to train. Default: {DEFAULT_SECONDS:.0f}.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="The same seed and steps give the same model.")
-    ] = None,
-    keep_worse: Annotated[
-        bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
-    ] = False,
+    steps: Steps = None,
+    seconds: Seconds = None,
+    seed: Seed = None,
+    keep_worse: KeepWorse = False,
     patience: Patience = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     device: Device = None,
@@ -181,9 +180,7 @@ def denoise(
         bool,
         typer.Option("--removed", help="Also write what was removed: NAME.removed.tif."),
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing results.")
-    ] = False,
+    overwrite: Overwrite = False,
     tile: Tile = None,
     device: Device = None,
     workers: Workers = None,

@@ -136,10 +136,10 @@ def evaluate(
     """
     from ..io import check_writable
 
-    images = images or peak is not None
     of_others: dict[str, object] = {
         "--task": task,
         "--images": images or None,
+        "--peak": peak,
         "--slices": slices or None,
     }
     of_roc: dict[str, object] = {
@@ -148,6 +148,7 @@ def evaluate(
         "--threshold": threshold,
         "--figure": figure,
     }
+    images = images or peak is not None
     _check_kind(task, images, roc, pieces, thin, mask)
     _check_roc(roc, of_others, of_roc)
     curves = _figure(figure, json_file) if roc else None

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..describe import Understood
     from ..image import Image
 
+DEFAULT_SECONDS = 300.0
+"""Length of a training, in seconds, if the user sets neither steps nor seconds."""
+
 Images = Annotated[list[Path], typer.Argument(help="Images (TIFF, zarr, PNG, NPY) or a folder.")]
 Device = Annotated[
     str | None, typer.Option(help="cuda, mps or cpu. Default: the fastest one.", metavar="NAME")
@@ -69,16 +72,21 @@ ObjectSize = Annotated[
         metavar="PX",
     ),
 ]
+Steps = Annotated[int | None, typer.Option(help="Number of steps to train.")]
+Seconds = Annotated[
+    float | None, typer.Option(help=f"Seconds to train. Default: {DEFAULT_SECONDS:.0f}.")
+]
+Seed = Annotated[int | None, typer.Option(help="The same seed and steps give the same model.")]
+KeepWorse = Annotated[
+    bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 Patience = Annotated[
     int | None,
     typer.Option(
         help="End after N validations in a row without a better one. 0: never.", metavar="N"
     ),
 ]
-
-
-DEFAULT_SECONDS = 300.0
-"""Length of a training, in seconds, if the user sets neither steps nor seconds."""
 
 
 def channel_numbers(channels: str) -> list[int] | None:

@@ -100,7 +100,6 @@ def label_scoring(
     """Return how a file of labels is scored, and how scores are pooled."""
     from ..arrays import as_dask
     from ..evaluation import metrics
-    from ..evaluation.frames import frame_pairs
     from ..io import read_label_image
     from ..targets import TASKS
 
@@ -111,21 +110,17 @@ def label_scoring(
 
     def score_classes(files: Scored) -> Scores:
         labels, truth = read_pair(files)
-        if files.mask is not None:
-            mask = read_label_image(files.mask, axes)
-            outside = mask.selected(data=as_dask(mask.data) == 0)
-            return metrics.evaluate_classes(labels, truth, outside)
-        frames = frame_pairs(labels, truth, slices)
-        return metrics.pool_classes([metrics.evaluate_classes(p, t) for p, t in frames])
+        if files.mask is None:
+            return metrics.evaluate_classes(labels, truth)
+        mask = read_label_image(files.mask, axes)
+        outside = mask.selected(data=as_dask(mask.data) == 0)
+        return metrics.evaluate_classes(labels, truth, outside)
 
     def score_objects(files: Scored) -> Scores:
         nonlocal pieces  # the user answers once for all files
         pair = read_pair(files)
         try:
-            frames = frame_pairs(*pair, slices)
-            return metrics.pool(
-                [metrics.evaluate(p, t, pieces=pieces, thin=thin) for p, t in frames]
-            )
+            return metrics.evaluate(*pair, slices=slices, pieces=pieces, thin=thin)
         except ManyPiecesError as error:
             if not sys.stdin.isatty():
                 raise

@@ -23,12 +23,16 @@ from .options import (
     CheckpointEvery,
     Device,
     Images,
+    KeepWorse,
     ObjectSize,
     Patience,
     Pieces,
     PresetName,
     RecipeFile,
+    Seconds,
+    Seed,
     Series,
+    Steps,
     Values,
     all_images,
     channel_numbers,
@@ -74,16 +78,10 @@ def train(
             metavar="M0",
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Number of steps to train.")] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help=f"Seconds to train. Default: {DEFAULT_SECONDS:.0f}.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="The same seed and steps give the same model.")
-    ] = None,
-    keep_worse: Annotated[
-        bool, typer.Option("--keep-worse", help="Keep a fine-tuned model even if it is worse.")
-    ] = False,
+    steps: Steps = None,
+    seconds: Seconds = None,
+    seed: Seed = None,
+    keep_worse: KeepWorse = False,
     object_size: ObjectSize = None,
     patience: Patience = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,

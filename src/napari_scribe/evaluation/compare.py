@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..arguments import checked
 from ..arrays import Pixels
 from ..image import Frame
 from ..io import ImageLike
-from ..progress import Job
+from ..progress import Job, run
+from ..wording import counted
 from .metrics import Scores, evaluate, pool
 from .overlap import count_overlap, match_objects
 from .subject import Subject, place
-from .table import CENTROID, FRAME, LABEL, SLICE, Measurements, join
+from .table import CENTROID, COLUMN_ALONG, LABEL, Measurements, join
 
 FOUND, FALSE, MISSED = "found", "false", "missed"
 VERDICT, TRUTH, IOU = "verdict", "truth", "IoU"
@@ -58,11 +60,20 @@ class Comparison:
         """Return what was found, as "99 true objects: 98 found, 1 missed; 1 false"."""
         scores = self.scores
         found, false = int(scores.tp[0]), int(scores.fp[0])
-        true = f"{scores.n_true:,} true object{'' if scores.n_true == 1 else 's'}"
+        true = counted(scores.n_true, "true object")
         return f"{true}: {found:,} found, {int(scores.fn[0]):,} missed; {false:,} false."
 
 
 CompareJob = Job[CompareStep, Comparison]
+
+
+@checked
+def compare(labels: ImageLike, truth: ImageLike, *, slices: bool = False) -> Comparison:
+    """Compare labels with the truth, object by object: which are found, false and missed.
+
+    `comparing` does the same as a job, and says what is given and what is raised.
+    """
+    return run(comparing(labels, truth, slices=slices))
 
 
 def comparing(labels: ImageLike, truth: ImageLike, *, slices: bool = False) -> CompareJob:
@@ -115,7 +126,7 @@ def _table(subject: Subject, frame: Frame, labels: Pixels, truth: Pixels) -> Mea
     centroids = np.concatenate(
         [_centroids(labels, numbers[: n_found + n_false]), _centroids(truth, missed)]
     )
-    where = {{"T": FRAME, "Z": SLICE}[axis]: np.full(len(numbers), index) for axis, index in frame}
+    where = {COLUMN_ALONG[axis]: np.full(len(numbers), index) for axis, index in frame}
     spatial = "ZYX"[-subject.dimensions :]
     spacing = dict(zip(spatial, subject.spacing, strict=True))
     places = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
-from ..arrays import Array, arranged, order_onto
+from ..arrays import Array, Order, arranged, order_onto
 from ..errors import ManyPiecesError
-from ..image import Image
+from ..image import AXES
 from ..io import ImageLike, as_labels
 from ..pieces import Covering, covering, split
 
@@ -56,25 +57,38 @@ def many_pieces(many: Covering, name: str) -> ManyPiecesError:
     )
 
 
-def frame_pairs(labels: Image, truth: Image, slices: bool = False) -> Iterator[tuple[Array, Array]]:
+def frame_pairs(
+    labels: ImageLike, truth: ImageLike, slices: bool = False
+) -> Iterator[tuple[Array, Array]]:
     """Yield labels and truth of each frame, as objects may be numbered anew in each frame.
 
     Time points are always frames, if either of the two images has them. Z is depth, unless `slices`
-    makes each plane a frame. Without frames, or if shapes differ, one pair is yielded, still lazy.
+    makes each plane a frame. An array has the axes of the other one; if both are arrays, three axes
+    are ZYX and four TZYX. Without frames, or if shapes differ, one pair is yielded, still lazy.
     """
-    order = order_onto(labels.axes, labels.shape, truth.axes, truth.shape)
+    array, axes = as_labels(labels)
+    true_array, true_axes = as_labels(truth, name="truth")
+    order = order_onto(axes, array.shape, true_axes, true_array.shape)
     if order is None:
-        yield labels.data, truth.data
+        yield array, true_array
         return
-    letters = [truth.axes[j] if i is None else labels.axes[i] for j, i in enumerate(order)]
-    is_timed = "T" in letters and len(set(letters)) == len(letters)
-    image = truth.selected(axes="".join(letters)) if is_timed else truth
-    dimensions = 2 if slices or "Z" not in image.axes else 3
-    data = arranged(labels.data, order)
-    if not image.iterated_axes(dimensions):
-        yield data, truth.data
+    array, letters = arranged(array, order), _letters(axes, true_axes, order)
+    along = [letters.index(a) for a in ("TZ" if slices else "T") if a in letters]
+    if not along:
+        yield array, true_array
         return
-    for frame in image.frames(dimensions):
-        index_along = dict(frame)
-        index = tuple(index_along.get(a, slice(None)) for a in image.axes)
-        yield data[index], truth.data[index]
+    for at in itertools.product(*(range(true_array.shape[j]) for j in along)):
+        index_along = dict(zip(along, at, strict=True))
+        index = tuple(index_along.get(j, slice(None)) for j in range(len(order)))
+        yield array[index], true_array[index]
+
+
+def _letters(axes: str, true_axes: str, order: Order) -> str:
+    """Return a letter for each axis of the truth; those of the labels count if these have time."""
+    n = len(order)
+    if not axes and not true_axes:
+        return AXES if n == len(AXES) else "TZYX"[-n:]
+    known = true_axes or " " * n
+    own = "".join(axes[i] if axes and i is not None else known[j] for j, i in enumerate(order))
+    is_timed = "T" in own and len(set(own)) == n
+    return own if is_timed or not true_axes else true_axes

@@ -129,8 +129,8 @@ def same_size(first: ImageLike, second: ImageLike) -> tuple[Image, Image]:
             raise InputError(f"{image.name} holds true and false, not intensities: give an image.")
     if _sizes(one) != _sizes(other):
         raise InputError(
-            f"{one.name} and {other.name} differ in size: {_in_words(one)} and "
-            f"{_in_words(other)}. Give two images of the same field."
+            f"{one.name} and {other.name} differ in size: {one.axes_in_words()} and "
+            f"{other.axes_in_words()}. Give two images of the same field."
         )
     return one, other
 
@@ -227,8 +227,3 @@ def _spread(column: Floats) -> float:
 def _place(frame: Frame) -> str:
     """Return the place of a frame in words, such as `` at T 3``."""
     return "".join(f" at {axis} {index}" for axis, index in frame)
-
-
-def _in_words(image: Image) -> str:
-    """Return the axes of an image and their lengths, in words."""
-    return ", ".join(f"{a} {n}" for a, n in zip(image.axes, image.shape, strict=True))

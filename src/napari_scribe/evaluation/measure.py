@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import checked
 from ..arrays import Pixels
 from ..image import Frame
 from ..io import ImageLike
@@ -16,7 +17,7 @@ from ..progress import Job, run
 from .bands import bands, dense
 from .frames import many_pieces
 from .subject import Subject, place
-from .table import CENTROID, EDGE, FRAME, IMAGE, LABEL, SLICE, Measurements, join
+from .table import CENTROID, COLUMN_ALONG, EDGE, IMAGE, LABEL, Measurements, join
 
 BATCH = 64
 """Objects measured between two records."""
@@ -36,6 +37,7 @@ MeasureJob = Job[MeasureStep, Measurements]
 Rows = list[list[float]]
 
 
+@checked
 def measure(
     labels: ImageLike,
     image: ImageLike | Mapping[str, ImageLike] | None = None,
@@ -219,7 +221,7 @@ def _table(subject: Subject, frame: Frame, shape: Shape, batches: list[Pixels]) 
     which = {
         IMAGE: np.full(len(rows), subject.name, object),
         **{
-            {"T": FRAME, "Z": SLICE}[a]: np.full(len(rows), dict(frame).get(a, 0))
+            COLUMN_ALONG[a]: np.full(len(rows), dict(frame).get(a, 0))
             for a in subject.labels.iterated_axes(subject.dimensions)
         },
         LABEL: columns.pop(LABEL).astype(np.int64),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Pixels
+from ..arguments import checked
+from ..arrays import Array, Pixels
 from ..errors import InputError
 from ..io import ImageLike
-from .frames import aligned, separated
+from .frames import aligned, frame_pairs, separated
 from .overlap import THRESHOLDS, Counts, Ratios, count_overlap, match_objects
 from .ratios import Rates, ratio, ratios
 from .regions import RegionScores, compare_regions, pool_regions, thin_borders
@@ -126,22 +127,31 @@ class Scores(Rates):
         }
 
 
+@checked
 def evaluate(
-    labels: ImageLike, truth: ImageLike, *, pieces: bool | None = None, thin: bool = False
+    labels: ImageLike,
+    truth: ImageLike,
+    *,
+    slices: bool = False,
+    pieces: bool | None = None,
+    thin: bool = False,
 ) -> Scores:
     """Score predicted objects against true ones.
 
-    Objects are matched one to one, see `match_objects`. A pair counts if its IoU is at least the
-    threshold. Rand scores and variation of information compare the pixels of the true foreground
-    without matching, see `RegionScores`.
+    Every time point is scored by itself, and counts are added, as the same number in two time
+    points may be two objects. A stack is scored as a whole. Objects are matched one to one, see
+    `match_objects`. A pair counts if its IoU is at least the threshold. Rand scores and variation
+    of information compare the pixels of the true foreground without matching, see `RegionScores`.
 
     Parameters
     ----------
     labels, truth
-        Label images of one shape, 2D or 3D, integer or bool (taken as 0 and 1), or their files; 0
-        is background. Axes of length 1 are ignored. They are read slab by slab, so they may be
-        lazy. The same number in two places is one object: give the frames of a movie one by one,
-        and `pool` their scores.
+        Label images of one shape, 2D or 3D, with or without time, integer or bool (taken as 0 and
+        1), or their files; 0 is background. Axes of length 1 are ignored. They are read slab by
+        slab, so they may be lazy. Of two arrays, three axes are ZYX, a stack, and four TZYX: give
+        a 2D movie as ``Image(labels, "TYX")``.
+    slices
+        Whether Z is a list of slices with objects of their own.
     pieces
         If True, each separate piece of a number is an object, and both images are held in memory.
         If False, each number is one object, in however many pieces. If None, a number that covers
@@ -157,12 +167,17 @@ def evaluate(
         If shapes differ, values are not whole numbers from 0, or one number covers many pieces
         and `pieces` is None.
     """
-    predicted_labels, true_labels = aligned(labels, truth)
-    if predicted_labels.shape == true_labels.shape:
-        predicted_labels = separated(predicted_labels, "labels", pieces, thin)
-        true_labels = separated(true_labels, "truth", pieces, thin)
-    overlap = count_overlap(predicted_labels, true_labels)
-    divided = count_overlap(thin_borders(predicted_labels), true_labels) if thin else overlap
+    frames = frame_pairs(labels, truth, slices)
+    return pool([_evaluate_frame(p, t, pieces, thin) for p, t in frames])
+
+
+def _evaluate_frame(labels: Array, truth: Array, pieces: bool | None, thin: bool) -> Scores:
+    """Score the objects of one frame."""
+    if labels.shape == truth.shape:
+        labels = separated(labels, "labels", pieces, thin)
+        truth = separated(truth, "truth", pieces, thin)
+    overlap = count_overlap(labels, truth)
+    divided = count_overlap(thin_borders(labels), truth) if thin else overlap
     matches = match_objects(overlap)
     tp = matches.counts()
     predicted, true = overlap.predicted > 0, overlap.true > 0
@@ -252,6 +267,7 @@ class ClassScores(Rates):
         return {**means, "pixel_error": self.pixel_error, **each}
 
 
+@checked
 def evaluate_classes(
     labels: ImageLike, truth: ImageLike, ignore: ImageLike | None = None
 ) -> ClassScores:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
+from ..arguments import checked
 from ..arrays import Floats, check_finite
 from ..errors import InputError
 from ..image import Frame, Image
@@ -189,6 +190,7 @@ class Removed:
             )
 
 
+@checked
 def check_removed(noisy: ImageLike, denoised: ImageLike, seed: int = 0) -> Removed:
     """Check that a denoiser removed noise and nothing else.
 

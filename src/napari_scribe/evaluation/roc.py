@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..arrays import Array, Pixels, arranged, as_array, as_dask, order_onto
 from ..errors import InputError
 from ..image import Image
@@ -25,6 +26,7 @@ _ROUNDING = 1e-6
 """How far outside 0 to 1 a probability may lie because sums of float32 were rounded."""
 
 
+@checked
 def evaluate_probability(
     probability: ImageLike,
     truth: ImageLike,

@@ -13,7 +13,7 @@ from ..io import ImageLike
 from ..progress import Job
 from .overlap import count_overlap
 from .subject import Subject, place
-from .table import CENTROID, CLASS, FRAME, LABEL, SLICE, Measurements
+from .table import CENTROID, CLASS, COLUMN_ALONG, LABEL, Measurements
 
 TREES = 100
 NOT_TOLD = "orientation"
@@ -58,7 +58,7 @@ class Sorted:
         return f"{counts}. Of {self.n_examples} examples, {right} sorted right when left out."
 
 
-SortJob = Job[SortStep, Sorted]
+SortJob = Job[SortStep, Sorted | None]
 
 
 def sorting(
@@ -73,6 +73,7 @@ def sorting(
 
     An object on which something is painted is an example of the class of that number; where several
     are, the one with the most pixels counts. Sizes, shapes and intensities decide, places do not.
+    Stopped early, it has no result: None.
 
     Parameters
     ----------
@@ -97,15 +98,17 @@ def sorting(
     L. Breiman, Random forests, Machine Learning 45, 2001.
     """
     subject = place(labels, place(examples, None, slices).labels, slices)
-    return Job(lambda job: _sort(table, subject, names or {}))
+    return Job(lambda job: _sort(job, table, subject, names or {}))
 
 
 def _sort(
-    table: Measurements, subject: Subject, names: Mapping[int, str]
-) -> Generator[SortStep, None, Sorted]:
+    job: SortJob, table: Measurements, subject: Subject, names: Mapping[int, str]
+) -> Generator[SortStep, None, Sorted | None]:
     frames = list(subject.frames())
     known = np.zeros(len(table), np.int64)
     for n, frame in enumerate(frames, start=1):
+        if job.stop_requested:
+            return None
         labels, painted = subject.read(frame, 0, subject.shape[0]), subject.paired(frame)
         rows = _rows(table, dict(frame))
         for number, of_it in _majority(labels, painted).items():
@@ -114,6 +117,8 @@ def _sort(
     found, n_right = _classify(table, known)
     classes = np.zeros(subject.labels.label_shape(), np.uint8)
     for n, frame in enumerate(frames, start=1):
+        if job.stop_requested:
+            return None
         labels = subject.read(frame, 0, subject.shape[0])
         rows = _rows(table, dict(frame))
         classes[subject.labels.label_index(frame)] = _mapped(
@@ -129,7 +134,7 @@ def _sort(
 def _rows(table: Measurements, frame: Mapping[str, int]) -> Pixels:
     """Return the rows of a frame."""
     is_in = np.ones(len(table), bool)
-    for axis, name in {"T": FRAME, "Z": SLICE}.items():
+    for axis, name in COLUMN_ALONG.items():
         if name in table.columns:
             is_in &= table[name] == frame[axis]
     return np.flatnonzero(is_in)

@@ -11,10 +11,13 @@ import numpy as np
 
 from ..arrays import Pixels
 from ..io import check_not_taken, replacing
+from ..wording import counted
 
 IMAGE, FRAME, SLICE, LABEL = "image", "frame", "slice", "label"
 EDGE, CLASS, CENTROID = "touches edge", "class", "centroid"
 """Names of columns that hold neither size nor intensity; that of a centroid has axis and unit."""
+COLUMN_ALONG = {"T": FRAME, "Z": SLICE}
+"""Name of the column with the index along an axis, by the letter of the axis."""
 SIZES = "area", "volume"
 """What the name of the column with the size of the objects begins with."""
 
@@ -64,7 +67,7 @@ class Measurements:
         """Return where an object is, per axis letter: its frame and slice, and its centroid."""
         found = {
             axis: float(self.columns[name][row])
-            for axis, name in {"T": FRAME, "Z": SLICE}.items()
+            for axis, name in COLUMN_ALONG.items()
             if name in self.columns
         }
         for axis, size in self.spacing.items():
@@ -79,15 +82,15 @@ class Measurements:
     def in_words(self) -> str:
         """Return how many objects there are and their median size, as "99 objects, ..."."""
         n = len(self)
-        counted = f"{n:,} object{'' if n == 1 else 's'}"
+        objects = counted(n, "object")
         if not n:
-            return counted
+            return objects
         name, _, unit = self.size_name.partition(" (")
         sizes = self[self.size_name]
         if np.isnan(sizes).any():  # of tables with other units
-            return counted
+            return objects
         median = float(np.median(sizes))
-        return f"{counted}, median {name} {in_digits(median)} {unit.rstrip(')')}"
+        return f"{objects}, median {name} {in_digits(median)} {unit.rstrip(')')}"
 
     def save(self, path: str | Path, overwrite: bool = True) -> Path:
         """Write the table as CSV, all or nothing.

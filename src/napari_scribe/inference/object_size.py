@@ -46,32 +46,32 @@ COARSEST, FINEST = 2.0 ** (OCTAVES.start - 0.5), 2.0 ** (OCTAVES.stop - 0.5)
 """Scales between which a look at the scale found may lie."""
 SIDE = {2: 256, 3: 64}
 """Side of the windows that the network sees at each scale, in pixels, for 2D and 3D networks."""
-MOST = {2: 3, 3: 2}
+MOST_WINDOWS = {2: 3, 3: 2}
 """Most windows at a scale."""
-ENOUGH = 20
+ENOUGH_OBJECTS = 20
 """Objects from which on no more windows are seen at a scale."""
 UNSURE = 0.2
 """Probability from which on a pixel counts as foreground that objects should explain."""
-WIDTH = 0.7
+OCTAVES_TOLERATED = 0.7
 """Octaves by which an object's size differs from the model's when it counts by exp(-1/2)."""
-FEW = 5
+OBJECTS_FOR_HALF_THE_SCORE = 5
 """Number of objects with which a scale counts half as much as with a great many."""
-ALIKE = 0.8
+SHARE_OF_BEST_SCORE = 0.8
 """Share of the best score from which scales count as alike, and the coarsest is taken: the texture
 of large objects looks like small objects more often than groups of small ones look like large ones.
 """
-LEAST = 0.05
+LEAST_SCORE = 0.05
 """Score below which nothing is concluded: that of noise, and of specks."""
-FAR = 1.5
+MOST_OCTAVES_OFF = 1.5
 """Octaves by which the size found differs from the model's at most."""
 ROUNDS = 2
 """Most looks at the scale that was found, to measure the size there."""
-SETTLED = 0.3
+OCTAVES_CLOSE_ENOUGH = 0.3
 """Octaves by which the size found differs from the model's at most, to be taken as it is."""
-CLEAR = 0.3
+CLEAR_SCORE = 0.3
 """Score from which on a scale is so good that finer ones are tried only while they are half as
 good: they cost most."""
-BETTER = 1.5
+TIMES_THE_SCORE_IN_TRAINING = 1.5
 """Times the score of the size in training that another size needs."""
 PLACES, PLACE = 32, 64
 """Number and side in pixels of the pieces among which those with contrast are found."""
@@ -156,7 +156,7 @@ def finds_such_objects(source: Source, factor: float, device: torch.device) -> b
         By how much the grid on which objects have that size is finer than the image's pixels.
     """
     assert source.model.object_size is not None
-    return _Trial(source, device).look(factor).score(source.model.object_size) >= CLEAR
+    return _Trial(source, device).look(factor).score(source.model.object_size) >= CLEAR_SCORE
 
 
 def estimated_size(source: Source, device: torch.device) -> float | None:
@@ -202,9 +202,9 @@ class Found:
         """
         if not self.is_whole.any():
             return 0.0
-        fits = np.exp(-0.5 * (np.log2(self.diameters / expected) / WIDTH) ** 2)
+        fits = np.exp(-0.5 * (np.log2(self.diameters / expected) / OCTAVES_TOLERATED) ** 2)
         share = float((fits * self.in_objects).sum()) / max(self.foreground, 1)
-        return share * float(fits.sum() / (fits.sum() + FEW))
+        return share * float(fits.sum() / (fits.sum() + OBJECTS_FOR_HALF_THE_SCORE))
 
 
 def _together(parts: Sequence[Found]) -> Found:
@@ -237,31 +237,31 @@ class _Trial:
             factor = expected / likely
             is_tried = COARSEST <= factor <= FINEST and factor * shortest >= min(SHORTEST, shortest)
             likely = likely if is_tried else None
-        least = LEAST
+        least = LEAST_SCORE
         if likely is not None:
             seen = self.look(expected / likely)
-            if seen.score(expected) >= CLEAR and seen.is_about(expected):
+            if seen.score(expected) >= CLEAR_SCORE and seen.is_about(expected):
                 return likely
-            least = max(LEAST, BETTER * seen.score(expected))
+            least = max(LEAST_SCORE, TIMES_THE_SCORE_IN_TRAINING * seen.score(expected))
         for factor in factors:
             found[factor] = self.look(factor)
             scores[factor] = found[factor].score(expected)
             best = max(scores.values())
-            if best >= CLEAR and scores[factor] < best / 2:
+            if best >= CLEAR_SCORE and scores[factor] < best / 2:
                 break
         if best < least:
             return likely
-        factor = min(f for f, score in scores.items() if score >= ALIKE * best)
+        factor = min(f for f, score in scores.items() if score >= SHARE_OF_BEST_SCORE * best)
         diameter = found[factor].diameter
         for _ in range(ROUNDS):
-            if diameter is None or abs(math.log2(diameter / expected)) < SETTLED:
+            if diameter is None or abs(math.log2(diameter / expected)) < OCTAVES_CLOSE_ENOUGH:
                 break
             closer = factor * expected / diameter
             again = self.look(closer).diameter if FINEST >= closer >= COARSEST else None
             if again is None:
                 break
             factor, diameter = closer, again
-        if diameter is None or abs(math.log2(diameter / expected)) > FAR:
+        if diameter is None or abs(math.log2(diameter / expected)) > MOST_OCTAVES_OFF:
             return None
         return float(f"{diameter / factor:.2g}")
 
@@ -272,7 +272,7 @@ class _Trial:
         parts: list[Found] = []
         for frame, window in self._windows(image):
             parts.append(self._find(image, frame, window))
-            if sum(int(part.is_whole.sum()) for part in parts) >= ENOUGH:
+            if sum(int(part.is_whole.sum()) for part in parts) >= ENOUGH_OBJECTS:
                 break
         return _together(parts)
 
@@ -290,7 +290,7 @@ class _Trial:
                 continue
             yield frame, window
             seen.append((frame, window))
-            if len(seen) == MOST[model.dimensions]:
+            if len(seen) == MOST_WINDOWS[model.dimensions]:
                 return
 
     def _find(self, image: Image, frame: Frame, window: Window) -> Found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +56,12 @@ def object_at(
     diameter: float | None = None,
     channels: Sequence[int] | None = None,
     device: str | None = None,
-) -> Job[InferenceStep, ObjectAt]:
+) -> Job[InferenceStep, ObjectAt | None]:
     """Return the job that finds the object at a pixel.
 
     The model is run over a small window, with lower thresholds than its own, since that is where it
     has found nothing so far. Where it finds nothing even so, or something much too large, a disk
-    of the usual size takes the place of an object.
+    of the usual size takes the place of an object. Stopped early, it has no result: None.
 
     Parameters
     ----------
@@ -89,9 +90,13 @@ def object_at(
         ]
     largest = MOST * _volume(diameter, len(spatial))
 
-    def find(_job: Any) -> Generator[InferenceStep, None, ObjectAt]:
+    def find(this: Any) -> Generator[InferenceStep, None, ObjectAt | None]:
         for job in jobs:
-            yield from job
+            with closing(job):
+                for step in job:
+                    yield step
+                    if this.stop_requested:
+                        return None
             labels = np.asarray(job.result)
             covered = {a: job.region.get(a, slice(0, image.length(a))) for a in image.label_axes()}
             at = tuple(point[a] - covered[a].start for a in image.label_axes())

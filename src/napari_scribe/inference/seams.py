@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..arguments import checked
 from ..device import pick_device, precision
 from ..image import Frame
 from ..io import ImageLike, as_image
@@ -77,6 +78,7 @@ class Seams:
         return f"Seams: {measured}, by more than {SEAM:g} in {self.n_differing:,} of them."
 
 
+@checked
 def seam_test(
     model: Model | str | Path,
     image: ImageLike,

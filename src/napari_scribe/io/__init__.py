@@ -6,7 +6,8 @@ several images), `file_array` (pixels that stay on disk), `units`.
 Write images: `tiff_writer`, `ngff_writer`, `chunks` (which chunks of a zarr are on disk).
 Files and folders: `files` (find images and labels), `writable` (check before the work),
 `replace` (write all or nothing), `origin` (whether an image has changed, and which run made it).
-Models: `model_folder`, `model_file`, `archive` (a zip from an unknown source).
+Models: `model_folder`, `model_file`, `held_out` (what a model answers rightly), `replay` (a sample
+of what it learnt from), `archive` (a zip from an unknown source).
 """
 
 from __future__ import annotations

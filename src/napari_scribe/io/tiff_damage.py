@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tifffile
 
 from ..errors import InputError
+from ..wording import is_are
 
 _SIGNS = "page offset", "value offset", "failed to reshape"
 """Parts of the messages that tifffile logs when it returns fewer planes than are declared."""
@@ -142,20 +143,20 @@ def whole_frames(
     n_whole = n_before_gap // (len(is_there) // length)
     files = ""
     if missing_files:
-        files = f" ({', '.join(missing_files[:5])} {_is_are(len(missing_files))} not there)"
+        files = f" ({', '.join(missing_files[:5])} {is_are(len(missing_files))} not there)"
     if is_there[n_before_gap:].any() or not n_whole or axes[slowest] == "C":
         n_missing = int(np.count_nonzero(~is_there))
         indices = zip(axes, np.unravel_index(n_before_gap, lead), lead, strict=False)
         place = ", ".join(f"{a} {i} of 0 to {n - 1}" for a, i, n in indices if n > 1)
         raise InputError(
             f"{path} is incomplete: of {len(is_there)} planes that it tells of, {n_missing} "
-            f"{_is_are(n_missing)} not in the file{files}, first that of "
+            f"{is_are(n_missing)} not in the file{files}, first that of "
             f"{place or 'the only frame'}. Copy it again with all its parts, or save what "
             "there is as a new file."
         )
     return n_whole, (
         f"of {length} frames along {axes[slowest]} that it tells of, the last {length - n_whole} "
-        f"{_is_are(length - n_whole)} not in the file, or not whole{files}: "
+        f"{is_are(length - n_whole)} not in the file, or not whole{files}: "
         f"the first {n_whole} {'was' if n_whole == 1 else 'were'} read."
     )
 
@@ -170,10 +171,6 @@ def cut(series: tifffile.TiffPageSeries, n_frames: int | None) -> tifffile.TiffP
     pages = [series[i] for i in range(math.prod(shape[: len(lead)]))]
     axes = series.get_axes(squeeze=False)
     return tifffile.TiffPageSeries(pages, shape, series.dtype, axes, parent=series.parent)
-
-
-def _is_are(n: int) -> str:
-    return "is" if n == 1 else "are"
 
 
 def _slowest(lead: Sequence[int]) -> int:

@@ -3,7 +3,7 @@
 from .networks import FCN, NETWORK_KINDS, FusionNet, NetworkPart, ResidualSymmetric, UNet
 from .part import LARGEST
 from .presets import PRESETS, Preset
-from .recipe import Recipe, as_recipe, parse_recipe, read_recipe
+from .recipe import Recipe, as_recipe, parse_recipe, read_recipe, saved_recipe
 from .targets import MAPS, ClassesTarget, DenoisedTarget, ObjectsTarget, Target
 from .training import Augmentation, Losses, Tiling, Training
 
@@ -30,4 +30,5 @@ __all__ = [
     "as_recipe",
     "parse_recipe",
     "read_recipe",
+    "saved_recipe",
 ]

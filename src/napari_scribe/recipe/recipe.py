@@ -40,6 +40,9 @@ DENOISER_DEFAULTS: Defaults = {
 }
 """Other defaults of denoisers."""
 
+SAVED_WHOLE = {"kind", "ring", "unpainted", "border_weight", "border_sigma"}
+"""Values of a target of objects that every file has in which a whole recipe was saved."""
+
 
 class Recipe(Part):
     """Hold everything that decides what is trained and how.
@@ -187,6 +190,22 @@ def parse_recipe(values: object) -> Recipe:
     return Recipe(**values)
 
 
+def saved_recipe(values: object) -> Recipe:
+    """Build a recipe from what a file holds.
+
+    One that was saved whole before there was an object size leaves images as they are.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or a value out of bounds.
+    """
+    target = values.get("target") if isinstance(values, Mapping) else None
+    if isinstance(values, Mapping) and isinstance(target, Mapping) and set(target) >= SAVED_WHOLE:
+        values = {**values, "target": {"object_size": 0.0, **target}}
+    return parse_recipe(values)
+
+
 def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe from a JSON file.
 
@@ -214,7 +233,7 @@ def read_recipe(path: str | Path) -> Recipe:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"Cannot read the recipe {path}: {reason}. Give a JSON file.") from None
     try:
-        return parse_recipe(values)
+        return saved_recipe(values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from .part import LARGEST, Part, pixels_field, told_apart_by_kind
 
 MAPS = ("probability", "distance", "affinities", "long_range")
 """Names of the maps that can be saved beside labels. Each task and encoding has some of them."""
-
-
-WRITTEN_WHOLE = {"ring", "unpainted", "border_weight", "border_sigma"}
-"""Values of a target of objects by which it is known that it was saved with all its values."""
 
 
 class TargetPart(Part):
@@ -83,14 +79,6 @@ class ObjectsTarget(TargetPart):
         description="Of the encoding affinities: the network also learns whether pixels that lie "
         "far apart belong to one object (Lee et al. 2017). Objects are found by neighbours alone.",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_images_as_before(cls, values: object) -> object:
-        """Let recipes that were saved whole before there was an object size have none."""
-        if isinstance(values, dict) and set(values) >= WRITTEN_WHOLE:
-            return {"object_size": 0, **values}
-        return values
 
 
 class ClassesTarget(TargetPart):

@@ -7,7 +7,7 @@ or one volume of a movie. Nothing here changes them: each function returns an `E
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -239,6 +239,19 @@ def window_of(labels: Pixels, numbers: Sequence[int], within: Window | None = No
     return bounding_window(found) if found else tuple(slice(s.start, s.start) for s in within)
 
 
+def windows_of(labels: Pixels, numbers: Collection[int]) -> dict[int, Window]:
+    """Return the smallest window that holds each object; those that are nowhere are left out."""
+    wanted = np.unique(np.array([*numbers], np.int64))
+    found: dict[int, list[Window]] = {}
+    for slab, mask in _search(labels, wanted, whole(labels.shape)):
+        ranks = np.zeros(mask.shape, np.int64)
+        ranks[mask] = np.searchsorted(wanted, labels[slab][mask]) + 1
+        for number, box in zip(wanted.tolist(), ndimage.find_objects(ranks), strict=False):
+            if box is not None:
+                found.setdefault(number, []).append(shift(box, start_of(slab)))
+    return {number: bounding_window(boxes) for number, boxes in found.items()}
+
+
 def bounding_window(windows: Sequence[Window]) -> Window:
     """Return the smallest window that holds all of some."""
     axes = list(zip(*windows, strict=True))
@@ -246,7 +259,7 @@ def bounding_window(windows: Sequence[Window]) -> Window:
 
 
 def _search(
-    labels: Pixels, numbers: Sequence[int], within: Window
+    labels: Pixels, numbers: Sequence[int] | npt.NDArray[np.int64], within: Window
 ) -> Iterator[tuple[Window, Mask]]:
     """Yield slabs in which some objects lie, and where they are in these."""
     first, *others = within

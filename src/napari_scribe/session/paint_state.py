@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from ..arrays import Array, Pixels
 from ..pieces import SPECK
 from ..windows import Window, grow, intersect, whole
+from ..wording import counted
 
 Index = tuple[int, ...]
 ENOUGH, GOOD = 3, 10
@@ -208,14 +209,16 @@ def in_words(state: PaintState, task: str) -> str:
         start = f"Paint {ENOUGH} objects whole" if task == "objects" else "Paint two classes"
         return f"Nothing is painted yet. {start} to start."
     if task != "objects":
-        counts = f"{_plural(len(state.numbers), 'class', 'es')}, {_plural(state.n_strokes)}"
+        classes = counted(len(state.numbers), "class", "es")
+        counts = f"{classes}, {counted(state.n_strokes, 'stroke')}"
         missing = "paint a second class to start" if len(state.numbers) < 2 else "enough to start"
         return f"{counts}: {missing}."
-    background = _plural(state.n_background, "background stroke")
+    background = counted(state.n_background, "background stroke", none="no")
     at_edge = f" ({len(state.at_edge)} at the edge)" if state.at_edge else ""
-    counts = f"{_plural(state.n_objects, 'object')}{at_edge}, {background}"
+    objects = counted(state.n_objects, "object", none="no")
+    counts = f"{objects}{at_edge}, {background}"
     if state.n_objects < ENOUGH:
-        more = _plural(ENOUGH - state.n_objects, "more object")
+        more = counted(ENOUGH - state.n_objects, "more object")
         return f"{counts}: paint {more} to start."
     better = "" if state.n_objects >= GOOD else f" {GOOD} objects are better."
     return f"{counts}: enough to start.{better}"
@@ -231,8 +234,3 @@ _SLIPS = {
     "apart": "Object {} lies in places far apart: is one of them another object?",
     "pieces": "Object {} is in several pieces.",
 }
-
-
-def _plural(n: int, word: str = "stroke", ending: str = "s") -> str:
-    count = "no" if n == 0 else str(n)
-    return f"{count} {word}{'' if n == 1 else ending}"

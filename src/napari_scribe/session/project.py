@@ -243,10 +243,10 @@ class Project:
 
     def entry(self, painted: PaintedLayer) -> ProjectImage | None:
         """Return what the project has of an image; None where it is not in it."""
-        own = str(self.folder / IMAGES)
+        own = self.folder / IMAGES
         for image in self.images:
             is_same_file = image.image_path == painted.image_path
-            is_own = not painted.image_path and image.image_path.startswith(own)
+            is_own = not painted.image_path and Path(image.image_path).is_relative_to(own)
             if image.image == painted.image and (is_same_file or is_own):
                 return image
         return None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..arrays import Pixels
 from ..windows import Window, grow, intersect, shape_of, start_of, whole
-from .edits import Mask, free_number, window_of
+from .edits import Mask, free_number, windows_of
 
 BACKGROUND = 1
 """The value of background in paint; objects begin after it."""
@@ -70,24 +70,24 @@ def lesson(
         If the paint has no number left.
     """
     own = {*taught}
+    windows = windows_of(labels, numbers)
+    objects = {n: (windows[n], labels[windows[n]] == n) for n in numbers if n in windows}
+    known: dict[int, int] = {}
+    for number, (window, is_object) in objects.items():
+        in_paint = _number_in_paint(paint, window, is_object, {*known.values()})
+        if in_paint is not None:
+            known[number] = in_paint
+    new = [number for number in objects if number not in known]
+    if new:
+        first = max(free_number(paint, len(new)), BACKGROUND + 1)
+        known |= {number: first + i for i, number in enumerate(new)}
     indices: list[npt.NDArray[np.int_]] = []
     values: list[npt.NDArray[np.int_]] = []
-    given: list[int] = []
-    fresh = 0
-    for number in numbers:
-        window = window_of(labels, [number])
-        is_object = labels[window] == number
-        if not is_object.any():
-            continue
-        known = _number_in_paint(paint, window, is_object, {*given})
-        if known is None:
-            fresh += 1
-            known = max(free_number(paint, fresh), BACKGROUND + 1) + fresh - 1
-        given.append(known)
-        may_change = np.isin(paint[window], [0, BACKGROUND, known, *own])
+    for number, (window, is_object) in objects.items():
+        may_change = np.isin(paint[window], [0, BACKGROUND, known[number], *own])
         at = np.argwhere(is_object & may_change) + start_of(window)
         indices.append(at)
-        values.append(np.full(len(at), known))
+        values.append(np.full(len(at), known[number]))
     n_deleted = 0
     for window, mask in changed:
         is_gone = mask & (labels[window] == 0) & np.isin(paint[window], [0, *own])
@@ -97,7 +97,8 @@ def lesson(
         values.append(np.full(len(at), BACKGROUND))
     at = np.concatenate(indices) if indices else np.empty((0, paint.ndim), int)
     made = np.concatenate(values) if values else np.empty(0, int)
-    return Lesson(tuple(at.T), made.astype(paint.dtype), tuple(given), n_deleted)
+    given = tuple(known[n] for n in objects)
+    return Lesson(tuple(at.T), made.astype(paint.dtype), given, n_deleted)
 
 
 def _number_in_paint(

@@ -1,7 +1,7 @@
 """Keep trainings on disk while they run, so that a crash loses seconds and Continue goes on.
 
-Beside each model lies the checkpoint of its training, in a folder of its own, for the last few. It
-is written between two steps, in the thread that trains, and rarely enough not to slow it.
+The checkpoints of the last few trainings lie in one folder, and each names its model. It is written
+between two steps, in the thread that trains, and rarely enough not to slow it.
 """
 
 from __future__ import annotations

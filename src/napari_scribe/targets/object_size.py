@@ -195,7 +195,7 @@ def _asked(image: Image, factor: float, wanted: float | None, along_z: float = 1
     return f"{what}, and its {' x '.join(map(str, before))} px to {' x '.join(map(str, after))} px"
 
 
-def check_size(diameter: float, name: str = "object_size") -> float:
+def check_size(diameter: float) -> float:
     """Return a diameter that the user gave, checked.
 
     Raises
@@ -206,6 +206,6 @@ def check_size(diameter: float, name: str = "object_size") -> float:
     if not (math.isfinite(diameter) and diameter > 0):
         raise InputError(
             f"Objects of {diameter:g} px make no sense: give their diameter in the image's pixels.",
-            **{name: None},
+            object_size=None,
         )
     return float(diameter)

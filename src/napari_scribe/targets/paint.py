@@ -29,9 +29,17 @@ HELD_OUT_EVERY = 5
 """One painted object (or square) in this many validates."""
 PLACE = 32
 """Side of the squares that strokes are divided into for validation, in pixels."""
+SOLID = 0.8
+"""Share of its ellipse from which on a piece is a blob, such as an object, and no stroke."""
+FEWEST_OBJECTS = 3
+"""Blobs from which on pieces are perhaps objects, where they mean background or a class."""
+LIKE_SIZES = 0.2, 5.0
+"""Times the median size of objects between which a piece is about as large as they are."""
+PIECES_LOOKED_AT = 50
+"""Pieces whose shape is looked at, at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Paint:
     """Hold a labels image of paint, of the shape of its image without channels.
 
@@ -132,10 +140,6 @@ class Paint:
             in_part = is_object if self.in_part is True else np.isin(labels, self.in_part)
             labels[in_part & is_object] *= -1
         return labels
-
-    def snapshot(self) -> Paint:
-        """Return a copy that later strokes of the brush do not change."""
-        return replace(self, array=np.array(self.array))
 
 
 def _box_in_frame(box: Box, index: tuple[int | slice, ...]) -> Window | None:
@@ -304,17 +308,19 @@ def question(paint: npt.ArrayLike, task: str, dimensions: int = 2) -> Slip | Non
         ones, np.ones((3,) * ones.ndim)
     )  # with diagonals, so that thin strokes stay whole
     if len(others) == 0:
-        if n_blobs >= 3 and _mean_solidity(blobs, n_blobs) > 0.8:
+        if n_blobs >= FEWEST_OBJECTS and _mean_solidity(blobs, n_blobs) > SOLID:
             return Slip(
                 "ones",
                 f"All {n_blobs} painted pieces have label 1, which means background. "
                 "Are they objects?",
             )
         return None
-    like_an_object = 0.2 * np.median(sizes) < ones.sum() < 5 * np.median(sizes)
+    smallest, largest = (share * np.median(sizes) for share in LIKE_SIZES)
+    like_an_object = smallest < ones.sum() < largest
     consecutive = others[0] == 2 and others[-1] == len(others) + 1
-    numbered = n_blobs == 1 and consecutive and len(others) >= 3 and like_an_object
-    if numbered and _mean_solidity(blobs, 1) > 0.8:
+    has_many = len(others) >= FEWEST_OBJECTS
+    numbered = n_blobs == 1 and consecutive and has_many and like_an_object
+    if numbered and _mean_solidity(blobs, 1) > SOLID:
         return Slip(
             "mask",
             "Label 1 looks like an object among the others, but 1 means background in paint. "
@@ -340,13 +346,14 @@ def objects_from_ones(paint: npt.ArrayLike) -> Labels:
     return out
 
 
-def _mean_solidity(blobs: Labels, n: int, most: int = 50) -> float:
+def _mean_solidity(blobs: Labels, n: int) -> float:
     """Return the share of its ellipse that a piece fills: near 1 for blobs, low for strokes.
 
-    The result is the mean of the first `most` of `n` pieces.
+    The result is the mean of the first `PIECES_LOOKED_AT` of `n` pieces.
     """
     filled = []
-    for i, window in enumerate(ndimage.find_objects(blobs, max_label=min(n, most)), start=1):
+    windows = ndimage.find_objects(blobs, max_label=min(n, PIECES_LOOKED_AT))
+    for i, window in enumerate(windows, start=1):
         if window is None:
             continue
         mask = blobs[window] == i
@@ -371,7 +378,8 @@ def like_objects(paint: npt.ArrayLike) -> str:
                 return ""
             solid.append(_mean_solidity(piece, 1))
     has_first = 1 in values
-    if len(solid) < (3 if has_first else 2) or (has_first and np.mean(solid) <= 0.8):
+    fewest = FEWEST_OBJECTS if has_first else 2
+    if len(solid) < fewest or (has_first and np.mean(solid) <= SOLID):
         return ""
     return (
         f"{len(solid)} numbers are painted, each in one piece only, as objects are; but the task "

@@ -40,6 +40,8 @@ PREDICTING = 0.25
 """Share of the remaining time for predictions; the rest is for trying parameters on them."""
 ENOUGH_OBJECTS = 5
 """From this many held-out objects on, the decoding is fitted on them alone."""
+THUMBNAIL = 128
+"""Side of the picture of the first image that a model keeps, in pixels."""
 UNREADABLE = (OSError, RuntimeError, ValueError)
 """Errors of an image that cannot be read any more, for example because its file is gone."""
 
@@ -281,14 +283,14 @@ def _sample_hash(image: Image, channels: Sequence[int]) -> str | None:
 
 
 def thumbnail_of(
-    image: Image, channels: Sequence[int], statistics: Statistics, side: int = 128
+    image: Image, channels: Sequence[int], statistics: Statistics
 ) -> npt.NDArray[np.uint8] | None:
     """Return the middle of the first frame ``(h, w, 3)``, its channels as grey or colour.
 
     The result is None if the image cannot be read any more.
     """
     window = tuple(
-        slice(max(0, n // 2 - side // 2), max(0, n // 2 - side // 2) + min(n, side))
+        slice(start := max(0, (n - THUMBNAIL) // 2), start + min(n, THUMBNAIL))
         for n in image.frame_shape(2)
     )
     try:

@@ -42,21 +42,23 @@ class Spill:
         self._file: BinaryIO | None = None
         self._end = 0
         self._free: list[tuple[int, int]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an owner may be deleted by whoever holds it
 
     def has_room_for(self, owner: object, n_bytes: int) -> bool:
         """Return whether this many bytes may stay in memory, and if so, count them as used.
 
         They are free again when `owner` is deleted.
         """
-        if self._limit is not None and self._held + n_bytes > self._limit:
-            return False
-        self._held += n_bytes
+        with self._lock:
+            if self._limit is not None and self._held + n_bytes > self._limit:
+                return False
+            self._held += n_bytes
         weakref.finalize(owner, self._release, n_bytes)
         return True
 
     def _release(self, n_bytes: int) -> None:
-        self._held -= n_bytes
+        with self._lock:
+            self._held -= n_bytes
 
     def image(self, image: Image) -> Image:
         """Return an image whose pixels are in memory only if they fit."""

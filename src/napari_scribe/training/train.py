@@ -17,11 +17,12 @@ from ..inference.object_size import finds_such_objects
 from ..inference.source import source_of
 from ..io.held_out import HeldOut
 from ..io.replay import Patches
-from ..model import Model, as_model, counted
+from ..model import Model, as_model
 from ..recipe import Recipe, as_recipe
 from ..targets import Paint, Parameters, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
 from ..targets.strokes import with_strokes
+from ..wording import counted
 from . import CHECKPOINT_EVERY
 from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, open_checkpoint

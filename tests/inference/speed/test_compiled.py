@@ -19,7 +19,7 @@ import torch
 from napari_scribe.image import Image
 from napari_scribe.inference.segment import segment
 from napari_scribe.inference.speed import compile_trial as trial
-from napari_scribe.inference.speed.compile_trial import CRASHED, MEMORY
+from napari_scribe.inference.speed.compile_trial import CRASHED, SPEEDS_FILE
 from napari_scribe.inference.speed.compiled import Compiled
 from napari_scribe.io import read_labels
 from napari_scribe.model import Model
@@ -29,7 +29,7 @@ from napari_scribe.progress import run
 Make = Callable[..., Model]
 pytestmark = pytest.mark.usefixtures("in_float32", "every_job_is_long")
 CAN_COMPILE = any(shutil.which(name) for name in ("g++", "clang++"))
-REMEMBERED = Path(os.environ["NAPARI_SCRIBE_HOME"], MEMORY)
+REMEMBERED = Path(os.environ["NAPARI_SCRIBE_HOME"], SPEEDS_FILE)
 
 
 class Branching(UNet):

@@ -41,7 +41,7 @@ TOLERANCE = {torch.float32: 1e-4}
 """Largest change of a probability that is allowed, by precision."""
 COARSE = 0.02
 """The same in precisions of 16 bits."""
-MEMORY = "compiled.json"
+SPEEDS_FILE = "compiled.json"
 """File in the user's folder that trials are saved in."""
 CRASHED = "trying it ended in a crash"
 Network = Callable[..., Tensor]
@@ -97,7 +97,7 @@ def pays(
     timed_batch = _Batch(model, device, dtype, shape, tuple(tile.margin))
     network = model.recipe.network.model_dump_json()
     key = f"{machine_key(device)}, {dtype}, {network}, {shape}, margin {tile.margin}"
-    trial: Trial | None = read_table(MEMORY).get(key)
+    trial: Trial | None = read_table(SPEEDS_FILE).get(key)
     if trial is None or trial["gain"] >= FASTER:
         if _seconds(timed_batch) * n_pixels / (batch * math.prod(tile.kept_shape)) < LONG:
             return False, ""
@@ -105,7 +105,7 @@ def pays(
             trial = _try(timed_batch)
             if trial is None:
                 return False, ""
-            update_table(MEMORY, key, trial)
+            update_table(SPEEDS_FILE, key, trial)
     if trial["problem"]:
         return False, f"The network was not compiled ({trial['problem']})."
     if trial["gain"] < FASTER:

@@ -25,7 +25,7 @@ SECONDS = 4.0
 """Seconds after which no further side is timed."""
 SHARE = 0.5
 """Share of the free memory that a batch may need by estimate."""
-MEMORY = "tiles.json"
+SPEEDS_FILE = "tiles.json"
 """File in the user's folder that speeds are saved in."""
 FEATURE_MAPS = {2: 6, 3: 4}
 """Feature maps of the first level that are in memory at once, for 2D and 3D networks. Measured on
@@ -106,10 +106,10 @@ def _speeds(
     network = source.model.recipe.network.model_dump_json()
     halo_sizes = halo and list(halo)
     key = f"{machine_key(device)}, {dtype}, {network}, {len(source.channels)}, halo {halo_sizes}"
-    speeds: Speeds | None = read_table(MEMORY).get(key)
+    speeds: Speeds | None = read_table(SPEEDS_FILE).get(key)
     if speeds is None:
         speeds = _measured(source, device, dtype, halo)
-        update_table(MEMORY, key, speeds)
+        update_table(SPEEDS_FILE, key, speeds)
     return dict(speeds)
 
 

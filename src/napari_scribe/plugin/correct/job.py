@@ -47,7 +47,7 @@ class AddRequest(Request[Any, "ObjectAt"]):
         """Return what is done."""
         return f"Adding an object to {self.image.name}"
 
-    def begin(self) -> Job[Any, ObjectAt]:
+    def begin(self) -> Job[Any, ObjectAt | None]:
         """Make the job; called in its thread."""
         from ...inference.one_object import object_at
 

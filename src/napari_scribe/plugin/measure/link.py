@@ -11,12 +11,11 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
 
 from ...arrays import Pixels
-from ...evaluation.table import FRAME, LABEL, SLICE, Measurements
+from ...evaluation.table import COLUMN_ALONG, LABEL, Measurements
 from ..layers.camera import go_to
 from ..layers.conversion import paint_events
 from .layers import frame_in_view
 
-FRAMES = {"T": FRAME, "Z": SLICE}
 INDEX = "index"
 """Column of a layer's features in which napari looks for the number of an object."""
 CLICK = 3
@@ -128,7 +127,7 @@ class Link(QObject):
         """Return which rows belong to the frame on which the sliders stand."""
         in_view = frame_in_view(self.viewer, self.layer, self.letters)
         is_shown = np.ones(len(self.table), bool)
-        for axis, name in FRAMES.items():
+        for axis, name in COLUMN_ALONG.items():
             if name in self.table.columns:
                 is_shown &= self.table[name] == in_view.get(axis, 0)
         return is_shown
@@ -138,7 +137,7 @@ class Link(QObject):
         if not self._repeats or self.layer not in self.viewer.layers:
             return
         frame = frame_in_view(self.viewer, self.layer, self.letters)
-        frame = {axis: i for axis, i in frame.items() if axis in FRAMES}
+        frame = {axis: i for axis, i in frame.items() if axis in COLUMN_ALONG}
         if frame != self._frame:
             self._frame = frame
             self.show_features()

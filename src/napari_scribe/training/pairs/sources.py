@@ -17,8 +17,9 @@ from ...arrays import check_finite
 from ...errors import InputError
 from ...image import AXES, Frame, Image
 from ...io import ImageLike, as_image
-from ...model import as_tuple, counted
+from ...model import as_tuple
 from ...targets.denoised import check_colours, check_intensities
+from ...wording import counted
 
 Way = Literal["consecutive", "even-odd", "near", "all"]
 REACH = 3

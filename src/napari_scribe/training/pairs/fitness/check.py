@@ -14,7 +14,7 @@ from ....arguments import checked
 from ....arrays import Floats
 from ....errors import InputError
 from ....io import ImageLike
-from ....model import counted
+from ....wording import counted
 from ..sources import Pairs, as_pairs
 from .brightness import far_off
 from .findings import Finding, Remedy, judge
@@ -121,6 +121,7 @@ def check_remedies(chosen: Collection[str]) -> None:
         raise InputError(f"There is no remedy '{unknown[0]}': choose from {', '.join(known)}.")
 
 
+@checked
 def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> Pairs:
     """Apply remedies to pairs.
 
