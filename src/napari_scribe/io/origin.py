@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -66,10 +68,27 @@ def _add(entries: list[Entry], folder: str, within: str, is_deep: bool) -> None:
     with suppress(OSError), os.scandir(folder) as files:
         for file in files:
             if not file.is_dir():
-                status = file.stat()
-                entries.append((within + file.name, status.st_size, status.st_mtime_ns))
+                entries.append((within + file.name, *_state(file)))
             elif is_deep:
                 _add(entries, file.path, f"{within}{file.name}/", is_deep)
+
+
+def _state(file: os.DirEntry[str]) -> tuple[int, int]:
+    """Return size and time of change of a file of a zarr.
+
+    Metadata that repeat those of all groups and arrays in a zarr change with each of them. Those in
+    a file of their own do not count; of others, the rest is looked at.
+    """
+    if file.name == ".zmetadata":
+        return 0, 0
+    if file.name == "zarr.json":
+        text = Path(file.path).read_bytes()
+        if b'"consolidated_metadata"' in text and (own := json.loads(text)).pop(
+            "consolidated_metadata", None
+        ):
+            return len(own), zlib.crc32(json.dumps(own).encode())
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _of_files(path: Path) -> Iterator[Entry]:
