@@ -26,6 +26,8 @@ RUN = "napari-scribe, run "
 """Beginning of the name of a run."""
 _FILE_NAMES = re.compile(r'\b(?:FileName|MetadataFile)="([^"]+)"')
 """Names of the files of a set, in OME-XML."""
+_CONSOLIDATED = ".zmetadata"
+"""Name of the file with the consolidated metadata of a zarr of format 2."""
 Entry = tuple[str, int, int]
 """Name of a file, its size in bytes, and its time of change in nanoseconds."""
 
@@ -76,17 +78,17 @@ def _add(entries: list[Entry], folder: str, within: str, is_deep: bool) -> None:
 def _state(file: os.DirEntry[str]) -> tuple[int, int]:
     """Return size and time of change of a file of a zarr.
 
-    Metadata that repeat those of all groups and arrays in a zarr change with each of them. Those in
-    a file of their own do not count; of others, the rest is looked at.
+    Consolidated metadata change with all that is in a zarr, such as labels, and the files beside
+    them are written anew. There, the own metadata count.
     """
-    if file.name == ".zmetadata":
+    if file.name == _CONSOLIDATED:
         return 0, 0
-    if file.name == "zarr.json":
-        text = Path(file.path).read_bytes()
-        if b'"consolidated_metadata"' in text and (own := json.loads(text)).pop(
-            "consolidated_metadata", None
-        ):
-            return len(own), zlib.crc32(json.dumps(own).encode())
+    if file.name in ("zarr.json", ".zgroup", ".zattrs"):
+        with suppress(ValueError, AttributeError):  # it is damaged
+            own = json.loads(Path(file.path).read_bytes())
+            is_beside = os.path.exists(Path(file.path).with_name(_CONSOLIDATED))
+            if own.pop("consolidated_metadata", None) is not None or is_beside:
+                return 0, zlib.crc32(json.dumps(own).encode())
     status = file.stat()
     return status.st_size, status.st_mtime_ns
 
