@@ -52,12 +52,12 @@ def test_a_folder_becomes_the_table_of_the_command(
     dock: Any, idle: Callable[[], None], qtbot: Any, folder: Path, call: Any, viewer: Any
 ) -> None:
     form = dock.form
-    assert dock.measure_button.isEnabled() and form.folder.visible
+    assert dock.measure_button.isEnabled() and not form.folder.native.isHidden()
     assert not form.image.enabled and not form.images.isEnabled()
     dock.measure_button.click()
     assert dock.message.text == "Choose a folder of labels."
-    form.folder.labels.value = folder / "labels"
-    form.folder.images.value = folder / "images"
+    form.folder.label_folder.value = folder / "labels"
+    form.folder.image_folder.value = folder / "images"
     dock.measure_button.click()
     idle()
     assert dock.message.text == ""
@@ -77,12 +77,12 @@ def test_a_folder_becomes_the_table_of_the_command(
     assert "files are not sorted into classes" in dock.message.text
     form.more.edge.value = True
     assert len(dock.results.table) == 6
-    form.folder.images.value = None
+    form.folder.image_folder.value = None
     dock.measure_button.click()
     idle()
     assert not any(name.startswith("intensity") for name in dock.results.table.columns)
     form.scope.value = "all"
-    assert form.image.enabled and not form.folder.visible
+    assert form.image.enabled and form.folder.native.isHidden()
     dock.measure_button.click()
     idle()
     assert len(dock.results.table) == 0  # what touches the edge is left out
@@ -92,8 +92,8 @@ def test_what_is_wrong_with_a_file_is_told(
     dock: Any, idle: Callable[[], None], folder: Path
 ) -> None:
     form = dock.form
-    form.folder.labels.value = folder / "labels"
-    form.folder.images.value = folder / "images"
+    form.folder.label_folder.value = folder / "labels"
+    form.folder.image_folder.value = folder / "images"
     (folder / "labels" / "b_labels.tif").unlink()
     dock.measure_button.click()
     idle()
@@ -114,7 +114,7 @@ def test_pieces_are_asked_about_once_for_all_files(
             mask[y : y + 5, x : x + 5] = 1
     for name in "ab":
         tifffile.imwrite(folder / "labels" / f"{name}_labels.tif", mask)
-    dock.form.folder.labels.value = folder / "labels"
+    dock.form.folder.label_folder.value = folder / "labels"
     dock.measure_button.click()
     idle()
     assert set(dock.message.answers) == {"Each piece", "Each number"}
@@ -140,7 +140,7 @@ def test_stop_keeps_what_was_measured(
     for name in "abc":
         tifffile.imwrite(folder / "labels" / f"{name}_labels.tif", labels)
     dock.runner.record.connect(on_step)
-    dock.form.folder.labels.value = folder / "labels"
+    dock.form.folder.label_folder.value = folder / "labels"
     dock.measure_button.click()
     idle()
     assert 0 < len(dock.results.table) < 3 * 900

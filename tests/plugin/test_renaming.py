@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from napari_scribe.plugin.layers.conversion import (
 from napari_scribe.plugin.train import project_panel
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.widgets.layer_pickers import image_meant
-from napari_scribe.session.autosave import list_kept, note_closed
+from napari_scribe.session.autosave import list_kept
 from napari_scribe.session.project import Project
 
 LONG = 120_000
@@ -108,12 +109,28 @@ def test_paint_of_a_renamed_image_comes_back_on_its_file(
     viewer = make_napari_viewer()
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
-    kept = list_kept()[0]
-    dock.recovery._restore(kept)
+    (image,) = viewer.open(tmp_path / "cells.tif", plugin="napari")  # as its file is called
+    assert_offered(dock, qtbot)
+    assert list_kept()[0].image == "DAPI"
+    dock.recovery.answers["Not now"].click()
+    viewer.close()
+
+    note = list_kept()[0].note  # as a process leaves it that was killed
+    values = {**json.loads(note.read_text()), "is_closed": False, "started": 0.0}
+    note.write_text(json.dumps(values))
+    viewer = make_napari_viewer()
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    assert_offered(dock, qtbot)
+    dock.recovery.answers["Restore"].click()
     assert [layer.name for layer in viewer.layers] == ["DAPI", "cells annotations"]
     assert annotations_of(viewer.layers["DAPI"], viewer.layers)
-    note_closed(kept.key)
     dock.close_down()
+
+
+def assert_offered(dock: Any, qtbot: Any) -> None:
+    qtbot.waitUntil(lambda: bool(dock.recovery.answers), timeout=LONG)
+    assert dock.recovery.text.startswith("Paint of DAPI from ")
 
 
 def test_a_project_follows_a_renamed_image(

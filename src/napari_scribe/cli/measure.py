@@ -63,8 +63,9 @@ def measure(
     files = label_files(labels, image)
 
     def job_for(pair: Files) -> MeasureJob:
-        choices = {"slices": slices, "pieces": pieces}
-        return measuring_file(pair, **choices, axes=axes, level=level, series=series)
+        return measuring_file(
+            pair, slices=slices, pieces=pieces, axes=axes, level=level, series=series
+        )
 
     for pair in files:  # what is wrong with one of them is said before any work
         job_for(pair)

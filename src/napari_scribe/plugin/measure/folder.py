@@ -83,14 +83,16 @@ class FolderPicker(Column):
     """Ask for a folder of labels, and for one of images."""
 
     def __init__(self) -> None:
-        self.labels = PathEdit("d", "A folder of labels", LABELS_TIP)
-        self.images = PathEdit("d", "A folder of images", IMAGES_TIP, "none")
-        self.slices = CheckBox(value=False, text="Measure each slice by itself")
+        self.label_folder = PathEdit("d", "A folder of labels", LABELS_TIP)
+        self.image_folder = PathEdit("d", "A folder of images", IMAGES_TIP, "none")
+        self.slices = CheckBox(value=False, text="Each slice by itself")
         self.slices.tooltip = SLICES_TIP
         super().__init__(
-            named("Labels", self.labels, WIDTH), named("Images", self.images, WIDTH), self.slices
+            named("Labels", self.label_folder, WIDTH),
+            named("Images", self.image_folder, WIDTH),
+            self.slices,
         )
-        for path in (self.labels, self.images):
+        for path in (self.label_folder, self.image_folder):
             path.changed.connect(lambda: self.changed.emit(self))
 
     def request(self, pieces: bool | None = None) -> MeasureFolderRequest:
@@ -101,8 +103,8 @@ class FolderPicker(Column):
         InputError
             If a folder is missing, or files have no partner.
         """
-        folder = self.labels.value
+        folder = self.label_folder.value
         if folder is None:
             raise InputError("Choose a folder of labels.")
-        files = tuple(label_files(folder, self.images.value))
+        files = tuple(label_files(folder, self.image_folder.value))
         return MeasureFolderRequest(folder, files, bool(self.slices.value), pieces)

@@ -269,6 +269,7 @@ class MeasureForm(QObject):
         """Ask for folders where files are measured; layers do not matter then."""
         self.folder.visible = self.is_folder
         self.image.enabled = not self.is_folder
+        self.image.info.setVisible(bool(self.image.info.text()) and not self.is_folder)
         self.images.setEnabled(not self.is_folder)
         self.changed.emit()
 

@@ -73,7 +73,7 @@ class RecoveryOffer(Message):
         for kept in left_behind():
             if kept.key in shown:
                 continue
-            image = find_image(kept, layers)
+            image = find_image(kept, layers, is_renamed=True)
             is_bare = image is not None and not annotations_of(image, layers)
             if is_bare or not kept.is_closed:
                 yield kept
