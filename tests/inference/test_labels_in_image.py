@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import warnings
 from collections.abc import Callable
@@ -246,3 +247,14 @@ def test_the_command_writes_into_each_image(
     assert said.code == 2 and "--out PATH, or --into-image NAME" in said.err
     said = call("segment", paths[0], "--model", file)
     assert said.code == 2 and "--out PATH, or --into-image NAME" in said.err
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_a_read_only_store_is_told(tmp_path: Path, model: Model) -> None:
+    path = store(tmp_path / "cells.ome.zarr")
+    path.chmod(0o555)
+    try:
+        with pytest.raises(InputError, match="is read-only, so labels cannot be written into it"):
+            segment(model, path, labels_path(path, "nuclei"), device="cpu")
+    finally:
+        path.chmod(0o755)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -81,9 +82,14 @@ def check_labels(out: Path, image: Image, shape: tuple[int, ...]) -> None:
     Raises
     ------
     InputError
-        If they would have other axes or pixels than the image that they are written into.
+        If the image is read-only, or the labels would have other axes or pixels than it.
     """
     group = out.parent.parent
+    if not all(os.access(p, os.W_OK) for p in (group, out.parent) if p.exists()):
+        raise InputError(
+            f"{group} is read-only, so labels cannot be written into it: write them to another "
+            "place."
+        )
     try:
         host = read_image(group)
     except InputError as error:

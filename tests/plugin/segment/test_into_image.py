@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 from napari_scribe.io import create_zarr, read_labels
+from napari_scribe.io.ngff_labels import enter
+from napari_scribe.plugin.layers.restore import open_file
 from napari_scribe.samples import Sample
 
 
@@ -31,7 +34,7 @@ def test_labels_go_into_the_image(
     painted.open(store, plugin="napari")
     painted.layers.selection.active = painted.layers[-1]
     form.model.set_value(kept)
-    assert not row.isHidden()
+    assert not row.isHidden() and "napari-ome-zarr" in form.more.own_reader.text()
     name.setText("a/b")
     dock.segment_button.click()
     assert "cannot be named 'a/b'" in dock.message.text
@@ -56,3 +59,17 @@ def test_labels_go_into_the_image(
     assert dock.message.text == "nuclei holds something else already. Replace it?"
     form.scope.combo.value = "layers"
     assert row.isHidden()
+
+
+def test_an_image_with_labels_is_opened_as_before(viewer: Any, store: Path) -> None:
+    """Here with the reader of napari's own, which does not open it any more."""
+    before = open_file(viewer, store, "napari")
+    enter(store / "labels" / "nuclei")
+    zarr.open_group(store / "labels" / "nuclei", mode="w")
+    with pytest.raises(ValueError, match="No arrays found"):
+        viewer.open(store, plugin="napari")
+    (again,) = open_file(viewer, store, "napari")
+    np.testing.assert_array_equal(again.data, before[0].data)
+    assert again.name.startswith("cells")
+    with pytest.raises(FileNotFoundError):
+        open_file(viewer, store / "nothing.tif", "napari")

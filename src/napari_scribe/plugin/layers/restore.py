@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from napari import Viewer
@@ -12,6 +13,8 @@ from napari.layers import Layer
 
 from ...arrays import Pixels
 from ...errors import InputError
+from ...io import open_levels, stem
+from ...io.ngff_labels import image_group
 from ...session.painted import PaintedLayer
 from .colors import paint_colormap
 from .complete_regions import show_regions
@@ -33,6 +36,24 @@ def find_image(
     named = (image for image in fitting if image.name == painted.image)
     same_file = (i for i in fitting if is_renamed and file_of(i) == painted.image_path != "")
     return next(named, None) or next(same_file, None)
+
+
+def open_file(viewer: Viewer, path: str | Path, reader: str) -> list[Layer]:
+    """Open a file with the reader that has opened it before.
+
+    napari's own reader does not open an OME-Zarr that has got labels since; that is opened here.
+    """
+    try:
+        opened: list[Layer] = viewer.open(str(path), plugin=reader or "napari")
+    except Exception:
+        if (group := image_group(path)) is None:
+            raise
+        levels = open_levels(group)
+        is_pyramid = len(levels) > 1
+        data = levels if is_pyramid else levels[0]
+        image = viewer.add_image(data, multiscale=is_pyramid, name=stem(group), rgb=False)
+        return [image]
+    return opened
 
 
 def show_paint(

@@ -45,6 +45,12 @@ INTO_IMAGE_TIP = (
 )
 
 
+OWN_READER = (
+    "napari opens an OME-Zarr with labels with the plugin napari-ome-zarr; its own reader stops at "
+    "them."
+)
+
+
 class SegmentForm(QObject):
     """Ask for image, model, what of the image; folded away, for everything else.
 
@@ -260,7 +266,10 @@ class SegmentForm(QObject):
             self._layer = ref(layer)
             self._store = image_group(layer.source.path) if layer.source.path else None
         is_one = layer is not None and scope not in (LAYERS, FOLDER)
-        self.more.into_image_row.setVisible(is_one and self._store is not None)
+        is_offered = is_one and self._store is not None
+        self.more.into_image_row.setVisible(is_offered)
+        is_own = layer is not None and layer.source.reader_plugin == "napari"
+        self.more.own_reader.setText(OWN_READER if is_offered and is_own else "")
 
 
 class SegmentSettings(SettingsFold):
@@ -289,7 +298,9 @@ class SegmentSettings(SettingsFold):
         self.into_image = QLineEdit()
         self.into_image.setPlaceholderText("a name, as nuclei")
         self.into_image.setToolTip(INTO_IMAGE_TIP)
-        self.into_image_row = named("Into image", self.into_image, WIDTH)
+        self.own_reader = Hint()
+        line = named("Into image", self.into_image, WIDTH)
+        self.into_image_row = stack(line, self.own_reader)
         self.probability = CheckBox(value=False, text="Show the probability too")
         self.probability.tooltip = (
             "How sure the network is of each pixel: one more image layer; of a folder, or where "

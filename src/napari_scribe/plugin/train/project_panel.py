@@ -29,7 +29,7 @@ from ..layers.annotations import annotations_of
 from ..layers.autosave import Autosave
 from ..layers.conversion import add_annotations, image_of, note, source_of
 from ..layers.painted import can_be_kept, described, key_of, place_in
-from ..layers.restore import find_image, lay_as_saved, show_paint
+from ..layers.restore import find_image, lay_as_saved, open_file, show_paint
 from ..widgets.basics import Fold, Hint, button, row, stack
 from ..widgets.inputs import narrow
 from ..widgets.layer_pickers import is_image
@@ -300,7 +300,7 @@ class ProjectPanel(Fold):
     def _opened(self, project: Project, entry: ProjectImage) -> ImageLayer:
         path = project.image_file(entry)
         try:
-            made = self._viewer.open(str(path), plugin=entry.reader or "napari")
+            made = open_file(self._viewer, path, entry.reader)
         except Exception as error:  # every reader has its own
             raise InputError(f"{path} could not be opened: {error}") from error
         images = [layer for layer in made if isinstance(layer, ImageLayer)]

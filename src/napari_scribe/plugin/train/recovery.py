@@ -18,7 +18,7 @@ from ...errors import InputError
 from ...session.autosave import KeptPaint, forget, left_behind, read_kept, rename
 from ..layers.annotations import annotations_of
 from ..layers.painted import key_of
-from ..layers.restore import find_image, lay_as_saved, show_paint
+from ..layers.restore import find_image, lay_as_saved, open_file, show_paint
 from ..widgets.feedback import Message
 
 LOOK_AFTER = 100
@@ -99,7 +99,7 @@ class RecoveryOffer(Message):
         if not os.path.exists(kept.image_path):
             return None
         with suppress(Exception):  # every reader has its own; the paint is shown without the image
-            self._viewer.open(kept.image_path, plugin=kept.reader or "napari")
+            open_file(self._viewer, kept.image_path, kept.reader)
         image = find_image(kept, self._viewer.layers, is_renamed=True)
         if image is not None:
             image.name = kept.image
