@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +9,11 @@ import typer
 
 from ..errors import InputError
 from ..terminal import exit_status, measure_with_bar
-from .options import Level, Pieces, Series, open_image
+from .options import Level, Pieces, Series
 
 if TYPE_CHECKING:
     from ..evaluation.measure import MeasureJob
+    from ..evaluation.measure_files import Files
 
 TABLES = ".csv", ".txt"
 """Suffixes of tables."""
@@ -52,29 +52,26 @@ def measure(
     from the scale of labels or image, or px. Numbers are those of scikit-image's regionprops. The
     columns image, frame and slice (from 0) and label say which object it is.
     """
-    from ..evaluation.measure import measuring
+    from ..evaluation.measure_files import label_files, measuring_file
     from ..evaluation.table import join
-    from ..io import check_not_taken, check_writable, read_label_image
+    from ..io import check_not_taken, check_writable
 
     if out.suffix.lower() not in TABLES:
         raise InputError(f"--out {out}: give a file ending in {' or '.join(TABLES)}.")
     check_writable(out)
     check_not_taken(out, overwrite)
-    files = _pairs(labels, image)
+    files = label_files(labels, image)
 
-    def job_for(path: Path, image_path: Path | None) -> MeasureJob:
-        pixels = None if image_path is None else open_image(image_path, "", level, series)
-        try:
-            return measuring(read_label_image(path, axes), pixels, slices=slices, pieces=pieces)
-        except InputError as error:
-            named = error if path.stem in str(error) else f"{path.name}: {error}"
-            raise InputError(str(named), **error.options) from None
+    def job_for(pair: Files) -> MeasureJob:
+        return measuring_file(
+            pair, slices=slices, pieces=pieces, axes=axes, level=level, series=series
+        )
 
     for pair in files:  # what is wrong with one of them is said before any work
-        job_for(*pair)
+        job_for(pair)
     tables = []
-    for path, image_path in files:
-        job = job_for(path, image_path)
+    for pair in files:
+        path, job = pair[0], job_for(pair)
         tables.append(measure_with_bar(job, path.name))
         if job.stop_requested:
             typer.echo("Stopped: no table was written.", err=True)
@@ -86,16 +83,6 @@ def measure(
         raise InputError(f"There are no objects in {labels}: all its pixels are 0.")
     typer.echo(f"{table.in_words()}{_of(len(files))}")
     typer.echo(f"Table: {table.save(out, overwrite)}")
-
-
-def _pairs(labels: Path, image: Path | None) -> Sequence[tuple[Path, Path | None]]:
-    """Return each file of labels with its image, if there are images."""
-    from ..io import list_images, match_labels
-
-    if image is None:
-        return [(path, None) for path in list_images(labels, labels=True)]
-    images = list_images(image)
-    return list(zip(match_labels(images, labels), images, strict=True))
 
 
 def _of(n_files: int) -> str:

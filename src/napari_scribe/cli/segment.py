@@ -77,7 +77,14 @@ Halo = Annotated[
 def segment(
     images: Images,
     model: ModelFile,
-    out: Out,
+    out: Out = "",
+    into_image: Annotated[
+        str,
+        typer.Option(
+            help="Instead of --out: write them into each image, an OME-Zarr, as its labels NAME.",
+            metavar="NAME",
+        ),
+    ] = "",
     save: Annotated[
         str,
         typer.Option(help=f"Maps to save beside the labels, as a,b: {', '.join(MAPS)}."),
@@ -117,6 +124,7 @@ def segment(
     from ..inference.begin import check_apart
     from ..inference.segment import segment as start_segmenting
     from ..inference.store.results import map_path
+    from ..io import labels_path
     from ..model import load_model
 
     loaded = load_model(model)
@@ -127,7 +135,12 @@ def segment(
         loaded = loaded.changed(recipe=loaded.recipe.changed(changed))
     loaded = loaded.with_decoding(values_of("--decoding", decoding))
     paths = all_images(images)
-    targets = result_paths(paths, out)
+    if bool(out) == bool(into_image):
+        raise InputError("Say where the labels go: --out PATH, or --into-image NAME.")
+    if into_image:
+        targets = [labels_path(path, into_image, series) for path in paths]
+    else:
+        targets = result_paths(paths, out)
     inputs: list[Understood] = []
 
     def job_for(path: Path, target: Path) -> InferenceJob:
@@ -153,8 +166,8 @@ def segment(
 
     for _ in run_each(paths, targets, job_for, inputs):
         pass
-    print_end("Labels", out, part)
-    if not part:
+    print_end("Labels", out or ", ".join(map(str, targets)), part)
+    if out and not part:
         labels = targets[0] if len(targets) == 1 else Path(out) / "*.tif"
         for name in saved:
             if name != "labels":
@@ -258,9 +271,10 @@ def read_part(text: str) -> tuple[int, int] | None:
 def result_paths(paths: Sequence[Path], out: str) -> list[Path]:
     """Return the path of each result: in a folder; or for a single image, a file or a zarr."""
     from ..io import result_names
+    from ..io.files import is_in_image
 
     path = Path(out)
-    if is_folder(out):
+    if is_folder(out) and not is_in_image(path):
         return [path / name for name in result_names(paths)]
     if len(paths) > 1:
         raise InputError(

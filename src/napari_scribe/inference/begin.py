@@ -16,11 +16,14 @@ from ..io import (
     RESULT_SUFFIXES,
     check_not_taken,
     check_writable,
+    is_zarr_name,
     resolve_links,
     stamp,
     tidy,
     work_folder,
 )
+from ..io.files import is_in_image
+from ..io.ngff_labels import check_labels, enter
 from ..io.origin import RUN, maker_of
 from ..io.writable import check_text
 from ..model import Model
@@ -107,6 +110,8 @@ def begin(source: Source, settings: Settings, note: str = "", advice: str = "") 
         run = Run(source, settings, Memory(), pick_device(settings.device), None)
         return InferenceJob(run, source.region, f"{note} {advice}".strip())
     check_text(settings.out)
+    if is_in_image(settings.out):
+        _check_in_image(settings.out, source, settings)
     path = resolve_links(settings.out) if os.path.islink(settings.out) else settings.out
     identity = identity_of(source, settings)
     outputs = [path, *(map_path(path, name) for name in settings.maps)]
@@ -127,6 +132,8 @@ def _done_before(path: Path, source: Source, maps: Sequence[str], advice: str) -
 
     def body(job: InferenceJob) -> Generator[InferenceStep, None, Any]:
         yield from ()
+        if is_in_image(path):  # the process may have ended just before
+            enter(path)
         job.levels, job.maps = open_results(path, maps, source)
         return job.levels[0]
 
@@ -164,7 +171,7 @@ def _check_outputs(
 ) -> None:
     """Check that labels and maps can be written. Maps of the same call may be replaced."""
     for output in outputs:
-        if output.suffix.lower() not in RESULT_SUFFIXES:
+        if output.suffix.lower() not in RESULT_SUFFIXES and not is_zarr_name(output):
             raise InputError(f"Cannot write {output.name}: results go to .tif or .zarr.")
         is_first, maker = output == outputs[0], maker_of(output)
         if made_from_changed(maker, identity) and not settings.overwrite:
@@ -175,6 +182,17 @@ def _check_outputs(
             )
         check_not_taken(output, settings.overwrite or (maker == identity and not is_first))
         check_writable(output, bytes_needed(source, settings) if is_first else 0)
+
+
+def _check_in_image(out: Path, source: Source, settings: Settings) -> None:
+    """Check that a result may be written into an OME-Zarr image."""
+    if source.is_image or settings.maps:
+        what = "A denoised image" if source.is_image else f"The map {settings.maps[0]}"
+        raise InputError(
+            f"{what} cannot be written into an image, which takes labels alone: choose another "
+            "place."
+        )
+    check_labels(out, source.image, source.shape)
 
 
 def check_apart(out: Path, image: Path) -> None:

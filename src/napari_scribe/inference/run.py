@@ -17,6 +17,7 @@ from ..describe import NOTHING_FOUND
 from ..errors import DamagedError, InputError, InUseError
 from ..image import Frame
 from ..io import is_zarr_name
+from ..io.ngff_labels import levels_of
 from ..io.ngff_writer import add_pyramid, forget_pyramid
 from ..progress import Abandoned, Job
 from .cluster import run_on_workers
@@ -397,8 +398,10 @@ class Run:
 
     def _add_pyramid(self) -> Iterable[object]:
         """Make what is missing of the smaller copies in a zarr; a TIFF has none."""
-        group = self._group
-        return () if group is None else add_pyramid(group, labels=not self.source.is_image)
+        group, out = self._group, self.settings.out
+        if group is None or out is None:
+            return ()
+        return add_pyramid(group, not self.source.is_image, levels_of(out))
 
     def _check_final(self, final: Array, work: Work, sink: Folder) -> None:
         """Check that nothing of the answer was deleted while it was made."""

@@ -50,7 +50,8 @@ def segment(
     image
         An `Image`, an array, or the path of one.
     out
-        Path of a ``.tif`` or ``.zarr`` to write the labels to. When None, they are only returned.
+        Path of a ``.tif`` or ``.zarr`` to write the labels to, or ``IMAGE.zarr/labels/NAME``
+        for the labels NAME of an OME-Zarr image. When None, they are only returned.
     channels
         Channels of the image that the model sees, in the model's order and number. The channels
         that it was trained on when None.

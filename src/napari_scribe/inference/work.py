@@ -23,6 +23,8 @@ from ..errors import DamagedError
 from ..image import Frame
 from ..io import create_zarr, is_zarr_name
 from ..io.chunks import with_empty_chunks
+from ..io.files import is_in_image
+from ..io.ngff_labels import options_of, zarr_format
 from ..targets import count_channels
 from ..windows import Window
 from .engine import by_head
@@ -439,17 +441,18 @@ class Work:
         source, out, chunks = self.source.own, self.out, self._chunks(self.source.own.shape)
         if out is None or not is_zarr_name(out):
             return self.sink.array("labels", source.shape, dtype, chunks)
+        image = source.image
+        place = {"scale": image.scale, "units": image.units, "translate": source.translate}
+        options = options_of(out) if is_in_image(out) else place
         create = partial(
             create_zarr,
             shape=source.shape,
             dtype=dtype,
             axes=source.axes,
-            scale=source.image.scale,
-            units=source.image.units,
             chunks=chunks,
-            translate=source.translate,
+            **options,
         )
-        array = self.sink.open_or_create(out.name, "0", create)
+        array = self.sink.open_or_create(out.name, "0", create, zarr_format(out))
         # For objects, chunks full of 0 need not be on disk: the provisional labels tell which they
         # are, if they are on the same grid.
         is_told = bool(self.parts.blocks) and self.own is None

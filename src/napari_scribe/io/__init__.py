@@ -3,7 +3,8 @@
 Read images: `read` (any file), `tiff_reader` (with `tiff_ome`, `tiff_calibration`, `tiff_damage`,
 `tiff_strips`, `tiff_compression`), `ngff_reader`, `pictures` (PNG and JPEG), `series` (files with
 several images), `file_array` (pixels that stay on disk), `units`.
-Write images: `tiff_writer`, `ngff_writer`, `chunks` (which chunks of a zarr are on disk).
+Write images: `tiff_writer`, `ngff_writer`, `ngff_labels` (labels in the OME-Zarr of their image),
+`chunks` (which chunks of a zarr are on disk).
 Files and folders: `files` (find images and labels), `writable` (check before the work),
 `replace` (write all or nothing), `origin` (whether an image has changed, and which run made it).
 Models: `model_folder`, `model_file`, `held_out` (what a model answers rightly), `replay` (a sample
@@ -23,6 +24,7 @@ from .files import (
     stem,
     unmatched_labels,
 )
+from .ngff_labels import labels_path
 from .ngff_reader import open_levels
 from .ngff_writer import add_pyramid, create_zarr
 from .origin import stamp
@@ -52,6 +54,7 @@ __all__ = [
     "create_zarr",
     "first_few",
     "is_zarr_name",
+    "labels_path",
     "list_images",
     "list_maps",
     "list_series",

@@ -95,7 +95,8 @@ def _folder(array: Array) -> Path:
     """Return the folder that holds the chunks of a zarr array."""
     stored = cast("ZarrArray", array)
     store: Any = stored.store  # a store on disk, which has a root
-    return Path(store.root, stored.path, "c")
+    folder = Path(store.root, stored.path)
+    return folder / "c" if stored.metadata.zarr_format == 3 else folder
 
 
 def _listed(folder: Path, n_axes: int) -> Iterator[Chunk]:

@@ -14,6 +14,8 @@ SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".zarr")
 """Suffixes that `read_image` reads; any folder that holds a zarr works too."""
 _ZARR_FILES = "zarr.json", ".zarray", ".zgroup"
 """Names of files that only a folder of a zarr has."""
+LABELS = "labels"
+"""Folder in an OME-Zarr image that holds the labels of the image, each under a name."""
 _OF_LABELS = (
     "_cp_masks", "_cp_output", "_flows", "_labels", "_label", "_masks", "_mask", "_paint", "_truth",
     "_seg", "_gt", "_probabilities",
@@ -70,6 +72,11 @@ def is_tiff(path: Path) -> bool:
 def is_zarr(path: Path) -> bool:
     """Return whether a path is a folder with a zarr array or group in it."""
     return any((path / name).is_file() for name in _ZARR_FILES)
+
+
+def is_in_image(path: Path) -> bool:
+    """Return whether a path is that of labels in a zarr with an image."""
+    return path.parent.name == LABELS and is_zarr(path.parent.parent)
 
 
 def stem(path: str | Path) -> str:

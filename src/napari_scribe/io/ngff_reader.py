@@ -91,6 +91,18 @@ def _multiscales(group: zarr.Group) -> list[Multiscale]:
     return list(_ome(group).get("multiscales") or ())
 
 
+def image_groups(path: Path) -> list[Path]:
+    """Return the group of each image in a zarr; of a level of an image, that of the image."""
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        path = path.parent
+        node = zarr.open_group(path, mode="r")
+    top = node.path
+    return [path / group.path.removeprefix(top).strip("/") for group, _ in _images(node)]
+
+
 def _images(node: zarr.Group) -> list[tuple[zarr.Group, Multiscale]]:
     """Return the images in a group or in the groups in it, each as its group and its metadata."""
     import zarr

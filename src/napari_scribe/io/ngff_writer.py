@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +42,10 @@ def create_zarr(
     *,
     translate: Mapping[str, float] | None = None,
     overwrite: bool = False,
+    zarr_format: Literal[2, 3] = 3,
+    is_label: bool = False,
 ) -> ZarrArray:
-    """Create an OME-NGFF 0.5 image (zarr 3) to write into, all or nothing.
+    """Create an OME-NGFF image to write into, all or nothing.
 
     Parameters
     ----------
@@ -59,6 +61,10 @@ def create_zarr(
         Shape of a chunk, in pixels, cut to the shape of the image. Planes of 512 x 512 when None.
     overwrite
         Whether to replace what lies at `path`. It stays there until the new image is created.
+    zarr_format
+        3 for OME-NGFF 0.5, 2 for 0.4.
+    is_label
+        Whether it is the labels of the image two folders above it.
 
     Returns
     -------
@@ -86,27 +92,52 @@ def create_zarr(
     if chunks is None:
         chunks = [512 if a in "YX" else 1 for a in axes]
     with replacing_folder(path, overwrite) as partial:
-        group = zarr.open_group(partial, mode="w", zarr_format=3)
-        group.create_array(
-            "0",
-            shape=tuple(shape),
-            dtype=dtype,
-            chunks=tuple(map(min, chunks, shape)),
-            fill_value=0,
-            dimension_names=list(axes.lower()),
-        )
-        group.attrs["ome"] = _metadata(path, axes, scale or {}, translate or {}, units or {})
+        group = zarr.open_group(partial, mode="w", zarr_format=zarr_format)
+        _create_level(group, "0", shape, dtype, list(map(min, chunks, shape)), axes)
+        multiscale = _multiscale_of(path, axes, scale or {}, translate or {}, units or {})
+        ome: dict[str, Any] = {"multiscales": [multiscale]}
+        if is_label:
+            ome["image-label"] = {"source": {"image": "../../"}}
+        if zarr_format == 3:
+            group.attrs["ome"] = {"version": "0.5", **ome}
+        else:
+            for part in (multiscale, *([ome["image-label"]] if is_label else [])):
+                part["version"] = "0.4"
+            group.attrs.update(ome)
     return zarr.open_array(path / "0", mode="r+")
 
 
-def _metadata(
+def _create_level(
+    group: zarr.Group,
+    name: str,
+    shape: Sequence[int],
+    dtype: npt.DTypeLike,
+    chunks: Sequence[int],
+    axes: str,
+) -> ZarrArray:
+    """Create the array of a level, full of 0; one that is there is replaced."""
+    options: Any = {"dimension_names": list(axes.lower())}
+    if group.metadata.zarr_format == 2:
+        options = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
+    return group.create_array(
+        name,
+        shape=tuple(shape),
+        dtype=dtype,
+        chunks=tuple(chunks),
+        fill_value=0,
+        overwrite=True,
+        **options,
+    )
+
+
+def _multiscale_of(
     path: Path,
     axes: str,
     scale: Mapping[str, float],
     translate: Mapping[str, float],
     units: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the NGFF 0.5 metadata of an image with one level.
+    """Return the metadata of an image with one level.
 
     JSON knows no NaN or infinity, so such a size becomes 1, and such a position 0.
     """
@@ -116,8 +147,7 @@ def _metadata(
         entries.append(entry | ({"unit": units[letter]} if units.get(letter) else {}))
     sizes = [size if math.isfinite(size := float(scale.get(a, 1))) else 1.0 for a in axes]
     shifts = [by if math.isfinite(by := float(translate.get(a, 0))) else 0.0 for a in axes]
-    multiscale = {"name": stem(path), "axes": entries, "datasets": [_dataset(0, sizes, shifts)]}
-    return {"version": "0.5", "multiscales": [multiscale]}
+    return {"name": stem(path), "axes": entries, "datasets": [_dataset(0, sizes, shifts)]}
 
 
 def _dataset(level: int, scale: Sequence[float], shifts: Sequence[float]) -> Dataset:
@@ -131,8 +161,10 @@ def _dataset(level: int, scale: Sequence[float], shifts: Sequence[float]) -> Dat
 # ---- pyramid -------------------------------------------------------------------------------------
 
 
-def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
-    """Add levels to an image of `create_zarr`, each half as wide in Y and X, until one is small.
+def add_pyramid(
+    group: Path, labels: bool, n_levels: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """Add levels to an image of `create_zarr`, each half as wide in Y and X as the one before.
 
     Each pixel of a level comes from two by two pixels of the level before. For labels it is the
     first of them, so that no new number arises. For intensities it is their mean.
@@ -147,6 +179,8 @@ def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
         Folder of the OME-NGFF image.
     labels
         Whether its pixels are labels.
+    n_levels
+        Number of levels with the full resolution; as many as it takes until one is small when None.
 
     Yields
     ------
@@ -159,14 +193,13 @@ def add_pyramid(group: Path, labels: bool) -> Iterator[tuple[int, int]]:
     multiscale = _multiscale(node)
     full: Any = node["0"]
     axes = "".join(str(entry["name"]).upper() for entry in multiscale["axes"])
-    shapes = list(_shapes(full.shape, axes))
+    shapes = list(_shapes(full.shape, axes, n_levels))
     levels: list[Any] = [full]
     for i, shape in enumerate(shapes, 1):
-        chunks = tuple(map(min, full.chunks, shape))
-        options = {"dtype": full.dtype, "fill_value": 0, "dimension_names": list(axes.lower())}
+        chunks = list(map(min, full.chunks, shape))
         is_there = len(multiscale["datasets"]) > 1 and str(i) in node
         if not is_there:
-            node.create_array(str(i), shape=shape, chunks=chunks, overwrite=True, **options)
+            _create_level(node, str(i), shape, full.dtype, chunks, axes)
         levels.append(node[str(i)])
     missing = [sorted(lost_chunks(level)) for level in levels]
     total = sum(map(len, missing[1:]))
@@ -191,7 +224,7 @@ def forget_pyramid(group: Path) -> None:
 
 def _multiscale(node: zarr.Group) -> dict[str, Any]:
     """Return the metadata of the image in a group of `create_zarr`."""
-    ome: Any = node.attrs["ome"]
+    ome: Any = node.attrs.get("ome", node.attrs)
     return dict(ome["multiscales"][0])
 
 
@@ -200,13 +233,17 @@ def _change(group: Path, changes: dict[str, Any]) -> None:
     import zarr
 
     node = zarr.open_group(group, mode="r+")
-    ome: Any = node.attrs["ome"]
-    node.attrs["ome"] = ome | {"multiscales": [_multiscale(node) | changes]}
+    new = {"multiscales": [_multiscale(node) | changes]}
+    ome: Any = node.attrs.get("ome")
+    node.attrs.update(new if ome is None else {"ome": ome | new})
 
 
-def _shapes(shape: Sequence[int], axes: str) -> Iterator[tuple[int, ...]]:
+def _shapes(shape: Sequence[int], axes: str, n_levels: int | None) -> Iterator[tuple[int, ...]]:
     """Yield the shapes of the smaller levels. Half of an odd side is rounded up."""
-    while max(n for a, n in zip(axes, shape, strict=True) if a in "YX") > _SMALL:
+    for level in itertools.count(1):
+        is_small = max(n for a, n in zip(axes, shape, strict=True) if a in "YX") <= _SMALL
+        if is_small if n_levels is None else level >= n_levels:
+            return
         shape = tuple(-(-n // 2) if a in "YX" else n for a, n in zip(axes, shape, strict=True))
         yield shape
 

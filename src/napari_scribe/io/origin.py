@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,8 @@ RUN = "napari-scribe, run "
 """Beginning of the name of a run."""
 _FILE_NAMES = re.compile(r'\b(?:FileName|MetadataFile)="([^"]+)"')
 """Names of the files of a set, in OME-XML."""
+_CONSOLIDATED = ".zmetadata"
+"""Name of the file with the consolidated metadata of a zarr of format 2."""
 Entry = tuple[str, int, int]
 """Name of a file, its size in bytes, and its time of change in nanoseconds."""
 
@@ -66,10 +70,27 @@ def _add(entries: list[Entry], folder: str, within: str, is_deep: bool) -> None:
     with suppress(OSError), os.scandir(folder) as files:
         for file in files:
             if not file.is_dir():
-                status = file.stat()
-                entries.append((within + file.name, status.st_size, status.st_mtime_ns))
+                entries.append((within + file.name, *_state(file)))
             elif is_deep:
                 _add(entries, file.path, f"{within}{file.name}/", is_deep)
+
+
+def _state(file: os.DirEntry[str]) -> tuple[int, int]:
+    """Return size and time of change of a file of a zarr.
+
+    Consolidated metadata change with all that is in a zarr, such as labels, and the files beside
+    them are written anew. There, the own metadata count.
+    """
+    if file.name == _CONSOLIDATED:
+        return 0, 0
+    if file.name in ("zarr.json", ".zgroup", ".zattrs"):
+        with suppress(ValueError, AttributeError):  # it is damaged
+            own = json.loads(Path(file.path).read_bytes())
+            is_beside = os.path.exists(Path(file.path).with_name(_CONSOLIDATED))
+            if own.pop("consolidated_metadata", None) is not None or is_beside:
+                return 0, zlib.crc32(json.dumps(own).encode())
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _of_files(path: Path) -> Iterator[Entry]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError, TakenError
 from ..memory import size_in_words
-from .files import SUFFIXES
+from .files import SUFFIXES, is_in_image
 from .replace import EXTRA_CHARACTERS, resolve_links, temporary_path, tidy, work_folder
 
 _NAME_BYTES = 255
@@ -22,8 +22,8 @@ RESULT_SUFFIXES = (".tif", ".tiff", ".zarr")
 
 
 def is_zarr_name(path: Path) -> bool:
-    """Return whether a path has the suffix of a zarr."""
-    return path.suffix.lower() == ".zarr"
+    """Return whether a path is that of a zarr: by its suffix, or as that of labels in an image."""
+    return path.suffix.lower() == ".zarr" or is_in_image(path)
 
 
 def check_writable(path: str | Path, n_bytes: int = 0) -> None:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from ..arrays import Pixels
 from ..io import replacing, tidy
 from ..user_folder import home
@@ -166,8 +168,7 @@ def _write_note(kept: KeptPaint) -> None:
 def _read_note(path: Path) -> KeptPaint | None:
     """Read a note; None where it is missing or damaged."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        kept = KeptPaint(**{**values, "shape": tuple(int(n) for n in values["shape"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        kept = TypeAdapter(KeptPaint).validate_json(path.read_bytes())
+    except (OSError, ValidationError):
         return None
     return kept if kept.key == path.stem else None

@@ -32,6 +32,8 @@ class PaintedLayer:
         Where the layer lies, as napari takes it.
     noted
         What the paint is for.
+    complete
+        Boxes in which everything is painted, each one ``(start, stop)`` per axis of the layer.
     """
 
     name: str
@@ -41,6 +43,7 @@ class PaintedLayer:
     shape: tuple[int, ...] = ()
     layer: dict[str, Any] = field(default_factory=dict)
     noted: dict[str, Any] = field(default_factory=dict)
+    complete: tuple[tuple[tuple[int, int], ...], ...] = ()
 
 
 def write_paint(path: Path, array: Pixels, **place: Any) -> None:

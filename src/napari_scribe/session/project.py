@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
@@ -21,6 +21,9 @@ from ..io import list_images, read_image, read_labels, replacing, stem, write_ti
 from ..recipe import Recipe
 from ..recipe.recipe import parse_recipe
 from .painted import PaintedLayer, read_paint, write_paint
+
+if TYPE_CHECKING:
+    from ..targets.paint import Box, Paint
 
 FILE = "napari-scribe.json"
 """The file that makes a folder a project."""
@@ -38,9 +41,21 @@ class ProjectImage(PaintedLayer):
     ----------
     paint
         File of the paint in the project; empty where nothing is painted yet.
+    name_in_file
+        Name that the image has where it is opened; empty where that is its name in the project.
     """
 
     paint: str = ""
+    name_in_file: str = ""
+
+    def renewed(self, painted: PaintedLayer) -> Self:
+        """Return the entry with what is said of the layer of paint and its image now."""
+        values = {name: getattr(painted, name) for name in PaintedLayer.__dataclass_fields__}
+        if not painted.image_path:  # the image is closed, or in no other file
+            values |= {"image_path": self.image_path, "reader": self.reader}
+        opened_as = self.name_in_file or self.image
+        renamed = opened_as if painted.image != opened_as else ""
+        return replace(self, **values, name_in_file=renamed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +216,7 @@ class Project:
         paint: Pixels,
         place: Mapping[str, Mapping[str, Any]],
         image: Image | None = None,
+        known: ProjectImage | None = None,
     ) -> ProjectImage:
         """Write the paint of an image, which takes the place of the paint that it has.
 
@@ -212,13 +228,15 @@ class Project:
             ``scale`` and ``units`` per axis letter, for the file.
         image
             The image, which is written as well where it is in no file.
+        known
+            What the project has of the image, where that has another name there.
 
         Raises
         ------
         InputError
             If something cannot be written.
         """
-        known = self.entry(painted)
+        known = known or self.entry(painted)
         file = self._free(PAINT, painted.image)
         path = painted.image_path
         try:
@@ -233,13 +251,31 @@ class Project:
             write_paint(self.folder / file, paint, **place)
         except OSError as error:
             raise InputError(f"The project cannot be saved: {error}.") from error
-        values = {name: getattr(painted, name) for name in PaintedLayer.__dataclass_fields__}
-        entry = ProjectImage(**{**values, "image_path": path, "paint": file})
+        before = known or ProjectImage(name="", image=painted.image)
+        entry = replace(before.renewed(painted), image_path=path, paint=file)
         if known is None:
             self.images.append(entry)
         else:
             self.images[self.images.index(known)] = entry
         return entry
+
+    def renew(self, paint: str, painted: PaintedLayer) -> None:
+        """Save what is said of a layer of paint now: its name, what it is for, complete boxes.
+
+        Parameters
+        ----------
+        paint
+            Its file in the project.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        for i, image in enumerate(self.images):
+            if image.paint == paint and (new := image.renewed(painted)) != image:
+                self.images[i] = new
+                self.save()
 
     def entry(self, painted: PaintedLayer) -> ProjectImage | None:
         """Return what the project has of an image; None where it is not in it."""
@@ -290,13 +326,30 @@ class Project:
         """
         return read_paint(self.folder / image.paint, image.shape)
 
-    def pair(self, image: ProjectImage) -> tuple[Image, Pixels]:
+    def pair(self, image: ProjectImage) -> tuple[Image, Pixels | Paint]:
         """Return an image and its paint along TZYX, as `train` takes them.
+
+        The paint is a `Paint` where regions of it are complete, or objects were corrected.
 
         Raises
         ------
         InputError
             If one of them is missing, or they do not fit.
+        """
+        from ..targets.paint import Paint
+
+        opened, paint, complete = self.painted(image)
+        corrected = image.noted.get("corrected", ())
+        is_plain = not (complete or corrected) or image.noted.get("task") == "classes"
+        return opened, paint if is_plain else Paint(paint, complete or None, corrected=corrected)
+
+    def painted(self, image: ProjectImage) -> tuple[Image, Pixels, tuple[Box, ...]]:
+        """Return an image, its paint along TZYX, and the boxes in which everything is painted.
+
+        Raises
+        ------
+        InputError
+            If image or paint is missing, or they do not fit.
         """
         opened = self.read_image(image)
         # Along channels between other axes the file has one value.
@@ -307,9 +360,10 @@ class Project:
                 f"The paint of {image.image} has the shape {paint.shape}, where the image has "
                 f"{shape} ({opened.label_axes()}). Open the image, and train from there."
             )
-        return opened, paint.reshape(shape)
+        complete = tuple(_along(shape, box, paint.shape) for box in image.complete)
+        return opened, paint.reshape(shape), complete
 
-    def training_set(self) -> tuple[list[Image], list[Pixels]]:
+    def training_set(self) -> tuple[list[Image], list[Pixels | Paint]]:
         """Return all painted images and their paint, as `train` takes them.
 
         Raises
@@ -379,6 +433,12 @@ class Project:
             n += 1
             file = f"{folder}/{name} ({n}).tif"
         return file
+
+
+def _along(shape: tuple[int, ...], box: Box, lengths: tuple[int, ...]) -> Box:
+    """Return a box along axes of these lengths as one in an array of the same pixels."""
+    sides = iter([side for side, n in zip(box, lengths, strict=True) if n > 1])
+    return tuple((0, 1) if n == 1 else next(sides) for n in shape)
 
 
 def _is_inside(name: str) -> bool:

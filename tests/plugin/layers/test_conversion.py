@@ -16,6 +16,7 @@ from napari_scribe.plugin.layers.conversion import (
     guess_layer_axes,
     image_of,
     labels_for_display,
+    made_of,
     new_annotations,
     note,
     paint_of,
@@ -102,7 +103,7 @@ def test_new_annotations_are_ready_to_paint(viewer: Any) -> None:
     assert layer.units == image.units
     assert (layer.mode, layer.selected_label, layer.n_edit_dimensions) == ("paint", 2, 2)
     assert viewer.layers.selection.active is layer
-    assert note(layer) == {"purpose": "annotations", "source": image.name}
+    assert note(layer) == {"purpose": "annotations", **made_of(image)}
     assert not np.allclose(layer.get_color(1), layer.get_color(2))
 
 

@@ -19,6 +19,8 @@ from ...arrays import as_dask
 from ...errors import TakenError
 from ...image import AXES, Image
 from ...io import create_zarr, is_zarr_name, open_levels, read_image, read_labels, write_tiff
+from ...io.files import is_in_image
+from ...io.ngff_labels import enter
 from ...io.origin import maker_of, sign
 from ...io.replace import move_into_place, replacing_folder, resolve_links, tidy
 from ...targets import Head
@@ -100,8 +102,12 @@ def hand_over(out: Path, made: dict[Path, Path], sink: Folder, overwrite: bool) 
     except TakenError as error:
         moved_to = _place_beside(out, made)
         sink.remove()
+        if is_in_image(moved_to):
+            enter(moved_to)
         raise TakenError(f"{error} The result is kept in {moved_to} instead.") from None
     sink.remove()
+    if is_in_image(out):
+        enter(out)
 
 
 def _place_beside(out: Path, made: Mapping[Path, Path]) -> Path:

@@ -278,10 +278,13 @@ class Folder:
             self._arrays[name] = with_empty_chunks(self.open_or_create(name, "", create))
         return self._arrays[name]
 
-    def open_or_create(self, name: str, inside: str, create: Callable[[Path], object]) -> Array:
+    def open_or_create(
+        self, name: str, inside: str, create: Callable[[Path], object], zarr_format: int = 3
+    ) -> Array:
         """Open the array at the path `inside` of a zarr; let `create` make it if it is missing."""
         path = self.path / name
-        self._metadata[name] = {path / "zarr.json", path / inside / "zarr.json"}
+        of_group, of_array = (".zattrs", ".zarray") if zarr_format == 2 else ("zarr.json",) * 2
+        self._metadata[name] = {path / of_group, path / inside / of_array}
         self._create_once(path, create)
         if not all(file.exists() for file in self._metadata[name]):  # a part was deleted
             delete(path)

@@ -25,7 +25,7 @@ from ..jobs.inference import IN_MEMORY
 from ..jobs.request import Ended
 from ..layers.annotations import mask_on_image
 from ..layers.camera import go_to
-from ..layers.conversion import MARK, displayed_axes, note, pixels
+from ..layers.conversion import MARK, displayed_axes, note, pixels, source_of
 from ..layers.managed import TRANSFORMS, find_layer, same_selection
 from ..layers.results import show_probability
 from ..layers.visible import visible_region
@@ -125,9 +125,10 @@ class DoubtfulPlaces(Fold):
         self._history = history
         if layer is self.layer or self.layer is None:
             return
+        layers = self.viewer.layers
         is_copy = layer is not None and all(
             (
-                note(layer).get("source") == note(self.layer).get("source"),
+                source_of(layer, layers) is source_of(self.layer, layers),
                 pixels(layer).shape == pixels(self.layer).shape,
                 np.allclose(layer.extent.world, self.layer.extent.world),
             )

@@ -8,7 +8,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QLabel
 
-from ..layers.conversion import note
+from ..layers.conversion import layers_of, source_of
 from ..widgets.basics import named, stack
 from ..widgets.layer_pickers import ImagePicker, LayerPicker
 from ..widgets.model_picker import ModelPicker
@@ -70,16 +70,16 @@ class CorrectForm(QObject):
     def prefer(self, image: ImageLayer) -> None:
         """Go to the newest result of an image, what was corrected first."""
         chosen = self.result.value
-        own = [layer for layer in self.result.choices if note(layer).get("source") == image.name]
-        if own and (chosen is None or note(chosen).get("source") != image.name):
+        of_image = layers_of(image, self.viewer.layers)
+        own = [layer for layer in self.result.choices if layer in of_image]
+        if own and chosen not in own:
             self.result.value = max(own, key=is_corrected)
 
     def _on_result(self, _value: object = None) -> None:
         """Show the image of which the result is."""
-        source = None if self.result.value is None else note(self.result.value).get("source")
-        for layer in self.image.layer.choices:
-            if layer is not None and layer.name == source:
-                self.image.layer.value = layer
+        images = [layer for layer in self.image.layer.choices if layer is not None]
+        if self.result.value is not None and (image := source_of(self.result.value, images)):
+            self.image.layer.value = image
         self.changed.emit()
 
 

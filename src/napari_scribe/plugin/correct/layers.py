@@ -16,8 +16,17 @@ from ...image import Image
 from ...session.edits import free_number
 from ...session.teaching import Lesson, lesson
 from ..jobs.inference import IN_MEMORY
-from ..layers.annotations import is_annotations_of, mask_on_image, settings_of
-from ..layers.conversion import MARK, add_annotations, add_note, has_pixels_of, note, pixels
+from ..layers.annotations import annotations_of, mask_on_image, settings_of
+from ..layers.conversion import (
+    MARK,
+    add_annotations,
+    add_note,
+    has_pixels_of,
+    made_of,
+    note,
+    pixels,
+    source_of,
+)
 from ..layers.managed import TRANSFORMS
 from .corrections import Corrections
 
@@ -54,15 +63,15 @@ def editable_copy(viewer: Viewer, result: LabelsLayer, image: ImageLayer | None)
             "correct that."
         )
     labels = _copied(np.asarray(data))
-    name = note(result).get("source") or (result.name if image is None else image.name)
+    source = source_of(result, viewer.layers) or image or result
     layer = viewer.add_labels(
         labels,
-        name=f"{name} {CORRECTED}",
+        name=f"{source.name} {CORRECTED}",
         **{key: getattr(result, key) for key in (*TRANSFORMS, "units", "axis_labels", "colormap")},
         metadata={
             MARK: {
                 "purpose": CORRECTED,
-                "source": name,
+                **made_of(source),
                 "dimensions": 3 if runs_through_slices(labels) else 2,
                 "corrected": [],
                 "model": note(result).get("model", ""),
@@ -108,11 +117,8 @@ def teach(
     if not numbers:
         raise InputError("Nothing is corrected yet. Teach all takes the result as it is.")
     labels, window = mask_on_image(corrections.layer, layer, image)
-    found = [
-        other
-        for other in viewer.layers
-        if is_annotations_of(other, layer) and settings_of(other)["task"] == "objects"
-    ]
+    own = annotations_of(layer, viewer.layers)
+    found = [other for other in own if settings_of(other)["task"] == "objects"]
     annotations = next((a for a in reversed(found) if has_pixels_of(a, layer, image)), None)
     if annotations is None:
         active = viewer.layers.selection.active

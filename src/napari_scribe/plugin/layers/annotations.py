@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,12 @@ from .conversion import (
     image_of,
     labels_for_display,
     labels_shape,
+    layers_of,
+    made_of,
     note,
     paint_of,
     placement,
+    source_of,
 )
 from .managed import TRANSFORMS
 
@@ -48,13 +52,14 @@ def settings_of(layer: LabelsLayer | None) -> dict[str, Any]:
 
 def note_settings(layer: LabelsLayer, image: ImageLayer, **settings: object) -> None:
     """Note what annotations are used for, and of which image where nobody has noted that."""
-    of_image = {"purpose": "annotations", "source": image.name}
+    of_image = {"purpose": "annotations", **made_of(image)}
     add_note(layer, **{**of_image, **note(layer), **settings})
 
 
-def is_annotations_of(layer: Layer, image: ImageLayer) -> bool:
-    """Return whether a layer is noted as annotations of an image."""
-    return note(layer).get("purpose") == "annotations" and note(layer).get("source") == image.name
+def annotations_of(image: ImageLayer, layers: Iterable[Layer]) -> list[LabelsLayer]:
+    """Return those of some layers that are noted as annotations of an image, the newest last."""
+    found = layers_of(image, layers, "annotations")
+    return [layer for layer in found if isinstance(layer, LabelsLayer)]
 
 
 def is_made_on(paint: LabelsLayer | None, image: ImageLayer | None) -> bool:
@@ -69,8 +74,8 @@ def is_made_on(paint: LabelsLayer | None, image: ImageLayer | None) -> bool:
 
 def doubt_about_image(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> str:
     """Return a question where annotations were made for another image that is open; else ""."""
-    source = note(paint).get("source")
-    if source in (None, image.name) or source not in viewer.layers:
+    source = source_of(paint, viewer.layers)
+    if source in (None, image):
         return ""
     return f"{paint.name} was made for {source}. Use it for {image.name}?"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,15 +16,16 @@ from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
-from napari.utils.events import Event
+from napari.utils.events import Event, EventEmitter
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
 from ...arrays import Pixels
 from ...session.autosave import KeptPaint, forget, keep, note_closed
-from ...session.painted import write_paint
-from .conversion import note, paint_events
-from .managed import TRANSFORMS
+from ...session.painted import PaintedLayer, write_paint
+from .complete_regions import is_regions
+from .conversion import add_note, layers_of, made_of, note, paint_events, source_of
+from .painted import can_be_kept, described, key_of, place_in
 
 log = logging.getLogger("napari_scribe")
 
@@ -36,8 +37,24 @@ PATIENCE = 30.0
 """Seconds that closing waits until the last strokes are on disk."""
 CHANGED = -1
 """In the place of a checksum: what was written changed while it was written."""
-NOTED = ("purpose", "task", "dimensions", "corrected")
-"""What notes on annotations hold that is worth keeping."""
+
+
+class Written(NamedTuple):
+    """Hold what was written of a layer.
+
+    Parameters
+    ----------
+    file
+        As in `Watched`.
+    checksum
+        That of the paint.
+    kept
+        What the paint was for.
+    """
+
+    file: Path | None
+    checksum: int
+    kept: KeptPaint
 
 
 @dataclass
@@ -50,14 +67,20 @@ class Watched:
         Whether something was painted, and whether some of it may not be on disk.
     file
         Where the paint is saved; None where it goes into the recovery folder.
+    note
+        Takes what the paint is for where it is saved in a file; called in a thread.
+    kept
+        What the paint was for when that was looked at last.
     on_disk
-        Where it was written last, and its checksum then; None where that has not happened.
+        What was written last; None where nothing was.
     """
 
     is_painted: bool = False
     is_dirty: bool = False
     file: Path | None = None
-    on_disk: tuple[Path | None, int] | None = None
+    note: Callable[[PaintedLayer], None] | None = None
+    kept: KeptPaint | None = None
+    on_disk: Written | None = None
 
 
 class Autosave(QObject):
@@ -83,6 +106,7 @@ class Autosave(QObject):
         self.users: set[int] = set()
         self._layers: dict[LabelsLayer, Watched] = {}
         self._removed: dict[LabelsLayer, Watched] = {}
+        self._gone: list[Layer] = []  # since a moment, as all are where the viewer is closed
         self._thread: threading.Thread | None = None
         self._later = QTimer(self, singleShot=True)
         self._later.timeout.connect(self._keep_dirty)
@@ -109,10 +133,10 @@ class Autosave(QObject):
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.flush()
-        for layer, watched in self._layers.items():
+        for layer in self.viewer.layers:
             self._listen(layer, is_on=False)
-            _known[layer] = watched
-        self._layers, self._removed = {}, {}
+        _known.update(self._layers)
+        self._layers, self._removed, self._gone = {}, {}, []
 
     def flush(self) -> None:
         """Put the last strokes on disk, and note that napari was closed in good order."""
@@ -124,10 +148,21 @@ class Autosave(QObject):
             if watched.file is None and watched.on_disk is not None:
                 note_closed(key_of(layer))
 
-    def keep_in(self, layer: LabelsLayer, file: Path) -> None:
-        """Keep the paint of a layer in a file of the user's from now on, as that of a project."""
+    def keep_in(
+        self,
+        layer: LabelsLayer,
+        file: Path,
+        note: Callable[[PaintedLayer], None] | None = None,
+    ) -> None:
+        """Keep the paint of a layer in a file of the user's from now on, as that of a project.
+
+        Parameters
+        ----------
+        note
+            Takes what the paint is for, each time that it is written; called in a thread.
+        """
         if (watched := self._layers.get(layer)) is not None:
-            watched.file = file
+            watched.file, watched.note = file, note
             self._mark(layer)
 
     def is_kept_in_file(self, layer: LabelsLayer) -> bool:
@@ -138,30 +173,43 @@ class Autosave(QObject):
     # ---- what is painted -------------------------------------------------------------------------
 
     def _watch(self, layer: Layer) -> None:
-        if not can_be_kept(layer) or layer in self._layers:
+        if not can_be_kept(layer):
+            if not isinstance(layer, LabelsLayer):
+                self._listen(layer, is_on=True)
+            if is_regions(layer):
+                self._mark_annotations(layer)
             return
-        self._layers[layer] = _known.pop(layer, Watched())
         self._listen(layer, is_on=True)
+        self._layers[layer] = _known.pop(layer, Watched())
         is_made_here = layer.source.path is None and layer.source.sample is None
         if is_made_here and note(layer).get("purpose") == "annotations":
             self._mark(layer)
 
-    def _listen(self, layer: LabelsLayer, *, is_on: bool) -> None:
-        for event in paint_events(layer):
-            (event.connect if is_on else event.disconnect)(self._on_paint)
-        undone = layer.events.set_data
-        (undone.connect if is_on else undone.disconnect)(self._on_undone)
+    def _listen(self, layer: Layer, *, is_on: bool) -> None:
+        """Listen to paint, to rectangles, and to the names of images; or do so no more."""
+        events: list[tuple[EventEmitter, Callable[[Event], None]]] = []
+        if isinstance(layer, LabelsLayer):
+            events = [(event, self._on_paint) for event in paint_events(layer)]
+            events.append((layer.events.set_data, self._on_changed))
+            events.append((layer.events.name, self._on_changed))
+        elif isinstance(layer, ImageLayer):
+            events = [(layer.events.name, self._on_renamed)]
+        elif is_regions(layer):
+            events = [(layer.events.data, self._on_regions)]
+        for event, listener in events:
+            (event.connect if is_on else event.disconnect)(listener)
 
     def _on_inserted(self, event: Event) -> None:
         self._watch(event.value)
 
     def _on_removed(self, event: Event) -> None:
         """Stop watching a layer; whether the viewer is closed, too, is seen a moment later."""
-        watched = self._layers.pop(event.value, None)
-        if watched is not None:
-            self._listen(event.value, is_on=False)
-            self._removed[event.value] = watched
-            self._settle.start(0)
+        layer = event.value
+        self._listen(layer, is_on=False)
+        if (watched := self._layers.pop(layer, None)) is not None:
+            self._removed[layer] = watched
+        self._gone.append(layer)
+        self._settle.start(0)
 
     def _forget_removed(self) -> None:
         """Forget layers that the user has removed."""
@@ -174,18 +222,36 @@ class Autosave(QObject):
         for layer, watched in self._removed.items():
             if watched.file is None and layer not in self.viewer.layers:
                 forget(key_of(layer))
-        self._removed = {}
+        gone, self._removed, self._gone = self._gone, {}, []
+        for layer in filter(is_regions, gone):
+            self._mark_annotations(layer)
 
     def _on_paint(self, event: Event) -> None:
         self._mark(event.source)
 
-    def _on_undone(self, event: Event) -> None:
+    def _on_regions(self, event: Event) -> None:
+        self._mark_annotations(event.source)
+
+    def _on_renamed(self, event: Event) -> None:
+        """Note the new name of an image on what was made for it."""
+        for layer in layers_of(event.source, self.viewer.layers):
+            add_note(layer, **made_of(event.source))
+            if layer in self._layers and self._layers[layer].is_painted:
+                self._mark(layer)
+
+    def _mark_annotations(self, regions: Layer) -> None:
+        """Write the annotations of an image anew, as its rectangles are written with them."""
+        if (image := source_of(regions, self.viewer.layers)) is not None:
+            for layer in layers_of(image, self.viewer.layers, "annotations"):
+                self._mark(layer)
+
+    def _on_changed(self, event: Event) -> None:
         """Look again at a layer that was painted before: nothing else tells of Undo."""
         watched = self._layers.get(event.source)
         if watched is not None and watched.is_painted:
             self._mark(event.source)
 
-    def _mark(self, layer: LabelsLayer) -> None:
+    def _mark(self, layer: Layer) -> None:
         if layer in self._layers and can_be_kept(layer):
             watched = self._layers[layer]
             watched.is_painted = watched.is_dirty = True
@@ -206,7 +272,9 @@ class Autosave(QObject):
 
     def _task(self, layer: LabelsLayer, watched: Watched) -> Task:
         watched.is_dirty = False
-        return Task(layer.data, described(self.viewer, layer), place_in(layer), watched)
+        layers = [*self.viewer.layers, *self._gone]
+        watched.kept = described(layer, layers, watched.kept)
+        return Task(layer.data, watched.kept, place_in(layer), watched)
 
     @property
     def _is_writing(self) -> bool:
@@ -264,79 +332,25 @@ def is_closed(viewer: Viewer) -> bool:
     return not hasattr(viewer.window, "_qt_window")
 
 
-def can_be_kept(layer: Layer) -> bool:
-    """Return whether a layer holds labels in memory that are the user's own, and no result."""
-    if not isinstance(layer, LabelsLayer) or layer.multiscale or not 2 <= layer.ndim <= 5:
-        return False
-    purpose = str(note(layer).get("purpose", "annotations"))
-    is_users = purpose == "annotations" or purpose.startswith("corrected")
-    return is_users and isinstance(layer.data, np.ndarray) and not isinstance(layer.data, np.memmap)
-
-
-def key_of(layer: Layer) -> str:
-    """Return a name for a layer that no other has."""
-    return str(layer.unique_id)
-
-
-def described(viewer: Viewer, layer: LabelsLayer) -> KeptPaint:
-    """Describe the paint of a layer, and the image that was painted."""
-    entries = note(layer)
-    image = str(entries.get("source", ""))
-    source = next((i for i in viewer.layers if i.name == image and isinstance(i, ImageLayer)), None)
-    return KeptPaint(
-        key=key_of(layer),
-        name=layer.name,
-        image=image,
-        image_path="" if source is None else file_of(source),
-        reader=str((source and source.source.reader_plugin) or ""),
-        shape=tuple(int(n) for n in layer.data.shape),
-        layer=transforms_of(layer),
-        noted={name: entries[name] for name in NOTED if name in entries},
-    )
-
-
-def file_of(layer: Layer) -> str:
-    """Return the file that a layer was read from; empty where there is none."""
-    path = layer.source.path or ""
-    return os.path.abspath(path) if os.path.exists(path) else path
-
-
-def transforms_of(layer: Layer) -> dict[str, Any]:
-    """Return where a layer lies, as JSON can hold it and napari takes it."""
-    arrays = {name: getattr(layer, name) for name in TRANSFORMS}
-    arrays["affine"] = layer.affine.affine_matrix
-    return {
-        **{name: np.asarray(value).tolist() for name, value in arrays.items()},
-        "units": [str(unit) for unit in layer.units],
-        "axis_labels": list(layer.axis_labels),
-    }
-
-
-def place_in(layer: LabelsLayer) -> dict[str, dict[str, Any]]:
-    """Return size and unit of a pixel by axis letter, for a file."""
-    axes = "TCZYX"[-layer.ndim :]
-    return {
-        "scale": dict(zip(axes, map(float, layer.scale), strict=True)),
-        "units": dict(zip(axes, map(str, layer.units), strict=True)),
-    }
-
-
 def write(task: Task) -> bool:
     """Write paint, unless it is on disk already or nothing was ever painted; return whether."""
     watched, file = task.watched, task.watched.file
-    state = file, _checksum(task.data)
+    state = Written(file, _checksum(task.data), task.kept)
     is_new = watched.on_disk is None and file is None
-    if state == watched.on_disk or (is_new and not task.data.any()):
+    is_empty = not task.kept.complete and not task.data.any()
+    if state == watched.on_disk or (is_new and is_empty):
         return False
     if file is None:
         keep(task.kept, task.data)
     else:
         write_paint(file, task.data, **task.place)
-        if watched.on_disk is None or watched.on_disk[0] != file:
+        if watched.note is not None:
+            watched.note(task.kept)
+        if watched.on_disk is None or watched.on_disk.file != file:
             forget(task.kept.key)
     # Where somebody has painted meanwhile, the file may hold either, and is written again.
-    is_same = _checksum(task.data) == state[1]
-    watched.on_disk = state if is_same else (file, CHANGED)
+    is_same = _checksum(task.data) == state.checksum
+    watched.on_disk = state if is_same else state._replace(checksum=CHANGED)
     return True
 
 

@@ -1,20 +1,23 @@
-"""Let a user draw rectangles in which all objects are painted, and read them."""
+"""Let a user draw rectangles in which all objects are painted, read them, and show them again."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
-from napari.layers import Shapes
+from napari.layers import Layer, Shapes
 
+from ...arrays import Pixels
 from ...image import Image
 from .alignment import is_aligned
-from .conversion import MARK, displayed_axes, note
-from .managed import TRANSFORMS
+from .conversion import MARK, displayed_axes, layers_of, made_of, note
+from .managed import TRANSFORMS, same_selection
 
 if TYPE_CHECKING:
     from ...targets.paint import Box
@@ -28,30 +31,31 @@ EDGE = 2
 
 def draw_regions(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> Shapes:
     """Select the layer of rectangles of an image, ready to draw one; add it where there is none."""
-    layer = regions_of(viewer, image)
-    if layer is None:
-        layer = Shapes(
-            ndim=paint.ndim,
-            name=f"{image.name} {PURPOSE}",
-            edge_color=COLOR,
-            edge_width=EDGE,
-            face_color="transparent",
-            metadata={MARK: {"purpose": PURPOSE, "source": image.name}},
-            **{name: getattr(paint, name) for name in (*TRANSFORMS, "units", "axis_labels")},
-        )
-        layer.current_edge_color, layer.current_face_color = COLOR, "transparent"
-        layer.current_edge_width = EDGE
-        viewer.add_layer(layer)
+    layer = regions_of(image, viewer.layers) or _added(viewer, paint, image)
     viewer.layers.selection.active = layer
     layer.mode = "add_rectangle"
     return layer
 
 
-def regions_of(viewer: Viewer, image: ImageLayer) -> Shapes | None:
-    """Return the layer of rectangles of an image; None where there is none."""
-    mine = {"purpose": PURPOSE, "source": image.name}.items()
-    found = (x for x in viewer.layers if isinstance(x, Shapes) and mine <= note(x).items())
-    return next(found, None)
+def show_regions(
+    viewer: Viewer, paint: LabelsLayer, image: ImageLayer, boxes: Sequence[Box]
+) -> None:
+    """Show boxes along the axes of annotations as rectangles, those that are not there yet."""
+    with same_selection(viewer):
+        layer = regions_of(image, viewer.layers) or _added(viewer, paint, image)
+    shown = boxes_in(layer, paint.data.shape)
+    if new := [_rectangle(plane) for box in boxes for plane in _planes(box) if plane not in shown]:
+        layer.add_rectangles(new)
+
+
+def is_regions(layer: Layer) -> TypeGuard[Shapes]:
+    """Return whether a layer holds rectangles in which all objects are painted."""
+    return isinstance(layer, Shapes) and note(layer).get("purpose") == PURPOSE
+
+
+def regions_of(image: ImageLayer, layers: Iterable[Layer]) -> Shapes | None:
+    """Return the layer of rectangles of an image among some layers; None where there is none."""
+    return next(filter(is_regions, layers_of(image, layers, PURPOSE)), None)
 
 
 def complete_boxes(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[Box, ...]:
@@ -60,18 +64,59 @@ def complete_boxes(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[Box
     A shape of another kind counts as the rectangle round it. On a stack, each holds for the slice
     on which it was drawn.
     """
-    regions = regions_of(viewer, layer)
+    regions = regions_of(layer, viewer.layers)
     if regions is None or not is_aligned(regions, layer):
         return ()
     shown = displayed_axes(layer, image.axes)
     axes = shown if regions.ndim == len(shown) else shown.replace("C", "")
-    boxes = []
-    for corners in regions.data:
-        sides = dict(zip(axes, zip(corners.min(0), corners.max(0), strict=True), strict=True))
-        box = tuple(_pixels(*sides[axis], image.length(axis)) for axis in image.label_axes())
-        if all(start < stop for start, stop in box):
-            boxes.append(box)
-    return tuple(boxes)
+    order = [axes.index(axis) for axis in image.label_axes()]
+    boxes = boxes_in(regions, [image.length(axis) for axis in axes])
+    return tuple(tuple(box[i] for i in order) for box in boxes)
+
+
+def boxes_in(regions: Shapes, lengths: Sequence[int]) -> tuple[Box, ...]:
+    """Return the rectangles of a layer as ``(start, stop)`` per axis; none outside.
+
+    Parameters
+    ----------
+    lengths
+        Pixels along each axis.
+    """
+    boxes = (
+        tuple(map(_pixels, corners.min(0), corners.max(0), lengths)) for corners in regions.data
+    )
+    return tuple(box for box in boxes if all(start < stop for start, stop in box))
+
+
+def _added(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> Shapes:
+    """Add a layer for rectangles, which lies on annotations."""
+    layer = Shapes(
+        ndim=paint.ndim,
+        name=f"{image.name} {PURPOSE}",
+        edge_color=COLOR,
+        edge_width=EDGE,
+        face_color="transparent",
+        metadata={MARK: {"purpose": PURPOSE, **made_of(image)}},
+        **{name: getattr(paint, name) for name in (*TRANSFORMS, "units", "axis_labels")},
+    )
+    layer.current_edge_color, layer.current_face_color = COLOR, "transparent"
+    layer.current_edge_width = EDGE
+    viewer.add_layer(layer)
+    return layer
+
+
+def _planes(box: Box) -> list[Box]:
+    """Return a box of one slice for each slice of a box."""
+    slices = product(*(range(start, stop) for start, stop in box[:-2]))
+    return [(*((i, i + 1) for i in index), *box[-2:]) for index in slices]
+
+
+def _rectangle(box: Box) -> Pixels:
+    """Return the corners ``(4, axes)`` of a box of one slice."""
+    (top, bottom), (left, right) = ((start - 0.5, stop - 0.5) for start, stop in box[-2:])
+    index = [start for start, _ in box[:-2]]
+    corners = (top, left), (top, right), (bottom, right), (bottom, left)
+    return np.array([(*index, *corner) for corner in corners])
 
 
 def _pixels(low: np.floating, high: np.floating, length: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -73,7 +74,7 @@ def add_annotations(
         name=f"{image.name} annotations",
         colormap=paint_colormap(),
         opacity=0.6,
-        metadata={MARK: {"purpose": "annotations", "source": image.name, **noted}},
+        metadata={MARK: {"purpose": "annotations", **made_of(image), **noted}},
     )
     prepare_brush(layer)
     viewer.layers.selection.active = layer
@@ -86,8 +87,8 @@ def selected_image(viewer: Viewer) -> ImageLayer | None:
     active = viewer.layers.selection.active
     if isinstance(active, ImageLayer):
         return active
-    source = note(active).get("source") if active is not None else None
-    return next((i for i in images if i.name == source), images[0] if images else None)
+    source = None if active is None else source_of(active, images)
+    return source if isinstance(source, ImageLayer) else next(iter(images), None)
 
 
 def real_viewer(viewer: Viewer) -> Viewer:
@@ -107,6 +108,38 @@ def note(layer: Layer) -> dict[str, Any]:
 def add_note(layer: Layer, **entries: object) -> None:
     """Add entries to the note on a layer, or replace them."""
     layer.metadata[MARK] = {**note(layer), **entries}
+
+
+def made_of(source: Layer) -> dict[str, str]:
+    """Return the entries of a note that tell for which layer another one was made.
+
+    The id stays where the layer is renamed; the name is that of a layer which is opened again.
+    """
+    return {"source": source.name, "source_id": str(source.unique_id)}
+
+
+def source_of(layer: Layer, layers: Iterable[Layer]) -> Layer | None:
+    """Return that one of some layers for which another was made; None where it is not there."""
+    entries, layers = note(layer), list(layers)
+    same = (other for other in layers if str(other.unique_id) == entries.get("source_id"))
+    named = (other for other in layers if other.name == entries.get("source"))
+    return next(same, None) or next(named, None)
+
+
+def layers_of(source: Layer, layers: Iterable[Layer], purpose: str | None = None) -> list[Layer]:
+    """Return those of some layers that were made for one of them, the topmost last.
+
+    Parameters
+    ----------
+    purpose
+        The one that is noted; any when None.
+    """
+    layers = list(layers)
+    return [
+        layer
+        for layer in layers
+        if purpose in (None, note(layer).get("purpose")) and source_of(layer, layers) is source
+    ]
 
 
 def paint_events(layer: LabelsLayer) -> list[EventEmitter]:

@@ -15,7 +15,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from ...arrays import Array, Pixels
-from .conversion import MARK, note
+from .conversion import MARK, made_of, note
 
 LayerOptions = dict[str, Any]
 """How a layer looks and where it lies, as napari's layers take it."""
@@ -132,7 +132,7 @@ def _remove(viewer: Viewer, layer: Layer | None) -> Removed | None:
 
 
 def _mark(source: ImageLayer, purpose: str) -> dict[str, str]:
-    return {"purpose": purpose, "source": source.name, "source_id": str(source.unique_id)}
+    return {"purpose": purpose, **made_of(source)}
 
 
 def find_layer(

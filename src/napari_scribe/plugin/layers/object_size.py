@@ -12,7 +12,7 @@ from napari.layers import Shapes
 
 from ...errors import InputError
 from ...image import Image
-from .conversion import MARK, displayed_axes, image_of, paint_of, pixels, placement
+from .conversion import MARK, displayed_axes, image_of, made_of, paint_of, pixels, placement
 from .managed import same_selection
 from .visible import visible_field
 
@@ -95,7 +95,7 @@ class SizeCircle:
             edge_width=EDGE * diameter,
             face_color="transparent",
             name=f"{diameter:g} px",
-            metadata={MARK: {"purpose": "object size", "source": image.name}},
+            metadata={MARK: {"purpose": "object size", **made_of(image)}},
             **placement(image, "YX"),
         )
         with same_selection(self._viewer):

@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 
 from ...arrays import Pixels
 from ...errors import InputError
+from ...io import open_levels, stem
+from ...io.ngff_labels import image_group
 from ...session.painted import PaintedLayer
-from .autosave import file_of
 from .colors import paint_colormap
-from .conversion import MARK, add_annotations, image_of, labels_shape, pixels
+from .complete_regions import show_regions
+from .conversion import MARK, add_annotations, image_of, labels_shape, made_of, pixels
+from .painted import file_of
 
 
-def find_image(viewer: Viewer, painted: PaintedLayer) -> ImageLayer | None:
-    """Return the image in the viewer that was painted: of the same name and size, and file."""
-    for layer in viewer.layers:
-        if not isinstance(layer, ImageLayer) or layer.name != painted.image:
-            continue
-        shape = pixels(layer).shape[:-1] if layer.rgb else pixels(layer).shape
-        is_same_file = not painted.image_path or file_of(layer) in ("", painted.image_path)
-        if is_same_file and set(shape[-2:]) <= set(painted.shape):
-            return layer
-    return None
+def find_image(
+    painted: PaintedLayer, layers: Iterable[Layer], *, is_renamed: bool = False
+) -> ImageLayer | None:
+    """Return the image among some layers that was painted: of the same name and size, and file.
+
+    Parameters
+    ----------
+    is_renamed
+        Whether another image of the same file will do as well.
+    """
+    fitting = [i for i in layers if isinstance(i, ImageLayer) and _fits(i, painted)]
+    named = (image for image in fitting if image.name == painted.image)
+    same_file = (i for i in fitting if is_renamed and file_of(i) == painted.image_path != "")
+    return next(named, None) or next(same_file, None)
+
+
+def open_file(viewer: Viewer, path: str | Path, reader: str) -> list[Layer]:
+    """Open a file with the reader that has opened it before.
+
+    napari's own reader does not open an OME-Zarr that has got labels since; that is opened here.
+    """
+    try:
+        opened: list[Layer] = viewer.open(str(path), plugin=reader or "napari")
+    except Exception:
+        if (group := image_group(path)) is None:
+            raise
+        levels = open_levels(group)
+        is_pyramid = len(levels) > 1
+        data = levels if is_pyramid else levels[0]
+        image = viewer.add_image(data, multiscale=is_pyramid, name=stem(group), rgb=False)
+        return [image]
+    return opened
 
 
 def show_paint(
@@ -34,7 +63,8 @@ def show_paint(
 
     What was a result that somebody corrects is one again.
     """
-    noted = {"purpose": "annotations", "source": painted.image, **painted.noted}
+    of_image = {"source": painted.image} if image is None else made_of(image)
+    noted = {"purpose": "annotations", **of_image, **painted.noted}
     is_paint = noted["purpose"] == "annotations"
     layer = _on_image(viewer, image, painted) if image is not None and is_paint else None
     if layer is None:
@@ -50,6 +80,8 @@ def show_paint(
     else:
         layer.data[...] = paint  # channels may share its memory
         layer.refresh()
+    if image is not None and painted.complete:
+        show_regions(viewer, layer, image, painted.complete)
     layer.name = painted.name
     layer.selected_label = max(2, int(paint.max(initial=0)) + 1)
     return layer
@@ -63,6 +95,13 @@ def lay_as_saved(image: ImageLayer, painted: PaintedLayer) -> None:
     if len(painted.layer.get("scale", ())) == image.ndim:
         for name, value in painted.layer.items():
             setattr(image, name, value)
+
+
+def _fits(image: ImageLayer, painted: PaintedLayer) -> bool:
+    """Return whether an image may be of the file that was painted, and has as many pixels."""
+    shape = pixels(image).shape[:-1] if image.rgb else pixels(image).shape
+    is_same_file = not painted.image_path or file_of(image) in ("", painted.image_path)
+    return is_same_file and set(shape[-2:]) <= set(painted.shape)
 
 
 def _on_image(viewer: Viewer, image: ImageLayer, painted: PaintedLayer) -> LabelsLayer | None:

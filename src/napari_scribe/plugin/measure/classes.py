@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QLineEdit
 from ...errors import InputError
 from ...evaluation.sorting import Sorted
 from ...evaluation.table import Measurements
-from ..layers.conversion import MARK, note
+from ..layers.conversion import MARK, layers_of, made_of, note
 from ..layers.managed import same_selection
 from ..widgets.basics import Fold, Hint, button, named, row
 from ..widgets.layer_pickers import LayerPicker, is_paint
@@ -80,7 +80,7 @@ class ClassesFold(Fold):
             **data,
             name=f"{layer.name} {EXAMPLES}",
             colormap=class_colormap(),
-            metadata={MARK: {"purpose": EXAMPLES, "source": layer.name}},
+            metadata={MARK: {"purpose": EXAMPLES, **made_of(layer)}},
         )
         made.n_edit_dimensions = 2
         made.brush_size = max(2, round(size / 3))
@@ -116,9 +116,8 @@ class ClassesFold(Fold):
             for name, color in colors_of(done).items()
         )
         self.found.setText(f"{done.in_words()}<br>{', '.join(squares)}")
-        mark = {"purpose": CLASSES, "source": layer.name}
         with same_selection(self.viewer):
-            for old in [o for o in self.viewer.layers if note(o) == mark]:
+            for old in layers_of(layer, self.viewer.layers, CLASSES):
                 self.viewer.layers.remove(old)
             place: dict[str, Any] = laid_on(done.classes, letters, layer)
             made = self.viewer.add_labels(
@@ -126,7 +125,7 @@ class ClassesFold(Fold):
                 name=f"{layer.name} {CLASSES}",
                 colormap=class_colormap(),
                 opacity=0.6,
-                metadata={MARK: mark},
+                metadata={MARK: {"purpose": CLASSES, **made_of(layer)}},
             )
             if (examples := self.examples.value) in self.viewer.layers:  # stays on top
                 self.viewer.layers.move(

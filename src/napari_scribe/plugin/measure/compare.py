@@ -12,7 +12,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from ...errors import InputError
 from ...evaluation.compare import COLORED, FALSE, FOUND, IOU, MISSED, VERDICT, Comparison
-from ..layers.conversion import MARK, note
+from ..layers.conversion import MARK, layers_of, made_of
 from ..widgets.basics import Fold, Hint, button, row
 from ..widgets.inputs import Choice
 from ..widgets.layer_pickers import LayerPicker
@@ -138,8 +138,7 @@ class CompareFold(Fold):
     def _show_verdicts(self, layer: LabelsLayer, letters: str, done: Comparison) -> str:
         """Show false and missed objects in a layer of their own; return its name."""
         data = laid_on(done.verdicts, letters, layer)
-        of_it = {"purpose": COMPARED, "source": layer.name}
-        for old in [o for o in self.viewer.layers if note(o) == of_it]:
+        for old in layers_of(layer, self.viewer.layers, COMPARED):
             self.viewer.layers.remove(old)
         selection = self.viewer.layers.selection
         colors: dict[int | None, str] = {None: "transparent"}
@@ -149,7 +148,7 @@ class CompareFold(Fold):
             name=f"{layer.name} {COMPARED}",
             colormap=DirectLabelColormap(color_dict=colors),
             opacity=0.8,
-            metadata={MARK: of_it},
+            metadata={MARK: {"purpose": COMPARED, **made_of(layer)}},
         )
         selection.active = layer
         return str(made.name)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from napari import Viewer
@@ -39,7 +40,7 @@ class Shown:
     Parameters
     ----------
     layer
-        The labels that were measured.
+        The labels that were measured; None for those in a folder.
     letters
         A letter per axis of the layer.
     slices
@@ -48,7 +49,7 @@ class Shown:
         Of all objects.
     """
 
-    layer: LabelsLayer
+    layer: LabelsLayer | None
     letters: str
     slices: bool
     table: Measurements
@@ -77,10 +78,11 @@ class MeasureDock(Dock):
             self.viewer, self.colors, lambda: self.form.image.layer.value, self.compare
         )
         self.classes = ClassesFold(self.viewer, self.new_examples, self.sort)
+        scope = self.form.scope, self.form.folder
         self.lay_out(
             step("1", "Labels", self.form.image),
             step("2", "Intensity in", self.form.images),
-            step("3", "Measure", stack(self.form.scope, row(self.measure_button, wide=0))),
+            step("3", "Measure", stack(*scope, row(self.measure_button, wide=0))),
             self.results,
             self.classes,
             self.comparison,
@@ -91,7 +93,7 @@ class MeasureDock(Dock):
         self.results.wants_save.connect(self.save)
 
     def measure(self, pieces: bool | None = None) -> None:
-        """Measure the objects of the chosen labels.
+        """Measure the objects of the chosen labels, or of those in a folder.
 
         Parameters
         ----------
@@ -99,6 +101,9 @@ class MeasureDock(Dock):
             Whether each separate piece of a number is an object; None asks where that matters.
         """
         with self.preparing():
+            if self.form.is_folder:
+                self.start(self.form.folder.request(pieces), self._on_folder)
+                return
             request = self.form.value(pieces)
             layer, letters = self.form.image.layer.value, self.form.image.letters()
             self.start(request, partial(self._on_measured, request, layer, letters))
@@ -133,6 +138,8 @@ class MeasureDock(Dock):
             shown = self.shown
             if shown is None:
                 raise InputError("Measure the objects first: their sizes and shapes tell classes.")
+            if shown.layer is None:
+                raise InputError("Open labels and measure them: files are not sorted into classes.")
             check_open(shown.layer, self.viewer, "labels")
             place = shown.layer, shown.letters
             request = self.classes.request(shown.table, *place, shown.slices)
@@ -142,7 +149,9 @@ class MeasureDock(Dock):
         """Enable the buttons that make sense now."""
         super().show_state()
         is_free = not self.runner.is_running and self.form.image.layer.value is not None
-        self.measure_button.setEnabled(is_free)
+        self.measure_button.setEnabled(
+            is_free or (self.form.is_folder and not self.runner.is_running)
+        )
         self.comparison.button.setEnabled(is_free)
         self.classes.new_button.setEnabled(is_free)
         self.classes.sort_button.setEnabled(is_free)
@@ -177,7 +186,9 @@ class MeasureDock(Dock):
             self.form.image.follow(layer)
 
     def _on_other_labels(self, layer: LabelsLayer | None) -> None:
-        """Take away the table of other labels."""
+        """Take away the table of other labels, but not of files."""
+        if self.shown is not None and self.shown.layer is None:
+            return
         if self.link is None or layer is not self.link.layer:
             self._close_link()
             self.shown = None
@@ -193,13 +204,7 @@ class MeasureDock(Dock):
         ended: Ended[Measured],
     ) -> None:
         done = self.result_of(ended)
-        if ended.question is not None:
-            question = ended.question
-            answers: dict[str, Callable[[], None]] = {
-                question.yes: partial(self.measure, True),
-                question.no: partial(self.measure, False),
-            }
-            self.ask(question.text, answers)
+        self._ask_about_pieces(ended)
         if done is None:
             return
         with self.preparing("Showing"):
@@ -212,9 +217,29 @@ class MeasureDock(Dock):
         if self.is_stopping:
             self.message.warn("Stopped: the table has what was measured by then.")
 
+    def _on_folder(self, ended: Ended[Measurements]) -> None:
+        table = self.result_of(ended)
+        self._ask_about_pieces(ended)
+        if table is None:
+            return
+        self._show(Shown(None, "", False, table))
+        self.progress.clear()
+        if self.is_stopping:
+            self.message.warn("Stopped: the table has what was measured by then.")
+
+    def _ask_about_pieces(self, ended: Ended[Any]) -> None:
+        """Ask whether each piece of a number is an object, where that matters."""
+        if (question := ended.question) is not None:
+            answers: dict[str, Callable[[], None]] = {
+                question.yes: partial(self.measure, True),
+                question.no: partial(self.measure, False),
+            }
+            self.ask(question.text, answers)
+
     def _show(self, shown: Shown) -> None:
-        """Show the measurements of a layer, and link them with it."""
-        self.form.image.follow(shown.layer)
+        """Show the measurements, and link them with their layer."""
+        if shown.layer is not None:
+            self.form.image.follow(shown.layer)
         self.shown = shown
         self._show_table()
         if not len(shown.table):
@@ -230,9 +255,10 @@ class MeasureDock(Dock):
             table = table.selected(np.flatnonzero(~table[EDGE]))
         self._close_link()
         self.results.show_table(table)
-        self.link = Link(self.viewer, shown.layer, shown.letters, table)
-        self.link.picked.connect(self.results.go_to)
-        self.link.outdated.connect(self._on_outdated)
+        if shown.layer is not None:
+            self.link = Link(self.viewer, shown.layer, shown.letters, table)
+            self.link.picked.connect(self.results.go_to)
+            self.link.outdated.connect(self._on_outdated)
         self.scroll_to(self.results)
 
     def _close_link(self) -> None:
@@ -254,7 +280,7 @@ class MeasureDock(Dock):
     def _typical_size(self) -> float:
         """Return the median diameter of the measured objects, in pixels."""
         table = None if self.shown is None else self.shown.table
-        if table is None or not len(table):
+        if table is None or not len(table) or not table.spacing:
             return TYPICAL
         (name,) = (name for name in table.columns if name.startswith("equivalent diameter"))
         return float(np.median(table[name])) / table.spacing["X"]
@@ -265,6 +291,7 @@ class MeasureDock(Dock):
             return
         with self.preparing("Showing"):
             check_open(shown.layer, self.viewer, "labels")
+            assert shown.layer is not None
             self.results.class_colors = colors_of(done)
             self._show(replace(shown, table=done.table))
             self.classes.show_sorted(shown.layer, shown.letters, done)

@@ -22,6 +22,7 @@ from ..widgets.basics import Column, Hint, empty, fill_column, layout_of, named,
 from ..widgets.inputs import Choice, narrow
 from ..widgets.layer_pickers import LayerPicker, is_paint
 from ..widgets.settings_fold import SettingsFold
+from .folder import FolderPicker
 from .job import MeasureRequest
 from .layers import frame_in_view, images_like, images_on, labels_of, letters_of
 
@@ -33,7 +34,7 @@ STACKS = {
     SLICES: "slices: each by itself",
 }
 STACK_TIP = "What the slider goes through, and so what belongs to one object"
-ALL, IN_VIEW = "all", "in view"
+ALL, IN_VIEW, FOLDER = "all", "in view", "folder"
 COMPARED, EXAMPLES, CLASSES = "compared", "class examples", "classes"
 SAID_OF_OBJECTS = COMPARED, EXAMPLES, CLASSES
 """Purposes of layers that say something about objects in another one."""
@@ -204,7 +205,9 @@ class MeasureForm(QObject):
         self.viewer = viewer
         self.image = LabelsPicker(viewer)
         self.images = ImageTicks(viewer)
-        self.scope = Choice(self._scopes, "What is measured: all of the stack, or what is shown")
+        tip = "What is measured: all of these labels, the frame that is shown, or files in a folder"
+        self.scope = Choice(self._scopes, tip)
+        self.folder = FolderPicker()
         self.more = MeasureSettings()
         self.more.recall()
         active = viewer.layers.selection.active
@@ -212,7 +215,8 @@ class MeasureForm(QObject):
             self.image.follow(active)
         self.image.changed.connect(self._show)
         self.images.changed.connect(self.changed.emit)
-        self.scope.changed.connect(lambda _value: self.changed.emit())
+        self.scope.changed.connect(self._on_scope)
+        self.folder.changed.connect(lambda _value: self.changed.emit())
         self._show()
 
     def reset_choices(self, event: object = None) -> None:
@@ -252,14 +256,27 @@ class MeasureForm(QObject):
         has_frames = "T" in letters or ("Z" in letters and self.image.slices)
         in_view = "This frame" if "T" in letters else "This slice"
         alone = [(in_view, IN_VIEW)] if has_frames else []
-        return [("All frames" if has_frames and "T" in letters else "All", ALL), *alone]
+        whole = ("All frames" if "T" in letters else "All") if has_frames else "These labels"
+        return [(whole, ALL), *alone, ("A folder...", FOLDER)]
 
     def _show(self, _value: Any = None) -> None:
         self.images.show_for(self.image.layer.value)
         with self.scope.changed.blocked():
             self.scope.reset_choices()
-        self.scope.visible = len(self.scope.choices) > 1
+        self._on_scope()
+
+    def _on_scope(self, _value: Any = None) -> None:
+        """Ask for folders where files are measured; layers do not matter then."""
+        self.folder.visible = self.is_folder
+        self.image.enabled = not self.is_folder
+        self.image.info.setVisible(bool(self.image.info.text()) and not self.is_folder)
+        self.images.setEnabled(not self.is_folder)
         self.changed.emit()
+
+    @property
+    def is_folder(self) -> bool:
+        """Return whether files in a folder are measured."""
+        return bool(self.scope.value == FOLDER)
 
 
 class MeasureSettings(SettingsFold):

@@ -15,7 +15,7 @@ from ...arrays import Pixels, as_dask
 from ...errors import InputError
 from ...image import Image
 from ..layers.alignment import is_aligned
-from ..layers.conversion import displayed_axes, guess_layer_axes, image_of, note, pixels
+from ..layers.conversion import displayed_axes, guess_layer_axes, image_of, note, pixels, source_of
 from ..layers.managed import TRANSFORMS
 from ..widgets.layer_pickers import is_from_user, is_image
 
@@ -40,9 +40,9 @@ def letters_of(layer: LabelsLayer, viewer: Viewer) -> str:
 
 def _on(layer: LabelsLayer, viewer: Viewer) -> list[ImageLayer]:
     """Return the images that labels lie on, the one that they were made for first."""
-    source = note(layer).get("source")
+    source = source_of(layer, viewer.layers)
     images = [i for i in viewer.layers if is_image(i) and _fits(layer, i)]
-    return sorted(images, key=lambda image: image.name != source)
+    return sorted(images, key=lambda image: image is not source)
 
 
 def _fits(layer: LabelsLayer, image: ImageLayer) -> bool:

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 from magicgui.widgets import CheckBox, ComboBox
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QLineEdit
 
 from ...errors import InputError
+from ...io import labels_path
+from ...io.ngff_labels import image_group
 from ..layers.conversion import guess_layer_axes, image_of
 from ..layers.object_size import SizeCircle
 from ..model_library import channels_to_tick, dimensions_of, object_size_of
@@ -32,6 +36,18 @@ SIZE_TIP = (
     "Diameter of the objects in the image, in pixels. If it is far from that of the objects that "
     "the model has learnt, the image is shrunk or grown for the model, and labels return on the "
     "image's own pixels. automatic: it is estimated from what the model finds at several scales"
+)
+
+
+INTO_IMAGE_TIP = (
+    "Write the labels into the OME-Zarr of the image, as its labels of this name: programs that "
+    "open the image find them in it. All of the image is segmented for that"
+)
+
+
+OWN_READER = (
+    "napari opens an OME-Zarr with labels with the plugin napari-ome-zarr; its own reader stops at "
+    "them."
 )
 
 
@@ -65,6 +81,8 @@ class SegmentForm(QObject):
         self.what = stack(self.model, self._size_row)
         self._circle = SizeCircle(viewer)
         self._estimated_for: tuple[object, object] | None = None
+        self._layer: Callable[[], ImageLayer | None] = lambda: None  # of which the store is
+        self._store: Path | None = None
         self.more.recall()
         for part in (self.image, self.model, self.scope):
             part.changed.connect(self._show)
@@ -113,9 +131,27 @@ class SegmentForm(QObject):
             channels=self.image.channels.value() if self.needs.text() else None,
             region=region,
             part=part,
-            out=self.more.save_to.value,
+            out=self._out(),
             **self.for_segmenting(),
         )
+
+    def _out(self) -> Path | None:
+        """Return where labels are written; None where they are only shown.
+
+        Raises
+        ------
+        InputError
+            If there are two places, or labels cannot have this name.
+        """
+        name, file = self.more.into_image.text().strip(), self.more.save_to.value
+        if not name or self._store is None:
+            return file
+        if file is not None:
+            raise InputError(
+                "The labels can go to a file or into the image: clear one of Save to and Into "
+                "image."
+            )
+        return labels_path(self._store, name)
 
     def layers(self) -> list[ImageLayer]:
         """Return all image layers.
@@ -213,6 +249,7 @@ class SegmentForm(QObject):
         self.image.enabled = scope != FOLDER
         self.image.layer.enabled = scope not in (LAYERS, FOLDER)
         self.more.save_to.enabled = scope not in (LAYERS, FOLDER)
+        self._show_store(scope)
         self.needs.setText(channels_needed)
         self.image.channels.visible = bool(channels_needed)
         self.folder_channels.follow(self.scope.images.value if scope == FOLDER else None, path)
@@ -221,6 +258,18 @@ class SegmentForm(QObject):
             self.size.show_measured(None)
         self._draw_circle()
         self.changed.emit()
+
+    def _show_store(self, scope: str) -> None:
+        """Offer to write into the image where that is an OME-Zarr."""
+        layer = self.image.layer.value
+        if layer is not None and layer is not self._layer():
+            self._layer = ref(layer)
+            self._store = image_group(layer.source.path) if layer.source.path else None
+        is_one = layer is not None and scope not in (LAYERS, FOLDER)
+        is_offered = is_one and self._store is not None
+        self.more.into_image_row.setVisible(is_offered)
+        is_own = layer is not None and layer.source.reader_plugin == "napari"
+        self.more.own_reader.setText(OWN_READER if is_offered and is_own else "")
 
 
 class SegmentSettings(SettingsFold):
@@ -246,6 +295,12 @@ class SegmentSettings(SettingsFold):
             "measured on this image"
         )
         self.save_to = result_file()
+        self.into_image = QLineEdit()
+        self.into_image.setPlaceholderText("a name, as nuclei")
+        self.into_image.setToolTip(INTO_IMAGE_TIP)
+        self.own_reader = Hint()
+        line = named("Into image", self.into_image, WIDTH)
+        self.into_image_row = stack(line, self.own_reader)
         self.probability = CheckBox(value=False, text="Show the probability too")
         self.probability.tooltip = (
             "How sure the network is of each pixel: one more image layer; of a folder, or where "
@@ -263,6 +318,7 @@ class SegmentSettings(SettingsFold):
             named("Tile borders", self.borders.native, WIDTH),
             named("Device", self.device, WIDTH),
             named("Save to", self.save_to, WIDTH),
+            self.into_image_row,
             self.probability.native,
             self.seams,
         ):

@@ -22,7 +22,7 @@ from ..layers.annotations import (
     lay_over,
     note_settings,
 )
-from ..layers.conversion import add_note
+from ..layers.conversion import add_note, made_of
 from ..segment.decoding import DecodingFold
 from ..segment.job import Segmented, SegmentRequest
 from ..training_dock import TrainingDock
@@ -201,7 +201,7 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.train(adapt)
 
         def take_for_paint() -> None:
-            add_note(paint, purpose="annotations", source=layer.name)
+            add_note(paint, purpose="annotations", **made_of(layer))
             self.train(lambda now: _adapted(adapt, now.changed(is_asked=True)))
 
         if doubt := doubt_about_place(paint, layer, image):

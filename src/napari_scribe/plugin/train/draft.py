@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from napari import Viewer
@@ -18,7 +18,7 @@ from ...session.draft import Draft, Points
 from ..layers.annotations import mask_on_image
 from ..layers.brush import BACKGROUND, next_number, take
 from ..layers.colors import preview_colormap
-from ..layers.conversion import has_pixels_of, note, pixels
+from ..layers.conversion import has_pixels_of, layers_of, note, pixels
 from ..layers.places import look_at
 from ..widgets.basics import Hint, button, fill_column, row, stack
 
@@ -216,7 +216,7 @@ class DraftReview(QWidget):
 
     def _result_of(self, image: ImageLayer) -> LabelsLayer | None:
         """Return the result that is selected, else the topmost one of the image."""
-        found = [layer for layer in self.viewer.layers if _is_result(layer, image)]
+        found = [layer for layer in layers_of(image, self.viewer.layers) if _is_result(layer)]
         active = self.viewer.layers.selection.active
         return active if active in found else (found[-1] if found else None)
 
@@ -225,8 +225,7 @@ class DraftReview(QWidget):
             self.end()
 
 
-def _is_result(layer: Layer, image: ImageLayer) -> bool:
-    """Return whether a layer holds objects that a model has found in an image."""
-    mark = note(layer)
-    is_found = str(mark.get("purpose", "")).startswith("labels")
-    return isinstance(layer, LabelsLayer) and is_found and mark.get("source") == image.name
+def _is_result(layer: Layer) -> TypeGuard[LabelsLayer]:
+    """Return whether a layer holds objects that a model has found."""
+    is_found = str(note(layer).get("purpose", "")).startswith("labels")
+    return isinstance(layer, LabelsLayer) and is_found

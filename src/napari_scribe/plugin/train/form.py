@@ -19,10 +19,18 @@ from ...errors import InputError
 from ...recipe import ObjectsTarget, Recipe
 from ...windows import shape_of
 from ..jobs.torch_loader import found_devices
-from ..layers.annotations import is_annotations_of, is_made_on, note_settings, settings_of
+from ..layers.annotations import annotations_of, is_made_on, note_settings, settings_of
 from ..layers.brush import width_for
 from ..layers.complete_regions import complete_boxes
-from ..layers.conversion import add_annotations, note, paint_events, paint_of
+from ..layers.conversion import (
+    add_annotations,
+    add_note,
+    made_of,
+    note,
+    paint_events,
+    paint_of,
+    source_of,
+)
 from ..layers.object_size import SizeCircle, painted_size
 from ..layers.visible import visible_field
 from ..model_library import dimensions_of, object_size_of
@@ -162,7 +170,7 @@ class TrainForm(QObject):
         image = self.image.layer.value
         if image is not before and is_made_on(paint, before):
             note_settings(paint, before)  # so that it is not taken for paint of another
-        if not only_see and image is not None and is_annotations_of(selected, image):
+        if not only_see and image is not None and selected in self._made_for(image):
             self.choose(selected)
 
     def choose(self, annotations: LabelsLayer) -> None:
@@ -250,10 +258,12 @@ class TrainForm(QObject):
             axes = ""
         self.new.setEnabled(bool(axes))
         self.more.show_depth("Z" in axes)
-        if image is not None and note(self.paint.value or image).get("source") != image.name:
-            made_for = [layer for layer in self.paint.choices if is_annotations_of(layer, image)]
-            if made_for:
-                self.paint.value = made_for[-1]
+        made_for = [] if image is None else self._made_for(image)
+        for layer in made_for:
+            add_note(layer, **made_of(image))  # samples know names alone
+        chosen = self.paint.value
+        if made_for and (chosen is None or source_of(chosen, self.viewer.layers) is not image):
+            self.paint.value = made_for[-1]
         if image is not None and image is not self._shown():
             self._shown = ref(image)
             if self.paint.value is not None:  # what was chosen for the other image, but not used
@@ -270,6 +280,10 @@ class TrainForm(QObject):
         self._had_paint = layer is not None
         self._measure_soon.start()
         self.changed.emit()
+
+    def _made_for(self, image: ImageLayer) -> list[LabelsLayer]:
+        """Return the annotations of an image that are offered."""
+        return [a for a in annotations_of(image, self.viewer.layers) if a in self.paint.choices]
 
     def _show_settings(self) -> None:
         settings = settings_of(self.paint.value)

@@ -61,6 +61,8 @@ class PaintedImage:
         Its layers in the viewer; None where it is read from files.
     complete
         Regions in which all is annotated.
+    corrected
+        Numbers of corrected objects, where it is read from files.
     """
 
     image: Image
@@ -68,6 +70,7 @@ class PaintedImage:
     image_layer: ImageLayer | None = None
     paint_layer: LabelsLayer | None = None
     complete: tuple[Box, ...] = ()
+    corrected: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -155,8 +158,8 @@ class TrainRequest(TrainingRequest):
 
         if self.recipe.task != "objects":  # classes are complete nowhere, and not corrected
             return Paint(paint, pieces=False)
-        entries = {} if painted.paint_layer is None else note(painted.paint_layer)
-        corrected = entries.get("corrected", ())
+        layer = painted.paint_layer
+        corrected = painted.corrected if layer is None else note(layer).get("corrected", ())
         return Paint(paint, painted.complete or None, pieces=False, corrected=corrected)
 
     def about(self) -> About:

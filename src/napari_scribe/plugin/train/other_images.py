@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from napari import Viewer
@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from ...errors import InputError
 from ...image import Image
-from ..layers.annotations import is_annotations_of, settings_of
+from ..layers.annotations import annotations_of, settings_of
 from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import image_of, paint_of
 from ..widgets.basics import Fold, empty
@@ -91,7 +91,8 @@ class OtherImages(Fold):
         """
         ticked = [o for o in self._offered if not o.obstacle and o.key not in self._unticked]
         painted = [offered.read() for offered in ticked]
-        return request.changed(others=tuple(other for other in painted if other.paint.any()))
+        used = tuple(other for other in painted if other.complete or other.paint.any())
+        return request.changed(others=used)
 
     def _in_viewer(
         self,
@@ -116,11 +117,7 @@ class OtherImages(Fold):
 
     def _annotations_of(self, image: ImageLayer, chosen: LabelsLayer | None) -> LabelsLayer | None:
         """Return the newest annotations of an image, unless they are chosen for another one."""
-        layers: Sequence[LabelsLayer] = [
-            layer
-            for layer in self._viewer.layers
-            if isinstance(layer, LabelsLayer) and is_annotations_of(layer, image)
-        ]
+        layers = annotations_of(image, self._viewer.layers)
         return layers[-1] if layers and layers[-1] is not chosen else None
 
     def _show(self, offered: list[Offered]) -> None:

@@ -6,6 +6,8 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +25,11 @@ from ...recipe import Recipe
 from ...session.painted import PaintedLayer
 from ...session.project import Project, ProjectImage, Training, is_project
 from ..jobs.training import Trained
-from ..layers.annotations import is_annotations_of
-from ..layers.autosave import Autosave, can_be_kept, described, place_in
-from ..layers.conversion import add_annotations, image_of, note
-from ..layers.restore import find_image, lay_as_saved, show_paint
+from ..layers.annotations import annotations_of
+from ..layers.autosave import Autosave
+from ..layers.conversion import add_annotations, image_of, note, source_of
+from ..layers.painted import can_be_kept, described, key_of, place_in
+from ..layers.restore import find_image, lay_as_saved, open_file, show_paint
 from ..widgets.basics import Fold, Hint, button, row, stack
 from ..widgets.inputs import narrow
 from ..widgets.layer_pickers import is_image
@@ -42,13 +45,27 @@ SAVE_AFTER = 1000
 
 
 class _Part(NamedTuple):
-    """Hold what is saved of a layer of annotations."""
+    """Hold what is saved of a layer of annotations.
+
+    Parameters
+    ----------
+    layer, image_layer
+        The annotations, and the image that they are of.
+    painted, paint, place, image, known
+        As `Project.put` takes them.
+    """
 
     layer: LabelsLayer
+    image_layer: ImageLayer
     painted: PaintedLayer
     paint: Pixels
     place: dict[str, dict[str, Any]]
     image: Image
+    known: ProjectImage | None
+
+    def put(self, project: Project) -> ProjectImage:
+        """Write the paint into a project."""
+        return project.put(self.painted, self.paint, self.place, self.image, self.known)
 
 
 class ProjectPanel(Fold):
@@ -80,6 +97,9 @@ class ProjectPanel(Fold):
         super().__init__("Project")
         self._viewer, self._autosave, self._recipe = viewer, autosave, recipe
         self.project: Project | None = None
+        self._open: dict[int, str] = {}
+        """Ids of the layers of images that are open, by the index of the image in the project."""
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._trained: list[tuple[Path, dict[str, Any]]] = []
         self.hint = Hint()
@@ -123,7 +143,7 @@ class ProjectPanel(Fold):
     def save_to(self, folder: Path) -> None:
         """Make a project in a folder, and save all painted images there."""
         try:
-            self.project = Project.create(folder)
+            self.project, self._open = Project.create(folder), {}
         except InputError as error:
             self.failed.emit(str(error))
         else:
@@ -144,22 +164,19 @@ class ProjectPanel(Fold):
         if self._thread is not None:
             self._soon.start()
             return
-        parts = list(self._parts())
+        parts = list(self._parts(project))
         trained, self._trained = self._trained, []
         with suppress(InputError):  # a setting that is being typed
             project.recipe = self._recipe()
 
         def save() -> None:
             try:
-                kept = [
-                    (part.layer, project.put(part.painted, part.paint, part.place, part.image))
-                    for part in parts
-                    if part.paint.any()
-                ]
-                for model, provenance in trained:
-                    project.add_training(model, provenance)
-                project.save()
-                result: object = kept
+                with self._lock:
+                    used = [part for part in parts if part.paint.any() or part.painted.complete]
+                    result: object = [(part, part.put(project)) for part in used]
+                    for model, provenance in trained:
+                        project.add_training(model, provenance)
+                    project.save()
             except (InputError, OSError) as error:
                 result = error
             with suppress(RuntimeError):  # the dock is gone
@@ -168,23 +185,23 @@ class ProjectPanel(Fold):
         self._thread = threading.Thread(target=save)
         self._thread.start()
 
-    def _parts(self) -> Iterator[_Part]:
+    def _parts(self, project: Project) -> Iterator[_Part]:
         """Yield the annotations of images in the viewer that are not in the project yet."""
-        for image in self._viewer.layers:
-            if not is_image(image):
-                continue
-            layers = [layer for layer in self._viewer.layers if is_annotations_of(layer, image)]
+        known = {layer: project.images[index] for index, layer in self._open.items()}
+        for image in filter(is_image, self._viewer.layers):
+            layers = annotations_of(image, self._viewer.layers)
             layer = layers[-1] if layers else None
             if layer is None or not can_be_kept(layer) or self._autosave.is_kept_in_file(layer):
                 continue
             with suppress(InputError):  # its axes are not clear
-                painted, place = described(self._viewer, layer), place_in(layer)
-                yield _Part(layer, painted, layer.data, place, image_of(image))
+                painted, place = described(layer, self._viewer.layers), place_in(layer)
+                of_image = image_of(image), known.get(key_of(image))
+                yield _Part(layer, image, painted, layer.data, place, *of_image)
 
     def _on_saved(
         self,
         project: Project,
-        saved: list[tuple[LabelsLayer, ProjectImage]] | Exception,
+        saved: list[tuple[_Part, ProjectImage]] | Exception,
         trained: list[tuple[Path, dict[str, Any]]],
     ) -> None:
         self._thread = None
@@ -193,11 +210,18 @@ class ProjectPanel(Fold):
             self.failed.emit(str(saved))
             self._show()
             return
-        for layer, entry in saved:
-            self._autosave.keep_in(layer, project.folder / entry.paint)
+        for part, entry in saved:
+            self._keep_in(project, entry, part.layer)
+            if project is self.project:
+                self._open[project.images.index(entry)] = key_of(part.image_layer)
         if self._trained:  # meanwhile
             self._save()
         self._show()
+
+    def _keep_in(self, project: Project, entry: ProjectImage, layer: LabelsLayer) -> None:
+        """Keep new strokes, and what is said of them, in the project."""
+        renew = partial(_renew, self._lock, project, entry.paint)
+        self._autosave.keep_in(layer, project.folder / entry.paint, renew)
 
     def _on_kept(self) -> None:
         """Notice new paint that is in the recovery folder alone."""
@@ -219,7 +243,7 @@ class ProjectPanel(Fold):
         except InputError as error:
             self.failed.emit(str(error))
             return
-        self.project = project
+        self.project, self._open = project, {}
         _keep_models(project)
         self._show()
         self.opened.emit(project)
@@ -233,43 +257,57 @@ class ProjectPanel(Fold):
         if project is None:
             return
         self._show(index)
-        entry = project.images[index]
         try:
-            image = self._open_with_paint(project, entry)
+            image = self._open_with_paint(project, index)
         except InputError as error:
             self.failed.emit(str(error))
             return
-        shown = {other.image for other in project.images} - {image.name}
-        for layer in self._viewer.layers:
-            source = str(note(layer).get("source", layer.name))
-            if source in shown or source == image.name:
-                layer.visible = source == image.name
-        annotations = next(
-            layer for layer in reversed(self._viewer.layers) if is_annotations_of(layer, image)
-        )
+        layers = self._viewer.layers
+        own = {other.image for other in project.images}
+        own |= {layer.name for layer in layers if key_of(layer) in self._open.values()}
+        for layer in layers:
+            source = source_of(layer, layers) or layer
+            if source.name in own or note(layer).get("source") in own:
+                layer.visible = source is image
+        annotations = annotations_of(image, layers)[-1]
         self._viewer.layers.selection.active = annotations
         annotations.mode = "paint"  # hidden layers lose the brush
         self._viewer.reset_view()
 
-    def _open_with_paint(self, project: Project, entry: ProjectImage) -> ImageLayer:
+    def _open_with_paint(self, project: Project, index: int) -> ImageLayer:
         """Open an image and its paint, unless they are open."""
-        image = find_image(self._viewer, entry) or self._opened(project, entry)
-        made = [layer for layer in self._viewer.layers if is_annotations_of(layer, image)]
+        entry = project.images[index]
+        image = self._image(index, entry) or self._opened(project, entry)
+        self._open[index] = key_of(image)
+        made = annotations_of(image, self._viewer.layers)
         # Other annotations of the image may be open; those of the project come on top.
         if not any(map(self._autosave.is_kept_in_file, made) if entry.paint else made):
             self._add_paint(project, entry, image)
         return image
 
+    def _image(self, index: int, entry: ProjectImage) -> ImageLayer | None:
+        """Return the layer of an image of the project, renamed or not; None where none is open."""
+        layers = list(filter(is_image, self._viewer.layers))
+        key = self._open.get(index)
+        if (same := next((layer for layer in layers if key_of(layer) == key), None)) is not None:
+            return same
+        free = [layer for layer in layers if key_of(layer) not in self._open.values()]
+        by_name = find_image(entry, free)
+        if by_name is None and entry.name_in_file:
+            return find_image(replace(entry, image=entry.name_in_file), free)
+        return by_name
+
     def _opened(self, project: Project, entry: ProjectImage) -> ImageLayer:
         path = project.image_file(entry)
         try:
-            made = self._viewer.open(str(path), plugin=entry.reader or "napari")
+            made = open_file(self._viewer, path, entry.reader)
         except Exception as error:  # every reader has its own
             raise InputError(f"{path} could not be opened: {error}") from error
         images = [layer for layer in made if isinstance(layer, ImageLayer)]
         if not images:
             raise InputError(f"{path} was opened, but holds no image.")
-        named = [layer for layer in images if layer.name == entry.image]
+        name = entry.name_in_file or entry.image
+        named = [layer for layer in images if layer.name == name]
         image = (named or images)[0]
         image.name = entry.image
         lay_as_saved(image, entry)
@@ -279,7 +317,7 @@ class ProjectPanel(Fold):
         """Add the annotations of the project; where nothing is painted yet, empty ones."""
         if entry.paint:
             layer = show_paint(self._viewer, image, entry, project.read_paint(entry))
-            self._autosave.keep_in(layer, project.folder / entry.paint)
+            self._keep_in(project, entry, layer)
         else:
             add_annotations(self._viewer, image)
 
@@ -293,9 +331,9 @@ class ProjectPanel(Fold):
         project = self.project
         if project is None:
             return
-        for entry in project.images:
+        for index, entry in enumerate(project.images):
             is_for_task = entry.noted.get("task", "objects") == task
-            if entry.paint and is_for_task and find_image(self._viewer, entry) is None:
+            if entry.paint and is_for_task and self._image(index, entry) is None:
                 tip = f"Train on {entry.paint} of the project, too"
                 yield Offered(entry.paint, entry.image, tip, _reader(project, entry))
 
@@ -341,4 +379,14 @@ def _keep_models(project: Project) -> None:
 
 
 def _reader(project: Project, entry: ProjectImage) -> Callable[[], PaintedImage]:
-    return lambda: PaintedImage(*project.pair(entry))
+    def read() -> PaintedImage:
+        image, paint, complete = project.painted(entry)
+        corrected = tuple(entry.noted.get("corrected", ()))
+        return PaintedImage(image, paint, complete=complete, corrected=corrected)
+
+    return read
+
+
+def _renew(lock: threading.Lock, project: Project, paint: str, painted: PaintedLayer) -> None:
+    with lock:
+        project.renew(paint, painted)

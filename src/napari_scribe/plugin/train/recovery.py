@@ -16,9 +16,9 @@ from qtpy.QtCore import QTimer
 
 from ...errors import InputError
 from ...session.autosave import KeptPaint, forget, left_behind, read_kept, rename
-from ..layers.annotations import is_annotations_of
-from ..layers.autosave import key_of
-from ..layers.restore import find_image, lay_as_saved, show_paint
+from ..layers.annotations import annotations_of
+from ..layers.painted import key_of
+from ..layers.restore import find_image, lay_as_saved, open_file, show_paint
 from ..widgets.feedback import Message
 
 LOOK_AFTER = 100
@@ -73,8 +73,8 @@ class RecoveryOffer(Message):
         for kept in left_behind():
             if kept.key in shown:
                 continue
-            image = find_image(self._viewer, kept)
-            is_bare = image is not None and not any(is_annotations_of(i, image) for i in layers)
+            image = find_image(kept, layers, is_renamed=True)
+            is_bare = image is not None and not annotations_of(image, layers)
             if is_bare or not kept.is_closed:
                 yield kept
 
@@ -91,7 +91,7 @@ class RecoveryOffer(Message):
     def _restore(self, kept: KeptPaint) -> None:
         """Show paint again on its image, which is opened where that is needed and possible."""
         paint = read_kept(kept)
-        image = find_image(self._viewer, kept) or self._opened(kept)
+        image = find_image(kept, self._viewer.layers, is_renamed=True) or self._opened(kept)
         rename(kept, key_of(show_paint(self._viewer, image, kept, paint)))
 
     def _opened(self, kept: KeptPaint) -> ImageLayer | None:
@@ -99,9 +99,10 @@ class RecoveryOffer(Message):
         if not os.path.exists(kept.image_path):
             return None
         with suppress(Exception):  # every reader has its own; the paint is shown without the image
-            self._viewer.open(kept.image_path, plugin=kept.reader or "napari")
-        image = find_image(self._viewer, kept)
+            open_file(self._viewer, kept.image_path, kept.reader)
+        image = find_image(kept, self._viewer.layers, is_renamed=True)
         if image is not None:
+            image.name = kept.image
             lay_as_saved(image, kept)
         return image
 

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QWidget
 
 from ...errors import InputError
 from ...image import Image
-from ..layers.conversion import guess_layer_axes, image_of, note
+from ..layers.conversion import guess_layer_axes, image_of, note, source_of
 from ..model_library import names_of_channels, size_in_words
 from .basics import Column, Hint, empty, row
 from .inputs import Choice, narrow
@@ -89,8 +89,8 @@ def image_meant(viewer: Viewer, selected: Layer | None) -> ImageLayer | None:
         return None
     if is_image(selected):
         return selected
-    source = note(selected).get("source")
-    return next((i for i in viewer.layers if i.name == source and is_image(i)), None)
+    source = source_of(selected, viewer.layers)
+    return source if source is not None and is_image(source) else None
 
 
 class ImagePicker(Column):

@@ -17,7 +17,7 @@ from ..correct.dock import CorrectDock
 from ..correct.layers import CORRECTED
 from ..denoise.dock import DenoiseDock
 from ..dock import WIDTH, Dock
-from ..layers.conversion import note, real_viewer
+from ..layers.conversion import layers_of, note, real_viewer
 from ..measure.dock import MeasureDock
 from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
@@ -167,7 +167,7 @@ class Workspace(QWidget):
         """Return what there is of the image that is worked on."""
         image = image_meant(self.viewer, self.viewer.layers.selection.active)
         image = image or next(filter(is_image, reversed(self.viewer.layers)))
-        mine = [layer for layer in self.viewer.layers if note(layer).get("source") == image.name]
+        mine = layers_of(image, self.viewer.layers)
         results = [layer for layer in mine if _purpose(layer).startswith("labels")]
         return Situation(
             has_annotations=any(_purpose(layer) == "annotations" for layer in mine),
