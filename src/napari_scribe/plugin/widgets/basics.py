@@ -67,7 +67,10 @@ def empty(layout: QLayout) -> None:
 
 
 class Hint(QLabel):
-    """Show a wrapped line in a quieter colour; take no room while there is nothing to say."""
+    """Show a wrapped line in a quieter colour; take no room while there is nothing to say.
+
+    It appears only where it has a parent: without one it would be a window of its own.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +81,17 @@ class Hint(QLabel):
     def setText(self, text: str) -> None:
         """Say something else."""
         super().setText(text)
-        self.setVisible(bool(text))
+        self._appear()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Notice that it is laid out."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange:
+            self._appear()
+
+    def _appear(self) -> None:
+        if self.parent() is not None:
+            self.setVisible(bool(self.text()))
 
 
 def row(*parts: Part | int, wide: int | None = None) -> QWidget:
