@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,6 @@ from .runner import Runner
 
 if TYPE_CHECKING:
     from ...inference.run import InferenceStep
-
-log = logging.getLogger("napari_scribe")
 
 
 class LiveResult:
@@ -52,8 +49,8 @@ class LiveResult:
             try:
                 self._show(done, grown)
             except Exception as error:  # somebody has changed the layers meanwhile
-                log.exception("the result of %s was not shown", request.image.name)
-                ended = Ended(error=f"The result could not be shown: {explain(error)}")
+                text = explain(error, f"Showing the result of {request.image.name}")
+                ended = Ended(error=f"The result could not be shown: {text}")
         elif ended.error and request.facts.has_leftovers and self._has_worked:
             text = f"{ended.error} What was done is kept: {request.button} goes on from there."
             ended = replace(ended, error=text)

@@ -173,7 +173,7 @@ class DecodingFold(Fold):
         try:
             labels = done.result()
         except Exception as error:
-            self.failed.emit(explain(error))
+            self.failed.emit(explain(error, "Decoding"))
             return
         self._show(decodable, labels)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -268,7 +267,6 @@ def _reason(image: Path, error: Exception) -> str:
     if isinstance(error, InputError):
         text = str(error)
     else:
-        log.error("%s failed\n%s", image, traceback.format_exc())
-        text = explain(error)
+        text = explain(error, f"Segmenting {image}")
     log.warning("%s was not segmented: %s", image, text)
     return text.rstrip(".")
