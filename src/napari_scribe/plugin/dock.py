@@ -343,8 +343,11 @@ class Dock(QWidget):
             self.deleteLater()
 
     def _warm_up(self) -> None:
-        """Load torch before it is needed; what fails here is told when a job begins."""
-        if not found_devices():
+        """Load torch before it is needed; what fails here is told when a job begins.
+
+        A dock without a device needs none.
+        """
+        if self.form.more.has_device and not found_devices():
             threading.Thread(target=_warm_up, args=(self._torch_loaded,)).start()
 
     def _on_torch(self, gpu: str) -> None:

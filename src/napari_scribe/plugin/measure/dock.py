@@ -159,9 +159,6 @@ class MeasureDock(Dock):
         self.results.histogram.set_colors(colors)
         self.comparison.curve.set_colors(colors)
 
-    def _warm_up(self) -> None:
-        """Load no torch: nothing here needs it."""
-
     def close_down(self) -> None:
         """End the job, and let go of the viewer and of the layers."""
         self._close_link()
