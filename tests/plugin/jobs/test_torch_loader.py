@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -16,10 +17,8 @@ def test_two_that_load_torch_at_once_find_each_device_once(monkeypatch: pytest.M
 
     def slow() -> list[str]:
         """Find the devices once both threads look for them, or one has waited long enough."""
-        try:
+        with suppress(threading.BrokenBarrierError):
             both.wait(0.5)
-        except threading.BrokenBarrierError:
-            pass
         return found
 
     monkeypatch.setattr(device, "devices", slow)

@@ -264,9 +264,7 @@ def _job(model: Model, image: Image, target: Path, request: FolderRequest) -> In
 
 def _reason(image: Path, error: Exception) -> str:
     """Return why an image failed, in words that can stand in brackets."""
-    if isinstance(error, InputError):
-        text = str(error)
-    else:
-        text = explain(error, f"Segmenting {image}")
+    is_foreseen = isinstance(error, InputError)
+    text = str(error) if is_foreseen else explain(error, f"Segmenting {image}")
     log.warning("%s was not segmented: %s", image, text)
     return text.rstrip(".")
