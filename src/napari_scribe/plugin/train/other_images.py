@@ -87,10 +87,16 @@ class OtherImages(Fold):
         Raises
         ------
         InputError
-            If one of them cannot be read.
+            If one of them cannot be read, or does not go with the image of the request.
         """
         ticked = [o for o in self._offered if not o.obstacle and o.key not in self._unticked]
         painted = [offered.read() for offered in ticked]
+        for other in painted:  # what is in a file is known only now
+            if reason := obstacle(other.image, request.image, request.dimensions):
+                raise InputError(
+                    f"{other.image.name} {reason}: they cannot be learnt from together. Untick "
+                    f"{other.image.name} under Also learn from."
+                )
         return request.changed(others=tuple(other for other in painted if other.paint.any()))
 
     def _in_viewer(
