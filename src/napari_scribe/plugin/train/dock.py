@@ -247,7 +247,9 @@ class TrainDock(TrainingDock[TrainRequest]):
         def train_on_it() -> None:
             self.train(
                 lambda now: request.changed(
-                    paint_layer=now.paint_layer, paint=now.paint, is_asked=True
+                    paint_layer=now.paint_layer,
+                    paint=now.paint,
+                    answered=request.answered | {question.about},
                 ),
                 is_checked=True,
             )
@@ -263,8 +265,8 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.form.choose(layer)
                 train_on_it()
 
-        answers = {"classes": train_anew, "sizes": lambda: None, "other": lambda: None}
-        yes = answers.get(question.kind, make_objects)
+        answers = {"classes": train_anew, "sizes": lambda: None}
+        yes = (lambda: None) if question.other else answers.get(question.kind, make_objects)
         self.ask(question.text, {question.yes: yes, question.no: train_on_it})
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:
