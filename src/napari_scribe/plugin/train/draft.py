@@ -38,6 +38,8 @@ NO_RESULT = (
 )
 TOO_LARGE = "{} is too large to be gone through object by object. Segment a part of the image."
 NO_FIT = "{} does not fit {}. Press New for annotations that do."
+LOOK = ("colormap", "selected_label", "show_selected_label", "visible")
+"""What is changed of a result while its objects are shown one by one."""
 LARGEST = 2**26
 """Most pixels of a result that is gone through."""
 
@@ -54,7 +56,7 @@ class DraftReview(QWidget):
         self._draft: Draft | None = None
         self._start = np.zeros(0, int)
         self._corrected: int | None = None
-        self._colormap: Any = None
+        self._look: dict[str, Any] = {}
         self.review = button("Review a result", REVIEW_TIP, self.begin)
         self.said = Hint()
         answers = {
@@ -113,7 +115,7 @@ class DraftReview(QWidget):
         self._start = np.array([s.start for s in window])
         for key, press in self._keys.items():
             self._layer.bind_key(key, press, overwrite=True)
-        self._colormap = result.colormap
+        self._look = {name: getattr(result, name) for name in LOOK}
         result.colormap = preview_colormap()  # among napari's colours are dark ones
         result.visible = result.show_selected_label = True
         self.viewer.layers.selection.active = self._layer
@@ -162,8 +164,8 @@ class DraftReview(QWidget):
     def _let_go(self) -> None:
         """Show the result as before, and take the keys from the annotations."""
         if self._result is not None and self._result in self.viewer.layers:
-            self._result.show_selected_label = False
-            self._result.colormap = self._colormap
+            for name, value in self._look.items():
+                setattr(self._result, name, value)
         if self._draft is not None and self._layer is not None:
             for key in self._keys:
                 self._layer.bind_key(key, None)
