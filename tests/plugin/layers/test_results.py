@@ -172,6 +172,7 @@ def test_a_large_result_is_a_pyramid(
 ) -> None:
     monkeypatch.setattr(results, "LARGE", 32)
     layer = show_labels(viewer, image, image_of(image), ones(), "labels")
+    monkeypatch.setattr(results, "CANVAS", 8)
     assert layer.multiscale
     assert layer.data[1].shape == (20, 25)
     again = show_labels(viewer, image, image_of(image), ones(), "labels")

@@ -210,6 +210,6 @@ def _place(
 def pyramid(data: Array) -> list[Array]:
     """Take every second pixel, again and again, until it fits a canvas: views, no copies."""
     levels = [data]
-    while max(levels[-1].shape[-2:]) > min(CANVAS, LARGE // 4):
+    while max(levels[-1].shape[-2:]) > CANVAS:
         levels.append(levels[-1][..., ::2, ::2])
     return levels
