@@ -103,13 +103,13 @@ class DoubtfulPlaces(Fold):
 
     def next(self) -> None:
         """Tick the place that is shown, and go to the next one that is not done."""
-        current, n = self.list.row, len(self._places)
+        current, n = self.list.currentRow(), len(self._places)
         if current >= 0:
             self.list.tick(current)
         lines = [*range(current + 1, n), *range(max(current, 0))]
         todo = next((line for line in lines if not self.list.done[line]), None)
         if todo is not None:
-            self.list.go_to(todo)
+            self.list.setCurrentRow(todo)
         elif n:
             self._ring.remove()
             self.dock.message.info("All of these places are done.")
