@@ -161,24 +161,25 @@ def test_bad_folders_and_missing_images_are_told(
 
 
 def test_a_closed_image_that_does_not_fit_is_told_of_before_anything_is_trained(
-    dock: Any, viewer: Any, tmp_path: Path, sample: Sample
+    dock: Any, tmp_path: Path, sample: Sample
 ) -> None:
     grey, folder = sample.image[:64, :64], tmp_path / "slides"
+    write_tiff(folder / "colour.tif", np.stack([grey, grey]), "CYX")
     write_tiff(folder / "grey.tif", grey, "YX")
-    write_tiff(folder / "stained.tif", np.stack([grey, grey]), "CYX")
-    project = Project.of_images(folder)
-    for entry, shape in zip(list(project.images), [(64, 64), (2, 64, 64)], strict=True):
-        at = {"name": f"{entry.image} annotations", "image": entry.image, "shape": shape}
-        paint = np.broadcast_to(sample.paint[:64, :64].astype(np.uint16), shape)
-        project.put(PaintedLayer(**at, image_path=entry.image_path), paint, {})
+    project, paint = Project.of_images(folder), sample.paint[:64, :64].astype(np.uint16)
+    for entry in list(project.images):
+        name, path = entry.image, entry.image_path
+        project.put(
+            PaintedLayer(name=f"{name} paint", image=name, image_path=path, shape=paint.shape),
+            paint,
+            {},
+        )
     project.save()
-    dock.project.open_folder(folder)
-    dock.project.show_image(0)
-    viewer.layers.remove("stained")
-    viewer.layers.remove("stained annotations")
-    assert [box.text() for box in dock.others.boxes] == ["stained"]
+    dock.project.open_folder(folder)  # shows the last one
+    assert dock.form.image.layer.value.name == "grey"
+    assert [box.text() for box in dock.others.boxes] == ["colour"]
     dock.train()
-    assert dock.message.text.startswith("stained has 2 channels, grey has 1 channel:")
+    assert dock.message.text.startswith("colour has 2 channels, grey has 1 channel:")
     assert not dock.runner.is_running
     dock.others.boxes[0].click()
     assert not dock.others.added_to(dock.form.value()).others
