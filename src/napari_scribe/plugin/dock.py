@@ -25,9 +25,9 @@ from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, loading, warm_up
 from .layers.autosave import autosave_of
 from .layers.conversion import real_viewer
+from .layers.purpose import is_from_user
 from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
-from .widgets.layer_pickers import is_from_user
 from .widgets.model_menu import ModelMenu
 
 WIDTH = 380

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_scribe.image import Image
 from napari_scribe.plugin.correct import doubtful
 from napari_scribe.plugin.correct.dock import CorrectDock
-from napari_scribe.plugin.layers.conversion import add_note, note
+from napari_scribe.plugin.layers.purpose import add_note, note
 from napari_scribe.plugin.layers.results import show_labels
 
 LONG = 60_000

@@ -31,7 +31,7 @@ from ...session.edits import (
 from ...session.history import History
 from ...session.strokes import numbers_in
 from ...windows import Window, relative_to
-from ..layers.conversion import add_note, note
+from ..layers.purpose import add_note, note
 
 
 class Corrections(QObject):

@@ -20,13 +20,14 @@ from ...targets.object_size import diameter_of_objects
 from ..dock import NOTHING_DONE, Dock
 from ..jobs.request import Ended, Value
 from ..layers.annotations import annotations_from
-from ..layers.conversion import add_note, displayed_axes, labels_for_display, note
+from ..layers.conversion import displayed_axes, labels_for_display
+from ..layers.purpose import add_note, is_corrected, note
 from ..widgets.basics import Hint, button, stack, step
 from .corrections import Corrections
 from .doubtful import DoubtfulPlaces
 from .form import CorrectForm
 from .job import AddRequest
-from .layers import editable_copy, is_corrected, teach
+from .layers import editable_copy, teach
 from .tools import TOOLS, Tools
 
 if TYPE_CHECKING:

@@ -25,8 +25,9 @@ from ..jobs.inference import IN_MEMORY
 from ..jobs.request import Ended
 from ..layers.annotations import mask_on_image
 from ..layers.camera import go_to
-from ..layers.conversion import MARK, displayed_axes, note, pixels
+from ..layers.conversion import displayed_axes, pixels
 from ..layers.managed import TRANSFORMS, find_layer, same_selection
+from ..layers.purpose import MARK, PLACE_TO_LOOK, UNCERTAINTY, note
 from ..layers.results import show_probability
 from ..layers.visible import visible_region
 from ..model_library import dimensions_of
@@ -41,7 +42,6 @@ AT_ONCE = 2**24
 """Pixels that are looked through; of a larger result, those in view."""
 KEY = "W"
 LIST_HEIGHT = 130
-UNCERTAINTY = "uncertainty"
 RING = "#ffd23f"
 RING_SIZE = 1.6
 """Diameter of the ring, in diameters of what it goes round."""
@@ -299,7 +299,7 @@ class Ring:
                 border_color=RING,
                 border_width=0.04,
                 name="Look here",
-                metadata={MARK: {"purpose": "place"}},
+                metadata={MARK: {"purpose": PLACE_TO_LOOK}},
                 **{name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels")},
             )
             with same_selection(self.viewer):

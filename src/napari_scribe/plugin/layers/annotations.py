@@ -18,18 +18,25 @@ from ...windows import Window, intersect, shift, whole
 from .alignment import TOLERANCE, is_aligned, is_unplaced, to_world
 from .conversion import (
     ANNOTATION_DTYPE,
-    MARK,
     add_annotations,
-    add_note,
     has_pixels_of,
     image_of,
     labels_for_display,
     labels_shape,
-    note,
     paint_of,
     placement,
 )
 from .managed import TRANSFORMS
+from .purpose import (
+    ANNOTATIONS,
+    MARK,
+    add_note,
+    is_annotations,
+    is_corrected,
+    is_found,
+    note,
+    purpose_of,
+)
 
 TASKS = ("objects", "classes")
 DIMENSIONS = (2, 3)
@@ -48,13 +55,13 @@ def settings_of(layer: LabelsLayer | None) -> dict[str, Any]:
 
 def note_settings(layer: LabelsLayer, image: ImageLayer, **settings: object) -> None:
     """Note what annotations are used for, and of which image where nobody has noted that."""
-    of_image = {"purpose": "annotations", "source": image.name}
+    of_image = {"purpose": ANNOTATIONS, "source": image.name}
     add_note(layer, **{**of_image, **note(layer), **settings})
 
 
 def is_annotations_of(layer: Layer, image: ImageLayer) -> bool:
     """Return whether a layer is noted as annotations of an image."""
-    return note(layer).get("purpose") == "annotations" and note(layer).get("source") == image.name
+    return is_annotations(layer) and note(layer).get("source") == image.name
 
 
 def is_made_on(paint: LabelsLayer | None, image: ImageLayer | None) -> bool:
@@ -79,9 +86,8 @@ def doubt_about_result(paint: LabelsLayer | None) -> str:
     """Return a question where labels that a model found are to be learnt from; else ""."""
     if paint is None:
         return ""
-    purpose = str(note(paint).get("purpose", ""))
-    path = "" if purpose else paint.source.path
-    if not (purpose.startswith(("labels", "corrected")) or (path and is_result(path))):
+    path = "" if purpose_of(paint) else paint.source.path
+    if not (is_found(paint) or is_corrected(paint) or (path and is_result(path))):
         return ""
     return (
         f"{paint.name} is a result, not paint: paint is 0 where nothing is known, 1 in the "
@@ -191,5 +197,5 @@ def convert_to_objects(viewer: Viewer, layer: LabelsLayer, dimensions: int = 2) 
         after,
         name=f"{layer.name} (objects)",
         **{name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels")},
-        metadata={MARK: {**note(layer), "purpose": "annotations"}},
+        metadata={MARK: {**note(layer), "purpose": ANNOTATIONS}},
     )

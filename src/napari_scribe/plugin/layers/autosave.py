@@ -23,8 +23,9 @@ from qtpy.QtWidgets import QApplication
 from ...arrays import Pixels
 from ...session.autosave import KeptPaint, forget, keep, note_closed
 from ...session.painted import write_paint
-from .conversion import note, paint_events
+from .conversion import paint_events
 from .managed import TRANSFORMS
+from .purpose import is_annotations, is_corrected, is_from_user, note
 
 log = logging.getLogger("napari_scribe")
 
@@ -143,7 +144,7 @@ class Autosave(QObject):
         self._layers[layer] = _known.pop(layer, Watched())
         self._listen(layer, is_on=True)
         is_made_here = layer.source.path is None and layer.source.sample is None
-        if is_made_here and note(layer).get("purpose") == "annotations":
+        if is_made_here and is_annotations(layer):
             self._mark(layer)
 
     def _listen(self, layer: LabelsLayer, *, is_on: bool) -> None:
@@ -268,8 +269,7 @@ def can_be_kept(layer: Layer) -> bool:
     """Return whether a layer holds labels in memory that are the user's own, and no result."""
     if not isinstance(layer, LabelsLayer) or layer.multiscale or not 2 <= layer.ndim <= 5:
         return False
-    purpose = str(note(layer).get("purpose", "annotations"))
-    is_users = purpose == "annotations" or purpose.startswith("corrected")
+    is_users = is_from_user(layer) or is_corrected(layer)
     return is_users and isinstance(layer.data, np.ndarray) and not isinstance(layer.data, np.memmap)
 
 

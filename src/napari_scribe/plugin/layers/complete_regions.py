@@ -13,13 +13,13 @@ from napari.layers import Shapes
 
 from ...image import Image
 from .alignment import is_aligned
-from .conversion import MARK, displayed_axes, note
+from .conversion import displayed_axes
 from .managed import TRANSFORMS
+from .purpose import COMPLETE_REGIONS, MARK, note
 
 if TYPE_CHECKING:
     from ...targets.paint import Box
 
-PURPOSE = "complete regions"
 COLOR = "#3f6fd8"
 """That of background: what is not painted in such a rectangle is background."""
 EDGE = 2
@@ -32,11 +32,11 @@ def draw_regions(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> Shape
     if layer is None:
         layer = Shapes(
             ndim=paint.ndim,
-            name=f"{image.name} {PURPOSE}",
+            name=f"{image.name} {COMPLETE_REGIONS}",
             edge_color=COLOR,
             edge_width=EDGE,
             face_color="transparent",
-            metadata={MARK: {"purpose": PURPOSE, "source": image.name}},
+            metadata={MARK: {"purpose": COMPLETE_REGIONS, "source": image.name}},
             **{name: getattr(paint, name) for name in (*TRANSFORMS, "units", "axis_labels")},
         )
         layer.current_edge_color, layer.current_face_color = COLOR, "transparent"
@@ -49,7 +49,7 @@ def draw_regions(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> Shape
 
 def regions_of(viewer: Viewer, image: ImageLayer) -> Shapes | None:
     """Return the layer of rectangles of an image; None where there is none."""
-    mine = {"purpose": PURPOSE, "source": image.name}.items()
+    mine = {"purpose": COMPLETE_REGIONS, "source": image.name}.items()
     found = (x for x in viewer.layers if isinstance(x, Shapes) and mine <= note(x).items())
     return next(found, None)
 

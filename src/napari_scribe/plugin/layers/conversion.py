@@ -19,10 +19,9 @@ from .alignment import farthest_corner, is_aligned, to_world
 from .brush import prepare_brush
 from .colors import paint_colormap
 from .lazy import Lazy
+from .purpose import ANNOTATIONS, MARK, is_image, source_of
 
 T = TypeVar("T")
-MARK = "napari-scribe"
-"""Key in a layer's metadata under which the plugin notes what it made, and for which layer."""
 ANNOTATION_DTYPE = np.uint16
 _AXIS_NAMES = {
     **{letter.lower(): letter for letter in AXES},
@@ -31,7 +30,7 @@ _AXIS_NAMES = {
 
 
 def new_annotations(viewer: Viewer | None = None, image: ImageLayer | None = None) -> None:
-    """Add a labels layer to paint on: for the selected image, else for the first one.
+    """Add a labels layer to paint on: for the image that is worked on, else for the first one.
 
     Parameters
     ----------
@@ -41,7 +40,9 @@ def new_annotations(viewer: Viewer | None = None, image: ImageLayer | None = Non
         The image layer that is annotated.
     """
     viewer = viewer or current_viewer()
-    image = image or (None if viewer is None else selected_image(viewer))
+    if viewer is not None and image is None:
+        first = next(filter(is_image, viewer.layers), None)
+        image = source_of(viewer, viewer.layers.selection.active) or first
     if viewer is None or image is None:
         show_info("Open an image first, then make annotations for it.")
         return
@@ -73,21 +74,11 @@ def add_annotations(
         name=f"{image.name} annotations",
         colormap=paint_colormap(),
         opacity=0.6,
-        metadata={MARK: {"purpose": "annotations", "source": image.name, **noted}},
+        metadata={MARK: {"purpose": ANNOTATIONS, "source": image.name, **noted}},
     )
     prepare_brush(layer)
     viewer.layers.selection.active = layer
     return layer
-
-
-def selected_image(viewer: Viewer) -> ImageLayer | None:
-    """Return the selected image layer, else the first one."""
-    images = [layer for layer in viewer.layers if isinstance(layer, ImageLayer)]
-    active = viewer.layers.selection.active
-    if isinstance(active, ImageLayer):
-        return active
-    source = note(active).get("source") if active is not None else None
-    return next((i for i in images if i.name == source), images[0] if images else None)
 
 
 def real_viewer(viewer: Viewer) -> Viewer:
@@ -96,17 +87,6 @@ def real_viewer(viewer: Viewer) -> Viewer:
     The proxy wraps layers, too, so that they are not the same objects as elsewhere.
     """
     return getattr(viewer, "__wrapped__", viewer)
-
-
-def note(layer: Layer) -> dict[str, Any]:
-    """Return what the plugin noted on a layer; nothing for layers that it did not make."""
-    entries = layer.metadata.get(MARK)
-    return entries if isinstance(entries, dict) else {}
-
-
-def add_note(layer: Layer, **entries: object) -> None:
-    """Add entries to the note on a layer, or replace them."""
-    layer.metadata[MARK] = {**note(layer), **entries}
 
 
 def paint_events(layer: LabelsLayer) -> list[EventEmitter]:

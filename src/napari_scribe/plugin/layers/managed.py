@@ -15,7 +15,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from ...arrays import Array, Pixels
-from .conversion import MARK, note
+from .purpose import MARK, note
 
 LayerOptions = dict[str, Any]
 """How a layer looks and where it lies, as napari's layers take it."""

@@ -12,7 +12,8 @@ from ...errors import InputError
 from ...session.painted import PaintedLayer
 from .autosave import file_of
 from .colors import paint_colormap
-from .conversion import MARK, add_annotations, image_of, labels_shape, pixels
+from .conversion import add_annotations, image_of, labels_shape, pixels
+from .purpose import ANNOTATIONS, MARK
 
 
 def find_image(viewer: Viewer, painted: PaintedLayer) -> ImageLayer | None:
@@ -34,8 +35,8 @@ def show_paint(
 
     What was a result that somebody corrects is one again.
     """
-    noted = {"purpose": "annotations", "source": painted.image, **painted.noted}
-    is_paint = noted["purpose"] == "annotations"
+    noted = {"purpose": ANNOTATIONS, "source": painted.image, **painted.noted}
+    is_paint = noted["purpose"] == ANNOTATIONS
     layer = _on_image(viewer, image, painted) if image is not None and is_paint else None
     if layer is None:
         layer = viewer.add_labels(

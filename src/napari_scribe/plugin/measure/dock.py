@@ -17,7 +17,7 @@ from ...evaluation.sorting import Sorted
 from ...evaluation.table import EDGE, Measurements
 from ..dock import Dock
 from ..jobs.request import Ended
-from ..layers.conversion import note
+from ..layers.purpose import is_annotations
 from ..widgets.basics import button, row, stack, step
 from .classes import ClassesFold, colors_of
 from .compare import CompareFold
@@ -170,7 +170,7 @@ class MeasureDock(Dock):
         layer = self.viewer.layers.selection.active
         if layer is None or self.runner.is_running or layer is self.comparison.truth.value:
             return
-        if note(layer).get("purpose") != "annotations":
+        if not is_annotations(layer):
             self.form.image.follow(layer)
 
     def _on_other_labels(self, layer: LabelsLayer | None) -> None:

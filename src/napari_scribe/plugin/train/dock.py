@@ -22,7 +22,7 @@ from ..layers.annotations import (
     lay_over,
     note_settings,
 )
-from ..layers.conversion import add_note
+from ..layers.purpose import ANNOTATIONS, add_note
 from ..segment.decoding import DecodingFold
 from ..segment.job import Segmented, SegmentRequest
 from ..training_dock import TrainingDock
@@ -201,8 +201,9 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.train(adapt)
 
         def take_for_paint() -> None:
-            add_note(paint, purpose="annotations", source=layer.name)
-            self.train(lambda now: _adapted(adapt, now.changed(is_asked=True)))
+            add_note(paint, purpose=ANNOTATIONS, source=layer.name)
+            not_a_mask = frozenset({("mask", "")})  # that is what was answered
+            self.train(lambda now: _adapted(adapt, now.changed(answered=not_a_mask)))
 
         if doubt := doubt_about_place(paint, layer, image):
             self.ask(doubt, {"Lay it over": lay_it_over, **CHOOSE_OTHERS})

@@ -9,7 +9,6 @@ import numpy as np
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
-from napari.layers import Layer
 from qtpy.QtWidgets import QWidget
 
 from ...errors import InputError
@@ -18,8 +17,9 @@ from ...session.draft import Draft, Points
 from ..layers.annotations import mask_on_image
 from ..layers.brush import BACKGROUND, next_number, take
 from ..layers.colors import preview_colormap
-from ..layers.conversion import has_pixels_of, note, pixels
+from ..layers.conversion import has_pixels_of, pixels
 from ..layers.places import look_at
+from ..layers.purpose import is_found, note
 from ..widgets.basics import Hint, button, fill_column, row, stack
 
 REVIEW_TIP = (
@@ -218,17 +218,14 @@ class DraftReview(QWidget):
 
     def _result_of(self, image: ImageLayer) -> LabelsLayer | None:
         """Return the result that is selected, else the topmost one of the image."""
-        found = [layer for layer in self.viewer.layers if _is_result(layer, image)]
+        found = [
+            layer
+            for layer in self.viewer.layers
+            if is_found(layer) and note(layer).get("source") == image.name
+        ]
         active = self.viewer.layers.selection.active
         return active if active in found else (found[-1] if found else None)
 
     def _on_removed(self, event: object) -> None:
         if self._result is not None and getattr(event, "value", None) is self._result:
             self.end()
-
-
-def _is_result(layer: Layer, image: ImageLayer) -> bool:
-    """Return whether a layer holds objects that a model has found in an image."""
-    mark = note(layer)
-    is_found = str(mark.get("purpose", "")).startswith("labels")
-    return isinstance(layer, LabelsLayer) and is_found and mark.get("source") == image.name

@@ -20,7 +20,7 @@ from ...session.trainings import About, KeptTraining
 from ..jobs.request import Question
 from ..jobs.training import Earlier, TrainingRequest, channels_in_words, named
 from ..layers.colors import preview_look
-from ..layers.conversion import note
+from ..layers.purpose import PREVIEW, note
 from ..layers.results import show_window
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class TrainRequest(TrainingRequest):
     def show_preview(self, viewer: Viewer, preview: Preview) -> None:
         """Show what the network finds by now."""
         place = viewer, self.image_layer, self.image, preview.frame, preview.window
-        show_window(*place, preview.labels, "preview", **preview_look(self.recipe.task))
+        show_window(*place, preview.labels, PREVIEW, **preview_look(self.recipe.task))
 
     def _check_paint(self) -> None:
         """Check that the paint means what it seems to mean, where that is not answered yet.

@@ -15,8 +15,8 @@ from ...image import Image
 from ..layers.annotations import is_annotations_of, settings_of
 from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import image_of, paint_of
+from ..layers.purpose import is_image
 from ..widgets.basics import Fold, empty
-from ..widgets.layer_pickers import is_image
 from .job import PaintedImage, TrainRequest
 
 Read = Callable[[], PaintedImage]

@@ -25,11 +25,11 @@ from ...session.project import Project, ProjectImage, Training, is_project
 from ..jobs.training import Trained
 from ..layers.annotations import is_annotations_of
 from ..layers.autosave import Autosave, can_be_kept, described, place_in
-from ..layers.conversion import add_annotations, image_of, note
+from ..layers.conversion import add_annotations, image_of
+from ..layers.purpose import is_image, note
 from ..layers.restore import find_image, lay_as_saved, show_paint
 from ..widgets.basics import Fold, Hint, button, row, stack
 from ..widgets.inputs import narrow
-from ..widgets.layer_pickers import is_image
 from .job import PaintedImage, TrainRequest
 from .other_images import Offered
 
