@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import numpy as np
 from napari import Viewer
 from napari.layers import Image as ImageLayer
@@ -15,6 +18,8 @@ from .colors import paint_colormap
 from .conversion import add_annotations, image_of, labels_shape, pixels
 from .purpose import ANNOTATIONS, MARK
 
+log = logging.getLogger("napari_scribe")
+
 
 def find_image(viewer: Viewer, painted: PaintedLayer) -> ImageLayer | None:
     """Return the image in the viewer that was painted: of the same name and size, and file."""
@@ -26,6 +31,29 @@ def find_image(viewer: Viewer, painted: PaintedLayer) -> ImageLayer | None:
         if is_same_file and set(shape[-2:]) <= set(painted.shape):
             return layer
     return None
+
+
+def open_image(viewer: Viewer, painted: PaintedLayer, path: str | Path) -> ImageLayer:
+    """Open the file of an image that was painted, and show it as it was then.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened, or holds no image.
+    """
+    try:
+        made = viewer.open(str(path), plugin=painted.reader or "napari")
+    except Exception as error:  # every reader has its own
+        log.warning("%s was not opened", path, exc_info=error)
+        raise InputError(f"{path} could not be opened: {error}") from error
+    images = [layer for layer in made if isinstance(layer, ImageLayer)]
+    if not images:
+        raise InputError(f"{path} was opened, but holds no image.")
+    named = [layer for layer in images if layer.name == painted.image]
+    image = (named or images)[0]
+    image.name = painted.image
+    lay_as_saved(image, painted)
+    return image
 
 
 def show_paint(

@@ -27,7 +27,7 @@ from ..layers.annotations import is_annotations_of
 from ..layers.autosave import Autosave, can_be_kept, described, place_in
 from ..layers.conversion import add_annotations, image_of
 from ..layers.purpose import is_image, note
-from ..layers.restore import find_image, lay_as_saved, show_paint
+from ..layers.restore import find_image, open_image, show_paint
 from ..widgets.basics import Fold, Hint, button, row, stack
 from ..widgets.inputs import narrow
 from .job import PaintedImage, TrainRequest
@@ -253,26 +253,13 @@ class ProjectPanel(Fold):
 
     def _open_with_paint(self, project: Project, entry: ProjectImage) -> ImageLayer:
         """Open an image and its paint, unless they are open."""
-        image = find_image(self._viewer, entry) or self._opened(project, entry)
+        image = find_image(self._viewer, entry)
+        if image is None:
+            image = open_image(self._viewer, entry, project.image_file(entry))
         made = [layer for layer in self._viewer.layers if is_annotations_of(layer, image)]
         # Other annotations of the image may be open; those of the project come on top.
         if not any(map(self._autosave.is_kept_in_file, made) if entry.paint else made):
             self._add_paint(project, entry, image)
-        return image
-
-    def _opened(self, project: Project, entry: ProjectImage) -> ImageLayer:
-        path = project.image_file(entry)
-        try:
-            made = self._viewer.open(str(path), plugin=entry.reader or "napari")
-        except Exception as error:  # every reader has its own
-            raise InputError(f"{path} could not be opened: {error}") from error
-        images = [layer for layer in made if isinstance(layer, ImageLayer)]
-        if not images:
-            raise InputError(f"{path} was opened, but holds no image.")
-        named = [layer for layer in images if layer.name == entry.image]
-        image = (named or images)[0]
-        image.name = entry.image
-        lay_as_saved(image, entry)
         return image
 
     def _add_paint(self, project: Project, entry: ProjectImage, image: ImageLayer) -> None:
