@@ -16,7 +16,7 @@ from ..progress import Job, run
 from .bands import bands, dense
 from .frames import many_pieces
 from .subject import Subject, place
-from .table import CENTROID, EDGE, FRAME, IMAGE, LABEL, SLICE, Measurements, join
+from .table import CENTROID, DIAMETER, EDGE, FRAME, IMAGE, LABEL, SLICE, Measurements, join
 
 BATCH = 64
 """Objects measured between two records."""
@@ -150,7 +150,7 @@ class Shape(NamedTuple):
         else:
             columns = {"area": f"area ({unit}²)"}
         columns |= {
-            "equivalent_diameter_area": f"equivalent diameter ({unit})",
+            "equivalent_diameter_area": f"{DIAMETER} ({unit})",
             "axis_major_length": f"major axis ({unit})",
             "axis_minor_length": f"minor axis ({unit})",
         }

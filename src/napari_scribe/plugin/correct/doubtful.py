@@ -26,7 +26,7 @@ from ..jobs.request import Ended
 from ..layers.annotations import mask_on_image
 from ..layers.camera import go_to
 from ..layers.conversion import displayed_axes, pixels
-from ..layers.managed import TRANSFORMS, find_layer, same_selection
+from ..layers.managed import PLACE, find_layer, same_selection
 from ..layers.purpose import MARK, PLACE_TO_LOOK, UNCERTAINTY, note
 from ..layers.results import show_probability
 from ..layers.visible import visible_region
@@ -300,7 +300,7 @@ class Ring:
                 border_width=0.04,
                 name="Look here",
                 metadata={MARK: {"purpose": PLACE_TO_LOOK}},
-                **{name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels")},
+                **{name: getattr(layer, name) for name in PLACE},
             )
             with same_selection(self.viewer):
                 self.viewer.layers.append(self._layer)

@@ -18,7 +18,7 @@ from ...session.teaching import Lesson, lesson
 from ..jobs.inference import IN_MEMORY
 from ..layers.annotations import is_annotations_of, mask_on_image, settings_of
 from ..layers.conversion import add_annotations, has_pixels_of, pixels
-from ..layers.managed import TRANSFORMS
+from ..layers.managed import PLACE
 from ..layers.purpose import (
     CORRECTED,
     MARK,
@@ -58,7 +58,7 @@ def editable_copy(viewer: Viewer, result: LabelsLayer, image: ImageLayer | None)
     layer = viewer.add_labels(
         labels,
         name=f"{name} {CORRECTED}",
-        **{key: getattr(result, key) for key in (*TRANSFORMS, "units", "axis_labels", "colormap")},
+        **{key: getattr(result, key) for key in (*PLACE, "colormap")},
         metadata={
             MARK: {
                 "purpose": CORRECTED,

@@ -26,7 +26,7 @@ from .conversion import (
     paint_of,
     placement,
 )
-from .managed import TRANSFORMS
+from .managed import PLACE
 from .purpose import (
     ANNOTATIONS,
     MARK,
@@ -196,6 +196,6 @@ def convert_to_objects(viewer: Viewer, layer: LabelsLayer, dimensions: int = 2) 
     return viewer.add_labels(
         after,
         name=f"{layer.name} (objects)",
-        **{name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels")},
+        **{name: getattr(layer, name) for name in PLACE},
         metadata={MARK: {**note(layer), "purpose": ANNOTATIONS}},
     )

@@ -14,7 +14,7 @@ from napari.layers import Shapes
 from ...image import Image
 from .alignment import is_aligned
 from .conversion import displayed_axes
-from .managed import TRANSFORMS
+from .managed import PLACE
 from .purpose import COMPLETE_REGIONS, MARK, note
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def draw_regions(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> Shape
             edge_width=EDGE,
             face_color="transparent",
             metadata={MARK: {"purpose": COMPLETE_REGIONS, "source": image.name}},
-            **{name: getattr(paint, name) for name in (*TRANSFORMS, "units", "axis_labels")},
+            **{name: getattr(paint, name) for name in PLACE},
         )
         layer.current_edge_color, layer.current_face_color = COLOR, "transparent"
         layer.current_edge_width = EDGE

@@ -22,6 +22,8 @@ LayerOptions = dict[str, Any]
 Levels = Array | list[Array]
 """An array, or the levels of a pyramid, the finest first."""
 TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine")
+PLACE = (*TRANSFORMS, "units", "axis_labels")
+"""What lays a layer on another one of the same axes."""
 INHERITED = ("visible", "opacity", "blending", "contour")
 """What a user may have chosen for a layer, so that its successor takes it over."""
 STYLE = ("colormap", "opacity", "contour")

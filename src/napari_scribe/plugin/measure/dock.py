@@ -250,11 +250,8 @@ class MeasureDock(Dock):
 
     def _typical_size(self) -> float:
         """Return the median diameter of the measured objects, in pixels."""
-        table = None if self.shown is None else self.shown.table
-        if table is None or not len(table):
-            return TYPICAL
-        (name,) = (name for name in table.columns if name.startswith("equivalent diameter"))
-        return float(np.median(table[name])) / table.spacing["X"]
+        diameters = None if self.shown is None else self.shown.table.diameters
+        return TYPICAL if diameters is None or not len(diameters) else float(np.median(diameters))
 
     def _on_sorted(self, shown: Shown, ended: Ended[Sorted]) -> None:
         done = self.result_of(ended)

@@ -16,11 +16,8 @@ from ...errors import InputError
 from ...image import Image
 from ..layers.alignment import is_aligned
 from ..layers.conversion import displayed_axes, guess_layer_axes, image_of, pixels
-from ..layers.managed import TRANSFORMS
+from ..layers.managed import PLACE
 from ..layers.purpose import is_annotations, is_from_user, is_image, note
-
-PLACE = (*TRANSFORMS, "units", "axis_labels")
-"""What lays a layer on another one of the same axes."""
 
 
 def letters_of(layer: LabelsLayer, viewer: Viewer) -> str:

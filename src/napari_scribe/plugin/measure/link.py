@@ -96,8 +96,8 @@ class Link(QObject):
 
     def _diameter(self, row: int) -> float:
         """Return the diameter of an object in pixels; 0 where it was not measured."""
-        names = [name for name in self.table.columns if name.startswith("equivalent diameter")]
-        return float(self.table[names[0]][row]) / self.table.spacing["X"] if names else 0.0
+        diameters = self.table.diameters
+        return 0.0 if diameters is None else float(diameters[row])
 
     def row_of(self, number: int) -> int | None:
         """Return the row of a number; where several frames have it, that of the frame in view."""

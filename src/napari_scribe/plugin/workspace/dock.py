@@ -11,6 +11,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QStackedWidget, QTabBar, QWidget
 
+from ...evaluation.table import DIAMETER
 from ...io.model_folder import shipped_models
 from ...session.next_step import Situation, next_step
 from ..correct.dock import CorrectDock
@@ -199,5 +200,5 @@ class Workspace(QWidget):
 
 def _has_measurements(layer: Layer) -> bool:
     return isinstance(layer, LabelsLayer) and any(
-        str(name).startswith("equivalent diameter") for name in layer.features.columns
+        str(name).startswith(DIAMETER) for name in layer.features.columns
     )
