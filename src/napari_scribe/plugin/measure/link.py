@@ -14,12 +14,12 @@ from ...arrays import Pixels
 from ...evaluation.table import FRAME, LABEL, SLICE, Measurements
 from ..layers.camera import go_to
 from ..layers.conversion import paint_events
+from ..layers.mouse import is_beyond_click, on_canvas
 from .layers import frame_in_view
 
 FRAMES = {"T": FRAME, "Z": SLICE}
 INDEX = "index"
 """Column of a layer's features in which napari looks for the number of an object."""
-CLICK = 3
 """Pixels of the screen that a mouse may move in a click."""
 
 
@@ -149,12 +149,15 @@ class Link(QObject):
     def _on_mouse(self, viewer: Viewer, event: Any) -> Generator[None, None, None]:
         """Choose the object that is clicked while nothing is painted."""
         active = viewer.layers.selection.active
-        start = np.array(event.pos, float)
+        begin = on_canvas(event)
         yield
         while event.type == "mouse_move":
             yield
-        is_click = np.abs(np.array(event.pos, float) - start).max() <= CLICK
-        if not is_click or event.button != 1 or getattr(active, "mode", "") != "pan_zoom":
+        if (
+            is_beyond_click(begin, on_canvas(event))
+            or event.button != 1
+            or getattr(active, "mode", "") != "pan_zoom"
+        ):
             return
         if self.layer not in viewer.layers or not self.layer.visible:
             return
