@@ -20,7 +20,6 @@ from .layers import frame_in_view
 FRAMES = {"T": FRAME, "Z": SLICE}
 INDEX = "index"
 """Column of a layer's features in which napari looks for the number of an object."""
-"""Pixels of the screen that a mouse may move in a click."""
 
 
 class Link(QObject):
@@ -153,11 +152,9 @@ class Link(QObject):
         yield
         while event.type == "mouse_move":
             yield
-        if (
-            is_beyond_click(begin, on_canvas(event))
-            or event.button != 1
-            or getattr(active, "mode", "") != "pan_zoom"
-        ):
+        if is_beyond_click(begin, on_canvas(event)) or event.button != 1:
+            return
+        if getattr(active, "mode", "") != "pan_zoom":
             return
         if self.layer not in viewer.layers or not self.layer.visible:
             return
