@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
+from superqt.utils import signals_blocked
 
 
 class PlaceList(QListWidget):
@@ -48,12 +49,13 @@ class PlaceList(QListWidget):
 
     def show_lines(self, texts: list[tuple[str, str]]) -> None:
         """Show other lines, of which none is chosen or done: for each its text, and its tooltip."""
-        self.clear()
-        for text, tip in texts:
-            item = QListWidgetItem(text)
-            item.setToolTip(tip)
-            item.setCheckState(Qt.CheckState.Unchecked)
-            self.addItem(item)
+        with signals_blocked(self):  # taking lines away goes to others
+            self.clear()
+            for text, tip in texts:
+                item = QListWidgetItem(text)
+                item.setToolTip(tip)
+                item.setCheckState(Qt.CheckState.Unchecked)
+                self.addItem(item)
 
     def tick(self, row: int) -> None:
         """Tick a line."""
