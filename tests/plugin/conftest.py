@@ -29,7 +29,7 @@ def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
 @pytest.fixture
 def painted(viewer: Any, sample: Sample) -> Any:
     """The viewer with the sample and its paint, as File > Open Sample shows them."""
-    from napari_scribe.plugin.layers.conversion import MARK
+    from napari_scribe.plugin.layers.purpose import MARK
 
     place = {"scale": (0.5, 0.5), "units": ("um", "um"), "axis_labels": ("y", "x")}
     viewer.add_image(sample.image, name="nuclei", **place)

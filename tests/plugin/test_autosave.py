@@ -14,7 +14,7 @@ import pytest
 
 from napari_scribe.plugin import dock as dock_module
 from napari_scribe.plugin.layers import autosave as module
-from napari_scribe.plugin.layers.conversion import note
+from napari_scribe.plugin.layers.purpose import note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.session.autosave import list_kept, read_kept, recovery_folder
 from napari_scribe.user_folder import home

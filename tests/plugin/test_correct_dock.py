@@ -19,7 +19,7 @@ from napari_scribe.plugin.correct.dock import CorrectDock
 from napari_scribe.plugin.jobs.request import Request
 from napari_scribe.plugin.jobs.runner import Runner
 from napari_scribe.plugin.layers.annotations import doubt_about_result
-from napari_scribe.plugin.layers.conversion import note
+from napari_scribe.plugin.layers.purpose import note
 from napari_scribe.plugin.layers.results import show_labels
 from napari_scribe.progress import Job
 

@@ -16,7 +16,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_scribe.evaluation.table import Measurements
-from napari_scribe.plugin.layers.conversion import MARK
+from napari_scribe.plugin.layers.purpose import MARK
 from napari_scribe.plugin.measure.dock import MeasureDock
 from napari_scribe.plugin.measure.table import TableView
 from napari_scribe.samples import Sample, nuclei

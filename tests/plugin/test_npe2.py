@@ -9,7 +9,7 @@ import pytest
 
 from napari_scribe.errors import InputError
 from napari_scribe.plugin.denoise.dock import DenoiseDock
-from napari_scribe.plugin.layers.conversion import note
+from napari_scribe.plugin.layers.purpose import note
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.train.dock import TrainDock
 

@@ -14,6 +14,7 @@ from napari_scribe.plugin.layers.brush import width_for
 from napari_scribe.plugin.layers.complete_regions import complete_boxes
 from napari_scribe.plugin.layers.conversion import add_annotations, image_of
 from napari_scribe.plugin.train.dock import TrainDock
+from napari_scribe.plugin.train.draft import LOOK
 from napari_scribe.plugin.train.painting import PaintingHelp
 
 LONG = 60_000
@@ -223,9 +224,10 @@ def test_a_result_is_reviewed_object_by_object(viewer: Any, helped: Any) -> None
         labels[disk((90, 120), (30, 25 * number), 8)] = number
     mark = {"napari-scribe": {"purpose": "labels", "source": "cells"}}
     result = viewer.add_labels(labels.copy(), name="cells labels", metadata=mark)
-    colors = result.colormap.name
+    result.visible, result.show_selected_label, result.selected_label = False, True, 2
+    look = {name: getattr(result, name) for name in LOOK}
     panel.draft.review.click()
-    assert panel.draft.said.text() == "cells labels: object 1 of 4"
+    assert panel.draft.said.text() == "cells labels: object 1 of 4" and result.visible
     assert (result.selected_label, result.show_selected_label) == (1, True)
     assert viewer.layers.selection.active is layer
     press(viewer, Key.Key_A)
@@ -243,7 +245,7 @@ def test_a_result_is_reviewed_object_by_object(viewer: Any, helped: Any) -> None
     panel.draft.buttons["Accept all"].click()
     np.testing.assert_array_equal(layer.data == 4, labels == 3)
     assert panel.draft.said.text() == "cells labels: 4 objects decided."
-    assert (result.show_selected_label, result.colormap.name) == (False, colors)
+    assert {name: getattr(result, name) for name in LOOK} == look
     np.testing.assert_array_equal(result.data, labels)
     layer.undo()
     assert not (layer.data == 4).any()

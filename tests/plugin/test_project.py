@@ -16,6 +16,7 @@ from napari_scribe.plugin.train import project_panel
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample
 from napari_scribe.session.autosave import list_kept
+from napari_scribe.session.painted import PaintedLayer
 from napari_scribe.session.project import Project
 from napari_scribe.training.trainer import TrainStep
 
@@ -157,3 +158,28 @@ def test_bad_folders_and_missing_images_are_told(
     dock.project.project = None
     dock.project.save_to(folder)
     assert "is a project already" in dock.message.text
+
+
+def test_a_closed_image_that_does_not_fit_is_told_of_before_anything_is_trained(
+    dock: Any, tmp_path: Path, sample: Sample
+) -> None:
+    grey, folder = sample.image[:64, :64], tmp_path / "slides"
+    write_tiff(folder / "colour.tif", np.stack([grey, grey]), "CYX")
+    write_tiff(folder / "grey.tif", grey, "YX")
+    project, paint = Project.of_images(folder), sample.paint[:64, :64].astype(np.uint16)
+    for entry in list(project.images):
+        name, path = entry.image, entry.image_path
+        project.put(
+            PaintedLayer(name=f"{name} paint", image=name, image_path=path, shape=paint.shape),
+            paint,
+            {},
+        )
+    project.save()
+    dock.project.open_folder(folder)  # shows the last one
+    assert dock.form.image.layer.value.name == "grey"
+    assert [box.text() for box in dock.others.boxes] == ["colour"]
+    dock.train()
+    assert dock.message.text.startswith("colour has 2 channels, grey has 1 channel:")
+    assert not dock.runner.is_running
+    dock.others.boxes[0].click()
+    assert not dock.others.added_to(dock.form.value()).others

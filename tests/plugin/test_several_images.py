@@ -117,3 +117,19 @@ def test_a_slip_in_another_image_is_asked_about(dock: Any, painted: Any, qtbot: 
     assert dock.message.text.startswith("more annotations: Label 7 covers")
     dock.message.answers["I will correct them"].click()
     assert not dock.runner.is_running
+
+
+def test_only_what_was_answered_is_asked_no_more(dock: Any, painted: Any, qtbot: Any) -> None:
+    for layer in (painted.layers["nuclei annotations"], painted.layers["more annotations"]):
+        layer.data[:] = np.where(layer.data > 1, 7, layer.data)
+    dock.train()
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    assert dock.message.text.startswith("Label 7 covers")
+    dock.message.answers["Leave it"].click()
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    assert dock.message.text.startswith("more annotations: Label 7 covers")
+    dock.message.answers["Train on them"].click()
+    qtbot.waitUntil(lambda: dock.has_stepped, timeout=LONG)
+    dock.stop()
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    assert dock.trained.request.answered == {("pieces", ""), ("pieces", "more annotations")}

@@ -17,7 +17,7 @@ from ..progress import Job, run
 from .bands import bands, dense
 from .frames import many_pieces
 from .subject import Subject, place
-from .table import CENTROID, COLUMN_ALONG, EDGE, IMAGE, LABEL, Measurements, join
+from .table import CENTROID, COLUMN_ALONG, DIAMETER, EDGE, IMAGE, LABEL, Measurements, join
 
 BATCH = 64
 """Objects measured between two records."""
@@ -152,7 +152,7 @@ class Shape(NamedTuple):
         else:
             columns = {"area": f"area ({unit}²)"}
         columns |= {
-            "equivalent_diameter_area": f"equivalent diameter ({unit})",
+            "equivalent_diameter_area": f"{DIAMETER} ({unit})",
             "axis_major_length": f"major axis ({unit})",
             "axis_minor_length": f"minor axis ({unit})",
         }

@@ -18,6 +18,8 @@ EDGE, CLASS, CENTROID = "touches edge", "class", "centroid"
 """Names of columns that hold neither size nor intensity; that of a centroid has axis and unit."""
 COLUMN_ALONG = {"T": FRAME, "Z": SLICE}
 """Name of the column with the index along an axis, by the letter of the axis."""
+DIAMETER = "equivalent diameter"
+"""What the name of the column begins with that has the diameter of a disk, or a ball, as large."""
 SIZES = "area", "volume"
 """What the name of the column with the size of the objects begins with."""
 
@@ -48,6 +50,12 @@ class Measurements:
     def size_name(self) -> str:
         """Return the name of the column with the area or volume."""
         return next(name for name in self.columns if name.split(" (")[0] in SIZES)
+
+    @property
+    def diameters(self) -> Pixels | None:
+        """Return the diameters of the objects in pixels; None where they were not measured."""
+        name = next((name for name in self.columns if name.startswith(DIAMETER)), None)
+        return None if name is None else self.columns[name] / self.spacing["X"]
 
     @property
     def numeric_names(self) -> list[str]:

@@ -25,9 +25,9 @@ from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, loading, warm_up
 from .layers.autosave import autosave_of
 from .layers.conversion import real_viewer
+from .layers.purpose import is_from_user
 from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
 from .widgets.feedback import Footer, Message, Progress
-from .widgets.layer_pickers import is_from_user
 from .widgets.model_menu import ModelMenu
 
 WIDTH = 380
@@ -343,8 +343,11 @@ class Dock(QWidget):
             self.deleteLater()
 
     def _warm_up(self) -> None:
-        """Load torch before it is needed; what fails here is told when a job begins."""
-        if not found_devices():
+        """Load torch before it is needed; what fails here is told when a job begins.
+
+        A dock without a device needs none.
+        """
+        if self.form.more.has_device and not found_devices():
             threading.Thread(target=_warm_up, args=(self._torch_loaded,)).start()
 
     def _on_torch(self, gpu: str) -> None:

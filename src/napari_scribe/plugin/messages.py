@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from ..memory import is_out_of_memory
+
+log = logging.getLogger("napari_scribe")
 
 Remark = tuple[str, str]
 """The name of an image, and a word on it."""
@@ -29,8 +32,15 @@ def with_remarks(text: str, failed: Sequence[Remark], notes: Sequence[Remark]) -
     return text
 
 
-def explain(error: Exception) -> str:
-    """Put an unforeseen error into words; its traceback is in the log."""
+def explain(error: Exception, what: str) -> str:
+    """Put an unforeseen error into words, and its traceback into the log.
+
+    Parameters
+    ----------
+    what
+        What failed, for the log.
+    """
+    log.error("%s failed", what, exc_info=error)
     text = (str(error).splitlines() or [""])[0]
     if is_out_of_memory(error):
         return (

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..samples import PIXEL, noisy_movie, nuclei
 from .layers.colors import paint_colormap
-from .layers.conversion import ANNOTATION_DTYPE, MARK
+from .layers.conversion import ANNOTATION_DTYPE
+from .layers.purpose import ANNOTATIONS, MARK, TRUTH
 
 LayerData = tuple[Any, dict[str, Any], str]
 SECONDS = 10.0
@@ -39,7 +40,7 @@ def nuclei_layers(side: int) -> list[LayerData]:
         **place,
         "colormap": paint_colormap(),
         "opacity": 0.6,
-        "metadata": {MARK: {"purpose": "annotations", "source": name}},
+        "metadata": {MARK: {"purpose": ANNOTATIONS, "source": name}},
     }
     return [
         (sample.image, image, "image"),
@@ -57,6 +58,6 @@ def movie() -> list[LayerData]:
         "contrast_limits": (float(made.clean.min()), float(made.clean.max())),
     }
     name = "noisy movie"
-    mark = {MARK: {"purpose": "truth", "source": name}}
+    mark = {MARK: {"purpose": TRUTH, "source": name}}
     truth = {"name": f"{name} truth", **place, "visible": False, "metadata": mark}
     return [(made.clean, truth, "image"), (made.noisy, {"name": name, **place}, "image")]

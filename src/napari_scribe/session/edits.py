@@ -21,8 +21,10 @@ from ..errors import InputError
 from ..windows import Window, intersect, relative_to, shape_of, shift, start_of, whole
 
 Mask = npt.NDArray[np.bool_]
-Path = npt.NDArray[np.float64]
-"""Points of a stroke, ``(n, axes)``, in pixels."""
+Point = npt.NDArray[np.float64]
+"""A place in the labels, ``(axes,)``, in pixels."""
+Stroke = npt.NDArray[np.float64]
+"""Points one after the other, ``(n, axes)``, in pixels."""
 SLAB = 2**20
 """Pixels that are searched at a time, so that no copy of a large array is made."""
 SLIVER = 0.05
@@ -97,7 +99,7 @@ def merge(labels: Pixels, numbers: Iterable[int], within: Window | None = None) 
 
 
 def split(
-    labels: Pixels, path: Path, within: Window | None = None, through: Sequence[int] = ()
+    labels: Pixels, stroke: Stroke, within: Window | None = None, through: Sequence[int] = ()
 ) -> Edit:
     """Cut objects in two, or more, where a stroke crosses them.
 
@@ -107,7 +109,7 @@ def split(
 
     Parameters
     ----------
-    path
+    stroke
         The points of the stroke.
     through
         Axes along which the cut goes through the whole object: in a volume, across the slices.
@@ -118,13 +120,13 @@ def split(
         If the stroke cuts nothing, or there is no number left for the pieces.
     """
     within = within or whole(labels.shape)
-    line = pixels_along(path, within)
+    line = pixels_along(stroke, within)
     touched = numbers_along(labels, line)
     cuts = [cut for n in touched if (cut := _cut(labels, n, line, within, through))]
     if not cuts and touched:
         counts = {n: int((labels[tuple(line.T)] == n).sum()) for n in touched}
         most = max(counts, key=lambda n: counts[n])
-        line = pixels_along(_drawn_on(labels, most, path, within), within)
+        line = pixels_along(_drawn_on(labels, most, stroke, within), within)
         cuts = [cut for cut in [_cut(labels, most, line, within, through)] if cut]
     if not cuts:
         raise InputError("Nothing is cut: draw the stroke right through an object.")
@@ -217,9 +219,9 @@ def free_number(labels: Pixels, n: int = 1) -> int:
     return number
 
 
-def pixels_along(path: Path, within: Window) -> npt.NDArray[np.int_]:
+def pixels_along(stroke: Stroke, within: Window) -> npt.NDArray[np.int_]:
     """Return the pixels on the lines between points, ``(n, axes)``; those in the window alone."""
-    points = np.round(np.asarray(path)).astype(int)
+    points = np.round(np.asarray(stroke)).astype(int)
     lines = [np.stack(line_nd(a, b, endpoint=True), axis=1) for a, b in pairwise(points)]
     pixels: npt.NDArray[np.int_] = np.concatenate([points[:1], *lines])
     low, high = np.transpose([(s.start, s.stop) for s in within])
@@ -330,24 +332,24 @@ def _cut(
     return number, window, np.where(mask & ~is_cut, 1, shared)
 
 
-def _drawn_on(labels: Pixels, number: int, path: Path, within: Window) -> Path:
+def _drawn_on(labels: Pixels, number: int, stroke: Stroke, within: Window) -> Stroke:
     """Draw a stroke on, at both ends, to the border of the object in which it ends."""
-    path = np.asarray(path, float)
+    stroke = np.asarray(stroke, float)
     ahead, behind = (
-        _onward(labels, number, path, within),
-        _onward(labels, number, path[::-1], within),
+        _onward(labels, number, stroke, within),
+        _onward(labels, number, stroke[::-1], within),
     )
-    return np.concatenate([behind[::-1], path, ahead])
+    return np.concatenate([behind[::-1], stroke, ahead])
 
 
-def _onward(labels: Pixels, number: int, path: Path, within: Window) -> Path:
+def _onward(labels: Pixels, number: int, stroke: Stroke, within: Window) -> Stroke:
     """Return the points that follow the last one of a stroke, as long as they are in an object."""
-    end = path[-1]
-    lengths = np.linalg.norm(path - end, axis=1)
+    end = stroke[-1]
+    lengths = np.linalg.norm(stroke - end, axis=1)
     far = np.flatnonzero(lengths >= min(TANGENT, lengths.max()))[-1]
     if not lengths[far]:
-        return np.empty((0, path.shape[1]))
-    direction = (end - path[far]) / lengths[far]
+        return np.empty((0, stroke.shape[1]))
+    direction = (end - stroke[far]) / lengths[far]
     most = math.ceil(math.hypot(*shape_of(window_of(labels, [number], within))))
     points = end + np.arange(1, most + 1)[:, np.newaxis] * direction
     n_inside = 0

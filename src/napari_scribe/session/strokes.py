@@ -10,7 +10,7 @@ from skimage.draw import polygon2mask
 
 from ..arrays import Pixels
 from ..windows import Window, intersect, shape_of, start_of
-from .edits import Path, pixels_along
+from .edits import Point, Stroke, pixels_along
 
 OPEN = 0.2
 """Gap between the ends of a stroke, as a share of its length, up to which it is a loop."""
@@ -26,7 +26,7 @@ class Meaning(StrEnum):
     SPLIT = "split"
 
 
-def meaning_of(labels: Pixels, path: Path, within: Window) -> Meaning:
+def meaning_of(labels: Pixels, stroke: Stroke, within: Window) -> Meaning:
     """Return what a stroke does where no tool is chosen.
 
     A loop deletes what lies in it. A line from one object into another merges them. Every other
@@ -34,24 +34,24 @@ def meaning_of(labels: Pixels, path: Path, within: Window) -> Meaning:
 
     Parameters
     ----------
-    path
+    stroke
         The points of the stroke, ``(n, axes)``.
     within
         The slice on which it is drawn: a window of one pixel along all axes but two.
     """
-    if is_loop(path):
+    if is_loop(stroke):
         return Meaning.DELETE
-    first, last = (_number_at(labels, point, within) for point in (path[0], path[-1]))
+    first, last = (_number_at(labels, point, within) for point in (stroke[0], stroke[-1]))
     return Meaning.MERGE if first and last and first != last else Meaning.SPLIT
 
 
-def is_loop(path: Path) -> bool:
+def is_loop(stroke: Stroke) -> bool:
     """Return whether a stroke ends where it began, round something."""
-    steps = np.diff(path, axis=0)
+    steps = np.diff(stroke, axis=0)
     length = float(np.linalg.norm(steps, axis=1).sum())
-    if np.linalg.norm(path[-1] - path[0]) > OPEN * length:
+    if np.linalg.norm(stroke[-1] - stroke[0]) > OPEN * length:
         return False
-    plane = path[:, np.ptp(path, axis=0) > 0]
+    plane = stroke[:, np.ptp(stroke, axis=0) > 0]
     if plane.shape[1] != 2:
         return False
     y, x = plane.T
@@ -59,16 +59,16 @@ def is_loop(path: Path) -> bool:
     return 4 * math.pi * area > ROUND * length**2
 
 
-def numbers_in(labels: Pixels, path: Path, within: Window) -> list[int]:
+def numbers_in(labels: Pixels, stroke: Stroke, within: Window) -> list[int]:
     """Return the numbers of the objects of which more than half lies in a loop.
 
     Parameters
     ----------
-    path, within
+    stroke, within
         As `meaning_of` takes them.
     """
     axes = [axis for axis, n in enumerate(shape_of(within)) if n > 1]
-    corners = np.round(path[:, axes])
+    corners = np.round(stroke[:, axes])
     low, high = corners.min(axis=0).astype(int), corners.max(axis=0).astype(int) + 1
     box = list(within)
     for axis, start, stop in zip(axes, low, high, strict=True):
@@ -84,6 +84,6 @@ def numbers_in(labels: Pixels, path: Path, within: Window) -> list[int]:
     return [int(n) for n in numbers[2 * counts > totals]]
 
 
-def _number_at(labels: Pixels, point: Path, within: Window) -> int:
+def _number_at(labels: Pixels, point: Point, within: Window) -> int:
     pixels = pixels_along(point[np.newaxis], within)
     return int(labels[tuple(pixels[0])]) if len(pixels) else 0

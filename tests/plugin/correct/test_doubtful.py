@@ -17,7 +17,7 @@ from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.plugin.correct import doubtful
 from napari_scribe.plugin.correct.dock import CorrectDock
-from napari_scribe.plugin.layers.conversion import add_note, note
+from napari_scribe.plugin.layers.purpose import add_note, note
 from napari_scribe.plugin.layers.results import show_labels
 
 LONG = 60_000
@@ -102,12 +102,12 @@ def test_next_goes_from_place_to_place(
     at = tuple(np.round(ring.data[0]).astype(int))
     assert (wrong[at] > 0) == (reasons[0] != "perhaps missed")
     assert not is_done(dock, 0)
-    dock.doubtful.list.go_to(missed)
+    dock.doubtful.list.setCurrentRow(missed)
     (ring,) = rings(painted)
     at = tuple(np.round(ring.data[0]).astype(int))
     assert wrong[at] == 0
     assert sample.truth[at] > 0
-    dock.doubtful.list.go_to(piece)
+    dock.doubtful.list.setCurrentRow(piece)
     (ring,) = rings(painted)
     at = tuple(np.round(ring.data[0]).astype(int))
     assert (wrong == wrong[at]).sum() < (sample.truth == sample.truth[at]).sum()
@@ -122,7 +122,7 @@ def test_next_goes_from_place_to_place(
     assert isinstance(shown, ImageLayer)
     assert shown.data.shape == wrong.shape
     assert 0 <= shown.data.min() < shown.data.max() <= 1
-    dock.doubtful.list.go_to(0)
+    dock.doubtful.list.setCurrentRow(0)
     dock.doubtful.clear()
     assert list(painted.layers) == before  # nothing stays
     assert not result.keymap
@@ -141,14 +141,14 @@ def test_corrected_places_are_done_and_the_key_goes_on(
     assert corrections is not None
     assert dock.doubtful.layer is corrections.layer
     press(painted, Qt.Key.Key_W, qtbot)
-    assert dock.doubtful.list.row == 0
+    assert dock.doubtful.list.currentRow() == 0
     piece, missed = reasons.index("perhaps a piece"), reasons.index("perhaps missed")
-    dock.doubtful.list.go_to(piece)
+    dock.doubtful.list.setCurrentRow(piece)
     y, x = rings(painted)[0].data[0]
     corrected = [(y, x)]
     corrections.delete_at(np.array([y, x]))
     assert is_done(dock, piece)
-    dock.doubtful.list.go_to(missed)
+    dock.doubtful.list.setCurrentRow(missed)
     y, x = np.round(rings(painted)[0].data[0]).astype(int)
     corrected.append((y, x))
     object_there = np.nonzero(sample.truth == sample.truth[y, x])
@@ -157,7 +157,7 @@ def test_corrected_places_are_done_and_the_key_goes_on(
     left = find(dock, qtbot)  # what was corrected is not doubtful any more
     assert len(left) < len(reasons)
     for line in range(len(left)):
-        dock.doubtful.list.go_to(line)
+        dock.doubtful.list.setCurrentRow(line)
         assert tuple(rings(painted)[0].data[0]) not in corrected
 
 
@@ -184,7 +184,7 @@ def test_slices_and_the_visible_part(
     assert "only what is in view" in dock.message.text
     painted.dims.set_current_step(0, 0)
     row = found.index("perhaps missed, slice 1")
-    dock.doubtful.list.go_to(row)
+    dock.doubtful.list.setCurrentRow(row)
     assert painted.dims.current_step[0] == 2  # of the image
     (ring,) = rings(painted)
     _, y, x = np.round(ring.data[0]).astype(int)

@@ -25,8 +25,8 @@ from napari_scribe.plugin.denoise.pairs import (
     offered_ways,
 )
 from napari_scribe.plugin.jobs import inference
-from napari_scribe.plugin.layers.conversion import note
 from napari_scribe.plugin.layers.lazy import Lazy
+from napari_scribe.plugin.layers.purpose import note
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.widgets.feedback import ERROR

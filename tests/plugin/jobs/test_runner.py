@@ -297,8 +297,12 @@ def test_threads_of_torch_do_not_wait_awake() -> None:
         assert done.stdout.strip() == after, done.stderr
 
 
-def test_what_nobody_foresaw_is_told() -> None:
-    assert "terminal" in explain(ValueError("what"))
+def test_what_nobody_foresaw_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ValueError("what")
+    except ValueError as error:
+        assert "terminal" in explain(error, "Counting")
+    assert "Counting failed" in caplog.text and 'raise ValueError("what")' in caplog.text
 
 
 def test_pause(runner: Runner, qtbot: Any) -> None:

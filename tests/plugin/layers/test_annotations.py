@@ -10,7 +10,8 @@ import pytest
 
 import napari_scribe as ns
 from napari_scribe.plugin.denoise.dock import DenoiseDock
-from napari_scribe.plugin.layers.conversion import image_of, note
+from napari_scribe.plugin.layers.conversion import image_of
+from napari_scribe.plugin.layers.purpose import note
 from napari_scribe.plugin.layers.results import show_image, show_labels
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.settings import recall

@@ -18,10 +18,10 @@ from napari_scribe.plugin.layers.conversion import (
     labels_for_display,
     made_of,
     new_annotations,
-    note,
     paint_of,
     placement,
 )
+from napari_scribe.plugin.layers.purpose import note
 from napari_scribe.plugin.layers.results import show_labels
 
 
@@ -113,6 +113,18 @@ def test_new_annotations_belong_to_the_selected_image(viewer: Any) -> None:
     viewer.layers.selection.active = first
     new_annotations(viewer)
     assert viewer.layers[-1].data.shape == (40, 50)
+
+
+def test_new_annotations_of_a_result_belong_to_its_image(viewer: Any) -> None:
+    """A denoised image, what was removed and a preview are no images to paint on."""
+    viewer.add_image(np.zeros((30, 30)), name="other")
+    viewer.add_image(np.zeros((40, 50)), name="cells")
+    for purpose in ("denoised", "removed noise", "preview", "labels so far"):
+        mark = {"napari-scribe": {"purpose": purpose, "source": "cells"}}
+        viewer.add_image(np.zeros((40, 50)), name=purpose, metadata=mark)
+        new_annotations(viewer)
+        assert viewer.layers[-1].name.startswith("cells annotations")
+        assert note(viewer.layers[-1])["source"] == "cells"
 
 
 def test_new_annotations_without_an_image_say_so(viewer: Any, capsys: Any) -> None:

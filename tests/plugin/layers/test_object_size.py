@@ -10,7 +10,7 @@ from napari.layers import Shapes
 
 from napari_scribe.plugin.layers.conversion import image_of
 from napari_scribe.plugin.layers.object_size import SizeCircle, painted_size
-from napari_scribe.plugin.widgets.layer_pickers import is_from_user
+from napari_scribe.plugin.layers.purpose import is_from_user
 
 
 def disk(shape: tuple[int, int], centre: tuple[int, int], diameter: float) -> np.ndarray:

@@ -11,7 +11,8 @@ import zarr
 
 from napari_scribe.plugin.layers import results
 from napari_scribe.plugin.layers.colors import labels_look, preview_look
-from napari_scribe.plugin.layers.conversion import image_of, new_annotations, note
+from napari_scribe.plugin.layers.conversion import image_of, new_annotations
+from napari_scribe.plugin.layers.purpose import note
 from napari_scribe.plugin.layers.results import (
     set_previews_visible,
     show_image,
@@ -171,6 +172,7 @@ def test_a_large_result_is_a_pyramid(
     viewer: Any, image: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "LARGE", 32)
+    monkeypatch.setattr(results, "CANVAS", 8)
     layer = show_labels(viewer, image, image_of(image), ones(), "labels")
     assert layer.multiscale
     assert layer.data[1].shape == (20, 25)

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication, QSlider
 
 import napari_scribe as ns
 from napari_scribe.io.model_folder import shipped_models
@@ -149,3 +152,15 @@ def test_an_image_that_is_gone_is_decoded_no_more(
     fold.fields["foreground"].value = 0.8
     still()
     assert len(painted.layers) == n and fold.decodable is None
+
+
+def test_the_wheel_over_the_dock_changes_no_objects(fold: Any) -> None:
+    before = sliders(fold)
+    fields = [field.native for field in fold.fields.values()]
+    for field in (inner for outer in fields for inner in (outer, *outer.findChildren(QSlider))):
+        no = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
+        turned = QWheelEvent(QPointF(), QPointF(), QPoint(), QPoint(0, -120), *no, False)
+        QApplication.sendEvent(field, turned)
+        assert not turned.isAccepted()
+    assert sliders(fold) == before
+    assert fold._running is None

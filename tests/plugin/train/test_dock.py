@@ -13,7 +13,7 @@ import pytest
 from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.io.model_folder import list_models
 from napari_scribe.model import load_model
-from napari_scribe.plugin.layers.conversion import add_note, note
+from napari_scribe.plugin.layers.purpose import add_note, note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample, nuclei
 from napari_scribe.training.trainer import TrainStep

@@ -9,13 +9,9 @@ import pytest
 
 from napari_scribe.io.model_folder import model_folder
 from napari_scribe.plugin.layers.conversion import image_of, new_annotations
+from napari_scribe.plugin.layers.purpose import is_paint
 from napari_scribe.plugin.layers.results import show_image, show_labels
-from napari_scribe.plugin.widgets.layer_pickers import (
-    ChannelPicker,
-    ImagePicker,
-    LayerPicker,
-    is_paint,
-)
+from napari_scribe.plugin.widgets.layer_pickers import ChannelPicker, ImagePicker, LayerPicker
 from napari_scribe.plugin.widgets.model_picker import ModelPicker
 
 

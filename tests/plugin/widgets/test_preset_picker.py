@@ -63,7 +63,8 @@ def test_a_changed_preset_says_so_and_can_be_chosen_anew() -> None:
     assert combo.currentText() == "Large U-Net, changed"
     choose(made.presets, "large")
     assert made.recipe.value("objects") == Recipe.preset("large")
-    assert combo.count() == len(made.presets._presets)
+    assert [combo.itemData(i) for i in range(combo.count())] == list(PRESETS)
+    assert combo.currentText() == "Large U-Net"
 
 
 def test_what_is_like_another_preset_is_called_by_its_name() -> None:

@@ -82,11 +82,15 @@ def test_closing_it_ends_what_runs(viewer: Any, qtbot: Any, sample: Sample) -> N
     from napari_scribe.plugin.workspace.dock import Workspace
 
     viewer.add_image(sample.image, name="nuclei")
+    layers = viewer.layers
+    told = layers.events.inserted, layers.events.removed, layers.selection.events.active
+    before = [len(emitter.callbacks) for emitter in told]
     made = Workspace(viewer)
     docked = viewer.window.add_dock_widget(made, name="Workspace")
     dock = made.page("Segment")
     dock.segment()
     assert dock.runner.is_running
+    assert all(len(e.callbacks) > n for e, n in zip(told, before, strict=True))
     viewer.window.remove_dock_widget(docked)
     qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
-    viewer.add_image(sample.image, name="another")  # nobody listens any more
+    assert [len(emitter.callbacks) for emitter in told] == before

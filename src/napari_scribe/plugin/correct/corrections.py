@@ -16,7 +16,8 @@ from ...errors import InputError
 from ...session.edits import (
     Edit,
     Mask,
-    Path,
+    Point,
+    Stroke,
     add,
     bounding_window,
     delete,
@@ -31,7 +32,7 @@ from ...session.edits import (
 from ...session.history import History
 from ...session.strokes import numbers_in
 from ...windows import Window, relative_to
-from ..layers.conversion import add_note, note
+from ..layers.purpose import add_note, note
 
 
 class Corrections(QObject):
@@ -75,36 +76,36 @@ class Corrections(QObject):
         """Let go of the layer."""
         self.layer.events.paint.disconnect(self._on_paint)
 
-    def pixel_at(self, position: Sequence[float]) -> Path:
+    def pixel_at(self, position: Sequence[float]) -> Point:
         """Return the place in the layer, in pixels, of a place in the viewer."""
         return np.asarray(self.layer.world_to_data(position), float)
 
-    def delete_at(self, point: Path) -> str:
+    def delete_at(self, point: Point) -> str:
         """Delete the object at a pixel; return what was done, in words."""
         numbers = numbers_along(self.labels, pixels_along(point[np.newaxis], self.slice_at(point)))
         if not numbers:
             raise InputError("No object here: click one, or draw a line round several.")
         return self._delete(numbers, point)
 
-    def delete_in(self, path: Path) -> str:
+    def delete_in(self, stroke: Stroke) -> str:
         """Delete the objects in a loop."""
-        numbers = numbers_in(self.labels, path, self.slice_at(path[0]))
+        numbers = numbers_in(self.labels, stroke, self.slice_at(stroke[0]))
         if not numbers:
             raise InputError("No object lies in the loop with more than half of it.")
-        return self._delete(numbers, path[0])
+        return self._delete(numbers, stroke[0])
 
-    def merge_along(self, path: Path) -> str:
+    def merge_along(self, stroke: Stroke) -> str:
         """Make one object of all that a stroke touches."""
-        line = pixels_along(path, self.slice_at(path[0]))
+        line = pixels_along(stroke, self.slice_at(stroke[0]))
         numbers = numbers_along(self.labels, line)
-        self.do(merge(self.labels, numbers, self._meant_at(path[0])))
+        self.do(merge(self.labels, numbers, self._meant_at(stroke[0])))
         return f"Merged {len(numbers)} objects."
 
-    def split_along(self, path: Path) -> str:
+    def split_along(self, stroke: Stroke) -> str:
         """Cut the objects that a stroke crosses."""
-        here = self._meant_at(path[0])
+        here = self._meant_at(stroke[0])
         through = [axis for axis in self._volume_axes() if axis not in self._shown_axes()]
-        edit = split(self.labels, path, here, through if self.runs_through else ())
+        edit = split(self.labels, stroke, here, through if self.runs_through else ())
         self.do(edit)
         n = len(np.unique(edit.after))
         return f"Split: {n} object{'s' if n > 1 else ''} more."
@@ -117,7 +118,7 @@ class Corrections(QObject):
         n = len(np.unique(edit.after))
         return f"Filled the holes of {n} object{'s' if n > 1 else ''}."
 
-    def add_at(self, point: Path, mask: Mask, window: Window) -> None:
+    def add_at(self, point: Point, mask: Mask, window: Window) -> None:
         """Put an object where nothing is yet, around a pixel."""
         seed = np.round(point).astype(int).tolist()
         if not self.runs_through:  # what a 3D model has found in other slices is left out
@@ -144,16 +145,16 @@ class Corrections(QObject):
         if self.history.redo(self.labels) is not None:
             self._show()
 
-    def slice_at(self, point: Path) -> Window:
+    def slice_at(self, point: Point) -> Window:
         """Return the window of the slice that is shown, through a pixel."""
         return self._window(point, self._shown_axes())
 
-    def _meant_at(self, point: Path) -> Window:
+    def _meant_at(self, point: Point) -> Window:
         """Return where objects are changed: in a slice, or in the volume around it."""
         axes = self._volume_axes() if self.runs_through else self._shown_axes()
         return self._window(point, axes)
 
-    def _window(self, point: Path, axes: Sequence[int]) -> Window:
+    def _window(self, point: Point, axes: Sequence[int]) -> Window:
         at = np.round(point).astype(int).tolist()
         return tuple(
             slice(0, n) if axis in axes else slice(max(0, min(i, n - 1)), max(0, min(i, n - 1)) + 1)
@@ -168,7 +169,7 @@ class Corrections(QObject):
     def _volume_axes(self) -> list[int]:
         return list(range(self.layer.ndim))[-3:]
 
-    def _delete(self, numbers: list[int], point: Path) -> str:
+    def _delete(self, numbers: list[int], point: Point) -> str:
         self.do(delete(self.labels, numbers, self._meant_at(point)))
         return "Deleted 1 object." if len(numbers) == 1 else f"Deleted {len(numbers)} objects."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +16,19 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 
 from ...errors import InputError
-from ...session.edits import Path
+from ...session.edits import Point
 from ...targets.object_size import diameter_of_objects
 from ..dock import NOTHING_DONE, Dock
 from ..jobs.request import Ended, Value
 from ..layers.annotations import annotations_from
-from ..layers.conversion import add_note, displayed_axes, labels_for_display, note
+from ..layers.conversion import displayed_axes, labels_for_display
+from ..layers.purpose import add_note, is_corrected, note
 from ..widgets.basics import Hint, button, stack, step
 from .corrections import Corrections
 from .doubtful import DoubtfulPlaces, model_for
 from .form import CorrectForm
 from .job import AddRequest
-from .layers import editable_copy, is_corrected, teach
+from .layers import editable_copy, teach
 from .tools import TOOLS, Tools
 
 if TYPE_CHECKING:
@@ -37,6 +39,26 @@ COLUMNS = 3
 """Buttons beside each other."""
 NARROW = 300
 """Least width of the dock, in pixels."""
+
+
+@dataclass(frozen=True)
+class Click:
+    """Hold a click that adds an object.
+
+    Parameters
+    ----------
+    corrections, point
+        Of the layer that was clicked, and the pixel.
+    request
+        What the model is asked.
+    image_layer
+        The image that it is asked about.
+    """
+
+    corrections: Corrections
+    point: Point
+    request: AddRequest
+    image_layer: ImageLayer
 
 
 class CorrectDock(Dock):
@@ -55,12 +77,32 @@ class CorrectDock(Dock):
         self.form = CorrectForm(self.viewer)
         self.tools = Tools(self.viewer)
         self._known: dict[LabelsLayer, Corrections] = {}
-        self._to_add: deque[tuple[Corrections, Path, AddRequest, ImageLayer]] = deque()
+        self._to_add: deque[Click] = deque()
         self._soon_add = QTimer(self, interval=0, singleShot=True)
         self._soon_add.timeout.connect(self._add_waiting)
         tip = "Make a copy of the result that can be corrected; the result itself stays as it is"
         self.correct_button = button("Correct", tip, self.correct, is_main=True)
         self.empty = Hint()
+        self.doubtful = DoubtfulPlaces(self)
+        self.lay_out(
+            step("1", "Image", self.form.image),
+            step("2", "Result", stack(self.form.result, self.correct_button, self.empty)),
+            self.doubtful,
+            step("3", "Correct", self._tools_part()),
+            step("4", "Teach", self._teaching_part()),
+        )
+        self.setMinimumWidth(NARROW)
+        self.tools.chosen.connect(self.show_state)
+        self.tools.said.connect(self._on_said)
+        self.tools.failed.connect(self.message.warn)
+        self.tools.add_wanted.connect(self.add_at)
+        self.through.changed.connect(self._on_through)
+        self.viewer.layers.selection.events.active.connect(self._on_active)
+        self.viewer.layers.events.removed.connect(self._on_removed)
+        self._follow_result()
+
+    def _tools_part(self) -> QWidget:
+        """Return what corrects objects."""
         self.tool_buttons = {tool.name: self._tool_button(i) for i, tool in enumerate(TOOLS)}
         self.about_tool = Hint()
         self.undo_button = button("Undo", "Undo the last correction (Ctrl+Z)", self.undo)
@@ -72,6 +114,12 @@ class CorrectDock(Dock):
             "Objects run through slices: delete, merge and split mean the whole object; else only "
             "what the shown slice has of it"
         )
+        edits = (self.fill_button, self.undo_button, self.redo_button)
+        buttons = _grid(*self.tool_buttons.values(), *edits)
+        return stack(buttons, self.about_tool, self.through)
+
+    def _teaching_part(self) -> QWidget:
+        """Return what makes paint of what was corrected."""
         self.at_once = CheckBox(value=False, text="At once")
         self.at_once.tooltip = "Teach each correction as soon as it is made"
         tip = (
@@ -82,26 +130,8 @@ class CorrectDock(Dock):
         tip = "Make new annotations of all objects as they are now, with background around them"
         self.teach_all_button = button("Teach all", tip, self.teach_all)
         self.about_teaching = Hint()
-        self.doubtful = DoubtfulPlaces(self)
-        edits = (self.fill_button, self.undo_button, self.redo_button)
-        tools = stack(_grid(*self.tool_buttons.values(), *edits), self.about_tool, self.through)
-        teaching = stack(self.teach_button, self.teach_all_button)
-        self.lay_out(
-            step("1", "Image", self.form.image),
-            step("2", "Result", stack(self.form.result, self.correct_button, self.empty)),
-            self.doubtful,
-            step("3", "Correct", tools),
-            step("4", "Teach", stack(teaching, self.at_once, self.about_teaching)),
-        )
-        self.setMinimumWidth(NARROW)
-        self.tools.chosen.connect(self.show_state)
-        self.tools.said.connect(self._on_said)
-        self.tools.failed.connect(self.message.warn)
-        self.tools.add_wanted.connect(self.add_at)
-        self.through.changed.connect(self._on_through)
-        self.viewer.layers.selection.events.active.connect(self._on_active)
-        self.viewer.layers.events.removed.connect(self._on_removed)
-        self._follow_result()
+        buttons = stack(self.teach_button, self.teach_all_button)
+        return stack(buttons, self.at_once, self.about_teaching)
 
     @property
     def corrections(self) -> Corrections | None:
@@ -161,7 +191,7 @@ class CorrectDock(Dock):
                 f"{made.name} holds all objects, and background around them. Train with it."
             )
 
-    def add_at(self, point: Path, position: Any) -> None:
+    def add_at(self, point: Point, position: Any) -> None:
         """Add the object at a pixel of the chosen layer: what the model finds there, or a disk.
 
         Parameters
@@ -173,7 +203,7 @@ class CorrectDock(Dock):
         with self.preparing("Looking for the object"):
             assert corrections is not None
             request = self._request_at(corrections, point, position)
-            self._to_add.append((corrections, point, request, self.form.image.layer.value))
+            self._to_add.append(Click(corrections, point, request, self.form.image.layer.value))
             if not self.runner.is_running:
                 self._add_next()
 
@@ -283,7 +313,7 @@ class CorrectDock(Dock):
             corrections.close()
             self.show_state()
 
-    def _request_at(self, corrections: Corrections, point: Path, position: Any) -> AddRequest:
+    def _request_at(self, corrections: Corrections, point: Point, position: Any) -> AddRequest:
         """Return what is asked of the model."""
         layer, image = self.form.image.layer.value, self.form.image.image()
         path = model_for(corrections.layer, self.form.more.model.value())
@@ -304,15 +334,16 @@ class CorrectDock(Dock):
 
     def _add_next(self) -> None:
         """Ask the model for the next object that was clicked; put a disk where it is busy."""
-        asked = corrections, point, request, layer = self._to_add.popleft()
+        click = self._to_add.popleft()
+        request = click.request
         try:
-            self.start(request, partial(self._on_found, *asked))
+            self.start(request, partial(self._on_found, click))
         except InputError as busy:
             from ...inference.one_object import DIAMETER, disk_at
 
             self.progress.clear()
             disk = disk_at(request.image, request.point, request.diameter or DIAMETER)
-            self._add(corrections, point, request, layer, disk)
+            self._add(click, disk)
             self.message.warn(f"{busy} A disk was added meanwhile: redraw it with the brush.")
 
     def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
@@ -325,39 +356,26 @@ class CorrectDock(Dock):
             with self.preparing("Looking for the object"):
                 self._add_next()
 
-    def _on_found(
-        self,
-        corrections: Corrections,
-        point: Path,
-        request: AddRequest,
-        layer: ImageLayer,
-        ended: Ended[ObjectAt],
-    ) -> None:
+    def _on_found(self, click: Click, ended: Ended[ObjectAt]) -> None:
         if (found := self.result_of(ended)) is not None:
-            self._add(corrections, point, request, layer, found)
+            self._add(click, found)
 
-    def _add(
-        self,
-        corrections: Corrections,
-        point: Path,
-        request: AddRequest,
-        layer: ImageLayer,
-        found: ObjectAt,
-    ) -> None:
+    def _add(self, click: Click, found: ObjectAt) -> None:
         """Put what was found into the layer, wherever that lies on the image."""
-        if layer not in self.viewer.layers or corrections.layer not in self.viewer.layers:
+        layer, request = click.image_layer, click.request
+        if layer not in self.viewer.layers or click.corrections.layer not in self.viewer.layers:
             return
         image = request.image
         mask = np.asarray(labels_for_display(found.mask, layer, image.axes))
         letters = displayed_axes(layer, image.axes)[-mask.ndim :]
-        here = np.round(point).astype(int)
+        here = np.round(click.point).astype(int)
         window = []
         for axis, letter in enumerate(letters):
             covered = found.region.get(letter, slice(0, mask.shape[axis]))
             by = int(here[axis]) - request.point.get(letter, int(here[axis]))
             window.append(slice(covered.start + by, covered.stop + by))
         try:
-            corrections.add_at(point, mask, tuple(window))
+            click.corrections.add_at(click.point, mask, tuple(window))
         except InputError as error:
             self.message.warn(str(error))
             return

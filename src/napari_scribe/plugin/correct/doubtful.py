@@ -25,8 +25,9 @@ from ..jobs.inference import IN_MEMORY
 from ..jobs.request import Ended
 from ..layers.annotations import mask_on_image
 from ..layers.camera import go_to
-from ..layers.conversion import MARK, displayed_axes, note, pixels, source_of
-from ..layers.managed import TRANSFORMS, find_layer, same_selection
+from ..layers.conversion import displayed_axes, pixels
+from ..layers.managed import PLACE, find_layer, same_selection
+from ..layers.purpose import MARK, PLACE_TO_LOOK, UNCERTAINTY, note, source_of
 from ..layers.results import show_probability
 from ..layers.visible import visible_region
 from ..model_library import dimensions_of
@@ -41,7 +42,6 @@ AT_ONCE = 2**24
 """Pixels that are looked through; of a larger result, those in view."""
 KEY = "W"
 LIST_HEIGHT = 130
-UNCERTAINTY = "uncertainty"
 RING = "#ffd23f"
 RING_SIZE = 1.6
 """Diameter of the ring, in diameters of what it goes round."""
@@ -103,13 +103,13 @@ class DoubtfulPlaces(Fold):
 
     def next(self) -> None:
         """Tick the place that is shown, and go to the next one that is not done."""
-        current, n = self.list.row, len(self._places)
+        current, n = self.list.currentRow(), len(self._places)
         if current >= 0:
             self.list.tick(current)
         lines = [*range(current + 1, n), *range(max(current, 0))]
         todo = next((line for line in lines if not self.list.done[line]), None)
         if todo is not None:
-            self.list.go_to(todo)
+            self.list.setCurrentRow(todo)
         elif n:
             self._ring.remove()
             self.dock.message.info("All of these places are done.")
@@ -296,8 +296,8 @@ class Ring:
                 border_color=RING,
                 border_width=0.04,
                 name="Look here",
-                metadata={MARK: {"purpose": "place"}},
-                **{name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels")},
+                metadata={MARK: {"purpose": PLACE_TO_LOOK}},
+                **{name: getattr(layer, name) for name in PLACE},
             )
             with same_selection(self.viewer):
                 self.viewer.layers.append(self._layer)

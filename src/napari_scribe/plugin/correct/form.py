@@ -8,12 +8,12 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QLabel
 
-from ..layers.conversion import layers_of, source_of
+from ..layers.purpose import is_corrected, layers_of, source_of
 from ..widgets.basics import named, stack
 from ..widgets.layer_pickers import ImagePicker, LayerPicker
 from ..widgets.model_picker import ModelPicker
 from ..widgets.settings_fold import WIDTH, SettingsFold
-from .layers import is_corrected, is_result
+from .layers import can_be_corrected
 
 RESULT_TIP = "The labels to correct: a result, or one that is being corrected"
 MODEL_TIP = "Finds the outline of an object that is added by a click"
@@ -23,7 +23,7 @@ class ResultPicker(LayerPicker):
     """Offer the labels that can be corrected; the newest where none is chosen."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__(viewer, is_result, RESULT_TIP)
+        super().__init__(viewer, can_be_corrected, RESULT_TIP)
 
     def reset_choices(self, *_: object) -> None:
         """Offer the viewer's layers."""
@@ -63,7 +63,7 @@ class CorrectForm(QObject):
 
     def follow(self, layer: Layer) -> None:
         """Go to the result that a user has selected in the list of layers."""
-        if is_result(layer) and layer is not self.result.value:
+        if can_be_corrected(layer) and layer is not self.result.value:
             self.result.reset_choices()
             self.result.value = layer
 

@@ -17,35 +17,28 @@ from ...session.edits import free_number
 from ...session.teaching import Lesson, lesson
 from ..jobs.inference import IN_MEMORY
 from ..layers.annotations import annotations_of, mask_on_image, settings_of
-from ..layers.conversion import (
+from ..layers.conversion import add_annotations, has_pixels_of, pixels
+from ..layers.managed import PLACE
+from ..layers.purpose import (
+    CORRECTED,
     MARK,
-    add_annotations,
     add_note,
-    has_pixels_of,
+    is_annotations,
+    is_paint,
+    is_unfinished,
     made_of,
     note,
-    pixels,
     source_of,
 )
-from ..layers.managed import TRANSFORMS
 from .corrections import Corrections
 
-CORRECTED = "corrected"
-"""Purpose of layers that a person corrects; no result is ever written to one."""
 OUTLINE = 2
 """Width of the outlines of objects, in pixels, so that the image is seen in them."""
 
 
-def is_result(layer: Layer) -> bool:
+def can_be_corrected(layer: Layer) -> bool:
     """Return whether a layer holds labels that can be corrected, or are being corrected."""
-    purpose = str(note(layer).get("purpose", ""))
-    is_other = purpose in ("preview", "annotations") or purpose.endswith("so far")
-    return isinstance(layer, LabelsLayer) and not is_other
-
-
-def is_corrected(layer: Layer | None) -> bool:
-    """Return whether a layer was made to be corrected."""
-    return layer is not None and note(layer).get("purpose") == CORRECTED
+    return is_paint(layer) and not is_annotations(layer) and not is_unfinished(layer)
 
 
 def editable_copy(viewer: Viewer, result: LabelsLayer, image: ImageLayer | None) -> LabelsLayer:
@@ -67,7 +60,7 @@ def editable_copy(viewer: Viewer, result: LabelsLayer, image: ImageLayer | None)
     layer = viewer.add_labels(
         labels,
         name=f"{source.name} {CORRECTED}",
-        **{key: getattr(result, key) for key in (*TRANSFORMS, "units", "axis_labels", "colormap")},
+        **{key: getattr(result, key) for key in (*PLACE, "colormap")},
         metadata={
             MARK: {
                 "purpose": CORRECTED,

@@ -2,79 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
-from qtpy.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from qtpy.QtWidgets import QListView, QWidget
-
-Index = QModelIndex | QPersistentModelIndex
-NOWHERE = QModelIndex()
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QListWidget, QListWidgetItem
+from superqt.utils import signals_blocked
 
 
-class PlaceModel(QAbstractListModel):
-    """Offer the lines of a list to Qt.
-
-    Attributes
-    ----------
-    done
-        Whether each place is done.
-
-    Signals
-    -------
-    ticked
-        A place is done, or not done any more.
-    """
-
-    ticked = Signal()
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._texts: list[tuple[str, str]] = []
-        self.done: list[bool] = []
-
-    def show_lines(self, texts: list[tuple[str, str]]) -> None:
-        """Show other lines, none of them done: for each its text, and its tooltip."""
-        self.beginResetModel()
-        self._texts, self.done = texts, [False] * len(texts)
-        self.endResetModel()
-
-    def tick(self, row: int, is_done: bool = True) -> None:
-        """Tick a line, or take the tick away."""
-        self.done[row] = is_done
-        index = self.index(row)
-        self.dataChanged.emit(index, index)
-        self.ticked.emit()
-
-    def rowCount(self, parent: Index = NOWHERE) -> int:
-        """Return the number of lines."""
-        return 0 if parent.isValid() else len(self._texts)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the text of a line, its tooltip, and whether it is ticked."""
-        text, tip = self._texts[index.row()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return text
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return tip
-        if role == Qt.ItemDataRole.CheckStateRole:
-            is_done = self.done[index.row()]
-            return (Qt.CheckState.Checked if is_done else Qt.CheckState.Unchecked).value
-        return None
-
-    def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
-        """Let the user tick a line."""
-        if role != Qt.ItemDataRole.CheckStateRole:
-            return False
-        self.tick(index.row(), Qt.CheckState(value) == Qt.CheckState.Checked)
-        return True
-
-    def flags(self, _index: Index) -> Qt.ItemFlag:
-        """Return that every line can be chosen and ticked."""
-        flags = Qt.ItemFlag
-        return flags.ItemIsEnabled | flags.ItemIsSelectable | flags.ItemIsUserCheckable
-
-
-class PlaceList(QListView):
+class PlaceList(QListWidget):
     """Show places, one a line; a click, or the arrow keys, go to one, and Space ticks it.
 
     Parameters
@@ -97,40 +32,41 @@ class PlaceList(QListView):
 
     def __init__(self, tooltip: str, height: int) -> None:
         super().__init__()
-        self._model = PlaceModel(self)
-        self.setModel(self._model)
         self.setToolTip(tooltip)
         self.setFixedHeight(height)
-        self.selectionModel().currentRowChanged.connect(self._on_current)
-        self._model.ticked.connect(self.ticked)
+        self.currentRowChanged.connect(self._on_row)
+        self.itemChanged.connect(self._on_changed)
 
     @property
     def done(self) -> list[bool]:
         """Return for each line whether it is done."""
-        return self._model.done
+        return [item.checkState() == Qt.CheckState.Checked for item in self._items()]
 
     @property
     def texts(self) -> list[str]:
         """Return what the lines say."""
-        return [self._model.data(self._model.index(row)) for row in range(len(self.done))]
-
-    @property
-    def row(self) -> int:
-        """Return the line that is chosen; -1 where none is."""
-        return self.currentIndex().row()
+        return [item.text() for item in self._items()]
 
     def show_lines(self, texts: list[tuple[str, str]]) -> None:
         """Show other lines, of which none is chosen or done: for each its text, and its tooltip."""
-        self._model.show_lines(texts)
-
-    def go_to(self, row: int) -> None:
-        """Choose a line."""
-        self.setCurrentIndex(self._model.index(row))
+        with signals_blocked(self):  # taking lines away goes to others
+            self.clear()
+            for text, tip in texts:
+                item = QListWidgetItem(text)
+                item.setToolTip(tip)
+                item.setCheckState(Qt.CheckState.Unchecked)
+                self.addItem(item)
 
     def tick(self, row: int) -> None:
         """Tick a line."""
-        self._model.tick(row)
+        self.item(row).setCheckState(Qt.CheckState.Checked)
 
-    def _on_current(self, index: QModelIndex, _before: QModelIndex) -> None:
-        if index.isValid():
-            self.chosen.emit(index.row())
+    def _items(self) -> Iterator[QListWidgetItem]:
+        return (self.item(row) for row in range(self.count()))
+
+    def _on_row(self, row: int) -> None:
+        if row >= 0:
+            self.chosen.emit(row)
+
+    def _on_changed(self, _item: QListWidgetItem) -> None:
+        self.ticked.emit()  # nothing else of an item changes

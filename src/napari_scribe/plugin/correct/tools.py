@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +13,12 @@ from napari.utils.events import Event
 from qtpy.QtCore import QObject, Signal
 
 from ...errors import InputError
-from ...session.edits import Path
+from ...session.edits import Stroke
 from ...session.strokes import meaning_of
+from ..layers.mouse import is_beyond_click, on_canvas
 from .corrections import Corrections
 from .stroke_view import StrokeView
 
-CLICK = 4.0
-"""Pixels of the screen that the mouse may move in a click."""
 IN_3D = "Objects are corrected in slices: show the layer in 2D (Ctrl+Y)."
 
 
@@ -178,58 +176,51 @@ class Tools(QObject):
         if self.viewer.dims.ndisplay == 3:
             self.failed.emit(IN_3D)
             return
-        begin = _on_canvas(event)
+        begin = on_canvas(event)
         points = [corrections.pixel_at(event.position)]
         position, label = event.position, layer.selected_label
         view = StrokeView(self.viewer)
-        farthest = 0.0
+        is_stroke = False
         try:
             view.add(begin, "")
             yield
             layer.selected_label = label  # napari's picker has taken that under the mouse
             while event.type == "mouse_move":
-                farthest = max(farthest, math.dist(begin, _on_canvas(event)))
+                is_stroke |= is_beyond_click(begin, on_canvas(event))
                 points.append(corrections.pixel_at(event.position))
-                is_stroke = farthest > CLICK
                 word = self._meaning(corrections, tool, np.array(points)) if is_stroke else ""
-                view.add(_on_canvas(event), word)
+                view.add(on_canvas(event), word)
                 yield
-            farthest = max(farthest, math.dist(begin, _on_canvas(event)))
+            is_stroke |= is_beyond_click(begin, on_canvas(event))
             points.append(corrections.pixel_at(event.position))  # where the button is let go
         finally:
             view.remove()
-        path = np.array(points if farthest > CLICK else points[:1])
-        self._do(corrections, tool, path, position)
+        stroke = np.array(points if is_stroke else points[:1])
+        self._do(corrections, tool, stroke, position)
 
-    def _meaning(self, corrections: Corrections, tool: Tool, path: Path) -> str:
+    def _meaning(self, corrections: Corrections, tool: Tool, stroke: Stroke) -> str:
         """Return what a tool does with a stroke: delete, merge or split; empty for nothing."""
         if tool.name != "quick":
             return "" if tool.name == "add" else tool.name
-        return str(meaning_of(corrections.labels, path, corrections.slice_at(path[0])))
+        return str(meaning_of(corrections.labels, stroke, corrections.slice_at(stroke[0])))
 
-    def _do(self, corrections: Corrections, tool: Tool, path: Path, position: Any) -> None:
+    def _do(self, corrections: Corrections, tool: Tool, stroke: Stroke, position: Any) -> None:
         """Do what a tool does with a click or a stroke."""
-        is_click = len(path) == 1
+        is_click = len(stroke) == 1
         if tool.name == "add":
-            self.add_wanted.emit(path[0], position)
+            self.add_wanted.emit(stroke[0], position)
             return
         try:
             meaning = "delete" if is_click and tool.name == "quick" else ""
-            meaning = meaning or self._meaning(corrections, tool, path)
-            self.said.emit(_correct(corrections, meaning, path))
+            meaning = meaning or self._meaning(corrections, tool, stroke)
+            self.said.emit(_correct(corrections, meaning, stroke))
         except InputError as error:
             self.failed.emit(str(error))
 
 
-def _on_canvas(event: Event) -> tuple[float, float]:
-    """Return where the mouse is, in pixels of the canvas."""
-    x, y = event.pos
-    return float(x), float(y)
-
-
-def _correct(corrections: Corrections, meaning: str, path: Path) -> str:
+def _correct(corrections: Corrections, meaning: str, stroke: Stroke) -> str:
     if meaning == "merge":
-        return corrections.merge_along(path)
+        return corrections.merge_along(stroke)
     if meaning == "split":
-        return corrections.split_along(path)
-    return corrections.delete_at(path[0]) if len(path) == 1 else corrections.delete_in(path)
+        return corrections.split_along(stroke)
+    return corrections.delete_at(stroke[0]) if len(stroke) == 1 else corrections.delete_in(stroke)

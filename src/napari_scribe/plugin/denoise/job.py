@@ -25,6 +25,7 @@ from ..jobs.training import (
     named,
 )
 from ..layers.lazy import Lazy
+from ..layers.purpose import DENOISED, PREVIEW, REMOVED_NOISE
 from ..layers.results import show_image, show_image_window
 from ..model_library import names_of_channels
 from .pairs import CHANNELS, LAYER, WAYS, PairSource
@@ -189,7 +190,7 @@ class DenoiserRequest(TrainingRequest):
     def show_preview(self, viewer: Viewer, preview: DenoisedPreview) -> None:
         """Show the field denoised, as far as the network can by now."""
         place = viewer, self.image_layer, self.image, preview.frame, preview.window
-        show_image_window(*place, preview.denoised, "preview")
+        show_image_window(*place, preview.denoised, PREVIEW)
 
     def _pairs_in_words(self) -> str:
         source = self.checked.source
@@ -221,7 +222,7 @@ class DenoiseRequest(RunRequest["Denoised"]):
     dtype: Literal["float32", "source"] = "float32"
     with_removed: bool = False
 
-    result, verb, button = "denoised", "Denoising", "Apply"
+    result, verb, button = DENOISED, "Denoising", "Apply"
     show = staticmethod(show_image)
 
     def begin(self) -> InferenceJob:
@@ -299,7 +300,7 @@ class Denoised(Outcome):
             request.image_layer,
             request.image,
             self.removed,
-            request.purpose.replace("denoised", "removed noise"),
+            request.purpose.replace(DENOISED, REMOVED_NOISE),
             region=self.region,
             contrast_limits=(-high, high),
             colormap="gray",

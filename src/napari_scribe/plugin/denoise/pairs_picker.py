@@ -10,10 +10,11 @@ from ...errors import InputError
 from ...image import Image
 from ...targets.denoised import check_colours
 from ..layers.conversion import image_of
+from ..layers.purpose import is_image
 from ..model_library import names_of_channels
 from ..widgets.basics import Column, Hint, row
 from ..widgets.inputs import Choice
-from ..widgets.layer_pickers import LayerPicker, is_image
+from ..widgets.layer_pickers import LayerPicker
 from .pairs import CHANNELS, LAYER, SINGLE, WAYS, PairSource, offered_ways
 
 

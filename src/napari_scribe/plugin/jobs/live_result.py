@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from napari import Viewer
 from napari.layers import Layer
 
-from ..layers.conversion import add_note
 from ..layers.live import LiveLayer
 from ..layers.managed import find_layer
+from ..layers.purpose import add_note, so_far
 from ..layers.results import set_previews_visible
 from ..messages import explain
 from .inference import Outcome, RunRequest
@@ -22,8 +21,6 @@ from .runner import Runner
 if TYPE_CHECKING:
     from ...inference.run import InferenceStep
 
-log = logging.getLogger("napari_scribe")
-
 
 class LiveResult:
     """Show the result of a run while it grows, and the whole of it in the end."""
@@ -32,7 +29,7 @@ class LiveResult:
         self._viewer, self._runner, self._request = viewer, runner, request
         self._place = viewer, request.image_layer, request.image
         self._has_worked = False
-        purpose = f"{request.purpose} so far"
+        purpose = so_far(request.purpose)
         self._live = LiveLayer(*self._place, purpose, runner, request.show)
 
     def step(self, record: InferenceStep) -> None:
@@ -47,13 +44,13 @@ class LiveResult:
             done = replace(done, seconds=self._runner.clock.seconds, is_old=not self._has_worked)
             ended = replace(ended, value=done)
             grown = self._live.layer or find_layer(
-                self._viewer, request.image_layer, f"{request.purpose} so far"
+                self._viewer, request.image_layer, so_far(request.purpose)
             )
             try:
                 self._show(done, grown)
             except Exception as error:  # somebody has changed the layers meanwhile
-                log.exception("the result of %s was not shown", request.image.name)
-                ended = Ended(error=f"The result could not be shown: {explain(error)}")
+                text = explain(error, f"Showing the result of {request.image.name}")
+                ended = Ended(error=f"The result could not be shown: {text}")
         elif ended.error and request.facts.has_leftovers and self._has_worked:
             text = f"{ended.error} What was done is kept: {request.button} goes on from there."
             ended = replace(ended, error=text)
@@ -70,7 +67,7 @@ class LiveResult:
     def _show(self, done: Outcome, grown: Layer | None) -> None:
         request = self._request
         # A part takes nobody's place: the whole result of an earlier run stays as it is.
-        purpose = request.purpose if done.is_complete else f"{request.purpose} so far"
+        purpose = request.purpose if done.is_complete else so_far(request.purpose)
         done.show_beneath(self._viewer, request, purpose)
         if done.is_shown_anew:
             shown = request.show(

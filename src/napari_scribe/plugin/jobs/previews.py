@@ -10,7 +10,7 @@ from napari import Viewer
 from napari.utils.events import Event
 from qtpy.QtCore import QObject, QTimer
 
-from ..layers.conversion import note
+from ..layers.purpose import is_preview
 from ..layers.results import set_previews_visible
 from .request import Ended
 from .runner import Runner
@@ -89,7 +89,7 @@ class LivePreviews(QObject):
                 f"{layer.name} was removed. Training goes on with what it had; Stop keeps the "
                 "model."
             )
-        elif note(layer).get("purpose") == "preview":
+        elif is_preview(layer):
             self._tick.stop()  # whoever removes the preview does not want it back
 
     def _ask_for_preview(self) -> None:

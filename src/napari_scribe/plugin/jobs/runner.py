@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
@@ -227,8 +226,7 @@ class Worker(WorkerBase[None]):
         except InputError as error:
             ended = Ended(error=str(error))
         except Exception as error:
-            log.error("%s failed\n%s", self.title, traceback.format_exc())
-            ended = Ended(error=explain(error))
+            ended = Ended(error=explain(error, self.title))
         finally:
             self._send(ended)
             # napari keeps every worker as long as its window: it must hold nothing large.

@@ -6,8 +6,8 @@ import threading
 
 from ...errors import InputError
 
-loading = threading.Lock()
-"""Held by what loads torch beside the main thread, so that nothing is imported twice at once."""
+loading = threading.RLock()
+"""Held by what loads torch and what needs it, so that nothing is imported twice at once."""
 _known: list[str] = []
 
 
@@ -19,18 +19,20 @@ def load_torch() -> None:
     InputError
         If it cannot be loaded.
     """
-    try:
-        import torch  # noqa: F401
+    with loading:
+        try:
+            import torch  # noqa: F401
 
-        from ...device import devices
-    except (ImportError, OSError) as error:
-        raise InputError(
-            f"PyTorch cannot be loaded ({str(error).splitlines()[0]}). On Windows this happens "
-            "when napari's windows are loaded first: start napari with  python -c \"import torch, "
-            'napari; napari.Viewer(); napari.run()"  and try again. Elsewhere, install torch anew.'
-        ) from None
-    if not _known:
-        _known.extend(devices())
+            from ...device import devices
+        except (ImportError, OSError) as error:
+            raise InputError(
+                f"PyTorch cannot be loaded ({str(error).splitlines()[0]}). On Windows this happens "
+                "when napari's windows are loaded first: start napari with  python -c \"import "
+                'torch, napari; napari.Viewer(); napari.run()"  and try again. Elsewhere, install '
+                "torch anew."
+            ) from None
+        if not _known:
+            _known.extend(devices())
 
 
 def found_devices() -> list[str]:

@@ -19,21 +19,27 @@ from ...windows import Window, intersect, shift, whole
 from .alignment import TOLERANCE, is_aligned, is_unplaced, to_world
 from .conversion import (
     ANNOTATION_DTYPE,
-    MARK,
     add_annotations,
-    add_note,
     has_pixels_of,
     image_of,
     labels_for_display,
     labels_shape,
+    paint_of,
+    placement,
+)
+from .managed import PLACE
+from .purpose import (
+    ANNOTATIONS,
+    MARK,
+    add_note,
+    is_corrected,
+    is_found,
     layers_of,
     made_of,
     note,
-    paint_of,
-    placement,
+    purpose_of,
     source_of,
 )
-from .managed import TRANSFORMS
 
 TASKS = ("objects", "classes")
 DIMENSIONS = (2, 3)
@@ -52,13 +58,13 @@ def settings_of(layer: LabelsLayer | None) -> dict[str, Any]:
 
 def note_settings(layer: LabelsLayer, image: ImageLayer, **settings: object) -> None:
     """Note what annotations are used for, and of which image where nobody has noted that."""
-    of_image = {"purpose": "annotations", **made_of(image)}
+    of_image = {"purpose": ANNOTATIONS, **made_of(image)}
     add_note(layer, **{**of_image, **note(layer), **settings})
 
 
 def annotations_of(image: ImageLayer, layers: Iterable[Layer]) -> list[LabelsLayer]:
     """Return those of some layers that are noted as annotations of an image, the newest last."""
-    found = layers_of(image, layers, "annotations")
+    found = layers_of(image, layers, ANNOTATIONS)
     return [layer for layer in found if isinstance(layer, LabelsLayer)]
 
 
@@ -84,9 +90,8 @@ def doubt_about_result(paint: LabelsLayer | None) -> str:
     """Return a question where labels that a model found are to be learnt from; else ""."""
     if paint is None:
         return ""
-    purpose = str(note(paint).get("purpose", ""))
-    path = "" if purpose else paint.source.path
-    if not (purpose.startswith(("labels", "corrected")) or (path and is_result(path))):
+    path = "" if purpose_of(paint) else paint.source.path
+    if not (is_found(paint) or is_corrected(paint) or (path and is_result(path))):
         return ""
     return (
         f"{paint.name} is a result, not paint: paint is 0 where nothing is known, 1 in the "
@@ -195,6 +200,6 @@ def convert_to_objects(viewer: Viewer, layer: LabelsLayer, dimensions: int = 2) 
     return viewer.add_labels(
         after,
         name=f"{layer.name} (objects)",
-        **{name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels")},
-        metadata={MARK: {**note(layer), "purpose": "annotations"}},
+        **{name: getattr(layer, name) for name in PLACE},
+        metadata={MARK: {**note(layer), "purpose": ANNOTATIONS}},
     )

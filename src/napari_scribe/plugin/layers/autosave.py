@@ -24,8 +24,9 @@ from ...arrays import Pixels
 from ...session.autosave import KeptPaint, forget, keep, note_closed
 from ...session.painted import PaintedLayer, write_paint
 from .complete_regions import is_regions
-from .conversion import add_note, layers_of, made_of, note, paint_events, source_of
+from .conversion import paint_events
 from .painted import can_be_kept, described, key_of, place_in
+from .purpose import add_note, is_annotations, layers_of, made_of, source_of
 
 log = logging.getLogger("napari_scribe")
 
@@ -182,7 +183,7 @@ class Autosave(QObject):
         self._listen(layer, is_on=True)
         self._layers[layer] = _known.pop(layer, Watched())
         is_made_here = layer.source.path is None and layer.source.sample is None
-        if is_made_here and note(layer).get("purpose") == "annotations":
+        if is_made_here and is_annotations(layer):
             self._mark(layer)
 
     def _listen(self, layer: Layer, *, is_on: bool) -> None:

@@ -16,13 +16,13 @@ from napari.layers import Layer, Shapes
 from ...arrays import Pixels
 from ...image import Image
 from .alignment import is_aligned
-from .conversion import MARK, displayed_axes, layers_of, made_of, note
-from .managed import TRANSFORMS, same_selection
+from .conversion import displayed_axes
+from .managed import PLACE, same_selection
+from .purpose import COMPLETE_REGIONS, MARK, layers_of, made_of, note
 
 if TYPE_CHECKING:
     from ...targets.paint import Box
 
-PURPOSE = "complete regions"
 COLOR = "#3f6fd8"
 """That of background: what is not painted in such a rectangle is background."""
 EDGE = 2
@@ -50,12 +50,12 @@ def show_regions(
 
 def is_regions(layer: Layer) -> TypeGuard[Shapes]:
     """Return whether a layer holds rectangles in which all objects are painted."""
-    return isinstance(layer, Shapes) and note(layer).get("purpose") == PURPOSE
+    return isinstance(layer, Shapes) and note(layer).get("purpose") == COMPLETE_REGIONS
 
 
 def regions_of(image: ImageLayer, layers: Iterable[Layer]) -> Shapes | None:
     """Return the layer of rectangles of an image among some layers; None where there is none."""
-    return next(filter(is_regions, layers_of(image, layers, PURPOSE)), None)
+    return next(filter(is_regions, layers_of(image, layers, COMPLETE_REGIONS)), None)
 
 
 def complete_boxes(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[Box, ...]:
@@ -92,12 +92,12 @@ def _added(viewer: Viewer, paint: LabelsLayer, image: ImageLayer) -> Shapes:
     """Add a layer for rectangles, which lies on annotations."""
     layer = Shapes(
         ndim=paint.ndim,
-        name=f"{image.name} {PURPOSE}",
+        name=f"{image.name} {COMPLETE_REGIONS}",
         edge_color=COLOR,
         edge_width=EDGE,
         face_color="transparent",
-        metadata={MARK: {"purpose": PURPOSE, **made_of(image)}},
-        **{name: getattr(paint, name) for name in (*TRANSFORMS, "units", "axis_labels")},
+        metadata={MARK: {"purpose": COMPLETE_REGIONS, **made_of(image)}},
+        **{name: getattr(paint, name) for name in PLACE},
     )
     layer.current_edge_color, layer.current_face_color = COLOR, "transparent"
     layer.current_edge_width = EDGE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,10 +19,9 @@ from .alignment import farthest_corner, is_aligned, to_world
 from .brush import prepare_brush
 from .colors import paint_colormap
 from .lazy import Lazy
+from .purpose import ANNOTATIONS, MARK, image_behind, is_image, made_of
 
 T = TypeVar("T")
-MARK = "napari-scribe"
-"""Key in a layer's metadata under which the plugin notes what it made, and for which layer."""
 ANNOTATION_DTYPE = np.uint16
 _AXIS_NAMES = {
     **{letter.lower(): letter for letter in AXES},
@@ -32,7 +30,7 @@ _AXIS_NAMES = {
 
 
 def new_annotations(viewer: Viewer | None = None, image: ImageLayer | None = None) -> None:
-    """Add a labels layer to paint on: for the selected image, else for the first one.
+    """Add a labels layer to paint on: for the image that is worked on, else for the first one.
 
     Parameters
     ----------
@@ -42,7 +40,9 @@ def new_annotations(viewer: Viewer | None = None, image: ImageLayer | None = Non
         The image layer that is annotated.
     """
     viewer = viewer or current_viewer()
-    image = image or (None if viewer is None else selected_image(viewer))
+    if viewer is not None and image is None:
+        first = next(filter(is_image, viewer.layers), None)
+        image = image_behind(viewer, viewer.layers.selection.active) or first
     if viewer is None or image is None:
         show_info("Open an image first, then make annotations for it.")
         return
@@ -74,21 +74,11 @@ def add_annotations(
         name=f"{image.name} annotations",
         colormap=paint_colormap(),
         opacity=0.6,
-        metadata={MARK: {"purpose": "annotations", **made_of(image), **noted}},
+        metadata={MARK: {"purpose": ANNOTATIONS, **made_of(image), **noted}},
     )
     prepare_brush(layer)
     viewer.layers.selection.active = layer
     return layer
-
-
-def selected_image(viewer: Viewer) -> ImageLayer | None:
-    """Return the selected image layer, else the first one."""
-    images = [layer for layer in viewer.layers if isinstance(layer, ImageLayer)]
-    active = viewer.layers.selection.active
-    if isinstance(active, ImageLayer):
-        return active
-    source = None if active is None else source_of(active, images)
-    return source if isinstance(source, ImageLayer) else next(iter(images), None)
 
 
 def real_viewer(viewer: Viewer) -> Viewer:
@@ -97,49 +87,6 @@ def real_viewer(viewer: Viewer) -> Viewer:
     The proxy wraps layers, too, so that they are not the same objects as elsewhere.
     """
     return getattr(viewer, "__wrapped__", viewer)
-
-
-def note(layer: Layer) -> dict[str, Any]:
-    """Return what the plugin noted on a layer; nothing for layers that it did not make."""
-    entries = layer.metadata.get(MARK)
-    return entries if isinstance(entries, dict) else {}
-
-
-def add_note(layer: Layer, **entries: object) -> None:
-    """Add entries to the note on a layer, or replace them."""
-    layer.metadata[MARK] = {**note(layer), **entries}
-
-
-def made_of(source: Layer) -> dict[str, str]:
-    """Return the entries of a note that tell for which layer another one was made.
-
-    The id stays where the layer is renamed; the name is that of a layer which is opened again.
-    """
-    return {"source": source.name, "source_id": str(source.unique_id)}
-
-
-def source_of(layer: Layer, layers: Iterable[Layer]) -> Layer | None:
-    """Return that one of some layers for which another was made; None where it is not there."""
-    entries, layers = note(layer), list(layers)
-    same = (other for other in layers if str(other.unique_id) == entries.get("source_id"))
-    named = (other for other in layers if other.name == entries.get("source"))
-    return next(same, None) or next(named, None)
-
-
-def layers_of(source: Layer, layers: Iterable[Layer], purpose: str | None = None) -> list[Layer]:
-    """Return those of some layers that were made for one of them, the topmost last.
-
-    Parameters
-    ----------
-    purpose
-        The one that is noted; any when None.
-    """
-    layers = list(layers)
-    return [
-        layer
-        for layer in layers
-        if purpose in (None, note(layer).get("purpose")) and source_of(layer, layers) is source
-    ]
 
 
 def paint_events(layer: LabelsLayer) -> list[EventEmitter]:

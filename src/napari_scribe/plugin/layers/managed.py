@@ -15,13 +15,15 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from ...arrays import Array, Pixels
-from .conversion import MARK, made_of, note
+from .purpose import MARK, made_of, note
 
 LayerOptions = dict[str, Any]
 """How a layer looks and where it lies, as napari's layers take it."""
 Levels = Array | list[Array]
 """An array, or the levels of a pyramid, the finest first."""
 TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine")
+PLACE = (*TRANSFORMS, "units", "axis_labels")
+"""What lays a layer on another one of the same axes."""
 INHERITED = ("visible", "opacity", "blending", "contour")
 """What a user may have chosen for a layer, so that its successor takes it over."""
 STYLE = ("colormap", "opacity", "contour")

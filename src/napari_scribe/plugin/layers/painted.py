@@ -15,8 +15,8 @@ from napari.layers import Layer, Shapes
 from ...session.autosave import KeptPaint
 from .alignment import is_aligned
 from .complete_regions import boxes_in, regions_of
-from .conversion import note, source_of
 from .managed import TRANSFORMS
+from .purpose import is_corrected, is_from_user, note, source_of
 
 if TYPE_CHECKING:
     from ...targets.paint import Box
@@ -29,8 +29,7 @@ def can_be_kept(layer: Layer) -> bool:
     """Return whether a layer holds labels in memory that are the user's own, and no result."""
     if not isinstance(layer, LabelsLayer) or layer.multiscale or not 2 <= layer.ndim <= 5:
         return False
-    purpose = str(note(layer).get("purpose", "annotations"))
-    is_users = purpose == "annotations" or purpose.startswith("corrected")
+    is_users = is_from_user(layer) or is_corrected(layer)
     return is_users and isinstance(layer.data, np.ndarray) and not isinstance(layer.data, np.memmap)
 
 

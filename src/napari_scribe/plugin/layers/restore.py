@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,8 +19,11 @@ from ...io.ngff_labels import image_group
 from ...session.painted import PaintedLayer
 from .colors import paint_colormap
 from .complete_regions import show_regions
-from .conversion import MARK, add_annotations, image_of, labels_shape, made_of, pixels
+from .conversion import add_annotations, image_of, labels_shape, pixels
 from .painted import file_of
+from .purpose import ANNOTATIONS, MARK, made_of
+
+log = logging.getLogger("napari_scribe")
 
 
 def find_image(
@@ -56,6 +60,31 @@ def open_file(viewer: Viewer, path: str | Path, reader: str) -> list[Layer]:
     return opened
 
 
+def open_image(
+    viewer: Viewer, painted: PaintedLayer, path: str | Path, name_in_file: str = ""
+) -> ImageLayer:
+    """Open the file of an image that was painted, and show it as it was then.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened, or holds no image.
+    """
+    try:
+        made = open_file(viewer, path, painted.reader)
+    except Exception as error:  # every reader has its own
+        log.warning("%s was not opened", path, exc_info=error)
+        raise InputError(f"{path} could not be opened: {error}") from error
+    images = [layer for layer in made if isinstance(layer, ImageLayer)]
+    if not images:
+        raise InputError(f"{path} was opened, but holds no image.")
+    named = [layer for layer in images if layer.name == (name_in_file or painted.image)]
+    image = (named or images)[0]
+    image.name = painted.image
+    lay_as_saved(image, painted)
+    return image
+
+
 def show_paint(
     viewer: Viewer, image: ImageLayer | None, painted: PaintedLayer, paint: Pixels
 ) -> LabelsLayer:
@@ -64,8 +93,8 @@ def show_paint(
     What was a result that somebody corrects is one again.
     """
     of_image = {"source": painted.image} if image is None else made_of(image)
-    noted = {"purpose": "annotations", **of_image, **painted.noted}
-    is_paint = noted["purpose"] == "annotations"
+    noted = {"purpose": ANNOTATIONS, **of_image, **painted.noted}
+    is_paint = noted["purpose"] == ANNOTATIONS
     layer = _on_image(viewer, image, painted) if image is not None and is_paint else None
     if layer is None:
         layer = viewer.add_labels(

@@ -13,14 +13,9 @@ from napari.layers import Layer
 from ...arrays import Array, Pixels
 from ...image import AXES, Frame, Image
 from ...windows import Window
-from .conversion import (
-    displayed_axes,
-    image_for_display,
-    labels_for_display,
-    note,
-    placement,
-)
+from .conversion import displayed_axes, image_for_display, labels_for_display, placement
 from .managed import LayerOptions, Levels, show_data
+from .purpose import is_preview, note
 
 CANVAS = 1024
 """Longest side of the coarsest level of a pyramid, in pixels: what is drawn at once."""
@@ -170,7 +165,7 @@ def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> N
     """Show the previews of an image, or hide them once there is something better to see."""
     for layer in list(viewer.layers):
         mark = note(layer)
-        if mark.get("purpose") == "preview" and mark.get("source_id") == str(source.unique_id):
+        if is_preview(layer) and mark.get("source_id") == str(source.unique_id):
             layer.visible = visible
             if visible:
                 _lift(viewer, layer)
@@ -210,6 +205,6 @@ def _place(
 def pyramid(data: Array) -> list[Array]:
     """Take every second pixel, again and again, until it fits a canvas: views, no copies."""
     levels = [data]
-    while max(levels[-1].shape[-2:]) > min(CANVAS, LARGE // 4):
+    while max(levels[-1].shape[-2:]) > CANVAS:
         levels.append(levels[-1][..., ::2, ::2])
     return levels

@@ -15,11 +15,10 @@ from qtpy.QtWidgets import QLineEdit
 from ...errors import InputError
 from ...evaluation.sorting import Sorted
 from ...evaluation.table import Measurements
-from ..layers.conversion import MARK, layers_of, made_of, note
 from ..layers.managed import same_selection
+from ..layers.purpose import CLASSES, EXAMPLES, MARK, is_paint, layers_of, made_of, purpose_of
 from ..widgets.basics import Fold, Hint, button, named, row
-from ..widgets.layer_pickers import LayerPicker, is_paint
-from .form import CLASSES, EXAMPLES
+from ..widgets.layer_pickers import LayerPicker
 from .job import SortRequest
 from .layers import labels_of, laid_on
 
@@ -44,7 +43,7 @@ class ClassesFold(Fold):
         self.viewer = viewer
         self.examples = LayerPicker(
             viewer,
-            lambda layer: is_paint(layer) and note(layer).get("purpose") == EXAMPLES,
+            lambda layer: is_paint(layer) and purpose_of(layer) == EXAMPLES,
             "Where examples of each class are painted",
         )
         self.new_button = button("New", "Make a layer to paint examples of classes on", new)

@@ -12,11 +12,11 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from ...errors import InputError
 from ...evaluation.compare import COLORED, FALSE, FOUND, IOU, MISSED, VERDICT, Comparison
-from ..layers.conversion import MARK, layers_of, made_of
+from ..layers.purpose import COMPARED, MARK, layers_of, made_of
 from ..widgets.basics import Fold, Hint, button, row
 from ..widgets.inputs import Choice
 from ..widgets.layer_pickers import LayerPicker
-from .form import COMPARED, is_of_objects
+from .form import is_of_objects
 from .job import CompareRequest
 from .layers import labels_of, laid_on
 from .link import Link

@@ -18,7 +18,7 @@ from ...evaluation.sorting import Sorted
 from ...evaluation.table import EDGE, Measurements
 from ..dock import Dock
 from ..jobs.request import Ended
-from ..layers.conversion import note
+from ..layers.purpose import is_annotations
 from ..widgets.basics import button, row, stack, step
 from .classes import ClassesFold, colors_of
 from .compare import CompareFold
@@ -168,9 +168,6 @@ class MeasureDock(Dock):
         self.results.histogram.set_colors(colors)
         self.comparison.curve.set_colors(colors)
 
-    def _warm_up(self) -> None:
-        """Load no torch: nothing here needs it."""
-
     def close_down(self) -> None:
         """End the job, and let go of the viewer and of the layers."""
         self._close_link()
@@ -182,7 +179,7 @@ class MeasureDock(Dock):
         layer = self.viewer.layers.selection.active
         if layer is None or self.runner.is_running or layer is self.comparison.truth.value:
             return
-        if note(layer).get("purpose") != "annotations":
+        if not is_annotations(layer):
             self.form.image.follow(layer)
 
     def _on_other_labels(self, layer: LabelsLayer | None) -> None:
@@ -280,10 +277,8 @@ class MeasureDock(Dock):
     def _typical_size(self) -> float:
         """Return the median diameter of the measured objects, in pixels."""
         table = None if self.shown is None else self.shown.table
-        if table is None or not len(table) or not table.spacing:
-            return TYPICAL
-        (name,) = (name for name in table.columns if name.startswith("equivalent diameter"))
-        return float(np.median(table[name])) / table.spacing["X"]
+        diameters = None if table is None or not table.spacing else table.diameters
+        return TYPICAL if diameters is None or not len(diameters) else float(np.median(diameters))
 
     def _on_sorted(self, shown: Shown, ended: Ended[Sorted]) -> None:
         done = self.result_of(ended)

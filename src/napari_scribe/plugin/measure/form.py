@@ -15,12 +15,12 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from ...errors import InputError
 from ...image import Image
-from ..correct.layers import CORRECTED
-from ..layers.conversion import image_of, note
+from ..layers.conversion import image_of
+from ..layers.purpose import SAID_OF_OBJECTS, is_corrected, is_found, is_paint, note, purpose_of
 from ..model_library import names_of_channels, size_in_words
 from ..widgets.basics import Column, Hint, empty, fill_column, layout_of, named, stack
 from ..widgets.inputs import Choice, narrow
-from ..widgets.layer_pickers import LayerPicker, is_paint
+from ..widgets.layer_pickers import LayerPicker
 from ..widgets.settings_fold import SettingsFold
 from .folder import FolderPicker
 from .job import MeasureRequest
@@ -35,9 +35,6 @@ STACKS = {
 }
 STACK_TIP = "What the slider goes through, and so what belongs to one object"
 ALL, IN_VIEW, FOLDER = "all", "in view", "folder"
-COMPARED, EXAMPLES, CLASSES = "compared", "class examples", "classes"
-SAID_OF_OBJECTS = COMPARED, EXAMPLES, CLASSES
-"""Purposes of layers that say something about objects in another one."""
 
 
 class ObjectsPicker(LayerPicker):
@@ -56,15 +53,14 @@ class ObjectsPicker(LayerPicker):
 
 def _likeliness(layer: Layer) -> int:
     """Return how likely labels are what a user wants to measure."""
-    purpose = str(note(layer).get("purpose", ""))
-    if purpose == CORRECTED:
+    if is_corrected(layer):
         return 3
-    return 2 if purpose.startswith("labels") else 0 if purpose else 1
+    return 2 if is_found(layer) else 0 if purpose_of(layer) else 1
 
 
 def is_of_objects(layer: Layer) -> bool:
     """Return whether labels may hold objects, and do not say something about other ones."""
-    return is_paint(layer) and note(layer).get("purpose") not in SAID_OF_OBJECTS
+    return is_paint(layer) and purpose_of(layer) not in SAID_OF_OBJECTS
 
 
 class LabelsPicker(Column):

@@ -15,12 +15,9 @@ from ...arrays import Pixels, as_dask
 from ...errors import InputError
 from ...image import Image
 from ..layers.alignment import is_aligned
-from ..layers.conversion import displayed_axes, guess_layer_axes, image_of, note, pixels, source_of
-from ..layers.managed import TRANSFORMS
-from ..widgets.layer_pickers import is_from_user, is_image
-
-PLACE = (*TRANSFORMS, "units", "axis_labels")
-"""What lays a layer on another one of the same axes."""
+from ..layers.conversion import displayed_axes, guess_layer_axes, image_of, pixels
+from ..layers.managed import PLACE
+from ..layers.purpose import is_annotations, is_from_user, is_image, source_of
 
 
 def letters_of(layer: LabelsLayer, viewer: Viewer) -> str:
@@ -70,7 +67,7 @@ def labels_of(layer: LabelsLayer, letters: str) -> Image:
         at = tuple(0 if a == "C" else slice(None) for a in axes)
         data = (data if isinstance(data, np.ndarray) else as_dask(data))[at]
         axes = axes.replace("C", "")
-    if note(layer).get("purpose") == "annotations":
+    if is_annotations(layer):
         paint = np.asarray(data)
         data = np.where(paint == 1, 0, paint)
     kept = [i for i, a in enumerate(letters) if a != "C"]

@@ -14,12 +14,11 @@ from ...arrays import Pixels
 from ...evaluation.table import COLUMN_ALONG, LABEL, Measurements
 from ..layers.camera import go_to
 from ..layers.conversion import paint_events
+from ..layers.mouse import is_beyond_click, on_canvas
 from .layers import frame_in_view
 
 INDEX = "index"
 """Column of a layer's features in which napari looks for the number of an object."""
-CLICK = 3
-"""Pixels of the screen that a mouse may move in a click."""
 
 
 class Link(QObject):
@@ -95,8 +94,8 @@ class Link(QObject):
 
     def _diameter(self, row: int) -> float:
         """Return the diameter of an object in pixels; 0 where it was not measured."""
-        names = [name for name in self.table.columns if name.startswith("equivalent diameter")]
-        return float(self.table[names[0]][row]) / self.table.spacing["X"] if names else 0.0
+        diameters = self.table.diameters
+        return 0.0 if diameters is None else float(diameters[row])
 
     def row_of(self, number: int) -> int | None:
         """Return the row of a number; where several frames have it, that of the frame in view."""
@@ -148,12 +147,13 @@ class Link(QObject):
     def _on_mouse(self, viewer: Viewer, event: Any) -> Generator[None, None, None]:
         """Choose the object that is clicked while nothing is painted."""
         active = viewer.layers.selection.active
-        start = np.array(event.pos, float)
+        begin = on_canvas(event)
         yield
         while event.type == "mouse_move":
             yield
-        is_click = np.abs(np.array(event.pos, float) - start).max() <= CLICK
-        if not is_click or event.button != 1 or getattr(active, "mode", "") != "pan_zoom":
+        if is_beyond_click(begin, on_canvas(event)) or event.button != 1:
+            return
+        if getattr(active, "mode", "") != "pan_zoom":
             return
         if self.layer not in viewer.layers or not self.layer.visible:
             return

@@ -18,7 +18,7 @@ from ...errors import InputError
 from ...io.model_folder import is_shipped, new_model_path
 from ..layers.managed import find_layer
 from ..messages import explain
-from ..widgets.basics import Fold, Hint, button, empty, layout_of, named, row, stack
+from ..widgets.basics import Fold, Hint, button, calm, empty, layout_of, named, row, stack
 from .job import Decodable
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class DecodingFold(Fold):
             unit = f" ({knob.unit})" if knob.unit else ""
             line = field if isinstance(field, SpinBox) else _with_number(field)
             layout_of(self._lines).addWidget(named(f"{knob.title}{unit}", line, WIDTH))
+        calm(self._lines)
         if decodable is not None:
             self._fill(_own(decodable.model))
 
@@ -172,7 +173,7 @@ class DecodingFold(Fold):
         try:
             labels = done.result()
         except Exception as error:
-            self.failed.emit(explain(error))
+            self.failed.emit(explain(error, "Decoding"))
             return
         self._show(decodable, labels)
 

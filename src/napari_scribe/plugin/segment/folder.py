@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -265,10 +264,7 @@ def _job(model: Model, image: Image, target: Path, request: FolderRequest) -> In
 
 def _reason(image: Path, error: Exception) -> str:
     """Return why an image failed, in words that can stand in brackets."""
-    if isinstance(error, InputError):
-        text = str(error)
-    else:
-        log.error("%s failed\n%s", image, traceback.format_exc())
-        text = explain(error)
+    is_foreseen = isinstance(error, InputError)
+    text = str(error) if is_foreseen else explain(error, f"Segmenting {image}")
     log.warning("%s was not segmented: %s", image, text)
     return text.rstrip(".")

@@ -19,11 +19,12 @@ from ...io import labels_path
 from ...io.ngff_labels import image_group
 from ..layers.conversion import guess_layer_axes, image_of
 from ..layers.object_size import SizeCircle
+from ..layers.purpose import is_image
 from ..model_library import channels_to_tick, dimensions_of, object_size_of
 from ..widgets.basics import Hint, button, named, stack
 from ..widgets.folder_channels import FolderChannels
 from ..widgets.inputs import result_file, tile_choice
-from ..widgets.layer_pickers import ImagePicker, is_image
+from ..widgets.layer_pickers import ImagePicker
 from ..widgets.model_picker import ModelPicker
 from ..widgets.object_size import ObjectSizePicker
 from ..widgets.scope_picker import FOLDER, LAYERS, ScopePicker, has_frames

@@ -15,6 +15,7 @@ from ...progress import Job
 from ..jobs.inference import Outcome, RunRequest, is_small
 from ..jobs.request import Request
 from ..layers.colors import labels_look
+from ..layers.purpose import LABELS, PROBABILITY
 from ..layers.results import show_labels, show_probability
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class SegmentRequest(RunRequest["Segmented"]):
     with_probability: bool = False
     object_size: float | None = None
 
-    result, verb, button = "labels", "Segmenting", "Segment"
+    result, verb, button = LABELS, "Segmenting", "Segment"
     show = staticmethod(show_labels)
 
     @property
@@ -85,7 +86,7 @@ class SegmentRequest(RunRequest["Segmented"]):
     @property
     def can_be_decoded_again(self) -> bool:
         """Return whether what objects are made of is kept after the run."""
-        fits = self.out is None and is_small(self) and math.prod(self.shape) <= KEPT
+        fits = self.out is None and math.prod(self.shape) <= KEPT
         return fits and self.facts.task == "objects" and self.turn == (1, 1)
 
     def finish(self, job: InferenceJob) -> Segmented:
@@ -176,7 +177,7 @@ class Segmented(Outcome):
     def show_beneath(self, viewer: Viewer, request: RunRequest[Any], purpose: str) -> None:
         """Show the probability."""
         if self.probability is not None:
-            name = purpose.replace("labels", "probability")
+            name = purpose.replace(LABELS, PROBABILITY)
             place = viewer, request.image_layer, request.image
             show_probability(*place, self.probability, name, self.region)
 

@@ -22,7 +22,7 @@ from ..layers.annotations import (
     lay_over,
     note_settings,
 )
-from ..layers.conversion import add_note, made_of
+from ..layers.purpose import ANNOTATIONS, add_note, made_of
 from ..segment.decoding import DecodingFold
 from ..segment.job import Segmented, SegmentRequest
 from ..training_dock import TrainingDock
@@ -201,8 +201,9 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.train(adapt)
 
         def take_for_paint() -> None:
-            add_note(paint, purpose="annotations", **made_of(layer))
-            self.train(lambda now: _adapted(adapt, now.changed(is_asked=True)))
+            add_note(paint, purpose=ANNOTATIONS, **made_of(layer))
+            not_a_mask = frozenset({("mask", "")})  # that is what was answered
+            self.train(lambda now: _adapted(adapt, now.changed(answered=not_a_mask)))
 
         if doubt := doubt_about_place(paint, layer, image):
             self.ask(doubt, {"Lay it over": lay_it_over, **CHOOSE_OTHERS})
@@ -247,7 +248,9 @@ class TrainDock(TrainingDock[TrainRequest]):
         def train_on_it() -> None:
             self.train(
                 lambda now: request.changed(
-                    paint_layer=now.paint_layer, paint=now.paint, is_asked=True
+                    paint_layer=now.paint_layer,
+                    paint=now.paint,
+                    answered=request.answered | {question.about},
                 ),
                 is_checked=True,
             )
@@ -263,8 +266,8 @@ class TrainDock(TrainingDock[TrainRequest]):
                 self.form.choose(layer)
                 train_on_it()
 
-        answers = {"classes": train_anew, "sizes": lambda: None, "other": lambda: None}
-        yes = answers.get(question.kind, make_objects)
+        answers = {"classes": train_anew, "sizes": lambda: None}
+        yes = (lambda: None) if question.other else answers.get(question.kind, make_objects)
         self.ask(question.text, {question.yes: yes, question.no: train_on_it})
 
     def _on_segmented(self, ended: Ended[Segmented]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
-from napari.layers import Layer
 from qtpy.QtWidgets import QWidget
 
 from ...errors import InputError
@@ -18,8 +17,9 @@ from ...session.draft import Draft, Points
 from ..layers.annotations import mask_on_image
 from ..layers.brush import BACKGROUND, next_number, take
 from ..layers.colors import preview_colormap
-from ..layers.conversion import has_pixels_of, layers_of, note, pixels
+from ..layers.conversion import has_pixels_of, pixels
 from ..layers.places import look_at
+from ..layers.purpose import is_found, layers_of
 from ..widgets.basics import Hint, button, fill_column, row, stack
 
 REVIEW_TIP = (
@@ -38,6 +38,8 @@ NO_RESULT = (
 )
 TOO_LARGE = "{} is too large to be gone through object by object. Segment a part of the image."
 NO_FIT = "{} does not fit {}. Press New for annotations that do."
+LOOK = ("colormap", "selected_label", "show_selected_label", "visible")
+"""What is changed of a result while its objects are shown one by one."""
 LARGEST = 2**26
 """Most pixels of a result that is gone through."""
 
@@ -54,7 +56,7 @@ class DraftReview(QWidget):
         self._draft: Draft | None = None
         self._start = np.zeros(0, int)
         self._corrected: int | None = None
-        self._colormap: Any = None
+        self._look: dict[str, Any] = {}
         self.review = button("Review a result", REVIEW_TIP, self.begin)
         self.said = Hint()
         answers = {
@@ -113,7 +115,7 @@ class DraftReview(QWidget):
         self._start = np.array([s.start for s in window])
         for key, press in self._keys.items():
             self._layer.bind_key(key, press, overwrite=True)
-        self._colormap = result.colormap
+        self._look = {name: getattr(result, name) for name in LOOK}
         result.colormap = preview_colormap()  # among napari's colours are dark ones
         result.visible = result.show_selected_label = True
         self.viewer.layers.selection.active = self._layer
@@ -162,8 +164,8 @@ class DraftReview(QWidget):
     def _let_go(self) -> None:
         """Show the result as before, and take the keys from the annotations."""
         if self._result is not None and self._result in self.viewer.layers:
-            self._result.show_selected_label = False
-            self._result.colormap = self._colormap
+            for name, value in self._look.items():
+                setattr(self._result, name, value)
         if self._draft is not None and self._layer is not None:
             for key in self._keys:
                 self._layer.bind_key(key, None)
@@ -216,16 +218,10 @@ class DraftReview(QWidget):
 
     def _result_of(self, image: ImageLayer) -> LabelsLayer | None:
         """Return the result that is selected, else the topmost one of the image."""
-        found = [layer for layer in layers_of(image, self.viewer.layers) if _is_result(layer)]
+        found = [layer for layer in layers_of(image, self.viewer.layers) if is_found(layer)]
         active = self.viewer.layers.selection.active
         return active if active in found else (found[-1] if found else None)
 
     def _on_removed(self, event: object) -> None:
         if self._result is not None and getattr(event, "value", None) is self._result:
             self.end()
-
-
-def _is_result(layer: Layer) -> TypeGuard[LabelsLayer]:
-    """Return whether a layer holds objects that a model has found."""
-    is_found = str(note(layer).get("purpose", "")).startswith("labels")
-    return isinstance(layer, LabelsLayer) and is_found

@@ -22,20 +22,13 @@ from ..jobs.torch_loader import found_devices
 from ..layers.annotations import annotations_of, is_made_on, note_settings, settings_of
 from ..layers.brush import width_for
 from ..layers.complete_regions import complete_boxes
-from ..layers.conversion import (
-    add_annotations,
-    add_note,
-    made_of,
-    note,
-    paint_events,
-    paint_of,
-    source_of,
-)
+from ..layers.conversion import add_annotations, paint_events, paint_of
 from ..layers.object_size import SizeCircle, painted_size
+from ..layers.purpose import add_note, is_paint, made_of, note, source_of
 from ..layers.visible import visible_field
 from ..model_library import dimensions_of, object_size_of
 from ..widgets.basics import Hint, button, named, stack
-from ..widgets.layer_pickers import ImagePicker, LayerPicker, is_paint
+from ..widgets.layer_pickers import ImagePicker, LayerPicker
 from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
 from ..widgets.object_size import ObjectSizePicker
 from ..widgets.recipe_form import RecipeForm

@@ -20,7 +20,7 @@ from ...session.trainings import About, KeptTraining
 from ..jobs.request import Question
 from ..jobs.training import Earlier, TrainingRequest, channels_in_words, named
 from ..layers.colors import preview_look
-from ..layers.conversion import note
+from ..layers.purpose import PREVIEW, note
 from ..layers.results import show_window
 
 if TYPE_CHECKING:
@@ -44,11 +44,18 @@ class PaintQuestion(Question):
         ``sizes``, where objects differ much in size.
     text, yes, no
         As for `Question`.
+    other
+        Name of the other image whose paint it is about; empty for the paint of the chosen one.
     """
 
-    def __init__(self, kind: str, text: str, yes: str, no: str) -> None:
+    def __init__(self, kind: str, text: str, yes: str, no: str, other: str = "") -> None:
         super().__init__(text, yes, no)
-        self.kind = kind
+        self.kind, self.other = kind, other
+
+    @property
+    def about(self) -> tuple[str, str]:
+        """Return what it is about, by which it is known when it is answered."""
+        return self.kind, self.other
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,8 @@ class TrainRequest(TrainingRequest):
         Boxes in which 0 is background, as `Paint` takes them.
     channels
         As `train` takes them.
-    is_asked
-        Whether the questions about paint have been answered.
+    answered
+        What the questions about paint were about that have been answered.
     denoiser
         The file of a model that the image goes through first.
     object_size
@@ -104,7 +111,7 @@ class TrainRequest(TrainingRequest):
     paint: np.ndarray
     complete: tuple[Box, ...] = ()
     channels: list[int] | None = None
-    is_asked: bool = False
+    answered: frozenset[tuple[str, str]] = frozenset()
     denoiser: Path | None = None
     object_size: float | None = None
     others: tuple[PaintedImage, ...] = ()
@@ -137,8 +144,7 @@ class TrainRequest(TrainingRequest):
 
         start = load_model(self.start) if self.start is not None else None
         recipe = self._recipe_for(start)
-        if not self.is_asked:
-            self._check_paint()
+        self._check_paint()
         return train(
             [painted.image for painted in self.painted],
             [self.as_paint(painted.paint, painted) for painted in self.painted],
@@ -180,7 +186,7 @@ class TrainRequest(TrainingRequest):
             recipe=self.recipe_like(before.recipe, CHANGEABLE),
             channels=before.channels,
             start=before.start,
-            is_asked=self.is_asked or before.is_asked,
+            answered=self.answered | before.answered,
             denoiser=before.denoiser,
             object_size=before.object_size,
             resume=trained.checkpoint,
@@ -200,35 +206,41 @@ class TrainRequest(TrainingRequest):
     def show_preview(self, viewer: Viewer, preview: Preview) -> None:
         """Show what the network finds by now."""
         place = viewer, self.image_layer, self.image, preview.frame, preview.window
-        show_window(*place, preview.labels, "preview", **preview_look(self.recipe.task))
+        show_window(*place, preview.labels, PREVIEW, **preview_look(self.recipe.task))
 
     def _check_paint(self) -> None:
-        """Check that the paint means what it seems to mean.
+        """Check that the paint means what it seems to mean, where that is not answered yet.
 
         Raises
         ------
         PaintQuestion
             If that is doubtful.
         """
+        for doubt in self._doubts():
+            if doubt.about not in self.answered:
+                raise doubt
+
+    def _doubts(self) -> Iterator[PaintQuestion]:
         from ...targets import Paint
         from ...targets.object_size import diameters_in, doubt_about_sizes
         from ...targets.paint import fitted, like_objects, question
 
         if self.recipe.task == "classes" and (doubt := like_objects(self.paint)):
-            raise PaintQuestion("classes", doubt, "They are objects", "They are classes")
+            yield PaintQuestion("classes", doubt, "They are objects", "They are classes")
         slip = question(self.paint, self.recipe.task, self.dimensions)
         if slip is not None:
-            raise PaintQuestion(slip.kind, slip.text, "They are objects", "Leave it")
+            yield PaintQuestion(slip.kind, slip.text, "They are objects", "Leave it")
         if self.recipe.task == "objects":
             paint = fitted(Paint(self.paint), self.image)
             diameters = diameters_in(self.image, paint, self.dimensions)
             if doubt := doubt_about_sizes(diameters):
-                raise PaintQuestion("sizes", doubt, "I will correct them", "Train on them")
+                yield PaintQuestion("sizes", doubt, "I will correct them", "Train on them")
         for other in self.others:
             slip = question(other.paint, self.recipe.task, self.dimensions)
             if slip is not None:
                 text = f"{other.name}: {slip.text}"
-                raise PaintQuestion("other", text, "I will correct them", "Train on them")
+                answers = "I will correct them", "Train on them"
+                yield PaintQuestion(slip.kind, text, *answers, other.name)
 
     def _recipe_for(self, start: Model | None) -> Recipe:
         """Return the form's recipe; network and target are those of the model to start from."""

@@ -15,8 +15,8 @@ from ...image import Image
 from ..layers.annotations import annotations_of, settings_of
 from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import image_of, paint_of
+from ..layers.purpose import is_image
 from ..widgets.basics import Fold, empty
-from ..widgets.layer_pickers import is_image
 from .job import PaintedImage, TrainRequest
 
 Read = Callable[[], PaintedImage]
@@ -87,10 +87,16 @@ class OtherImages(Fold):
         Raises
         ------
         InputError
-            If one of them cannot be read.
+            If one of them cannot be read, or does not go with the image of the request.
         """
         ticked = [o for o in self._offered if not o.obstacle and o.key not in self._unticked]
         painted = [offered.read() for offered in ticked]
+        for other in painted:  # what is in a file is known only now
+            if reason := obstacle(other.image, request.image, request.dimensions):
+                raise InputError(
+                    f"{other.image.name} {reason}: they cannot be learnt from together. Untick "
+                    f"{other.image.name} under Also learn from."
+                )
         used = tuple(other for other in painted if other.complete or other.paint.any())
         return request.changed(others=used)
 

@@ -27,12 +27,12 @@ from ...session.project import Project, ProjectImage, Training, is_project
 from ..jobs.training import Trained
 from ..layers.annotations import annotations_of
 from ..layers.autosave import Autosave
-from ..layers.conversion import add_annotations, image_of, note, source_of
+from ..layers.conversion import add_annotations, image_of
 from ..layers.painted import can_be_kept, described, key_of, place_in
-from ..layers.restore import find_image, lay_as_saved, open_file, show_paint
+from ..layers.purpose import is_image, note, source_of
+from ..layers.restore import find_image, open_image, show_paint
 from ..widgets.basics import Fold, Hint, button, row, stack
 from ..widgets.inputs import narrow
-from ..widgets.layer_pickers import is_image
 from .job import PaintedImage, TrainRequest
 from .other_images import Offered
 
@@ -277,7 +277,9 @@ class ProjectPanel(Fold):
     def _open_with_paint(self, project: Project, index: int) -> ImageLayer:
         """Open an image and its paint, unless they are open."""
         entry = project.images[index]
-        image = self._image(index, entry) or self._opened(project, entry)
+        image = self._image(index, entry)
+        if image is None:
+            image = open_image(self._viewer, entry, project.image_file(entry), entry.name_in_file)
         self._open[index] = key_of(image)
         made = annotations_of(image, self._viewer.layers)
         # Other annotations of the image may be open; those of the project come on top.
@@ -296,22 +298,6 @@ class ProjectPanel(Fold):
         if by_name is None and entry.name_in_file:
             return find_image(replace(entry, image=entry.name_in_file), free)
         return by_name
-
-    def _opened(self, project: Project, entry: ProjectImage) -> ImageLayer:
-        path = project.image_file(entry)
-        try:
-            made = open_file(self._viewer, path, entry.reader)
-        except Exception as error:  # every reader has its own
-            raise InputError(f"{path} could not be opened: {error}") from error
-        images = [layer for layer in made if isinstance(layer, ImageLayer)]
-        if not images:
-            raise InputError(f"{path} was opened, but holds no image.")
-        name = entry.name_in_file or entry.image
-        named = [layer for layer in images if layer.name == name]
-        image = (named or images)[0]
-        image.name = entry.image
-        lay_as_saved(image, entry)
-        return image
 
     def _add_paint(self, project: Project, entry: ProjectImage, image: ImageLayer) -> None:
         """Add the annotations of the project; where nothing is painted yet, empty ones."""

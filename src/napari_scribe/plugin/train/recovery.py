@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 
 from napari import Viewer
@@ -18,7 +17,7 @@ from ...errors import InputError
 from ...session.autosave import KeptPaint, forget, left_behind, read_kept, rename
 from ..layers.annotations import annotations_of
 from ..layers.painted import key_of
-from ..layers.restore import find_image, lay_as_saved, open_file, show_paint
+from ..layers.restore import find_image, open_image, show_paint
 from ..widgets.feedback import Message
 
 LOOK_AFTER = 100
@@ -95,16 +94,13 @@ class RecoveryOffer(Message):
         rename(kept, key_of(show_paint(self._viewer, image, kept, paint)))
 
     def _opened(self, kept: KeptPaint) -> ImageLayer | None:
-        """Open the image that was painted; None where that cannot be done."""
+        """Open the image that was painted; None where that cannot be done: the paint is shown."""
         if not os.path.exists(kept.image_path):
             return None
-        with suppress(Exception):  # every reader has its own; the paint is shown without the image
-            open_file(self._viewer, kept.image_path, kept.reader)
-        image = find_image(kept, self._viewer.layers, is_renamed=True)
-        if image is not None:
-            image.name = kept.image
-            lay_as_saved(image, kept)
-        return image
+        try:
+            return open_image(self._viewer, kept, kept.image_path)
+        except InputError:  # the log says why
+            return None
 
     def _on_inserted(self, event: Event) -> None:
         if isinstance(event.value, ImageLayer | LabelsLayer):

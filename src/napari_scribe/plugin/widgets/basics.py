@@ -11,6 +11,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
 from qtpy.QtWidgets import (
+    QAbstractSlider,
     QAbstractSpinBox,
     QComboBox,
     QFrame,
@@ -19,6 +20,7 @@ from qtpy.QtWidgets import (
     QLayout,
     QPushButton,
     QScrollArea,
+    QScrollBar,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -65,7 +67,10 @@ def empty(layout: QLayout) -> None:
 
 
 class Hint(QLabel):
-    """Show a wrapped line in a quieter colour; take no room while there is nothing to say."""
+    """Show a wrapped line in a quieter colour; take no room while there is nothing to say.
+
+    It appears only where it has a parent: without one it would be a window of its own.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +81,17 @@ class Hint(QLabel):
     def setText(self, text: str) -> None:
         """Say something else."""
         super().setText(text)
-        self.setVisible(bool(text))
+        self._appear()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Notice that it is laid out."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange:
+            self._appear()
+
+    def _appear(self) -> None:
+        if self.parent() is not None:
+            self.setVisible(bool(self.text()))
 
 
 def row(*parts: Part | int, wide: int | None = None) -> QWidget:
@@ -224,7 +239,7 @@ def _triangle(is_open: bool) -> QIcon:
 
 
 class _CalmWheel(QObject):
-    """Let the wheel over a spin box or a combo scroll the dock, unless that has the focus."""
+    """Let the wheel over a field scroll the dock, unless the field has the focus."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() != QEvent.Type.Wheel or not isinstance(watched, QWidget):
@@ -235,6 +250,21 @@ class _CalmWheel(QObject):
         return False
 
 
+def calm(widget: QWidget) -> None:
+    """Let the wheel over the fields in a widget scroll the dock, unless they have the focus.
+
+    A field that is made later needs another call.
+    """
+    guard = _CalmWheel(widget)
+    for kind in (QAbstractSpinBox, QComboBox, QAbstractSlider):
+        for field in widget.findChildren(kind):
+            if isinstance(field, QScrollBar):  # turning it is what the wheel is for
+                continue
+            if field.focusPolicy() == Qt.FocusPolicy.WheelFocus:
+                field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            field.installEventFilter(guard)
+
+
 def scrolled(content: QWidget) -> QScrollArea:
     """Put a widget into an area that scrolls up and down where the dock is too low for it."""
     area = QScrollArea()
@@ -242,11 +272,7 @@ def scrolled(content: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(content)
-    calm = _CalmWheel(area)
-    for kind in (QAbstractSpinBox, QComboBox):
-        for widget in content.findChildren(kind):
-            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            widget.installEventFilter(calm)
+    calm(content)
     return area
 
 

@@ -138,6 +138,7 @@ class Message(QFrame):
     def clear(self) -> None:
         """Say nothing."""
         self._drop_buttons()
+        self.setToolTip("")
         self._label.clear()
         self.hide()
         self.shown.emit(False)
@@ -154,6 +155,7 @@ class Message(QFrame):
 
     def _show(self, text: str, color: str) -> None:
         self._drop_buttons()
+        self.setToolTip("")
         self._label.setText(text)
         self._color = color
         self.set_colors(self._colors)

@@ -7,13 +7,13 @@ from weakref import ref
 
 from napari import Viewer
 from napari.layers import Image as ImageLayer
-from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QWidget
 
 from ...errors import InputError
 from ...image import Image
-from ..layers.conversion import guess_layer_axes, image_of, note, source_of
+from ..layers.conversion import guess_layer_axes, image_of
+from ..layers.purpose import image_meant, is_from_user, is_image
 from ..model_library import names_of_channels, size_in_words
 from .basics import Column, Hint, empty, row
 from .inputs import Choice, narrow
@@ -24,10 +24,6 @@ ONLY_COMPANIONS = (
     "What is open belongs to an image, as a preview or the truth does. Open that image, or try "
     "File > Open Sample > Scribe > {}."
 )
-MADE_BY_USER = (None, "annotations")
-"""Purposes of layers that hold no result."""
-DENOISED = "denoised"
-"""Purpose of layers that hold a denoised image."""
 PER_ROW = 4
 """Boxes to tick beside each other."""
 
@@ -64,33 +60,6 @@ class LayerPicker(Choice):
                     self.native.setCurrentIndex(-1)
         if self.value is not before:
             self.changed.emit(self.value)
-
-
-def is_image(layer: Layer) -> bool:
-    """Return whether a layer is an image that the user has, or a denoised one of the plugin's."""
-    purpose = str(note(layer).get("purpose", DENOISED))
-    is_whole = purpose.startswith(DENOISED) and not purpose.endswith("so far")
-    return isinstance(layer, ImageLayer) and is_whole
-
-
-def is_paint(layer: Layer) -> bool:
-    """Return whether a layer can hold paint: labels, but no preview."""
-    return isinstance(layer, LabelsLayer) and note(layer).get("purpose") != "preview"
-
-
-def is_from_user(layer: Layer | None) -> bool:
-    """Return whether a layer is the user's: an image or annotations, but no result."""
-    return layer is not None and note(layer).get("purpose") in MADE_BY_USER
-
-
-def image_meant(viewer: Viewer, selected: Layer | None) -> ImageLayer | None:
-    """Return the image that is worked on where a layer is selected; None where that is unclear."""
-    if not is_from_user(selected):
-        return None
-    if is_image(selected):
-        return selected
-    source = source_of(selected, viewer.layers)
-    return source if source is not None and is_image(source) else None
 
 
 class ImagePicker(Column):

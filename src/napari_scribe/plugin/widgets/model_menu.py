@@ -25,7 +25,7 @@ from ...errors import InputError
 from ...io.model_file import open_model_file
 from ...io.model_folder import is_shipped
 from ...session import models
-from ..jobs.torch_loader import load_torch, loading
+from ..jobs.torch_loader import load_torch
 from ..model_library import in_words
 from .basics import fill_column
 
@@ -224,8 +224,7 @@ class Card(QDialog):
 def _card(path: Path) -> tuple[str, str, Any]:
     """Return the name of a model, what it is in words, and its picture; called in a thread."""
     try:
-        with loading:
-            load_torch()
+        load_torch()
         from ...describe import describe_model
         from ...model import load_model
 

@@ -11,18 +11,25 @@ from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QStackedWidget, QTabBar, QWidget
 
+from ...evaluation.table import DIAMETER
 from ...io.model_folder import shipped_models
 from ...session.next_step import Situation, next_step
 from ..correct.dock import CorrectDock
-from ..correct.layers import CORRECTED
 from ..denoise.dock import DenoiseDock
 from ..dock import WIDTH, Dock
-from ..layers.conversion import layers_of, note, real_viewer
+from ..layers.conversion import real_viewer
+from ..layers.purpose import (
+    image_meant,
+    is_annotations,
+    is_corrected,
+    is_found,
+    is_image,
+    layers_of,
+)
 from ..measure.dock import MeasureDock
 from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
 from ..widgets.basics import Hint, button, fill_column, row
-from ..widgets.layer_pickers import image_meant, is_image
 from .welcome import Welcome
 
 DOCKS: dict[str, tuple[type[Dock], str]] = {
@@ -168,12 +175,11 @@ class Workspace(QWidget):
         image = image_meant(self.viewer, self.viewer.layers.selection.active)
         image = image or next(filter(is_image, reversed(self.viewer.layers)))
         mine = layers_of(image, self.viewer.layers)
-        results = [layer for layer in mine if _purpose(layer).startswith("labels")]
         return Situation(
-            has_annotations=any(_purpose(layer) == "annotations" for layer in mine),
+            has_annotations=any(map(is_annotations, mine)),
             is_trained=self._is_trained_on(image),
-            has_result=bool(results),
-            is_corrected=any(_purpose(layer) == CORRECTED for layer in mine),
+            has_result=any(map(is_found, mine)),
+            is_corrected=any(map(is_corrected, mine)),
             is_measured=any(map(_has_measurements, mine)),
         )
 
@@ -199,11 +205,7 @@ class Workspace(QWidget):
         self._soon.start()  # notes are made after a layer is added
 
 
-def _purpose(layer: Layer) -> str:
-    return str(note(layer).get("purpose", ""))
-
-
 def _has_measurements(layer: Layer) -> bool:
     return isinstance(layer, LabelsLayer) and any(
-        str(name).startswith("equivalent diameter") for name in layer.features.columns
+        str(name).startswith(DIAMETER) for name in layer.features.columns
     )
