@@ -146,7 +146,8 @@ class DoubtfulPlaces(Fold):
     def show_state(self) -> None:
         """Enable what makes sense now, and count."""
         n, n_done = len(self._places), sum(self.list.done)
-        self.find_button.setEnabled(self.dock.form.result.value is not None)
+        is_free = not self.dock.runner.is_busy
+        self.find_button.setEnabled(is_free and self.dock.form.result.value is not None)
         self.next_button.setEnabled(n_done < n)
         self.list.setVisible(n > 0)
         self.with_uncertainty.setVisible(self._shown is not None)

@@ -141,7 +141,7 @@ class MeasureDock(Dock):
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
         super().show_state()
-        is_free = not self.runner.is_running and self.form.image.layer.value is not None
+        is_free = not self.runner.is_busy and self.form.image.layer.value is not None
         self.measure_button.setEnabled(is_free)
         self.comparison.button.setEnabled(is_free)
         self.classes.new_button.setEnabled(is_free)
@@ -171,7 +171,7 @@ class MeasureDock(Dock):
     def _on_selected(self, _event: object = None) -> None:
         """Follow the labels that the user selects, results too; but not what is painted on."""
         layer = self.viewer.layers.selection.active
-        if layer is None or self.runner.is_running or layer is self.comparison.truth.value:
+        if layer is None or self.runner.is_busy or layer is self.comparison.truth.value:
             return
         if note(layer).get("purpose") != "annotations":
             self.form.image.follow(layer)

@@ -110,7 +110,7 @@ class Workspace(QWidget):
     def show_state(self) -> None:
         """Show the welcome or the chosen step, and what is next."""
         has_image = any(is_image(layer) for layer in self.viewer.layers)
-        is_running = any(dock.runner.is_running for dock in self.pages.values())
+        is_running = any(dock.runner.is_busy for dock in self.pages.values())
         self.steps.setEnabled(has_image or is_running)
         self.advice.setVisible(has_image)
         if not has_image:
