@@ -14,7 +14,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSize, QTimer, Signal, SignalInstance
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QApplication, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QPushButton, QWidget
 
 from ..errors import InputError
 from .jobs.activity import Activity
@@ -26,12 +26,25 @@ from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, loading, warm_up
 from .layers.autosave import autosave_of
 from .layers.conversion import real_viewer
-from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
+from .widgets.basics import (
+    FOCUSED,
+    LINE,
+    StepBox,
+    button,
+    chain,
+    fill_column,
+    scrolled,
+    theme_colors,
+)
 from .widgets.feedback import Footer, Message, Progress
+from .widgets.inputs import narrow
 from .widgets.layer_pickers import is_from_user
 from .widgets.model_menu import ModelMenu
 
 WIDTH = 380
+NARROWEST = 296
+BESIDE = 350
+"""Least width of a dock where the names of steps are beside them, in pixels."""
 WARM_UP_AFTER = 300
 """Milliseconds from opening a dock until torch is imported, in a thread."""
 
@@ -91,7 +104,7 @@ class Dock(QWidget):
         self._place = ""
         self.runner.queue.moved.connect(self._show_place)
         self.view: View | None = None
-        self.setMinimumSize(WIDTH - 40, 220)
+        self.setMinimumSize(NARROWEST, 220)
         Dock.set_colors(self, self.colors)
         self.viewer.events.theme.connect(self._on_theme)
         # A slot of the dying widget itself would not be called any more.
@@ -280,6 +293,8 @@ class Dock(QWidget):
         content = QWidget()
         parts = (*parts, self.form.more)
         fill_column(content, *parts, margins=(8, 8, 8, 8), spacing=8).addStretch(1)
+        for combo in content.findChildren(QComboBox):
+            narrow(combo)
         self._area = scrolled(content)
         self._footer = Footer(self.message, self.progress, [*ends, self.stop_button])
         fill_column(self, self._area, self._footer, spacing=0).setStretch(0, 1)
@@ -312,8 +327,10 @@ class Dock(QWidget):
         return QSize(WIDTH, self._content.sizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep most of a low dock for what can be filled in, however long a message is."""
+        """Put names above steps in a narrow dock; keep most of a low one for what is filled in."""
         super().resizeEvent(event)
+        for part in self.findChildren(StepBox):
+            part.put_name(above=self.width() < BESIDE)
         self.message.limit(max(LINE, 2 * self.height() // 5))
 
     def focusNextPrevChild(self, is_next: bool) -> bool:
@@ -326,7 +343,7 @@ class Dock(QWidget):
         self.colors = colors
         self.message.set_colors(colors)
         self.setStyleSheet(
-            f'*[scribe="hint"] {{ color: {_mixed(colors)}; }}'
+            FOCUSED + f'*[scribe="hint"] {{ color: {_mixed(colors)}; }}'
             f'*[scribe="caution"] {{ color: {colors["warning"]}; }}'
             '*[scribe="main"] { font-weight: bold; }'
         )

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 EMPTY = "Segment an image first; its objects can be corrected here."
 COLUMNS = 3
 """Buttons beside each other."""
-NARROW = 300
-"""Least width of the dock, in pixels."""
 
 
 class CorrectDock(Dock):
@@ -93,7 +91,6 @@ class CorrectDock(Dock):
             step("3", "Correct", tools),
             step("4", "Teach", stack(teaching, self.at_once, self.about_teaching)),
         )
-        self.setMinimumWidth(NARROW)
         self.tools.chosen.connect(self.show_state)
         self.tools.said.connect(self._on_said)
         self.tools.failed.connect(self.message.warn)

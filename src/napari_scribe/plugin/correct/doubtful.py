@@ -24,9 +24,9 @@ from ..dock import Dock
 from ..jobs.inference import IN_MEMORY
 from ..jobs.request import Ended
 from ..layers.annotations import mask_on_image
-from ..layers.camera import go_to
 from ..layers.conversion import MARK, displayed_axes, note, pixels
 from ..layers.managed import TRANSFORMS, find_layer, same_selection
+from ..layers.places import go_to
 from ..layers.results import show_probability
 from ..layers.visible import visible_region
 from ..model_library import dimensions_of

@@ -12,8 +12,8 @@ from qtpy.QtCore import QObject, Signal
 
 from ...arrays import Pixels
 from ...evaluation.table import FRAME, LABEL, SLICE, Measurements
-from ..layers.camera import go_to
 from ..layers.conversion import paint_events
+from ..layers.places import go_to
 from .layers import frame_in_view
 
 FRAMES = {"T": FRAME, "Z": SLICE}

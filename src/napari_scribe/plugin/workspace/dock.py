@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from napari import Viewer
@@ -9,6 +10,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QStackedWidget, QTabBar, QWidget
 
 from ...io.model_folder import shipped_models
@@ -21,7 +23,7 @@ from ..layers.conversion import note, real_viewer
 from ..measure.dock import MeasureDock
 from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
-from ..widgets.basics import Hint, button, fill_column, row
+from ..widgets.basics import FOCUSED, Hint, button, chain, fill_column, row
 from ..widgets.layer_pickers import image_meant, is_image
 from .welcome import Welcome
 
@@ -33,6 +35,8 @@ DOCKS: dict[str, tuple[type[Dock], str]] = {
     "Denoise": (DenoiseDock, "Train a denoiser, and apply it"),
 }
 SAMPLE = "nuclei"
+KEY = "Alt"
+"""With the number of a step it leads there."""
 GO_TIP = "Go to the step that is next"
 HEIGHT = 700
 
@@ -62,9 +66,13 @@ class Workspace(QWidget):
         self.steps = QTabBar()
         self.steps.setExpanding(True)
         self.steps.setUsesScrollButtons(False)
+        self.setStyleSheet(f"{FOCUSED} QTabBar::tab {{ padding: 4px 3px; margin: 0px; }}")
         self.steps.setElideMode(Qt.TextElideMode.ElideNone)
-        for name, (_, tip) in DOCKS.items():
-            self.steps.setTabToolTip(self.steps.addTab(name), tip)
+        for number, (name, (_, tip)) in enumerate(DOCKS.items(), 1):
+            key = f"{KEY}+{number}"
+            self.steps.setTabToolTip(self.steps.addTab(name), f"{tip} ({key})")
+            # In the whole window: from the canvas it leads here.
+            QShortcut(QKeySequence(key), self).activated.connect(partial(self.go_to, name))
         self.hint = Hint()
         self.go = button("", GO_TIP, self._go_on)
         self.advice = row(self.hint, self.go, wide=0)
@@ -98,6 +106,20 @@ class Workspace(QWidget):
             self.steps.setCurrentIndex(names.index(name))
         self.stack.setCurrentWidget(self.pages[name])
         return self.pages[name]
+
+    def go_to(self, name: str) -> None:
+        """Show a step, from where Tab goes on; called by its key."""
+        if self.steps.isEnabled():
+            self.page(name)
+            self.show_state()
+            self.steps.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        else:
+            self.welcome.find_button.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        """Let Tab go from the steps to the page that is shown, whenever that was made."""
+        chain(self)
+        return super().focusNextPrevChild(is_next)
 
     def find_nuclei(self) -> None:
         """Open the sample, and segment it with the model that ships."""
