@@ -11,9 +11,10 @@ from weakref import ref
 
 from napari import Viewer
 from napari.layers import Image as ImageLayer
+from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSize, QTimer, Signal, SignalInstance
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QApplication, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QPushButton, QWidget
 
 from ..errors import InputError
 from .jobs.activity import Activity
@@ -26,11 +27,24 @@ from .jobs.torch_loader import found_devices, loading, warm_up
 from .layers.autosave import autosave_of
 from .layers.conversion import real_viewer
 from .layers.purpose import is_from_user
-from .widgets.basics import LINE, button, chain, fill_column, scrolled, theme_colors
+from .widgets.basics import (
+    FOCUSED,
+    LINE,
+    StepBox,
+    button,
+    chain,
+    fill_column,
+    scrolled,
+    theme_colors,
+)
 from .widgets.feedback import Footer, Message, Progress
+from .widgets.inputs import narrow
 from .widgets.model_menu import ModelMenu
 
 WIDTH = 380
+NARROWEST = 296
+BESIDE = 350
+"""Least width of a dock where the names of steps are beside them, in pixels."""
 WARM_UP_AFTER = 300
 """Milliseconds from opening a dock until torch is imported, in a thread."""
 
@@ -54,9 +68,9 @@ class View(Protocol):
 class Dock(QWidget):
     """Show a scrolling column of widgets, and below it a foot that stays in sight.
 
-    It starts one job at a time and stops it, tells what became of it, asks, and keeps the buttons
-    as they make sense. Closing it, its viewer or the application stops its job, which saves what
-    it has.
+    It starts jobs, which take turns, and stops them, tells what became of them, asks, and keeps
+    the buttons as they make sense. Closing it, its viewer or the application stops its job, which
+    saves what it has, and drops those that wait.
 
     A dock of this kind has a form, which `lay_out` connects, and says in `show_state` when its
     buttons make sense. A button calls a method that starts a request: ``with self.preparing():
@@ -87,8 +101,10 @@ class Dock(QWidget):
         self.activity = Activity()
         self.stop_button = button("Stop", "Stop, and keep what is done", self.stop)
         self.is_stopping = self.has_stepped = False
+        self._place = ""
+        self.runner.queue.moved.connect(self._show_place)
         self.view: View | None = None
-        self.setMinimumSize(WIDTH - 40, 220)
+        self.setMinimumSize(NARROWEST, 220)
         Dock.set_colors(self, self.colors)
         self.viewer.events.theme.connect(self._on_theme)
         # A slot of the dying widget itself would not be called any more.
@@ -107,11 +123,13 @@ class Dock(QWidget):
     def preparing(self, text: str = "Preparing") -> Iterator[None]:
         """Prepare a job: show that something happens, and what keeps the job from starting."""
         self.message.clear()
-        self.progress.busy(text)
+        if is_free := not self.runner.is_busy:  # else the bar is of what runs
+            self.progress.busy(text)
         try:
             yield
         except InputError as error:
-            self.progress.clear()
+            if is_free:
+                self.progress.clear()
             self.message.error(str(error))
             self.until_changed()
         self.show_state()
@@ -124,7 +142,7 @@ class Dock(QWidget):
         view: Callable[[Any], View] | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
-        """Start the job of a request.
+        """Start the job of a request, now or when it is its turn.
 
         Parameters
         ----------
@@ -138,8 +156,23 @@ class Dock(QWidget):
         Raises
         ------
         InputError
-            If a job runs for this viewer already.
+            If it would have to wait and cannot.
         """
+        shown: View | None = None
+        has_waited = False
+
+        def begin() -> None:
+            nonlocal shown
+            if has_waited:
+                self._leave_line(request)
+            self.activity.begin(request.title)
+            self.is_stopping = self.has_stepped = False
+            self._start_again: Callable[[Request[Any, Any]], None] = start_again
+            if self.view is not None:
+                self.view.close()
+            shown = self.view = None if view is None else view(request)
+            if has_waited:
+                self.show_state()
 
         def step(record: Step) -> None:
             self.has_stepped = True
@@ -158,13 +191,40 @@ class Dock(QWidget):
             with self.preparing():
                 self.start(other, on_end, view=view, on_step=on_step)
 
-        self.runner.start(request, step, end)
-        self.activity.begin(request.title)
-        self.is_stopping = self.has_stepped = False
-        self._start_again: Callable[[Request[Any, Any]], None] = start_again
-        if self.view is not None:
-            self.view.close()
-        shown = self.view = None if view is None else view(request)
+        self.runner.start(request, step, end, begin)
+        has_waited = True
+
+    def is_asked(self, layer: Layer | None) -> bool:
+        """Return whether a job of this dock runs or waits on an image, or on who knows what."""
+        requests = [turn.request for turn in self.runner.queue.turns_of(self.runner)]
+        return any(layer in request.layers or not request.layers for request in requests)
+
+    def _leave_line(self, request: Request[Any, Any]) -> None:
+        """Show that it is the turn of a job.
+
+        Raises
+        ------
+        InputError
+            If a layer is gone on which it was asked for.
+        """
+        if self.message.text == self._place:
+            self.message.clear()
+        gone = [layer.name for layer in request.layers if layer not in self.viewer.layers]
+        if gone:
+            raise InputError(f"{gone[0]} was removed before it was its turn: nothing was done.")
+        self.progress.busy("Preparing")
+
+    def _show_place(self) -> None:
+        """Show what the next job of this dock waits for, until other things are said."""
+        waiting = self.runner.waiting
+        if not waiting:
+            return
+        place = self.runner.queue.in_words(waiting[0])
+        if self.message.text in ("", self._place):
+            self.message.info(place)
+        self._place = place
+        if not self.runner.is_running:
+            self.progress.wait(place)
 
     def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
         """Return what a job gave; where it gave nothing, tell the user why, or ask.
@@ -188,11 +248,12 @@ class Dock(QWidget):
         return LiveResult(self.viewer, self.runner, request)
 
     def stop(self) -> None:
-        """Stop what runs; what is done is kept."""
-        self.is_stopping = True
+        """Stop what runs, whose results are kept; else take out of the line what waits."""
+        self.is_stopping = self.runner.is_running
         self.runner.stop()
         self.show_state()
-        self.progress.busy("Stopping")
+        if self.is_stopping:
+            self.progress.busy("Stopping")
 
     def show_progress(self, state: Progressed) -> None:
         """Show a state in the progress bar, and in napari's activity area."""
@@ -205,7 +266,7 @@ class Dock(QWidget):
 
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
-        self.stop_button.setEnabled(self.runner.is_running and not self.is_stopping)
+        self.stop_button.setEnabled(self.runner.is_busy and not self.is_stopping)
 
     def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
         """Ask something about the form, until that is changed; each answer is a button."""
@@ -232,6 +293,8 @@ class Dock(QWidget):
         content = QWidget()
         parts = (*parts, self.form.more)
         fill_column(content, *parts, margins=(8, 8, 8, 8), spacing=8).addStretch(1)
+        for combo in content.findChildren(QComboBox):
+            narrow(combo)
         self._area = scrolled(content)
         self._footer = Footer(self.message, self.progress, [*ends, self.stop_button])
         fill_column(self, self._area, self._footer, spacing=0).setStretch(0, 1)
@@ -264,8 +327,10 @@ class Dock(QWidget):
         return QSize(WIDTH, self._content.sizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep most of a low dock for what can be filled in, however long a message is."""
+        """Put names above steps in a narrow dock; keep most of a low one for what is filled in."""
         super().resizeEvent(event)
+        for part in self.findChildren(StepBox):
+            part.put_name(above=self.width() < BESIDE)
         self.message.limit(max(LINE, 2 * self.height() // 5))
 
     def focusNextPrevChild(self, is_next: bool) -> bool:
@@ -278,7 +343,7 @@ class Dock(QWidget):
         self.colors = colors
         self.message.set_colors(colors)
         self.setStyleSheet(
-            f'*[scribe="hint"] {{ color: {_mixed(colors)}; }}'
+            FOCUSED + f'*[scribe="hint"] {{ color: {_mixed(colors)}; }}'
             f'*[scribe="caution"] {{ color: {colors["warning"]}; }}'
             '*[scribe="main"] { font-weight: bold; }'
         )
@@ -300,12 +365,12 @@ class Dock(QWidget):
 
     def on_other_image(self, _layer: object = None) -> None:
         """Take away what was said, or asked, about another image."""
-        if not self.runner.is_running:
+        if not self.runner.is_busy:
             self.message.clear()
 
     def select(self, layer: ImageLayer) -> None:
         """Show the image that the user has selected, unless a job of this dock runs."""
-        self.form.image.follow(layer, only_see=self.runner.is_running)
+        self.form.image.follow(layer, only_see=self.runner.is_busy)
 
     def _on_selected(self, _event: object = None) -> None:
         """Notice what the user selects; results come and go, and change nothing."""

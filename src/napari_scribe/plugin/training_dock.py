@@ -159,7 +159,7 @@ class TrainingDock(Dock, Generic[Asked]):
 
     def revert(self) -> None:
         """Go back to the model before the last training, or forward again."""
-        if self.before is None or self.runner.is_running:
+        if self.before is None or self.runner.is_busy:
             return
         assert self.trained is not None
         self.trained, self.before = self.before, self.trained
@@ -189,11 +189,15 @@ class TrainingDock(Dock, Generic[Asked]):
         """Start a training, with previews; the curve goes on where that continues another one."""
 
         def previews(request: Asked) -> LivePreviews:
+            self._show_start(request)
             return self.previews(self.viewer, self.runner, request, self.message.warn)
 
-        self.start(request, on_end, view=previews, on_step=self.show_training)
-        self._trained_layer = request.image_layer
         self._course_at_start = self.curves.course
+        self.start(request, on_end, view=previews, on_step=self.show_training)
+
+    def _show_start(self, request: Asked) -> None:
+        """Show an empty curve, or that which goes on."""
+        self._trained_layer = request.image_layer
         if request.resume is None:
             self.curves.clear()
         elif self.trained is None and self.kept is not None:
@@ -283,7 +287,7 @@ class TrainingDock(Dock, Generic[Asked]):
     def show_state(self) -> None:
         """Enable the buttons that make sense now; show the curve of an image that is there."""
         super().show_state()
-        running = self.runner.is_running
+        running = self.runner.is_busy
         reason = self.why_not_continue()
         self.train_button.setEnabled(self.form.image.layer.value is not None and not running)
         self.continue_button.setEnabled(not reason and not running)
@@ -291,7 +295,7 @@ class TrainingDock(Dock, Generic[Asked]):
         if not running:
             self.what_next.setText(self._next_in_words(reason))
         self._show_revert()
-        belongs = running or self._trained_layer in self.viewer.layers
+        belongs = self.runner.is_running or self._trained_layer in self.viewer.layers
         course = self.curves.course
         self.curves.setVisible(belongs and bool(course.steps or course.validation))
         self.status.setVisible(belongs and bool(self.status.text()))
@@ -301,7 +305,7 @@ class TrainingDock(Dock, Generic[Asked]):
         """Offer Revert where there is a model before; say which, and what it can do."""
         before = self.before
         self.revert_button.setVisible(before is not None)
-        self.revert_button.setEnabled(before is not None and not self.runner.is_running)
+        self.revert_button.setEnabled(before is not None and not self.runner.is_busy)
         if before is not None:
             can = before.held_out.in_words()
             tip = f"Go to {before.name}{f', which {can}' if can else ''}. Press again to go back"
@@ -325,6 +329,6 @@ class TrainingDock(Dock, Generic[Asked]):
 
     def on_form(self) -> None:
         """Look for what Continue could go on with; take away a message about the form."""
-        if not self.runner.is_running:
+        if not self.runner.is_busy:
             self.look_for_kept()
         super().on_form()

@@ -150,7 +150,7 @@ def knows_more_than_a_constant(
     logits, batches
         The answer to each batch of held-out paint, and the batches.
     loss
-        The loss of a batch.
+        The loss of a batch, by which a constant answer is fitted as well.
     """
 
     def total(answers: Iterable[Tensor]) -> Tensor:
@@ -183,9 +183,9 @@ def fits_its_place(
     Parameters
     ----------
     logits, batches
-        The answer to each batch of held-out paint, and the batches.
+        The answer to each batch of held-out paint, whose values and weights are shifted together.
     loss
-        The loss of a batch.
+        The loss of a batch, at its own place and at others.
     """
     generator = torch.Generator().manual_seed(0)
     space = batches[0].values.shape[2:]

@@ -15,7 +15,6 @@ from qtpy.QtWidgets import QApplication, QLabel
 from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.io.model_folder import is_shipped, model_folder, shipped_models
 from napari_scribe.plugin.segment.dock import SegmentDock
-from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample
 
 LONG = 60_000
@@ -331,21 +330,6 @@ def test_the_image_is_removed_while_it_is_segmented(
     painted.layers.remove("film")
     idle()
     assert painted.layers["film labels"].data.shape == stack.shape
-
-
-def test_one_job_at_a_time(
-    dock: Any, idle: Callable[[], None], docks: Callable[[type], Any], qtbot: Any
-) -> None:
-    other = docks(TrainDock)
-    other.form.more.recipe.set_changes({"network.width": 4, "training.patch": 32})
-    other.train()
-    dock.segment()
-    assert "Training on nuclei is still running" in dock.message.text
-    other.stop()
-    qtbot.waitUntil(lambda: not other.runner.is_running, timeout=LONG)
-    dock.segment()
-    idle()
-    assert "in" in dock.message.text
 
 
 def test_the_dock_is_closed_while_it_segments(

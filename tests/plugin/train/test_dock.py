@@ -580,15 +580,27 @@ def test_continue_on_another_image_is_asked_about(
 # What can happen while it runs
 
 
-def test_two_jobs_at_once(dock: Any, watch: Watch, docks: Callable[[type], Any]) -> None:
+def test_a_training_waits_and_takes_what_was_painted_meanwhile(
+    dock: Any, watch: Watch, docks: Callable[[type], Any], painted: Any, qtbot: Any
+) -> None:
     dock.train()
     watch.until_step(2)
     other = docks(TrainDock)
+    other.form.more.recipe.set_changes(SMALL)
     other.train()
-    assert "Training on nuclei is still running" in other.message.text
+    assert "Waiting for training on nuclei to end" in other.message.text
+    assert not other.train_button.isEnabled() and other.curves.isHidden()
+    painted.layers["nuclei annotations"].data_setitem((slice(0, 8), slice(0, 8)), 1)
+    painted.layers["nuclei annotations"].refresh()
     dock.stop()
     watch.until_idle()
     assert dock.trained.path.exists()
+    qtbot.waitUntil(lambda: bool(other.curves.course.steps), timeout=LONG)
+    assert not other.message.text.startswith("Waiting")
+    qtbot.waitUntil(lambda: bool((other.view._sent[0][:8, :8] == 1).all()), timeout=LONG)
+    other.stop()
+    qtbot.waitUntil(lambda: not other.runner.is_running, timeout=LONG)
+    assert other.trained.path != dock.trained.path
 
 
 @pytest.mark.parametrize("name", ["nuclei", "nuclei annotations"])

@@ -126,7 +126,7 @@ def test_all_layers_with_the_channels_that_are_ticked(
         assert painted.layers[f"{name} labels"].data.max() > 5
 
 
-def test_all_layers_wait_for_nothing(
+def test_all_layers_wait_for_a_training(
     dock: Any, docks: Callable[[type], Any], painted: Any, qtbot: Any
 ) -> None:
     other = docks(TrainDock)
@@ -134,9 +134,13 @@ def test_all_layers_wait_for_nothing(
     other.train()
     dock.form.scope.combo.value = LAYERS
     dock.segment()
-    assert "Training on nuclei is still running" in dock.message.text
+    assert "Waiting for training on nuclei to end" in dock.message.text
+    dock.stop()
+    assert dock.message.text.startswith("Stopped: 0 of 1 layers segmented")
+    dock.segment()
     other.stop()
-    qtbot.waitUntil(lambda: not other.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_busy, timeout=LONG)
+    assert dock.message.text.startswith("1 of 1 layers segmented")
 
 
 def test_all_layers_stopped(

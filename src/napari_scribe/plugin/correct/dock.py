@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 EMPTY = "Segment an image first; its objects can be corrected here."
 COLUMNS = 3
 """Buttons beside each other."""
-NARROW = 300
-"""Least width of the dock, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,6 @@ class CorrectDock(Dock):
             step("3", "Correct", self._tools_part()),
             step("4", "Teach", self._teaching_part()),
         )
-        self.setMinimumWidth(NARROW)
         self.tools.chosen.connect(self.show_state)
         self.tools.said.connect(self._on_said)
         self.tools.failed.connect(self.message.warn)

@@ -24,9 +24,9 @@ from ..dock import Dock
 from ..jobs.inference import IN_MEMORY
 from ..jobs.request import Ended
 from ..layers.annotations import mask_on_image
-from ..layers.camera import go_to
 from ..layers.conversion import displayed_axes, pixels
 from ..layers.managed import PLACE, find_layer, same_selection
+from ..layers.places import go_to
 from ..layers.purpose import MARK, PLACE_TO_LOOK, UNCERTAINTY, note, source_of
 from ..layers.results import show_probability
 from ..layers.visible import visible_region
@@ -147,7 +147,8 @@ class DoubtfulPlaces(Fold):
     def show_state(self) -> None:
         """Enable what makes sense now, and count."""
         n, n_done = len(self._places), sum(self.list.done)
-        self.find_button.setEnabled(self.dock.form.result.value is not None)
+        is_free = not self.dock.runner.is_busy
+        self.find_button.setEnabled(is_free and self.dock.form.result.value is not None)
         self.next_button.setEnabled(n_done < n)
         self.list.setVisible(n > 0)
         self.with_uncertainty.setVisible(self._shown is not None)

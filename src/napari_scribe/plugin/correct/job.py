@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...image import Image
 from ..jobs.request import Request
@@ -35,6 +35,7 @@ class AddRequest(Request[Any, "ObjectAt"]):
         As `segment` takes them.
     """
 
+    can_wait: ClassVar[bool] = False  # whoever clicks wants to go on with the object
     image: Image
     point: Mapping[str, int]
     model: Path

@@ -159,11 +159,13 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         """Enable the buttons that make sense now."""
         super().show_state()
         has_image = self.form.image.layer.value is not None
-        running = self.runner.is_running
+        running = self.runner.is_busy
         self.check_button.setEnabled(has_image and not running)
         self.caution.setText(self._caution())
         has_model = self.form.model.value() is not None or self._unsaved_model() is not None
-        self.apply_button.setEnabled(has_image and has_model and not running)
+        self.apply_button.setEnabled(
+            has_image and has_model and not self.is_asked(self.form.image.layer.value)
+        )
 
     def _chosen_now(self) -> DenoiserRequest:
         """Return what the form holds, with the check of the last training for its pairs."""

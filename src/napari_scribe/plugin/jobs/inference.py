@@ -128,6 +128,11 @@ class RunRequest(Request["InferenceStep", Answer]):
         return f"{self.verb} {self.image.name}"
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layer of the image."""
+        return (self.image_layer,)
+
+    @property
     def purpose(self) -> str:
         """Return what the layer of the result is called after its image."""
         return f"{self.result} ({self.part})" if self.part else self.result

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ...progress import Job
 from .progress import JobClock, Progressed
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
 
 Step = TypeVar("Step")
 Value = TypeVar("Value")
@@ -21,15 +24,23 @@ class Request(ABC, Generic[Step, Value]):
     Attributes
     ----------
     needs_torch
-        Whether torch is loaded before it begins.
+        Whether torch is loaded before it begins. Of jobs with torch one runs at a time.
+    can_wait
+        Whether it waits where another job runs; else it is refused.
     """
 
     needs_torch: ClassVar[bool] = True
+    can_wait: ClassVar[bool] = True
 
     @property
     @abstractmethod
     def title(self) -> str:
         """Return what is done, for messages: "Training on nuclei"."""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers without which it is not begun, if it had to wait."""
+        return ()
 
     @abstractmethod
     def begin(self) -> Job[Step, Any]:

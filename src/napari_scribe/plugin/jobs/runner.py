@@ -7,17 +7,17 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakValueDictionary
 
 from napari import Viewer
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QThreadPool, Signal
 from superqt.utils import WorkerBase
 
 from ...errors import InputError
 from ...progress import Job
 from ..messages import explain
 from .progress import JobClock
+from .queue import Turn, queue_of
 from .request import Ended, Question, Request, Step, Value
 from .torch_loader import load_torch
 
@@ -31,6 +31,10 @@ PATIENCE = 30.0
 """Seconds that closing a viewer waits until the job has saved its result."""
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Runner(QObject):
     """Control one job at a time: start it in a thread, let it pause, stop it, close it.
 
@@ -38,6 +42,8 @@ class Runner(QObject):
     ----------
     clock
         Of the job that runs, or of the last one.
+    queue
+        Says when a job begins: those of a viewer take turns.
 
     Signals
     -------
@@ -52,17 +58,25 @@ class Runner(QObject):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
-        self._key = id(viewer)
+        self.queue = queue_of(id(viewer))
+        self._turn: Turn | None = None
         self._worker: Worker | None = None
-        self._on_record: Callable[[Any], None] = _ignore
-        self._on_end: Callable[[Any], None] = _ignore
-        self.title = ""
         self.clock = JobClock()
 
     @property
     def is_running(self) -> bool:
         """Return whether a job runs, is paused or is being prepared."""
-        return self._worker is not None
+        return self._turn is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a job runs, or waits for its turn."""
+        return bool(self.queue.turns_of(self))
+
+    @property
+    def waiting(self) -> list[Turn]:
+        """Return the jobs that wait for their turn."""
+        return [turn for turn in self.queue.turns_of(self) if not turn.has_begun]
 
     @property
     def is_paused(self) -> bool:
@@ -79,38 +93,19 @@ class Runner(QObject):
         request: Request[Step, Value],
         on_record: Callable[[Step], None],
         on_end: Callable[[Ended[Value]], None],
+        on_begin: Callable[[], None] = _nothing,
     ) -> None:
-        """Start the job of a request; both callbacks are called in the main thread.
+        """Start the job of a request, now or when it is its turn.
+
+        All callbacks are called in the main thread. Where `on_begin` raises an `InputError`, the
+        job ends with it.
 
         Raises
         ------
         InputError
-            If a job runs for this viewer already.
+            If it would have to wait and cannot.
         """
-        self.check_free()
-        _running[self._key] = self
-        self.title, self.clock = request.title, JobClock()
-        self._on_record, self._on_end = on_record, on_end
-        # napari shows the title as that of a function where it lists what runs.
-        self._worker = create_worker(
-            request.title, request, _worker_class=Worker, _start_thread=False
-        )
-        self._worker.mailbox.delivered.connect(self._receive)
-        self._worker.start()
-
-    def check_free(self) -> None:
-        """Check that no job runs for this viewer.
-
-        Raises
-        ------
-        InputError
-            If one does.
-        """
-        other = _running.get(self._key)
-        if other is not None:
-            raise InputError(
-                f"{other.title} is still running. Stop it first, or wait until it has ended."
-            )
+        self.queue.add(Turn(self, request, self._begin, on_begin, on_record, on_end))
 
     def pause(self) -> None:
         """Let the job wait before its next step. It keeps its memory, but computes nothing."""
@@ -125,47 +120,59 @@ class Runner(QObject):
             self._worker.may_go_on.set()
 
     def stop(self) -> None:
-        """Ask the job for an early end that keeps the best so far."""
+        """Ask the job for an early end that keeps the best so far; else leave the line."""
         if self._worker is not None:
             self._worker.quit()
+            return
+        for turn in self.waiting:
+            self._end(turn, Ended())
 
     def close(self) -> None:
         """Stop the job, ignore what it still sends, and wait until its result is saved."""
-        worker = self._worker
+        for turn in self.queue.turns_of(self):
+            self.queue.remove(turn)
+        worker, self._worker, self._turn = self._worker, None, None
         if worker is None:
             return
         worker.mailbox.delivered.disconnect(self._receive)
-        self._forget()
         worker.quit()
         if not worker.over.wait(PATIENCE):
-            log.warning("%s has not ended after %g s", self.title, PATIENCE)
+            log.warning("%s has not ended after %g s", worker.title, PATIENCE)
+
+    def _begin(self, turn: Turn) -> None:
+        self._turn, self.clock = turn, JobClock()
+        try:
+            turn.on_begin()
+        except InputError as error:
+            self._end(turn, Ended(error=str(error)))
+            return
+        except Exception as error:  # the others in the line would wait for ever
+            self._end(turn, Ended(error=explain(error, turn.request.title)))
+            return
+        title = turn.request.title
+        # napari shows the title as that of a function where it lists what runs.
+        self._worker = create_worker(title, turn.request, _worker_class=Worker, _start_thread=False)
+        self._worker.mailbox.delivered.connect(self._receive)
+        self._worker.start()
+
+    def _end(self, turn: Turn, ended: Ended[Any]) -> None:
+        if turn is self._turn:
+            self._turn = self._worker = None
+        with self.queue.ending(turn):
+            turn.on_end(ended)
+            self.ended.emit(ended)
 
     def _receive(self, delivery: tuple[Worker, object]) -> None:
         worker, record = delivery
         if worker is not self._worker:
             return  # sent before its job was closed
+        assert self._turn is not None
         if isinstance(record, Ended):
-            on_end = self._on_end
-            self._forget()
-            on_end(record)
-            self.ended.emit(record)
+            self._end(self._turn, record)
         else:
-            self._on_record(record)
+            self._turn.on_record(record)
             self.record.emit(record)
             worker.is_shown.set()
-
-    def _forget(self) -> None:
-        self._worker = None
-        self._on_record = self._on_end = _ignore
-        _running.pop(self._key, None)
-
-
-_running: WeakValueDictionary[int, Runner] = WeakValueDictionary()
-"""The runner of each viewer in which a job runs, by the viewer's id."""
-
-
-def _ignore(_record: object) -> None:
-    """Do nothing with a record."""
 
 
 class _Mailbox(QObject):
@@ -211,6 +218,10 @@ class Worker(WorkerBase[None]):
 
     def run(self) -> None:
         """Make, run and finish the job. Errors are no exceptions here, but a part of `Ended`."""
+        # The pool has as many threads as there are cores, and a training may take hours: it does
+        # not count there, so that what runs beside it, and other plugins, begin.
+        pool = QThreadPool.globalInstance()
+        pool.releaseThread()
         self.started.emit()
         request, ended = self.request, Ended[Any]()
         assert request is not None
@@ -231,6 +242,7 @@ class Worker(WorkerBase[None]):
             self._send(ended)
             # napari keeps every worker as long as its window: it must hold nothing large.
             self.request = self.job = request = job = None  # type: ignore[assignment]
+            pool.reserveThread()
             self.over.set()
             self.finished.emit()
             self._finished.emit(self)  # superqt lets go of the worker

@@ -148,10 +148,9 @@ class MeasureDock(Dock):
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
         super().show_state()
-        is_free = not self.runner.is_running and self.form.image.layer.value is not None
-        self.measure_button.setEnabled(
-            is_free or (self.form.is_folder and not self.runner.is_running)
-        )
+        is_idle = not self.runner.is_busy
+        is_free = is_idle and self.form.image.layer.value is not None
+        self.measure_button.setEnabled(is_free or (is_idle and self.form.is_folder))
         self.comparison.button.setEnabled(is_free)
         self.classes.new_button.setEnabled(is_free)
         self.classes.sort_button.setEnabled(is_free)
@@ -177,7 +176,7 @@ class MeasureDock(Dock):
     def _on_selected(self, _event: object = None) -> None:
         """Follow the labels that the user selects, results too; but not what is painted on."""
         layer = self.viewer.layers.selection.active
-        if layer is None or self.runner.is_running or layer is self.comparison.truth.value:
+        if layer is None or self.runner.is_busy or layer is self.comparison.truth.value:
             return
         if not is_annotations(layer):
             self.form.image.follow(layer)

@@ -18,7 +18,7 @@ from ...image import Image
 from ..layers.conversion import image_of
 from ..layers.purpose import SAID_OF_OBJECTS, is_corrected, is_found, is_paint, note, purpose_of
 from ..model_library import names_of_channels, size_in_words
-from ..widgets.basics import Column, Hint, empty, fill_column, layout_of, named, stack
+from ..widgets.basics import Column, Hint, NameBox, empty, fill_column, layout_of, named, stack
 from ..widgets.inputs import Choice, narrow
 from ..widgets.layer_pickers import LayerPicker
 from ..widgets.settings_fold import SettingsFold
@@ -160,8 +160,10 @@ class ImageTicks(QWidget):
         empty(layout_of(self._boxes))
         self.boxes = []
         for image in images:
-            box = QCheckBox(image.name)
-            box.setToolTip(f"Measure the intensity of {_channels(image)} in every object")
+            box = NameBox(image.name)
+            box.setToolTip(
+                f"{image.name}\nMeasure the intensity of {_channels(image)} in every object"
+            )
             box.setChecked(self._ticked.get(id(image), _is_ticked_first(image, images)))
             box.toggled.connect(lambda _is_ticked: self.changed.emit())
             layout_of(self._boxes).addWidget(box)

@@ -12,9 +12,9 @@ from qtpy.QtCore import QObject, Signal
 
 from ...arrays import Pixels
 from ...evaluation.table import COLUMN_ALONG, LABEL, Measurements
-from ..layers.camera import go_to
 from ..layers.conversion import paint_events
 from ..layers.mouse import is_beyond_click, on_canvas
+from ..layers.places import go_to
 from .layers import frame_in_view
 
 INDEX = "index"

@@ -11,7 +11,6 @@ from napari import Viewer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QDockWidget
 
-from ...errors import InputError
 from ..dock import NOTHING_DONE, Dock
 from ..jobs.request import Ended, Value
 from ..widgets.basics import button, stack, step
@@ -73,12 +72,10 @@ class SegmentDock(Dock):
         with self.preparing():
             self.decoding.offer(None)
             scope = self.form.scope.value()
-            self.queue = None
             if scope == FOLDER:
                 self.start(self.form.folder(), self._on_folder)
             elif scope == LAYERS:
                 self.form.model_file()
-                self.runner.check_free()
                 layers = self.form.layers()
                 self.queue = LayerQueue(self.viewer, layers, self.form.value_of)
                 self._segment_next(self.queue)
@@ -111,16 +108,16 @@ class SegmentDock(Dock):
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
         super().show_state()
-        running = self.runner.is_running
-        is_filled = self.form.is_filled and not running
-        self.segment_button.setEnabled(is_filled)
-        self.pause_button.setEnabled(self.stop_button.isEnabled())
+        has_layer, is_free = self.form.image.layer.value is not None, not self.runner.is_busy
+        is_layer = self.form.scope.value() not in (LAYERS, FOLDER)
+        can_wait = is_layer and self.queue is None
+        can_wait = can_wait and not self.is_asked(self.form.image.layer.value)
+        self.segment_button.setEnabled(self.form.is_filled and (is_free or can_wait))
+        self.pause_button.setEnabled(self.stop_button.isEnabled() and self.runner.is_running)
         text, tooltip = CONTINUE if self.runner.is_paused else PAUSE
         self.pause_button.setText(text)
         self.pause_button.setToolTip(tooltip)
-        has_layer = self.form.image.layer.value is not None
-        is_layer = self.form.scope.value() not in (LAYERS, FOLDER)
-        self.form.more.seams.setEnabled(has_layer and is_layer and is_filled)
+        self.form.more.seams.setEnabled(has_layer and is_layer and self.form.is_filled and is_free)
 
     def close_down(self) -> None:
         """End the job, which saves what it has, and let go of the viewer."""
@@ -143,16 +140,12 @@ class SegmentDock(Dock):
         """Segment the next layer; tell what became of all where there is none."""
         # A pause that came too late for one layer is meant for the next.
         was_paused = self.runner.clock.is_paused
-        while (request := queue.next_request()) is not None:
-            try:
-                on_end = partial(self._on_layer, queue, request)
-                self.start(request, on_end, view=self.live_result)
-            except InputError as error:  # another dock was faster
-                queue.failed.append((request.image.name, str(error)))
-                continue
+        if (request := queue.next_request()) is not None:
+            self.start(request, partial(self._on_layer, queue, request), view=self.live_result)
             if was_paused:
                 self.runner.pause()
             return
+        self.queue = None
         self.catch_up()
         self.progress.clear()
         self.message.say(queue.in_words(), warns=bool(queue.failed))

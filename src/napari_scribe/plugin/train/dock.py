@@ -167,12 +167,12 @@ class TrainDock(TrainingDock[TrainRequest]):
 
     def select(self, layer: ImageLayer) -> None:
         """Show the image, or the annotations, that the user has selected."""
-        self.form.select(layer, only_see=self.runner.is_running)
+        self.form.select(layer, only_see=self.runner.is_busy)
 
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
         super().show_state()
-        running = self.runner.is_running
+        running = self.runner.is_busy
         image = self.form.image.layer.value
         self.others.look(image, self.form.paint.value, **self.form.settings())
         if self.form.paint.value is None:

@@ -18,7 +18,7 @@ from ..layers.annotations import mask_on_image
 from ..layers.brush import BACKGROUND, next_number, take
 from ..layers.colors import preview_colormap
 from ..layers.conversion import has_pixels_of, pixels
-from ..layers.places import look_at
+from ..layers.places import go_to
 from ..layers.purpose import is_found, layers_of
 from ..widgets.basics import Hint, button, fill_column, row, stack
 
@@ -184,7 +184,7 @@ class DraftReview(QWidget):
             return
         result.selected_label = draft.current
         place = self._start + draft.place(draft.current)
-        look_at(self.viewer, self._layer, place.tolist())
+        go_to(self.viewer, self._layer, place.tolist())
         self.said.setText(f"{result.name}: object {draft.n_decided + 1} of {draft.n_objects}")
 
     def _go_on(self, *, is_decided: bool = True) -> None:

@@ -352,6 +352,6 @@ class TrainSettings(TrainingSettings):
             "becomes part of the model. Denoisers are trained in the Denoise dock"
         )
         self.denoiser = ModelPicker(none="no", tasks=DENOISING, tooltip=tip)
-        self.previews = CheckBox(value=True, text="Preview the visible field while it trains")
+        self.previews = CheckBox(value=True, text="Preview while it trains")
         self.remembers("previews")
         self.lay_out(named("Denoise first", self.denoiser, WIDTH), self.previews.native)

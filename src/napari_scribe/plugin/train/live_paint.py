@@ -41,6 +41,10 @@ class LivePaint(LivePreviews):
         ]
         for event in self._events:
             event.connect(self._on_paint)
+        # What was painted while the training waited for its turn.
+        layers = (other.paint_layer for other in request.painted)
+        self._fresh.update(layer for layer in layers if layer is not None)
+        self._settle.start()
 
     def close(self) -> None:
         """Let go of the viewer and of the paint."""

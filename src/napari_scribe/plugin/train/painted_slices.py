@@ -16,7 +16,7 @@ from ...session.interpolate import fill_between
 from ...session.paint_state import Index, PaintState
 from ..layers.brush import BACKGROUND
 from ..layers.conversion import paint_in, painted_axes
-from ..layers.places import look_at, position
+from ..layers.places import go_to, position
 from ..widgets.basics import Hint, button, fill_column, row
 
 LISTED = 8
@@ -113,7 +113,7 @@ class PaintedSlices(QWidget):
         if self._layer is not None and self._source is not None:
             at = dict(zip(self._source[1].label_axes(), place, strict=False))
             axes = painted_axes(self._layer, self._source[0], self._source[1].axes)
-            look_at(self.viewer, self._layer, [at.get(axis) for axis in axes])
+            go_to(self.viewer, self._layer, [at.get(axis) for axis in axes])
 
     def interpolate(self) -> None:
         """Fill in the object of the brush between the planes on which it is painted."""

@@ -8,11 +8,13 @@ from itertools import pairwise
 from magicgui.widgets import Container, Widget
 from napari import Viewer
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, QPointF, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
+from qtpy.QtCore import QEvent, QObject, QPointF, QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
+    QBoxLayout,
+    QCheckBox,
     QComboBox,
     QFrame,
     QHBoxLayout,
@@ -33,6 +35,17 @@ NEUTRAL = "#8b939f"
 """A grey that is seen on dark and on light."""
 LINE = 26
 """Height of a button in pixels, so that names stand level with it."""
+FOCUSED = (
+    "QPushButton:focus { border: 1px solid #2f8fff; padding: 3px; }"
+    "QComboBox:focus { border: 1px solid #2f8fff; padding: 2px 9px 2px 7px; }"
+    "QAbstractSpinBox:focus, QLineEdit:focus, QAbstractItemView:focus"
+    " { border: 1px solid #2f8fff; }"
+    "QCheckBox:focus, QRadioButton:focus { color: #2f8fff; text-decoration: underline; }"
+    "QTabBar::tab:selected:focus { text-decoration: underline; border: 1px solid #ffffff; }"
+)
+"""A style that shows where keys go, on dark and on light: the themes of napari do not."""
+BOX = 28
+"""Width of a box to tick without its text, in pixels."""
 THEME_COLORS = ("background", "foreground", "highlight", "text", "icon", "warning", "current")
 
 
@@ -92,6 +105,26 @@ class Hint(QLabel):
     def _appear(self) -> None:
         if self.parent() is not None:
             self.setVisible(bool(self.text()))
+
+
+class NameBox(QCheckBox):
+    """Offer to tick what has a name, of which both ends are shown where there is little room."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Shorten the name to the width."""
+        super().resizeEvent(event)
+        middle = Qt.TextElideMode.ElideMiddle
+        shown = self.fontMetrics().elidedText(self._name, middle, self.width() - BOX)
+        self.setText(shown.replace("&", "&&"))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the size of the box and a few letters."""
+        return QSize(2 * BOX, super().minimumSizeHint().height())
 
 
 def row(*parts: Part | int, wide: int | None = None) -> QWidget:
@@ -154,6 +187,7 @@ def named(name: str, part: Part, width: int = 78) -> QWidget:
     magicgui's labels stand level with the middle of what they name.
     """
     label = QLabel(name)
+    label.setWordWrap(True)
     label.setToolTip(native(part).toolTip())
     label.setFixedWidth(width)
     label.setMinimumHeight(LINE)
@@ -162,9 +196,29 @@ def named(name: str, part: Part, width: int = 78) -> QWidget:
     return widget
 
 
-def step(number: str, name: str, part: Part) -> QWidget:
-    """Put the number and the name of a step on the left of what belongs to it."""
-    return named(f"<b>{number}</b>&nbsp; {name}", part, width=106)
+class StepBox(QWidget):
+    """Put the number and the name of a step on the left of what belongs to it, or above it."""
+
+    def __init__(self, number: str, name: str, part: Part) -> None:
+        super().__init__()
+        label = QLabel(f"<b>{number}</b>&nbsp; {name}")
+        label.setMinimumSize(106, LINE)
+        self._layout = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.addWidget(label, 0, Qt.AlignmentFlag.AlignTop)
+        self._layout.addWidget(native(part), 1)
+        self.put_name(above=False)
+
+    def put_name(self, *, above: bool) -> None:
+        """Put the name above the part, where there is no room beside it."""
+        direction = QBoxLayout.Direction
+        self._layout.setDirection(direction.TopToBottom if above else direction.LeftToRight)
+        self._layout.setSpacing(0 if above else 6)
+
+
+def step(number: str, name: str, part: Part) -> StepBox:
+    """Return a step of a dock."""
+    return StepBox(number, name, part)
 
 
 def button(
@@ -172,6 +226,7 @@ def button(
 ) -> QPushButton:
     """Make a push button that calls a function; the main one of a step is in bold."""
     made = QPushButton(text)
+    made.setAutoDefault(True)  # Enter presses it, too
     made.setProperty("scribe", "main" if is_main else "")
     made.setToolTip(tooltip)
     made.clicked.connect(lambda _checked=False: pressed())
@@ -214,7 +269,7 @@ class Fold(QCollapsible):
             "QPushButton { text-align: left; border: none; background: transparent;"
             " padding: 3px 0px; } QPushButton:focus { text-decoration: underline; }"
         )
-        self.toggleButton().setAutoDefault(True)  # Enter opens it, too
+        self.toggleButton().setAutoDefault(True)
         self.content().hide()
         self.toggled.connect(self.content().setVisible)
         self.setDuration(0)

@@ -221,6 +221,13 @@ class Progress(QProgressBar):
             label = QStyle.ControlElement.CE_ProgressBarLabel
             QStylePainter(self).drawControl(label, option)
 
+    def wait(self, text: str) -> None:
+        """Show that something waits for its turn; the tooltip says for what."""
+        self.clear()
+        self.setFormat("Waiting")
+        self.setToolTip(text)
+        self.working.emit(True)
+
     def say(self, text: str) -> None:
         """Show other words at once; the share that is done stays."""
         if self.maximum() == 0:  # it would go on moving

@@ -15,6 +15,9 @@ from .basics import Part, native
 TILES = [("automatic", 0), *((str(n), n) for n in (64, 128, 256, 512, 1024, 2048, 4096))]
 """Sides of tiles that are offered, in pixels; 0 lets one be chosen for the machine."""
 
+NARROWEST = 72
+"""Least width of a combo, in pixels."""
+
 
 class Choice(ComboBox):
     """Offer what a function lists, in its order.
@@ -128,6 +131,7 @@ class _MiddleElided(QObject):
 def narrow(combo: QComboBox) -> None:
     """Let a combo be as narrow as its dock, however long its names are."""
     combo.setMinimumContentsLength(8)
+    combo.setMinimumWidth(NARROWEST)
     combo.setSizeAdjustPolicy(combo.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
     combo.installEventFilter(_MiddleElided(combo))

@@ -15,7 +15,7 @@ from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of
 from ..layers.purpose import image_meant, is_from_user, is_image
 from ..model_library import names_of_channels, size_in_words
-from .basics import Column, Hint, empty, row
+from .basics import Column, Hint, NameBox, empty, row
 from .inputs import Choice, narrow
 
 NO_IMAGE = "Open an image first, or try File > Open Sample > Scribe > {}."
@@ -25,7 +25,9 @@ ONLY_COMPANIONS = (
     "File > Open Sample > Scribe > {}."
 )
 PER_ROW = 4
-"""Boxes to tick beside each other."""
+"""Boxes to tick beside each other, if their names are short."""
+SHORT = 3
+"""Letters of a short name."""
 
 
 class LayerPicker(Choice):
@@ -188,15 +190,15 @@ class ChannelPicker(Column):
             return
         self._names = names
         empty(self._grid)
-        self.boxes = [QCheckBox(name) for name in names]
+        self.boxes = [NameBox(name) for name in names]
+        per_row = PER_ROW if all(len(name) <= SHORT for name in names) else 1
         if names:
-            self._grid.addWidget(QLabel("Channels"), 0, 0)
+            self._grid.addWidget(QLabel("Channels"), 0, 0, 1, per_row)
         for i, box in enumerate(self.boxes):
             box.setChecked(True)
-            box.setToolTip("Whether the network sees this channel")
+            box.setToolTip(f"Whether the network sees channel {names[i]}")
             box.toggled.connect(lambda _is_ticked: self.changed.emit(self))
-            self._grid.addWidget(box, i // PER_ROW, 1 + i % PER_ROW)
-        self._grid.setColumnStretch(PER_ROW + 1, 1)
+            self._grid.addWidget(box, 1 + i // per_row, i % per_row)
         self.visible = bool(names)
 
     def set_value(self, channels: list[int] | None) -> None:

@@ -15,7 +15,7 @@ from .preset_picker import PresetPicker
 from .recipe_form import RecipeForm
 from .settings_fold import WIDTH, SettingsFold
 
-FIELD_WIDTH = 172
+FIELD_WIDTH = 126
 """Width of the names of a recipe's fields, in pixels."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from napari import Viewer
@@ -9,6 +10,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QStackedWidget, QTabBar, QWidget
 
 from ...evaluation.table import DIAMETER
@@ -29,7 +31,7 @@ from ..layers.purpose import (
 from ..measure.dock import MeasureDock
 from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
-from ..widgets.basics import Hint, button, fill_column, row
+from ..widgets.basics import FOCUSED, Hint, button, chain, fill_column, row
 from .welcome import Welcome
 
 DOCKS: dict[str, tuple[type[Dock], str]] = {
@@ -40,6 +42,8 @@ DOCKS: dict[str, tuple[type[Dock], str]] = {
     "Denoise": (DenoiseDock, "Train a denoiser, and apply it"),
 }
 SAMPLE = "nuclei"
+KEY = "Alt"
+"""With the number of a step it leads there."""
 GO_TIP = "Go to the step that is next"
 HEIGHT = 700
 
@@ -69,9 +73,13 @@ class Workspace(QWidget):
         self.steps = QTabBar()
         self.steps.setExpanding(True)
         self.steps.setUsesScrollButtons(False)
+        self.setStyleSheet(f"{FOCUSED} QTabBar::tab {{ padding: 4px 3px; margin: 0px; }}")
         self.steps.setElideMode(Qt.TextElideMode.ElideNone)
-        for name, (_, tip) in DOCKS.items():
-            self.steps.setTabToolTip(self.steps.addTab(name), tip)
+        for number, (name, (_, tip)) in enumerate(DOCKS.items(), 1):
+            key = f"{KEY}+{number}"
+            self.steps.setTabToolTip(self.steps.addTab(name), f"{tip} ({key})")
+            # In the whole window: from the canvas it leads here.
+            QShortcut(QKeySequence(key), self).activated.connect(partial(self.go_to, name))
         self.hint = Hint()
         self.go = button("", GO_TIP, self._go_on)
         self.advice = row(self.hint, self.go, wide=0)
@@ -106,6 +114,20 @@ class Workspace(QWidget):
         self.stack.setCurrentWidget(self.pages[name])
         return self.pages[name]
 
+    def go_to(self, name: str) -> None:
+        """Show a step, from where Tab goes on; called by its key."""
+        if self.steps.isEnabled():
+            self.page(name)
+            self.show_state()
+            self.steps.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        else:
+            self.welcome.find_button.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        """Let Tab go from the steps to the page that is shown, whenever that was made."""
+        chain(self)
+        return super().focusNextPrevChild(is_next)
+
     def find_nuclei(self) -> None:
         """Open the sample, and segment it with the model that ships."""
         self._open_sample()
@@ -117,7 +139,7 @@ class Workspace(QWidget):
     def show_state(self) -> None:
         """Show the welcome or the chosen step, and what is next."""
         has_image = any(is_image(layer) for layer in self.viewer.layers)
-        is_running = any(dock.runner.is_running for dock in self.pages.values())
+        is_running = any(dock.runner.is_busy for dock in self.pages.values())
         self.steps.setEnabled(has_image or is_running)
         self.advice.setVisible(has_image)
         if not has_image:

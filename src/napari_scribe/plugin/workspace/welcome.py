@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from ..widgets.basics import button, fill_column, named, row
+from ..widgets.basics import button, fill_column, named, stack
 
 LINES = (
     ("1", "Open an image: drag it into the window, or take the sample."),
@@ -31,7 +31,7 @@ class Welcome(QWidget):
         self.find_button = button("Find nuclei in the sample", FIND_TIP, find_nuclei, is_main=True)
         self.sample_button = button("Open the sample", SAMPLE_TIP, open_sample)
         lines = [named(f"<b>{number}</b>", _wrapped(text), 14) for number, text in LINES]
-        buttons = row(self.sample_button, self.find_button, wide=1)
+        buttons = stack(self.find_button, self.sample_button)
         layout = fill_column(self, *lines, buttons, margins=(8, 12, 8, 8), spacing=8)
         layout.addStretch(1)
 
