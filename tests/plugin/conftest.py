@@ -20,6 +20,17 @@ def sample() -> Sample:
     return nuclei((SIDE, SIDE))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def manifests_read_once() -> Iterator[None]:
+    """Spare each viewer the manifests of all plugins: napari keeps those of the first one."""
+    from npe2 import PluginManifest
+
+    found = list(PluginManifest.discover())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", lambda paths=(): iter(found))
+        yield
+
+
 @pytest.fixture
 def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
     """A viewer without a visible window."""
