@@ -551,8 +551,8 @@ def test_what_cannot_be_denoised_is_said(
     with_nan[:, 5, 5], with_inf[:, 5, 5] = np.nan, np.inf
     wrong = [
         (with_nan, "NaN or infinite pixels"),
-        (with_inf, "NaN or infinite pixels"),
         (np.stack([frames[0]] * 8), "pixel for pixel"),
+        (with_inf, "NaN or infinite pixels"),
         (np.full_like(frames, 7), "the same value"),
     ]
     for film.data, said in wrong:

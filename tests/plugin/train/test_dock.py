@@ -359,8 +359,8 @@ def test_what_cannot_be_learnt_from_is_said(
         (pixels, np.where(strokes > 1, 0, strokes), "The paint holds no object"),
         (pixels, np.ones((100, 90), np.uint16), "New makes a layer that fits"),
         (with_nan, strokes, "NaN or infinite pixels"),
-        (with_inf, strokes, "NaN or infinite pixels"),
         (np.full_like(pixels, 7), strokes, "nothing stands out from an even background"),
+        (with_inf, strokes, "NaN or infinite pixels"),
     ]
     for image.data, paint.data, said in wrong:
         expect(dock, watch, said)
