@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 import pytest
 from hypothesis import Phase, settings
@@ -33,7 +36,11 @@ _FOLDERS = {
 # The same examples in every run. Without Phase.explain, which before Python 3.12 traces every line:
 # slow here, and it has ended the process by a segmentation fault after torch.compile was used.
 settings.register_profile(
-    "here", deadline=None, derandomize=True, phases=[p for p in Phase if p is not Phase.explain]
+    "here",
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    phases=[p for p in Phase if p is not Phase.explain],
 )
 settings.load_profile("here")
 
@@ -66,6 +73,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("needs an NVIDIA GPU that torch can use")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_garbage_to_look_through() -> None:
+    """Leave what is loaded by now out of every search for garbage, which then is over soon.
+
+    napari makes one each time that layers go, and it would look at all of torch and Qt.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -113,3 +130,50 @@ def call(
         return Said(0 if code is None else int(code), *capsys.readouterr())
 
     return command
+
+
+ANSWERS = "import os, sys; os.dup2(out.fileno(), 1); sys.argv[1:] = arguments\n"
+"""What a child does first: it prints into the pipe of its parent."""
+
+
+class Child:
+    """A process that runs code and can be killed, as `subprocess.Popen` starts one.
+
+    On Linux it is a copy of one that has imported torch before, which takes seconds of each.
+    """
+
+    def __init__(self, process: Any, stdout: IO[bytes]) -> None:
+        self.stdout, self.kill = stdout, process.kill
+        self._process = process
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self._process.pid, number)
+
+    def wait(self) -> int:
+        """Return the status with which it ended: minus the number of a signal that killed it."""
+        self._process.join()
+        return int(self._process.exitcode)
+
+
+@pytest.fixture(scope="session")
+def child() -> Callable[..., Any]:
+    """Run code in a process of its own: ``with child(code, *arguments) as process``."""
+    context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+    context.set_forkserver_preload(
+        ["pytest", "napari_scribe.inference.segment", "napari_scribe.training.train"]
+    )
+
+    @contextmanager
+    def started(code: str, *arguments: object) -> Iterator[Child]:
+        ours, out = context.Pipe(duplex=False)
+        values = {"__name__": "__main__", "out": out, "arguments": [str(a) for a in arguments]}
+        process = context.Process(target=exec, args=(ANSWERS + code, values))
+        process.start()
+        out.close()  # so that its end ends with the child
+        with ours, open(ours.fileno(), "rb", closefd=False) as stdout:
+            one = Child(process, stdout)
+            yield one
+            one.wait()
+
+    return started

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,10 +58,16 @@ def room(path: Path) -> str:
     return path.parts[0].removesuffix(".py")
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of a file of the package."""
+    return ast.parse((SOURCE / path).read_text(encoding="utf-8"))
+
+
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and the absolute name of every import in a file, lazy ones too."""
     package = ["napari_scribe", *path.parts[:-1]]
-    for node in ast.walk(ast.parse((SOURCE / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -75,7 +82,7 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 def files_imported(path: Path) -> set[Path]:
     """Return the files of the package that a file imports, lazily or for type checkers, too."""
     folder, files = list(path.parts[:-1]), set()
-    for node in ast.walk(ast.parse((SOURCE / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.level:
             above = folder[: len(folder) - node.level + 1]
             origin = Path(*above, *(node.module or "").split("."))
@@ -84,6 +91,16 @@ def files_imported(path: Path) -> set[Path]:
                 modules = [m for p in places for m in (Path(f"{p}.py"), p / "__init__.py")]
                 files |= {next(m for m in modules if m in FILES)}
     return files - {path}
+
+
+def is_of_viewer(name: str) -> bool:
+    """Whether a module belongs to napari, Qt or what is built on them."""
+    return name.partition(".")[0] in VIEWER
+
+
+def named(wrong: Iterable[object]) -> str:
+    """Name what breaks a rule, one a line."""
+    return "\n".join(map(str, wrong))
 
 
 def loaded_by(code: str) -> set[str]:
@@ -95,21 +112,23 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=str)
-def test_every_file_has_a_floor(path: Path) -> None:
-    assert room(path) in FLOOR, f"{path}: say in FLOORS which floor it is on"
+def test_every_file_has_a_floor() -> None:
+    assert ROOMS
+    without = [path for path in ROOMS if room(path) not in FLOOR]
+    assert not without, f"{named(without)}: say in FLOORS which floor it is on"
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=str)
-def test_no_import_runs_upward(path: Path) -> None:
-    homes = napari_scribe._HOME
-    for line, name in imports(path):
-        parts = name.split(".")
-        if parts[0] != "napari_scribe" or len(parts) == 1:
-            continue
-        target = homes.get(parts[1], parts[1]).partition(".")[0]
-        if target in FLOOR:
-            assert FLOOR[target] <= FLOOR[room(path)], f"{path}:{line} imports upward: {name}"
+def test_no_import_runs_upward() -> None:
+    homes, upward = napari_scribe._HOME, []
+    for path in ROOMS:
+        for line, name in imports(path):
+            parts = name.split(".")
+            if parts[0] != "napari_scribe" or len(parts) == 1:
+                continue
+            target = homes.get(parts[1], parts[1]).partition(".")[0]
+            if FLOOR.get(target, 0) > FLOOR[room(path)]:
+                upward.append(f"{path}:{line} imports upward: {name}")
+    assert not upward, named(upward)
 
 
 def test_no_imports_run_in_a_circle() -> None:
@@ -128,21 +147,25 @@ def test_what_a_file_imports_is_found() -> None:
     assert Path("inference/denoise/job.py") in lazy
 
 
-@pytest.mark.parametrize("path", FILES, ids=str)
-def test_only_the_plugin_imports_the_viewer(path: Path) -> None:
-    if room(path) == "plugin":
-        return
-    for line, name in imports(path):
-        assert name.partition(".")[0] not in VIEWER, f"{path}:{line} imports {name}"
+def test_only_the_plugin_imports_the_viewer() -> None:
+    others = (path for path in FILES if room(path) != "plugin")
+    found = [(path, line, name) for path in others for line, name in imports(path)]
+    assert found
+    wrong = [f"{path}:{line} imports {name}" for path, line, name in found if is_of_viewer(name)]
+    assert not wrong, named(wrong)
 
 
-@pytest.mark.parametrize("path", FILES, ids=str)
-def test_only_the_command_line_names_flags(path: Path) -> None:
-    if room(path) in {"cli", "terminal"}:
-        return
-    for node in ast.walk(ast.parse((SOURCE / path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            assert not re.search(r"(?<!-)--[a-z]", node.value), f"{path}:{node.lineno} names a flag"
+def test_only_the_command_line_names_flags() -> None:
+    texts = [
+        (path, node.lineno, node.value)
+        for path in FILES
+        if room(path) not in {"cli", "terminal"}
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert texts
+    wrong = [f"{p}:{n} names a flag" for p, n, text in texts if re.search(r"(?<!-)--[a-z]", text)]
+    assert not wrong, named(wrong)
 
 
 def test_imports_are_read_as_absolute_names() -> None:

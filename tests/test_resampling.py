@@ -32,7 +32,7 @@ def disks(shape: tuple[int, int], radius: int, pitch: int) -> np.ndarray:
     return ndimage.label(inside)[0].astype(np.int32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data(), FACTORS, FACTORS, st.booleans())
 def test_any_window_is_the_same_part_of_the_whole(
     data: st.DataObject, f: float, g: float, has_nodata: bool
@@ -142,7 +142,7 @@ def test_most_of_the_painted_pixels_decide_and_unknown_ones_have_no_vote() -> No
     assert resampled_paint(paint, (0.25, 0.25)).tolist() == [[5, 1]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(FACTORS, FACTORS, st.integers(0, 9))
 def test_paint_is_the_same_in_strips(f: float, g: float, seed: int) -> None:
     paint = np.random.default_rng(seed).integers(0, 4, (23, 31)).astype(np.int32)

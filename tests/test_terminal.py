@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ DENOISER = ["train-denoiser", "movie.tif", "--model", "m.zip", *TINY]
 SEGMENT = ["segment", "long.tif", "--model", "model.zip", "--out", "a.zarr", "--tile", "8"]
 INT, TERM = signal.SIGINT, signal.SIGTERM
 HUP = getattr(signal, "SIGHUP", None)
+Signalled = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +78,31 @@ def read_until(source: int, words: str, seconds: float = 120) -> str:
     return said
 
 
-def signalled(
-    folder: Path, arguments: list[str], words: str, *signals: int | None
-) -> tuple[int, str]:
-    """Send signals, one right after the other, once a command says something; how it ends."""
-    process = started(folder, *arguments)
-    assert process.stdout is not None
-    said = read_until(process.stdout.fileno(), words)
-    for number in signals:
-        assert number is not None
-        process.send_signal(number)
-    rest, _ = process.communicate(timeout=120)
-    return process.returncode, said + rest.decode()
+COMMAND = """
+os.dup2(1, 2)
+sys.stdout, sys.stderr = open(1, "w", buffering=1), open(2, "w", buffering=1)
+os.chdir(sys.argv.pop(1))
+os.environ.update(FORCE_COLOR="1", COLUMNS="200")
+from napari_scribe.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def signalled(child: Callable[..., Any], folder: Path) -> Signalled:
+    """Send signals, each once a command says something; how it ends."""
+
+    def send(arguments: list[str], *words_and_signals: tuple[str, list[int]]) -> tuple[int, str]:
+        said = ""
+        with child(COMMAND, folder, *arguments) as process:
+            for words, signals in words_and_signals:
+                said += read_until(process.stdout.fileno(), words)
+                for number in signals:  # one right after the other
+                    process.send_signal(number)
+            said += process.stdout.read().decode()
+        return process.wait(), said
+
+    return send
 
 
 @posix
@@ -104,9 +118,9 @@ def signalled(
     ],
 )
 def test_a_training_keeps_its_model_whatever_asks_it_to_end(
-    folder: Path, arguments: list[str], signals: list[int | None], status: int
+    signalled: Signalled, folder: Path, arguments: list[str], signals: list[int], status: int
 ) -> None:
-    code, said = signalled(folder, arguments, r"step \d\d+,", *signals)
+    code, said = signalled(arguments, (r"step \d\d+,", signals))
     assert code == status, said
     assert "Traceback" not in said and "Model: m.zip" in said
     assert load_model(folder / "m.zip").provenance["steps"] >= 10
@@ -114,16 +128,10 @@ def test_a_training_keeps_its_model_whatever_asks_it_to_end(
 
 
 @posix
-def test_a_second_signal_while_it_ends_hurries_it(folder: Path) -> None:
-    process = started(folder, *TRAIN)
-    assert process.stdout is not None
-    read_until(process.stdout.fileno(), r"step \d\d+,")
-    process.send_signal(INT)
-    read_until(process.stdout.fileno(), "Stopping: the best model so far is kept")
-    for _ in range(3):
-        process.send_signal(INT)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, said
+def test_a_second_signal_while_it_ends_hurries_it(signalled: Signalled, folder: Path) -> None:
+    stopping = "Stopping: the best model so far is kept"
+    code, said = signalled(TRAIN, (r"step \d\d+,", [INT]), (stopping, [INT] * 3))
+    assert code == 130, said
     assert load_model(folder / "m.zip").provenance["steps"] >= 10
 
 
@@ -158,8 +166,10 @@ def test_what_is_to_outlive_its_terminal_does(folder: Path) -> None:
 
 @posix
 @pytest.mark.parametrize("signals", [[TERM], [TERM, TERM]])
-def test_a_segmentation_that_is_asked_to_end_can_go_on(folder: Path, signals: list[int]) -> None:
-    code, said = signalled(folder, SEGMENT, "tiles of 8", *signals)
+def test_a_segmentation_that_is_asked_to_end_can_go_on(
+    signalled: Signalled, folder: Path, signals: list[int]
+) -> None:
+    code, said = signalled(SEGMENT, ("tiles of 8", signals))
     assert code == 143, said
     assert "Traceback" not in said
     assert not (folder / "a.zarr").exists() and (folder / ".a.zarr.part").exists()

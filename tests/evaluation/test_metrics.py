@@ -65,7 +65,7 @@ def line(pairs: list[tuple[int, int]], length: int = 30) -> Labels:
 
 
 @given(runs, runs)
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_matching_is_optimal_on_lines(labels: list[tuple[int, int]], truth: list[tuple[int, int]]):
     check_against_slow(line(labels), line(truth))
 
@@ -74,13 +74,13 @@ volumes = arrays(np.int64, (2, 3, 4), elements=st.integers(0, 3))
 
 
 @given(volumes, volumes)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_matching_is_optimal_in_volumes(labels: Labels, truth: Labels):
     check_against_slow(labels, truth)
 
 
 @given(runs, runs)
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_numbering_does_not_matter(labels: list[tuple[int, int]], truth: list[tuple[int, int]]):
     numbers = np.array([0, 700_000_003, 9, 2**40, 5, 77])
     plain = evaluate(line(labels), line(truth))
@@ -224,7 +224,7 @@ def test_panoptic_quality_worked_out_by_hand():
 
 
 @given(volumes, volumes)
-@settings(max_examples=25)
+@settings(max_examples=20)
 def test_classes_are_scored_as_scikit_learn_scores_them(labels: Labels, truth: Labels):
     scores, flat = evaluate_classes(labels, truth), (truth.ravel(), labels.ravel())
     options = {"labels": scores.classes, "average": None, "zero_division": 0}
@@ -272,7 +272,7 @@ def test_all_ignored_is_a_perfect_score_of_nothing():
 
 
 @given(volumes, volumes)
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_pooled_classes_are_those_of_one_large_image(labels: Labels, truth: Labels):
     separate = [evaluate_classes(p, t) for p, t in zip(labels, truth, strict=True)]
     assert pool_classes(separate).as_dict() == evaluate_classes(labels, truth).as_dict()

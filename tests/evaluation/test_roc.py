@@ -89,7 +89,7 @@ masks = arrays(bool, (3, 8)).filter(lambda m: 0 < m.sum() < m.size)
 
 
 @given(maps, masks)
-@settings(max_examples=25)
+@settings(max_examples=20)
 def test_ties_are_counted_as_scikit_learn_counts_them(p: Maps, truth: Maps):
     check_against_sklearn(evaluate_probability(p, truth), p, truth)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 import torch
@@ -96,44 +93,3 @@ def in_float32() -> None:
     path = Path(os.environ["NAPARI_SCRIBE_HOME"], "precision.json")
     path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()), "float32")))
     assert precision(torch.device("cpu")) == torch.float32
-
-
-ANSWERS = "import os, sys; os.dup2(out.fileno(), 1); sys.argv[1:] = arguments\n"
-"""What a child does first: it prints into the pipe of its parent."""
-
-
-class Child:
-    """A process that runs code and can be killed, as `subprocess.Popen` starts one.
-
-    On Linux it is a copy of one that has imported torch before, which takes seconds of each.
-    """
-
-    def __init__(self, process: Any, stdout: IO[bytes]) -> None:
-        self.stdout, self.kill = stdout, process.kill
-        self._process = process
-
-    def wait(self) -> int:
-        """Return the status with which it ended: minus the number of a signal that killed it."""
-        self._process.join()
-        return int(self._process.exitcode)
-
-
-@pytest.fixture(scope="session")
-def child() -> Callable[..., Any]:
-    """Run code in a process of its own: ``with child(code, *arguments) as process``."""
-    context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-    context.set_forkserver_preload(["pytest", "napari_scribe.inference.segment"])
-
-    @contextmanager
-    def started(code: str, *arguments: object) -> Iterator[Child]:
-        ours, out = context.Pipe(duplex=False)
-        values = {"__name__": "__main__", "out": out, "arguments": [str(a) for a in arguments]}
-        process = context.Process(target=exec, args=(ANSWERS + code, values))
-        process.start()
-        out.close()  # so that its end ends with the child
-        with ours, open(ours.fileno(), "rb", closefd=False) as stdout:
-            one = Child(process, stdout)
-            yield one
-            one.wait()
-
-    return started

@@ -130,7 +130,7 @@ def check(
     np.testing.assert_allclose(whole, unfolded, rtol=0, atol=FOLDING)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     depth=st.integers(2, 4),
     padding=st.sampled_from(["same", "valid"]),
@@ -157,7 +157,7 @@ def test_tiled_equals_whole_in_2d(
     check(network, random_image(shape, n_channels, seed), tile, batch)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     levels=st.sampled_from([(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]),
     padding=st.sampled_from(["same", "valid"]),
@@ -296,7 +296,7 @@ variants = {
 }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     depth=st.integers(1, 3),
     upsampling=st.sampled_from(["transposed", "nearest", "bilinear", "bicubic"]),

@@ -50,7 +50,7 @@ def test_cores_cover_a_frame_once(shape: list[int], side: int, margin: int):
     assert (times == 1).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(20, 60))
 def test_objects_smaller_than_the_margin_are_as_in_the_whole(seed: int, side: int):
     rng = np.random.default_rng(seed)

@@ -181,7 +181,7 @@ def _geometry(steps: Sequence[Step]) -> Geometry | None:
         return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(steps=step_lists().filter(lambda steps: _geometry(steps) is not None))
 def test_what_steps_say_is_what_their_network_does(steps: list[Step]):
     g = Geometry.of_steps(steps)
@@ -220,7 +220,7 @@ def test_what_steps_say_is_what_their_network_does(steps: list[Step]):
     assert max(0, spoiled - g.shrinkage) == g.border
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(steps=step_lists().filter(lambda steps: _geometry(steps) is not None))
 def test_measured_geometry_is_that_of_the_steps(steps: list[Step]):
     assert measure_geometry(Built(steps), 1)[0] == Geometry.of_steps(steps)

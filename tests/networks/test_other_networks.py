@@ -77,7 +77,7 @@ def test_perturbed_pixels_reach_as_far_as_the_geometry_says(values: Values):
         assert spoiled == g.border <= g.halo < g.border + g.stride
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     values=st.sampled_from([*PLANES, *VOLUMES]),
     margin=st.tuples(*[st.integers(0, 12)] * 3),

@@ -91,7 +91,7 @@ def check_margin(margin: tuple[int, ...], **recipe: Any) -> None:
         torch.testing.assert_close(network(x, margin), crop(network(x), margin))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     margin=st.tuples(st.integers(0, 100), st.integers(0, 100)),
     depth=st.integers(1, 4),
@@ -104,7 +104,7 @@ def test_what_is_left_out_is_not_missed_in_2d(margin: tuple[int, ...], depth: in
     check_margin(margin, depth=depth, padding=padding)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     margin=st.tuples(st.integers(0, 12), st.integers(0, 26), st.integers(0, 26)),
     levels=st.tuples(st.integers(1, 3), st.integers(0, 3)).filter(lambda both: both[1] <= both[0]),

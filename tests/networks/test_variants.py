@@ -110,7 +110,7 @@ recipes = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(recipe=recipes, margin=st.tuples(*[st.integers(0, 40)] * 3))
 def test_what_is_left_out_is_not_missed(recipe: Recipe, margin: tuple[int, ...]):
     """Within a margin the answer is that of the whole."""
@@ -144,7 +144,7 @@ def test_without_skip_connections_all_goes_through_the_coarsest_level(skips: str
 # ---- weights ------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(recipe=recipes)
 def test_every_weight_takes_part(recipe: Recipe):
     torch.manual_seed(0)
@@ -155,7 +155,7 @@ def test_every_weight_takes_part(recipe: Recipe):
     assert len(silent) <= 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(recipe=recipes)
 def test_fewer_layers_answer_the_same(recipe: Recipe):
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,31 @@ from napari_scribe.samples import Sample, nuclei
 
 SIDE = 256
 LONG = 60_000
+"""Milliseconds that a test waits at most; a busy machine is slow."""
 
 
 @pytest.fixture(scope="session")
 def sample() -> Sample:
     """Nuclei on 256 x 256 pixels, ten of them painted."""
     return nuclei((SIDE, SIDE))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def manifests_read_once() -> Iterator[None]:
+    """Spare each viewer the manifests of all plugins: napari keeps those of the first one."""
+    from npe2 import PluginManifest
+
+    found = list(PluginManifest.discover())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", lambda paths=(): iter(found))
+        yield
+
+
+@pytest.fixture
+def qtbot(qtbot: Any) -> Any:
+    """Wait as long as a busy machine may take, not for 5 s."""
+    qtbot.waitUntil = partial(qtbot.waitUntil, timeout=LONG)
+    return qtbot
 
 
 @pytest.fixture

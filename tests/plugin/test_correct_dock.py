@@ -96,8 +96,8 @@ def correct(
     """The dock, with a result that is being corrected."""
     show_result(painted, found.copy())
     painted.window._qt_window.resize(1300, 700)
-    painted.window._qt_window.show()
-    qtbot.waitExposed(painted.window._qt_window)
+    with qtbot.waitExposed(painted.window._qt_window, timeout=LONG):
+        painted.window._qt_window.show()
     dock: CorrectDock = docks(CorrectDock)
     dock.correct_button.click()
     painted.reset_view()

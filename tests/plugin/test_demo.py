@@ -42,8 +42,14 @@ def test_the_demo_trains_segments_and_writes(viewer: Any, qtbot: Any, tmp_path: 
     from napari_scribe.plugin.demo import start
 
     remember("train", {"task": "classes", "minutes": 7.0})
-    dock = start(viewer, tmp_path / "demo", seconds=20, device="cpu")
-    qtbot.waitUntil(lambda: "Results are in" in dock.message.text, timeout=90_000)
+    dock = start(viewer, tmp_path / "demo", seconds=600, device="cpu")
+    quick = {"network.width": 8, "network.depth": 2, "training.patch": 64}
+    dock.form.more.recipe.set_changes(quick)  # the training begins a second later
+    steps: list[Any] = []
+    dock.runner.record.connect(steps.append)
+    qtbot.waitUntil(lambda: bool(steps) and steps[-1].index > 260)  # however long that takes
+    dock.stop()
+    qtbot.waitUntil(lambda: "Results are in" in dock.message.text)
     assert recall("train") == {"task": "classes", "minutes": 7.0}
     assert dock.trained.request.device == "cpu"
     assert {layer.name for layer in viewer.layers} == {
@@ -65,7 +71,7 @@ def test_results_that_cannot_be_written_are_said(viewer: Any, qtbot: Any, tmp_pa
     out.write_text("in the way")
     with pytest.raises(InputError, match="is not a folder"):
         run(out, 2)
-    qtbot.waitUntil(lambda: "The results are not kept" in dock.message.text, timeout=90_000)
+    qtbot.waitUntil(lambda: "The results are not kept" in dock.message.text)
     assert dock.trained.request.seconds == 2
     assert "nuclei labels" in viewer.layers
     dock.close_down()

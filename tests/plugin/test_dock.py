@@ -19,6 +19,7 @@ from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.widgets.basics import LINE, Fold
 from napari_scribe.plugin.widgets.feedback import Progress
 
+LONG = 60_000
 DOCKS = [TrainDock, SegmentDock, DenoiseDock]
 LONG_TEXT = "The check found something, and this says what it was and what can be done. " * 12
 
@@ -30,8 +31,8 @@ def shown(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Any:
     viewer.window.resize(1280, 900)
     pixels = np.random.default_rng(0).normal(100, 5, (4, 2, 64, 64)).astype(np.float32)
     viewer.add_image(pixels, axis_labels=("t", "c", "y", "x"), name="movie")
-    qtbot.waitExposed(viewer.window._qt_window)
-    viewer.window.activate()
+    with qtbot.waitExposed(viewer.window._qt_window, timeout=LONG):
+        viewer.window.activate()
     return viewer
 
 
@@ -123,15 +124,15 @@ def test_no_key_changes_what_is_folded_away(
         more.collapse()
 
 
-@pytest.mark.parametrize("key", [Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter])
-def test_a_fold_opens_by_key(open_dock: Callable[[type], Any], qtbot: Any, key: Any) -> None:
+def test_a_fold_opens_by_key(open_dock: Callable[[type], Any]) -> None:
     fold = open_dock(TrainDock).form.more
     inner = fold.device.combo.native
     fold.toggleButton().setFocus()
-    QTest.keyClick(fold.toggleButton(), key)
-    assert fold.isExpanded() and inner.isVisible()
-    QTest.keyClick(fold.toggleButton(), key)
-    assert not fold.isExpanded() and not inner.isVisible()
+    for key in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        QTest.keyClick(fold.toggleButton(), key)
+        assert fold.isExpanded() and inner.isVisible(), key
+        QTest.keyClick(fold.toggleButton(), key)
+        assert not fold.isExpanded() and not inner.isVisible(), key
 
 
 def is_in_sight(widget: QWidget) -> bool:
@@ -178,8 +179,8 @@ def written(bar: QProgressBar, qtbot: Any) -> int:
     """How many pixels of a bar have the colour of its words."""
     bar.setStyleSheet("QProgressBar { color: #ff0000; } QProgressBar::chunk { background: gray; }")
     bar.resize(300, 24)
-    bar.show()
-    qtbot.waitExposed(bar)
+    with qtbot.waitExposed(bar, timeout=LONG):
+        bar.show()
     picture = bar.grab().toImage()
     colors = (picture.pixelColor(x, y) for x in range(300) for y in range(24))
     return sum(color.red() > 200 and color.green() < 100 for color in colors)
@@ -213,11 +214,16 @@ class Painted(QObject):
 
 @pytest.mark.parametrize("kind", DOCKS)
 def test_the_words_are_there_from_the_click_on(
-    open_dock: Callable[[type], Any], kind: type
+    open_dock: Callable[[type], Any], qtbot: Any, kind: type
 ) -> None:
     """They are drawn before anything else is done that may take long."""
     dock = open_dock(kind)
-    QApplication.processEvents()  # what of the new dock was still to be drawn
     painted = Painted(dock.progress)
-    dock.progress.busy("Preparing")  # nobody gets back to the event loop here
-    assert painted.texts == ["Preparing"]
+
+    def is_drawn_at_once() -> bool:
+        dock.progress.clear()
+        painted.texts.clear()
+        dock.progress.busy("Preparing")  # nobody gets back to the event loop here
+        return painted.texts == ["Preparing"]
+
+    qtbot.waitUntil(is_drawn_at_once)  # once the window itself is on the screen

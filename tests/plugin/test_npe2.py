@@ -14,23 +14,21 @@ from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.train.dock import TrainDock
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("Train", TrainDock), ("Segment", SegmentDock), ("Denoise", DenoiseDock)]
-)
-def test_docks(viewer: Any, name: str, kind: type) -> None:
-    _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", name)
-    assert isinstance(dock, kind)
-    assert type(dock.viewer).__name__ == "Viewer"  # not a proxy
-    viewer.add_image(np.zeros((9, 40, 50)), name="stack")
-    picker = dock.form.image
-    assert picker.layer.current_choice == "stack"
-    viewer.layers["stack"].name = "other"
-    assert picker.layer.current_choice == "other"
-    viewer.layers.clear()
-    assert picker.layer.value is None
-    with pytest.raises(InputError, match="Open an image first"):
-        picker.image()
-    dock.close_down()
+def test_docks(viewer: Any) -> None:
+    for name, kind in (("Train", TrainDock), ("Segment", SegmentDock), ("Denoise", DenoiseDock)):
+        _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", name)
+        assert isinstance(dock, kind)
+        assert type(dock.viewer).__name__ == "Viewer"  # not a proxy
+        viewer.add_image(np.zeros((9, 40, 50)), name="stack")
+        picker = dock.form.image
+        assert picker.layer.current_choice == "stack"
+        viewer.layers["stack"].name = "other"
+        assert picker.layer.current_choice == "other"
+        viewer.layers.clear()
+        assert picker.layer.value is None
+        with pytest.raises(InputError, match="Open an image first"):
+            picker.image()
+        dock.close_down()
 
 
 @pytest.mark.parametrize(("key", "side"), [("nuclei", 512), ("nuclei_large", 2048)])

@@ -15,7 +15,7 @@ from napari_scribe.session.edits import Edit, add, delete, fill, merge, split, w
 from napari_scribe.session.history import History
 
 LABELS = arrays(np.int32, st.tuples(*[st.integers(1, 12)] * 2), elements=st.integers(0, 4))
-few = settings(max_examples=25)
+few = settings(max_examples=20)
 STACKS = arrays(np.uint16, st.tuples(*[st.integers(1, 6)] * 3), elements=st.integers(0, 3))
 
 

@@ -70,7 +70,7 @@ def test_pairs_are_those_of_the_paper():
     assert [head.channels for head in encoding(3).heads] == [1, 3, 9]
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     shape=st.sampled_from([(30, 33), (6, 9, 29)]),
     seed=st.integers(0, 2**16),
@@ -181,7 +181,7 @@ def test_nothing_gives_nothing(shape: tuple[int, ...], thick: bool):
     assert set(np.unique(full)) == {1}  # all of one object
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(shape=st.sampled_from([(9, 11), (4, 5, 6)]), seed=st.integers(0, 2**16))
 def test_fragments_are_joined_as_scikit_image_joins_them(shape: tuple[int, ...], seed: int):
     rng = np.random.default_rng(seed)

@@ -108,7 +108,7 @@ def test_labels_and_pixels_are_warped_together(shape: tuple[int, ...], seed: int
 CLASSES = 3
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     shape=st.sampled_from([(24, 24), (20, 33), (7, 20, 20)]),
     seed=st.integers(0, 2**31),

@@ -67,11 +67,12 @@ def steps_of(trainer: Trainer) -> list[TrainStep]:
 
 
 def test_what_the_first_step_loads_is_no_time_to_learn() -> None:
-    trainer, _ = trainer_of(squares, Noise(first=1.5), seconds=1.0)
+    first = 1.0
+    trainer, _ = trainer_of(squares, Noise(first), seconds=first)
     time.sleep(0.3)  # neither is what comes before it
     steps = steps_of(trainer)
     assert len(steps) > 3
-    assert steps[0].elapsed < 0.5 and steps[-1].fraction == 1
+    assert steps[0].elapsed < first and steps[-1].fraction == 1
     times = [step.elapsed for step in steps]
     assert times == sorted(times) and times[1] > 0
     assert trainer.seconds_left() > 0
@@ -82,14 +83,13 @@ def test_the_first_step_counts_as_an_ordinary_one() -> None:
 
     class Slow(Noise):
         def draw(self) -> Batch:
-            time.sleep(0.4)
+            time.sleep(0.2)
             return super().draw()
 
-    trainer, _ = trainer_of(squares, Slow(), seconds=1.5)
-    began = time.perf_counter()
+    trainer, _ = trainer_of(squares, Slow(), seconds=0.7)
     steps = steps_of(trainer)
-    assert steps[1].elapsed >= 0.8
-    assert time.perf_counter() - began < 3
+    assert steps[1].elapsed >= 0.4
+    assert len(steps) <= 4  # as many as there is time for, and the one at hand
 
 
 def test_a_training_in_a_hurry_has_no_time_left() -> None:
@@ -105,9 +105,7 @@ def test_a_hurry_takes_the_decoding_as_it_is(sample: Sample, small: Recipe) -> N
     next(job)
     job.stop()
     job.hurry()
-    began = time.perf_counter()
     model = run(job)
-    assert time.perf_counter() - began < 5
     assert {**model.parameters, "min_size": 0} == {
         **{"foreground": 0.5, "merge": 0.55, "peak": 0.5},
         "min_size": 0,

@@ -49,6 +49,8 @@ def every_job_is_long(
     monkeypatch.setenv(
         "TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "torchinductor")
     )
+    # Who compiles is then who tries, with no other processes, which would take long to start.
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
     REMEMBERED.unlink(missing_ok=True)
 
 
@@ -80,9 +82,10 @@ def as_it_is(model: Model, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
         return np.asarray(run(begin(model)))
 
 
-def test_a_run_that_is_compiled_is_gone_on_with_compiled(
+def test_what_was_found_about_compiling_is_kept_to(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    """By who goes on with a run, and by later runs: compiling is tried once."""
     expected = as_it_is(model, monkeypatch)
     assert not REMEMBERED.exists()
     monkeypatch.setattr(trial, "FASTER", 0.0)
@@ -103,11 +106,7 @@ def test_a_run_that_is_compiled_is_gone_on_with_compiled(
     assert again.note == job.note and again.memory_notes == []
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), expected)
 
-
-def test_where_it_is_no_faster_it_is_not_used_and_not_asked_again(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(trial, "FASTER", math.inf)
+    # Where it is no faster it is not used, and not tried again.
     job = begin(model)
     run(job)
     if CAN_COMPILE:
@@ -142,7 +141,6 @@ def test_what_crashes_while_it_compiles_ends_nothing_and_is_not_tried_again(
     killer.write_text("#!/bin/sh\nkill -9 $PPID\n")
     killer.chmod(0o755)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")  # so that its parent is who tries
     monkeypatch.setenv("CXX", str(killer))
     job = begin(model)
     np.testing.assert_array_equal(run(job), expected)
@@ -158,7 +156,7 @@ def test_who_goes_on_where_it_cannot_be_compiled_is_told(
     hard: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     expected = as_it_is(hard, monkeypatch)
-    monkeypatch.setattr(trial, "FASTER", math.inf)
+    monkeypatch.setattr(trial, "LONG", math.inf)  # not compiled, and not tried
     job = begin(hard, tmp_path / "a.tif")
     next(job)
     job.stop()

@@ -73,8 +73,8 @@ def center(viewer: Any) -> np.ndarray:
 def press(viewer: Any, key: Qt.Key, qtbot: Any) -> None:
     """Press a key over the canvas."""
     window = viewer.window._qt_window
-    window.show()
-    qtbot.waitExposed(window)
+    with qtbot.waitExposed(window, timeout=LONG):
+        window.show()
     QTest.keyClick(viewer.window._qt_viewer.canvas.native, key)
     QApplication.processEvents()
     window.hide()

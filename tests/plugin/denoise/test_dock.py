@@ -543,31 +543,33 @@ def test_without_an_image(viewer: Any) -> None:
     made.close_down()
 
 
-def test_a_colour_picture(dock: Any, viewer: Any, idle: Callable[[], None]) -> None:
+def test_what_cannot_be_denoised_is_said(
+    dock: Any, film: Any, viewer: Any, idle: Callable[[], None]
+) -> None:
+    frames = film.data
+    with_nan, with_inf = frames.astype(np.float32), frames.astype(np.float32)
+    with_nan[:, 5, 5], with_inf[:, 5, 5] = np.nan, np.inf
+    wrong = [
+        (with_nan, "NaN or infinite pixels"),
+        (np.stack([frames[0]] * 8), "pixel for pixel"),
+        (with_inf, "NaN or infinite pixels"),
+        (np.full_like(frames, 7), "the same value"),
+    ]
+    for film.data, said in wrong:
+        expect(dock, idle, said)
+    assert ERROR in dock.findings.messages[0].styleSheet()
+    film.data = frames
+    dock.form.image.axes.setText("YX")
+    expect(dock, idle, "3 axes")
+    dock.form.image.axes.setText("TYX")
+    dock.form.image.axes.editingFinished.emit()
+    viewer.add_image(frames[:, :50], name="cut")
+    dock.form.image.layer.value = film
+    dock.form.pairs.way.value = LAYER
+    expect(dock, idle, "they need the same axes and shape")
     picture = viewer.add_image(np.zeros((40, 50, 3), np.uint8), rgb=True, name="slide")
     dock.form.image.layer.value = picture
     expect(dock, idle, "slide is a colour picture (RGB)")
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_pixels_that_are_no_numbers(
-    dock: Any, film: Any, idle: Callable[[], None], bad: float
-) -> None:
-    pixels = film.data.astype(np.float32)
-    pixels[:, 5, 5] = bad
-    film.data = pixels
-    expect(dock, idle, "NaN or infinite pixels")
-
-
-def test_a_constant_image(dock: Any, film: Any, idle: Callable[[], None]) -> None:
-    film.data = np.full_like(film.data, 7)
-    expect(dock, idle, "the same value")
-    assert ERROR in dock.findings.messages[0].styleSheet()
-
-
-def test_frames_that_are_the_same(dock: Any, film: Any, idle: Callable[[], None]) -> None:
-    film.data = np.stack([film.data[0]] * 8)
-    expect(dock, idle, "pixel for pixel")
 
 
 def test_a_single_frame_has_no_frames_to_pair(dock: Any, film: Any) -> None:
@@ -575,19 +577,6 @@ def test_a_single_frame_has_no_frames_to_pair(dock: Any, film: Any) -> None:
     dock.form.image.axes.editingFinished.emit()
     assert dock.form.pairs.way.value == SINGLE
     assert FRAMES not in dock.form.pairs.way.choices
-
-
-def test_layers_of_different_shape(
-    dock: Any, film: Any, viewer: Any, idle: Callable[[], None]
-) -> None:
-    viewer.add_image(film.data[:, :50], name="cut")
-    dock.form.pairs.way.value = LAYER
-    expect(dock, idle, "they need the same axes and shape")
-
-
-def test_axes_that_do_not_fit(dock: Any, idle: Callable[[], None]) -> None:
-    dock.form.image.axes.setText("YX")
-    expect(dock, idle, "3 axes")
 
 
 def test_without_a_denoiser(dock: Any, model: Any) -> None:

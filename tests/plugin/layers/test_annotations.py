@@ -23,6 +23,12 @@ SMALL = {"network.width": 4, "network.depth": 2, "training.patch": 32, "training
 
 
 @pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
+    """A viewer with a window, which docks need."""
+    return make_napari_viewer()
+
+
+@pytest.fixture
 def dock(docks: Callable[[type], Any]) -> Any:
     """The Train dock, set to a small network."""
     made = docks(TrainDock)
@@ -57,22 +63,20 @@ def asked(dock: Any, qtbot: Any) -> str:
 # Which image
 
 
-@pytest.mark.parametrize("shape", [(256, 256), (90, 70), (5, 90, 70)])
-def test_the_docks_follow_the_selected_image(
-    docks: Callable[[type], Any], painted: Any, shape: tuple[int, ...]
-) -> None:
+def test_the_docks_follow_the_selected_image(docks: Callable[[type], Any], painted: Any) -> None:
     """Image 1 in the dock, image 2 opened: New makes annotations for image 2."""
     made = [docks(kind) for kind in (TrainDock, SegmentDock, DenoiseDock)]
     assert {dock.form.image.layer.value.name for dock in made} == {"nuclei"}
-    other = painted.add_image(np.zeros(shape), name="other")
-    assert all(dock.form.image.layer.value is other for dock in made)
     train = made[0]
-    train.form.new.click()
-    assert train.form.paint.value.name == "other annotations"
-    assert train.form.paint.value.data.shape == shape
-    painted.layers.selection.active = painted.layers["nuclei annotations"]
-    assert all(dock.form.image.layer.value.name == "nuclei" for dock in made)
-    assert train.form.paint.value.name == "nuclei annotations"
+    for name, shape in (("same", (256, 256)), ("other", (90, 70)), ("stack", (5, 90, 70))):
+        other = painted.add_image(np.zeros(shape), name=name)
+        assert all(dock.form.image.layer.value is other for dock in made)
+        train.form.new.click()
+        assert train.form.paint.value.name == f"{name} annotations"
+        assert train.form.paint.value.data.shape == shape
+        painted.layers.selection.active = painted.layers["nuclei annotations"]
+        assert all(dock.form.image.layer.value.name == "nuclei" for dock in made)
+        assert train.form.paint.value.name == "nuclei annotations"
     assert SegmentDock(painted).form.image.layer.value.name == "nuclei"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,14 @@ from napari_scribe.plugin.layers.live import LiveLayer
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.segment.job import SegmentRequest
 
-LONG = 20_000
+LONG = 60_000
 REGION = {"Y": slice(8, 40), "X": slice(16, 48)}
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
+    """A viewer with a window, which docks need."""
+    return make_napari_viewer()
 
 
 @pytest.fixture

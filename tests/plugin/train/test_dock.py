@@ -13,6 +13,7 @@ import pytest
 from napari_scribe.evaluation.metrics import evaluate
 from napari_scribe.io.model_folder import list_models
 from napari_scribe.model import load_model
+from napari_scribe.plugin.jobs import previews
 from napari_scribe.plugin.layers.purpose import add_note, note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample, nuclei
@@ -21,6 +22,8 @@ from napari_scribe.training.trainer import TrainStep
 LONG = 60_000
 """Milliseconds that a test waits at most; a busy machine is slow."""
 SMALL = {"network.width": 4, "network.depth": 2, "training.patch": 32, "training.batch": 2}
+QUICK = {"network.width": 8, "network.depth": 2, "training.patch": 64}
+"""Large enough to find the sample's nuclei."""
 
 
 @pytest.fixture
@@ -81,6 +84,7 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
     viewer.open_sample("napari-scribe", "nuclei")
     viewer.layers.remove("nuclei annotations")
     _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Train")
+    dock.form.more.recipe.set_changes(QUICK)
     watch = Watch(dock, qtbot)
 
     click(dock.form.new)
@@ -104,7 +108,7 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
     assert not dock.stop_button.isEnabled()
     stopped_at = watch.steps[-1].index
     click(dock.continue_button)
-    watch.until_step(max(200, stopped_at + 20))
+    watch.until_step(max(280, stopped_at + 20))
     click(dock.stop_button)
     watch.until_idle()
     assert watch.steps[-1].index > stopped_at
@@ -343,28 +347,37 @@ def test_without_an_image(make_napari_viewer: Any, qtbot: Any) -> None:
     dock.close_down()
 
 
-def test_without_paint(dock: Any, watch: Watch, painted: Any) -> None:
-    painted.layers["nuclei annotations"].data[:] = 0
-    expect(dock, watch, "Nothing is painted yet")
-
-
-def test_background_alone(dock: Any, watch: Watch, painted: Any) -> None:
-    paint = painted.layers["nuclei annotations"].data
-    paint[paint > 1] = 0
-    expect(dock, watch, "The paint holds no object")
-    assert "--" not in dock.message.text
-
-
-def test_one_class_alone(dock: Any, watch: Watch, painted: Any) -> None:
-    paint = painted.layers["nuclei annotations"].data
-    paint[paint > 1] = 0
+def test_what_cannot_be_learnt_from_is_said(
+    dock: Any, watch: Watch, painted: Any, tmp_path: Any
+) -> None:
+    image, paint = painted.layers["nuclei"], painted.layers["nuclei annotations"]
+    pixels, strokes = image.data, paint.data
+    with_nan, with_inf = pixels.astype(np.float32), pixels.astype(np.float32)
+    with_nan[7, 9], with_inf[7, 9] = np.nan, np.inf
+    wrong = [
+        (pixels, np.zeros_like(strokes), "Nothing is painted yet"),
+        (pixels, np.where(strokes > 1, 0, strokes), "The paint holds no object"),
+        (pixels, np.ones((100, 90), np.uint16), "New makes a layer that fits"),
+        (with_nan, strokes, "NaN or infinite pixels"),
+        (np.full_like(pixels, 7), strokes, "nothing stands out from an even background"),
+        (with_inf, strokes, "NaN or infinite pixels"),
+    ]
+    for image.data, paint.data, said in wrong:
+        expect(dock, watch, said)
+        assert "--" not in dock.message.text
+    image.data, paint.data = pixels, np.where(strokes > 1, 0, strokes)
     dock.form.task.value = "classes"
     expect(dock, watch, "Only class 1 is painted")
-
-
-def test_paint_of_another_shape(dock: Any, watch: Watch, painted: Any) -> None:
-    painted.layers["nuclei annotations"].data = np.ones((100, 90), np.uint16)
-    expect(dock, watch, "New makes a layer that fits")
+    dock.form.task.value, paint.data = "objects", strokes
+    letter = tmp_path / "letter.zip"
+    letter.write_text("Dear Sir")
+    dock.form.more.start.set_value(letter)
+    assert "is not a model" in dock.form.more.start.info.text()
+    expect(dock, watch, "is not a model of napari-scribe")
+    dock.form.more.start.set_value(None)
+    dock.form.image.axes.setText("TYX")
+    expect(dock, watch, "has 2 axes")
+    assert "--" not in dock.message.text
 
 
 def test_paint_of_another_image(dock: Any, watch: Watch, painted: Any, sample: Sample) -> None:
@@ -408,37 +421,10 @@ def test_saved_paint_is_laid_over_its_image(
     assert dock.trained.request.paint.max() > 1
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_pixels_that_are_no_numbers(dock: Any, watch: Watch, painted: Any, bad: float) -> None:
-    pixels = painted.layers["nuclei"].data.astype(np.float32)
-    pixels[7, 9] = bad
-    painted.layers["nuclei"].data = pixels
-    expect(dock, watch, "NaN or infinite pixels")
-
-
-def test_a_constant_image(dock: Any, watch: Watch, painted: Any) -> None:
-    painted.layers["nuclei"].data = np.full((256, 256), 7, np.uint8)
-    expect(dock, watch, "nothing stands out from an even background")
-
-
 def test_what_z_is_does_not_matter_where_there_is_none(dock: Any, watch: Watch) -> None:
     dock.form.more.dimensions.value = 3
     train_briefly(dock, watch)
     assert dock.trained.model.dimensions == 2
-
-
-def test_axes_that_do_not_fit(dock: Any, watch: Watch) -> None:
-    dock.form.image.axes.setText("TYX")
-    expect(dock, watch, "has 2 axes")
-    assert "--" not in dock.message.text
-
-
-def test_a_model_to_start_from_that_is_none(dock: Any, watch: Watch, tmp_path: Any) -> None:
-    path = tmp_path / "letter.zip"
-    path.write_text("Dear Sir")
-    dock.form.more.start.set_value(path)
-    assert "is not a model" in dock.form.more.start.info.text()
-    expect(dock, watch, "is not a model of napari-scribe")
 
 
 def test_a_model_to_start_from_for_another_task(dock: Any, watch: Watch) -> None:
@@ -620,14 +606,16 @@ def test_a_layer_is_removed_while_it_trains(
 
 
 def test_a_preview_that_is_removed_does_not_come_back(
-    dock: Any, watch: Watch, painted: Any, qtbot: Any
+    dock: Any, watch: Watch, painted: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(previews, "PREVIEW_EVERY", 0.0)
     dock.train()
-    qtbot.waitUntil(lambda: "nuclei preview" in painted.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: len(watch.previews()) > 3, timeout=LONG)
     painted.layers.remove("nuclei preview")
     n = len(watch.previews())
-    qtbot.wait(2500)
-    assert len(watch.previews()) <= n + 1
+    watch.until_step(2 * watch.steps[-1].index)  # as long again
+    assert len(watch.previews()) <= n + 1  # that was on its way
+    assert "nuclei preview" not in painted.layers
     dock.stop()
     watch.until_idle()
 
