@@ -163,11 +163,11 @@ def _tried(parent, image, paint, chosen):
     """Return each share with its losses on held-out paint and on replay, and its weights."""
     tried = []
 
-    def spy(before, tuned, held_out, replay, loss_of, *rest):
+    def spy(before, tuned, held_out, replay, loss_of, *rest, **options):
         for share in (0, *SHARES):
             weights = {k: v.clone() for k, v in between(before, tuned, share).items()}
             tried.append((share, [loss_of(weights, data) for data in (held_out, replay)], weights))
-        return choose(before, tuned, held_out, replay, loss_of, *rest)
+        return choose(before, tuned, held_out, replay, loss_of, *rest, **options)
 
     with patch("napari_scribe.training.trainer.choose", spy):
         _tune(parent, image, paint, chosen.seeds[0], chosen)

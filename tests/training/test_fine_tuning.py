@@ -13,6 +13,7 @@ from napari_scribe.training.checkpoint import Tensors
 from napari_scribe.training.fine_tuning import (
     KNOWN_KIND,
     NEW_KIND,
+    Caution,
     FineTuning,
     between,
     choose,
@@ -27,13 +28,14 @@ def batch(n: int) -> Batch:
     return Batch(torch.zeros(n, 1, 4, 4), torch.zeros(n, 1, 4, 4), torch.ones(n, 1, 4, 4))
 
 
+CAREFUL = Caution(replay_weight=KNOWN_KIND.replay_weight)
 PAINT, REPLAY = [batch(2)], [batch(4)]
 
 
 def chosen(
     on_paint: Callable[[float], float],
     on_replay: Callable[[float], float] | None = None,
-    replay_weight: float = KNOWN_KIND,
+    caution: Caution = CAREFUL,
     paint: Sequence[Batch] = PAINT,
 ) -> FineTuning:
     """Choose by losses that depend on one weight, 0 for the parent and 1 for what was learnt."""
@@ -43,7 +45,7 @@ def chosen(
         return on_replay(at) if on_replay and batches is REPLAY else on_paint(at)
 
     replay = REPLAY if on_replay else []
-    return choose(ZERO, ONE, paint, replay, loss_of, replay_weight)
+    return choose(ZERO, ONE, paint, replay, loss_of, caution)
 
 
 @given(st.floats(0, 1))
@@ -63,6 +65,13 @@ def test_the_share_is_where_the_loss_is_lowest() -> None:
 def test_what_is_no_better_on_paint_is_refused() -> None:
     assert chosen(lambda w: 1 + w, lambda w: 2 - w) == FineTuning(0.0, (1.0, 1.0), (2.0, 2.0))
     assert chosen(lambda w: float("nan") if w else 1.0).share == 0
+
+
+def test_images_of_a_known_kind_hardly_get_worse() -> None:
+    """However much better held-out paint gets, and half way at most."""
+    assert chosen(lambda w: 2 - w, lambda w: 0.1, KNOWN_KIND).share == 0.5
+    assert chosen(lambda w: 2 - w, lambda w: 0.1 + 0.015 * w, KNOWN_KIND).share == 0.25
+    assert chosen(lambda w: 2 - w, lambda w: 0.1 + 0.1 * w, KNOWN_KIND).share == 0
 
 
 def test_few_held_out_objects_have_to_say_more() -> None:

@@ -20,19 +20,8 @@ from .regions import Batch
 
 SHARES = 0.1, 0.25, 0.5, 0.75, 1.0
 """Shares of the tuned weights that are tried."""
-LARGEST_SHARE = 0.5
-"""The largest of them, if the parent knows such images.
-
-Farther away, other images of that kind got worse even where held-out paint got better.
-"""
 UNCHECKED_SHARE = 0.5
 """The share if nothing is held out to choose it by."""
-KNOWN_KIND, NEW_KIND = 32.0, 1.0
-"""How many held-out objects the replay counts for, where the two disagree.
-
-If the parent knows such images, replay is a sample of the images that the result will be used on,
-and a few objects of one image say less about them. Else a loss there is only said.
-"""
 NEW_KIND_REPLAY = 0.1
 """Largest share of the patches that come from replay, if the parent does not know such images."""
 NOTED = 1.1
@@ -48,6 +37,35 @@ N_SHIFTS = 32
 """How often paint is shifted, to see whether it fits its place better than others."""
 DISTINCT = 2.5
 """Standard deviations by which the loss at the right place has to be below that at others."""
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Hold how much of what the parent knew may be given up.
+
+    Parameters
+    ----------
+    largest_share
+        The largest share of the tuned weights that is tried.
+    replay_weight
+        How many held-out objects the replay counts for, where the two disagree.
+    replay_limit
+        Factor of the loss on replay above which a share is not taken.
+    """
+
+    largest_share: float = 1.0
+    replay_weight: float = 1.0
+    replay_limit: float = math.inf
+
+
+KNOWN_KIND = Caution(largest_share=0.5, replay_weight=32, replay_limit=1.05)
+"""If the parent knows such images: replay is a sample of images that the result will be used on.
+
+A few held-out objects of one image say less about them, and farther from the parent, other images
+of that kind got worse even where these objects were found better.
+"""
+NEW_KIND = Caution()
+"""If it does not: a loss on replay is only said."""
 
 LossOf = Callable[[Tensors, Sequence[Batch]], float]
 """``(weights, batches) -> loss`` of a network with these weights."""
@@ -110,14 +128,20 @@ def choose(
     paint: Sequence[Batch],
     replay: Sequence[Batch],
     loss_of: LossOf,
-    replay_weight: float = KNOWN_KIND,
-    shares: Sequence[float] = SHARES,
+    caution: Caution = KNOWN_KIND,
+    *,
+    only_largest: bool = False,
 ) -> FineTuning:
     """Choose the share of the tuned weights by the losses on held-out paint and on replay.
 
-    What counts is the sum of the losses of its held-out objects, and replay as much as
-    `replay_weight` objects. Losses on replay that are lower gain nothing, nor does what the loss on
-    paint may fall by chance (`CHANCE`).
+    What counts is the sum of the losses of its held-out objects, and replay as much as `caution`
+    says. Losses on replay that are lower gain nothing, nor does what the loss on paint may fall by
+    chance (`CHANCE`).
+
+    Parameters
+    ----------
+    only_largest
+        Whether the largest share alone is tried, because time is short.
     """
     n_objects = sum(len(batch.pixels) for batch in paint)
     chance = CHANCE / math.sqrt(n_objects)
@@ -125,13 +149,16 @@ def choose(
     known = loss_of(parent, replay) if replay else None
     best = FineTuning(0.0, (before, before), None if known is None else (known, known))
     best_gain = 0.0
-    for share in shares:
+    shares = [share for share in SHARES if share <= caution.largest_share]
+    for share in shares[-1:] if only_largest else shares:
         weights = between(parent, tuned, share)
         after, replays = loss_of(weights, paint), None
         gain = n_objects * (before * (1 - share * chance) - after)
         if known is not None:
             replays = known, loss_of(weights, replay)
-            gain -= replay_weight * max(0.0, replays[1] - NEGLIGIBLE * known)
+            gain -= caution.replay_weight * max(0.0, replays[1] - NEGLIGIBLE * known)
+            if replays[1] > caution.replay_limit * known:
+                continue
         if gain > best_gain:  # never true for what is no number
             best, best_gain = FineTuning(share, (before, after), replays), gain
     return best

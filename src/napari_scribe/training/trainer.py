@@ -32,9 +32,7 @@ from .checkpoint_file import CheckpointFile
 from .distributed import ALONE, Group, synchronized
 from .fine_tuning import (
     KNOWN_KIND,
-    LARGEST_SHARE,
     NEW_KIND,
-    SHARES,
     UNCHECKED_SHARE,
     FineTuning,
     between,
@@ -565,12 +563,11 @@ class Trainer:
         paint = self.data.validation
         if not paint:
             return FineTuning(UNCHECKED_SHARE)
-        is_known = self.state.is_known_kind
-        largest, weight = (LARGEST_SHARE, KNOWN_KIND) if is_known else (1.0, NEW_KIND)
-        shares = [share for share in SHARES if share <= largest]
-        if self.job.is_urgent:
-            shares = shares[-1:]
-        choice = choose(parent, tuned, paint, self.before, self._loss_with, weight, shares)
+        caution = KNOWN_KIND if self.state.is_known_kind else NEW_KIND
+        choice = choose(
+            *(parent, tuned, paint, self.before, self._loss_with, caution),
+            only_largest=self.job.is_urgent,
+        )
         if choice.share and not self._fits(between(parent, tuned, choice.share)):
             return choice.refused()
         return choice
