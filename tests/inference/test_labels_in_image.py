@@ -134,19 +134,18 @@ for step in job:
 """
 
 
-@pytest.mark.parametrize("zarr_format", [2, 3])
 def test_a_killed_run_is_not_listed_and_goes_on(
-    tmp_path: Path, model: Model, child: Any, expected: np.ndarray, zarr_format: int
+    tmp_path: Path, model: Model, child: Any, expected: np.ndarray
 ) -> None:
-    path = store(tmp_path / "cells.ome.zarr", zarr_format)
-    before = sorted(p.name for p in path.iterdir())
+    path = store(tmp_path / "cells.ome.zarr", 2)
+    before = {p.name for p in path.iterdir()}
     out, file = labels_path(path, "nuclei"), model.save(tmp_path / "m.zip")
     with child(CHILD, file, path, out) as process:
         while int(process.stdout.readline().split()[0]) < 12:
             pass
         process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert sorted(p.name for p in path.iterdir()) == [*before, "labels"] or before
+    assert {p.name for p in path.iterdir()} == {*before, "labels"}
     assert not out.exists()
     assert not any((path / "labels" / name).exists() for name in ("zarr.json", ".zattrs"))
     assert image_group(path) == path and read_image(path).shape == PIXELS.shape
@@ -157,7 +156,7 @@ def test_a_killed_run_is_not_listed_and_goes_on(
     np.testing.assert_array_equal(read_labels(out), expected)
     assert listed(path) == ["nuclei"]
     # A process that ends between the labels and their entry: the next one enters them.
-    text = path / "labels" / ("zarr.json" if zarr_format == 3 else ".zattrs")
+    text = path / "labels" / ".zattrs"
     text.write_text(text.read_text().replace('"nuclei"', ""))
     assert listed(path) == []
     run(segment(model, path, out, tile=32, device="cpu"))
