@@ -15,7 +15,7 @@ from ...image import Image
 from ..layers.annotations import is_annotations_of, settings_of
 from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import image_of, paint_of
-from ..widgets.basics import Fold, empty
+from ..widgets.basics import Fold, NameBox, empty
 from ..widgets.layer_pickers import is_image
 from .job import PaintedImage, TrainRequest
 
@@ -127,10 +127,11 @@ class OtherImages(Fold):
         empty(self._column)
         self.boxes = []
         for each in offered:
-            box = QCheckBox(each.title)
+            box = NameBox(each.title)
             box.setEnabled(not each.obstacle)
             box.setChecked(not each.obstacle and each.key not in self._unticked)
-            box.setToolTip(f"{each.title} {each.obstacle}" if each.obstacle else each.tooltip)
+            about = f" {each.obstacle}" if each.obstacle else f"\n{each.tooltip}"
+            box.setToolTip(f"{each.title}{about}")
             box.toggled.connect(lambda is_on, key=each.key: self._tick(key, is_on))
             self._column.addWidget(box)
             self.boxes.append(box)
