@@ -16,7 +16,7 @@ from ..layers.annotations import annotations_of, settings_of
 from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import image_of, paint_of
 from ..layers.purpose import is_image
-from ..widgets.basics import Fold, empty
+from ..widgets.basics import Fold, NameBox, empty
 from .job import PaintedImage, TrainRequest
 
 Read = Callable[[], PaintedImage]
@@ -130,10 +130,11 @@ class OtherImages(Fold):
         empty(self._column)
         self.boxes = []
         for each in offered:
-            box = QCheckBox(each.title)
+            box = NameBox(each.title)
             box.setEnabled(not each.obstacle)
             box.setChecked(not each.obstacle and each.key not in self._unticked)
-            box.setToolTip(f"{each.title} {each.obstacle}" if each.obstacle else each.tooltip)
+            about = f" {each.obstacle}" if each.obstacle else f"\n{each.tooltip}"
+            box.setToolTip(f"{each.title}{about}")
             box.toggled.connect(lambda is_on, key=each.key: self._tick(key, is_on))
             self._column.addWidget(box)
             self.boxes.append(box)

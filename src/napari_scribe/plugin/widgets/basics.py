@@ -111,7 +111,7 @@ class NameBox(QCheckBox):
     """Offer to tick what has a name, of which both ends are shown where there is little room."""
 
     def __init__(self, name: str) -> None:
-        super().__init__()
+        super().__init__(name.replace("&", "&&"))
         self._name = name
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
