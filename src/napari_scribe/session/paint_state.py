@@ -202,6 +202,11 @@ def _start(window: Window) -> Pixels:
     return np.array([s.start for s in window])
 
 
+def is_enough(state: PaintState, task: str) -> bool:
+    """Return whether enough is painted to train on."""
+    return state.n_objects >= ENOUGH if task == "objects" else len(state.numbers) > 1
+
+
 def in_words(state: PaintState, task: str) -> str:
     """Say how much is painted, and what is missing to start."""
     if not state.planes:
@@ -209,12 +214,12 @@ def in_words(state: PaintState, task: str) -> str:
         return f"Nothing is painted yet. {start} to start."
     if task != "objects":
         counts = f"{_plural(len(state.numbers), 'class', 'es')}, {_plural(state.n_strokes)}"
-        missing = "paint a second class to start" if len(state.numbers) < 2 else "enough to start"
+        missing = "enough to start" if is_enough(state, task) else "paint a second class to start"
         return f"{counts}: {missing}."
     background = _plural(state.n_background, "background stroke")
     at_edge = f" ({len(state.at_edge)} at the edge)" if state.at_edge else ""
     counts = f"{_plural(state.n_objects, 'object')}{at_edge}, {background}"
-    if state.n_objects < ENOUGH:
+    if not is_enough(state, task):
         more = _plural(ENOUGH - state.n_objects, "more object")
         return f"{counts}: paint {more} to start."
     better = "" if state.n_objects >= GOOD else f" {GOOD} objects are better."

@@ -151,6 +151,18 @@ def find_layer(
     return None
 
 
+def results_of(viewer: Viewer, source: ImageLayer) -> list[LabelsLayer]:
+    """Return the layers of what was found in an image, without those that still grow."""
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, LabelsLayer)
+        and note(layer).get("source") == source.name
+        and (purpose := str(note(layer).get("purpose", ""))).startswith("labels")
+        and not purpose.endswith("so far")
+    ]
+
+
 def _can_replace(data: Levels, layer: Layer) -> TypeGuard[Pixels]:
     """Return whether data can be put into a layer; else a new layer has to take its place."""
     return _can_be_painted(data) and _can_be_painted(layer.data) and layer.ndim == data.ndim
