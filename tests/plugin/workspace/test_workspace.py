@@ -53,6 +53,7 @@ def test_from_an_image_to_objects_in_one_click(
     qtbot.waitUntil(lambda: list(workspace.pages) == ["Segment"])
     dock = workspace.pages["Segment"]
     click(dock.segment_button)
+    qtbot.waitUntil(lambda: "Segmenting nuclei: " in workspace.hint.text(), timeout=LONG)
     qtbot.waitUntil(lambda: "nuclei labels" in viewer.layers, timeout=LONG)
     qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
     assert len(np.unique(viewer.layers["nuclei labels"].data)) > 15
@@ -90,15 +91,3 @@ def test_closing_it_ends_what_runs(viewer: Any, qtbot: Any, sample: Sample) -> N
     viewer.window.remove_dock_widget(docked)
     qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
     viewer.add_image(sample.image, name="another")  # nobody listens any more
-
-
-def test_it_says_what_is_next_while_one_paints(workspace: Any, viewer: Any, qtbot: Any) -> None:
-    viewer.open_sample("napari-scribe", "nuclei")
-    qtbot.waitUntil(lambda: "Enough is painted" in workspace.hint.text())
-    paint = viewer.layers["nuclei annotations"]
-    paint.data_setitem(np.nonzero(paint.data > 2), 0)
-    qtbot.waitUntil(lambda: "Paint a few objects" in workspace.hint.text())
-    paint.undo()
-    qtbot.waitUntil(lambda: "Enough is painted" in workspace.hint.text())
-    workspace.page("Denoise")
-    qtbot.waitUntil(lambda: not workspace.advice.isVisibleTo(workspace))

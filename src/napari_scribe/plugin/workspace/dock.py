@@ -95,6 +95,7 @@ class Workspace(QWidget):
             self.stack.addWidget(dock)
             dock.runner.ended.connect(self._on_ended)
             dock.progress.working.connect(self._on_news)
+            dock.form.changed.connect(self._on_news)
             if isinstance(dock, TrainDock):
                 dock.form.painting.counted.connect(self._on_news)
                 dock.recovery.shown.connect(self._on_news)
@@ -199,7 +200,9 @@ class Workspace(QWidget):
         self.show_state()
 
     def _go_on(self) -> None:
-        self.page(self._page_of_next())
+        page = self.page(self._page_of_next())
+        if isinstance(page, TrainDock):
+            page.recovery.look()  # a new page would do it a moment later
         self.show_state()
 
     def _on_step(self, _index: int) -> None:

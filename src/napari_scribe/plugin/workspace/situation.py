@@ -33,8 +33,7 @@ def situation(viewer: Viewer, pages: Mapping[str, Dock], page: Any, lost: str) -
     lost
         Which paint can be restored, in a sentence.
     """
-    image = image_meant(viewer, viewer.layers.selection.active)
-    image = image or next(filter(is_image, reversed(viewer.layers)), None)
+    image = _worked_on(viewer, pages.get(page))
     train = pages.get("Train")
     assert train is None or isinstance(train, TrainDock)
     happening = {**what_runs(pages), "lost": lost, "page": page}
@@ -72,9 +71,21 @@ def what_runs(pages: Mapping[str, Dock]) -> dict[str, Any]:
     return {}
 
 
+def _worked_on(viewer: Viewer, shown: Dock | None) -> ImageLayer | None:
+    """Return the image of the page that is shown; else the one selected, or the topmost one."""
+    layer = None if shown is None else shown.form.image.layer.value
+    if layer in viewer.layers and is_image(layer):
+        return layer
+    meant = image_meant(viewer, viewer.layers.selection.active)
+    return meant or next(filter(is_image, reversed(viewer.layers)), None)
+
+
 def _trained_on(image: ImageLayer, train: TrainDock | None) -> Trained[Any] | None:
+    """Return what a training on an image has given, unless the model before was no worse."""
     trained = None if train is None else train.trained
-    return trained if trained is not None and trained.request.image_layer is image else None
+    if trained is None or trained.is_parent or trained.request.image_layer is not image:
+        return None
+    return trained
 
 
 def _is_made_by(trained: Trained[Any], result: LabelsLayer) -> bool:
