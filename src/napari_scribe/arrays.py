@@ -106,8 +106,8 @@ def check_finite(pixels: Pixels, name: str, place: str = "") -> None:
     """
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise InputError(
-            f"{name} has NaN or infinite pixels{place}. Replace them first, for example with "
-            "numpy.nan_to_num."
+            f"{name} has NaN or infinite pixels{place}. Replace them first: in Fiji by Process > "
+            "Noise > Remove NaNs, in Python by numpy.nan_to_num."
         )
 
 

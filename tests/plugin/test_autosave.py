@@ -126,7 +126,7 @@ def test_a_closed_viewer_keeps_the_last_stroke(
     qtbot.wait(200)
     assert not dock.recovery.text
     image = viewer.add_image(sample.image, name="nuclei")
-    assert offered(dock, qtbot).startswith("Paint of nuclei from ")
+    assert offered(dock, qtbot).startswith("Annotations of nuclei from ")
     dock.recovery.answers["Restore"].click()
     assert np.array_equal(viewer.layers[PAINT].data, data)
     assert dock.form.paint.value is viewer.layers[PAINT]
@@ -182,7 +182,7 @@ def test_not_a_stroke_is_lost_by_a_kill(
 
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
-    assert offered(dock, qtbot).startswith("Paint of cells from ")
+    assert offered(dock, qtbot).startswith("Annotations of cells from ")
     dock.recovery.answers["Restore"].click()
     assert [layer.name for layer in viewer.layers] == ["cells", "cells annotations"]
     paint = viewer.layers["cells annotations"]

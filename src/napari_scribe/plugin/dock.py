@@ -229,6 +229,8 @@ class Dock(QWidget):
     def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
         """Return what a job gave; where it gave nothing, tell the user why, or ask.
 
+        The image that was selected meanwhile is shown.
+
         Parameters
         ----------
         nothing
@@ -237,7 +239,9 @@ class Dock(QWidget):
         self.progress.clear()
         if ended.question is not None:
             self._ask_back(ended.question)
-        elif ended.error:
+            return None
+        self.catch_up()
+        if ended.error:
             self.message.error(ended.error)
         elif ended.value is None:
             self.message.info(nothing)
@@ -363,14 +367,22 @@ class Dock(QWidget):
             self.message.clear()
         self._about_form = ""
 
-    def on_other_image(self, _layer: object = None) -> None:
-        """Take away what was said, or asked, about another image."""
+    def on_other_image(self, layer: ImageLayer | None = None) -> None:
+        """Take away what was said, or asked, about another image; it was selected last, too."""
+        if layer is not None:
+            self._selected = ref(layer)
         if not self.runner.is_busy:
             self.message.clear()
 
     def select(self, layer: ImageLayer) -> None:
         """Show the image that the user has selected, unless a job of this dock runs."""
         self.form.image.follow(layer, only_see=self.runner.is_busy)
+
+    def catch_up(self) -> None:
+        """Show the image that the user has selected while a job ran."""
+        layer, shown = self._selected(), self.form.image.layer.value
+        if layer is not None and layer is not shown and layer in self.viewer.layers:
+            self.select(layer)
 
     def _on_selected(self, _event: object = None) -> None:
         """Notice what the user selects; results come and go, and change nothing."""

@@ -1,48 +1,86 @@
-"""Say what a person does next, from what there is already."""
+"""Say what a person does next, from what there is already and what runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Step = Literal["Train", "Segment", "Correct", "Measure"]
+Step = Literal["", "Restore", "Train", "Segment", "Correct", "Measure", "Denoise"]
+"""What a person goes to; empty where there is nothing to go to."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Situation:
-    """Hold what there is of the image that is worked on.
+    """Hold what there is of the image that is worked on, and what happens now.
 
     Parameters
     ----------
+    page
+        The step that is shown.
+    running
+        What runs, in words, as in "Segmenting cells: tile 23 of 81"; empty while nothing does.
+    runs_on
+        The step that shows it.
+    is_training
+        Whether it is a training on paint.
+    lost
+        Which paint can be restored, in a sentence; empty where there is none.
     has_annotations
         Whether there is a layer to paint on.
+    is_enough
+        Whether enough is painted to train on; None while nobody has counted.
     is_trained
-        Whether a model was trained on it.
-    has_result
-        Whether the image is segmented.
+        Whether a model was trained on the image that has not segmented it yet.
+    has_result, has_own_result
+        Whether the image is segmented, and whether the model trained on it has done that.
     is_corrected
-        Whether a result was made editable.
+        Whether that result was made editable.
     is_measured
-        Whether objects were measured.
+        Whether its objects were measured.
     """
 
+    page: Step = ""
+    running: str = ""
+    runs_on: Step = ""
+    is_training: bool = False
+    lost: str = ""
     has_annotations: bool = False
+    is_enough: bool | None = None
     is_trained: bool = False
     has_result: bool = False
+    has_own_result: bool = False
     is_corrected: bool = False
     is_measured: bool = False
 
 
 def next_step(now: Situation) -> tuple[str, Step]:
-    """Return what is next, in a sentence, and the step that it belongs to."""
-    if now.is_measured:
-        return "Save the table, or go on with the next image.", "Measure"
-    if now.is_corrected:
-        return "Correct, teach the corrections and train again; or measure the objects.", "Correct"
-    if now.has_result:
-        return "Look at the result: correct what is wrong, or measure it.", "Correct"
+    """Return what is next, in a sentence, and the step that it belongs to.
+
+    Both are empty where the page says by itself what is next.
+    """
+    if now.running:
+        if now.is_training and now.page == "Train":
+            return "Watch the preview, and paint on where it is wrong.", "Train"
+        return f"{now.running}.", now.runs_on
+    if now.lost and now.page != "Train":  # where it is asked about
+        return now.lost, "Restore"
+    if now.page == "Denoise":
+        return "", ""
     if now.is_trained:
         return "The network has learnt from your paint: segment the image.", "Segment"
+    is_painting = now.page == "Train" and now.has_annotations and not now.has_own_result
+    if not is_painting:
+        if now.is_measured:
+            return "Save the table, or go on with the next image.", "Measure"
+        if now.is_corrected:
+            return (
+                "Correct, teach the corrections and train again; or measure the objects.",
+                "Correct",
+            )
+        if now.has_result:
+            return "Look at the result: correct what is wrong, or measure it.", "Correct"
+    if now.is_enough and now.has_annotations:
+        return "Enough is painted to start: press Train.", "Train"
     if now.has_annotations:
         return "Paint a few objects and some background, then press Train.", "Train"
     return "Segment with a model that is there, or paint a few objects and train one.", "Segment"

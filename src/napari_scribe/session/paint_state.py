@@ -203,6 +203,11 @@ def _start(window: Window) -> Pixels:
     return np.array([s.start for s in window])
 
 
+def is_enough(state: PaintState, task: str) -> bool:
+    """Return whether enough is painted to train on."""
+    return state.n_objects >= ENOUGH if task == "objects" else len(state.numbers) > 1
+
+
 def in_words(state: PaintState, task: str) -> str:
     """Say how much is painted, and what is missing to start."""
     if not state.planes:
@@ -211,13 +216,13 @@ def in_words(state: PaintState, task: str) -> str:
     if task != "objects":
         classes = counted(len(state.numbers), "class", "es")
         counts = f"{classes}, {counted(state.n_strokes, 'stroke')}"
-        missing = "paint a second class to start" if len(state.numbers) < 2 else "enough to start"
+        missing = "enough to start" if is_enough(state, task) else "paint a second class to start"
         return f"{counts}: {missing}."
     background = counted(state.n_background, "background stroke", none="no")
     at_edge = f" ({len(state.at_edge)} at the edge)" if state.at_edge else ""
     objects = counted(state.n_objects, "object", none="no")
     counts = f"{objects}{at_edge}, {background}"
-    if state.n_objects < ENOUGH:
+    if not is_enough(state, task):
         more = counted(ENOUGH - state.n_objects, "more object")
         return f"{counts}: paint {more} to start."
     better = "" if state.n_objects >= GOOD else f" {GOOD} objects are better."

@@ -53,6 +53,7 @@ def test_from_an_image_to_objects_in_one_click(
     qtbot.waitUntil(lambda: list(workspace.pages) == ["Segment"])
     dock = workspace.pages["Segment"]
     click(dock.segment_button)
+    qtbot.waitUntil(lambda: "Segmenting nuclei: " in workspace.hint.text(), timeout=LONG)
     qtbot.waitUntil(lambda: "nuclei labels" in viewer.layers, timeout=LONG)
     qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
     assert len(np.unique(viewer.layers["nuclei labels"].data)) > 15

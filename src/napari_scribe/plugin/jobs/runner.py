@@ -64,6 +64,11 @@ class Runner(QObject):
         self.clock = JobClock()
 
     @property
+    def title(self) -> str:
+        """Return what runs, as in "Training on nuclei"; empty where nothing does."""
+        return "" if self._turn is None else self._turn.request.title
+
+    @property
     def is_running(self) -> bool:
         """Return whether a job runs, is paused or is being prepared."""
         return self._turn is not None

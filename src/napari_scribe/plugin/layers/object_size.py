@@ -12,9 +12,11 @@ from napari.layers import Shapes
 
 from ...errors import InputError
 from ...image import Image
+from ..jobs.torch_loader import found_devices
 from .conversion import displayed_axes, image_of, paint_of, pixels, placement
 from .managed import same_selection
-from .purpose import MARK, OBJECT_SIZE, made_of
+from .places import position
+from .purpose import MARK, OBJECT_SIZE, made_of, results_of
 from .visible import visible_field
 
 COLOR = "yellow"
@@ -50,6 +52,26 @@ def painted_size(
     painted = fitted(Paint(paint_of(paint, layer, image), pieces=False), image)
     diameters = diameters_in(image, painted, dimensions)
     return float(np.median(diameters)) if len(diameters) else None
+
+
+def found_size(viewer: Viewer, layer: ImageLayer) -> float | None:
+    """Return the median diameter of the objects found on the plane of an image that is shown.
+
+    None if there are none, the plane is so large that measuring it would be felt, or torch is not
+    there yet, which takes a while.
+    """
+    if not found_devices():
+        return None
+    from ...targets.object_size import diameter_of_objects
+
+    for result in reversed(results_of(layer, viewer.layers)):
+        labels, at = pixels(result), position(viewer, result)
+        lengths = labels.shape[:-2]
+        index = tuple(min(max(round(i), 0), n - 1) for i, n in zip(at, lengths, strict=False))
+        plane = np.asarray(labels[index])
+        if plane.size <= MEASURED and (diameter := diameter_of_objects(plane)) is not None:
+            return diameter
+    return None
 
 
 class SizeCircle:

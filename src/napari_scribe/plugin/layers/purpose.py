@@ -130,6 +130,12 @@ def layers_of(source: Layer, layers: Iterable[Layer], purpose: str | None = None
     ]
 
 
+def results_of(source: Layer, layers: Iterable[Layer]) -> list[LabelsLayer]:
+    """Return those of some layers that hold what was found in an image, and grow no more."""
+    found = (layer for layer in layers_of(source, layers) if not is_unfinished(layer))
+    return list(filter(is_found, found))
+
+
 def image_meant(viewer: Viewer, selected: Layer | None) -> ImageLayer | None:
     """Return the image that is worked on where a layer is selected; None where that is unclear."""
     return image_behind(viewer, selected) if is_from_user(selected) else None

@@ -11,8 +11,8 @@ from napari import Viewer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QDockWidget
 
-from ..dock import NOTHING_DONE, Dock
-from ..jobs.request import Ended, Value
+from ..dock import Dock
+from ..jobs.request import Ended
 from ..widgets.basics import button, stack, step
 from ..widgets.inputs import refresh_when_seen
 from ..widgets.scope_picker import FOLDER, LAYERS
@@ -124,17 +124,6 @@ class SegmentDock(Dock):
         self.decoding.close_down()
         self.form.close_down()
         super().close_down()
-
-    def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
-        """Return what a job gave, as all docks do; show the image that was selected meanwhile."""
-        if ended.question is None:
-            self.catch_up()
-        return super().result_of(ended, nothing)
-
-    def catch_up(self) -> None:
-        """Show the image that the user has selected while a job ran."""
-        if (layer := self._selected()) is not None and layer in self.viewer.layers:
-            self.select(layer)
 
     def _segment_next(self, queue: LayerQueue) -> None:
         """Segment the next layer; tell what became of all where there is none."""

@@ -23,7 +23,7 @@ from ..layers.annotations import annotations_of, is_made_on, note_settings, sett
 from ..layers.brush import width_for
 from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import add_annotations, paint_events, paint_of
-from ..layers.object_size import SizeCircle, painted_size
+from ..layers.object_size import SizeCircle, found_size, painted_size
 from ..layers.purpose import add_note, is_paint, made_of, note, source_of
 from ..layers.visible import visible_field
 from ..model_library import dimensions_of, object_size_of
@@ -90,6 +90,7 @@ class TrainForm(QObject):
         self.size = ObjectSizePicker("as painted", SIZE_TIP)
         self._size_row = named("Object size", self.size)
         self.painting = PaintingHelp(viewer)
+        self.painting.slices.taken.linkActivated.connect(self._take_dimensions)
         self.about_paint = stack(self.hint, self.painting, self._size_row)
         self._circle = SizeCircle(viewer)
         # It ends with the widget that shows what was measured.
@@ -227,11 +228,12 @@ class TrainForm(QObject):
         self.choose(paint)
 
     def _known_diameter(self) -> float | None:
-        """Return the diameter of objects, as chosen, painted, or known to the model."""
+        """Return the diameter of objects, as chosen, painted, found, or known to the model."""
         if not self._uses_size():
             return None
+        known = self.size.known() or found_size(self.viewer, self.image.layer.value)
         start = self.more.start.value()
-        return self.size.known() or (None if start is None else object_size_of(start))
+        return known or (None if start is None else object_size_of(start))
 
     def _show_painting(self, _value: object = None) -> None:
         """Help with the annotations that are chosen."""
@@ -240,7 +242,12 @@ class TrainForm(QObject):
         with suppress(InputError):  # the picker says why
             image = self.image.image()
             dimensions = dimensions if start is None else dimensions_of(start)
-        self.painting.follow(self.paint.value, source, image, str(self.task.value), dimensions)
+        task, is_free = str(self.task.value), start is None
+        self.painting.follow(self.paint.value, source, image, task, dimensions, is_free=is_free)
+
+    def _take_dimensions(self, dimensions: str) -> None:
+        """Choose slices or depth, as More settings does."""
+        self.more.dimensions.value = int(dimensions)
 
     def _on_image(self) -> None:
         """Offer the annotations that were made for the image, if there are any."""

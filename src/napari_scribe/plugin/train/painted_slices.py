@@ -9,6 +9,7 @@ import numpy as np
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
 from ...image import Image
@@ -17,7 +18,7 @@ from ...session.paint_state import Index, PaintState
 from ..layers.brush import BACKGROUND
 from ..layers.conversion import paint_in, painted_axes
 from ..layers.places import go_to, position
-from ..widgets.basics import Hint, button, fill_column, row
+from ..widgets.basics import NEUTRAL, Hint, button, fill_column, row
 
 LISTED = 8
 """Painted slices that are named one by one."""
@@ -28,6 +29,11 @@ ONE_BY_ONE = "{}s are taken one by one: paint objects on any of them."
 IS_DEPTH = (
     "Z is depth: paint an object on every slice that it is on, or on some of them and interpolate."
 )
+AS_DEPTH, AS_SLICES = (
+    f'<a href="{dimensions}" style="color: {NEUTRAL}">{text}</a>'
+    for dimensions, text in ((3, "Take Z as depth"), (2, "Take slices one by one"))
+)
+"""Links with the dimensions of the network; More settings has the same choice."""
 FILL_TIP = (
     "Fill in the object of the brush on the {0}s between those on which it is painted; other paint "
     "stays, and Ctrl+Z takes it back (I)"
@@ -44,6 +50,10 @@ class PaintedSlices(QWidget):
         self._source: tuple[ImageLayer, Image] | None = None
         self._state: PaintState | None = None
         self.taken, self.listed = Hint(), Hint()
+        self.taken.setTextInteractionFlags(
+            Qt.TextInteractionFlag.LinksAccessibleByMouse
+            | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+        )
         self.before = button("\N{BLACK LEFT-POINTING TRIANGLE}", "", lambda: self.step(-1))
         self.after = button("\N{BLACK RIGHT-POINTING TRIANGLE}", "", lambda: self.step(1))
         self.fill = button("Interpolate", "", self.interpolate)
@@ -70,10 +80,20 @@ class PaintedSlices(QWidget):
         self.setVisible(is_stack)
         self._enable()
 
-    def show_depth(self, dimensions: int) -> None:
-        """Say how a network of 2 or 3 dimensions takes the slices, and what to paint."""
-        is_depth = dimensions == 3 and self._planes_along().endswith("Z")
-        self.taken.setText(IS_DEPTH if is_depth else ONE_BY_ONE.format(self._word().capitalize()))
+    def show_depth(self, dimensions: int, *, is_free: bool = True) -> None:
+        """Say how a network of 2 or 3 dimensions takes the slices, and what to paint.
+
+        Parameters
+        ----------
+        is_free
+            Whether that can still be chosen: a link offers the other way.
+        """
+        has_z = self._planes_along().endswith("Z")
+        is_depth = dimensions == 3 and has_z
+        text = IS_DEPTH if is_depth else ONE_BY_ONE.format(self._word().capitalize())
+        self.taken.setText(
+            f"{text} {AS_SLICES if is_depth else AS_DEPTH}" if has_z and is_free else text
+        )
 
     def show_state(self, state: PaintState | None) -> None:
         """Show what is painted."""

@@ -8,13 +8,13 @@ import numpy as np
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPixmap
 from qtpy.QtWidgets import QLabel, QWidget
 
 from ...arrays import Pixels
 from ...image import Image
-from ...session.paint_state import PaintState, Slip, in_several_pieces, in_words
+from ...session.paint_state import PaintState, Slip, in_several_pieces, in_words, is_enough
 from ..layers.brush import (
     BACKGROUND,
     DRAWING,
@@ -45,7 +45,15 @@ SWATCH = 12
 
 
 class PaintingHelp(QWidget):
-    """Show what the brush paints, what is painted and what is missing, and on which slices."""
+    """Show what the brush paints, what is painted and what is missing, and on which slices.
+
+    Signals
+    -------
+    counted
+        What is painted was counted anew.
+    """
+
+    counted = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -94,6 +102,8 @@ class PaintingHelp(QWidget):
         image: Image | None,
         task: str,
         dimensions: int = 2,
+        *,
+        is_free: bool = True,
     ) -> None:
         """Help with the annotations of an image.
 
@@ -105,6 +115,8 @@ class PaintingHelp(QWidget):
             The layer of the image and what it holds; None where that is not clear.
         task, dimensions
             What the paint is for, and the dimensions of the network.
+        is_free
+            Whether the dimensions can still be chosen.
         """
         if self._is_closed:  # the form goes on following the layers
             return
@@ -118,8 +130,13 @@ class PaintingHelp(QWidget):
             self._watch.follow(layer, self._paint)
             self.slices.follow(layer, self._source)
             self.draft.follow(layer, self._source)
-        self.slices.show_depth(dimensions)
+        self.slices.show_depth(dimensions, is_free=is_free)
         self._show()
+
+    @property
+    def is_enough(self) -> bool | None:
+        """Return whether enough is painted to train on; None while nobody has counted."""
+        return None if self._state is None else is_enough(self._state, self._task)
 
     def close_down(self) -> None:
         """Let go of the viewer and of the annotations, and follow none any more."""
@@ -163,6 +180,7 @@ class PaintingHelp(QWidget):
         self._show()
         if self._layer is not None and state is not None:
             _name_numbers(self._layer, state, self._task)
+        self.counted.emit()
 
     def _show(self) -> None:
         self.setVisible(self._layer is not None)

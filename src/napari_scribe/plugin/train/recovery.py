@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
 from napari import Viewer
@@ -15,8 +15,8 @@ from qtpy.QtCore import QTimer
 
 from ...errors import InputError
 from ...session.autosave import KeptPaint, forget, left_behind, read_kept, rename
-from ..layers.annotations import annotations_of
 from ..layers.painted import key_of
+from ..layers.purpose import ANNOTATIONS, layers_of
 from ..layers.restore import find_image, open_image, show_paint
 from ..widgets.feedback import Message
 
@@ -48,7 +48,7 @@ class RecoveryOffer(Message):
 
     def look(self) -> None:
         """Ask about the first paint that there is to ask about; hide where there is none."""
-        kept = next(self._wanted(), None)
+        kept = next(wanted_back(self._viewer, self._put_off), None)
         if kept is None:
             self.clear()
             return
@@ -58,24 +58,12 @@ class RecoveryOffer(Message):
             "Discard": partial(forget, kept.key),
             "Not now": later,
         }
-        self.ask(
-            f"Paint of {kept.image or kept.name} from {_moment(kept.when)} was not saved.",
-            {name: partial(self._then, kept, answer) for name, answer in answers.items()},
-        )
+        then: dict[str, Callable[[], None]] = {
+            name: partial(self._then, kept, answer) for name, answer in answers.items()
+        }
+        self.ask(in_words(kept), then)
         for name, tip in TIPS.items():
             self.answers[name].setToolTip(tip)
-
-    def _wanted(self) -> Iterator[KeptPaint]:
-        """Yield paint of napari that crashed, and of images in sight that are not painted yet."""
-        layers = self._viewer.layers
-        shown = {key_of(layer) for layer in layers} | self._put_off
-        for kept in left_behind():
-            if kept.key in shown:
-                continue
-            image = find_image(kept, layers, is_renamed=True)
-            is_bare = image is not None and not annotations_of(image, layers)
-            if is_bare or not kept.is_closed:
-                yield kept
 
     def _then(self, kept: KeptPaint, answer: Callable[[], object]) -> None:
         """Do what was answered, and look for more; what fails is told, and asked no more."""
@@ -105,6 +93,39 @@ class RecoveryOffer(Message):
     def _on_inserted(self, event: Event) -> None:
         if isinstance(event.value, ImageLayer | LabelsLayer):
             self._soon.start()
+
+
+def wanted_back(viewer: Viewer, put_off: Collection[str] = ()) -> Iterator[KeptPaint]:
+    """Yield what napari held that crashed, and what images in sight lack that were painted.
+
+    Annotations and corrected results are told apart: an image that has one of them may lack the
+    other.
+
+    Parameters
+    ----------
+    put_off
+        Keys of what is not asked about again.
+    """
+    shown = {key_of(layer) for layer in viewer.layers}.union(put_off)
+    for kept in left_behind():
+        if kept.key in shown:
+            continue
+        image = find_image(kept, viewer.layers, is_renamed=True)
+        is_lacking = image is not None and not layers_of(image, viewer.layers, _purpose(kept))
+        if is_lacking or not kept.is_closed:
+            yield kept
+
+
+def in_words(kept: KeptPaint) -> str:
+    """Say what was not saved, of which image, and when it was drawn."""
+    name, when = kept.image or kept.name, _moment(kept.when)
+    if _purpose(kept) == ANNOTATIONS:
+        return f"Annotations of {name} from {when} were not saved."
+    return f"The corrected result of {name} from {when} was not saved."
+
+
+def _purpose(kept: KeptPaint) -> str:
+    return str(kept.noted.get("purpose", ANNOTATIONS))
 
 
 def _moment(when: float) -> str:

@@ -6,32 +6,23 @@ from functools import partial
 from typing import Any
 
 from napari import Viewer
-from napari.layers import Image as ImageLayer
-from napari.layers import Labels as LabelsLayer
-from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QStackedWidget, QTabBar, QWidget
 
-from ...evaluation.table import DIAMETER
 from ...io.model_folder import shipped_models
 from ...session.next_step import Situation, next_step
 from ..correct.dock import CorrectDock
 from ..denoise.dock import DenoiseDock
 from ..dock import WIDTH, Dock
 from ..layers.conversion import real_viewer
-from ..layers.purpose import (
-    image_meant,
-    is_annotations,
-    is_corrected,
-    is_found,
-    is_image,
-    layers_of,
-)
+from ..layers.purpose import is_image
 from ..measure.dock import MeasureDock
 from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
+from ..train.recovery import in_words, wanted_back
 from ..widgets.basics import FOCUSED, Hint, button, chain, fill_column, row
+from .situation import situation
 from .welcome import Welcome
 
 DOCKS: dict[str, tuple[type[Dock], str]] = {
@@ -45,6 +36,7 @@ SAMPLE = "nuclei"
 KEY = "Alt"
 """With the number of a step it leads there."""
 GO_TIP = "Go to the step that is next"
+RESTORE_TIP = "See what can be restored, and restore it or not"
 HEIGHT = 700
 
 
@@ -89,6 +81,8 @@ class Workspace(QWidget):
         top = QWidget()
         fill_column(top, self.steps, self.advice, margins=(8, 4, 8, 0))
         fill_column(self, top, self.stack, spacing=0).setStretch(1, 1)
+        self._lost: str | None = None  # nobody has looked yet
+        self._ended = ""
         self._soon = QTimer(self, interval=0, singleShot=True)
         self._soon.timeout.connect(self.show_state)
         self._events = [
@@ -107,7 +101,12 @@ class Workspace(QWidget):
             dock = DOCKS[name][0](self.viewer)
             self.pages[name] = dock
             self.stack.addWidget(dock)
-            dock.runner.ended.connect(self._on_layers)
+            dock.runner.ended.connect(self._on_ended)
+            dock.progress.working.connect(self._on_news)
+            dock.form.changed.connect(self._on_news)
+            if isinstance(dock, TrainDock):
+                dock.form.painting.counted.connect(self._on_news)
+                dock.recovery.shown.connect(self._on_news)
         names = list(DOCKS)
         if self.steps.currentIndex() != names.index(name):
             self.steps.setCurrentIndex(names.index(name))
@@ -140,18 +139,33 @@ class Workspace(QWidget):
         """Show the welcome or the chosen step, and what is next."""
         has_image = any(is_image(layer) for layer in self.viewer.layers)
         is_running = any(dock.runner.is_busy for dock in self.pages.values())
-        self.steps.setEnabled(has_image or is_running)
-        self.advice.setVisible(has_image)
-        if not has_image:
-            if not is_running:
-                self.stack.setCurrentWidget(self.welcome)
-            return
-        if self.stack.currentWidget() is self.welcome:
-            self.page(self._next()[1] if not self.pages else self._current())
-        text, step = self._next()
+        has_pages = has_image or is_running or self._asks_about_paint()
+        self.steps.setEnabled(has_pages)
+        if not has_pages:
+            self.stack.setCurrentWidget(self.welcome)
+        elif self.stack.currentWidget() is self.welcome:
+            self.page(self._current() if self.pages else self._page_of_next())
+        self._advise(has_image)
+
+    def _advise(self, has_image: bool) -> None:
+        """Say what is next; without an image, what can be restored or what became of a job."""
+        now = self._situation()
+        text, step = next_step(now)
+        if has_image:
+            self._ended = ""
+        elif not (now.running or step == "Restore"):
+            text, step = self._ended, ""
         self.hint.setText(text)
         self.go.setText(step)
-        self.go.setVisible(step != self._current())
+        self.go.setToolTip(RESTORE_TIP if step == "Restore" else GO_TIP)
+        self.go.setVisible(step not in ("", self._current()))
+        self.advice.setVisible(bool(text))
+
+    def _asks_about_paint(self) -> bool:
+        """Return whether the Train page is shown, and asks about paint that was not saved."""
+        train = self.pages.get("Train")
+        is_shown = train is not None and self.stack.currentWidget() is train
+        return is_shown and isinstance(train, TrainDock) and bool(train.recovery.text)
 
     def reset_choices(self, event: object = None) -> None:
         """Offer the viewer's layers; called by napari."""
@@ -188,34 +202,29 @@ class Workspace(QWidget):
     def _current(self) -> str:
         return list(DOCKS)[self.steps.currentIndex()]
 
-    def _next(self) -> tuple[str, str]:
-        text, step = next_step(self._situation())
-        return text, step if step in DOCKS else "Segment"
-
     def _situation(self) -> Situation:
-        """Return what there is of the image that is worked on."""
-        image = image_meant(self.viewer, self.viewer.layers.selection.active)
-        image = image or next(filter(is_image, reversed(self.viewer.layers)))
-        mine = layers_of(image, self.viewer.layers)
-        return Situation(
-            has_annotations=any(map(is_annotations, mine)),
-            is_trained=self._is_trained_on(image),
-            has_result=any(map(is_found, mine)),
-            is_corrected=any(map(is_corrected, mine)),
-            is_measured=any(map(_has_measurements, mine)),
-        )
+        """Return what there is; paint on disk is looked for where layers have changed."""
+        train = self.pages.get("Train")
+        if isinstance(train, TrainDock):
+            self._lost = train.recovery.text  # which knows what was put off
+        elif self._lost is None:
+            self._lost = next(map(in_words, wanted_back(self.viewer)), "")
+        page = "" if self.stack.currentWidget() is self.welcome else self._current()
+        return situation(self.viewer, self.pages, page, self._lost)
 
-    def _is_trained_on(self, image: ImageLayer) -> bool:
-        dock = self.pages.get("Train")
-        trained = dock.trained if isinstance(dock, TrainDock) else None
-        return trained is not None and trained.request.image_layer is image
+    def _page_of_next(self) -> str:
+        """Return the page of what is next; the one that is shown where it says that itself."""
+        step = next_step(self._situation())[1]
+        return "Train" if step == "Restore" else step or self._current()
 
     def _open_sample(self) -> None:
         self.viewer.open_sample("napari-scribe", SAMPLE)
         self.show_state()
 
     def _go_on(self) -> None:
-        self.page(self._next()[1])
+        page = self.page(self._page_of_next())
+        if isinstance(page, TrainDock):
+            page.recovery.look()  # a new page would do it a moment later
         self.show_state()
 
     def _on_step(self, _index: int) -> None:
@@ -224,10 +233,14 @@ class Workspace(QWidget):
         self.show_state()
 
     def _on_layers(self, _event: Any = None) -> None:
+        self._lost = None
         self._soon.start()  # notes are made after a layer is added
 
+    def _on_news(self, _news: Any = None) -> None:
+        self._soon.start()
 
-def _has_measurements(layer: Layer) -> bool:
-    return isinstance(layer, LabelsLayer) and any(
-        str(name).startswith(DIAMETER) for name in layer.features.columns
-    )
+    def _on_ended(self, _ended: Any) -> None:
+        """Keep what a page says in the end: without an image, the page is not seen any more."""
+        ran = (dock for dock in self.pages.values() if dock.runner is self.sender())
+        self._ended = next((dock.message.text for dock in ran), "")
+        self._soon.start()

@@ -1,0 +1,115 @@
+"""Say what there is of an image, and what the pages do: what is next follows from that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
+
+from ...evaluation.table import DIAMETER
+from ...session.next_step import Situation
+from ..dock import Dock
+from ..jobs.training import Trained
+from ..layers.purpose import (
+    image_meant,
+    is_annotations,
+    is_corrected,
+    is_image,
+    layers_of,
+    note,
+    results_of,
+)
+from ..train.dock import TrainDock
+from ..train.live_paint import LivePaint
+
+
+def situation(viewer: Viewer, pages: Mapping[str, Dock], page: Any, lost: str) -> Situation:
+    """Return what there is of the image that is worked on, and what happens now.
+
+    Parameters
+    ----------
+    pages
+        The docks that were shown, by the name of their step.
+    page
+        The step that is shown.
+    lost
+        Which paint can be restored, in a sentence.
+    """
+    image = _worked_on(viewer, pages.get(page))
+    train = pages.get("Train")
+    assert train is None or isinstance(train, TrainDock)
+    happening = {**what_runs(pages), "lost": lost, "page": page}
+    if image is None:
+        return Situation(**happening)
+    trained = _trained_on(image, train)
+    results = results_of(image, viewer.layers)
+    own = [layer for layer in results if trained is not None and _is_made_by(trained, layer)]
+    result = next(reversed(own or results), None)
+    mine = layers_of(image, viewer.layers)
+    corrected = [layer for layer in mine if is_corrected(layer) and _is_of(result, layer)]
+    shown = corrected if result is None else [result, *corrected]
+    annotations = list(filter(is_annotations, mine))
+    return Situation(
+        **happening,
+        has_annotations=bool(annotations),
+        is_enough=None if train is None else _is_enough(train, annotations),
+        is_trained=trained is not None and not own,
+        has_result=result is not None,
+        has_own_result=bool(own),
+        is_corrected=bool(corrected),
+        is_measured=any(map(_has_measurements, shown)),
+    )
+
+
+def what_runs(pages: Mapping[str, Dock]) -> dict[str, Any]:
+    """Return what runs, in words, and where: parts of a `Situation`."""
+    for name, dock in pages.items():
+        if dock.runner.is_running:
+            state = dock.progress.format()
+            text = f"{dock.runner.title}{f': {state[0].lower()}{state[1:]}' if state else ''}"
+            is_training = isinstance(dock.view, LivePaint)
+            return {"running": text, "runs_on": name, "is_training": is_training}
+    return {}
+
+
+def _worked_on(viewer: Viewer, shown: Dock | None) -> ImageLayer | None:
+    """Return the image of the page that is shown; else the one selected, or the topmost one."""
+    layer = None if shown is None else shown.form.image.layer.value
+    if layer in viewer.layers and is_image(layer):
+        return layer
+    meant = image_meant(viewer, viewer.layers.selection.active)
+    return meant or next(filter(is_image, reversed(viewer.layers)), None)
+
+
+def _trained_on(image: ImageLayer, train: TrainDock | None) -> Trained[Any] | None:
+    """Return what a training on an image has given, unless the model before was no worse."""
+    trained = None if train is None else train.trained
+    if trained is None or trained.is_parent or trained.request.image_layer is not image:
+        return None
+    return trained
+
+
+def _is_made_by(trained: Trained[Any], result: LabelsLayer) -> bool:
+    """Return whether a model has made a result; one without a file has no name there."""
+    return note(result).get("model", "") in ("", str(trained.path))
+
+
+def _is_of(result: LabelsLayer | None, corrected: Layer) -> bool:
+    """Return whether a corrected layer is a copy of a result, and not of one before."""
+    model = note(corrected).get("model", "")
+    return result is None or not model or bool(model == note(result).get("model", ""))
+
+
+def _is_enough(train: TrainDock, annotations: list[Layer]) -> bool | None:
+    """Return whether enough is painted, where the page shows these annotations."""
+    return train.form.painting.is_enough if train.form.paint.value in annotations else None
+
+
+def _has_measurements(layer: Layer) -> bool:
+    return isinstance(layer, LabelsLayer) and any(
+        str(name).startswith(DIAMETER) for name in layer.features.columns
+    )
