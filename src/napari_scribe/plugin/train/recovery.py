@@ -60,7 +60,9 @@ class RecoveryOffer(Message):
             "Discard": partial(forget, kept.key),
             "Not now": later,
         }
-        then = {name: partial(self._then, kept, answer) for name, answer in answers.items()}
+        then: dict[str, Callable[[], None]] = {
+            name: partial(self._then, kept, answer) for name, answer in answers.items()
+        }
         self.ask(in_words(kept), then)
         for name, tip in TIPS.items():
             self.answers[name].setToolTip(tip)
