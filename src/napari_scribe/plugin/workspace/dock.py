@@ -107,6 +107,7 @@ class Workspace(QWidget):
             if isinstance(dock, TrainDock):
                 dock.form.painting.counted.connect(self._on_news)
                 dock.recovery.shown.connect(self._on_news)
+                dock.recovery.look()  # by itself it would do that a moment later
         names = list(DOCKS)
         if self.steps.currentIndex() != names.index(name):
             self.steps.setCurrentIndex(names.index(name))
@@ -222,9 +223,7 @@ class Workspace(QWidget):
         self.show_state()
 
     def _go_on(self) -> None:
-        page = self.page(self._page_of_next())
-        if isinstance(page, TrainDock):
-            page.recovery.look()  # a new page would do it a moment later
+        self.page(self._page_of_next())
         self.show_state()
 
     def _on_step(self, _index: int) -> None:
