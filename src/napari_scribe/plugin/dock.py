@@ -30,7 +30,7 @@ from .layers.purpose import is_from_user
 from .widgets.basics import (
     FOCUSED,
     LINE,
-    StepBox,
+    NamedPart,
     button,
     chain,
     fill_column,
@@ -44,7 +44,7 @@ from .widgets.model_menu import ModelMenu
 WIDTH = 380
 NARROWEST = 296
 BESIDE = 350
-"""Least width of a dock where the names of steps are beside them, in pixels."""
+"""Least width of a dock where names are beside what they name, in pixels."""
 WARM_UP_AFTER = 300
 """Milliseconds from opening a dock until torch is imported, in a thread."""
 
@@ -331,9 +331,9 @@ class Dock(QWidget):
         return QSize(WIDTH, self._content.sizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Put names above steps in a narrow dock; keep most of a low one for what is filled in."""
+        """Put names above in a narrow dock; keep most of a low one for what is filled in."""
         super().resizeEvent(event)
-        for part in self.findChildren(StepBox):
+        for part in self.findChildren(NamedPart):
             part.put_name(above=self.width() < BESIDE)
         self.message.limit(max(LINE, 2 * self.height() // 5))
 

@@ -79,6 +79,11 @@ class Runner(QObject):
         return bool(self.queue.turns_of(self))
 
     @property
+    def title(self) -> str:
+        """Return what the job that runs does; empty where none does."""
+        return "" if self._turn is None else self._turn.request.title
+
+    @property
     def waiting(self) -> list[Turn]:
         """Return the jobs that wait for their turn."""
         return [turn for turn in self.queue.turns_of(self) if not turn.has_begun]

@@ -27,7 +27,7 @@ from ..layers.object_size import SizeCircle, found_size, painted_size
 from ..layers.purpose import add_note, is_paint, made_of, note, source_of
 from ..layers.visible import visible_field
 from ..model_library import dimensions_of, object_size_of
-from ..widgets.basics import Hint, button, named, stack
+from ..widgets.basics import Hint, NamedPart, button, named, stack
 from ..widgets.layer_pickers import ImagePicker, LayerPicker
 from ..widgets.model_picker import DENOISING, FINDING, ModelPicker
 from ..widgets.object_size import ObjectSizePicker
@@ -361,4 +361,4 @@ class TrainSettings(TrainingSettings):
         self.denoiser = ModelPicker(none="no", tasks=DENOISING, tooltip=tip)
         self.previews = CheckBox(value=True, text="Preview while it trains")
         self.remembers("previews")
-        self.lay_out(named("Denoise first", self.denoiser, WIDTH), self.previews.native)
+        self.lay_out(NamedPart("Denoise first", self.denoiser, WIDTH), self.previews.native)

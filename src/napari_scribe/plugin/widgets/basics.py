@@ -196,13 +196,14 @@ def named(name: str, part: Part, width: int = 78) -> QWidget:
     return widget
 
 
-class StepBox(QWidget):
-    """Put the number and the name of a step on the left of what belongs to it, or above it."""
+class NamedPart(QWidget):
+    """Put a name on the left of a widget, or above it where the dock is narrow."""
 
-    def __init__(self, number: str, name: str, part: Part) -> None:
+    def __init__(self, name: str, part: Part, width: int) -> None:
         super().__init__()
-        label = QLabel(f"<b>{number}</b>&nbsp; {name}")
-        label.setMinimumSize(106, LINE)
+        label = QLabel(name)
+        label.setToolTip(native(part).toolTip())
+        label.setMinimumSize(width, LINE)
         self._layout = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.addWidget(label, 0, Qt.AlignmentFlag.AlignTop)
@@ -210,15 +211,15 @@ class StepBox(QWidget):
         self.put_name(above=False)
 
     def put_name(self, *, above: bool) -> None:
-        """Put the name above the part, where there is no room beside it."""
+        """Put the name above the part, or beside it."""
         direction = QBoxLayout.Direction
         self._layout.setDirection(direction.TopToBottom if above else direction.LeftToRight)
         self._layout.setSpacing(0 if above else 6)
 
 
-def step(number: str, name: str, part: Part) -> StepBox:
-    """Return a step of a dock."""
-    return StepBox(number, name, part)
+def step(number: str, name: str, part: Part) -> NamedPart:
+    """Put the number and the name of a step on the left of what belongs to it."""
+    return NamedPart(f"<b>{number}</b>&nbsp; {name}", part, 106)
 
 
 def button(

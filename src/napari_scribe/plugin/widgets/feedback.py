@@ -211,13 +211,19 @@ class Progress(QProgressBar):
         self.working.emit(True)
         self.repaint()
 
+    def initStyleOption(self, option: QStyleOptionProgressBar) -> None:
+        """Shorten words that are longer than the bar: the time left, at their end, stays."""
+        super().initStyleOption(option)
+        middle, width = Qt.TextElideMode.ElideMiddle, self.width() - 8
+        option.text = self.fontMetrics().elidedText(self.format(), middle, width)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Write the words over a bar without an end, too, where Qt leaves them out."""
         super().paintEvent(event)
         if self.maximum() == 0:
             option = QStyleOptionProgressBar()
             self.initStyleOption(option)
-            option.text, option.textAlignment = self.format(), Qt.AlignmentFlag.AlignCenter
+            option.textAlignment = Qt.AlignmentFlag.AlignCenter
             label = QStyle.ControlElement.CE_ProgressBarLabel
             QStylePainter(self).drawControl(label, option)
 

@@ -9,7 +9,7 @@ from magicgui.widgets import ComboBox, FloatSpinBox, Widget
 from qtpy.QtWidgets import QWidget
 
 from ...recipe import PRESETS, Recipe
-from .basics import Fold, button, named, row
+from .basics import Fold, NamedPart, button, named, row
 from .model_picker import ModelPicker
 from .preset_picker import PresetPicker
 from .recipe_form import RecipeForm
@@ -59,7 +59,7 @@ class TrainingSettings(SettingsFold):
     def lay_out(self, *lines: QWidget) -> None:
         """Lay out lines between the model to start from and the device; below them the recipe."""
         for line in (
-            named("Start from", self.start, WIDTH),
+            NamedPart("Start from", self.start, WIDTH),
             self._depth,
             *lines,
             named("Device", self.device, WIDTH),
@@ -77,7 +77,7 @@ class TrainingSettings(SettingsFold):
         """Add the fields of every kind of network, of which those of the chosen kind are shown."""
         fold.addWidget(self.presets)
         kind, networks = self.recipe.kind, self.recipe.networks
-        fold.addWidget(named("Kind", kind.native, FIELD_WIDTH))
+        fold.addWidget(NamedPart("Kind", kind.native, FIELD_WIDTH))
         fields = {name: _add_fields(fold, widgets) for name, widgets in networks.items()}
 
         def show(chosen: str) -> None:
@@ -129,7 +129,12 @@ class TrainingSettings(SettingsFold):
 
 def _add_fields(fold: Fold, widgets: Mapping[str, Widget]) -> list[QWidget]:
     """Add a named line for each field of a part of a recipe, and return the lines."""
-    rows = [named(widget.label, widget.native, FIELD_WIDTH) for widget in widgets.values()]
+    rows = [
+        (NamedPart if isinstance(widget, ComboBox) else named)(
+            widget.label, widget.native, FIELD_WIDTH
+        )
+        for widget in widgets.values()
+    ]
     for field in rows:
         fold.addWidget(field)
     return rows
