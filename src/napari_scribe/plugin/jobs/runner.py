@@ -64,11 +64,6 @@ class Runner(QObject):
         self.clock = JobClock()
 
     @property
-    def title(self) -> str:
-        """Return what runs, as in "Training on nuclei"; empty where nothing does."""
-        return "" if self._turn is None else self._turn.request.title
-
-    @property
     def is_running(self) -> bool:
         """Return whether a job runs, is paused or is being prepared."""
         return self._turn is not None
@@ -80,7 +75,7 @@ class Runner(QObject):
 
     @property
     def title(self) -> str:
-        """Return what the job that runs does; empty where none does."""
+        """Return what runs, as in "Training on nuclei"; empty where nothing does."""
         return "" if self._turn is None else self._turn.request.title
 
     @property
