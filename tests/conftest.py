@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import sys
@@ -73,16 +72,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("needs an NVIDIA GPU that torch can use")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def little_garbage_to_look_through() -> None:
-    """Leave what is loaded by now out of every search for garbage, which then is over soon.
-
-    napari makes one each time that layers go, and it would look at all of torch and Qt.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
