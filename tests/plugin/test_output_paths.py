@@ -13,6 +13,7 @@ import zarr
 
 from napari_scribe.plugin.jobs import inference
 from napari_scribe.plugin.layers.lazy import Lazy
+from napari_scribe.plugin.segment import job
 from napari_scribe.plugin.segment.job import Segmented
 from napari_scribe.samples import Sample
 from napari_scribe.user_folder import home
@@ -24,6 +25,7 @@ LONG = 60_000
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is larger than the sample goes to disk."""
     monkeypatch.setattr(inference, "IN_MEMORY", 70_000)
+    monkeypatch.setattr(job, "KEPT", 70_000)
 
 
 @pytest.fixture

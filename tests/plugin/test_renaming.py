@@ -15,17 +15,10 @@ from napari_scribe.plugin import dock as dock_module
 from napari_scribe.plugin.correct.layers import editable_copy
 from napari_scribe.plugin.layers import autosave as module
 from napari_scribe.plugin.layers.annotations import annotations_of, doubt_about_image
-from napari_scribe.plugin.layers.conversion import (
-    MARK,
-    add_annotations,
-    layers_of,
-    note,
-    selected_image,
-    source_of,
-)
+from napari_scribe.plugin.layers.conversion import add_annotations
+from napari_scribe.plugin.layers.purpose import MARK, image_meant, layers_of, note, source_of
 from napari_scribe.plugin.train import project_panel
 from napari_scribe.plugin.train.dock import TrainDock
-from napari_scribe.plugin.widgets.layer_pickers import image_meant
 from napari_scribe.session.autosave import list_kept
 from napari_scribe.session.project import Project
 
@@ -56,7 +49,7 @@ def test_layers_are_found_by_id_and_else_by_name(viewer: Any) -> None:
     assert source_of(of_before, viewer.layers) is other
     assert layers_of(image, viewer.layers) == [paint, result]
     viewer.layers.selection.active = paint
-    assert image_meant(viewer, paint) is image is selected_image(viewer)
+    assert image_meant(viewer, paint) is image
     assert doubt_about_image(viewer, paint, image) == ""
     assert "was made for DAPI" in doubt_about_image(viewer, paint, other)
     corrected = editable_copy(viewer, result, other)
@@ -130,7 +123,7 @@ def test_paint_of_a_renamed_image_comes_back_on_its_file(
 
 def assert_offered(dock: Any, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: bool(dock.recovery.answers), timeout=LONG)
-    assert dock.recovery.text.startswith("Paint of DAPI from ")
+    assert dock.recovery.text.startswith("Annotations of DAPI from ")
 
 
 def test_a_project_follows_a_renamed_image(

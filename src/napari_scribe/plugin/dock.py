@@ -112,6 +112,7 @@ class Dock(QWidget):
         self.autosave = autosave_of(self.viewer, id(self))
         self.destroyed.connect(partial(self.autosave.release, id(self)))
         self._selected: Callable[[], ImageLayer | None] = lambda: None
+        self._missed: Callable[[], ImageLayer | None] = lambda: None  # selected while a job ran
         self.viewer.layers.selection.events.active.connect(self._on_selected)
         application = QApplication.instance()
         assert application is not None
@@ -368,9 +369,9 @@ class Dock(QWidget):
         self._about_form = ""
 
     def on_other_image(self, layer: ImageLayer | None = None) -> None:
-        """Take away what was said, or asked, about another image; it was selected last, too."""
+        """Take away what was said, or asked, about another image, which is the one to stay at."""
         if layer is not None:
-            self._selected = ref(layer)
+            self._missed = lambda: None
         if not self.runner.is_busy:
             self.message.clear()
 
@@ -380,7 +381,7 @@ class Dock(QWidget):
 
     def catch_up(self) -> None:
         """Show the image that the user has selected while a job ran."""
-        layer, shown = self._selected(), self.form.image.layer.value
+        layer, shown = self._missed(), self.form.image.layer.value
         if layer is not None and layer is not shown and layer in self.viewer.layers:
             self.select(layer)
 
@@ -388,7 +389,7 @@ class Dock(QWidget):
         """Notice what the user selects; results come and go, and change nothing."""
         layer = self.viewer.layers.selection.active
         if is_from_user(layer) and layer is not self._selected():
-            self._selected = ref(layer)
+            self._selected = self._missed = ref(layer)
             self.select(layer)
 
     def close_down(self) -> None:

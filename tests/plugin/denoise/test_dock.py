@@ -265,6 +265,7 @@ def test_stopped_while_it_checks(
     idle()
     assert dock.message.text.startswith("Stopped")
     assert dock.trained is None
+    dock.form.image.layer.value = film  # it has gone to the image that was selected meanwhile
     dock.form.pairs.way.value = REPEATS  # not checked yet, whatever became of the others
     click(dock.train_button)
     viewer.layers.remove("film")

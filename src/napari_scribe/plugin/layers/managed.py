@@ -15,7 +15,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from ...arrays import Array, Pixels
-from .purpose import MARK, made_of, note
+from .purpose import MARK, is_annotations, is_corrected, made_of, note
 
 LayerOptions = dict[str, Any]
 """How a layer looks and where it lies, as napari's layers take it."""
@@ -205,6 +205,8 @@ def _above(viewer: Viewer, source: ImageLayer) -> int:
     index: int = layers.index(source) + 1
     source_id = str(source.unique_id)
     while index < len(layers) and note(layers[index]).get("source_id") == source_id:
+        if is_annotations(layers[index]) or is_corrected(layers[index]):
+            break
         index += 1
     return index
 
