@@ -81,7 +81,7 @@ def count_probabilities(
     Such scores can be pooled with others.
     """
     if threshold is not None and not 0 <= threshold <= 1:
-        raise InputError(f"A threshold of {threshold} is no probability: give one from 0 to 1.")
+        raise InputError(f"A threshold of {threshold:g} is no probability: give one from 0 to 1.")
     true, axes = as_labels(truth, name="truth")
     if np.dtype(true.dtype).kind not in "bui":
         raise InputError(
