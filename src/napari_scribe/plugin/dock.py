@@ -113,6 +113,7 @@ class Dock(QWidget):
         self.destroyed.connect(partial(self.autosave.release, id(self)))
         self._selected: Callable[[], ImageLayer | None] = lambda: None
         self._missed: Callable[[], ImageLayer | None] = lambda: None  # selected while a job ran
+        self._catches_up = False
         self.viewer.layers.selection.events.active.connect(self._on_selected)
         application = QApplication.instance()
         assert application is not None
@@ -186,6 +187,8 @@ class Dock(QWidget):
         def end(ended: Ended[Value]) -> None:
             self.activity.end()
             on_end(ended if shown is None else shown.end(ended))
+            if not (self.runner.is_busy or self.message.answers):  # nothing follows from it
+                self._catch_up()
             self.show_state()
 
         def start_again(other: Request[Step, Value]) -> None:
@@ -230,8 +233,6 @@ class Dock(QWidget):
     def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
         """Return what a job gave; where it gave nothing, tell the user why, or ask.
 
-        The image that was selected meanwhile is shown.
-
         Parameters
         ----------
         nothing
@@ -241,7 +242,6 @@ class Dock(QWidget):
         if ended.question is not None:
             self._ask_back(ended.question)
             return None
-        self.catch_up()
         if ended.error:
             self.message.error(ended.error)
         elif ended.value is None:
@@ -372,18 +372,20 @@ class Dock(QWidget):
         """Take away what was said, or asked, about another image, which is the one to stay at."""
         if layer is not None:
             self._missed = lambda: None
-        if not self.runner.is_busy:
+        if not (self.runner.is_busy or self._catches_up):
             self.message.clear()
 
     def select(self, layer: ImageLayer) -> None:
         """Show the image that the user has selected, unless a job of this dock runs."""
         self.form.image.follow(layer, only_see=self.runner.is_busy)
 
-    def catch_up(self) -> None:
-        """Show the image that the user has selected while a job ran."""
+    def _catch_up(self) -> None:
+        """Show the image that the user has selected while a job ran; what that gave stays told."""
         layer, shown = self._missed(), self.form.image.layer.value
         if layer is not None and layer is not shown and layer in self.viewer.layers:
+            self._catches_up = True
             self.select(layer)
+            self._catches_up = False
 
     def _on_selected(self, _event: object = None) -> None:
         """Notice what the user selects; results come and go, and change nothing."""

@@ -135,7 +135,6 @@ class SegmentDock(Dock):
                 self.runner.pause()
             return
         self.queue = None
-        self.catch_up()
         self.progress.clear()
         self.message.say(queue.in_words(), warns=bool(queue.failed))
 
