@@ -42,14 +42,6 @@ def dock(viewer: Any, small: Sample, qtbot: Any) -> Any:
     made.close_down()
 
 
-@pytest.fixture
-def idle(dock: Any, qtbot: Any) -> Callable[[], None]:
-    def wait() -> None:
-        qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
-
-    return wait
-
-
 def go_to(view: TableView, row: int) -> None:
     """Go to a row as a click or a key does."""
     line = int(np.flatnonzero(view.order() == row)[0])

@@ -27,14 +27,6 @@ def dock(viewer: Any) -> Any:
 
 
 @pytest.fixture
-def idle(dock: Any, qtbot: Any) -> Callable[[], None]:
-    def wait() -> None:
-        qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
-
-    return wait
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three images, and labels of two objects in each; they have units."""
     labels = np.zeros((32, 40), np.uint16)

@@ -20,6 +20,7 @@ from pydantic import AliasPath, BaseModel, BeforeValidator, Field, TypeAdapter, 
 from safetensors import SafetensorError
 
 from ..errors import InputError
+from ..recipe.targets import NEAR
 from .archive import Archive
 from .held_out import HeldOut
 from .replay import MOST_BYTES, Replay
@@ -118,10 +119,6 @@ class FineTuned(BaseModel):
     replay: tuple[float, float] | None = None
 
 
-ABOUT = 1.5
-"""Factor up to which two sizes of objects are about the same."""
-
-
 class ImageObjects(BaseModel):
     """Hold the diameter of the objects in training images, in pixels, and µm of a pixel."""
 
@@ -133,7 +130,7 @@ class ImageObjects(BaseModel):
         sizes = [self.diameter, other.diameter]
         if self.pixel_size is not None and other.pixel_size is not None:
             sizes = [self.diameter * self.pixel_size, other.diameter * other.pixel_size]
-        return max(sizes) <= ABOUT * min(sizes)
+        return max(sizes) <= NEAR * min(sizes)
 
 
 class Provenance(BaseModel):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..image import Image
 from ..io.model_file import Provenance, read_summary
+from ..wording import counted
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -89,8 +90,8 @@ def in_words(path: Path) -> str:
     gives = f"{ANSWERS.get(summary.task, 'Labels')}, {summary.dimensions}D, {channels}."
     if "for" in made.card:
         return f"{gives} For {made.card['for']}."
-    steps = "?" if made.steps is None else made.steps
-    trained = f"{_names(made)}, {steps} step{'s' * (steps != 1)}"
+    steps = "? steps" if made.steps is None else counted(made.steps, "step")
+    trained = f"{_names(made)}, {steps}"
     if made.seconds:
         trained += f" in {duration(made.seconds)}"
     can = sentence(made.held_out.in_words())

@@ -10,6 +10,9 @@ from .part import LARGEST, Part, pixels_field, told_apart_by_kind
 
 MAPS = ("probability", "distance", "affinities", "long_range")
 """Names of the maps that can be saved beside labels. Each task and encoding has some of them."""
+NEAR = 1.5
+"""Sizes that differ by no more than this factor are about the same: such an image is left as it is.
+"""
 
 
 class TargetPart(Part):

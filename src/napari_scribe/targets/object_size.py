@@ -11,11 +11,10 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..image import Image
 from ..memory import size_in_words
+from ..recipe.targets import NEAR
 from ..resampling import resampled, resampled_length
 from .paint import Labels, Paint
 
-NEAR = 1.5
-"""An image whose objects differ from the wanted size by less than this factor is left as it is."""
 MOST_SPREAD = 8.0
 """Largest factor between the diameters of painted objects that is no cause for doubt."""
 FEWEST_SLICES = 4

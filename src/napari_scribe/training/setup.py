@@ -23,9 +23,10 @@ from ..model import Model, as_tuple
 from ..networks import Geometry, Network, depends_on_image, with_statistics_of
 from ..normalization import Normalization, Statistics
 from ..recipe import Recipe
+from ..recipe.targets import NEAR
 from ..resampling import Placed, ResampledLabels, ResampledPixels, window_on
 from ..targets import Paint, PaintEncoding, Task, paint_encoding_of, task_of
-from ..targets.object_size import NEAR, thickness
+from ..targets.object_size import thickness
 from ..targets.paint import Labels, as_paint, check_values, fitted, separated
 from ..targets.strokes import Known, with_strokes
 from ..windows import Window, start_of

@@ -12,9 +12,10 @@ from ..image import Image
 from ..memory import free_bytes
 from ..model import Model
 from ..recipe import Recipe
+from ..recipe.targets import NEAR
 from ..resampling import resampled_length, resampled_paint
 from ..targets import Paint, task_of
-from ..targets.object_size import NEAR, check_room, check_size, diameters_in, factor_to, on_grid
+from ..targets.object_size import check_room, check_size, diameters_in, factor_to, on_grid
 from ..wording import counted
 from .spill import Spill
 

@@ -74,12 +74,6 @@ def dock(film: Any, viewer: Any) -> Iterator[Any]:
     made.close_down()
 
 
-@pytest.fixture
-def idle(dock: Any, qtbot: Any) -> Callable[[], None]:
-    """Wait until nothing runs."""
-    return lambda: qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
-
-
 @pytest.fixture(scope="session")
 def denoiser(frames: np.ndarray) -> Any:
     """A model that has seen a little noise."""

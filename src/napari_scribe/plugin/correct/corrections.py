@@ -32,6 +32,7 @@ from ...session.edits import (
 from ...session.history import History
 from ...session.strokes import numbers_in
 from ...windows import Window, relative_to
+from ...wording import counted
 from ..layers.purpose import add_note, note
 
 
@@ -108,7 +109,7 @@ class Corrections(QObject):
         edit = split(self.labels, stroke, here, through if self.runs_through else ())
         self.do(edit)
         n = len(np.unique(edit.after))
-        return f"Split: {n} object{'s' if n > 1 else ''} more."
+        return f"Split: {counted(n, 'object')} more."
 
     def fill_holes(self) -> str:
         """Fill the holes of all objects in the slice that is shown."""
@@ -116,7 +117,7 @@ class Corrections(QObject):
         edit = fill(self.labels, self.slice_at(point))
         self.do(edit)
         n = len(np.unique(edit.after))
-        return f"Filled the holes of {n} object{'s' if n > 1 else ''}."
+        return f"Filled the holes of {counted(n, 'object')}."
 
     def add_at(self, point: Point, mask: Mask, window: Window) -> None:
         """Put an object where nothing is yet, around a pixel."""

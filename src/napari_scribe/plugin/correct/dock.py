@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 from ...errors import InputError
 from ...session.edits import Point
 from ...targets.object_size import diameter_of_objects
+from ...wording import counted
 from ..dock import NOTHING_DONE, Dock
 from ..jobs.request import Ended, Value
 from ..layers.annotations import annotations_from
@@ -226,7 +227,7 @@ class CorrectDock(Dock):
         self.teach_button.setEnabled(n > 0 and has_image)
         self.teach_all_button.setEnabled(has_layer and has_image)
         self.at_once.enabled = has_layer and has_image
-        self.about_teaching.setText("" if not n else f"{n} object{'s' if n > 1 else ''} changed.")
+        self.about_teaching.setText("" if not n else f"{counted(n, 'object')} changed.")
 
     def on_form(self) -> None:
         """Follow the chosen result; take away a message about another."""
@@ -281,7 +282,7 @@ class CorrectDock(Dock):
         annotations, made = teach(self.viewer, corrections, layer, self.form.image.image())
         self.progress.clear()
         n = len(made.numbers)
-        objects = f"{n} object{'s' if n > 1 else ''}" if n else ""
+        objects = counted(n, "object") if n else ""
         taught = " and ".join(
             part for part in (objects, "background" * bool(made.n_deleted)) if part
         )

@@ -20,6 +20,7 @@ from ...errors import InputError
 from ...image import Image
 from ...session.history import History
 from ...windows import Window, intersect, overlap, relative_to, shape_of
+from ...wording import counted
 from ..dock import Dock
 from ..jobs.inference import IN_MEMORY
 from ..jobs.request import Ended
@@ -229,7 +230,7 @@ class DoubtfulPlaces(Fold):
                 lines.append(_line(place, pixel))
         self.list.show_lines(lines)
         n = len(self._places)
-        said = f"{n} place{'s' if n > 1 else ''}: press Next." if n else "No object is doubtful."
+        said = f"{counted(n, 'place')}: press Next." if n else "No object is doubtful."
         if is_part:
             said = f"{said} The result is large: only what is in view was looked through."
         self.dock.message.say(said, warns=is_part)

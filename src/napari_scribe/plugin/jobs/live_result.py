@@ -68,7 +68,7 @@ class LiveResult:
         request = self._request
         # A part takes nobody's place: the whole result of an earlier run stays as it is.
         purpose = request.purpose if done.is_complete else so_far(request.purpose)
-        was_visible = grown is not None and grown.visible
+        is_hidden = grown is not None and not grown.visible
         done.show_beneath(self._viewer, request, purpose)
         if done.is_shown_anew:
             shown = request.show(
@@ -79,7 +79,7 @@ class LiveResult:
                 instead_of=grown,
                 **request.look,
             )
-            if grown is None or was_visible:  # whoever hid the one of before wants to see this one
+            if not is_hidden:  # whoever hid the result of before wants to see this one
                 shown.visible = True
             if isinstance(request.model, Path):
                 add_note(shown, model=str(request.model))

@@ -26,7 +26,7 @@ from ...session.painted import PaintedLayer, write_paint
 from .complete_regions import is_regions
 from .conversion import paint_events
 from .painted import can_be_kept, described, key_of, place_in
-from .purpose import add_note, is_annotations, layers_of, made_of, source_of
+from .purpose import ANNOTATIONS, add_note, is_annotations, layers_of, made_of, source_of
 
 log = logging.getLogger("napari_scribe")
 
@@ -243,7 +243,7 @@ class Autosave(QObject):
     def _mark_annotations(self, regions: Layer) -> None:
         """Write the annotations of an image anew, as its rectangles are written with them."""
         if (image := source_of(regions, self.viewer.layers)) is not None:
-            for layer in layers_of(image, self.viewer.layers, "annotations"):
+            for layer in layers_of(image, self.viewer.layers, ANNOTATIONS):
                 self._mark(layer)
 
     def _on_changed(self, event: Event) -> None:

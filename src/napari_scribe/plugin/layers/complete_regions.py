@@ -16,14 +16,15 @@ from napari.layers import Layer, Shapes
 from ...arrays import Pixels
 from ...image import Image
 from .alignment import is_aligned
+from .colors import BACKGROUND
 from .conversion import displayed_axes
 from .managed import PLACE, same_selection
-from .purpose import COMPLETE_REGIONS, MARK, layers_of, made_of, note
+from .purpose import COMPLETE_REGIONS, MARK, layers_of, made_of, purpose_of
 
 if TYPE_CHECKING:
     from ...targets.paint import Box
 
-COLOR = "#3f6fd8"
+COLOR = BACKGROUND
 """That of background: what is not painted in such a rectangle is background."""
 EDGE = 2
 """Width of the line, in pixels of the image."""
@@ -50,7 +51,7 @@ def show_regions(
 
 def is_regions(layer: Layer) -> TypeGuard[Shapes]:
     """Return whether a layer holds rectangles in which all objects are painted."""
-    return isinstance(layer, Shapes) and note(layer).get("purpose") == COMPLETE_REGIONS
+    return isinstance(layer, Shapes) and purpose_of(layer) == COMPLETE_REGIONS
 
 
 def regions_of(image: ImageLayer, layers: Iterable[Layer]) -> Shapes | None:

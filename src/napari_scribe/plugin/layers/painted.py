@@ -16,7 +16,7 @@ from ...session.autosave import KeptPaint
 from .alignment import is_aligned
 from .complete_regions import boxes_in, regions_of
 from .managed import TRANSFORMS
-from .purpose import is_corrected, is_from_user, note, source_of
+from .purpose import is_annotations, is_corrected, is_from_user, note, source_of
 
 if TYPE_CHECKING:
     from ...targets.paint import Box
@@ -72,7 +72,7 @@ def described(
 
 def _complete(layer: LabelsLayer, regions: Shapes | None) -> tuple[Box, ...]:
     """Return the rectangles that lie on annotations."""
-    if note(layer).get("purpose") != "annotations" or regions is None:
+    if not is_annotations(layer) or regions is None:
         return ()
     if regions.ndim != layer.ndim or not is_aligned(regions, layer):
         return ()

@@ -126,7 +126,7 @@ def layers_of(source: Layer, layers: Iterable[Layer], purpose: str | None = None
     return [
         layer
         for layer in layers
-        if purpose in (None, note(layer).get("purpose")) and source_of(layer, layers) is source
+        if purpose in (None, purpose_of(layer)) and source_of(layer, layers) is source
     ]
 
 
