@@ -201,7 +201,7 @@ ROC = "evaluate p.tif t.tif --roc"
         ("evaluate t.tif t2.tif --roc", "look like a mask"),
         ("evaluate p.tif p2.tif --roc", "a map or an image, not labels"),
         (f"{ROC} --channel 1", "no channel 1"),
-        (f"{ROC} --threshold 50", "threshold of 50.0 is no probability"),
+        (f"{ROC} --threshold 50", "threshold of 50 is no probability"),
         (f"{ROC} --mask blank.tif", "mask is 0 everywhere"),
         (f"{ROC} --mask small_mask.tif", "mask and the truth differ in shape"),
         (f"{ROC} --mask nowhere.tif", r"nowhere\.tif does not exist"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 
 import dask.array as da
@@ -55,6 +56,32 @@ def test_types_survive_or_find_the_nearest(tmp_path: Path, dtype: str, stored: s
     assert data.dtype == stored
     assert data.dtype.isnative
     np.testing.assert_array_equal(data, array)
+
+
+@pytest.mark.parametrize("small_bytes", [2**28, 0])
+def test_pixels_that_change_while_they_are_written_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_bytes: int
+):
+    """Somebody paints on a layer that is being saved."""
+    monkeypatch.setattr(writer, "_SMALL_BYTES", small_bytes)
+    paint = pixels(dtype="int32", Y=256, X=256)
+    is_done = threading.Event()
+
+    def go_on_painting() -> None:
+        random = np.random.default_rng(1)
+        while not is_done.wait(1e-5):
+            y, x = random.integers(0, 250, 2)
+            paint[y : y + 5, x : x + 5] = random.integers(0, 200)
+
+    painter = threading.Thread(target=go_on_painting)
+    painter.start()
+    try:
+        for name in ("a.tif", "b.tif", "c.tif"):
+            write_tiff(tmp_path / name, paint)
+    finally:
+        is_done.set()
+        painter.join()
+    assert all(read_labels(tmp_path / f"{name}.tif").max() < 200 for name in "abc")
 
 
 def test_wide_integers_that_do_not_fit_are_refused(tmp_path: Path):

@@ -24,9 +24,9 @@ _TILE = 512
 _TILED_FROM = 2048
 """Longer side, in pixels, above which an image is written in tiles."""
 _SMALL_BYTES = 2**28
-"""Bytes up to which a lazy array is read whole."""
+"""Bytes up to which an array is read, or copied, whole."""
 _READ_BYTES = 2**25
-"""Bytes of a larger lazy array that are read at once."""
+"""Bytes of a larger array that are read at once."""
 _BIG_BYTES = 2**32 - 2**25
 """Bytes from which a TIFF needs offsets of 64 bits; some room is left for its tags."""
 _RGB = "u1", "u2"
@@ -51,7 +51,8 @@ def write_tiff(
     path
         File to write; folders above it are created.
     array
-        Pixels. A large lazy array is read part by part. The file has axes in the order ``TCZYX``,
+        Pixels, which may change meanwhile: the file holds the old or the new ones of each part. A
+        large array is read part by part. The file has axes in the order ``TCZYX``,
         for RGB ``TZYXC``. TIFF readers know no bool, float16 and 64-bit integers: these become
         uint8, float32 and 32-bit integers.
     axes
@@ -83,12 +84,13 @@ def write_tiff(
     dtype = _storable(image, order)
     lengths = {a: image.length(a) for a in order}
     is_tiled = max(lengths["Y"], lengths["X"]) > _TILED_FROM
+    # Pixels are copied, as somebody may paint on them meanwhile: the compression reads them twice,
+    # and what it makes of pixels that change in between cannot be read again.
     data: Any
-    if isinstance(array, np.ndarray) or math.prod(image.shape) * dtype.itemsize <= _SMALL_BYTES:
-        data = np.asarray(array).transpose([image.axes.index(a) for a in order])
-        data = data.astype(dtype, copy=False)
+    if math.prod(image.shape) * dtype.itemsize <= _SMALL_BYTES:
+        data = np.asarray(array).transpose([image.axes.index(a) for a in order]).astype(dtype)
     else:
-        data, is_tiled = (b.astype(dtype, copy=False) for b in _blocks(image, order)), True
+        data, is_tiled = (block.astype(dtype) for block in _blocks(image, order)), True
     tidy(resolve_links(path))
     with replacing(path, overwrite) as partial:
         tifffile.imwrite(
