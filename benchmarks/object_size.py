@@ -3,6 +3,8 @@
 Nuclei of three collections (dsb2018/val, bbbc039, tissue_dapi) are measured as they are, and in the
 same images shrunk and grown by 2 and 4. The truth is the median diameter of the whole nuclei. The
 model is one that knows the size of its objects; by default it learns on dsb2018/train first.
+``--segment`` also tells how well nuclei are found at each magnification, nothing being said of
+their size: AP50 over all images, against the labels shrunk or grown alike.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from common import machine, parser, read_pairs
+from skimage.transform import resize
 
 import napari_scribe as ns
+from napari_scribe.evaluation.metrics import Scores, evaluate, pool
 from napari_scribe.image import Image
 from napari_scribe.inference.object_size import estimate_object_size
 from napari_scribe.model import Model
@@ -37,16 +41,22 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=170, help="of training, without one")
     arguments.add_argument("--images", type=int, default=12, help="of each collection")
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--segment", action="store_true", help="score what is found, too")
     chosen = arguments.parse_args()
     model = ns.load_model(chosen.model) if chosen.model else _trained(chosen)
     print(f"{machine()}; the model knows objects of {model.object_size:.3g} px")
-    print(f"| {' | '.join(COLUMNS)} |")
-    print("|---" * len(COLUMNS) + "|")
+    columns = [*COLUMNS, *(["AP50"] if chosen.segment else [])]
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     for name in COLLECTIONS:
         pairs = _some(read_pairs(chosen.data / name), chosen.images, chosen.seed)
         for factor in GROWN:
             rows = [_errors(model, *pair, factor, chosen.device) for pair in pairs.values()]
-            print(_line(name, factor, [row for row in rows if row is not None]), flush=True)
+            line = _line(name, factor, [row for row in rows if row is not None])
+            if chosen.segment:
+                scores = [_scores(model, *pair, factor, chosen.device) for pair in pairs.values()]
+                line += f" {pool([s for s in scores if s is not None]).ap[0]:.3f} |"
+            print(line, flush=True)
 
 
 def _trained(chosen: argparse.Namespace) -> Model:
@@ -70,12 +80,27 @@ def _errors(
     truth = diameter_of_objects(labels)
     if truth is None or image.size * factor**2 > LARGEST:
         return None
-    grown = resampled(Image(image), per_axis(factor))
-    pixels = np.asarray(grown.data).round().astype(image.dtype)
+    pixels = _grown(image, factor)
     began = time.process_time()
     size = estimate_object_size(model, Image(pixels), device=device)
     seconds = time.process_time() - began
     return math.nan if size is None else math.log2(size / (factor * truth)), seconds
+
+
+def _scores(
+    model: Model, image: np.ndarray, labels: np.ndarray, factor: float, device: str | None
+) -> Scores | None:
+    """Return how well the objects are found, at a size that is estimated."""
+    if image.size * factor**2 > LARGEST:
+        return None
+    found = ns.run(ns.segment(model, Image(_grown(image, factor)), device=device))
+    truth = resize(labels, found.shape, order=0, preserve_range=True, anti_aliasing=False)
+    return evaluate(found, truth)
+
+
+def _grown(image: np.ndarray, factor: float) -> np.ndarray:
+    grown = resampled(Image(image), per_axis(factor))
+    return np.asarray(grown.data).round().astype(image.dtype)
 
 
 def _line(name: str, factor: float, rows: Sequence[tuple[float, float]]) -> str:

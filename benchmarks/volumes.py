@@ -3,9 +3,9 @@
 Every so many slices are painted completely, the others not at all (Cicek et al. 2016). What is
 scored are the slices that are not painted: the overlap of the foreground with the truth, and AP50
 of the sections of nuclei within slices, which both networks answer with. AP50 of whole nuclei is
-for the network that knows them. ``--thinned 3`` also scores nuclei in a volume of every third
-slice, which the 3D network sees with its slices brought to the distance that it knows, and as they
-are.
+for the network that knows them. With ``--half``, one half of the volume is painted instead, and the
+other is scored. ``--thinned 3`` also scores nuclei in a volume of every third slice, which the 3D
+network sees with its slices brought to the distance that it knows, and as they are.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ def main() -> None:
     arguments.add_argument(
         "--every", type=int, default=5, help="slices from one painted to the next"
     )
+    arguments.add_argument(
+        "--half", action="store_true", help="paint one half of the volume, and score the other"
+    )
     arguments.add_argument("--thinned", type=int, metavar="N", help="score every Nth slice, too")
     arguments.add_argument("--set", action="append", default=[], help="of all recipes, key=value")
     chosen = arguments.parse_args()
@@ -40,11 +43,22 @@ def main() -> None:
         raise SystemExit(f"{folder} is not there: name the folder above it with --data.")
     pixels = tifffile.imread(folder / "synthetic_img.tif")
     truth = tifffile.imread(folder / "synthetic_labels.tif").astype(np.int32)
-    is_painted = np.arange(len(truth)) % chosen.every == chosen.every // 2
-    paint = np.where(is_painted[:, None, None], truth + 1, 0)
-    paint = ns.Paint(paint, axes="ZYX", pieces=False)
     image = _volume(pixels, SPACING)
-    painted = f"{is_painted.sum()} of {len(truth)} slices painted"
+    if chosen.half:
+        half = truth.shape[1] // 2
+        cut = np.intersect1d(truth[:, :half], truth[:, half:])
+        known = np.where(np.isin(truth, cut[cut > 0]), 0, truth + 1)
+        known[:, half:] = 0
+        scored: object = np.s_[:, half:]
+        painted = (
+            f"{len(np.unique(known)) - 2} nuclei of one half painted, whole, and its background"
+        )
+    else:
+        is_painted = np.arange(len(truth)) % chosen.every == chosen.every // 2
+        known = np.where(is_painted[:, None, None], truth + 1, 0)
+        scored = ~is_painted
+        painted = f"{is_painted.sum()} of {len(truth)} slices painted"
+    paint = ns.Paint(known, axes="ZYX", pieces=False)
     print(f"{machine()}; {limits_in_words(chosen)} each, {painted}")
     print("| network | seed | steps | foreground IoU | AP50 of sections | AP50 of nuclei |")
     print("|---|---|---|---|---|---|")
@@ -53,7 +67,7 @@ def main() -> None:
         for seed in chosen.seeds:
             model, steps = _trained(image, paint, NETWORKS[name], seed, chosen)
             found = np.asarray(ns.run(ns.segment(model, image, device=chosen.device)))
-            rows.append(_scores(found, truth, ~is_painted))
+            rows.append(_scores(found, truth, scored, whole=scored if chosen.half else ...))
             print(f"| {name} | {seed} | {steps} | {_words(rows[-1], name)} |", flush=True)
             if chosen.thinned and name == "3D":
                 print(_thinned(model, pixels, truth, chosen), flush=True)
@@ -93,7 +107,8 @@ def _trained(image, paint, changes, seed, chosen) -> tuple[ns.Model, int]:
     return job.result, steps
 
 
-def _scores(found: np.ndarray, truth: np.ndarray, scored: np.ndarray) -> list[float]:
+def _scores(found: np.ndarray, truth: np.ndarray, scored, whole) -> list[float]:
+    """Score foreground and sections where `scored` says, and whole nuclei where `whole` says."""
     inside, expected = found[scored] > 0, truth[scored] > 0
     overlap = (inside & expected).sum() / max(1, (inside | expected).sum())
     pairs = zip(found[scored], truth[scored], strict=True)
@@ -101,7 +116,7 @@ def _scores(found: np.ndarray, truth: np.ndarray, scored: np.ndarray) -> list[fl
     return [
         float(overlap),
         float(sections.ap[0]),
-        float(evaluate(found, truth, pieces=False).ap[0]),
+        float(evaluate(found[whole], truth[whole], pieces=False).ap[0]),
     ]
 
 
