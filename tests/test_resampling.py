@@ -11,7 +11,13 @@ from scipy import ndimage
 
 from napari_scribe import resampling
 from napari_scribe.image import Image
-from napari_scribe.resampling import ResampledLabels, resampled, resampled_length, resampled_paint
+from napari_scribe.resampling import (
+    NearestLabels,
+    ResampledLabels,
+    resampled,
+    resampled_length,
+    resampled_paint,
+)
 
 FACTORS = st.one_of(st.floats(0.1, 4.0), st.sampled_from([0.25, 0.5, 2.0, 3.0]))
 
@@ -43,8 +49,11 @@ def test_any_window_is_the_same_part_of_the_whole(
     image = resampled(Image(pixels, "YX", nodata=0.0 if has_nodata else None), {"Y": f, "X": g})
     window = data.draw(windows(image.shape))
     np.testing.assert_array_equal(image.data[window], np.asarray(image.data)[window])
-    labels = ResampledLabels(pixels, (f, g), image.shape, is_smooth=has_nodata)
-    np.testing.assert_array_equal(labels[window], np.asarray(labels)[window])
+    for labels in (
+        ResampledLabels(pixels, (f, g), image.shape, is_smooth=has_nodata),
+        NearestLabels(pixels, (f, g), image.shape),
+    ):
+        np.testing.assert_array_equal(labels[window], np.asarray(labels)[window])
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.37, 0.8, 1.6, 3.0])
@@ -117,7 +126,8 @@ def test_outlines_are_smooth_on_a_finer_grid() -> None:
 
     truth, small = disk(192), disk(48)
     voted = np.asarray(ResampledLabels(small, (4.0, 4.0), truth.shape, is_smooth=True))
-    blocky = np.kron(small, np.ones((4, 4), np.int32))
+    blocky = np.asarray(NearestLabels(small, (4.0, 4.0), truth.shape))
+    np.testing.assert_array_equal(blocky, np.kron(small, np.ones((4, 4), np.int32)))
     assert (voted != truth).sum() < 0.8 * (blocky != truth).sum()
 
 

@@ -244,7 +244,7 @@ class Run:
                 return (yield from self._finish(job, work, sink))
         if not (is_shared or job.stop_requested):
             raise DamagedError("Some parts did not reach the disk.")
-        return work.so_far
+        return work.answer
 
     def _decide(self) -> Record:
         """Decide what does not change once the run has begun; estimate what nobody has said."""

@@ -371,7 +371,12 @@ class Work:
 
     @property
     def so_far(self) -> ReadableArray:
-        """Return what is made of the answer, on the image's own pixels."""
+        """Return what is made of the answer, on the image's own pixels; quick to read."""
+        return self.labels if self.own is None else self.own.rough_labels(self.labels)
+
+    @property
+    def answer(self) -> ReadableArray:
+        """Return the answer on the image's own pixels."""
         return self.labels if self.own is None else self.own.labels(self.labels)
 
     @property
