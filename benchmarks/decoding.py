@@ -19,7 +19,7 @@ from napari_scribe.evaluation.metrics import evaluate, pool
 from napari_scribe.inference.decoding import maps_to_decode
 from napari_scribe.samples import simulate_paint
 from napari_scribe.targets import defaults_of
-from napari_scribe.targets.fitting import _counted, drawn_to_defaults, score
+from napari_scribe.targets.fitting import counted, drawn_to_defaults, score
 from napari_scribe.targets.objects import renumbered
 
 
@@ -105,7 +105,7 @@ def _largest(encoding, example):
     best["min_size"] = max(4.0, np.percentile(np.bincount(paint[paint > 1])[2:], 5) / 4)
 
     def of(values):
-        return float(score(_counted(encoding, examples, values).sum(axis=0)))
+        return float(score(counted(encoding, examples, values).sum(axis=0)))
 
     for knob in encoding.knobs:
         if knob.tried:

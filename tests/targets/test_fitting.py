@@ -14,7 +14,6 @@ from napari_scribe.samples import nuclei
 from napari_scribe.targets import (
     ENCODINGS,
     Knob,
-    PaintEncoding,
     Parameters,
     Prediction,
     checked_knobs,
@@ -24,9 +23,9 @@ from napari_scribe.targets import (
 from napari_scribe.targets.distance import KNOBS
 from napari_scribe.targets.fitting import (
     MIN_SIZE,
+    ObjectsEncoding,
     _by_object,
     drawn_to_defaults,
-    fitted,
     score,
 )
 from napari_scribe.targets.paint import Labels
@@ -36,11 +35,10 @@ LABELS = np.where(TRUTH > 0, TRUTH + 1, 1)
 
 
 @dataclass(frozen=True)
-class Table(PaintEncoding):
+class Table(ObjectsEncoding):
     """Answer with the labels that are kept for a value, to fit what is known beforehand."""
 
     labels: dict[float, Labels]
-    task = "objects"
 
     @property
     def knobs(self) -> tuple[Knob, ...]:
@@ -56,7 +54,7 @@ def without(*objects: int) -> Labels:
 
 def chosen(**labels: Labels) -> float:
     values = dict(zip((0.0, 1.0, 2.0), labels.values(), strict=False))
-    return fitted(Table(values), [({}, LABELS)], lambda: 1e9)["value"]
+    return Table(values).fit([({}, LABELS)])["value"]
 
 
 def test_what_one_object_gains_decides_nothing_and_what_many_gain_does():
@@ -75,7 +73,7 @@ def test_slices_without_paint_do_not_count():
     n = int(TRUTH.max())
     few = np.where(answer > n // 2, answer, 0)
     table = Table({0.0: few, 1.0: answer})
-    assert fitted(table, [({}, paint)], lambda: 1e9)["value"] == 1
+    assert table.fit([({}, paint)])["value"] == 1
 
 
 def test_of_two_better_ones_the_best_is_taken_and_of_two_alike_the_first():

@@ -11,8 +11,6 @@ joins fragments by the mean affinity along their common border, the highest firs
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,12 +27,11 @@ from .encoding import (
     EncodingOptions,
     Head,
     Knob,
-    PaintEncoding,
     Parameters,
     Prediction,
     defaults_of,
 )
-from .fitting import FOREGROUND, MIN_SIZE, fitted
+from .fitting import FOREGROUND, MIN_SIZE, ObjectsEncoding
 from .objects import on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
@@ -68,7 +65,7 @@ have negative numbers from ``-IN_PART`` down; float32 still holds these exactly.
 
 
 @dataclass(frozen=True)
-class AffinitiesEncoding(PaintEncoding):
+class AffinitiesEncoding(ObjectsEncoding):
     """Answer with the foreground and the affinities of pairs of pixels.
 
     Parameters
@@ -84,7 +81,7 @@ class AffinitiesEncoding(PaintEncoding):
     recipe: ObjectsTarget
     dimensions: int = 2
     has_thick_slices: bool = False
-    task = "objects"
+    knobs = KNOBS
 
     @classmethod
     def from_options(cls, options: EncodingOptions) -> AffinitiesEncoding:
@@ -120,11 +117,6 @@ class AffinitiesEncoding(PaintEncoding):
             is_decoded=False,
         )
         return (Head("foreground", 1, "binary"), near, *([far] if far.channels else []))
-
-    @property
-    def knobs(self) -> tuple[Knob, ...]:
-        """Return the parameters of the decoding."""
-        return KNOBS
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
@@ -183,14 +175,6 @@ class AffinitiesEncoding(PaintEncoding):
         fragments = _fragments(nearest, mask, chosen["join"], self.has_thick_slices)
         objects = joined(fragments, nearest, chosen["join"])
         return selected(objects, np.bincount(objects.ravel()) >= chosen["min_size"])
-
-    def fit(
-        self,
-        examples: list[tuple[Prediction, Labels]],
-        seconds_left: Callable[[], float] = lambda: math.inf,
-    ) -> Parameters:
-        """Try parameters on painted objects, one after the other, and return the best."""
-        return fitted(self, examples, seconds_left)
 
 
 def _is_whole(labels: Tensor, in_plane: bool) -> Tensor:

@@ -23,12 +23,11 @@ from .encoding import (
     EncodingOptions,
     Head,
     Knob,
-    PaintEncoding,
     Parameters,
     Prediction,
     defaults_of,
 )
-from .fitting import FOREGROUND, MIN_SIZE, fitted
+from .fitting import FOREGROUND, MIN_SIZE, Example, ObjectsEncoding
 from .objects import border_weights, renumbered, selected, with_ring
 from .paint import Labels
 
@@ -60,7 +59,7 @@ to it; models from before it was given back have no ``gap``."""
 
 
 @dataclass(frozen=True)
-class BorderEncoding(PaintEncoding):
+class BorderEncoding(ObjectsEncoding):
     """Answer with the probabilities of background and object.
 
     Parameters
@@ -74,7 +73,7 @@ class BorderEncoding(PaintEncoding):
     """
 
     recipe: ObjectsTarget
-    task = "objects"
+    knobs = KNOBS
 
     @classmethod
     def from_options(cls, options: EncodingOptions) -> BorderEncoding:
@@ -86,11 +85,6 @@ class BorderEncoding(PaintEncoding):
     def heads(self) -> tuple[Head, ...]:
         """Return one head with two classes."""
         return (Head("border", 2, "categorical"),)
-
-    @property
-    def knobs(self) -> tuple[Knob, ...]:
-        """Return the parameters of the decoding."""
-        return KNOBS
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
@@ -117,11 +111,11 @@ class BorderEncoding(PaintEncoding):
 
     def fit(
         self,
-        examples: list[tuple[Prediction, Labels]],
+        examples: list[Example],
         seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> Parameters:
-        """Try parameters on painted objects, one after the other, and return the best."""
-        return {**fitted(self, examples, seconds_left), "gap": TAKEN}
+        """Fit as all do; ``gap`` gives back what `encode` takes from objects that touch."""
+        return {**super().fit(examples, seconds_left), "gap": TAKEN}
 
 
 def _closed(objects: Labels, width: int) -> Labels:

@@ -9,8 +9,6 @@ distance is not low.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,12 +25,11 @@ from .encoding import (
     EncodingOptions,
     Head,
     Knob,
-    PaintEncoding,
     Parameters,
     Prediction,
     defaults_of,
 )
-from .fitting import FOREGROUND, MIN_SIZE, fitted
+from .fitting import FOREGROUND, MIN_SIZE, ObjectsEncoding
 from .objects import border_weights, is_on_slices, renumbered, selected, with_ring
 from .paint import Labels
 
@@ -67,7 +64,7 @@ LOWEST_PEAK = 0.2
 
 
 @dataclass(frozen=True)
-class DistanceEncoding(PaintEncoding):
+class DistanceEncoding(ObjectsEncoding):
     """Answer with the foreground and the normalised distance to each object's border.
 
     Parameters
@@ -77,7 +74,7 @@ class DistanceEncoding(PaintEncoding):
     """
 
     recipe: ObjectsTarget
-    task = "objects"
+    knobs = KNOBS
 
     @classmethod
     def from_options(cls, options: EncodingOptions) -> DistanceEncoding:
@@ -89,11 +86,6 @@ class DistanceEncoding(PaintEncoding):
     def heads(self) -> tuple[Head, ...]:
         """Return foreground (binary) and distance."""
         return (Head("foreground", 1, "binary"), Head("distance", 1, "distance", weight=2.0))
-
-    @property
-    def knobs(self) -> tuple[Knob, ...]:
-        """Return the parameters of the decoding."""
-        return KNOBS
 
     def encode(
         self, labels: Labels, held_out: npt.NDArray[np.bool_], has_background: bool = True
@@ -122,23 +114,6 @@ class DistanceEncoding(PaintEncoding):
         np.maximum.at(peak, objects.ravel(), prediction["distance"][0].ravel().astype(np.float32))
         is_object = (peak >= chosen["peak"]) & (np.bincount(objects.ravel()) >= chosen["min_size"])
         return selected(objects, is_object)
-
-    def fit(
-        self,
-        examples: list[tuple[Prediction, Labels]],
-        seconds_left: Callable[[], float] = lambda: math.inf,
-    ) -> Parameters:
-        """Try parameters on painted objects, one after the other, and return the best.
-
-        Parameters
-        ----------
-        examples
-            A prediction and the paint of the same place; 0 is unknown.
-        seconds_left
-            Returns the time left, in seconds. A value is tried only if as much time is left as the
-            first value took.
-        """
-        return fitted(self, examples, seconds_left)
 
 
 def _distance(labels: Labels) -> npt.NDArray[np.float32]:

@@ -199,6 +199,8 @@ class Encoding(Protocol):
 
     task: ClassVar[str]
     """Name of its task."""
+    knobs: ClassVar[tuple[Knob, ...]] = ()
+    """Decoding parameters that a user may change."""
 
     @classmethod
     def from_options(cls, options: EncodingOptions) -> Encoding:
@@ -212,11 +214,6 @@ class Encoding(Protocol):
         Heads that move with the pixels come first.
         """
         ...
-
-    @property
-    def knobs(self) -> tuple[Knob, ...]:
-        """Return the decoding parameters that a user may change; none by default."""
-        return ()
 
     @property
     def is_pixelwise(self) -> bool:

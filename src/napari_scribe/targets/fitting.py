@@ -49,38 +49,52 @@ def smallest_size(sizes: Sequence[int]) -> float:
     return math.sqrt(MIN_SIZE.default * quarter)
 
 
-def fitted(
-    encoding: PaintEncoding, examples: Sequence[Example], seconds_left: Callable[[], float]
-) -> Parameters:
-    """Try decoding parameters on painted objects, one after the other, and return the best.
+class ObjectsEncoding(PaintEncoding):
+    """Fit the decoding of objects to painted ones, as all encodings of objects do."""
 
-    A value replaces the one before only if its gain is larger than its standard error, which the
-    jackknife over objects tells: what one object gains or loses says little of other images.
-    ``min_size`` follows from the sizes of painted objects. A value is tried only if as much time is
-    left as the first score took.
-    """
-    examples = [(prediction, renumbered(paint)) for prediction, paint in examples]
-    sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
-    best = defaults_of(encoding.knobs)
-    if not sizes:
+    task = "objects"
+
+    def fit(
+        self,
+        examples: list[Example],
+        seconds_left: Callable[[], float] = lambda: math.inf,
+    ) -> Parameters:
+        """Try decoding parameters on painted objects, one after the other, and return the best.
+
+        A value replaces the one before only if its gain is larger than its standard error, which
+        the jackknife over objects tells: what one object gains or loses says little of other
+        images. ``min_size`` follows from the sizes of painted objects.
+
+        Parameters
+        ----------
+        examples
+            A prediction and the paint of the same place; 0 is unknown.
+        seconds_left
+            Returns the time left, in seconds. A value is tried only if as much time is left as the
+            first score took.
+        """
+        examples = [(prediction, renumbered(paint)) for prediction, paint in examples]
+        sizes = [n for _, labels in examples for n in np.bincount(labels[labels > 1])[2:] if n > 0]
+        best = defaults_of(self.knobs)
+        if not sizes:
+            return best
+        best["min_size"] = smallest_size(sizes)
+        if seconds_left() <= 0:
+            return best
+        began = time.perf_counter()
+        counts = counted(self, examples, best)
+        duration = time.perf_counter() - began
+        for knob in self.knobs:
+            surest, chosen = SMALLEST_GAIN, None
+            for value in knob.tried:
+                if seconds_left() < duration:
+                    break
+                other = counted(self, examples, {**best, knob.name: value})
+                if (gain := _sure_gain(counts, other)) > surest:
+                    surest, chosen = gain, (value, other)
+            if chosen is not None:
+                best[knob.name], counts = chosen
         return best
-    best["min_size"] = smallest_size(sizes)
-    if seconds_left() <= 0:
-        return best
-    began = time.perf_counter()
-    counts = _counted(encoding, examples, best)
-    duration = time.perf_counter() - began
-    for knob in encoding.knobs:
-        surest, chosen = SMALLEST_GAIN, None
-        for value in knob.tried:
-            if seconds_left() < duration:
-                break
-            other = _counted(encoding, examples, {**best, knob.name: value})
-            if (gain := _sure_gain(counts, other)) > surest:
-                surest, chosen = gain, (value, other)
-        if chosen is not None:
-            best[knob.name], counts = chosen
-    return best
 
 
 def drawn_to_defaults(knobs: Sequence[Knob], parameters: Parameters, n_images: int) -> Parameters:
@@ -115,9 +129,7 @@ def score(counts: Counts) -> Counts:
     return np.asarray((counts[..., 0] / np.maximum(counts.sum(axis=-1), 1)).mean(axis=-1))
 
 
-def _counted(
-    encoding: PaintEncoding, examples: Sequence[Example], parameters: Parameters
-) -> Counts:
+def counted(encoding: PaintEncoding, examples: Sequence[Example], parameters: Parameters) -> Counts:
     """Decode with some parameters, and count for each object."""
     return np.concatenate(
         [
