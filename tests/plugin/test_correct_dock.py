@@ -111,6 +111,29 @@ def hand(correct: CorrectDock) -> Hand:
     return Hand(correct.viewer)
 
 
+def test_the_tool_is_put_away_where_the_dock_is_not_seen(
+    correct: CorrectDock, hand: Hand, found: np.ndarray
+) -> None:
+    """A click on an object, to find its row in a table, does not delete it."""
+    layer = correct.corrections.layer
+    assert correct.tools.tool is not None
+    correct.hide()
+    assert correct.tools.tool is None and layer.mode == "pan_zoom"
+    hand.click(40, 40)
+    assert np.array_equal(layer.data, found)
+    correct.show()
+    correct.tool_buttons["quick"].click()
+    hand.click(40, 40)
+    assert not np.array_equal(layer.data, found)
+
+
+def test_what_is_said_of_a_correction_goes_with_it(correct: CorrectDock, hand: Hand) -> None:
+    hand.click(40, 40)
+    assert correct.message.text.endswith("Ctrl+Z undoes it.")
+    hand.undo()
+    assert not correct.message.text
+
+
 def labels_in(dock: CorrectDock) -> np.ndarray:
     assert dock.corrections is not None
     return np.asarray(dock.corrections.layer.data)

@@ -42,6 +42,7 @@ TRAINING = {"running": "Training on a: step 8", "runs_on": "Train", "is_training
         ),
         # Newer than a result is what was trained since.
         ({**PAINTED, "is_trained": True}, "segment the image", "Segment"),
+        ({**PAINTED, "is_trained": True, "has_learnt_little": True}, "continue", "Train"),
         ({**SEGMENTED, "has_own_result": False, "is_trained": True}, "segment the", "Segment"),
         ({**SEGMENTED, "is_corrected": True, "is_trained": True}, "segment the image", "Segment"),
         (SEGMENTED, "Look at the result", "Correct"),

@@ -26,7 +26,7 @@ from .jobs.runner import Runner
 from .jobs.torch_loader import found_devices, loading, warm_up
 from .layers.autosave import autosave_of
 from .layers.conversion import real_viewer
-from .layers.purpose import is_from_user
+from .layers.purpose import image_meant, is_from_user
 from .widgets.basics import (
     FOCUSED,
     LINE,
@@ -34,6 +34,7 @@ from .widgets.basics import (
     button,
     chain,
     fill_column,
+    fill_height,
     scrolled,
     theme_colors,
 )
@@ -105,6 +106,7 @@ class Dock(QWidget):
         self.runner.queue.moved.connect(self._show_place)
         self.view: View | None = None
         self.setMinimumSize(NARROWEST, 220)
+        fill_height(self)
         Dock.set_colors(self, self.colors)
         self.viewer.events.theme.connect(self._on_theme)
         # A slot of the dying widget itself would not be called any more.
@@ -306,6 +308,7 @@ class Dock(QWidget):
         self._content = self._wanted = content
         self.form.changed.connect(self.on_form)
         self.form.image.layer.changed.connect(self.on_other_image)
+        self.form.image.layer.native.activated.connect(self._on_picked)
         for menu in content.findChildren(ModelMenu):
             menu.asked.connect(self.message.ask)
             menu.told.connect(self.message.info)
@@ -386,6 +389,12 @@ class Dock(QWidget):
             self._catches_up = True
             self.select(layer)
             self._catches_up = False
+
+    def _on_picked(self, _index: int) -> None:
+        """Select the image that the user has picked in the form: other docks follow."""
+        picked, layers = self.form.image.layer.value, self.viewer.layers
+        if picked in layers and image_meant(self.viewer, layers.selection.active) is not picked:
+            layers.selection.active = picked
 
     def _on_selected(self, _event: object = None) -> None:
         """Notice what the user selects; results come and go, and change nothing."""

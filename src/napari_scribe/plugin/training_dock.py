@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from ..errors import InputError
 from ..session.trainings import KeptTraining, kept_training, kept_trainings
+from ..wording import counted
 from .dock import Dock
 from .jobs.previews import LivePreviews
 from .jobs.request import Ended
@@ -243,12 +244,18 @@ class TrainingDock(Dock, Generic[Asked]):
             return None
         parent = trained.before()
         self._course_before = self._course_at_start if parent is None else Course()
-        self.before = self.trained if parent is None else parent
+        self.before = self._earlier_of(trained) if parent is None else parent
         self.trained, self.kept = trained, None
         self.form.more.start.reset_choices()
         self._tell_what_it_can(trained)
         self._tell_saved(trained)
         return trained
+
+    def _earlier_of(self, trained: Trained[Asked]) -> Trained[Asked] | None:
+        """Return the last training of the same image, which Revert goes to."""
+        earlier = self.trained
+        is_alike = earlier and earlier.request.image_layer is trained.request.image_layer
+        return earlier if is_alike else None
 
     def _tell_what_it_can(self, trained: Trained[Asked]) -> None:
         """Say what the model can do of what was held out, and what helps if that is not enough."""
@@ -269,7 +276,7 @@ class TrainingDock(Dock, Generic[Asked]):
         if trained.is_parent:
             self.message.info(
                 f"Training on {what} did not improve the model it started from, so that one is "
-                "kept."
+                "kept. What helps: objects where it is wrong, on several images."
             )
         elif trained.path is None:
             self.message.error(f"{trained.problem} The model is there until the dock is closed.")
@@ -319,10 +326,10 @@ class TrainingDock(Dock, Generic[Asked]):
         if trained is not None:
             name, made = trained.name, trained.model.provenance
             if (steps := made.get("steps")) is not None:
-                done = [f"{steps} steps", duration(made.get("seconds", 0))]
+                done = [counted(steps, "step"), duration(made.get("seconds", 0))]
         else:
             assert kept is not None
-            name, done = kept.model.stem, [f"{kept.steps} steps", duration(kept.seconds)]
+            name, done = kept.model.stem, [counted(kept.steps, "step"), duration(kept.seconds)]
         start = self.form.more.start.value()
         train = "Train starts over" if start is None else f"Train starts from {start.stem}"
         return f"{train}. Continue goes on with {name} ({', '.join(done)})."

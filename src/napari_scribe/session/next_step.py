@@ -31,6 +31,8 @@ class Situation:
         Whether enough is painted to train on; None while nobody has counted.
     is_trained
         Whether a model was trained on the image that has not segmented it yet.
+    has_learnt_little
+        Whether that model was trained for too short a time to be judged.
     has_result, has_own_result
         Whether the image is segmented, and whether the model trained on it has done that.
     is_corrected
@@ -47,6 +49,7 @@ class Situation:
     has_annotations: bool = False
     is_enough: bool | None = None
     is_trained: bool = False
+    has_learnt_little: bool = False
     has_result: bool = False
     has_own_result: bool = False
     is_corrected: bool = False
@@ -66,6 +69,8 @@ def next_step(now: Situation) -> tuple[str, Step]:
         return now.lost, "Restore"
     if now.page == "Denoise":
         return "", ""
+    if now.is_trained and now.has_learnt_little:
+        return "The network has learnt little so far: continue the training.", "Train"
     if now.is_trained:
         return "The network has learnt from your paint: segment the image.", "Segment"
     is_painting = now.page == "Train" and now.has_annotations and not now.has_own_result

@@ -95,6 +95,18 @@ def test_revert_goes_back_and_forward(sitting: Sitting) -> None:
     assert {path.exists() for path in (first.path, second.path)} == {True}
 
 
+def test_revert_does_not_go_to_a_model_of_another_image(sitting: Sitting) -> None:
+    dock, viewer = sitting.dock, sitting.viewer
+    sitting.press(dock.train_button)
+    found = nuclei((96, 96), seed=2)
+    viewer.add_image(found.image, name="other")
+    dock.form.new.click()
+    viewer.layers["other annotations"].data[:] = found.paint
+    sitting.press(dock.train_button)
+    assert dock.trained.name == "other objects"
+    assert dock.before is None and dock.revert_button.isHidden()
+
+
 def test_revert_goes_back_to_the_model_that_was_fine_tuned(sitting: Sitting) -> None:
     dock = sitting.dock
     sitting.press(dock.train_button, 12)

@@ -79,6 +79,33 @@ def test_every_step_is_a_page_that_is_made_once(
     assert workspace.pages == made and len(made) == 5
 
 
+def test_an_image_that_is_picked_on_one_page_is_that_of_the_others(
+    workspace: Any, viewer: Any, sample: Sample, qtbot: Any
+) -> None:
+    first = viewer.add_image(sample.image, name="first")
+    viewer.add_image(sample.image[::-1], name="second")
+    segment, correct = workspace.page("Segment"), workspace.page("Correct")
+    workspace.page("Segment")
+    box = segment.form.image.layer.native
+    qtbot.keyClick(box, Qt.Key.Key_Home)
+    assert segment.form.image.layer.value is first
+    assert viewer.layers.selection.active is first
+    assert correct.form.image.layer.value is first
+
+
+def test_docks_fill_their_height_however_often_one_was_opened(viewer: Any) -> None:
+    """napari puts room beneath docks that do not, and more of it each time."""
+    from napari_scribe.plugin.segment.dock import SegmentDock
+    from napari_scribe.plugin.workspace.dock import Workspace
+
+    for kind in (Workspace, SegmentDock):
+        made = kind(viewer)
+        viewer.window.add_dock_widget(made)
+        layout = made.layout()
+        assert all(layout.itemAt(i).spacerItem() is None for i in range(layout.count()))
+        made.close_down()
+
+
 def listeners(viewer: Any) -> set[str]:
     """What of the plugin hears of layers; napari itself lets `reset_choices` of docks hear."""
     layers = viewer.layers

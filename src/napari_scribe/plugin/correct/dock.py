@@ -13,6 +13,7 @@ from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 
 from ...errors import InputError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ...inference.one_object import ObjectAt
 
 EMPTY = "Segment an image first; its objects can be corrected here."
+UNDOES = "Ctrl+Z undoes it."
 COLUMNS = 3
 """Buttons beside each other."""
 
@@ -239,6 +241,12 @@ class CorrectDock(Dock):
         super().select(layer)
         self.form.prefer(layer)
 
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Put the tool away where it is not seen that clicks correct objects."""
+        super().hideEvent(event)
+        if not event.spontaneous() and self.tools.tool is not None:  # the window was not minimized
+            self.tools.choose(None)
+
     def close_down(self) -> None:
         """Let go of the viewer and of the layers."""
         self.viewer.layers.selection.events.active.disconnect(self._on_active)
@@ -267,6 +275,8 @@ class CorrectDock(Dock):
         self.show_state()
 
     def _on_changed(self) -> None:
+        if self.message.text.endswith(UNDOES):  # about the correction before, or one undone
+            self.message.clear()
         self.doubtful.on_corrected()
         self.show_state()
         if self.at_once.value and self.corrections is not None:
@@ -290,7 +300,7 @@ class CorrectDock(Dock):
 
     def _on_said(self, text: str) -> None:
         if not self.at_once.value:
-            self.message.info(f"{text} Ctrl+Z undoes it.")
+            self.message.info(f"{text} {UNDOES}")
 
     def _on_through(self, runs_through: bool) -> None:
         if self.corrections is not None:

@@ -24,6 +24,7 @@ from ...io.model_folder import model_folder
 from ...recipe import Recipe
 from ...session.painted import PaintedLayer
 from ...session.project import Project, ProjectImage, Training, is_project
+from ...wording import counted
 from ..jobs.training import Trained
 from ..layers.annotations import annotations_of
 from ..layers.autosave import Autosave
@@ -337,8 +338,9 @@ class ProjectPanel(Fold):
         self.images.addItems([f"{i.image} \N{BULLET}" if i.paint else i.image for i in images])
         self.images.setCurrentIndex(at)
         n_painted = sum(bool(image.paint) for image in images)
-        text = f"{len(images)} images, {n_painted} painted. New strokes are saved as you paint."
-        self.hint.setText(f"{text} {_in_words(project.history[-1]) if project.history else ''}")
+        text = f"{counted(len(images), 'image')}, {n_painted} painted."
+        history = _in_words(project.history[-1]) if project.history else ""
+        self.hint.setText(f"{text} New strokes are saved as you paint. {history}")
         self.hint.setToolTip(str(project.folder))
 
 

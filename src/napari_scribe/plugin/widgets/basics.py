@@ -181,6 +181,11 @@ def fill_column(
     return layout
 
 
+def fill_height(widget: QWidget) -> None:
+    """Let a dock fill its height: beneath others, napari adds more room each time one opens."""
+    widget.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+
+
 def named(name: str, part: Part, width: int = 78) -> QWidget:
     """Put a name on the left of a widget, level with its first line.
 

@@ -21,7 +21,7 @@ from ..measure.dock import MeasureDock
 from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
 from ..train.recovery import in_words, wanted_back
-from ..widgets.basics import FOCUSED, Hint, button, chain, fill_column, row
+from ..widgets.basics import FOCUSED, Hint, button, chain, fill_column, fill_height, row
 from .situation import situation
 from .welcome import Welcome
 
@@ -62,6 +62,7 @@ class Workspace(QWidget):
         super().__init__()
         self.viewer = real_viewer(napari_viewer)
         self.pages: dict[str, Dock] = {}
+        fill_height(self)
         self.steps = QTabBar()
         self.steps.setExpanding(True)
         self.steps.setUsesScrollButtons(False)

@@ -58,6 +58,7 @@ def situation(viewer: Viewer, pages: Mapping[str, Dock], page: Any, lost: str) -
         has_annotations=bool(annotations),
         is_enough=None if train is None else _is_enough(train, annotations),
         is_trained=trained is not None and not own,
+        has_learnt_little=trained is not None and _has_learnt_little(trained),
         has_result=result is not None,
         has_own_result=bool(own),
         is_corrected=bool(corrected),
@@ -71,7 +72,7 @@ def what_runs(pages: Mapping[str, Dock]) -> dict[str, Any]:
         if dock.runner.is_running:
             state = dock.progress.format()
             text = f"{dock.runner.title}{f': {state[0].lower()}{state[1:]}' if state else ''}"
-            is_training = isinstance(dock.view, LivePaint)
+            is_training = isinstance(dock.view, LivePaint) and not dock.is_stopping
             return {"running": text, "runs_on": name, "is_training": is_training}
     return {}
 
@@ -91,6 +92,12 @@ def _trained_on(image: ImageLayer, train: TrainDock | None) -> Trained[Any] | No
     if trained is None or trained.is_parent or trained.request.image_layer is not image:
         return None
     return trained
+
+
+def _has_learnt_little(trained: Trained[Any]) -> bool:
+    from ...describe import too_little_learnt
+
+    return bool(too_little_learnt(trained.model))
 
 
 def _is_made_by(trained: Trained[Any], result: LabelsLayer) -> bool:
