@@ -70,8 +70,9 @@ def what_runs(pages: Mapping[str, Dock]) -> dict[str, Any]:
     """Return what runs, in words, and where: parts of a `Situation`."""
     for name, dock in pages.items():
         if dock.runner.is_running:
-            state = dock.progress.format()
-            text = f"{dock.runner.title}{f': {state[0].lower()}{state[1:]}' if state else ''}"
+            title, state = dock.runner.title, dock.progress.format()
+            is_news = bool(state) and not title.startswith(state)
+            text = f"{title}: {state[0].lower()}{state[1:]}" if is_news else title
             is_training = isinstance(dock.view, LivePaint) and not dock.is_stopping
             return {"running": text, "runs_on": name, "is_training": is_training}
     return {}
