@@ -34,7 +34,8 @@ from strokes import (
 
 from napari_scribe.evaluation.metrics import evaluate, pool
 from napari_scribe.samples import simulate_paint
-from napari_scribe.targets.objects import smallest_size, with_ring
+from napari_scribe.targets.fitting import smallest_size
+from napari_scribe.targets.objects import with_ring
 
 RING = 4
 SEEDS_APART = 5
