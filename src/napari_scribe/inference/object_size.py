@@ -241,8 +241,6 @@ class _Trial:
         assert expected is not None
         shortest = min(self.source.image.length(axis) for axis in "YX")
         factors = [2.0**k for k in OCTAVES if 2.0**k * shortest >= SHORTEST] or [1.0]
-        if self._is_noise:
-            factors = [factor for factor in factors if factor <= 1]
         found: dict[float, Found] = {}
         scores: dict[float, float] = {}
         likely = size_in_training(self.source.model, self.source.image)
@@ -256,6 +254,8 @@ class _Trial:
             if seen.score(expected) >= CLEAR_SCORE and seen.is_about(expected):
                 return likely
             least = max(LEAST_SCORE, TIMES_THE_SCORE_IN_TRAINING * seen.score(expected))
+        if all(map(_is_noise, self._channels())):
+            factors = [factor for factor in factors if factor <= 1]
         for factor in factors:
             found[factor] = self.look(factor)
             score = found[factor].score(expected)
@@ -349,18 +349,10 @@ class _Trial:
         pairs = zip(self._pieces, contrasts, strict=True)
         return [place for (place, _), contrast in pairs if contrast >= limit]
 
-    @cached_property
-    def _is_noise(self) -> bool:
-        """Return whether the pixels are distributed as those of noise are, in all channels.
-
-        Noise that a camera has smoothed looks like objects where the image is enlarged.
-        """
-        pixels = np.concatenate([p.reshape(len(p), -1) for _, p in self._pieces], axis=1)
-        varied = pixels[np.ptp(pixels, axis=1) > 0].astype(np.float64)
-        if not len(varied):
-            return True
-        numbers = stats.skew(varied, axis=1), stats.kurtosis(varied, axis=1)
-        return bool((np.abs(numbers) < NOISE).all())
+    def _channels(self) -> Iterator[Pixels]:
+        """Yield the pixels ``(n,)`` of all pieces, channel by channel."""
+        for parts in zip(*(pixels for _, pixels in self._pieces), strict=True):
+            yield np.concatenate([part.ravel() for part in parts])
 
     @cached_property
     def _pieces(self) -> list[tuple[Place, Pixels]]:
@@ -377,6 +369,17 @@ class _Trial:
             pixels = source.statistics.apply_checked(raw, source.image.name, "")
             pieces.append(((frame, centre), pixels))
         return pieces
+
+
+def _is_noise(pixels: Pixels) -> bool:
+    """Return whether pixels ``(n,)`` are all alike, or distributed as those of noise are.
+
+    Noise that a camera has smoothed looks like objects where the image is enlarged.
+    """
+    if np.ptp(pixels) == 0:
+        return True
+    exact = pixels.astype(np.float64)
+    return bool(max(abs(stats.skew(exact)), abs(stats.kurtosis(exact))) < NOISE)
 
 
 def _around(centre: Sequence[float], side: Sequence[int], shape: Sequence[int]) -> Window:
