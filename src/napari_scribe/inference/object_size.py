@@ -64,11 +64,6 @@ of large objects looks like small objects more often than groups of small ones l
 """
 LEAST_SCORE = 0.05
 """Score below which nothing is concluded: that of noise, and of specks."""
-LEAST_SCORE_ENLARGED = 0.25
-"""The same where the image is enlarged: then noise, smoothed, looks like objects, too.
-
-That of empty images of bbbc039 had up to 0.18, and nuclei of 7 to 10 px from 0.28 on.
-"""
 MOST_OCTAVES_OFF = 1.5
 """Octaves by which the size found differs from the model's at most."""
 ROUNDS = 2
@@ -258,8 +253,7 @@ class _Trial:
             factors = [factor for factor in factors if factor <= 1]
         for factor in factors:
             found[factor] = self.look(factor)
-            score = found[factor].score(expected)
-            scores[factor] = score if factor <= 1 or score >= LEAST_SCORE_ENLARGED else 0.0
+            scores[factor] = found[factor].score(expected)
             best = max(scores.values())
             if best >= CLEAR_SCORE and scores[factor] < best / 2:
                 break
