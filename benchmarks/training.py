@@ -12,10 +12,12 @@ from common import machine, parser
 
 from napari_scribe.device import precision
 from napari_scribe.samples import nuclei
+from napari_scribe.training.job import Limits, TrainingJob
+from napari_scribe.training.judge import forward
 from napari_scribe.training.losses import loss_of
 from napari_scribe.training.setup import set_up
 from napari_scribe.training.train import paint_data
-from napari_scribe.training.trainer import Limits, Trainer, TrainingJob, forward, new_state
+from napari_scribe.training.trainer import Trainer, new_state
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from napari_scribe.io import write_tiff
 from napari_scribe.model import load_model
 from napari_scribe.samples import nuclei
 from napari_scribe.terminal import exit_status, segment_with_bar, train_with_bar, with_flags
-from napari_scribe.training.trainer import TrainingJob, TrainStep
+from napari_scribe.training.job import TrainingJob, TrainStep
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are as on POSIX")
 TINY = ["--set", "network.depth=1", "--set", "network.width=2", "--set", "training.patch=32"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .inference.seams import Seams, SeamStep
     from .model import Model
     from .progress import Job
-    from .training.trainer import TrainingJob
+    from .training.job import TrainingJob
 
 
 _FLAGS = {"pieces": "--pieces-are-objects, or --numbers-are-objects"}

@@ -18,7 +18,7 @@ from napari_scribe.samples import Sample
 from napari_scribe.session.autosave import list_kept
 from napari_scribe.session.painted import PaintedLayer
 from napari_scribe.session.project import Project
-from napari_scribe.training.trainer import TrainStep
+from napari_scribe.training.job import TrainStep
 
 LONG = 120_000
 SMALL = {"network.width": 4, "network.depth": 1, "training.patch": 32, "training.batch": 2}

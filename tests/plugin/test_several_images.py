@@ -10,7 +10,7 @@ import pytest
 
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample
-from napari_scribe.training.trainer import TrainStep
+from napari_scribe.training.job import TrainStep
 
 LONG = 120_000
 SMALL = {"network.width": 4, "network.depth": 1, "training.patch": 32, "training.batch": 2}

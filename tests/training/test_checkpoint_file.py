@@ -27,8 +27,8 @@ from napari_scribe.samples.synthetic import Sample
 from napari_scribe.training import checkpoint_file
 from napari_scribe.training.checkpoint import Checkpoint
 from napari_scribe.training.checkpoint_file import CheckpointFile
+from napari_scribe.training.job import TrainingJob
 from napari_scribe.training.pairs import batches
-from napari_scribe.training.trainer import TrainingJob
 
 Call = Callable[..., Any]
 AT_ONCE = 1e-9

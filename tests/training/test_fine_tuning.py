@@ -17,8 +17,8 @@ from napari_scribe.training.fine_tuning import (
     FineTuning,
     between,
     choose,
-    knows_more_than_a_constant,
 )
+from napari_scribe.training.judge import knows_more_than_a_constant
 from napari_scribe.training.regions import Batch
 
 ZERO, ONE = {"w": torch.zeros(1)}, {"w": torch.ones(1)}

@@ -22,8 +22,9 @@ from napari_scribe.samples import nuclei, simulate_paint
 from napari_scribe.samples.synthetic import Sample
 from napari_scribe.targets import Paint
 from napari_scribe.training.checkpoint import Checkpoint
+from napari_scribe.training.job import TrainStep
 from napari_scribe.training.train import TrainJob, train
-from napari_scribe.training.trainer import AFTER_STOP, TrainStep
+from napari_scribe.training.trainer import AFTER_STOP
 
 WHOLE = slice(0, 40), slice(30, 70)
 

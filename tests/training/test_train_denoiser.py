@@ -8,8 +8,8 @@ from scipy import ndimage
 
 import napari_scribe as ns
 from napari_scribe.recipe import parse_recipe
+from napari_scribe.training.job import DenoisedPreview
 from napari_scribe.training.losses import LOSSES, LOWEST_EXPONENT, Schedule, exponent_of_l0
-from napari_scribe.training.trainer import DenoisedPreview
 
 SMALL = parse_recipe(
     {

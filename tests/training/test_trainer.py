@@ -21,9 +21,10 @@ from napari_scribe.recipe import UNet as UNetRecipe
 from napari_scribe.samples.synthetic import Sample
 from napari_scribe.targets import encoding_of
 from napari_scribe.training.checkpoint import TrainState
+from napari_scribe.training.job import Limits, TrainingJob, TrainStep
 from napari_scribe.training.regions import Batch
 from napari_scribe.training.train import train
-from napari_scribe.training.trainer import Limits, Trainer, TrainingJob, TrainStep
+from napari_scribe.training.trainer import Trainer
 
 RECIPE = Recipe(network={"depth": 1, "width": 2})
 ENCODING = encoding_of(RECIPE)

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from ..model import Model
     from ..recipe import Recipe
     from ..targets import Paint
+    from ..training.job import TrainingJob
     from ..training.spill import Spill
-    from ..training.trainer import TrainingJob
 
 
 def train(

@@ -24,7 +24,7 @@ from .widgets.basics import Hint, button, row, stack, step
 from .widgets.curves import Course, Curves
 
 if TYPE_CHECKING:
-    from ..training.trainer import TrainStep
+    from ..training.job import TrainStep
 
 NO_TRAINING = "There is no training yet that could go on"
 NO_CHECKPOINT = (

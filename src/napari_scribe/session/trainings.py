@@ -25,7 +25,7 @@ from ..user_folder import home
 if TYPE_CHECKING:
     from ..model import Model
     from ..training.checkpoint import Checkpoint
-    from ..training.trainer import TrainingJob
+    from ..training.job import TrainingJob
 
 log = logging.getLogger("napari_scribe")
 

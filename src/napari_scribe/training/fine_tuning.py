@@ -7,12 +7,11 @@ knew and has most of what was learnt (Wortsman et al. 2022, https://arxiv.org/ab
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..model import Model
 from .checkpoint import Tensors
@@ -33,10 +32,6 @@ CHANCE = 0.1
 
 Nearer to the parent it is less, in proportion, and less on the mean of several objects.
 """
-N_SHIFTS = 32
-"""How often paint is shifted, to see whether it fits its place better than others."""
-DISTINCT = 2.5
-"""Standard deviations by which the loss at the right place has to be below that at others."""
 
 
 @dataclass(frozen=True)
@@ -162,70 +157,3 @@ def choose(
         if gain > best_gain:  # never true for what is no number
             best, best_gain = FineTuning(share, (before, after), replays), gain
     return best
-
-
-def knows_more_than_a_constant(
-    logits: Sequence[Tensor], batches: Sequence[Batch], loss: Callable[..., Tensor]
-) -> bool:
-    """Return whether answers fit held-out paint better than the best constant answer does.
-
-    A network that has learnt only how much is painted, not where, is no better than that. Nor is
-    one that has never seen images of this kind.
-
-    Parameters
-    ----------
-    logits, batches
-        The answer to each batch of held-out paint, and the batches.
-    loss
-        The loss of a batch, by which a constant answer is fitted as well.
-    """
-
-    def total(answers: Iterable[Tensor]) -> Tensor:
-        pairs = zip(answers, batches, strict=True)
-        return torch.stack([loss(x, b.values, b.weights, None) for x, b in pairs]).sum()
-
-    shape = (1, logits[0].shape[1], *[1] * (logits[0].dim() - 2))
-    constant = torch.zeros(shape, device=logits[0].device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([constant], max_iter=50, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = total(constant.expand_as(x) for x in logits)
-        value.backward()
-        return value.detach()
-
-    optimizer.step(closure)
-    with torch.no_grad():
-        return bool(total(logits) < total(constant.expand_as(x) for x in logits))
-
-
-def fits_its_place(
-    logits: Sequence[Tensor], batches: Sequence[Batch], loss: Callable[..., Tensor]
-) -> bool:
-    """Return whether answers fit their paint clearly better than the same paint at other places.
-
-    If they do not, the paint has nothing to do with the image, and a lower loss on it means only
-    that the network has learnt how much is painted.
-
-    Parameters
-    ----------
-    logits, batches
-        The answer to each batch of held-out paint, whose values and weights are shifted together.
-    loss
-        The loss of a batch, at its own place and at others.
-    """
-    generator = torch.Generator().manual_seed(0)
-    space = batches[0].values.shape[2:]
-    axes = tuple(range(2, 2 + len(space)))
-
-    def total(shift: Sequence[int]) -> float:
-        moved = ((b.values.roll(shift, axes), b.weights.roll(shift, axes)) for b in batches)
-        return sum(float(loss(x, *m, None)) for x, m in zip(logits, moved, strict=True))
-
-    shifts = [
-        [int(torch.randint(n // 4, n - n // 4, (), generator=generator)) for n in space]
-        for _ in range(N_SHIFTS)
-    ]
-    elsewhere = torch.tensor([total(shift) for shift in shifts])
-    here = total([0] * len(space))
-    return here < float(elsewhere.mean() - DISTINCT * elsewhere.std())

@@ -30,9 +30,9 @@ from ..targets.paint import Labels
 from ..windows import Window, grow, intersect, shape_of, shift, whole
 from .checkpoint import TrainState
 from .checkpoint_file import hash_of_array
+from .job import History
 from .regions import Region
 from .setup import Setup
-from .trainer import History
 
 FIT_PIXELS = 3_000_000
 """How many pixels the decoding parameters are fitted on at most."""

@@ -29,6 +29,7 @@ from .checkpoint_file import CheckpointFile, described, hash_of_array, locking, 
 from .distributed import join
 from .fine_tuning import NEW_KIND_REPLAY, origin_of
 from .finish import assemble, fit_parameters, predict_paint
+from .job import Limits, Preview, Request, TrainingJob, TrainStep
 from .losses import loss_of
 from .patches import PaintData
 from .regions import RegionLoader
@@ -36,7 +37,7 @@ from .replay import known_before, replay_data, replay_of
 from .score import score_classes, score_objects
 from .setup import Setup, painted_values, set_up
 from .spill import spill_of_regions
-from .trainer import Limits, Preview, Request, Trainer, TrainingJob, TrainStep, new_state
+from .trainer import Trainer, new_state
 
 UNCHECKED = (
     "Too little is painted to hold anything out, so it cannot be checked whether fine-tuning "

@@ -31,21 +31,14 @@ from .checkpoint import Checkpoint, TrainState, check_checkpoint
 from .checkpoint_file import CheckpointFile, described, locking, open_checkpoint
 from .distributed import check_distributed, device_of_process, join
 from .finish import learnt, origin, thumbnail_of
+from .job import DenoisedPreview, Limits, Request, TrainingJob, TrainStep
+from .judge import forward
 from .losses import l2, loss_of
 from .pairs.batches import PairSampler, PoolState, pool_limit
 from .pairs.sources import Pairs, as_pairs
 from .score import score_denoiser
 from .setup import check_same_network, for_thick_slices
-from .trainer import (
-    DenoisedPreview,
-    Limits,
-    Request,
-    Trainer,
-    TrainingJob,
-    TrainStep,
-    forward,
-    new_state,
-)
+from .trainer import Trainer, new_state
 
 SAMPLED = 8
 """How many images are measured, and how many pairs are compared, before training."""

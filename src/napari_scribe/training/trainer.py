@@ -1,32 +1,25 @@
-"""Train a network from the first step to the last: the job, its records, and the loop."""
+"""Train a network from the first step to the last: the loop, and what it measures."""
 
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..describe import steps_learnt
 from ..device import repeatable
 from ..errors import InputError, in_words
-from ..image import Frame
 from ..model import Model, are_numbers, build_network
 from ..networks import Network
-from ..networks.blocks import memory_format, placed
-from ..progress import Job
-from ..recipe import LARGEST, Recipe
+from ..networks.blocks import placed
+from ..recipe import Recipe
 from ..targets import Encoding
-from ..targets.paint import Labels
-from ..windows import Window
 from .checkpoint import Checkpoint, Tensors, TrainState
 from .checkpoint_file import CheckpointFile
 from .distributed import ALONE, Group, synchronized
@@ -37,187 +30,23 @@ from .fine_tuning import (
     FineTuning,
     between,
     choose,
-    fits_its_place,
-    knows_more_than_a_constant,
 )
+from .job import (
+    DenoisedPreview,
+    History,
+    Limits,
+    Preview,
+    Request,
+    TrainingJob,
+    TrainStep,
+)
+from .judge import Judge, LossOfBatch, forward
 from .regions import Batch
 
 AFTER_STOP = 3.0
 """Seconds that the work after the last step may take, if the training was stopped."""
 RANKS_APART = 2**32
 """Difference between the seeds of two processes that train together: they drop other pixels."""
-Request = tuple[int, Frame, Window]
-"""Index of an image, a frame of it, and a window in the frame."""
-History = list[tuple[int, float]]
-"""Number of steps done, and the validation loss then."""
-
-
-@dataclass(frozen=True)
-class Preview:
-    """Hold the answer of a network in a window while it learns.
-
-    Parameters
-    ----------
-    image_index, frame, window
-        Where that is.
-    labels
-        ``(*window)``, decoded.
-    probability
-        ``(channels, *window)`` of the first head.
-    """
-
-    image_index: int
-    frame: Frame
-    window: Window
-    labels: Labels
-    probability: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class DenoisedPreview:
-    """Hold the answer of a denoiser in a window while it learns.
-
-    Parameters
-    ----------
-    image_index, frame, window
-        Where that is.
-    denoised
-        ``(C, *window)`` in the units of the image.
-    """
-
-    image_index: int
-    frame: Frame
-    window: Window
-    denoised: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class TrainStep:
-    """Hold what one step of `train` or `train_denoiser` gave.
-
-    Parameters
-    ----------
-    index
-        Steps done, those before a Continue included.
-    loss
-        Loss of this step.
-    validation
-        Loss on held-out data; None if it was not measured after this step.
-    elapsed
-        Seconds of learning, those before a Continue from a file included, without the time that
-        the first step loads.
-    fraction
-        How much of the requested steps or seconds is done; None without a limit.
-    preview
-        An answer to `TrainingJob.request_preview`.
-    note
-        Something the user should know, or empty.
-    best
-        Steps done when the network was the best by now on held-out data: that one is kept. None if
-        nothing is held out, or nothing was validated yet.
-    """
-
-    index: int
-    loss: float
-    validation: float | None
-    elapsed: float
-    fraction: float | None
-    preview: Preview | DenoisedPreview | None = None
-    note: str = ""
-    best: int | None = None
-
-
-class TrainingJob(Job[TrainStep, Model]):
-    """Run a training. Everything here may be called from any thread.
-
-    Attributes
-    ----------
-    checkpoint
-        After the end: what ``resume=...`` continues from.
-    kept_parent
-        After the end: True if fine-tuning did not help, so that the result is the model that it
-        started from.
-    fine_tuning
-        After the end of a fine-tuning: what became of it.
-    problem
-        After the end: the error that ended the training early. The result is then the best model
-        until that error. Empty without an error.
-    is_urgent
-        Whether `hurry` was called.
-    so_far
-        While it runs, between two of its steps and in the thread that iterates it: returns what a
-        crash would lose, the checkpoint and the best model by now, its decoding not yet fitted.
-    """
-
-    checkpoint: Checkpoint | None = None
-    kept_parent: bool = False
-    fine_tuning: FineTuning | None = None
-    problem: str = ""
-    so_far: Callable[[], tuple[Checkpoint, Model]] | None = None
-
-    def __init__(self, body: Callable[..., Generator[TrainStep, None, Model]]) -> None:
-        super().__init__(body)
-        self.is_urgent = False
-        self._lock = threading.Lock()
-        self._request: Request | None = None
-
-    def hurry(self) -> None:
-        """Shorten the work after the last step: the result is returned as soon as possible."""
-        self.is_urgent = True
-
-    def request_preview(self, image_index: int, frame: Frame, window: Window) -> None:
-        """Ask for a preview of a window. It comes with one of the next steps."""
-        with self._lock:
-            self._request = (image_index, frame, window)
-
-    def take_request(self) -> Request | None:
-        """Return the newest request for a preview, each only once; None if there is none."""
-        with self._lock:
-            request, self._request = self._request, None
-        return request
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Hold the limits at which a training ends.
-
-    Parameters
-    ----------
-    steps, seconds
-        Whichever comes first. Without either, the training ends when it is stopped. The seconds
-        count from the first step, after everything is opened, read, measured and loaded.
-    finish
-        Share of the seconds reserved for the work after the last step; at least half a second.
-
-    Raises
-    ------
-    InputError
-        If nothing could be learnt within them.
-    """
-
-    steps: int | None
-    seconds: float | None
-    finish: float = 0.01
-
-    def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise InputError(f"{self.steps} steps train nothing: use 1 or more.")
-        if self.steps is not None and self.steps > LARGEST:
-            raise InputError(f"{self.steps} steps never end: use {LARGEST} at most.")
-        if self.seconds is not None and not self.seconds > 0:
-            raise InputError(f"{self.seconds} seconds train nothing: use more than 0.")
-        if self.seconds == math.inf:
-            raise InputError("A training has an end: give seconds as a number, or leave them out.")
-
-    def fraction(self, done: int, elapsed: float) -> float | None:
-        """Return how much of the requested steps or seconds is done."""
-        parts = []
-        if self.steps is not None:
-            parts.append(done / self.steps)
-        if self.seconds is not None:
-            reserved = min(max(0.5, self.finish * self.seconds), 0.5 * self.seconds)
-            parts.append(elapsed / (self.seconds - reserved))
-        return min(1.0, max(parts)) if parts else None
 
 
 class Data(Protocol):
@@ -236,10 +65,6 @@ class Data(Protocol):
     def version(self) -> int:
         """Return a number that counts up with each change of the data."""
         ...
-
-
-LossOfBatch = Callable[[Tensor, Tensor, Tensor, int | None], Tensor]
-"""``(logits, values, weights, step) -> scalar``; the step is None if the loss judges a network."""
 
 
 @dataclass
@@ -294,6 +119,7 @@ class Trainer:
     knows_images: Callable[[], bool | None] = lambda: None
 
     def __post_init__(self) -> None:
+        self.judge = Judge(self.state.average, self.loss, self.dtype)
         self.began = time.perf_counter()
         self._seconds_before = self.state.seconds
         progress = (self.resumed or {}).get("progress", {})
@@ -381,7 +207,12 @@ class Trainer:
         if parent is None:
             return False
         knows = self.knows_images()
-        return knows if knows is not None else not self._validates or self._fits(parent)
+        return (
+            knows
+            if knows is not None
+            else not self._validates
+            or self.judge.fits(parent, self.data.validation, is_known_kind=False)
+        )
 
     def _note_at_start(self) -> str:
         """Return what the user should know from the first step on."""
@@ -473,7 +304,7 @@ class Trainer:
 
     def _validate(self) -> float:
         """Measure the averaged network on held-out data, and keep it if it is the best."""
-        loss = self._loss_of(self.state.average, self.data.validation)
+        loss = self.judge.loss_of(self.state.average.state_dict(), self.data.validation)
         self.history.append((self.state.index, loss))
         self._n_worse = 0 if self.state.keep_if_best(loss) else self._n_worse + 1
         return loss
@@ -487,7 +318,7 @@ class Trainer:
         state.best_loss = None
         if state.best is None or not self._validates:
             return
-        loss = self._loss_with(state.best, self.data.validation)
+        loss = self.judge.loss_of(state.best, self.data.validation)
         state.best_loss = loss if math.isfinite(loss) else None
 
     def _answer_request(self) -> tuple[Preview | DenoisedPreview | None, str]:
@@ -560,57 +391,23 @@ class Trainer:
 
     def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:
         """Return how far the result goes away from its parent."""
-        paint = self.data.validation
+        paint, judge, is_known = self.data.validation, self.judge, self.state.is_known_kind
         if not paint:
             return FineTuning(UNCHECKED_SHARE)
-        caution = KNOWN_KIND if self.state.is_known_kind else NEW_KIND
         choice = choose(
-            *(parent, tuned, paint, self.before, self._loss_with, caution),
+            *(parent, tuned, paint, self.before, judge.loss_of),
+            KNOWN_KIND if is_known else NEW_KIND,
             only_largest=self.job.is_urgent,
         )
-        if choice.share and not self._fits(between(parent, tuned, choice.share)):
+        weights = between(parent, tuned, choice.share)
+        if choice.share and not judge.fits(weights, paint, is_known_kind=is_known):
             return choice.refused()
         return choice
 
-    def _fits(self, weights: Tensors) -> bool:
-        """Return whether a network with other weights answers held-out paint better than chance."""
-        paint = self.data.validation
-        with self._holding(weights) as network, torch.no_grad():
-            logits = [forward(network, batch.pixels, self.dtype) for batch in paint]
-        return knows_more_than_a_constant(logits, paint, self.loss) or (
-            self.state.is_known_kind and fits_its_place(logits, paint, self.loss)
-        )
-
-    def _loss_with(self, weights: Tensors, batches: Sequence[Batch]) -> float:
-        """Return the loss of other weights on held-out data."""
-        with self._holding(weights) as network:
-            return self._loss_of(network, batches)
-
-    def _loss_of(self, network: Network, batches: Sequence[Batch]) -> float:
-        """Return the loss of a network on held-out data."""
-        with torch.inference_mode():
-            losses = [
-                self.loss(forward(network, b.pixels, self.dtype), b.values, b.weights, None)
-                for b in batches
-            ]
-        return float(torch.stack(losses).mean())
-
     def answer(self, pixels: Tensor) -> Tensor:
         """Return the logits of the best network."""
-        with self._holding(self.state.result()) as network:
+        with self.judge.holding(self.state.result()) as network:
             return forward(network, pixels, self.dtype)
-
-    @contextmanager
-    def _holding(self, weights: Tensors) -> Generator[Network, None, None]:
-        """Lend the averaged network with other weights."""
-        average = self.state.average
-        current = {k: v.clone() for k, v in average.state_dict().items()}
-        average.load_state_dict(weights)
-        try:
-            with torch.inference_mode():
-                yield average
-        finally:
-            average.load_state_dict(current)
 
     def network_so_far(self, recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
         """Return the best network by now, on the CPU; half of the way from the one to start from.
@@ -640,14 +437,6 @@ class Trainer:
                 "may help (training.learning_rate)."
             )
         return network.eval()
-
-
-def forward(network: torch.nn.Module, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the logits, float32, of pixels ``(N, C, *spatial)``."""
-    x = pixels.contiguous(memory_format=memory_format(pixels.ndim - 2))
-    with torch.autocast(x.device.type, dtype=dtype, enabled=dtype != torch.float32):
-        logits: Tensor = network(x)
-    return logits.float()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from napari_scribe.plugin.denoise.dock import DenoiseDock
 from napari_scribe.plugin.denoise.pairs import NEAR
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import noisy_movie, nuclei
-from napari_scribe.training.trainer import TrainStep
+from napari_scribe.training.job import TrainStep
 
 LONG = 60_000
 SMALL = {

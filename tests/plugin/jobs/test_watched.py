@@ -14,7 +14,7 @@ from napari_scribe.io.model_folder import list_models, model_folder
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import nuclei
 from napari_scribe.session.trainings import checkpoint_beside
-from napari_scribe.training.trainer import TrainStep
+from napari_scribe.training.job import TrainStep
 
 LONG = 60_000
 SMALL = {

@@ -17,7 +17,7 @@ from napari_scribe.plugin.jobs import previews
 from napari_scribe.plugin.layers.purpose import add_note, note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample, nuclei
-from napari_scribe.training.trainer import TrainStep
+from napari_scribe.training.job import TrainStep
 
 LONG = 60_000
 """Milliseconds that a test waits at most; a busy machine is slow."""

@@ -32,9 +32,9 @@ from .pairs import CHANNELS, LAYER, WAYS, PairSource
 
 if TYPE_CHECKING:
     from ...inference.run import InferenceJob
+    from ...training.job import DenoisedPreview, TrainingJob
     from ...training.pairs.fitness import Fitness
     from ...training.pairs.sources import Pairs
-    from ...training.trainer import DenoisedPreview, TrainingJob
 
 TOO_LARGE = (
     "What was removed is too large to be shown as a whole: denoise what is visible to see it."

@@ -17,7 +17,7 @@ from .runner import Runner
 from .training import TrainingRequest
 
 if TYPE_CHECKING:
-    from ...training.trainer import TrainStep
+    from ...training.job import TrainStep
 
 PREVIEW_EVERY = 1.0
 PREVIEW_SHARE = 0.13

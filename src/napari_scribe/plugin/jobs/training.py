@@ -26,7 +26,7 @@ from .request import Request
 if TYPE_CHECKING:
     from ...model import Model
     from ...training.checkpoint import Checkpoint
-    from ...training.trainer import TrainingJob, TrainStep  # named in a string
+    from ...training.job import TrainingJob, TrainStep  # named in a string
 
 Change = tuple[str, str]
 """What a training was, and what is chosen now, in words."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ...model import Model
     from ...targets import Paint
     from ...targets.paint import Box
+    from ...training.job import Preview
     from ...training.train import TrainJob
-    from ...training.trainer import Preview
 
 CHANGEABLE = "training", "augmentation", "losses"
 """The parts of a recipe that may change while the network stays."""
