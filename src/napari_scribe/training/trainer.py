@@ -460,7 +460,7 @@ def keep_statistics(network: torch.nn.Module) -> None:
 
 def _gradients_are_finite(network: torch.nn.Module) -> bool:
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
+    return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
 
 
 def new_state(
