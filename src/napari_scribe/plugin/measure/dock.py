@@ -41,7 +41,7 @@ class Shown:
     Parameters
     ----------
     layer
-        The labels that were measured; None for those in a folder.
+        The labels that were measured; None for those in a folder, or closed since.
     letters
         A letter per axis of the layer.
     slices
@@ -206,13 +206,16 @@ class MeasureDock(Dock):
         if done is None:
             return
         with self.preparing("Showing"):
+            if len(places) == 1:
+                check_open(places[0][0], self.viewer, "labels")
             shown = []
             for one, (layer, letters) in zip(done, places, strict=False):  # fewer if it is stopped
-                check_open(layer, self.viewer, "labels")
-                if one.pieces is not None:
+                is_open = layer in self.viewer.layers
+                if is_open and one.pieces is not None:
                     numbers = laid_on(one.pieces, letters, layer)
                     layer = self.viewer.add_labels(**numbers, name=f"{layer.name} objects")
-                shown.append(Shown(layer, letters, request.slices, one.table))
+                part = Shown(layer if is_open else None, letters, request.slices, one.table)
+                shown.append(part)
             self._show(shown)
         self.progress.clear()
         if self.is_stopping:
@@ -272,12 +275,12 @@ class MeasureDock(Dock):
 
     def _go_to(self, table_row: int) -> None:
         """Go to the object of a row; of several results, select the one that it is in."""
-        found = [(first, link) for first, link in self.links if first <= table_row]
-        if found:
-            first, link = found[-1]
-            if len(self.links) > 1 and link.layer in self.viewer.layers:
-                self.viewer.layers.selection.active = link.layer
-            link.go_to(table_row - first)
+        for first, link in self.links:
+            row = table_row - first
+            if 0 <= row < len(link.table) and link.layer in self.viewer.layers:
+                if len(self.links) > 1:
+                    self.viewer.layers.selection.active = link.layer
+                link.go_to(row)
 
     def _on_picked_object(self, first: int, row: int) -> None:
         self.results.go_to(first + row)

@@ -81,8 +81,8 @@ def results_among(layers: Iterable[LabelsLayer], viewer: Viewer) -> list[LabelsL
     images = [source_of(copy, viewer.layers) for copy in copies]
 
     def has_copy(layer: LabelsLayer) -> bool:
-        is_of_image = is_found(layer) and source_of(layer, viewer.layers) in images
-        return is_of_image or str(layer.unique_id) in ids
+        image = source_of(layer, viewer.layers) if is_found(layer) else None
+        return (image is not None and image in images) or str(layer.unique_id) in ids
 
     return [layer for layer in meant if is_corrected(layer) or not has_copy(layer)]
 
