@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Points
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_scribe.evaluation.table import Measurements
+from napari_scribe.plugin.correct.layers import editable_copy
 from napari_scribe.plugin.layers.purpose import MARK
 from napari_scribe.plugin.measure.dock import MeasureDock
 from napari_scribe.plugin.measure.table import TableView
+from napari_scribe.plugin.train.form import TrainForm
 from napari_scribe.samples import Sample, nuclei
 
 LONG = 60_000
@@ -40,6 +43,11 @@ def dock(viewer: Any, small: Sample, qtbot: Any) -> Any:
     viewer.window.add_dock_widget(made)
     yield made
     made.close_down()
+
+
+def rings(viewer: Any) -> list[Points]:
+    """The layers that say where to look."""
+    return [layer for layer in viewer.layers if isinstance(layer, Points)]
 
 
 def go_to(view: TableView, row: int) -> None:
@@ -78,8 +86,14 @@ def test_objects_are_measured_looked_at_and_saved(
     wanted = [table[f"centroid {a} (µm)"][row] for a in "yx"]
     assert layer.selected_label == table["label"][row]
     assert np.allclose(viewer.scene.camera.center[-2:], wanted)
+    (ring,) = rings(viewer)
+    assert np.allclose(ring.data_to_world(ring.data[0]), wanted, atol=0.26)  # half a pixel
+    assert viewer.layers.selection.active is layer
     layer.selected_label = int(table["label"][0])  # picked in the viewer
     assert view.row() == 0
+    first = [table[f"centroid {a} (µm)"][0] for a in "yx"]
+    assert rings(viewer) == [ring]
+    assert np.allclose(ring.data_to_world(ring.data[0]), first, atol=0.26)
     assert np.allclose(viewer.scene.camera.center[-2:], wanted)  # what is looked at stays
     qtbot.wait(50)
     canvas = viewer.window._qt_viewer.canvas.native
@@ -109,12 +123,16 @@ def test_objects_are_measured_looked_at_and_saved(
     assert n_cut and f"{n_cut} touch" in dock.results.counts.text()
     dock.form.more.edge.value = True
     assert len(dock.results.table) == len(table) - n_cut
+    assert not rings(viewer)  # the rows are others
+    go_to(view, 0)
+    assert rings(viewer)
     assert not dock.results.outdated.text()
     layer.paint((100, 100), 3)
     assert "press Measure again" in dock.results.outdated.text()
 
     dock.results.outdated.setText("")
     dock.close_down()
+    assert not rings(viewer)
     assert len(viewer.mouse_drag_callbacks) == callbacks
     layer.paint((90, 90), 3)
     assert not dock.results.outdated.text()
@@ -236,6 +254,97 @@ def test_objects_are_compared_with_the_truth_and_sorted(
     assert viewer.layers["result"].features["class"].tolist() == kinds.tolist()
     assert "8 examples" in dock.classes.found.text()
     assert len(dock.results.histogram.axes.containers) == 2  # a colour each
+
+
+def test_all_open_results_come_into_one_table(
+    dock: Any, viewer: Any, idle: Callable[[], None], small: Sample
+) -> None:
+    form = dock.form
+    assert "open" not in form.scope.choices  # one is not several
+    viewer.layers.remove("objects")
+    for place, (name, gain) in enumerate({"nuclei": 1, "treated": 2}.items()):
+        if name not in viewer.layers:
+            viewer.add_image(small.image * gain, name=name, translate=(0, 99), **PLACE)
+        mark = {"purpose": "labels", "source": name}
+        at = {**PLACE, "translate": (0, 99 * place)}
+        viewer.add_labels(small.truth.copy(), name=f"{name} labels", metadata={MARK: mark}, **at)
+    mark = {MARK: {"purpose": "annotations", "source": "nuclei"}}
+    viewer.add_labels(small.paint, name="paint", metadata=mark, **PLACE)
+    form.scope.value = "open"
+    assert not form.image.layer.enabled
+    dock.measure_button.click()
+    idle()
+    table, n = dock.results.table, len(np.unique(small.truth)) - 1
+    assert list(table["image"]) == ["nuclei"] * n + ["treated"] * n, dock.message.text
+    assert "image" in dock.results.view.names
+    mean = table["intensity mean"]
+    assert np.allclose(mean[n:], 2 * mean[:n])
+
+    go_to(dock.results.view, n + 2)
+    treated = viewer.layers["treated labels"]
+    assert viewer.layers.selection.active is treated
+    assert treated.selected_label == table["label"][n + 2]
+    (ring,) = rings(viewer)
+    center = [table[f"centroid {a} (µm)"][n + 2] for a in "yx"]
+    assert np.allclose(ring.data_to_world(ring.data[0]), np.add(center, (0, 99)), atol=0.26)
+    treated.selected_label = int(table["label"][n + 4])
+    assert dock.results.view.row() == n + 4
+    assert dock.results.table is table  # whichever labels are looked at
+    dock.sort()
+    assert "one result alone" in dock.message.text
+
+    # a corrected copy takes the place of its result; two results of one image are told apart
+    copy = editable_copy(viewer, treated, None)
+    viewer.layers["nuclei labels"].metadata.clear()
+    copy.data[copy.data == table["label"][0]] = 0
+    viewer.add_labels(small.truth.copy(), name="nuclei again", **PLACE)
+    form.scope.value = "open"
+    dock.measure_button.click()
+    viewer.layers.remove("nuclei again")  # its rows stay
+    idle()
+    names = list(dock.results.table["image"])
+    assert names == ["treated"] * (n - 1) + ["nuclei labels"] * n + ["nuclei again"] * n
+
+
+def test_pieces_of_all_open_results_are_asked_about_once(
+    dock: Any, viewer: Any, idle: Callable[[], None], small: Sample
+) -> None:
+    mask = (small.truth > 0).astype(np.uint8)
+    for name in "ab":
+        viewer.add_labels(mask, name=name, **PLACE)
+    dock.form.scope.value = "open"
+    dock.measure_button.click()
+    idle()
+    dock.message.answers["Each piece"].click()
+    idle()
+    names = [layer.name for layer in viewer.layers]
+    assert names == ["nuclei", "objects", "a", "b", "a objects", "b objects"]
+    numbers = viewer.layers["b objects"].data
+    last = dock.results.table["label"][-1]
+    assert last == numbers.max() > 3
+    assert set(dock.results.table["image"]) == {"objects", "a", "b"}
+
+
+def test_what_can_be_meant_is_offered_first(dock: Any, viewer: Any, small: Sample) -> None:
+    def add(name: str, purpose: str) -> Any:
+        mark = {MARK: {"purpose": purpose, "source": "nuclei"}}
+        return viewer.add_labels(small.truth, name=name, metadata=mark, **PLACE)
+
+    picker = dock.form.image.layer
+    found, paint = add("u-net", "labels"), add("mine", "annotations")
+    copy, _ = add("nuclei corrected", "corrected"), add("nuclei classes", "classes")
+    combo = picker.native
+    offered = [combo.itemText(i) for i in range(combo.count())]
+    assert offered == ["nuclei corrected", "u-net", "objects", "mine (annotations)"]
+    viewer.layers.remove(copy)
+    assert picker.value is found
+    train = TrainForm(viewer).paint
+    offered = [train.native.itemText(i) for i in range(train.native.count())]
+    assert offered == ["mine", "objects", "u-net (result)"]
+    for layer in (found, viewer.layers["objects"]):
+        viewer.layers.remove(layer)
+    assert picker.choices == (paint,) and picker.value is None  # by hand alone
+    assert dock.form.image.info.text().startswith("Open or make labels")
 
 
 def test_a_hundred_thousand_rows_sort_without_losing_the_chosen_one(qtbot: Any) -> None:

@@ -64,7 +64,7 @@ def test_a_folder_becomes_the_table_of_the_command(
     assert (folder / "dock.csv").read_bytes() == out.read_bytes()
 
     viewer.add_labels(np.ones((9, 9), int))  # the table stays, and is of no layer
-    assert dock.results.table is table and dock.link is None
+    assert dock.results.table is table and not dock.links
     dock.sort()
     assert "files are not sorted into classes" in dock.message.text
     form.more.edge.value = True

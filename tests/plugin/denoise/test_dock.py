@@ -627,6 +627,20 @@ def test_denoise_first_then_segment(
     assert "objects in" in segment.message.text or "object in" in segment.message.text
 
 
+def test_a_check_is_stopped_between_two_pairs(
+    dock: Any, viewer: Any, frames: np.ndarray, idle: Callable[[], None], qtbot: Any
+) -> None:
+    dock.form.image.layer.value = viewer.add_image(np.tile(frames, (4, 3, 3)), name="large")
+    steps: list[Any] = []
+    dock.runner.record.connect(steps.append)
+    click(dock.check_button)
+    qtbot.waitUntil(lambda: bool(steps))
+    click(dock.stop_button)
+    idle()
+    assert dock.checked is None and steps[-1].done < steps[-1].total
+    assert dock.message.text == "Stopped before the pairs were checked."
+
+
 def test_settings_are_remembered_and_reset(
     dock: Any, viewer: Any, idle: Callable[[], None]
 ) -> None:

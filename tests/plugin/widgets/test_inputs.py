@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from magicgui.widgets import CheckBox
-from qtpy.QtWidgets import QLabel
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_scribe.plugin.widgets.basics import Column
 from napari_scribe.plugin.widgets.inputs import Choice, PathEdit
@@ -46,6 +47,23 @@ def test_a_path_that_is_typed(text: str, path: Path | None) -> None:
     assert edit.value == path
     assert heard == [path]
     assert edit.line_edit.native.placeholderText() == "nowhere"
+
+
+@pytest.mark.parametrize("mode", ["d", "w"])
+def test_a_dialog_says_what_is_chosen(mode: str, qtbot: Any) -> None:
+    edit = PathEdit(mode, "Folder of labels", "")
+    qtbot.addWidget(edit.native)
+    titles = []
+
+    def read() -> None:
+        dialog = QApplication.activeModalWidget()
+        titles.append(dialog.windowTitle())
+        dialog.close()
+
+    QTimer.singleShot(0, read)
+    edit.choose_btn.native.click()
+    assert titles == ["Folder of labels"]
+    assert edit.value is None
 
 
 def test_a_column_has_its_parts_in_order_and_hears_of_them() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_scribe.io.model_folder import model_folder
+from napari_scribe.plugin.correct.form import ResultPicker
 from napari_scribe.plugin.layers.conversion import image_of, new_annotations
 from napari_scribe.plugin.layers.purpose import is_paint
 from napari_scribe.plugin.layers.results import show_image, show_labels
@@ -64,6 +65,20 @@ def test_annotations_come_before_results(two: Any) -> None:
     two.layers.clear()
     picker.reset_choices()
     assert picker.value is None
+
+
+def test_what_is_corrected_is_the_newest_result_before_labels_of_others(two: Any) -> None:
+    for name in "ab":
+        image = two.layers[name]
+        show_labels(two, image, image_of(image), np.ones((40, 50), np.int32), "labels")
+    two.add_labels(np.ones((40, 50), int), name="mine")
+    picker = ResultPicker(two)
+    picker.reset_choices()
+    assert [layer.name for layer in picker.choices] == ["a labels", "b labels", "mine"]
+    assert picker.value is two.layers["b labels"]
+    two.layers.remove("b labels")
+    picker.reset_choices()
+    assert picker.value is two.layers["a labels"]
 
 
 def test_a_result_is_no_image_to_begin_with(two: Any, qtbot: Any) -> None:

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from napari_scribe.errors import InputError
 from napari_scribe.image import Image
+from napari_scribe.progress import Job, run
 from napari_scribe.samples import noisy_movie
 from napari_scribe.samples.camera import Noise
 from napari_scribe.samples.movie import CAMERA
@@ -19,10 +20,11 @@ from napari_scribe.training.pairs.fitness import (
     Fitness,
     apply_remedies,
     check_pairs,
+    checking_pairs,
     find_motion,
 )
 from napari_scribe.training.pairs.fitness.findings import SENTENCES, TABLE
-from napari_scribe.training.pairs.fitness.measurements import measure
+from napari_scribe.training.pairs.fitness.measurements import measuring
 from napari_scribe.training.pairs.fitness.noise import LAGS
 from napari_scribe.training.pairs.registration import measure_drift
 from napari_scribe.training.pairs.sources import (
@@ -223,7 +225,7 @@ def test_correlated_noise_is_found(noise: Noise, size: float, words: str, is_sin
     assert finding.remedy == ""
     if not is_single:
         assert finding.size == pytest.approx(size, abs=0.1)
-        correlation, _ = measure(pairs, seed=0).correlation(0)
+        correlation, _ = run(Job(lambda _: measuring(pairs, 0))).correlation(0)
         assert correlation[LAGS, LAGS + 1] == pytest.approx(size, abs=0.1)
 
 
@@ -333,6 +335,16 @@ def test_a_large_stack_is_read_in_part():
     fitness = check_pairs(frame_pairs(Image(stack, "TYX")), seed=3)
     assert fitness.n_pairs == 24
     assert stack.n_read < 110 * 384**2
+
+
+def test_a_check_stops_between_two_windows():
+    stack = Counted(noisy_movie(n_frames=4, side=640).noisy, 500)
+    job = checking_pairs(frame_pairs(Image(stack, "TYX")))
+    for step in job:
+        assert 0 <= step.done < step.total
+        job.stop()
+    assert job.result is None
+    assert stack.n_read == 384**2
 
 
 def test_measure_drift_says_how_sure_it_is():

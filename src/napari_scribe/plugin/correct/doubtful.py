@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
-from napari.layers import Layer, Points
 from qtpy.QtWidgets import QCheckBox
 
 from ...arrays import Pixels
@@ -26,10 +24,11 @@ from ..jobs.inference import IN_MEMORY
 from ..jobs.request import Ended
 from ..layers.annotations import mask_on_image
 from ..layers.conversion import displayed_axes, pixels
-from ..layers.managed import PLACE, find_layer, same_selection
+from ..layers.managed import find_layer, same_selection
 from ..layers.places import go_to
-from ..layers.purpose import MARK, PLACE_TO_LOOK, UNCERTAINTY, note, source_of
+from ..layers.purpose import UNCERTAINTY, note, source_of
 from ..layers.results import show_probability
+from ..layers.ring import Ring
 from ..layers.visible import visible_region
 from ..model_library import dimensions_of
 from ..widgets.basics import Fold, Hint, button, row
@@ -43,11 +42,6 @@ AT_ONCE = 2**24
 """Pixels that are looked through; of a larger result, those in view."""
 KEY = "W"
 LIST_HEIGHT = 130
-RING = "#ffd23f"
-RING_SIZE = 1.6
-"""Diameter of the ring, in diameters of what it goes round."""
-SMALLEST_RING = 12.0
-"""Pixels of the labels across the ring, at least."""
 NAMES = {"T": "frame", "Z": "slice"}
 
 
@@ -240,7 +234,7 @@ class DoubtfulPlaces(Fold):
         if self.layer is None or self.layer not in self.viewer.layers:
             return
         place, pixel = self._places[line]
-        self._ring.show(self.layer, pixel, max(RING_SIZE * place.diameter, SMALLEST_RING))
+        self._ring.show(self.layer, pixel, place.diameter)
         self.viewer.layers.selection.active = self.layer
         go_to(self.viewer, self.layer, pixel, place.diameter)
 
@@ -280,38 +274,6 @@ class DoubtfulPlaces(Fold):
         elif (shown := find_layer(self.viewer, image_layer, UNCERTAINTY, "image")) is not None:
             with same_selection(self.viewer):
                 self.viewer.layers.remove(shown)
-
-
-class Ring:
-    """Show a ring round a place, in a layer of points with one point."""
-
-    def __init__(self, viewer: Viewer) -> None:
-        self.viewer = viewer
-        self._layer: Points | None = None
-
-    def show(self, layer: Layer, pixel: tuple[int, ...], size: float) -> None:
-        """Show the ring at a pixel of a layer, so many pixels across."""
-        if self._layer is None or self._layer not in self.viewer.layers:
-            self._layer = Points(
-                ndim=layer.ndim,
-                face_color="transparent",
-                border_color=RING,
-                border_width=0.04,
-                name="Look here",
-                metadata={MARK: {"purpose": PLACE_TO_LOOK}},
-                **{name: getattr(layer, name) for name in PLACE},
-            )
-            with same_selection(self.viewer):
-                self.viewer.layers.append(self._layer)
-        self._layer.data = np.array([pixel])
-        self._layer.size = size
-
-    def remove(self) -> None:
-        """Take it away."""
-        if self._layer is not None and self._layer in self.viewer.layers:
-            with same_selection(self.viewer):
-                self.viewer.layers.remove(self._layer)
-        self._layer = None
 
 
 def model_for(layer: LabelsLayer, other: Path | None) -> Path:

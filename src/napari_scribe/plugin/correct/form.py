@@ -8,7 +8,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QLabel
 
-from ..layers.purpose import is_corrected, layers_of, source_of
+from ..layers.purpose import is_corrected, layers_of, rank_of_objects, source_of
 from ..widgets.basics import named, stack
 from ..widgets.layer_pickers import ImagePicker, LayerPicker
 from ..widgets.model_picker import ModelPicker
@@ -20,16 +20,14 @@ MODEL_TIP = "Finds the outline of an object that is added by a click"
 
 
 class ResultPicker(LayerPicker):
-    """Offer the labels that can be corrected; the newest where none is chosen."""
+    """Offer the labels that can be corrected; of the likeliest, the newest."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__(viewer, can_be_corrected, RESULT_TIP)
+        super().__init__(viewer, can_be_corrected, RESULT_TIP, rank_of_objects)
 
-    def reset_choices(self, *_: object) -> None:
-        """Offer the viewer's layers."""
-        super().reset_choices()
-        if self.value is None and self.choices:
-            self.value = self.choices[-1]
+    def likeliest(self) -> Layer | None:
+        """Return the layer that is chosen where the one of before is gone, if any."""
+        return max(reversed(self.choices), key=rank_of_objects, default=None)
 
 
 class CorrectForm(QObject):

@@ -65,6 +65,7 @@ def editable_copy(viewer: Viewer, result: LabelsLayer, image: ImageLayer | None)
             MARK: {
                 "purpose": CORRECTED,
                 **made_of(source),
+                "copy_of": str(result.unique_id),
                 "dimensions": 3 if runs_through_slices(labels) else 2,
                 "corrected": [],
                 "model": note(result).get("model", ""),

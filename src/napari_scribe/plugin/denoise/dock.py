@@ -27,6 +27,7 @@ CHANGED = (
     "{} was removed while it was checked, or other pairs were chosen: press Check or Train for "
     "what is chosen now."
 )
+UNCHECKED = "Stopped before the pairs were checked."
 ELSEWHERE = (
     "This denoiser was trained on {}: where noise is not the same, train one on this image. Look "
     "at what was removed."
@@ -177,8 +178,8 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
         remedies = self.findings.remedies() if is_same and self.checked else before.remedies
         return self.form.for_training(replace(before.checked, source=source), remedies)
 
-    def _on_checked(self, then: Callable[[], None] | None, ended: Ended[Checked]) -> None:
-        checked = self.result_of(ended)
+    def _on_checked(self, then: Callable[[], None] | None, ended: Ended[Checked | None]) -> None:
+        checked = self.result_of(ended, UNCHECKED)
         if checked is None:
             return
         self.checked = checked

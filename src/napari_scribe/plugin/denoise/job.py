@@ -16,6 +16,7 @@ from ...image import Frame, Image
 from ...progress import Job
 from ...windows import Window
 from ..jobs.inference import SAVE_TO, Outcome, RunRequest, is_small
+from ..jobs.progress import JobClock, Progressed
 from ..jobs.request import Request
 from ..jobs.training import (
     Change,
@@ -33,7 +34,7 @@ from .pairs import CHANNELS, LAYER, WAYS, PairSource
 if TYPE_CHECKING:
     from ...inference.run import InferenceJob
     from ...training.job import DenoisedPreview, TrainingJob
-    from ...training.pairs.fitness import Fitness
+    from ...training.pairs.fitness import CheckStep, Fitness
     from ...training.pairs.sources import Pairs
 
 TOO_LARGE = (
@@ -69,8 +70,8 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class CheckRequest(Request[Any, Checked]):
-    """Describe which noisy pairs are checked."""
+class CheckRequest(Request["CheckStep", "Checked | None"]):
+    """Describe which noisy pairs are checked; stopped early, it gives nothing."""
 
     source: PairSource
 
@@ -79,16 +80,27 @@ class CheckRequest(Request[Any, Checked]):
         """Return what is done."""
         return f"Checking the pairs of {self.source.image.name}"
 
-    def begin(self) -> Job[Any, Checked]:
+    def begin(self) -> Job[CheckStep, Checked | None]:
         """Make the job; called in its thread."""
         return Job(self._check)
 
-    def _check(self, _job: object) -> Generator[Any, None, Checked]:
-        from ...training.pairs.fitness import check_pairs
+    def _check(
+        self, job: Job[CheckStep, Checked | None]
+    ) -> Generator[CheckStep, None, Checked | None]:
+        from ...training.pairs.fitness import checking_pairs
 
         pairs = self.source.make()
-        yield from ()
-        return Checked(self.source, pairs, check_pairs(pairs))
+        inner = checking_pairs(pairs)
+        for step in inner:
+            yield step
+            if job.stop_requested:
+                inner.stop()
+        return None if inner.result is None else Checked(self.source, pairs, inner.result)
+
+    def progress(self, record: CheckStep, clock: JobClock) -> Progressed:
+        """Return what the progress bar shows of a record."""
+        clock.add(record.done, record.total)
+        return Progressed(clock.fraction, f"{self.title}{clock.time_left}")
 
 
 @dataclass(frozen=True, kw_only=True)

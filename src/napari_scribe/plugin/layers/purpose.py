@@ -89,8 +89,28 @@ def is_image(layer: Layer) -> bool:
 
 
 def is_paint(layer: Layer) -> bool:
-    """Return whether a layer can hold paint: labels, but no preview."""
-    return isinstance(layer, LabelsLayer) and not is_preview(layer)
+    """Return whether a layer can hold paint, or objects: labels that say nothing of others."""
+    is_one = purpose_of(layer) not in SAID_OF_OBJECTS and not is_preview(layer)
+    return isinstance(layer, LabelsLayer) and is_one
+
+
+def rank_of_paint(layer: Layer) -> int:
+    """Return how likely labels are meant as paint; 0 where somebody has to say so."""
+    return 2 if is_annotations(layer) else int(is_from_user(layer))
+
+
+def rank_of_objects(layer: Layer) -> int:
+    """Return how likely labels are meant as objects; 0 where somebody has to say so."""
+    if is_corrected(layer):
+        return 3
+    if is_found(layer) and not is_unfinished(layer):
+        return 2
+    return int(purpose_of(layer) == "")
+
+
+def kind_of(layer: Layer) -> str:
+    """Return what a layer is, in a word or two; empty where the plugin did not make it."""
+    return "result" if is_found(layer) else purpose_of(layer)
 
 
 def is_from_user(layer: Layer | None) -> bool:

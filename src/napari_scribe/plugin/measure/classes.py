@@ -16,7 +16,7 @@ from ...errors import InputError
 from ...evaluation.sorting import Sorted
 from ...evaluation.table import Measurements
 from ..layers.managed import same_selection
-from ..layers.purpose import CLASSES, EXAMPLES, MARK, is_paint, layers_of, made_of, purpose_of
+from ..layers.purpose import CLASSES, EXAMPLES, MARK, layers_of, made_of, purpose_of
 from ..widgets.basics import Fold, Hint, button, named, row
 from ..widgets.layer_pickers import LayerPicker
 from .job import SortRequest
@@ -43,7 +43,7 @@ class ClassesFold(Fold):
         self.viewer = viewer
         self.examples = LayerPicker(
             viewer,
-            lambda layer: is_paint(layer) and purpose_of(layer) == EXAMPLES,
+            lambda layer: purpose_of(layer) == EXAMPLES,
             "Where examples of each class are painted",
         )
         self.new_button = button("New", "Make a layer to paint examples of classes on", new)

@@ -12,11 +12,19 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from ...errors import InputError
 from ...evaluation.compare import COLORED, FALSE, FOUND, IOU, MISSED, VERDICT, Comparison
-from ..layers.purpose import COMPARED, MARK, layers_of, made_of
+from ..layers.purpose import (
+    COMPARED,
+    CORRECTED,
+    MARK,
+    TRUTH,
+    is_paint,
+    layers_of,
+    made_of,
+    purpose_of,
+)
+from ..layers.ring import Ring
 from ..widgets.basics import Fold, Hint, button, row
-from ..widgets.inputs import Choice
 from ..widgets.layer_pickers import LayerPicker
-from .form import is_of_objects
 from .job import CompareRequest
 from .layers import labels_of, laid_on
 from .link import Link
@@ -31,13 +39,13 @@ ORDER = {FALSE: 0, MISSED: 1, FOUND: 2}
 class TruthPicker(LayerPicker):
     """Offer labels layers, of which none is chosen until somebody says that it is true."""
 
-    def reset_choices(self, *_: object) -> None:
-        """Offer the viewer's layers."""
-        before = self.value
-        with self.changed.blocked():
-            Choice.reset_choices(self)
-            if self.value is not before:
-                self.native.setCurrentIndex(-1)
+    def likeliest(self) -> None:
+        """Choose none."""
+
+
+def _rank_of_truth(layer: Layer) -> int:
+    """Return how likely labels are meant as the truth; 0 where somebody has to say so."""
+    return {TRUTH: 2, CORRECTED: 2, "": 1}.get(purpose_of(layer), 0)
 
 
 class CompareFold(Fold):
@@ -45,6 +53,8 @@ class CompareFold(Fold):
 
     Parameters
     ----------
+    ring
+        Marks the object of the chosen row.
     measured
         Return the labels that are measured, which are not offered as truth.
     compare
@@ -55,15 +65,17 @@ class CompareFold(Fold):
         self,
         viewer: Viewer,
         colors: dict[str, str],
+        ring: Ring,
         measured: Callable[[], Layer | None],
         compare: Callable[[], None],
     ) -> None:
         super().__init__("Compare with truth")
-        self.viewer = viewer
+        self.viewer, self.ring = viewer, ring
         self.truth = TruthPicker(
             viewer,
-            lambda layer: is_of_objects(layer) and layer is not measured(),
+            lambda layer: is_paint(layer) and layer is not measured(),
             "Labels of the same image that are right",
+            _rank_of_truth,
         )
         self.button = button("Compare", "Find which objects are found, false and missed", compare)
         self.words, self.rates = Hint(), Hint()
@@ -117,7 +129,7 @@ class CompareFold(Fold):
         iou = np.nan_to_num(table[IOU], nan=-1)
         table = table.selected(np.lexsort((iou, first)))
         self.table.show_table(table)
-        self.link = Link(self.viewer, layer, letters, table, has_features=False)
+        self.link = Link(self.viewer, layer, letters, table, self.ring, has_features=False)
         self.link.picked.connect(self.table.go_to)
         for part in self._results:
             part.setVisible(True)

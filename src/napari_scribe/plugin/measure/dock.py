@@ -15,10 +15,11 @@ from napari.layers import Labels as LabelsLayer
 from ...errors import InputError
 from ...evaluation.compare import Comparison
 from ...evaluation.sorting import Sorted
-from ...evaluation.table import EDGE, Measurements
+from ...evaluation.table import EDGE, Measurements, join
 from ..dock import Dock
 from ..jobs.request import Ended
 from ..layers.purpose import is_annotations
+from ..layers.ring import Ring
 from ..widgets.basics import button, row, stack, step
 from .classes import ClassesFold, colors_of
 from .compare import CompareFold
@@ -35,18 +36,18 @@ OUTDATED = "The labels have changed since: press Measure again."
 
 @dataclass(frozen=True)
 class Shown:
-    """Hold what the table is of.
+    """Hold what the table, or a part of it, is of.
 
     Parameters
     ----------
     layer
-        The labels that were measured; None for those in a folder.
+        The labels that were measured; None for those in a folder, or closed since.
     letters
         A letter per axis of the layer.
     slices
         Whether Z is a list of slices.
     table
-        Of all objects.
+        Of all objects in it.
     """
 
     layer: LabelsLayer | None
@@ -69,13 +70,14 @@ class MeasureDock(Dock):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.form = MeasureForm(self.viewer)
-        self.link: Link | None = None
-        self.shown: Shown | None = None
+        self.ring = Ring(self.viewer)
+        self.links: list[tuple[int, Link]] = []  # each with its first row in the table
+        self.shown: list[Shown] = []
         tip = "Measure size, shape and intensity of every object"
         self.measure_button = button("Measure", tip, self.measure, is_main=True)
         self.results = Results(self.colors)
         self.comparison = CompareFold(
-            self.viewer, self.colors, lambda: self.form.image.layer.value, self.compare
+            self.viewer, self.colors, self.ring, lambda: self.form.image.layer.value, self.compare
         )
         self.classes = ClassesFold(self.viewer, self.new_examples, self.sort)
         scope = self.form.scope, self.form.folder
@@ -93,7 +95,7 @@ class MeasureDock(Dock):
         self.results.wants_save.connect(self.save)
 
     def measure(self, pieces: bool | None = None) -> None:
-        """Measure the objects of the chosen labels, or of those in a folder.
+        """Measure the objects of the chosen labels, of all results, or of those in a folder.
 
         Parameters
         ----------
@@ -105,8 +107,8 @@ class MeasureDock(Dock):
                 self.start(self.form.folder.request(pieces), self._on_folder)
                 return
             request = self.form.value(pieces)
-            layer, letters = self.form.image.layer.value, self.form.image.letters()
-            self.start(request, partial(self._on_measured, request, layer, letters))
+            places = [(layer, self.form.image.letters(layer)) for layer in self.form.layers()]
+            self.start(request, partial(self._on_measured, request, places))
             self.form.more.remember()
 
     def save(self, path: Path) -> None:
@@ -135,9 +137,11 @@ class MeasureDock(Dock):
     def sort(self) -> None:
         """Sort the objects that were measured into classes."""
         with self.preparing():
-            shown = self.shown
-            if shown is None:
+            if not self.shown:
                 raise InputError("Measure the objects first: their sizes and shapes tell classes.")
+            if len(self.shown) > 1:
+                raise InputError("Measure one result alone: several are not sorted together.")
+            (shown,) = self.shown
             if shown.layer is None:
                 raise InputError("Open labels and measure them: files are not sorted into classes.")
             check_open(shown.layer, self.viewer, "labels")
@@ -169,7 +173,7 @@ class MeasureDock(Dock):
 
     def close_down(self) -> None:
         """End the job, and let go of the viewer and of the layers."""
-        self._close_link()
+        self._close_links()
         self.comparison.close_link()
         super().close_down()
 
@@ -182,12 +186,11 @@ class MeasureDock(Dock):
             self.form.image.follow(layer)
 
     def _on_other_labels(self, layer: LabelsLayer | None) -> None:
-        """Take away the table of other labels, but not of files."""
-        if self.shown is not None and self.shown.layer is None:
-            return
-        if self.link is None or layer is not self.link.layer:
-            self._close_link()
-            self.shown = None
+        """Take away the table of other labels, but not that of files or of several results."""
+        measured = [shown.layer for shown in self.shown]
+        if len(measured) < 2 and measured not in ([None], [layer]):
+            self._close_links()
+            self.shown = []
             self.results.show_table(None)
             self.comparison.clear()
             self.comparison.truth.reset_choices()
@@ -195,20 +198,25 @@ class MeasureDock(Dock):
     def _on_measured(
         self,
         request: MeasureRequest,
-        layer: LabelsLayer,
-        letters: str,
-        ended: Ended[Measured],
+        places: list[tuple[LabelsLayer, str]],
+        ended: Ended[list[Measured]],
     ) -> None:
         done = self.result_of(ended)
         self._ask_about_pieces(ended)
         if done is None:
             return
         with self.preparing("Showing"):
-            check_open(layer, self.viewer, "labels")
-            if done.pieces is not None:
-                numbers = laid_on(done.pieces, letters, layer)
-                layer = self.viewer.add_labels(**numbers, name=f"{layer.name} objects")
-            self._show(Shown(layer, letters, request.slices, done.table))
+            if len(places) == 1:
+                check_open(places[0][0], self.viewer, "labels")
+            shown = []
+            for one, (layer, letters) in zip(done, places, strict=False):  # fewer if it is stopped
+                is_open = layer in self.viewer.layers
+                if is_open and one.pieces is not None:
+                    numbers = laid_on(one.pieces, letters, layer)
+                    layer = self.viewer.add_labels(**numbers, name=f"{layer.name} objects")
+                part = Shown(layer if is_open else None, letters, request.slices, one.table)
+                shown.append(part)
+            self._show(shown)
         self.progress.clear()
         if self.is_stopping:
             self.message.warn("Stopped: the table has what was measured by then.")
@@ -218,7 +226,7 @@ class MeasureDock(Dock):
         self._ask_about_pieces(ended)
         if table is None:
             return
-        self._show(Shown(None, "", False, table))
+        self._show([Shown(None, "", False, table)])
         self.progress.clear()
         if self.is_stopping:
             self.message.warn("Stopped: the table has what was measured by then.")
@@ -232,39 +240,50 @@ class MeasureDock(Dock):
             }
             self.ask(question.text, answers)
 
-    def _show(self, shown: Shown) -> None:
-        """Show the measurements, and link them with their layer."""
-        if shown.layer is not None:
-            self.form.image.follow(shown.layer)
+    def _show(self, shown: list[Shown]) -> None:
+        """Show the measurements, and link them with their layers."""
+        if len(shown) == 1 and shown[0].layer is not None:
+            self.form.image.follow(shown[0].layer)
         self.shown = shown
         self._show_table()
-        if not len(shown.table):
+        if not any(len(one.table) for one in shown):
             self.message.warn("There are no objects in these labels: all is background.")
 
     def _show_table(self, _is_ticked: object = None) -> None:
         """Show the measurements, with or without what touches the edge."""
-        shown = self.shown
-        if shown is None:
+        if not self.shown:
             return
-        table = shown.table
+        tables = [shown.table for shown in self.shown]
         if self.form.more.edge.value:
-            table = table.selected(np.flatnonzero(~table[EDGE]))
-        self._close_link()
-        self.results.show_table(table)
-        if shown.layer is not None:
-            self.link = Link(self.viewer, shown.layer, shown.letters, table)
-            self.link.picked.connect(self.results.go_to)
-            self.link.outdated.connect(self._on_outdated)
+            tables = [table.selected(np.flatnonzero(~table[EDGE])) for table in tables]
+        self._close_links()
+        self.results.show_table(join(tables))
+        first = 0
+        for shown, table in zip(self.shown, tables, strict=True):
+            if shown.layer is not None:
+                link = Link(self.viewer, shown.layer, shown.letters, table, self.ring)
+                link.picked.connect(partial(self._on_picked_object, first))
+                link.outdated.connect(self._on_outdated)
+                self.links.append((first, link))
+            first += len(table)
         self.scroll_to(self.results)
 
-    def _close_link(self) -> None:
-        if self.link is not None:
-            self.link.close()
-            self.link = None
+    def _close_links(self) -> None:
+        for _, link in self.links:
+            link.close()
+        self.links = []
 
     def _go_to(self, table_row: int) -> None:
-        if self.link is not None:
-            self.link.go_to(table_row)
+        """Go to the object of a row; of several results, select the one that it is in."""
+        for first, link in self.links:
+            row = table_row - first
+            if 0 <= row < len(link.table) and link.layer in self.viewer.layers:
+                if len(self.links) > 1:
+                    self.viewer.layers.selection.active = link.layer
+                link.go_to(row)
+
+    def _on_picked_object(self, first: int, row: int) -> None:
+        self.results.go_to(first + row)
 
     def _on_outdated(self) -> None:
         self.results.outdated.setText(OUTDATED)
@@ -275,9 +294,9 @@ class MeasureDock(Dock):
 
     def _typical_size(self) -> float:
         """Return the median diameter of the measured objects, in pixels."""
-        table = None if self.shown is None else self.shown.table
-        diameters = None if table is None or not table.spacing else table.diameters
-        return TYPICAL if diameters is None or not len(diameters) else float(np.median(diameters))
+        tables = [shown.table for shown in self.shown if shown.table.spacing]
+        diameters = np.concatenate([[], *(d for t in tables if (d := t.diameters) is not None)])
+        return float(np.median(diameters)) if len(diameters) else TYPICAL
 
     def _on_sorted(self, shown: Shown, ended: Ended[Sorted]) -> None:
         done = self.result_of(ended)
@@ -287,7 +306,7 @@ class MeasureDock(Dock):
             check_open(shown.layer, self.viewer, "labels")
             assert shown.layer is not None
             self.results.class_colors = colors_of(done)
-            self._show(replace(shown, table=done.table))
+            self._show([replace(shown, table=done.table)])
             self.classes.show_sorted(shown.layer, shown.letters, done)
         self.progress.clear()
 

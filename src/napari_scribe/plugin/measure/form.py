@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 from ...errors import InputError
 from ...image import Image
 from ..layers.conversion import image_of
-from ..layers.purpose import SAID_OF_OBJECTS, is_corrected, is_found, is_paint, note, purpose_of
+from ..layers.purpose import is_paint, note, rank_of_objects
 from ..model_library import names_of_channels, size_in_words
 from ..widgets.basics import Column, Hint, NameBox, empty, fill_column, layout_of, named, stack
 from ..widgets.inputs import Choice, narrow
@@ -24,7 +24,15 @@ from ..widgets.layer_pickers import LayerPicker
 from ..widgets.settings_fold import SettingsFold
 from .folder import FolderPicker
 from .job import MeasureRequest
-from .layers import frame_in_view, images_like, images_on, labels_of, letters_of
+from .layers import (
+    frame_in_view,
+    images_like,
+    images_on,
+    labels_of,
+    letters_of,
+    own_image,
+    results_among,
+)
 
 NO_LABELS = "Open or make labels of objects first, for example with the Segment dock."
 TIME, DEPTH, SLICES = "T", "Z", "slices"
@@ -34,33 +42,7 @@ STACKS = {
     SLICES: "slices: each by itself",
 }
 STACK_TIP = "What the slider goes through, and so what belongs to one object"
-ALL, IN_VIEW, FOLDER = "all", "in view", "folder"
-
-
-class ObjectsPicker(LayerPicker):
-    """Offer the viewer's labels layers, results before what somebody is painting."""
-
-    def reset_choices(self, *_: object) -> None:
-        """Offer the viewer's layers; where the chosen one is gone, the one most likely meant."""
-        before = self.value
-        with self.changed.blocked():
-            Choice.reset_choices(self)
-            if self.value is not before and self.choices:
-                self.value = max(self.choices, key=_likeliness)
-        if self.value is not before:
-            self.changed.emit(self.value)
-
-
-def _likeliness(layer: Layer) -> int:
-    """Return how likely labels are what a user wants to measure."""
-    if is_corrected(layer):
-        return 3
-    return 2 if is_found(layer) else 0 if purpose_of(layer) else 1
-
-
-def is_of_objects(layer: Layer) -> bool:
-    """Return whether labels may hold objects, and do not say something about other ones."""
-    return is_paint(layer) and purpose_of(layer) not in SAID_OF_OBJECTS
+ALL, IN_VIEW, OPEN, FOLDER = "all", "in view", "open", "folder"
 
 
 class LabelsPicker(Column):
@@ -69,7 +51,7 @@ class LabelsPicker(Column):
     def __init__(self, viewer: Viewer) -> None:
         self._viewer, self._letters = viewer, ""
         tip = "The objects to measure: the labels selected last, here or in the list of layers"
-        self.layer = ObjectsPicker(viewer, is_of_objects, tip)
+        self.layer = LayerPicker(viewer, is_paint, tip, rank_of_objects)
         self.info = Hint()
         self.stack = Choice(self._stacks, STACK_TIP)
         narrow(self.stack.native)
@@ -84,10 +66,17 @@ class LabelsPicker(Column):
         """Return whether Z is a list of slices with objects of their own."""
         return bool(self.stack.value == SLICES)
 
-    def letters(self) -> str:
-        """Return a letter per axis of the layer, with what the user says of the stack."""
-        letters = self._letters
-        if len(letters.replace("C", "")) != 3 or not self.stack.value:
+    def letters(self, layer: LabelsLayer | None = None) -> str:
+        """Return a letter per axis of a layer, with what the user says of the stack.
+
+        Parameters
+        ----------
+        layer
+            Other labels than the chosen ones.
+        """
+        letters = self._letters if layer is None else letters_of(layer, self._viewer)
+        has_choice = all(len(x.replace("C", "")) == 3 for x in (letters, self._letters))
+        if not has_choice or not self.stack.value:
             return letters
         other = next(a for a in letters if a in "TZ")
         return letters.replace(other, TIME if self.stack.value == TIME else DEPTH)
@@ -106,7 +95,7 @@ class LabelsPicker(Column):
 
     def follow(self, layer: Layer, **_options: object) -> None:
         """Go to labels that the user has selected in the list of layers."""
-        if is_of_objects(layer) and layer is not self.layer.value:
+        if is_paint(layer) and layer is not self.layer.value:
             self.layer.reset_choices()
             self.layer.value = layer
 
@@ -203,7 +192,10 @@ class MeasureForm(QObject):
         self.viewer = viewer
         self.image = LabelsPicker(viewer)
         self.images = ImageTicks(viewer)
-        tip = "What is measured: all of these labels, the frame that is shown, or files in a folder"
+        tip = (
+            "What is measured: all of these labels, the frame that is shown, all results that are "
+            "open (each with the intensity in its own image), or files in a folder"
+        )
         self.scope = Choice(self._scopes, tip)
         self.folder = FolderPicker()
         self.more = MeasureSettings()
@@ -235,19 +227,27 @@ class MeasureForm(QObject):
         InputError
             If there are no labels.
         """
+        slices, at = self.image.slices, None
+        if self.scope.value == OPEN:
+            subjects = [self._with_own_image(layer) for layer in self.layers()]
+            return MeasureRequest(tuple(subjects), slices, None, pieces)
         labels = self.image.image()
-        letters = self.image.letters()
-        at = None
         if self.scope.value == IN_VIEW:
+            letters = self.image.letters()
             in_view = frame_in_view(self.viewer, self.image.layer.value, letters)
-            is_3d = not self.image.slices
-            at = {a: i for a, i in in_view.items() if a == "T" or (a == "Z" and not is_3d)}
-        images = self.images_for(labels)
-        return MeasureRequest(labels, images, self.image.slices, at, pieces)
+            at = {a: i for a, i in in_view.items() if a == "T" or (a == "Z" and slices)}
+        images = images_like(self.images.value(), labels)
+        return MeasureRequest(((labels, images),), slices, at, pieces)
 
-    def images_for(self, labels: Image) -> Mapping[str, Image]:
-        """Return the ticked images."""
-        return images_like(self.images.value(), labels)
+    def layers(self) -> list[LabelsLayer]:
+        """Return the layers that are measured: the chosen one, or all results."""
+        if self.scope.value == OPEN:
+            return results_among(self.image.layer.choices, self.viewer)
+        return [self.image.layer.value]
+
+    def _with_own_image(self, layer: LabelsLayer) -> tuple[Image, Mapping[str, Image]]:
+        labels = labels_of(layer, self.image.letters(layer))
+        return labels, images_like(own_image(layer, self.viewer), labels)
 
     def _scopes(self) -> list[tuple[str, str]]:
         letters = self.image.letters()
@@ -255,7 +255,9 @@ class MeasureForm(QObject):
         in_view = "This frame" if "T" in letters else "This slice"
         alone = [(in_view, IN_VIEW)] if has_frames else []
         whole = ("All frames" if "T" in letters else "All") if has_frames else "These labels"
-        return [(whole, ALL), *alone, ("A folder...", FOLDER)]
+        has_more = len(results_among(self.image.layer.choices, self.viewer)) > 1
+        together = [("All open results", OPEN)] if has_more else []
+        return [(whole, ALL), *alone, *together, ("A folder...", FOLDER)]
 
     def _show(self, _value: Any = None) -> None:
         self.images.show_for(self.image.layer.value)
@@ -266,9 +268,11 @@ class MeasureForm(QObject):
     def _on_scope(self, _value: Any = None) -> None:
         """Ask for folders where files are measured; layers do not matter then."""
         self.folder.visible = self.is_folder
+        is_one = self.scope.value in (ALL, IN_VIEW)
         self.image.enabled = not self.is_folder
+        self.image.layer.enabled = is_one
         self.image.info.setVisible(bool(self.image.info.text()) and not self.is_folder)
-        self.images.setEnabled(not self.is_folder)
+        self.images.setEnabled(is_one)
         self.changed.emit()
 
     @property

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
+
+import numpy as np
 
 from ...arrays import Pixels
 from ...errors import ManyPiecesError
 from ...evaluation.compare import CompareJob, CompareStep, Comparison, comparing
 from ...evaluation.measure import MeasureJob, MeasureStep, measuring
 from ...evaluation.sorting import Sorted, SortJob, SortStep, sorting
-from ...evaluation.table import Measurements
+from ...evaluation.table import IMAGE, Measurements
 from ...image import Image
-from ...pieces import split
+from ...pieces import covering, split
 from ...progress import Job
 from ..jobs.progress import JobClock, Progressed
 from ..jobs.request import Question, Request
@@ -38,51 +40,87 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class MeasureRequest(Request[MeasureStep, Measured]):
-    """Describe what is measured.
+class MeasureRequest(Request[MeasureStep, list[Measured]]):
+    """Describe what is measured: labels, or several one after the other.
 
     Parameters
     ----------
-    labels, images, slices, pieces, at
+    subjects
+        Labels, each with the images in which their intensities are measured.
+    slices, pieces, at
         As `measuring` takes them.
     """
 
     needs_torch: ClassVar[bool] = False
-    labels: Image
-    images: Mapping[str, Image]
+    subjects: tuple[tuple[Image, Mapping[str, Image]], ...]
     slices: bool = False
     at: Mapping[str, int] | None = None
     pieces: bool | None = None
-    made: dict[str, Pixels] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """Return what is done."""
-        return f"Measuring {self.labels.name}"
+        n = len(self.subjects)
+        return f"Measuring {self.subjects[0][0].name if n == 1 else f'{n} results'}"
 
-    def begin(self) -> MeasureJob:
+    def begin(self) -> Job[MeasureStep, list[Measured]]:
         """Make the job; called in its thread."""
-        labels = self.labels
-        if self.pieces:
-            is_3d = "Z" in labels.axes and not self.slices
-            self.made["pieces"] = split(labels.data, 3 if is_3d else 2, 1)
-            labels = labels.selected(data=self.made["pieces"])
-        pieces = None if self.pieces is None else False
+        return Job(self._measure)
+
+    def _measure(
+        self, job: Job[MeasureStep, list[Measured]]
+    ) -> Generator[MeasureStep, None, list[Measured]]:
+        begun = [self._begun(*subject) for subject in self.subjects]  # errors and questions first
+        measured: list[Measured] = []
+        n_objects, n = 0, len(begun)
+        for inner, pieces in begun:
+            for step in inner:
+                done, found = len(measured) + step.done / max(step.total, 1), step.n_objects
+                yield step if n == 1 else MeasureStep(done, n, n_objects + found)
+                if job.stop_requested:
+                    inner.stop()
+            n_objects += len(inner.result)
+            measured.append(Measured(inner.result, pieces))
+            if job.stop_requested:
+                break
+        return _told_apart(measured, [labels.name for labels, _ in self.subjects])
+
+    def _begun(
+        self, labels: Image, images: Mapping[str, Image]
+    ) -> tuple[MeasureJob, Pixels | None]:
+        """Return the job that measures labels, and their pieces if these are numbered anew."""
+        pieces = None
+        if self.pieces and covering(labels.data, dimensions := self._dimensions(labels), 1):
+            pieces = split(labels.data, dimensions, 1)
+            labels = labels.selected(data=pieces)
+        as_is = None if self.pieces is None else False
         try:
-            return measuring(labels, self.images, slices=self.slices, pieces=pieces, at=self.at)
+            job = measuring(labels, images, slices=self.slices, pieces=as_is, at=self.at)
         except ManyPiecesError as error:
             raise Question(str(error), "Each piece", "Each number") from None
+        return job, pieces
 
-    def finish(self, job: MeasureJob) -> Measured:
-        """Return what the job gave; called in its thread."""
-        return Measured(job.result, self.made.get("pieces"))
+    def _dimensions(self, labels: Image) -> int:
+        return 3 if "Z" in labels.axes and not self.slices else 2
 
     def progress(self, record: MeasureStep, clock: JobClock) -> Progressed:
         """Return what the progress bar shows of a record."""
         clock.add(record.done, record.total)
-        frames = f", frame {record.done:.0f} of {record.total}" if record.total > 1 else ""
-        text = f"{record.n_objects:,} objects{frames}{clock.time_left}"
+        part = "frame" if len(self.subjects) == 1 else "result"
+        parts = f", {part} {record.done:.0f} of {record.total}" if record.total > 1 else ""
+        text = f"{record.n_objects:,} objects{parts}{clock.time_left}"
         return Progressed(clock.fraction, text)
+
+
+def _told_apart(measured: list[Measured], names: list[str]) -> list[Measured]:
+    """Name the tables of one image by their labels, so that their rows are told apart."""
+    images = [next(iter(one.table[IMAGE]), "") for one in measured]
+    return [
+        one
+        if images.count(image) == 1 or len(measured) == 1
+        else replace(one, table=one.table.with_column(IMAGE, np.full(len(one.table), name, object)))
+        for one, image, name in zip(measured, images, names, strict=False)
+    ]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,16 @@ from ...image import Image
 from ..layers.alignment import is_aligned
 from ..layers.conversion import displayed_axes, guess_layer_axes, image_of, pixels
 from ..layers.managed import PLACE
-from ..layers.purpose import is_annotations, is_from_user, is_image, source_of
+from ..layers.purpose import (
+    is_annotations,
+    is_corrected,
+    is_found,
+    is_from_user,
+    is_image,
+    note,
+    rank_of_objects,
+    source_of,
+)
 
 
 def letters_of(layer: LabelsLayer, viewer: Viewer) -> str:
@@ -55,6 +64,27 @@ def _fits(layer: LabelsLayer, image: ImageLayer) -> bool:
 def images_on(layer: LabelsLayer, viewer: Viewer) -> list[ImageLayer]:
     """Return the images in which objects can be measured, and the user's own before results."""
     return sorted(_on(layer, viewer), key=lambda image: not is_from_user(image))
+
+
+def own_image(layer: LabelsLayer, viewer: Viewer) -> list[ImageLayer]:
+    """Return the image that labels were made of, else the only one that they lie on, if any."""
+    images, source = images_on(layer, viewer), source_of(layer, viewer.layers)
+    own = [image for image in images if image is source]
+    return own or (images if len(images) == 1 else [])
+
+
+def results_among(layers: Iterable[LabelsLayer], viewer: Viewer) -> list[LabelsLayer]:
+    """Return the layers with objects that are found or the user's; no result beside its copy."""
+    meant = [layer for layer in layers if rank_of_objects(layer)]
+    copies = [layer for layer in meant if is_corrected(layer)]
+    ids = {note(copy).get("copy_of") for copy in copies}
+    images = [source_of(copy, viewer.layers) for copy in copies]
+
+    def has_copy(layer: LabelsLayer) -> bool:
+        image = source_of(layer, viewer.layers) if is_found(layer) else None
+        return (image is not None and image in images) or str(layer.unique_id) in ids
+
+    return [layer for layer in meant if is_corrected(layer) or not has_copy(layer)]
 
 
 def labels_of(layer: LabelsLayer, letters: str) -> Image:

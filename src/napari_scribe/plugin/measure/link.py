@@ -14,7 +14,8 @@ from ...arrays import Pixels
 from ...evaluation.table import COLUMN_ALONG, LABEL, Measurements
 from ..layers.conversion import paint_events
 from ..layers.mouse import is_beyond_click, on_canvas
-from ..layers.places import go_to
+from ..layers.places import go_to, position
+from ..layers.ring import Ring
 from .layers import frame_in_view
 
 INDEX = "index"
@@ -22,7 +23,7 @@ INDEX = "index"
 
 
 class Link(QObject):
-    """Link a table with the layer that was measured.
+    """Link a table with the layer that was measured; a ring marks the object of the chosen row.
 
     The measurements become the layer's features, which napari shows under the mouse. Where the same
     number is an object in several frames, they are those of the frame in view.
@@ -31,6 +32,8 @@ class Link(QObject):
     ----------
     letters
         A letter per axis of the layer.
+    ring
+        What marks an object; taken away when the link is closed.
     has_features
         Whether the table goes into the layer's features.
 
@@ -51,12 +54,13 @@ class Link(QObject):
         layer: LabelsLayer,
         letters: str,
         table: Measurements,
+        ring: Ring,
         *,
         has_features: bool = True,
     ) -> None:
         super().__init__()
         self.viewer, self.layer, self.letters, self.table = viewer, layer, letters, table
-        self._has_features = has_features
+        self.ring, self._has_features = ring, has_features
         numbers = table[LABEL]
         self._repeats = len(np.unique(numbers)) < len(numbers)
         self._frame: dict[str, int] = {}
@@ -69,7 +73,8 @@ class Link(QObject):
         self.show_features()
 
     def close(self) -> None:
-        """Let go of the layer and of the viewer."""
+        """Let go of the layer and of the viewer, and mark nothing."""
+        self.ring.remove()
         self.layer.events.selected_label.disconnect(self._on_selected)
         for event in paint_events(self.layer):
             event.disconnect(self._on_edited)
@@ -78,19 +83,27 @@ class Link(QObject):
         self.viewer.dims.events.current_step.disconnect(self._on_frame)
 
     def go_to(self, row: int) -> None:
-        """Show the object of a row in the middle of the canvas, and select its label."""
+        """Show the object of a row in the middle of the canvas; mark it, and select its label."""
         if self.layer not in self.viewer.layers:
             return
-        pixel = self.table.pixel(row)
-        current = self.layer.world_to_data(self.viewer.dims.point)
-        where = [pixel.get(axis, float(at)) for axis, at in zip(self.letters, current, strict=True)]
         self._is_going = True
         try:
-            go_to(self.viewer, self.layer, where, self._diameter(row))
+            go_to(self.viewer, self.layer, self._pixel(row), self._diameter(row))
+            self._mark(row)
             if number := int(self.table[LABEL][row]):
                 self.layer.selected_label = number
         finally:
             self._is_going = False
+
+    def _mark(self, row: int) -> None:
+        """Show the ring round the object of a row."""
+        self.ring.show(self.layer, [round(x) for x in self._pixel(row)], self._diameter(row))
+
+    def _pixel(self, row: int) -> list[float]:
+        """Return where an object is, per axis of the layer."""
+        pixel = self.table.pixel(row)
+        current = position(self.viewer, self.layer)
+        return [pixel.get(axis, at) for axis, at in zip(self.letters, current, strict=True)]
 
     def _diameter(self, row: int) -> float:
         """Return the diameter of an object in pixels; 0 where it was not measured."""
@@ -170,6 +183,7 @@ class Link(QObject):
     def _pick(self, number: int) -> None:
         row = self.row_of(number)
         if row is not None and not self._is_going:
+            self._mark(row)
             self.picked.emit(row)
 
     def _on_edited(self, _event: object = None) -> None:

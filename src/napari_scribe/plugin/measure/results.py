@@ -97,7 +97,7 @@ class Results(QWidget):
             return
         names = [*dict.fromkeys(self.table.columns.get(IMAGE, ["objects"]))]
         name = f"{names[0] if len(names) == 1 else 'objects'}.csv"
-        path, _ = QFileDialog.getSaveFileName(self, "Save table", name, "CSV (*.csv)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save the table as", name, "CSV (*.csv)")
         if path:
             self.wants_save.emit(Path(path if Path(path).suffix else f"{path}.csv"))
 

@@ -24,7 +24,7 @@ from ..layers.brush import width_for
 from ..layers.complete_regions import complete_boxes
 from ..layers.conversion import add_annotations, paint_events, paint_of
 from ..layers.object_size import SizeCircle, found_size, painted_size
-from ..layers.purpose import add_note, is_paint, made_of, note, source_of
+from ..layers.purpose import add_note, is_paint, made_of, note, rank_of_paint, source_of
 from ..layers.visible import visible_field
 from ..model_library import dimensions_of, object_size_of
 from ..widgets.basics import Hint, NamedPart, button, named, stack
@@ -46,6 +46,7 @@ HINTS = {
     "classes": "A few strokes of each class will do. 1 is the first class, the background as a "
     "rule (B: to it and back), 2, 3 ... are others (N: the next one).",
 }
+PAINT_TIP = "The labels layer that you paint on: annotations, or labels of your own"
 NEW_TIP = (
     "A labels layer for the image that was selected last, with the brush ready, as wide as suits "
     "the objects where their size is known. What is painted is guarded from the brush"
@@ -77,7 +78,7 @@ class TrainForm(QObject):
         super().__init__()
         self.viewer = viewer
         self.image = ImagePicker(viewer)
-        self.paint = LayerPicker(viewer, is_paint, "The labels layer that you paint on")
+        self.paint = LayerPicker(viewer, is_paint, PAINT_TIP, rank_of_paint)
         self.new = button("New", NEW_TIP, self._new)
         self.task = RadioButtons(choices=TASKS, orientation="horizontal")
         self.task.value = "objects"

@@ -66,7 +66,7 @@ class PathEdit(FileEdit):
     mode
         ``d`` for a folder, ``w`` for a file to write, as magicgui calls them.
     title
-        What is chosen, shown over the button of the dialog.
+        What is chosen: the title of the dialog, shown over its button too.
     placeholder
         What is shown where there is no path.
     filter
@@ -83,12 +83,18 @@ class PathEdit(FileEdit):
         placeholder: str = "",
         filter: str | None = None,
     ) -> None:
+        self._title = title
         super().__init__(FileDialogMode(mode), filter, nullable=True, tooltip=tooltip)
         self.native.layout().setSpacing(6)
         self.line_edit.tooltip = tooltip
         self.line_edit.native.setPlaceholderText(placeholder)
         self.choose_btn.text, self.choose_btn.tooltip = "...", title
         self.choose_btn.native.setFixedWidth(32)
+
+    @property
+    def _btn_text(self) -> str:
+        """Return the title of the dialog; magicgui asks for it by this name."""
+        return self._title
 
     def get_value(self) -> Path | None:
         """Return the path; None where there is none."""
@@ -100,7 +106,7 @@ def result_file() -> PathEdit:
     """Ask for the file that a result is written to."""
     return PathEdit(
         "w",
-        "Save the result to",
+        "Save the result as",
         "A .zarr or .tif that the result is written to. A run to a .zarr that was stopped goes on "
         "when it is started again",
         "only shown; on disk if large",

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QWidget
 from ...errors import InputError
 from ...image import Image
 from ..layers.conversion import guess_layer_axes, image_of
-from ..layers.purpose import image_meant, is_from_user, is_image
+from ..layers.purpose import image_meant, is_from_user, is_image, kind_of
 from ..model_library import names_of_channels, size_in_words
 from .basics import Column, Hint, NameBox, empty, row
 from .inputs import Choice, narrow
@@ -31,7 +31,7 @@ SHORT = 3
 
 
 class LayerPicker(Choice):
-    """Offer the viewer's layers of one kind.
+    """Offer the viewer's layers of one kind, those first that fit best.
 
     Parameters
     ----------
@@ -39,29 +39,50 @@ class LayerPicker(Choice):
         Whose layers.
     accepts
         Return whether a layer is offered.
+    rank
+        Return how well a layer fits. With 0 it comes last, its name says what it is, and it is
+        chosen by hand alone.
     """
 
-    def __init__(self, viewer: Viewer, accepts: Callable[[Layer], bool], tooltip: str) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        accepts: Callable[[Layer], bool],
+        tooltip: str,
+        rank: Callable[[Layer], int] = is_from_user,
+    ) -> None:
         def choices() -> list[tuple[str, Layer]]:
-            return [(layer.name, layer) for layer in viewer.layers if accepts(layer)]
+            layers = sorted(filter(accepts, viewer.layers), key=rank, reverse=True)
+            return [(layer.name if rank(layer) else _with_kind(layer), layer) for layer in layers]
 
+        self._rank = rank
         super().__init__(choices, tooltip)
         self.native.setPlaceholderText("none chosen")
         narrow(self.native)
 
     def reset_choices(self, *_: object) -> None:
-        """Offer the viewer's layers: a renamed one stays, a result is chosen by hand alone."""
+        """Offer the viewer's layers; a renamed one stays chosen."""
         before = self.value
         with self.changed.blocked():
             super().reset_choices()
             if self.value is not before:
-                users = [layer for layer in self.choices if is_from_user(layer)]
-                if users:
-                    self.value = users[0]
-                else:
+                likeliest = self.likeliest()
+                if likeliest is None:
                     self.native.setCurrentIndex(-1)
+                else:
+                    self.value = likeliest
         if self.value is not before:
             self.changed.emit(self.value)
+
+    def likeliest(self) -> Layer | None:
+        """Return the layer that is chosen where the one of before is gone, if any."""
+        return next(filter(self._rank, self.choices), None)
+
+
+def _with_kind(layer: Layer) -> str:
+    """Return the name of a layer, which says what it is."""
+    kind = kind_of(layer)
+    return layer.name if kind in layer.name else f"{layer.name} ({kind})"
 
 
 class ImagePicker(Column):

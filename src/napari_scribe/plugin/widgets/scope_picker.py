@@ -55,8 +55,8 @@ class ScopePicker(Column):
         self._texts = choices
         self._proposed: Path | None = None
         self.combo = Choice(self._choices, tooltip)
-        self.images = PathEdit("d", "A folder of images", "Each image that lies in it")
-        self.out = PathEdit("d", "A folder for the results", RESULTS_TIP)
+        self.images = PathEdit("d", "Folder of images", "Each image that lies in it")
+        self.out = PathEdit("d", "Folder for the results", RESULTS_TIP)
         self._folders = stack(
             named("Images", self.images, width=56), named("Results", self.out, width=56)
         )

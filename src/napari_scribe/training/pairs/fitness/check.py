@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
@@ -14,11 +14,12 @@ from ....arguments import checked
 from ....arrays import Floats
 from ....errors import InputError
 from ....io import ImageLike
+from ....progress import Job, run
 from ....wording import counted
 from ..sources import Pairs, as_pairs
 from .brightness import far_off
 from .findings import Finding, Remedy, judge
-from .measurements import Measurements, connected_views, measure, track_views
+from .measurements import CheckStep, Measurements, connected_views, measuring, track_views
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,9 @@ class Fitness:
         return "\n".join(f.text for f in self.findings)
 
 
+CheckJob = Job[CheckStep, Fitness | None]
+
+
 @checked
 def check_pairs(pairs: Pairs | ImageLike, seed: int = 0) -> Fitness:
     """Check noisy pairs, in a few seconds whatever their size.
@@ -104,8 +108,25 @@ def check_pairs(pairs: Pairs | ImageLike, seed: int = 0) -> Fitness:
     InputError
         If pixels are NaN or infinite.
     """
-    m = measure(as_pairs(pairs), seed)
-    return Fitness(judge(m), _curves(m), len(m.tracked), len(m.sample))
+    fitness = run(checking_pairs(as_pairs(pairs), seed))
+    assert fitness is not None  # nobody has stopped it
+    return fitness
+
+
+def checking_pairs(pairs: Pairs, seed: int = 0) -> CheckJob:
+    """Return `check_pairs` as a job; stopped early, it has no result."""
+    return Job(lambda job: _check(job, pairs, seed))
+
+
+def _check(job: CheckJob, pairs: Pairs, seed: int) -> Generator[CheckStep, None, Fitness | None]:
+    steps = measuring(pairs, seed)
+    while not job.stop_requested:
+        try:
+            yield next(steps)
+        except StopIteration as end:
+            m: Measurements = end.value
+            return Fitness(judge(m), _curves(m), len(m.tracked), len(m.sample))
+    return None
 
 
 def check_remedies(chosen: Collection[str]) -> None:
@@ -152,7 +173,7 @@ def apply_remedies(pairs: Pairs, fitness: Fitness, chosen: Collection[str]) -> P
     if not {"register", "match", "drop"} & set(chosen):
         return pairs
     groups = connected_views(pairs)
-    tracked = track_views(pairs, groups)
+    *_, tracked = track_views(pairs, groups)
     numbers = range(len(pairs.views))
     if "drop" in chosen:
         bad = [number for number, view in tracked.items() if view.is_flat]

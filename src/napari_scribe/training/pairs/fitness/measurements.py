@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +27,14 @@ _MIN_GROUPS = 3
 """How many groups of views are measured at least. More would be too short to show trends."""
 _EDGE = 4
 """Pixels at the edges that a shift by a fraction of a pixel spoils."""
+
+
+@dataclass(frozen=True)
+class CheckStep:
+    """Record how many of the views and pairs are measured."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,8 @@ class Measurements:
         return correlation, error * 1.25 / np.sqrt(len(measured))
 
 
-def measure(pairs: Pairs, seed: int) -> Measurements:
-    """Measure at most 24 pairs, spread evenly; of large pictures, only a window of each.
+def measuring(pairs: Pairs, seed: int) -> Generator[CheckStep, None, Measurements]:
+    """Measure at most 24 pairs, spread evenly, in steps; of large pictures, only a window of each.
 
     Views are tracked in the same window of all of them. Noise and motion are measured in windows
     at random places, because motion in one place would be missed otherwise.
@@ -130,10 +138,15 @@ def measure(pairs: Pairs, seed: int) -> Measurements:
     chosen = _choose_pairs(pairs, groups)
     used = {view for number in chosen for view in pairs.pairs[number]}
     groups = [members for group in groups if (members := [v for v in group if v in used])]
-    views = track_views(pairs, groups)
-    return Measurements(
-        pairs, groups, views, [_measure_pair(pairs, number, views, rng) for number in chosen]
-    )
+    views: dict[int, TrackedView] = {}
+    sample: list[MeasuredPair] = []
+    total = sum(map(len, groups)) + len(chosen)
+    for views in track_views(pairs, groups):
+        yield CheckStep(len(views), total)
+    for number in chosen:
+        sample.append(_measure_pair(pairs, number, views, rng))
+        yield CheckStep(len(views) + len(sample), total)
+    return Measurements(pairs, groups, views, sample)
 
 
 def connected_views(pairs: Pairs) -> list[list[int]]:
@@ -148,13 +161,25 @@ def connected_views(pairs: Pairs) -> list[list[int]]:
     return list(groups.values())
 
 
-def track_views(pairs: Pairs, groups: Sequence[Sequence[int]]) -> dict[int, TrackedView]:
-    """Track the views of each group, in the window of their pictures with the most structure."""
+def track_views(pairs: Pairs, groups: Sequence[Sequence[int]]) -> Iterator[dict[int, TrackedView]]:
+    """Track the views of each group, in the window of their pictures with the most structure.
+
+    Yields the views that are tracked so far, by number, after each window that is read.
+    """
     views: dict[int, TrackedView] = {}
     for group in groups:
-        window = _richest_window(pairs, group[0])
-        views |= zip(group, track(pairs.views[v].read(window) for v in group), strict=True)
-    return views
+        windows, structure = _windows(pairs.shape(group[0])), [0.0]
+        if len(windows) > 1:
+            structure = []
+            for window in windows:
+                read = pairs.views[group[0]].read(window)
+                structure.append(sum(contrast(channel) for channel in read))
+                yield views
+        richest = windows[int(np.argmax(structure))]
+        tracked = track(pairs.views[v].read(richest) for v in group)
+        for number, view in zip(group, tracked, strict=True):
+            views[number] = view
+            yield views
 
 
 def _choose_pairs(pairs: Pairs, groups: Sequence[Sequence[int]]) -> list[int]:
@@ -177,16 +202,13 @@ def _evenly(n: int, most: int) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most)).tolist()})
 
 
-def _richest_window(pairs: Pairs, view: int) -> Window:
-    """Return the window with the most structure, out of those at the ends and in the middle."""
+def _windows(shape: Sequence[int]) -> list[Window]:
+    """Return windows of a picture at its ends and in the middle; the whole of a small one."""
     axes = []
-    for n, side in zip(pairs.shape(view), SIDES[pairs.dimensions], strict=True):
+    for n, side in zip(shape, SIDES[len(shape)], strict=True):
         room = max(0, n - side)
         axes.append([slice(start, start + n - room) for start in sorted({0, room // 2, room})])
-    windows = list(itertools.product(*axes))
-    if len(windows) == 1:
-        return windows[0]
-    return max(windows, key=lambda w: sum(contrast(c) for c in pairs.views[view].read(w)))
+    return list(itertools.product(*axes))
 
 
 def _random_window(shape: Sequence[int], drift: Sequence[int], rng: np.random.Generator) -> Window:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -134,19 +134,19 @@ class _Reference:
         return _Reference(mixed, view, self.n + 1, anchor, anchor_drift)
 
 
-def track(frames: Iterable[Pixels]) -> list[TrackedView]:
-    """Track views of one scene, ``(C, *spatial)`` each; few of them are held in memory.
+def track(frames: Iterable[Pixels]) -> Iterator[TrackedView]:
+    """Track views of one scene, ``(C, *spatial)`` each, as they come; few are held in memory.
 
     Each view is compared with a mean of the views before it, which is less noisy than any one of
     them. Recent views weigh more in this mean, so that the scene may change. If a view cannot be
     compared, the next one is compared with it, and else with the mean from before: one bad frame
     does no harm.
     """
-    tracked: list[TrackedView] = []
+    last: TrackedView | None = None
     references: list[_Reference] = []
-    for raw in frames:
+    for number, raw in enumerate(frames):
         pixels = raw.astype(np.float32)
-        view = _not_compared(raw, tracked)
+        view = _not_compared(raw, number, last)
         for reference in references:
             if (compared := reference.compare(pixels, view)) is not None:
                 view = compared
@@ -157,26 +157,25 @@ def track(frames: Iterable[Pixels]) -> list[TrackedView]:
                 as_bright = view.brightness.apply(pixels)
                 new = _Reference(as_bright, view, 1, as_bright, view.drift)
                 references = [new, *references[:1]]
-        tracked.append(view)
-    return tracked
+        yield view
+        last = view
 
 
-def _not_compared(raw: Pixels, before: Sequence[TrackedView]) -> TrackedView:
+def _not_compared(raw: Pixels, number: int, last: TrackedView | None) -> TrackedView:
     """Describe a view that is compared with no other: it begins a new segment of the movie."""
     axes = tuple(range(1, raw.ndim))
     means = np.asarray(raw.mean(axis=axes, dtype=np.float64))
     contrasts = np.asarray(raw.std(axis=axes, dtype=np.float64))
     n, drift = len(raw), np.zeros(len(axes))
     brightness = Brightness(np.ones(n), np.zeros(n), np.ones((2, n)))
-    if before:  # assume the place and the mean brightness of the last view
-        last = before[-1]
+    if last is not None:  # assume the place and the mean brightness of the last view
         drift, gains = last.drift, last.brightness.gains
         offsets = gains * last.means + last.brightness.offsets - gains * means
         brightness = Brightness(gains, offsets, np.full((2, n), np.nan))
     is_flat = bool((raw.min(axis=axes) == raw.max(axis=axes)).any())
     digest = hashlib.blake2b(raw.tobytes(), digest_size=16).digest()
     error = np.zeros(len(axes))
-    return TrackedView(drift, error, len(before), brightness, means, contrasts, is_flat, digest)
+    return TrackedView(drift, error, number, brightness, means, contrasts, is_flat, digest)
 
 
 def match(first: Pixels, second: Pixels) -> Brightness:
