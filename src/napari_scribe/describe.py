@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 from .image import Image
 from .io import first_few
 from .io.held_out import HeldOut
+from .io.model_file import ENOUGH_STEPS
 from .model import Model
 from .targets import task_of
 from .wording import counted
 
-ENOUGH_STEPS = 50
-"""Fewest steps after which a model is judged: the first regular validation comes then."""
 NOTHING_FOUND = (
     "The model finds nothing here: paint some of the objects of this image, and train on."
 )

@@ -38,7 +38,7 @@ def shown(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Any:
 
 @pytest.fixture
 def open_dock(shown: Any, qtbot: Any) -> Iterator[Callable[[type], Any]]:
-    """Open a dock in that viewer; another one is stacked below it."""
+    """Open a dock in that viewer; another one is a tab in front of it."""
     made: list[Dock] = []
 
     def make(kind: type) -> Any:
@@ -135,6 +135,11 @@ def test_a_fold_opens_by_key(open_dock: Callable[[type], Any]) -> None:
         assert not fold.isExpanded() and not inner.isVisible(), key
 
 
+def tabs_beside(dock: Any) -> list[QWidget | None]:
+    """The docks that are tabs beside one."""
+    return [tab.widget() for tab in dock.window().tabifiedDockWidgets(dock.parent())]
+
+
 def is_in_sight(widget: QWidget) -> bool:
     """Whether all of a widget is seen."""
     return widget.isVisible() and widget.visibleRegion().boundingRect().size() == widget.size()
@@ -144,8 +149,15 @@ def is_in_sight(widget: QWidget) -> bool:
 def test_what_is_waited_for_stays_in_sight(
     open_dock: Callable[[type], Any], qtbot: Any, kind: type
 ) -> None:
-    """At 900 px, with another dock below, wherever the form is scrolled to."""
-    for dock in (open_dock(kind), open_dock(SegmentDock)):
+    """At 900 px, with another dock dragged below, wherever the form is scrolled to."""
+    docks = open_dock(kind), open_dock(SegmentDock)
+    qtbot.waitUntil(lambda: tabs_beside(docks[0]) == [docks[1]])
+    window, frames = docks[0].window(), [dock.parent() for dock in docks]
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, frames[1])
+    window.resizeDocks(frames, [1, 5], Qt.Orientation.Vertical)
+    qtbot.waitUntil(lambda: docks[0].height() < docks[1].height())
+    qtbot.wait(50)  # all are laid out
+    for dock in docks:
         empty = dock._area.height()
         dock.form.more.expand()
         dock.progress.busy("Preparing")
@@ -157,6 +169,19 @@ def test_what_is_waited_for_stays_in_sight(
         dock.progress.clear()
         qtbot.waitUntil(lambda dock=dock, empty=empty: dock._area.height() == empty)
         assert not dock.stop_button.isVisible()
+
+
+def test_a_second_dock_does_not_make_the_first_one_low(
+    open_dock: Callable[[type], Any], qtbot: Any
+) -> None:
+    first = open_dock(TrainDock)
+    height = first.height()
+    second = open_dock(SegmentDock)
+    qtbot.waitUntil(lambda: tabs_beside(first) == [second])
+    qtbot.waitUntil(lambda: is_in_sight(second.form.image.layer.native))  # it is in front
+    first.parent().raise_()
+    qtbot.waitUntil(lambda: is_in_sight(first.form.image.layer.native))
+    assert first.height() > height - 2 * LINE  # all but the tabs
 
 
 def test_a_message_scrolls_only_where_it_is_long(

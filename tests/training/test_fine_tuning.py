@@ -63,7 +63,11 @@ def test_the_share_is_where_the_loss_is_lowest() -> None:
 
 
 def test_what_is_no_better_on_paint_is_refused() -> None:
-    assert chosen(lambda w: 1 + w, lambda w: 2 - w) == FineTuning(0.0, (1.0, 1.0), (2.0, 2.0))
+    refused = chosen(lambda w: 1 + w, lambda w: 2 - w)
+    assert refused == FineTuning(0.0, (1.0, 2.0), (2.0, 1.0))
+    assert "1.000 before, 2.000 with what was learnt" in refused.in_words()
+    assert "before: 2.000, 1.000." in refused.in_words()
+    assert "not sure enough" not in refused.in_words()
     assert chosen(lambda w: float("nan") if w else 1.0).share == 0
 
 
@@ -76,7 +80,9 @@ def test_images_of_a_known_kind_hardly_get_worse() -> None:
 
 def test_few_held_out_objects_have_to_say_more() -> None:
     """What one object says may be chance; 25 that say the same are right."""
-    assert chosen(lambda w: 1 - 0.05 * w, paint=[batch(1)]).share == 0
+    refused = chosen(lambda w: 1 - 0.05 * w, paint=[batch(1)])
+    assert refused == FineTuning(0.0, (1.0, 0.95))
+    assert "1.000 before, 0.950 with what was learnt. The gain" in refused.in_words()
     assert chosen(lambda w: 1 - 0.05 * w, paint=[batch(25)]).share == 1
     assert chosen(lambda w: 1 - 0.2 * w, paint=[batch(1)]).share == 1
 

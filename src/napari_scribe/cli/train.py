@@ -236,7 +236,7 @@ def train_and_save(
     train_with_bar(job, keep)
     if job.kept_parent:
         typer.echo(unhelpful)
-    elif job.fine_tuning is not None and (words := job.fine_tuning.in_words()):
+    if job.fine_tuning is not None and (words := job.fine_tuning.in_words()):
         typer.echo(words)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")

@@ -45,6 +45,8 @@ MOST_IMAGES = 1000
 """Most images that a description lists, so that it stays far below `LONGEST`."""
 MOST = 10_000
 """Most channels, classes or parameters. pydantic would collect an error for each wrong one."""
+ENOUGH_STEPS = 50
+"""Fewest steps after which a model is judged: the first regular validation comes then."""
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
@@ -142,10 +144,17 @@ class Provenance(BaseModel):
     fine_tuning: FineTuned | None = None
     objects_in_images: ImageObjects | None = None
     steps: _Count | None = None
+    steps_before: _Count | None = None
     seconds: _Number | None = None
     best_validation: float | None = None
     held_out: HeldOut = HeldOut()
     card: Annotated[dict[_Key, _Text], Field(max_length=20)] = {}
+
+    @property
+    def has_enough_steps(self) -> bool:
+        """Return whether a model was trained long enough to be judged, or nobody has counted."""
+        steps = (self.steps or 0) + (self.steps_before or 0)
+        return steps == 0 or steps >= ENOUGH_STEPS
 
 
 class Description(BaseModel):

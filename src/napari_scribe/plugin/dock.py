@@ -41,6 +41,7 @@ from .widgets.basics import (
 from .widgets.feedback import Footer, Message, Progress
 from .widgets.inputs import narrow
 from .widgets.model_menu import ModelMenu
+from .widgets.tabs import join_tabs
 
 WIDTH = 380
 NARROWEST = 296
@@ -422,9 +423,13 @@ class Dock(QWidget):
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self._is_docked = True
+                QTimer.singleShot(0, self._join_tabs)  # once it has its place
             elif self._is_docked:
                 self.close_down()
                 QTimer.singleShot(0, self._delete_orphan)
+
+    def _join_tabs(self) -> None:
+        join_tabs(self)
 
     def _delete_orphan(self) -> None:
         """Delete a widget that nobody shows any more: Qt's connections would keep it."""

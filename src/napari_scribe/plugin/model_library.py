@@ -73,6 +73,14 @@ def object_size_of(path: Path) -> float | None:
         return None
 
 
+def has_enough_steps(path: Path) -> bool:
+    """Return whether a model was trained long enough to be judged; True for what is no model."""
+    try:
+        return read_summary(path).provenance.has_enough_steps
+    except InputError:
+        return True
+
+
 def in_words(path: Path) -> str:
     """Describe a model in a line or two: what it gives, and what it is for, where it says so.
 

@@ -274,9 +274,10 @@ class TrainingDock(Dock, Generic[Asked]):
     def _tell_saved(self, trained: Trained[Any]) -> None:
         what = f"these {self.data}" if self.data.endswith("s") else f"this {self.data}"
         if trained.is_parent:
+            losses = f" {trained.note}" if trained.note else ""
             self.message.info(
                 f"Training on {what} did not improve the model it started from, so that one is "
-                "kept. What helps: objects where it is wrong, on several images."
+                f"kept.{losses} What helps: objects where it is wrong, on several images."
             )
         elif trained.path is None:
             self.message.error(f"{trained.problem} The model is there until the dock is closed.")

@@ -75,7 +75,8 @@ class FineTuning:
     share
         Share of the tuned weights in the result; 0 if the parent is kept.
     paint
-        Loss on held-out paint, of the parent and of the result; None if nothing is held out.
+        Loss on held-out paint, of the parent and of the result, or of the largest share that was
+        tried where the parent is kept; None if nothing is held out.
     replay
         The same on held-out patches of what the parent learnt from; None without such patches.
     """
@@ -88,6 +89,8 @@ class FineTuning:
         """Say what the result gained on new paint, and what it lost of what was known."""
         if self.paint is None:
             return ""
+        if not self.share:
+            return self._refusal()
         text = "Loss on what is held out: {:.3f} before, {:.3f} now".format(*self.paint)
         if self.replay is None:
             return f"{text}."
@@ -98,6 +101,19 @@ class FineTuning:
             f"{text} It has become worse on what it knew: right if these images are of another "
             "kind; else paint more, or keep the model that it started from."
         )
+
+    def _refusal(self) -> str:
+        """Say what was held out against what was learnt, where the parent is kept."""
+        assert self.paint is not None
+        text = (
+            "Loss on what is held out, where lower is better: {:.3f} before, {:.3f} with what was "
+            "learnt".format(*self.paint)
+        )
+        if self.replay is not None:
+            text += "; on what the model learnt before: {:.3f}, {:.3f}".format(*self.replay)
+        if self.paint[1] < self.paint[0]:
+            text += ". The gain is not sure enough, or costs too much of what it knew"
+        return f"{text}."
 
     def refused(self) -> FineTuning:
         """Return the same where the parent is kept."""
@@ -156,4 +172,5 @@ def choose(
                 continue
         if gain > best_gain:  # never true for what is no number
             best, best_gain = FineTuning(share, (before, after), replays), gain
-    return best
+    # What is refused is told by its losses: those of the largest share, which comes last.
+    return best if best.share else FineTuning(0.0, (before, after), replays)

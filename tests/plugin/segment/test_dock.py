@@ -59,6 +59,29 @@ def test_the_newest_model_comes_first(dock: Any, model: Any, kept: Any) -> None:
     assert dock.form.model.value() == kept  # what was chosen stays
 
 
+def test_a_model_that_has_hardly_begun_is_not_chosen(dock: Any, model: Any, kept: Any) -> None:
+    picker = dock.form.model
+    begun = model.changed(provenance={**model.provenance, "steps": 9})
+    newer = begun.save(model_folder() / "newer.zip")
+    os.utime(newer, (2e9, 2e9))
+    picker.reset_choices()
+    assert newer in picker.combo.choices
+    assert picker.value() == kept
+    kept.unlink()
+    picker.reset_choices()
+    assert is_shipped(picker.value())
+    model.save(newer)  # the training goes on
+    os.utime(newer, (3e9, 3e9))
+    picker.reset_choices()
+    assert picker.value() == newer
+    assert "150 steps" in picker.info.text()
+    begun.save(newer)
+    os.utime(newer, (4e9, 4e9))
+    picker.combo.native.activated.emit(1)  # what a click does
+    picker.reset_choices()
+    assert picker.value() == newer  # what was chosen stays
+
+
 def test_models_of_one_name_are_told_apart(dock: Any, model: Any, tmp_path: Any) -> None:
     files = [model.save(tmp_path / folder / "model.zip") for folder in ("a/x", "b/x", "b/y")]
     for path in files:
@@ -79,10 +102,10 @@ def test_a_model_trained_beside_the_dock_appears(dock: Any, model: Any) -> None:
     middle = QPointF(20, 20)
     QApplication.sendEvent(dock, QEnterEvent(middle, middle, middle))
     assert dock.form.model.value() == newer
-    model.changed(provenance={**model.provenance, "steps": 1}).save(newer)
+    model.changed(provenance={**model.provenance, "steps": 60}).save(newer)
     os.utime(newer, (3e9, 3e9))
     QApplication.sendEvent(dock, QEnterEvent(middle, middle, middle))
-    assert "Trained on image, 1 step in" in dock.form.model.info.text()
+    assert "Trained on image, 60 steps in" in dock.form.model.info.text()
 
 
 def test_a_model_appears_where_the_tab_is_chosen(dock: Any, model: Any, painted: Any) -> None:

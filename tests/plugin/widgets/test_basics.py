@@ -10,7 +10,8 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QSlider, QWidget
 
-from napari_scribe.plugin.widgets.basics import calm, scrolled, stack
+from napari_scribe.plugin.widgets.basics import scrolled, stack
+from napari_scribe.plugin.widgets.calm import calm
 
 
 def turn_wheel(widget: QWidget | None) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari import Viewer
+from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from ..layers.live import LiveLayer
 from ..layers.managed import find_layer
 from ..layers.purpose import add_note, so_far
-from ..layers.results import set_previews_visible
+from ..layers.results import hide_labels_above, set_previews_visible
 from ..messages import explain
 from .inference import Outcome, RunRequest
 from .request import Ended
@@ -81,6 +82,8 @@ class LiveResult:
             )
             if not is_hidden:  # whoever hid the result of before wants to see this one
                 shown.visible = True
+            if isinstance(shown, LabelsLayer):
+                hide_labels_above(self._viewer, request.image_layer, shown)
             if isinstance(request.model, Path):
                 add_note(shown, model=str(request.model))
         elif done.is_complete and grown is not None:

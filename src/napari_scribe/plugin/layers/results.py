@@ -15,7 +15,7 @@ from ...image import AXES, Frame, Image
 from ...windows import Window
 from .conversion import displayed_axes, image_for_display, labels_for_display, placement
 from .managed import LayerOptions, Levels, show_data
-from .purpose import is_preview, note
+from .purpose import is_corrected, is_found, is_preview, layers_of, note
 
 CANVAS = 1024
 """Longest side of the coarsest level of a pyramid, in pixels: what is drawn at once."""
@@ -159,6 +159,19 @@ def show_probability(
         data = labels_for_display(channel.astype(np.float32), source, image.axes)
         look = {"colormap": "magma", "contrast_limits": (0, 1), "opacity": 0.7}
         show_data(viewer, source, data, title, {**place, **look}, kind="image")
+
+
+def hide_labels_above(viewer: Viewer, source: ImageLayer, shown: Layer) -> None:
+    """Hide what was found in an image before, or corrected, where it covers a new result.
+
+    It stays as it is, and its eye in the list of layers shows it again. No brush is left in what is
+    not seen.
+    """
+    covering = viewer.layers[viewer.layers.index(shown) + 1 :]
+    for layer in layers_of(source, viewer.layers):
+        if layer in covering and (is_found(layer) or is_corrected(layer)):
+            layer.mode = "pan_zoom"
+            layer.visible = False
 
 
 def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> None:

@@ -18,7 +18,8 @@ from ...errors import InputError
 from ...io.model_folder import is_shipped, new_model_path
 from ..layers.managed import find_layer
 from ..messages import explain
-from ..widgets.basics import Fold, Hint, button, calm, empty, layout_of, named, row, stack
+from ..widgets.basics import Fold, Hint, button, empty, layout_of, named, row, stack
+from ..widgets.calm import calm
 from .job import Decodable
 
 if TYPE_CHECKING:

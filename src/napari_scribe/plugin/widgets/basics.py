@@ -8,26 +8,24 @@ from itertools import pairwise
 from magicgui.widgets import Container, Widget
 from napari import Viewer
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, QPointF, QSize, Qt
+from qtpy.QtCore import QEvent, QPointF, QSize, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF, QResizeEvent
 from qtpy.QtWidgets import (
-    QAbstractSlider,
-    QAbstractSpinBox,
     QBoxLayout,
     QCheckBox,
-    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
     QLayout,
     QPushButton,
     QScrollArea,
-    QScrollBar,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
+
+from .calm import calm
 
 Part = QWidget | Widget
 """A widget of Qt or of magicgui."""
@@ -297,33 +295,6 @@ def _triangle(is_open: bool) -> QIcon:
     painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in corners]))
     painter.end()
     return QIcon(pixmap)
-
-
-class _CalmWheel(QObject):
-    """Let the wheel over a field scroll the dock, unless the field has the focus."""
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() != QEvent.Type.Wheel or not isinstance(watched, QWidget):
-            return False
-        if not watched.hasFocus():
-            event.ignore()
-            return True
-        return False
-
-
-def calm(widget: QWidget) -> None:
-    """Let the wheel over the fields in a widget scroll the dock, unless they have the focus.
-
-    A field that is made later needs another call.
-    """
-    guard = _CalmWheel(widget)
-    for kind in (QAbstractSpinBox, QComboBox, QAbstractSlider):
-        for field in widget.findChildren(kind):
-            if isinstance(field, QScrollBar):  # turning it is what the wheel is for
-                continue
-            if field.focusPolicy() == Qt.FocusPolicy.WheelFocus:
-                field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            field.installEventFilter(guard)
 
 
 def scrolled(content: QWidget) -> QScrollArea:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from ...errors import InputError
 from ...io.model_folder import is_shipped, list_models, shipped_models
-from ..model_library import in_words, task_of
+from ..model_library import has_enough_steps, in_words, task_of
 from .basics import Column, Hint, button, row
 from .inputs import Choice, narrow, refresh_when_seen
 from .model_menu import ModelMenu
@@ -70,7 +70,7 @@ class ModelPicker(Column):
         self.combo.changed.connect(self._describe)
         self.combo.native.activated.connect(self._on_activated)
         refresh_when_seen(self, self.reset_choices)
-        self._choose_newest()
+        self._choose_default()
         self._describe()
 
     def value(self) -> Path | None:
@@ -89,24 +89,26 @@ class ModelPicker(Column):
         self._describe()
 
     def reset_choices(self, *_: object) -> None:
-        """Look for models again; the newest is chosen, unless the user has chosen another one."""
-        if self._values() == list(self.combo.choices):
-            if self._described != _written(self.value()):  # a training writes it again and again
-                self._describe()
-            return
-        with self.combo.changed.blocked():
-            self.combo.reset_choices()
-        if not self._is_chosen_by_user:
-            self._choose_newest()
-        self._describe()
-
-    def _choose_newest(self) -> None:
-        """Choose the newest of the user's own models; one that ships where there is none."""
-        files = [path for path in self.combo.choices if isinstance(path, Path)]
-        own = [path for path in files if not is_shipped(path)]
-        if own and not self._none:
+        """Look for models again; what the user has chosen stays, else `_choose_default` decides."""
+        if has_others := self._values() != list(self.combo.choices):
             with self.combo.changed.blocked():
-                self.combo.value = own[0]
+                self.combo.reset_choices()
+        if not self._is_chosen_by_user:
+            self._choose_default()
+        # A training writes its model again and again.
+        if has_others or self._described != _written(self.value()):
+            self._describe()
+
+    def _choose_default(self) -> None:
+        """Choose the newest of the user's own models that was trained long enough to be judged.
+
+        Else one that ships; else the newest. One that cannot be read says why.
+        """
+        files = [path for path in self.combo.choices if isinstance(path, Path)]
+        own = (path for path in files if not is_shipped(path) and has_enough_steps(path))
+        if files and not self._none:
+            with self.combo.changed.blocked():
+                self.combo.value = next(own, files[0])
 
     def _show_instead(self, path: Path | None) -> None:
         """Show another model in the place of one that was renamed or deleted."""

@@ -22,6 +22,7 @@ from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
 from ..train.recovery import in_words, wanted_back
 from ..widgets.basics import FOCUSED, Hint, button, chain, fill_column, fill_height, row
+from ..widgets.tabs import join_tabs
 from .situation import situation
 from .welcome import Welcome
 
@@ -192,9 +193,13 @@ class Workspace(QWidget):
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self._is_docked = True
+                QTimer.singleShot(0, self._join_tabs)  # once it has its place
             elif self._is_docked and self._events:
                 self.close_down()
                 QTimer.singleShot(0, self._delete_orphan)
+
+    def _join_tabs(self) -> None:
+        join_tabs(self)
 
     def _delete_orphan(self) -> None:
         """Delete a widget that nobody shows any more: Qt's connections would keep it."""
