@@ -20,7 +20,7 @@ from napari_scribe.plugin.measure.dock import MeasureDock
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.widgets.basics import Hint, fill_column
-from napari_scribe.plugin.widgets.feedback import Message
+from napari_scribe.plugin.widgets.feedback import ERROR, Message
 from napari_scribe.plugin.widgets.layer_pickers import ImagePicker
 from napari_scribe.plugin.widgets.settings_fold import SettingsFold
 from napari_scribe.plugin.workspace.dock import Workspace
@@ -106,6 +106,17 @@ def test_a_dock_without_a_device_loads_no_torch(
     dock._warm_up()
     assert threading.active_count() == before
     assert heard == []
+
+
+def test_the_edge_of_a_message_takes_the_colour_of_another_theme(qtbot: Any) -> None:
+    dark = {"current": "#0000ff", "warning": "#ffff00", "foreground": "#222222"}
+    message = Message(dark)
+    qtbot.addWidget(message)
+    message.warn("The image is gone.")
+    message.set_colors({**dark, "warning": "#aa6600"})
+    assert "3px solid #aa6600" in message.styleSheet()
+    message.error("It cannot be read.")
+    assert f"3px solid {ERROR}" in message.styleSheet()
 
 
 def test_the_tooltip_of_a_message_goes_with_it(qtbot: Any) -> None:

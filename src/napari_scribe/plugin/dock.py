@@ -30,6 +30,7 @@ from .layers.purpose import image_meant, is_from_user
 from .widgets.basics import (
     FOCUSED,
     LINE,
+    MAIN,
     NamedPart,
     button,
     chain,
@@ -353,7 +354,7 @@ class Dock(QWidget):
         self.setStyleSheet(
             FOCUSED + f'*[scribe="hint"] {{ color: {_mixed(colors)}; }}'
             f'*[scribe="caution"] {{ color: {colors["warning"]}; }}'
-            '*[scribe="main"] { font-weight: bold; }'
+            f"{MAIN}"
         )
 
     def until_changed(self) -> None:

@@ -44,6 +44,8 @@ FOCUSED = (
     "QTabBar::tab:selected:focus { text-decoration: underline; border: 1px solid #ffffff; }"
 )
 """A style that shows where keys go, on dark and on light: the themes of napari do not."""
+MAIN = '*[scribe="main"] { font-weight: bold; }'
+"""A style of the main button of a step."""
 BOX = 28
 """Width of a box to tick without its text, in pixels."""
 THEME_COLORS = ("background", "foreground", "highlight", "text", "icon", "warning", "current")
