@@ -21,7 +21,8 @@ from ..measure.dock import MeasureDock
 from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
 from ..train.recovery import in_words, wanted_back
-from ..widgets.basics import FOCUSED, MAIN, Hint, button, chain, fill_column, fill_height, row
+from ..widgets.basics import Hint, button, chain, fill_column, fill_height, row
+from ..widgets.style import FOCUSED, MAIN
 from .situation import situation
 from .welcome import Welcome
 
