@@ -99,7 +99,11 @@ def correct(
     with qtbot.waitExposed(painted.window._qt_window, timeout=LONG):
         painted.window._qt_window.show()
     dock: CorrectDock = docks(CorrectDock)
+    assert dock.about_tool.text().startswith("Press Correct first")
+    assert not dock.about_teaching.text()
     dock.correct_button.click()
+    assert dock.about_tool.text().startswith("Click an object")
+    assert dock.about_teaching.text() == "Nothing is corrected yet."
     painted.reset_view()
     QApplication.processEvents()
     yield dock

@@ -10,7 +10,8 @@ import pytest
 from magicgui.widgets import Container
 from napari import Viewer
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtGui import QColor, QPalette
+from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
 from napari_scribe.plugin.correct.dock import CorrectDock
 from napari_scribe.plugin.denoise.dock import DenoiseDock
@@ -20,7 +21,7 @@ from napari_scribe.plugin.measure.dock import MeasureDock
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.widgets.basics import Hint, fill_column
-from napari_scribe.plugin.widgets.feedback import Message
+from napari_scribe.plugin.widgets.feedback import ERROR, Message
 from napari_scribe.plugin.widgets.layer_pickers import ImagePicker
 from napari_scribe.plugin.widgets.settings_fold import SettingsFold
 from napari_scribe.plugin.workspace.dock import Workspace
@@ -106,6 +107,42 @@ def test_a_dock_without_a_device_loads_no_torch(
     dock._warm_up()
     assert threading.active_count() == before
     assert heard == []
+
+
+def test_the_edge_of_a_message_takes_the_colour_of_another_theme(qtbot: Any) -> None:
+    dark = {"current": "#0000ff", "warning": "#ffff00", "foreground": "#222222"}
+    message = Message(dark)
+    qtbot.addWidget(message)
+    message.warn("The image is gone.")
+    message.set_colors({**dark, "warning": "#aa6600"})
+    assert "3px solid #aa6600" in message.styleSheet()
+    message.error("It cannot be read.")
+    assert f"3px solid {ERROR}" in message.styleSheet()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_cautions_and_hints_can_be_read(
+    docks: Callable[[type], Any], painted: Any, theme: str
+) -> None:
+    painted.theme = theme
+    dock = docks(ExampleDock)
+    for kind in ("hint", "caution"):
+        line = QLabel("Paint is in several pieces.", dock)
+        line.setProperty("scribe", kind)
+        line.ensurePolished()
+        ink = line.palette().color(QPalette.ColorRole.WindowText)
+        assert contrast(ink, QColor(dock.colors["background"])) > 4, kind
+
+
+def contrast(ink: QColor, ground: QColor) -> float:
+    """Return the contrast of two colours as the Web Content Accessibility Guidelines define it."""
+    high, low = sorted(map(luminance, (ink, ground)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(color: QColor) -> float:
+    parts = [((x + 0.055) / 1.055) ** 2.4 for x in (color.redF(), color.greenF(), color.blueF())]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
 def test_the_tooltip_of_a_message_goes_with_it(qtbot: Any) -> None:

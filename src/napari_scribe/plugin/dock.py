@@ -28,7 +28,6 @@ from .layers.autosave import autosave_of
 from .layers.conversion import real_viewer
 from .layers.purpose import image_meant, is_from_user
 from .widgets.basics import (
-    FOCUSED,
     LINE,
     NamedPart,
     button,
@@ -41,6 +40,7 @@ from .widgets.basics import (
 from .widgets.feedback import Footer, Message, Progress
 from .widgets.inputs import narrow
 from .widgets.model_menu import ModelMenu
+from .widgets.style import style_of
 from .widgets.tabs import join_tabs
 
 WIDTH = 380
@@ -351,11 +351,7 @@ class Dock(QWidget):
         """Take on the colours of a theme."""
         self.colors = colors
         self.message.set_colors(colors)
-        self.setStyleSheet(
-            FOCUSED + f'*[scribe="hint"] {{ color: {_mixed(colors)}; }}'
-            f'*[scribe="caution"] {{ color: {colors["warning"]}; }}'
-            '*[scribe="main"] { font-weight: bold; }'
-        )
+        self.setStyleSheet(style_of(colors))
 
     def until_changed(self) -> None:
         """Show the message only until the form, which it is about, is changed (see `on_form`)."""
@@ -459,12 +455,3 @@ def _warm_up(loaded: SignalInstance) -> None:
         return
     with suppress(RuntimeError):  # the dock is gone
         loaded.emit(text)
-
-
-def _mixed(colors: dict[str, str]) -> str:
-    """Return a colour between text and background."""
-    pairs = [
-        (int(colors["text"][i : i + 2], 16), int(colors["background"][i : i + 2], 16))
-        for i in (1, 3, 5)
-    ]
-    return "#" + "".join(f"{round(0.65 * a + 0.35 * b):02x}" for a, b in pairs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from napari import Viewer
 from napari.layers import Image as ImageLayer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
 from ..errors import InputError
@@ -20,7 +21,7 @@ from .jobs.request import Ended
 from .jobs.training import Asked, Earlier, Trained
 from .layers.visible import SIDE
 from .model_library import duration, sentence
-from .widgets.basics import Hint, button, row, stack, step
+from .widgets.basics import Hint, button, layout_of, row, stack, step
 from .widgets.curves import Course, Curves
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class TrainingDock(Dock, Generic[Asked]):
         self.continue_button = button("Continue", self.continue_tip, self.go_on)
         self.revert_button = button("Revert", "", self.revert)
         self._outcome = row(self.status, self.revert_button, wide=0)
+        at_the_right = Qt.AlignmentFlag.AlignRight  # as wide as its word where it stands alone
+        layout_of(self._outcome).setAlignment(self.revert_button, at_the_right)
 
     def training_parts(self) -> tuple[QWidget, ...]:
         """Return the step "Train", for how long and its buttons, and below it the curve."""

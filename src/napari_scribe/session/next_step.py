@@ -70,7 +70,7 @@ def next_step(now: Situation) -> tuple[str, Step]:
     if now.page == "Denoise":
         return "", ""
     if now.is_trained and now.has_learnt_little:
-        return "The network has learnt little so far: continue the training.", "Train"
+        return "The network has learnt little: continue training.", "Train"
     if now.is_trained:
         return "The network has learnt from your paint: segment the image.", "Segment"
     is_painting = now.page == "Train" and now.has_annotations and not now.has_own_result
@@ -83,9 +83,9 @@ def next_step(now: Situation) -> tuple[str, Step]:
                 "Correct",
             )
         if now.has_result:
-            return "Look at the result: correct what is wrong, or measure it.", "Correct"
+            return "Look at the result: correct it, or measure it.", "Correct"
     if now.is_enough and now.has_annotations:
         return "Enough is painted to start: press Train.", "Train"
     if now.has_annotations:
-        return "Paint a few objects and some background, then press Train.", "Train"
+        return "Paint a few objects and background, then press Train.", "Train"
     return "Segment with a model that is there, or paint a few objects and train one.", "Segment"

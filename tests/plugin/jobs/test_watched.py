@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QRect
 
 from napari_scribe.io.model_folder import list_models, model_folder
 from napari_scribe.plugin.train.dock import TrainDock
@@ -72,7 +73,9 @@ def test_revert_goes_back_and_forward(sitting: Sitting) -> None:
     """After Continue, the model before is one press away, and the newer one again one press."""
     dock = sitting.dock
     assert dock.revert_button.isHidden() and not dock.what_next.text()
+    assert "Train first" in dock.segment_button.toolTip()
     sitting.press(dock.train_button)
+    assert "Train first" not in dock.segment_button.toolTip()
     first, course = dock.trained, dock.curves.course
     assert "held-out object" in dock.status.text()
     assert dock.revert_button.isHidden()
@@ -84,6 +87,9 @@ def test_revert_goes_back_and_forward(sitting: Sitting) -> None:
     assert len(course.steps) < len(longer.steps)
     assert dock.revert_button.isVisibleTo(dock)
     assert dock.revert_button.toolTip().startswith("Go to cells objects")
+    dock.status.setText("")  # as where the model before was no worse
+    dock._outcome.layout().setGeometry(QRect(0, 0, 400, 30))
+    assert dock.revert_button.width() == dock.revert_button.sizeHint().width()
     dock.revert_button.click()
     assert dock.trained is first and dock.curves.course is course
     assert dock.message.text.startswith("Back to cells objects.")

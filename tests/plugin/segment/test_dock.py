@@ -134,7 +134,7 @@ def test_the_first_click_needs_no_paint(
     docks: Callable[[type], Any], qtbot: Any, painted: Any, sample: Sample
 ) -> None:
     dock = docks(SegmentDock)
-    assert dock.form.model.combo.current_choice == "nuclei (ships with napari-scribe)"
+    assert dock.form.model.combo.current_choice == "nuclei (shipped)"
     assert dock.form.model.info.text().startswith("Objects, 2D, 1 channel. For fluorescent nuclei")
     dock.segment_button.click()
     qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
@@ -155,7 +155,7 @@ def test_a_model_of_the_name_of_one_that_ships(docks: Callable[[type], Any], mod
     picker = docks(SegmentDock).form.model
     assert picker.value() == own
     assert picker.combo.get_choice("nuclei") == own
-    assert is_shipped(picker.combo.get_choice("nuclei (ships with napari-scribe)"))
+    assert is_shipped(picker.combo.get_choice("nuclei (shipped)"))
 
 
 def test_without_a_model(

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_scribe.errors import InputError
 from napari_scribe.io.model_folder import model_folder
 from napari_scribe.plugin.correct.form import ResultPicker
 from napari_scribe.plugin.layers.conversion import image_of, new_annotations
 from napari_scribe.plugin.layers.purpose import is_paint
 from napari_scribe.plugin.layers.results import show_image, show_labels
+from napari_scribe.plugin.measure.form import LabelsPicker
+from napari_scribe.plugin.measure.layers import images_on
 from napari_scribe.plugin.widgets.layer_pickers import ChannelPicker, ImagePicker, LayerPicker
 from napari_scribe.plugin.widgets.model_picker import ModelPicker
 
@@ -43,6 +46,22 @@ def test_axes_that_were_typed_stay(viewer: Any) -> None:
     stack.name = "film"
     picker.reset_choices()
     assert picker.axes.text() == "TYX"
+
+
+def test_an_array_of_six_axes_is_no_image_and_no_labels(two: Any) -> None:
+    labels, picker = LabelsPicker(two), ImagePicker(two)
+    picker.follow(two.add_image(np.zeros((2, 2, 2, 2, 8, 8)), name="six axes"))
+    assert "2 to 5 axes" in picker.info.text()
+    assert not picker.axes.text()
+    with pytest.raises(InputError, match="2 to 5 axes"):
+        picker.image()
+    layer = two.add_labels(np.ones((2, 2, 2, 2, 8, 8), int), name="six axes labels")
+    labels.follow(layer)
+    assert "2 to 5 axes" in labels.info.text()
+    layer = two.add_labels(np.ones((40, 50), int), name="labels")
+    labels.follow(layer)
+    assert labels.info.text() == "40 x 50 px"
+    assert [image.name for image in images_on(layer, two)] == ["a", "b"]
 
 
 def test_annotations_come_before_results(two: Any) -> None:

@@ -56,9 +56,11 @@ def test_the_first_step_up_goes_to_what_was_measured(picker: ObjectSizePicker) -
 
 def test_the_circle_is_that_of_the_size(picker: ObjectSizePicker) -> None:
     assert picker.drawn() is None
+    assert not picker.circle.enabled  # there is nothing to draw
     picker.circle.value = True
     assert picker.drawn() is None
     picker.show_measured(31.0)
+    assert picker.circle.enabled
     assert picker.drawn() == 31
     picker.box.value = 20
     assert picker.drawn() == 20

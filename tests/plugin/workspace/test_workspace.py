@@ -39,7 +39,11 @@ def click(qtbot: Any) -> Callable[[Any], None]:
 def test_without_an_image_it_teaches(workspace: Any, viewer: Any, qtbot: Any, click: Any) -> None:
     assert workspace.stack.currentWidget() is workspace.welcome
     assert not workspace.steps.isEnabled() and not workspace.pages
-    click(workspace.welcome.sample_button)
+    welcome = workspace.welcome
+    for button in (welcome.find_button, welcome.sample_button):
+        button.ensurePolished()
+    assert welcome.find_button.font().bold() and not welcome.sample_button.font().bold()
+    click(welcome.sample_button)
     assert {layer.name for layer in viewer.layers} == {"nuclei", "nuclei annotations"}
     assert list(workspace.pages) == ["Train"] and "press Train" in workspace.hint.text()
     viewer.layers.clear()

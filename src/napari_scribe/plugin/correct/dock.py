@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ...inference.one_object import ObjectAt
 
 EMPTY = "Segment an image first; its objects can be corrected here."
+PRESS_CORRECT = "Press Correct first: tools work on a copy of the result."
 UNDOES = "Ctrl+Z undoes it."
 COLUMNS = 3
 """Buttons beside each other."""
@@ -120,7 +121,7 @@ class CorrectDock(Dock):
 
     def _teaching_part(self) -> QWidget:
         """Return what makes paint of what was corrected."""
-        self.at_once = CheckBox(value=False, text="At once")
+        self.at_once = CheckBox(value=False, text="Teach as I correct")
         self.at_once.tooltip = "Teach each correction as soon as it is made"
         tip = (
             "Add the corrected objects to the annotations of the image, and background where "
@@ -219,7 +220,8 @@ class CorrectDock(Dock):
         for name, made in self.tool_buttons.items():
             made.setEnabled(has_layer)
             made.setChecked(tool is not None and tool.name == name)
-        self.about_tool.setText("" if tool is None else f"{tool.tip}.")
+        no_tool = "" if result is None or has_layer else PRESS_CORRECT
+        self.about_tool.setText(no_tool if tool is None else f"{tool.tip}.")
         self.undo_button.setEnabled(corrections is not None and corrections.history.can_undo)
         self.redo_button.setEnabled(corrections is not None and corrections.history.can_redo)
         self.fill_button.setEnabled(has_layer)
@@ -229,7 +231,8 @@ class CorrectDock(Dock):
         self.teach_button.setEnabled(n > 0 and has_image)
         self.teach_all_button.setEnabled(has_layer and has_image)
         self.at_once.enabled = has_layer and has_image
-        self.about_teaching.setText("" if not n else f"{counted(n, 'object')} changed.")
+        changed = f"{counted(n, 'object')} changed." if n else "Nothing is corrected yet."
+        self.about_teaching.setText(changed if has_layer else "")
 
     def on_form(self) -> None:
         """Follow the chosen result; take away a message about another."""

@@ -293,5 +293,6 @@ def model_for(layer: LabelsLayer, other: Path | None) -> Path:
 
 def _line(place: Place, pixel: Mapping[str, int]) -> tuple[str, str]:
     """Return what the list says of a place, and its tooltip; pixels are those of the layer."""
+    what = f"{place.reason}: object {place.number}" if place.number else place.reason
     where = "".join(f", {name} {pixel[axis]}" for axis, name in NAMES.items() if axis in pixel)
-    return f"{place.reason}{where}", f"About {max(1, round(place.score))} px may be wrong here"
+    return f"{what}{where}", f"About {max(1, round(place.score))} px may be wrong here"

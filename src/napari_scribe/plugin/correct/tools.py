@@ -51,7 +51,7 @@ TOOLS = (
         "split it, round several to delete them",
     ),
     Tool("delete", "Delete", "D", "Click an object, or draw a line round several"),
-    Tool("merge", "Merge", "G", "Draw over objects: they become one (G, as in glue)"),
+    Tool("merge", "Merge", "G", "Draw over objects: they are glued into one"),
     Tool("split", "Split", "S", "Draw through an object: it becomes two"),
     Tool("add", "Add", "A", "Click where an object is missing: the model finds its outline"),
 )

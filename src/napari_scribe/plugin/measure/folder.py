@@ -83,7 +83,7 @@ class FolderPicker(Column):
     """Ask for a folder of labels, and for one of images."""
 
     def __init__(self) -> None:
-        self.label_folder = PathEdit("d", "Folder of labels", LABELS_TIP)
+        self.label_folder = PathEdit("d", "Folder of labels", LABELS_TIP, "choose a folder")
         self.image_folder = PathEdit("d", "Folder of images", IMAGES_TIP, "none")
         self.slices = CheckBox(value=False, text="Each slice by itself")
         self.slices.tooltip = SLICES_TIP

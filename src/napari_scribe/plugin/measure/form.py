@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from magicgui.widgets import CheckBox
@@ -112,14 +113,19 @@ class LabelsPicker(Column):
     def _show_layer(self, _layer: object = None) -> None:
         layer = self.layer.value
         before = self._letters
-        self._letters = "" if layer is None else letters_of(layer, self._viewer)
+        self._letters = ""
+        with suppress(InputError):  # it is told below
+            self._letters = "" if layer is None else letters_of(layer, self._viewer)
         with self.stack.changed.blocked():
             self.stack.reset_choices()
             if self._letters != before and self.stack.choices:
                 is_timed = "T" in self._letters and "Z" not in self._letters
                 self.stack.value = TIME if is_timed else DEPTH
         self._row.setVisible(bool(self.stack.choices))
-        self.info.setText(NO_LABELS if layer is None else size_in_words(self.image()))
+        try:
+            self.info.setText(size_in_words(self.image()))
+        except InputError as error:
+            self.info.setText(str(error))
 
 
 class ImageTicks(QWidget):

@@ -54,7 +54,10 @@ def _on(layer: LabelsLayer, viewer: Viewer) -> list[ImageLayer]:
 def _fits(layer: LabelsLayer, image: ImageLayer) -> bool:
     """Return whether an image has the pixels of labels, apart from channels."""
     shape = [n for n in pixels(layer).shape if n > 1]
-    axes = guess_layer_axes(image)
+    try:
+        axes = guess_layer_axes(image)
+    except InputError:  # nothing can be measured in it
+        return False
     lengths = dict(zip(axes, pixels(image).shape, strict=True))
     lengths_of_labels = [n for a, n in lengths.items() if n > 1 and a != "C"]
     is_repeated = shape == [n for n in pixels(image).shape if n > 1]

@@ -15,8 +15,8 @@ from .plots import Histogram
 from .table import TableView
 
 TABLE_TIP = (
-    "A row an object. Click a row to go to its object, and an object to go to its row; click the "
-    "name of a column to sort by it"
+    "A row for each object. Click a row to go to its object, and an object to go to its row; click "
+    "the name of a column to sort by it"
 )
 COLUMN_TIP = "The column by which the table is sorted, and whose histogram is shown"
 

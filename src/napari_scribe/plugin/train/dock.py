@@ -35,6 +35,8 @@ from .project_panel import ProjectPanel
 from .recovery import RecoveryOffer
 
 SAVE_TO = "in the Segment dock, under More settings, Save to"
+SEGMENT_TIP = "Segment the image with the model that was trained"
+NOT_TRAINED = "Train first. Models that are there already segment images in the Segment dock"
 CHOOSE_OTHERS: dict[str, Callable[[], None]] = {"Choose others": lambda: None}
 
 Adapt = Callable[[TrainRequest], TrainRequest | None]
@@ -62,8 +64,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         super().__init__(napari_viewer)
         self.form = TrainForm(self.viewer)
         self.stop_button.setToolTip("Stop, and keep the best model so far")
-        tip = "Segment the image with the model that was trained"
-        self.segment_button = button("Segment", tip, self.segment, is_main=True)
+        self.segment_button = button("Segment", "", self.segment, is_main=True)
         self.model_hint = Hint()
         self.decoding = DecodingFold(self.viewer)
         self.decoding.kept.connect(self._on_kept)
@@ -182,6 +183,7 @@ class TrainDock(TrainingDock[TrainRequest]):
             text = f"The model was trained on {trained.request.image.name}."
         self.model_hint.setText(text)
         self.segment_button.setEnabled(trained is not None and image is not None and not running)
+        self.segment_button.setToolTip(NOT_TRAINED if trained is None else SEGMENT_TIP)
 
     def _asks_before(self, adapt: Adapt | None) -> bool:
         """Ask where it is doubtful that the layer of annotations is one; return whether."""

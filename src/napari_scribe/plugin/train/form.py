@@ -361,5 +361,6 @@ class TrainSettings(TrainingSettings):
         )
         self.denoiser = ModelPicker(none="no", tasks=DENOISING, tooltip=tip)
         self.previews = CheckBox(value=True, text="Preview while it trains")
+        self.previews.tooltip = "Show what the network finds in what is visible, while it learns"
         self.remembers("previews")
         self.lay_out(NamedPart("Denoise first", self.denoiser, WIDTH), self.previews.native)

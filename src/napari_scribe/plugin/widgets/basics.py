@@ -33,15 +33,6 @@ NEUTRAL = "#8b939f"
 """A grey that is seen on dark and on light."""
 LINE = 26
 """Height of a button in pixels, so that names stand level with it."""
-FOCUSED = (
-    "QPushButton:focus { border: 1px solid #2f8fff; padding: 3px; }"
-    "QComboBox:focus { border: 1px solid #2f8fff; padding: 2px 9px 2px 7px; }"
-    "QAbstractSpinBox:focus, QLineEdit:focus, QAbstractItemView:focus"
-    " { border: 1px solid #2f8fff; }"
-    "QCheckBox:focus, QRadioButton:focus { color: #2f8fff; text-decoration: underline; }"
-    "QTabBar::tab:selected:focus { text-decoration: underline; border: 1px solid #ffffff; }"
-)
-"""A style that shows where keys go, on dark and on light: the themes of napari do not."""
 BOX = 28
 """Width of a box to tick without its text, in pixels."""
 THEME_COLORS = ("background", "foreground", "highlight", "text", "icon", "warning", "current")

@@ -6,7 +6,8 @@ from ..jobs.torch_loader import found_devices
 from .basics import Column, Hint
 from .inputs import Choice, refresh_when_seen
 
-BEST = ("chosen for me", "")
+BEST = ("automatic", "")
+DEVICE_TIP = "What computes: the processor (cpu) or a GPU. automatic: the fastest one that is there"
 GONE = "{} is not there any more: the device is chosen for you."
 
 
@@ -19,7 +20,7 @@ class DevicePicker(Column):
 
     def __init__(self) -> None:
         self._wanted = ""
-        self.combo = Choice(self._choices, "Where the arithmetic happens")
+        self.combo = Choice(self._choices, DEVICE_TIP)
         self.hint = Hint()
         self.combo.changed.connect(self._on_chosen)
         super().__init__(self.combo, self.hint)

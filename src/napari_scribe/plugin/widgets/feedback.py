@@ -95,7 +95,7 @@ class Message(QFrame):
     def __init__(self, colors: dict[str, str]) -> None:
         super().__init__()
         self._colors = colors
-        self._color = colors["current"]
+        self._kind = "current"
         self.setObjectName("scribe_message")
         self._text = _Text()
         self._label = self._text.label
@@ -114,15 +114,15 @@ class Message(QFrame):
 
     def info(self, text: str) -> None:
         """Say how things are."""
-        self._show(text, self._colors["current"])
+        self._show(text, "current")
 
     def warn(self, text: str) -> None:
         """Say what the user should know."""
-        self._show(text, self._colors["warning"])
+        self._show(text, "warning")
 
     def error(self, text: str) -> None:
         """Say what went wrong."""
-        self._show(text, ERROR)
+        self._show(text, "error")
 
     def say(self, text: str, *, warns: bool) -> None:
         """Say how things are, as a warning or not."""
@@ -130,7 +130,7 @@ class Message(QFrame):
 
     def ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
         """Ask a question; each answer is a button, which also takes the question away."""
-        self._show(text, self._colors["warning"])
+        self._show(text, "warning")
         for label, then in answers.items():
             self.answers[label] = button(label, "", partial(self._answer, then))
             self._buttons.addWidget(self.answers[label])
@@ -153,11 +153,11 @@ class Message(QFrame):
         self.clear()
         then()
 
-    def _show(self, text: str, color: str) -> None:
+    def _show(self, text: str, kind: str) -> None:
         self._drop_buttons()
         self.setToolTip("")
         self._label.setText(text)
-        self._color = color
+        self._kind = kind
         self.set_colors(self._colors)
         self._text.verticalScrollBar().setValue(0)
         self._text.show_bar_if_needed()
@@ -168,8 +168,9 @@ class Message(QFrame):
     def set_colors(self, colors: dict[str, str]) -> None:
         """Take on the colours of a theme."""
         self._colors = colors
+        edge = colors.get(self._kind, ERROR)
         self.setStyleSheet(
-            f"#scribe_message {{ border: none; border-left: 3px solid {self._color};"
+            f"#scribe_message {{ border: none; border-left: 3px solid {edge};"
             f" background: {colors['foreground']}; }}"
             "#scribe_message QScrollArea, #scribe_message #qt_scrollarea_viewport,"
             " #scribe_message QLabel { background: transparent; }"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from weakref import ref
 
 from napari import Viewer
@@ -170,7 +171,9 @@ class ImagePicker(Column):
         layer = self.layer.value
         if layer is not None:
             self._latest = ref(layer)
-            self.axes.setText(guess_layer_axes(layer))
+            self.axes.setText("")
+            with suppress(InputError):  # it is told below
+                self.axes.setText(guess_layer_axes(layer))
         self._axes_row.setVisible(layer is not None and layer.ndim > 2)
         self._describe()
 

@@ -19,7 +19,7 @@ FINDING = frozenset({"objects", "classes"})
 """Tasks of models that find something."""
 DENOISING = frozenset({"denoised"})
 NEWEST_FIRST = "Models that ship, and those that were trained here, the newest first"
-SHIPS = "{} (ships with napari-scribe)"
+SHIPS = "{} (shipped)"
 
 
 def _distinct_names(files: list[Path]) -> list[str]:
@@ -63,6 +63,7 @@ class ModelPicker(Column):
         self._is_chosen_by_user = False
         self.combo = Choice(self._choices)
         narrow(self.combo.native)
+        self.combo.native.setPlaceholderText("none yet")
         self.info = Hint()
         file = button("File...", "Choose a model that lies elsewhere", self._choose_file)
         self.menu = ModelMenu(self.value, self._show_instead)

@@ -11,7 +11,10 @@ AUTOMATIC = 0.0
 LARGEST = 10_000
 WIDTH = 120
 """Least width of the box, in pixels."""
-CIRCLE_TIP = "Draw a circle of this size in the middle of what is visible, to compare objects with"
+CIRCLE_TIP = (
+    "Draw a circle of this size in the middle of what is visible, to compare objects with, once a "
+    "size is chosen or measured"
+)
 
 
 class ObjectSizePicker(Column):
@@ -75,4 +78,5 @@ class ObjectSizePicker(Column):
         self._tell()
 
     def _tell(self) -> None:
+        self.circle.enabled = self.known() is not None
         self.changed.emit(self)

@@ -8,7 +8,7 @@ from ..settings import recall, remember
 from .basics import Fold
 from .device_picker import DevicePicker
 
-WIDTH = 90
+WIDTH = 96
 """Width of the names, in pixels."""
 
 

@@ -21,7 +21,8 @@ from ..measure.dock import MeasureDock
 from ..segment.dock import SegmentDock
 from ..train.dock import TrainDock
 from ..train.recovery import in_words, wanted_back
-from ..widgets.basics import FOCUSED, Hint, button, chain, fill_column, fill_height, row
+from ..widgets.basics import Hint, button, chain, fill_column, fill_height, row
+from ..widgets.style import FOCUSED, MAIN
 from ..widgets.tabs import join_tabs
 from .situation import situation
 from .welcome import Welcome
@@ -67,7 +68,7 @@ class Workspace(QWidget):
         self.steps = QTabBar()
         self.steps.setExpanding(True)
         self.steps.setUsesScrollButtons(False)
-        self.setStyleSheet(f"{FOCUSED} QTabBar::tab {{ padding: 4px 3px; margin: 0px; }}")
+        self.setStyleSheet(f"{FOCUSED} {MAIN} QTabBar::tab {{ padding: 4px 3px; margin: 0px; }}")
         self.steps.setElideMode(Qt.TextElideMode.ElideNone)
         for number, (name, (_, tip)) in enumerate(DOCKS.items(), 1):
             key = f"{KEY}+{number}"
