@@ -82,7 +82,7 @@ def _play(pairs, draw, chosen):
         fixed = _fix_worst(found, truths, paints, chosen.fixes)
         job = ns.train(
             images,
-            [paint.copy() for paint in paints],
+            [ns.Paint(paint.copy(), corrected=np.unique(paint[paint > 1])) for paint in paints],
             recipe,
             start=parent,
             resume=checkpoint,

@@ -46,11 +46,14 @@ class Caution:
         How many held-out objects the replay counts for, where the two disagree.
     replay_limit
         Factor of the loss on replay above which a share is not taken.
+    checks_place
+        Whether the result has to fit held-out paint better than by chance.
     """
 
     largest_share: float = 1.0
     replay_weight: float = 1.0
     replay_limit: float = math.inf
+    checks_place: bool = True
 
 
 KNOWN_KIND = Caution(largest_share=0.5, replay_weight=32, replay_limit=1.05)
@@ -58,6 +61,13 @@ KNOWN_KIND = Caution(largest_share=0.5, replay_weight=32, replay_limit=1.05)
 
 A few held-out objects of one image say less about them, and farther from the parent, other images
 of that kind got worse even where these objects were found better.
+"""
+CORRECTED = Caution(largest_share=0.5, replay_limit=1.1, checks_place=False)
+"""If what is painted was corrected in a prediction, and the parent knows such images.
+
+There the parent is known to be wrong. The places are those where it is most wrong, so a better
+network may still fit them worse than by chance, and paint that was made of a prediction cannot lie
+at the wrong place.
 """
 NEW_KIND = Caution()
 """If it does not: a loss on replay is only said."""

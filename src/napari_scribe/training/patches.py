@@ -75,6 +75,12 @@ class PaintData:
         )
         self.version += 1
 
+    @property
+    def is_corrected(self) -> bool:
+        """Return whether most painted objects were corrected in a prediction."""
+        n_objects = sum(int((np.unique(np.abs(r.painted())) > 1).sum()) for r in self.regions)
+        return 2 * sum(len(region.corrected) for region in self.regions) > n_objects
+
     def draw(self) -> Batch:
         """Return the next training batch."""
         n = self.loader.recipe.training.batch

@@ -257,6 +257,7 @@ def _train(
         group=group,
         before=data.replay.validation if data.replay is not None else (),
         knows_images=lambda: _knows_images(start, setup),
+        is_corrected=lambda: data.is_corrected,
     )
 
     def so_far() -> tuple[Checkpoint, Model]:

@@ -24,6 +24,7 @@ from .checkpoint import Checkpoint, Tensors, TrainState
 from .checkpoint_file import CheckpointFile
 from .distributed import ALONE, Group, synchronized
 from .fine_tuning import (
+    CORRECTED,
     KNOWN_KIND,
     NEW_KIND,
     UNCHECKED_SHARE,
@@ -101,6 +102,8 @@ class Trainer:
     knows_images
         Returns whether the model to start from knows such images; None where only its answers on
         held-out paint can tell.
+    is_corrected
+        Returns whether most of what is painted was corrected in a prediction.
     """
 
     job: TrainingJob
@@ -117,6 +120,7 @@ class Trainer:
     group: Group = ALONE
     before: Sequence[Batch] = ()
     knows_images: Callable[[], bool | None] = lambda: None
+    is_corrected: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
         self.judge = Judge(self.state.average, self.loss, self.dtype)
@@ -394,15 +398,19 @@ class Trainer:
         paint, judge, is_known = self.data.validation, self.judge, self.state.is_known_kind
         if not paint:
             return FineTuning(UNCHECKED_SHARE)
+        caution = NEW_KIND
+        if is_known:
+            caution = CORRECTED if self.is_corrected() else KNOWN_KIND
         choice = choose(
             *(parent, tuned, paint, self.before, judge.loss_of),
-            KNOWN_KIND if is_known else NEW_KIND,
+            caution,
             only_largest=self.job.is_urgent,
         )
+        if not choice.share or not caution.checks_place:
+            return choice
         weights = between(parent, tuned, choice.share)
-        if choice.share and not judge.fits(weights, paint, is_known_kind=is_known):
-            return choice.refused()
-        return choice
+        fits = judge.fits(weights, paint, is_known_kind=is_known)
+        return choice if fits else choice.refused()
 
     def answer(self, pixels: Tensor) -> Tensor:
         """Return the logits of the best network."""
