@@ -16,6 +16,9 @@ from napari_scribe.samples.synthetic import Sample
 from napari_scribe.targets import Paint, paint_encoding_of
 from napari_scribe.targets.paint import separated
 from napari_scribe.training.regions import Region, RegionLoader
+from napari_scribe.training.setup import set_up
+from napari_scribe.training.train import paint_data
+from napari_scribe.training.trainer import new_state
 
 WEIGHT = 3
 AS_IS = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32), np.zeros(1, bool), np.zeros(1))
@@ -92,3 +95,16 @@ def test_numbers_are_checked_and_follow_their_pieces(sample: Sample) -> None:
     paint[2:5, 2:5], paint[2:5, 9:12], paint[12:15, 2:5] = 4, 4, 7
     pieces = separated(Paint(paint, pieces=True, corrected=[4]), 2, "cells")
     assert np.array_equal(np.isin(pieces.array, pieces.corrected), paint == 4)
+
+
+def test_paint_counts_as_corrected_where_most_of_its_objects_are(
+    sample: Sample, small: Recipe
+) -> None:
+    numbers = [int(n) for n in np.unique(sample.paint) if n > 1]
+    half = len(numbers) // 2
+    for corrected, expected in ((numbers[:half], False), (numbers[: half + 1], True)):
+        setup = set_up(
+            [sample.image], [Paint(sample.paint, corrected=corrected)], small, None, None, "cpu"
+        )
+        state = new_state(setup.recipe, 1, setup.encoding, setup.device, torch.float32, None, None)
+        assert paint_data(setup, state).is_corrected is expected

@@ -222,6 +222,27 @@ def test_a_training_that_goes_on_drops_the_same() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+# ---- fine-tuning --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_corrected", [False, True])
+def test_what_fits_its_place_no_better_than_by_chance_is_refused_unless_corrected(
+    is_corrected: bool,
+) -> None:
+    """A constant answer would be best here; what is learnt is better than before."""
+    data = Noise()
+    data.validation = [data.draw()]
+    trainer, job = trainer_of(squares, data, steps=30)
+    trainer.state.recipe = RECIPE.training.model_copy(update={"learning_rate": 0.1})
+    trainer.state.keep_parent(0)
+    trainer.knows_images, trainer.is_corrected = lambda: True, lambda: is_corrected
+    steps_of(trainer)
+    assert trainer.parent_stays(keep_worse=False) is not is_corrected
+    assert job.fine_tuning is not None and job.fine_tuning.paint is not None
+    assert job.fine_tuning.share == (0.5 if is_corrected else 0)
+    assert job.fine_tuning.paint[1] < 0.9 * job.fine_tuning.paint[0]
+
+
 # ---- divergence ---------------------------------------------------------------------------------
 
 
