@@ -149,9 +149,9 @@ class Removed:
             )
         if self.is_little:  # the other numbers would only describe the untrained network
             return (
-                f"Little noise was removed{channel}: {self.left:.0%} of what differs from pixel to "
-                "pixel is still there. Train longer, or on more frames. (An image of fine texture "
-                "under little noise looks like this, too.)"
+                f"Little noise was removed{channel}: {100 * self.left:.0f} % of what differs from "
+                "pixel to pixel is still there. Train longer, or on more frames. (An image of fine "
+                "texture under little noise looks like this, too.)"
             )
         return f"What was removed{channel} is not only noise: {'; '.join(self._findings())}."
 
