@@ -102,7 +102,7 @@ def test_a_dock_without_a_device_loads_no_torch(
     monkeypatch.setattr(torch_loader, "_known", [])
     dock = docks(ExampleDock)
     heard: list[str] = []
-    dock._torch_loaded.connect(heard.append)
+    dock._warmed_up.delivered.connect(heard.append)
     before = threading.active_count()
     dock._warm_up()
     assert threading.active_count() == before

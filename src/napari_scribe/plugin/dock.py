@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 from weakref import ref
@@ -12,7 +12,7 @@ from weakref import ref
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, QSize, QTimer, Signal, SignalInstance
+from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QPushButton, QWidget
 
@@ -20,10 +20,11 @@ from ..errors import InputError
 from .jobs.activity import Activity
 from .jobs.inference import RunRequest
 from .jobs.live_result import LiveResult
+from .jobs.mailbox import Mailbox
 from .jobs.progress import Progressed
 from .jobs.request import Ended, Question, Request, Step, Value
 from .jobs.runner import Runner
-from .jobs.torch_loader import found_devices, loading, warm_up
+from .jobs.torch_loader import found_devices, warm_up_once
 from .layers.autosave import autosave_of
 from .layers.conversion import real_viewer
 from .layers.purpose import image_meant, is_from_user
@@ -90,7 +91,6 @@ class Dock(QWidget):
 
     form: Any
     _about_form = ""
-    _torch_loaded = Signal(str)
     _is_docked = False
 
     def __init__(self, viewer: Viewer) -> None:
@@ -121,7 +121,8 @@ class Dock(QWidget):
         application = QApplication.instance()
         assert application is not None
         application.aboutToQuit.connect(self.runner.close)
-        self._torch_loaded.connect(self._on_torch)
+        self._warmed_up = Mailbox()
+        self._warmed_up.delivered.connect(self._on_torch)
         QTimer.singleShot(WARM_UP_AFTER, self._warm_up)
 
     @contextmanager
@@ -438,20 +439,10 @@ class Dock(QWidget):
         A dock without a device needs none.
         """
         if self.form.more.has_device and not found_devices():
-            threading.Thread(target=_warm_up, args=(self._torch_loaded,)).start()
+            threading.Thread(target=warm_up_once, args=(self._warmed_up.send,)).start()
 
     def _on_torch(self, gpu: str) -> None:
         """Offer the devices that there are; warn of a GPU that is not used."""
         self.form.more.device.reset_choices()
         if gpu and not self.message.text:
             self.message.warn(gpu)
-
-
-def _warm_up(loaded: SignalInstance) -> None:
-    try:
-        with loading:  # another dock has done it by then
-            text = "" if found_devices() else warm_up()
-    except (ImportError, OSError, RuntimeError):
-        return
-    with suppress(RuntimeError):  # the dock is gone
-        loaded.emit(text)

@@ -16,6 +16,7 @@ from superqt.utils import WorkerBase
 from ...errors import InputError
 from ...progress import Job
 from ..messages import explain
+from .mailbox import Mailbox
 from .progress import JobClock
 from .queue import Turn, queue_of
 from .request import Ended, Question, Request, Step, Value
@@ -180,12 +181,6 @@ class Runner(QObject):
             worker.is_shown.set()
 
 
-class _Mailbox(QObject):
-    """Deliver from the thread of a worker, which is no QObject itself, to the main thread."""
-
-    delivered = Signal(object)
-
-
 class Worker(WorkerBase[None]):
     """Run one job in a thread.
 
@@ -206,7 +201,7 @@ class Worker(WorkerBase[None]):
         self.title = title
         self.request: Request[Any, Any] | None = request
         self.job: Job[Any, Any] | None = None
-        self.mailbox = _Mailbox()
+        self.mailbox = Mailbox()
         self.over = threading.Event()
         self.may_go_on = threading.Event()
         self.may_go_on.set()
@@ -274,4 +269,4 @@ class Worker(WorkerBase[None]):
             self.may_go_on.wait()
 
     def _send(self, record: object) -> None:
-        self.mailbox.delivered.emit((self, record))
+        self.mailbox.send((self, record))

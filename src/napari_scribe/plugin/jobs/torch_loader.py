@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from ...errors import InputError
 
@@ -61,3 +62,13 @@ def warm_up() -> str:
     paint[:16] = 2
     run(train([np.eye(32, dtype=np.float32)], [paint], Recipe().changed(values), steps=1))
     return unseen_gpu()
+
+
+def warm_up_once(tell: Callable[[str], None]) -> None:
+    """Warm up and tell what the user should know; say nothing where torch does not load."""
+    try:
+        with loading:  # another dock has done it by then
+            text = "" if found_devices() else warm_up()
+    except (ImportError, OSError, RuntimeError):
+        return
+    tell(text)

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels as LabelsLayer
-from qtpy.QtCore import QObject, QTimer, Signal, SignalInstance
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from ...arrays import Pixels
 from ...errors import InputError
 from ...session.paint_state import COUNTED, PaintCounter, PaintState
+from ..jobs.mailbox import Mailbox
 from .conversion import paint_events
 
 SETTLED = 300
@@ -32,7 +33,6 @@ class PaintWatch(QObject):
     """
 
     counted = Signal(object)
-    _done = Signal(object, object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,8 @@ class PaintWatch(QObject):
         self._soon = QTimer(self, interval=SETTLED, singleShot=True)
         self._soon.timeout.connect(self._count)
         self._is_closed = False
-        self._done.connect(self._on_done)
+        self._mailbox = Mailbox()
+        self._mailbox.delivered.connect(self._on_done)
 
     def follow(self, layer: LabelsLayer | None, read: Callable[[], Pixels]) -> None:
         """Follow a layer, and the one of before no more.
@@ -63,7 +64,7 @@ class PaintWatch(QObject):
         self._count()
 
     def close(self) -> None:
-        """Let go of the layer, and of its reader: a count that still runs holds this object."""
+        """Let go of the layer, and of its reader."""
         self._leave()
         self._read, self._is_closed = None, True
         self._soon.stop()
@@ -87,14 +88,13 @@ class PaintWatch(QObject):
             self.counted.emit(None)
             return
         if not self._is_closed:
-            self._pool.submit(_count, self._counter, paint, self._done)
+            self._pool.submit(_count, self._counter, paint, self._mailbox.send)
 
-    def _on_done(self, counter: PaintCounter, state: PaintState) -> None:
+    def _on_done(self, answer: tuple[PaintCounter, PaintState]) -> None:
+        counter, state = answer
         if counter is self._counter:  # else another layer is followed by now
             self.counted.emit(state)
 
 
-def _count(counter: PaintCounter, paint: np.ndarray, done: SignalInstance) -> None:
-    state = counter.count(paint)
-    with suppress(RuntimeError):  # the dock is gone
-        done.emit(counter, state)
+def _count(counter: PaintCounter, paint: np.ndarray, tell: Callable[[object], None]) -> None:
+    tell((counter, counter.count(paint)))

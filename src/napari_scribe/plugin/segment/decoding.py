@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from magicgui.widgets import FloatSlider, SpinBox
@@ -16,6 +15,7 @@ from qtpy.QtWidgets import QLabel, QSlider, QWidget
 
 from ...errors import InputError
 from ...io.model_folder import is_shipped, new_model_path
+from ..jobs.mailbox import Mailbox
 from ..layers.managed import find_layer
 from ..messages import explain
 from ..widgets.basics import Fold, Hint, button, empty, layout_of, named, row, stack
@@ -46,7 +46,6 @@ class DecodingFold(Fold):
 
     kept = Signal(object)
     failed = Signal(str)
-    _decoded = Signal(object)
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__("Decoding")
@@ -67,7 +66,8 @@ class DecodingFold(Fold):
         )
         for part in (self._lines, self.found, row(self.reset_button, self.keep_button, 1)):
             self.addWidget(part)
-        self._decoded.connect(self._on_decoded)
+        self._mailbox = Mailbox()
+        self._mailbox.delivered.connect(self._on_decoded)
         self.offer(None)
 
     def offer(self, decodable: Decodable | None) -> None:
@@ -152,14 +152,9 @@ class DecodingFold(Fold):
             return
         from ...inference.decoding import decode
 
-        values, emit = self.values(), self._decoded.emit
+        values, send = self.values(), self._mailbox.send
         self._running = self._pool.submit(decode, decodable.model, decodable.maps, values)
-
-        def tell(done: Future[Any]) -> None:
-            with suppress(RuntimeError):  # the dock is gone
-                emit((decodable, done))
-
-        self._running.add_done_callback(tell)
+        self._running.add_done_callback(lambda done: send((decodable, done)))
 
     def _on_decoded(self, answer: tuple[Decodable, Future[np.ndarray]]) -> None:
         decodable, done = answer

@@ -25,6 +25,7 @@ from ...recipe import Recipe
 from ...session.painted import PaintedLayer
 from ...session.project import Project, ProjectImage, Training, is_project
 from ...wording import counted
+from ..jobs.mailbox import Mailbox
 from ..jobs.training import Trained
 from ..layers.annotations import annotations_of
 from ..layers.autosave import Autosave
@@ -69,6 +70,14 @@ class _Part(NamedTuple):
         return project.put(self.painted, self.paint, self.place, self.image, self.known)
 
 
+_Saved = tuple[
+    Project,
+    list[tuple[_Part, ProjectImage]] | Exception,
+    list[tuple[Path, dict[str, Any]]],
+]
+"""The project, what was put into it or what went wrong, and its new models."""
+
+
 class ProjectPanel(Fold):
     """Offer to save and to open a project, and its images one after the other.
 
@@ -92,7 +101,6 @@ class ProjectPanel(Fold):
 
     opened = Signal(object)
     failed = Signal(str)
-    _saved = Signal(object, object, object)
 
     def __init__(self, viewer: Viewer, autosave: Autosave, recipe: Callable[[], Recipe]) -> None:
         super().__init__("Project")
@@ -121,7 +129,8 @@ class ProjectPanel(Fold):
         self.addWidget(stack(self.hint, self._browser, buttons))
         self._soon = QTimer(self, interval=SAVE_AFTER, singleShot=True)
         self._soon.timeout.connect(self._save)
-        self._saved.connect(self._on_saved)
+        self._mailbox = Mailbox()
+        self._mailbox.delivered.connect(self._on_saved)
         autosave.kept.connect(self._on_kept)
         self._show()
 
@@ -180,8 +189,7 @@ class ProjectPanel(Fold):
                     project.save()
             except (InputError, OSError) as error:
                 result = error
-            with suppress(RuntimeError):  # the dock is gone
-                self._saved.emit(project, result, trained)
+            self._mailbox.send((project, result, trained))
 
         self._thread = threading.Thread(target=save)
         self._thread.start()
@@ -199,12 +207,8 @@ class ProjectPanel(Fold):
                 of_image = image_of(image), known.get(key_of(image))
                 yield _Part(layer, image, painted, layer.data, place, *of_image)
 
-    def _on_saved(
-        self,
-        project: Project,
-        saved: list[tuple[_Part, ProjectImage]] | Exception,
-        trained: list[tuple[Path, dict[str, Any]]],
-    ) -> None:
+    def _on_saved(self, answer: _Saved) -> None:
+        project, saved, trained = answer
         self._thread = None
         if isinstance(saved, Exception):
             self._trained = trained + self._trained

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 
-from qtpy.QtCore import Qt, QTimer, Signal, SignalInstance
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent, QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from ...errors import InputError
 from ...recipe import Preset, Recipe
+from ..jobs.mailbox import Mailbox
 from ..jobs.torch_loader import load_torch, loading
 from .basics import Hint, fill_column, named
 from .inputs import narrow
@@ -54,7 +54,6 @@ class PresetPicker(QWidget):
     """
 
     chosen = Signal(str)
-    _counted = Signal(object, str)
 
     def __init__(self, form: RecipeForm, presets: Mapping[str, Preset], width: int) -> None:
         super().__init__()
@@ -72,7 +71,8 @@ class PresetPicker(QWidget):
         line.setVisible(bool(presets))
         self._settle = QTimer(self, interval=SETTLED, singleShot=True)
         self._settle.timeout.connect(self._count)
-        self._counted.connect(self._show_costs)
+        self._mailbox = Mailbox()
+        self._mailbox.delivered.connect(self._show_costs)
         self.combo.activated.connect(self._on_activated)
         form.changed.connect(self.show_form)
         self.show_form()
@@ -147,14 +147,15 @@ class PresetPicker(QWidget):
     def _count(self) -> None:
         """Count the costs in a thread: torch is slow to load, and slow at the first count."""
         if self.isVisible() and not self._is_from_model:
-            threading.Thread(target=_count, args=(self._recipe, self._counted)).start()
+            threading.Thread(target=_count, args=(self._recipe, self._mailbox.send)).start()
 
-    def _show_costs(self, recipe: Recipe, words: str) -> None:
+    def _show_costs(self, counted: tuple[Recipe, str]) -> None:
+        recipe, words = counted
         if recipe == self._recipe and not self._is_from_model:
             self.costs.setText(words)
 
 
-def _count(recipe: Recipe, counted: SignalInstance) -> None:
+def _count(recipe: Recipe, tell: Callable[[object], None]) -> None:
     try:
         with loading:
             load_torch()
@@ -163,5 +164,4 @@ def _count(recipe: Recipe, counted: SignalInstance) -> None:
             words = cost_of(recipe).in_words()
     except InputError as error:  # torch cannot be loaded
         words = str(error)
-    with suppress(RuntimeError):  # the dock is gone
-        counted.emit(recipe, words)
+    tell((recipe, words))

@@ -185,6 +185,7 @@ class Workspace(QWidget):
         for event in self._events:
             event.disconnect(self._on_layers)
         self._events = []
+        self._soon.stop()  # it would make a page that nobody closes
         for dock in self.pages.values():
             dock.close_down()
 
