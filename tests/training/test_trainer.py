@@ -237,6 +237,7 @@ def test_what_fits_its_place_no_better_than_by_chance_is_refused_unless_correcte
     trainer.state.keep_parent(0)
     trainer.knows_images, trainer.is_corrected = lambda: True, lambda: is_corrected
     steps_of(trainer)
+    assert trainer.state.is_known_kind is not is_corrected
     assert trainer.parent_stays(keep_worse=False) is not is_corrected
     assert job.fine_tuning is not None and job.fine_tuning.paint is not None
     assert job.fine_tuning.share == (0.5 if is_corrected else 0)

@@ -205,10 +205,11 @@ class Trainer:
         """Return whether a fine-tuning starts from a model that has learnt from such images.
 
         Then the statistics of one painted image would only take the place of those of all images
-        before. On another kind of image, statistics have to follow.
+        before. On another kind of image, and where the model had to be corrected, statistics have
+        to follow.
         """
         parent = self.state.parent
-        if parent is None:
+        if parent is None or self.is_corrected():
             return False
         knows = self.knows_images()
         return (
@@ -398,9 +399,9 @@ class Trainer:
         paint, judge, is_known = self.data.validation, self.judge, self.state.is_known_kind
         if not paint:
             return FineTuning(UNCHECKED_SHARE)
-        caution = NEW_KIND
-        if is_known:
-            caution = CORRECTED if self.is_corrected() else KNOWN_KIND
+        caution = KNOWN_KIND if is_known else NEW_KIND
+        if self.is_corrected():
+            caution = CORRECTED
         choice = choose(
             *(parent, tuned, paint, self.before, judge.loss_of),
             caution,
