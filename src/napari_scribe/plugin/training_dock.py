@@ -327,7 +327,11 @@ class TrainingDock(Dock, Generic[Asked]):
         if why_not_continue:
             return ""
         trained, kept, done = self.trained, self.kept, []
-        if trained is not None:
+        if trained is not None and trained.is_parent and trained.checkpoint is not None:
+            numbers = trained.checkpoint.numbers
+            name = "what was learnt"
+            done = [counted(numbers["index"], "step"), duration(numbers["seconds"])]
+        elif trained is not None:
             name, made = trained.name, trained.model.provenance
             if (steps := made.get("steps")) is not None:
                 done = [counted(steps, "step"), duration(made.get("seconds", 0))]
