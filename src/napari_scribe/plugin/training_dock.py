@@ -326,21 +326,23 @@ class TrainingDock(Dock, Generic[Asked]):
         """Say that Train starts over, and what Continue goes on with."""
         if why_not_continue:
             return ""
+        start = self.form.more.start.value()
+        train = "Train starts over" if start is None else f"Train starts from {start.stem}"
+        return f"{train}. Continue goes on with {self._to_go_on_with()}."
+
+    def _to_go_on_with(self) -> str:
+        """Say what Continue goes on with: the last model, or what was learnt and refused."""
         trained, kept, done = self.trained, self.kept, []
-        if trained is not None and trained.is_parent and trained.checkpoint is not None:
-            numbers = trained.checkpoint.numbers
-            name = "what was learnt"
-            done = [counted(numbers["index"], "step"), duration(numbers["seconds"])]
-        elif trained is not None:
+        if trained is not None and trained.is_parent:
+            return "what was learnt"
+        if trained is not None:
             name, made = trained.name, trained.model.provenance
             if (steps := made.get("steps")) is not None:
                 done = [counted(steps, "step"), duration(made.get("seconds", 0))]
         else:
             assert kept is not None
             name, done = kept.model.stem, [counted(kept.steps, "step"), duration(kept.seconds)]
-        start = self.form.more.start.value()
-        train = "Train starts over" if start is None else f"Train starts from {start.stem}"
-        return f"{train}. Continue goes on with {name} ({', '.join(done)})."
+        return f"{name} ({', '.join(done)})"
 
     def on_form(self) -> None:
         """Look for what Continue could go on with; take away a message about the form."""

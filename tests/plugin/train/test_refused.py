@@ -26,4 +26,4 @@ def test_the_losses_of_what_was_refused_are_told(
     assert said.startswith("Training on this paint did not improve the model it started from")
     assert " with what was learnt" in said and "What helps" in said
     assert dock.trained.path == kept
-    assert "Continue goes on with what was learnt (" in dock.what_next.text()
+    assert "Continue goes on with what was learnt." in dock.what_next.text()
