@@ -130,11 +130,11 @@ def test_jobs_begin_in_the_order_in_which_they_were_asked_for(
     qtbot.waitUntil(lambda: log.began == ["a", "b"], timeout=LONG)
     assert words(runners[3]) == ["Waiting for training on b to end (2nd in line)."]
     runners[1].stop()
-    qtbot.waitUntil(lambda: log.began == ["a", "b", "c"])
+    qtbot.waitUntil(lambda: log.began == ["a", "b", "c"], timeout=LONG)
     jobs[2].go.append(True)
-    qtbot.waitUntil(lambda: log.began == ["a", "b", "c", "d"])
+    qtbot.waitUntil(lambda: log.began == ["a", "b", "c", "d"], timeout=LONG)
     jobs[3].go.append(True)
-    qtbot.waitUntil(lambda: len(log.ended) == 4)
+    qtbot.waitUntil(lambda: len(log.ended) == 4, timeout=LONG)
     assert log.values == ["a", "b", None, None]
     assert not any(runner.is_busy for runner in runners)
 
@@ -247,7 +247,7 @@ def test_a_dock_waits_and_begins_by_itself(
     measure = docks(MeasureDock)
     measure.form.image.layer.value = painted.add_labels(sample.truth.astype(np.uint16))
     click(measure.measure_button)
-    qtbot.waitUntil(lambda: measure.shown is not None, timeout=LONG)  # beside the training
+    qtbot.waitUntil(lambda: bool(measure.shown), timeout=LONG)  # beside the training
     busy.go.append(True)
     qtbot.waitUntil(lambda: "nuclei labels" in painted.layers, timeout=LONG)
     qtbot.waitUntil(lambda: not dock.runner.is_busy, timeout=LONG)

@@ -63,11 +63,11 @@ def test_from_an_image_to_a_table(workspace: Workspace, qtbot: Any) -> None:
     dock = workspace.pages["Measure"]
     tab_to(dock.measure_button)
     press(Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: dock.shown is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: bool(dock.shown), timeout=LONG)
     table = dock.results.view
     tab_to(table)
     press(Qt.Key.Key_Down)
-    number = dock.shown.table["label"][table.row()]
+    number = dock.shown[0].table["label"][table.row()]
     assert workspace.viewer.layers["nuclei labels"].selected_label == number
 
 

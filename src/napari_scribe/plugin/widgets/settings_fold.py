@@ -8,7 +8,7 @@ from ..settings import recall, remember
 from .basics import Fold
 from .device_picker import DevicePicker
 
-WIDTH = 96
+WIDTH = 90
 """Width of the names, in pixels."""
 
 
