@@ -79,9 +79,9 @@ def test_images_of_a_known_kind_hardly_get_worse() -> None:
     assert chosen(lambda w: 2 - w, lambda w: 0.1 + 0.1 * w, KNOWN_KIND).share == 0
 
 
-def test_corrections_take_the_result_half_way_at_most() -> None:
+def test_corrections_take_the_result_a_quarter_of_the_way_at_most() -> None:
     """However much better the corrected places get, and if what was known gets worse."""
-    assert chosen(lambda w: 2 - w, lambda w: 0.1 + 0.1 * w, CORRECTED).share == 0.5
+    assert chosen(lambda w: 2 - w, lambda w: 0.1 + 0.1 * w, CORRECTED).share == 0.25
     assert chosen(lambda w: 2 + w, lambda w: 0.1, CORRECTED).share == 0
 
 

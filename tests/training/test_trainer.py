@@ -240,7 +240,7 @@ def test_what_fits_its_place_no_better_than_by_chance_is_refused_unless_correcte
     assert trainer.state.is_known_kind is not is_corrected
     assert trainer.parent_stays(keep_worse=False) is not is_corrected
     assert job.fine_tuning is not None and job.fine_tuning.paint is not None
-    assert job.fine_tuning.share == (0.5 if is_corrected else 0)
+    assert job.fine_tuning.share == (0.25 if is_corrected else 0)
     assert job.fine_tuning.paint[1] < 0.9 * job.fine_tuning.paint[0]
 
 

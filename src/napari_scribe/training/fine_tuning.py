@@ -62,12 +62,12 @@ KNOWN_KIND = Caution(largest_share=0.5, replay_weight=32, replay_limit=1.05)
 A few held-out objects of one image say less about them, and farther from the parent, other images
 of that kind got worse even where these objects were found better.
 """
-CORRECTED = Caution(largest_share=0.5, checks_place=False)
+CORRECTED = Caution(largest_share=0.25, checks_place=False)
 """If what is painted was corrected in a prediction.
 
-The places are those where the parent is most wrong. Other networks may still fit them worse than by
-chance, and half way from the parent was better elsewhere than what fits these places best. Paint
-that was made of a prediction cannot lie at the wrong place.
+The places are those where the parent is most wrong: better networks may still fit them worse than
+by chance, and what fits them best is worse elsewhere. Paint that was made of a prediction cannot
+lie at the wrong place.
 """
 NEW_KIND = Caution()
 """If it does not: a loss on replay is only said."""

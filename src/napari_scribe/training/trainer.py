@@ -397,11 +397,11 @@ class Trainer:
     def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:
         """Return how far the result goes away from its parent."""
         paint, judge, is_known = self.data.validation, self.judge, self.state.is_known_kind
-        if not paint:
-            return FineTuning(UNCHECKED_SHARE)
         caution = KNOWN_KIND if is_known else NEW_KIND
         if self.is_corrected():
             caution = CORRECTED
+        if not paint:
+            return FineTuning(min(UNCHECKED_SHARE, caution.largest_share))
         choice = choose(
             *(parent, tuned, paint, self.before, judge.loss_of),
             caution,
