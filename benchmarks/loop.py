@@ -82,7 +82,7 @@ def _play(pairs, draw, chosen):
         fixed = _fix_worst(found, truths, paints, chosen.fixes)
         job = ns.train(
             images,
-            [ns.Paint(paint.copy(), corrected=np.unique(paint[paint > 1])) for paint in paints],
+            [_as_paint(paint, is_corrected=parent is not None) for paint in paints],
             recipe,
             start=parent,
             resume=checkpoint,
@@ -95,6 +95,11 @@ def _play(pairs, draw, chosen):
         rows.append(_score(model, pairs, others, chosen.device))
         print(f"  draw {draw}, round {i}, fixed {fixed}: {_row(rows[-1])}", flush=True)
     return rows
+
+
+def _as_paint(paint, is_corrected):
+    """Return what is painted by now; from nothing, all of it counts alike."""
+    return ns.Paint(paint.copy(), corrected=np.unique(paint[paint > 1]) if is_corrected else ())
 
 
 def _fix_worst(found, truths, paints, n):

@@ -236,7 +236,9 @@ def train_and_save(
     train_with_bar(job, keep)
     if job.kept_parent:
         typer.echo(unhelpful)
-    if job.fine_tuning is not None and (words := job.fine_tuning.in_words()):
+    tuning = job.fine_tuning
+    # With --keep-worse, the losses of what would have been refused are not those of the result.
+    if tuning is not None and (tuning.share or job.kept_parent) and (words := tuning.in_words()):
         typer.echo(words)
     if job.problem:
         raise RuntimeError(f"{job.problem} The best model until then is kept.")

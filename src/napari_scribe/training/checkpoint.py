@@ -106,6 +106,8 @@ class TrainState:
         Weights of the model that is fine-tuned; None if there is none.
     is_known_kind
         Whether that model has learnt from such images, so that small steps are enough.
+    is_corrected
+        Whether most of what was painted at the start was corrected in a prediction.
     best, best_loss, best_index
         Weights of the average with the lowest validation loss, that loss, and the steps done then;
         None if nothing validates.
@@ -129,6 +131,7 @@ class TrainState:
         self.steps_before = 0
         self.parent: Tensors | None = None
         self.is_known_kind = False
+        self.is_corrected = False
         self.best: Tensors | None = None
         self.best_loss: float | None = None
         self.best_index: int | None = None
@@ -204,6 +207,7 @@ class TrainState:
             "best_loss": self.best_loss,
             "best_index": self.best_index,
             "is_known_kind": self.is_known_kind,
+            "is_corrected": self.is_corrected,
             "scaler": self.scaler.state_dict(),
             "optimizer": self.recipe.optimizer,
         }
@@ -230,6 +234,7 @@ class TrainState:
         self.first_loss = checkpoint.numbers.get("first_loss")
         self.steps_before = checkpoint.numbers.get("steps_before", 0)
         self.is_known_kind = bool(checkpoint.numbers.get("is_known_kind", False))
+        self.is_corrected = bool(checkpoint.numbers.get("is_corrected", False))
         self.best_loss = checkpoint.numbers["best_loss"] if is_own else None
         self.best_index = checkpoint.numbers.get("best_index") if is_own else None
         # Checkpoints from before it was recorded are of AdamW.

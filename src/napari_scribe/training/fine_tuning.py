@@ -66,8 +66,8 @@ CORRECTED = Caution(largest_share=0.25, checks_place=False)
 """If what is painted was corrected in a prediction.
 
 The places are those where the parent is most wrong: better networks may still fit them worse than
-by chance, and what fits them best is worse elsewhere. Paint that was made of a prediction cannot
-lie at the wrong place.
+by chance, and what fits them best is worse elsewhere. Most of this paint was made of a prediction,
+so it cannot lie at the wrong place.
 """
 NEW_KIND = Caution()
 """If it does not: a loss on replay is only said."""
@@ -85,8 +85,8 @@ class FineTuning:
     share
         Share of the tuned weights in the result; 0 if the parent is kept.
     paint
-        Loss on held-out paint, of the parent and of the result, or of the largest share that was
-        tried where the parent is kept; None if nothing is held out.
+        Loss on held-out paint, of the parent and of the result, or of a share that was refused
+        where the parent is kept; None if nothing is held out.
     replay
         The same on held-out patches of what the parent learnt from; None without such patches.
     """

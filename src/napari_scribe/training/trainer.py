@@ -28,6 +28,7 @@ from .fine_tuning import (
     KNOWN_KIND,
     NEW_KIND,
     UNCHECKED_SHARE,
+    Caution,
     FineTuning,
     between,
     choose,
@@ -140,6 +141,7 @@ class Trainer:
         job, state, data = self.job, self.state, self.data
         self._rescore_best()
         if "is_known_kind" not in (self.resumed or {}):  # else as it was decided then
+            state.is_corrected = self.group.of_first(self.is_corrected())
             state.is_known_kind = self.group.of_first(self._knows_such_images())
         self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
         start, version = state.index, data.version
@@ -209,7 +211,7 @@ class Trainer:
         to follow.
         """
         parent = self.state.parent
-        if parent is None or self.is_corrected():
+        if parent is None or self.state.is_corrected:
             return False
         knows = self.knows_images()
         return (
@@ -394,14 +396,24 @@ class Trainer:
             state.best_index = None
         return job.kept_parent
 
+    @property
+    def _caution(self) -> Caution:
+        """Return how much may be given up, by what was found at the start."""
+        if self.state.is_corrected:
+            return CORRECTED
+        return KNOWN_KIND if self.state.is_known_kind else NEW_KIND
+
+    @property
+    def _unchecked_share(self) -> float:
+        """Return the share where nothing tells how far to go."""
+        return min(UNCHECKED_SHARE, self._caution.largest_share)
+
     def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:
         """Return how far the result goes away from its parent."""
         paint, judge, is_known = self.data.validation, self.judge, self.state.is_known_kind
-        caution = KNOWN_KIND if is_known else NEW_KIND
-        if self.is_corrected():
-            caution = CORRECTED
+        caution = self._caution
         if not paint:
-            return FineTuning(min(UNCHECKED_SHARE, caution.largest_share))
+            return FineTuning(self._unchecked_share)
         choice = choose(
             *(parent, tuned, paint, self.before, judge.loss_of),
             caution,
@@ -419,13 +431,13 @@ class Trainer:
             return forward(network, pixels, self.dtype)
 
     def network_so_far(self, recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
-        """Return the best network by now, on the CPU; half of the way from the one to start from.
+        """Return the best network by now, on the CPU; part of the way from the one to start from.
 
         How far a fine-tuning may go is found out only at its end.
         """
         weights = self.state.result()
         if self.state.parent is not None:
-            weights = between(self.state.parent, weights, UNCHECKED_SHARE)
+            weights = between(self.state.parent, weights, self._unchecked_share)
         network = build_network(recipe, n_channels, encoding)
         network.load_state_dict({k: v.cpu() for k, v in weights.items()})
         return network.eval()

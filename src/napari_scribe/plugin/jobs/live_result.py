@@ -82,7 +82,7 @@ class LiveResult:
             )
             if not is_hidden:  # whoever hid the result of before wants to see this one
                 shown.visible = True
-            if isinstance(shown, LabelsLayer):
+            if isinstance(shown, LabelsLayer) and shown.visible:
                 hide_labels_above(self._viewer, request.image_layer, shown)
             if isinstance(request.model, Path):
                 add_note(shown, model=str(request.model))

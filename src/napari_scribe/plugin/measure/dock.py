@@ -186,14 +186,16 @@ class MeasureDock(Dock):
             self.form.image.follow(layer)
 
     def _on_other_labels(self, layer: LabelsLayer | None) -> None:
-        """Take away the table of other labels, but not that of files or of several results."""
+        """Take away what is of other labels, but not the table of files or of several results."""
         measured = [shown.layer for shown in self.shown]
-        if len(measured) < 2 and measured not in ([None], [layer]):
+        if measured == [layer]:
+            return
+        self.comparison.clear()
+        self.comparison.truth.reset_choices()
+        if len(measured) < 2 and measured != [None]:
             self._close_links()
             self.shown = []
             self.results.show_table(None)
-            self.comparison.clear()
-            self.comparison.truth.reset_choices()
 
     def _on_measured(
         self,

@@ -181,8 +181,9 @@ class Link(QObject):
             self._pick(int(number))
 
     def _pick(self, number: int) -> None:
-        row = self.row_of(number)
-        if row is not None and not self._is_going:
+        if self._is_going or self.layer not in self.viewer.layers:
+            return
+        if (row := self.row_of(number)) is not None:
             self._mark(row)
             self.picked.emit(row)
 
