@@ -62,6 +62,8 @@ KNOWN_KIND = Caution(largest_share=0.5, replay_weight=32, replay_limit=1.05)
 A few held-out objects of one image say less about them, and farther from the parent, other images
 of that kind got worse even where these objects were found better.
 """
+NEW_KIND = Caution()
+"""If it does not: a loss on replay is only said."""
 CORRECTED = Caution(largest_share=0.25, checks_place=False)
 """If what is painted was corrected in a prediction.
 
@@ -69,8 +71,6 @@ The places are those where the parent is most wrong: better networks may still f
 by chance, and what fits them best is worse elsewhere. Most of this paint was made of a prediction,
 so it cannot lie at the wrong place.
 """
-NEW_KIND = Caution()
-"""If it does not: a loss on replay is only said."""
 
 LossOf = Callable[[Tensors, Sequence[Batch]], float]
 """``(weights, batches) -> loss`` of a network with these weights."""

@@ -141,7 +141,9 @@ class Trainer:
         job, state, data = self.job, self.state, self.data
         self._rescore_best()
         if "is_known_kind" not in (self.resumed or {}):  # else as it was decided then
-            state.is_corrected = self.group.of_first(self.is_corrected())
+            # Looking through all paint takes time that only a fine-tuning needs.
+            is_corrected = state.parent is not None and self.is_corrected()
+            state.is_corrected = self.group.of_first(is_corrected)
             state.is_known_kind = self.group.of_first(self._knows_such_images())
         self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
         start, version = state.index, data.version
@@ -214,12 +216,10 @@ class Trainer:
         if parent is None or self.state.is_corrected:
             return False
         knows = self.knows_images()
-        return (
-            knows
-            if knows is not None
-            else not self._validates
-            or self.judge.fits(parent, self.data.validation, is_known_kind=False)
-        )
+        if knows is not None:
+            return knows
+        paint = self.data.validation
+        return not self._validates or self.judge.fits(parent, paint, is_known_kind=False)
 
     def _note_at_start(self) -> str:
         """Return what the user should know from the first step on."""
