@@ -270,6 +270,24 @@ def test_no_thread_and_nothing_of_a_job_stays(viewer: Any, qtbot: Any) -> None:
     assert gone() is None
 
 
+def test_a_job_is_not_stopped_by_looking_through_all_that_is_loaded(
+    runner: Runner, qtbot: Any
+) -> None:
+    """What is loaded is collected again after the job, even after one that failed."""
+    heard, n_loaded = Listener(runner), len(gc.get_objects())
+    looked_through: list[int] = []
+
+    def body(_job: Job[Step, None]) -> Generator[Step, None, None]:
+        looked_through.append(len(gc.get_objects()))
+        yield Step(0)
+        raise InputError("no")
+
+    start(runner, lambda: Job(body))
+    qtbot.waitUntil(lambda: bool(heard.ended))
+    assert looked_through[0] < n_loaded / 100
+    assert gc.get_freeze_count() == 0
+
+
 def test_the_thread_counts_as_much_as_other_programs(runner: Runner, qtbot: Any) -> None:
     """A nice one gets next to nothing beside a busy program."""
     if not sys.platform.startswith("linux"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 from napari import Viewer
@@ -230,7 +232,8 @@ class Worker(WorkerBase[None]):
                 load_torch()
             self.job = job = request.begin()
             if not self.is_stopped:
-                self._send_records(job)
+                with short_collections():
+                    self._send_records(job)
                 ended = Ended(request.finish(job))
         except Question as question:
             ended = Ended(question=question)
@@ -270,3 +273,17 @@ class Worker(WorkerBase[None]):
 
     def _send(self, record: object) -> None:
         self.mailbox.send((self, record))
+
+
+@contextmanager
+def short_collections() -> Generator[None, None, None]:
+    """Let Python's garbage collector look through new objects only, as long as a job runs.
+
+    Half a million objects of torch and napari are there for good. To look through all of them stops
+    every thread, and with them the viewer, for half a second.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()  # a layer that was removed meanwhile can be collected again
