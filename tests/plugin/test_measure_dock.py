@@ -56,6 +56,15 @@ def go_to(view: TableView, row: int) -> None:
     view.setCurrentIndex(view.model().index(line, 0))
 
 
+def click_in_the_middle(viewer: Any, qtbot: Any) -> None:
+    """Click the pixel in the middle of the canvas, once what was changed is drawn."""
+    qtbot.wait(50)
+    canvas = viewer.window._qt_viewer.canvas.native
+    middle = QPoint(canvas.width() // 2, canvas.height() // 2)
+    QTest.mouseMove(canvas, middle)
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=middle)
+
+
 def test_objects_are_measured_looked_at_and_saved(
     make_napari_viewer: Callable[..., Any], qtbot: Any, small: Sample, tmp_path: Path
 ) -> None:
@@ -95,11 +104,7 @@ def test_objects_are_measured_looked_at_and_saved(
     assert rings(viewer) == [ring]
     assert np.allclose(ring.data_to_world(ring.data[0]), first, atol=0.26)
     assert np.allclose(viewer.scene.camera.center[-2:], wanted)  # what is looked at stays
-    qtbot.wait(50)
-    canvas = viewer.window._qt_viewer.canvas.native
-    middle = QPoint(canvas.width() // 2, canvas.height() // 2)
-    QTest.mouseMove(canvas, middle)
-    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=middle)
+    click_in_the_middle(viewer, qtbot)
     assert view.row() == row
 
     # the histogram follows the column, and the file the order
@@ -129,6 +134,25 @@ def test_objects_are_measured_looked_at_and_saved(
     assert not dock.results.outdated.text()
     layer.paint((100, 100), 3)
     assert "press Measure again" in dock.results.outdated.text()
+
+    # of two objects under the mouse, that of the selected layer is meant, else the topmost one
+    above = viewer.add_labels(small.truth.copy(), name="above", **PLACE)
+    dock.form.scope.value = "open"
+    dock.measure_button.click()
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    go_to(view, int(np.flatnonzero(dock.results.table["image"] == "objects")[0]))
+    image = viewer.layers["nuclei"]
+    for selected, is_shown, meant in (
+        (layer, True, "objects"),
+        (image, False, "objects"),
+        (image, True, "above"),
+    ):
+        viewer.layers.selection.active, above.visible = selected, is_shown
+        click_in_the_middle(viewer, qtbot)
+        assert dock.results.table["image"][view.row()] == meant
+    assert rings(viewer)
+    viewer.layers.remove(above)  # the ring goes with it
+    qtbot.waitUntil(lambda: not rings(viewer), timeout=LONG)
 
     dock.results.outdated.setText("")
     dock.close_down()

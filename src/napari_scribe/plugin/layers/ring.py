@@ -8,6 +8,7 @@ from weakref import ref
 import numpy as np
 from napari import Viewer
 from napari.layers import Layer, Points
+from qtpy.QtCore import QTimer
 
 from .managed import PLACE, same_selection
 from .purpose import MARK, PLACE_TO_LOOK
@@ -22,7 +23,8 @@ SMALLEST = 12.0
 class Ring:
     """Show a ring round a place of a layer, in a layer of points with one point.
 
-    The layer is there only while the ring is shown, so it is not taken for data.
+    The layer is there only while the ring is shown, so it is not taken for data. It goes with the
+    layer that it is shown on.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -45,15 +47,25 @@ class Ring:
             self._on = ref(layer)
             with same_selection(self.viewer):
                 self.viewer.layers.append(points)
+            self.viewer.layers.events.removed.connect(self._on_removed)
         points.data = np.array([pixel])
         points.size = max(SIZE * diameter, SMALLEST)
 
     def remove(self) -> None:
         """Take it away."""
         points, self._points = self._points, None
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
         if points is not None and points in self.viewer.layers:
             with same_selection(self.viewer):
                 self.viewer.layers.remove(points)
+
+    def _on_removed(self, _event: object) -> None:
+        """Look a moment later whether the layer is gone: napari may be removing others with it."""
+        QTimer.singleShot(0, self._go_with_layer)
+
+    def _go_with_layer(self) -> None:
+        if self._on() not in self.viewer.layers:
+            self.remove()
 
 
 def _points_on(layer: Layer) -> Points:

@@ -53,8 +53,8 @@ class CompareFold(Fold):
 
     Parameters
     ----------
-    ring
-        Marks the object of the chosen row.
+    ring, linked
+        As `Link` takes them.
     measured
         Return the labels that are measured, which are not offered as truth.
     compare
@@ -66,11 +66,12 @@ class CompareFold(Fold):
         viewer: Viewer,
         colors: dict[str, str],
         ring: Ring,
+        linked: list[LabelsLayer],
         measured: Callable[[], Layer | None],
         compare: Callable[[], None],
     ) -> None:
         super().__init__("Compare with truth")
-        self.viewer, self.ring = viewer, ring
+        self.viewer, self.ring, self.linked = viewer, ring, linked
         self.truth = TruthPicker(
             viewer,
             lambda layer: is_paint(layer) and layer is not measured(),
@@ -129,7 +130,8 @@ class CompareFold(Fold):
         iou = np.nan_to_num(table[IOU], nan=-1)
         table = table.selected(np.lexsort((iou, first)))
         self.table.show_table(table)
-        self.link = Link(self.viewer, layer, letters, table, self.ring, has_features=False)
+        shared = self.ring, self.linked
+        self.link = Link(self.viewer, layer, letters, table, *shared, has_features=False)
         self.link.picked.connect(self.table.go_to)
         for part in self._results:
             part.setVisible(True)

@@ -71,13 +71,19 @@ class MeasureDock(Dock):
         super().__init__(napari_viewer)
         self.form = MeasureForm(self.viewer)
         self.ring = Ring(self.viewer)
+        self.linked: list[LabelsLayer] = []
         self.links: list[tuple[int, Link]] = []  # each with its first row in the table
         self.shown: list[Shown] = []
         tip = "Measure size, shape and intensity of every object"
         self.measure_button = button("Measure", tip, self.measure, is_main=True)
         self.results = Results(self.colors)
         self.comparison = CompareFold(
-            self.viewer, self.colors, self.ring, lambda: self.form.image.layer.value, self.compare
+            self.viewer,
+            self.colors,
+            self.ring,
+            self.linked,
+            lambda: self.form.image.layer.value,
+            self.compare,
         )
         self.classes = ClassesFold(self.viewer, self.new_examples, self.sort)
         scope = self.form.scope, self.form.folder
@@ -263,7 +269,8 @@ class MeasureDock(Dock):
         first = 0
         for shown, table in zip(self.shown, tables, strict=True):
             if shown.layer is not None:
-                link = Link(self.viewer, shown.layer, shown.letters, table, self.ring)
+                place = shown.layer, shown.letters
+                link = Link(self.viewer, *place, table, self.ring, self.linked)
                 link.picked.connect(partial(self._on_picked_object, first))
                 link.outdated.connect(self._on_outdated)
                 self.links.append((first, link))

@@ -34,6 +34,8 @@ class Link(QObject):
         A letter per axis of the layer.
     ring
         What marks an object; taken away when the link is closed.
+    linked
+        The layers of all open links, this one's too: a click means an object of one of them.
     has_features
         Whether the table goes into the layer's features.
 
@@ -55,12 +57,14 @@ class Link(QObject):
         letters: str,
         table: Measurements,
         ring: Ring,
+        linked: list[LabelsLayer],
         *,
         has_features: bool = True,
     ) -> None:
         super().__init__()
         self.viewer, self.layer, self.letters, self.table = viewer, layer, letters, table
-        self.ring, self._has_features = ring, has_features
+        self.ring, self._linked, self._has_features = ring, linked, has_features
+        linked.append(layer)
         numbers = table[LABEL]
         self._repeats = len(np.unique(numbers)) < len(numbers)
         self._frame: dict[str, int] = {}
@@ -75,6 +79,7 @@ class Link(QObject):
     def close(self) -> None:
         """Let go of the layer and of the viewer, and mark nothing."""
         self.ring.remove()
+        self._linked.remove(self.layer)
         self.layer.events.selected_label.disconnect(self._on_selected)
         for event in paint_events(self.layer):
             event.disconnect(self._on_edited)
@@ -168,17 +173,14 @@ class Link(QObject):
             return
         if getattr(active, "mode", "") != "pan_zoom":
             return
-        if self.layer not in viewer.layers or not self.layer.visible:
-            return
-        number = self.layer.get_value(
-            event.position,
-            view_direction=event.view_direction,
-            dims_displayed=event.dims_displayed,
-            world=True,
-        )
-        number = number[1] if isinstance(number, tuple) else number  # of a pyramid
-        if number is not None:
-            self._pick(int(number))
+        numbers = {
+            layer: number
+            for layer in reversed(viewer.layers)
+            if layer in self._linked and layer.visible and (number := _number_at(layer, event))
+        }
+        meant = active if active in numbers else next(iter(numbers), None)  # else the topmost
+        if meant is self.layer:
+            self._pick(numbers[meant])
 
     def _pick(self, number: int) -> None:
         if self._is_going or self.layer not in self.viewer.layers:
@@ -189,3 +191,15 @@ class Link(QObject):
 
     def _on_edited(self, _event: object = None) -> None:
         self.outdated.emit()
+
+
+def _number_at(layer: LabelsLayer, event: Any) -> int:
+    """Return the number of the object under the mouse; 0 where there is none."""
+    number = layer.get_value(
+        event.position,
+        view_direction=event.view_direction,
+        dims_displayed=event.dims_displayed,
+        world=True,
+    )
+    number = number[1] if isinstance(number, tuple) else number  # of a pyramid
+    return int(number or 0)
