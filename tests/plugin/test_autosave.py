@@ -58,6 +58,16 @@ def test_strokes_are_kept_and_undone(dock: Any, painted: Any, qtbot: Any) -> Non
     qtbot.waitUntil(lambda: not (read_kept(kept) == 91).any(), timeout=LONG)
 
 
+def test_it_outlives_the_docks_that_let_go_of_it(dock: Any, painted: Any, qapp: Any) -> None:
+    """As the application's child: PySide deletes all that has no parent at exit, in any order."""
+    autosave = dock.autosave
+    assert autosave.parent() is qapp
+    painted.layers[PAINT].paint((5, 5), 93)
+    dock.close_down()
+    assert autosave.parent() is None
+    assert any((read_kept(kept) == 93).any() for kept in list_kept())
+
+
 def test_what_is_not_painted_is_not_kept(viewer: Any, qtbot: Any) -> None:
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)

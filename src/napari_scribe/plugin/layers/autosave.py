@@ -102,7 +102,9 @@ class Autosave(QObject):
     failed = Signal(str)
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
+        application = QApplication.instance()
+        assert application is not None
+        super().__init__(application)  # without a parent, PySide may delete it before the docks
         self.viewer = viewer
         self.users: set[int] = set()
         self._layers: dict[LabelsLayer, Watched] = {}
@@ -117,8 +119,6 @@ class Autosave(QObject):
         viewer.layers.events.removed.connect(self._on_removed)
         for layer in viewer.layers:
             self._watch(layer)
-        application = QApplication.instance()
-        assert application is not None
         application.aboutToQuit.connect(self.flush)
 
     # ---- what others call ------------------------------------------------------------------------
@@ -138,6 +138,7 @@ class Autosave(QObject):
             self._listen(layer, is_on=False)
         _known.update(self._layers)
         self._layers, self._removed, self._gone = {}, {}, []
+        self.setParent(None)  # it ends with its last reference
 
     def flush(self) -> None:
         """Put the last strokes on disk, and note that napari was closed in good order."""
