@@ -21,6 +21,10 @@ TRAINING = {"running": "Training on a: step 8", "runs_on": "Train", "is_training
         ({"has_annotations": True}, "Paint a few objects", "Train"),
         ({"has_annotations": True, "is_enough": False}, "Paint a few objects", "Train"),
         (PAINTED, "press Train", "Train"),
+        # Train again on the same paint would be refused again.
+        ({**PAINTED, "is_refused": True, "page": "Train"}, "paint where it is wrong", "Train"),
+        ({**SEGMENTED, "is_refused": True}, "Look at the result", "Correct"),
+        ({"is_refused": True}, "paint a few objects and train one", "Segment"),
         ({"is_enough": True}, "paint a few objects and train one", "Segment"),
         # What runs comes first; a training is watched where it is shown.
         ({**PAINTED, **TRAINING, "page": "Train"}, "paint on where it is wrong", "Train"),

@@ -33,6 +33,8 @@ class Situation:
         Whether a model was trained on the image that has not segmented it yet.
     has_learnt_little
         Whether that model was trained for too short a time to be judged.
+    is_refused
+        Whether a fine-tuning on the image did not help, so that the model from before was kept.
     has_result, has_own_result
         Whether the image is segmented, and whether the model trained on it has done that.
     is_corrected
@@ -50,6 +52,7 @@ class Situation:
     is_enough: bool | None = None
     is_trained: bool = False
     has_learnt_little: bool = False
+    is_refused: bool = False
     has_result: bool = False
     has_own_result: bool = False
     is_corrected: bool = False
@@ -84,6 +87,8 @@ def next_step(now: Situation) -> tuple[str, Step]:
             )
         if now.has_result:
             return "Look at the result: correct it, or measure it.", "Correct"
+    if now.is_refused and now.has_annotations:
+        return "The model did not improve: paint where it is wrong, or segment with it.", "Train"
     if now.is_enough and now.has_annotations:
         return "Enough is painted to start: press Train.", "Train"
     if now.has_annotations:

@@ -256,6 +256,11 @@ class Trained(Earlier[Asked]):
         return "the model" if self.path is None else self.path.stem
 
     @property
+    def is_refused(self) -> bool:
+        """Return whether fine-tuning did not help; not where somebody went back by Revert."""
+        return self.is_parent and self.checkpoint is not None
+
+    @property
     def held_out(self) -> HeldOut:
         """Return how much of what was held out here the model answers rightly."""
         if self.is_parent:

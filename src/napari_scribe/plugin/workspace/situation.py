@@ -45,7 +45,8 @@ def situation(viewer: Viewer, pages: Mapping[str, Dock], page: Any, lost: str) -
     happening = {**what_runs(pages), "lost": lost, "page": page}
     if image is None:
         return Situation(**happening)
-    trained = _trained_on(image, train)
+    last = _trained_on(image, train)
+    trained = None if last is None or last.is_parent else last
     results = results_of(image, viewer.layers)
     own = [layer for layer in results if trained is not None and _is_made_by(trained, layer)]
     result = next(reversed(own or results), None)
@@ -59,6 +60,7 @@ def situation(viewer: Viewer, pages: Mapping[str, Dock], page: Any, lost: str) -
         is_enough=None if train is None else _is_enough(train, annotations),
         is_trained=trained is not None and not own,
         has_learnt_little=trained is not None and _has_learnt_little(trained),
+        is_refused=last is not None and last.is_refused,
         has_result=result is not None,
         has_own_result=bool(own),
         is_corrected=bool(corrected),
@@ -88,11 +90,9 @@ def _worked_on(viewer: Viewer, shown: Dock | None) -> ImageLayer | None:
 
 
 def _trained_on(image: ImageLayer, train: TrainDock | None) -> Trained[Any] | None:
-    """Return what a training on an image has given, unless the model before was no worse."""
+    """Return what the last training has given, where it was on this image."""
     trained = None if train is None else train.trained
-    if trained is None or trained.is_parent or trained.request.image_layer is not image:
-        return None
-    return trained
+    return trained if trained is not None and trained.request.image_layer is image else None
 
 
 def _has_learnt_little(trained: Trained[Any]) -> bool:
