@@ -19,7 +19,7 @@ from napari_scribe.plugin.correct.dock import CorrectDock
 from napari_scribe.plugin.jobs.request import Request
 from napari_scribe.plugin.jobs.runner import Runner
 from napari_scribe.plugin.layers.annotations import doubt_about_result
-from napari_scribe.plugin.layers.purpose import note
+from napari_scribe.plugin.layers.purpose import is_corrected, note
 from napari_scribe.plugin.layers.results import show_labels
 from napari_scribe.progress import Job
 
@@ -135,6 +135,10 @@ def test_what_is_said_of_a_correction_goes_with_it(correct: CorrectDock, hand: H
     hand.click(40, 40)
     assert correct.message.text.endswith("Ctrl+Z undoes it.")
     hand.undo()
+    assert not correct.message.text
+    hand.click(40, 40)
+    assert correct.message.text
+    correct.form.result.value = next(v for v in correct.form.result.choices if not is_corrected(v))
     assert not correct.message.text
 
 

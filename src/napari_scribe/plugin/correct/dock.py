@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 EMPTY = "Segment an image first; its objects can be corrected here."
 PRESS_CORRECT = "Press Correct first: tools work on a copy of the result."
-UNDOES = "Ctrl+Z undoes it."
 COLUMNS = 3
 """Buttons beside each other."""
 
@@ -278,8 +277,7 @@ class CorrectDock(Dock):
         self.show_state()
 
     def _on_changed(self) -> None:
-        if self.message.text.endswith(UNDOES):  # about the correction before, or one undone
-            self.message.clear()
+        self.settle()  # what was said of the correction before, or of one undone
         self.doubtful.on_corrected()
         self.show_state()
         if self.at_once.value and self.corrections is not None:
@@ -303,7 +301,8 @@ class CorrectDock(Dock):
 
     def _on_said(self, text: str) -> None:
         if not self.at_once.value:
-            self.message.info(f"{text} {UNDOES}")
+            self.message.info(f"{text} Ctrl+Z undoes it.")
+            self.until_changed()
 
     def _on_through(self, runs_through: bool) -> None:
         if self.corrections is not None:
