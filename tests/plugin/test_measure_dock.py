@@ -17,9 +17,11 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_scribe.evaluation.table import Measurements
+from napari_scribe.image import Image
 from napari_scribe.plugin.correct.layers import editable_copy
 from napari_scribe.plugin.layers.purpose import MARK
 from napari_scribe.plugin.measure.dock import MeasureDock
+from napari_scribe.plugin.measure.job import MeasureRequest
 from napari_scribe.plugin.measure.table import TableView
 from napari_scribe.plugin.train.form import TrainForm
 from napari_scribe.samples import Sample, nuclei
@@ -347,6 +349,14 @@ def test_pieces_of_all_open_results_are_asked_about_once(
     last = dock.results.table["label"][-1]
     assert last == numbers.max() > 3
     assert set(dock.results.table["image"]) == {"objects", "a", "b"}
+
+
+def test_a_stop_is_heard_while_the_pieces_of_results_are_numbered(small: Sample) -> None:
+    mask = Image((small.truth > 0).astype(np.uint8), "YX")
+    job = MeasureRequest(tuple((mask, {}) for _ in range(9)), pieces=True).begin()
+    next(job)
+    job.stop()
+    assert list(job) == [] and job.result is None
 
 
 def test_what_can_be_meant_is_offered_first(dock: Any, viewer: Any, small: Sample) -> None:

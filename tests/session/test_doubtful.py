@@ -15,6 +15,7 @@ from napari_scribe.session.doubtful import (
     TWO,
     disputed,
     doubtful_places,
+    doubting,
     shifted,
     uncertainty,
 )
@@ -114,7 +115,11 @@ def test_a_model_doubts_what_was_changed_for_the_worse() -> None:
     worse = np.where(labels == largest, 0, labels)
     half = (worse == second) & (np.arange(160) < np.argwhere(worse == second)[:, 1].mean())
     worse[half] = labels.max() + 1
+    looking = doubting(model, job.maps, worse)
+    shares = list(looking)  # each a moment at which Stop is heard
+    assert shares == sorted(shares) and len(shares) == len(set(shares)) == 6
     places = doubtful_places(model, job.maps, worse)
+    assert places == looking.result
     assert {labels[place.position] for place in places if place.reason == MISSED} >= {largest}
     piece = next(place for place in places if place.reason == PIECE)
     assert labels[piece.position] == second

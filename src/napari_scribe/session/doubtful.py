@@ -7,7 +7,7 @@ little higher or lower were decided by a hair.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
 
@@ -16,8 +16,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ..arrays import Array, Pixels
-from ..inference.decoding import decode
+from ..evaluation.bands import dense
+from ..inference.decoding import decoding_again
 from ..model import Model
+from ..progress import Job, run
 from ..samples.corrections import Correction, find_corrections
 from ..targets import Knob
 from ..windows import Window, start_of
@@ -88,9 +90,27 @@ def doubtful_places(
     InputError
         If the model does not find objects, or a map is missing or has another shape.
     """
+    return run(doubting(model, maps, labels, most))
+
+
+def doubting(
+    model: Model, maps: Mapping[str, Array], labels: Pixels, most: int = MOST
+) -> Job[float, list[Place]]:
+    """Return `doubtful_places` as a job; a step tells the share that is done."""
+    return Job(lambda _job: _doubt(model, maps, labels, most))
+
+
+def _doubt(
+    model: Model, maps: Mapping[str, Array], labels: Pixels, most: int
+) -> Generator[float, None, list[Place]]:
     changes = shifted(model.encoding.knobs, model.parameters)
-    others = (decode(model, maps, decoding=change) for change in changes)
-    return disputed(labels, others, most)
+    disputes = _Disputes(labels)
+    for n, change in enumerate(changes):
+        decoded = decoding_again(model, maps, change)
+        for _block in decoded:
+            yield n / len(changes)
+        disputes.add_all(decoded.result)
+    return disputes.worst(most)
 
 
 def shifted(knobs: Sequence[Knob], parameters: Mapping[str, float]) -> list[dict[str, float]]:
@@ -125,13 +145,9 @@ def disputed(labels: Pixels, others: Iterable[Pixels], most: int = MOST) -> list
         How many places are returned at most, the most doubtful first.
     """
     disputes = _Disputes(labels)
-    n_others = 0
     for other in others:
-        n_others += 1
-        found = _Objects(other)
-        for correction in find_corrections(labels, other):
-            disputes.add(correction, found)
-    return nlargest(most, disputes.places(n_others), key=lambda place: place.score)
+        disputes.add_all(other)
+    return disputes.worst(most)
 
 
 @dataclass
@@ -155,22 +171,27 @@ class _Objects:
 
     def __init__(self, labels: Pixels) -> None:
         self.labels = labels
-        self.numbers, ranks, self.counts = np.unique(
-            labels, return_inverse=True, return_counts=True
-        )
-        self._boxes = ndimage.find_objects(ranks.reshape(labels.shape) + 1)
+        ranks, self._numbers = dense(labels)
+        self._sizes = np.bincount(ranks.ravel())
+        self._boxes = ndimage.find_objects(ranks)
+
+    @property
+    def median_size(self) -> float:
+        """Return the median of their pixels; 0 where there are none."""
+        sizes = self._sizes[1:]
+        return float(np.median(sizes[sizes > 0])) if sizes.any() else 0.0
 
     def box(self, number: int) -> Window:
         """Return the window of an object."""
-        window: Window = self._boxes[self._rank(number)]
+        window: Window = self._boxes[self._rank(number) - 1]
         return window
 
     def size(self, number: int) -> int:
         """Return the number of its pixels."""
-        return int(self.counts[self._rank(number)])
+        return int(self._sizes[self._rank(number)])
 
     def _rank(self, number: int) -> int:
-        return int(np.searchsorted(self.numbers, number))
+        return int(np.searchsorted(self._numbers, number))
 
 
 class _Disputes:
@@ -178,14 +199,24 @@ class _Disputes:
 
     def __init__(self, labels: Pixels) -> None:
         self._own = _Objects(labels)
-        counts = self._own.counts[self._own.numbers > 0]
-        self._least_of_two = LARGE * float(np.median(counts)) if len(counts) else 0.0
+        self._least_of_two = LARGE * self._own.median_size
+        self._n_others = 0
         self._of_objects: dict[int, _Case] = {}
         self._missed: dict[int, _Case] = {}
         self._missed_at = np.zeros(labels.shape, np.int32)
 
-    def add(self, correction: Correction, other: _Objects) -> None:
-        """Add what would be wrong if the other segmentation were right."""
+    def add_all(self, other: Pixels) -> None:
+        """Add what would be wrong if another segmentation were right."""
+        self._n_others += 1
+        found = _Objects(other)
+        for correction in find_corrections(self._own.labels, other):
+            self._add(correction, found)
+
+    def worst(self, most: int) -> list[Place]:
+        """Return the most doubtful places, the most doubtful first."""
+        return nlargest(most, self._places(), key=lambda place: place.score)
+
+    def _add(self, correction: Correction, other: _Objects) -> None:
         if correction.kind == "split":
             if self._own.size(correction.predicted[0]) >= self._least_of_two:
                 self._doubt(correction.predicted[0], TWO, correction.n_wrong)
@@ -197,10 +228,10 @@ class _Disputes:
         else:
             self._miss(correction, other)
 
-    def places(self, n_others: int) -> Iterable[Place]:
+    def _places(self) -> Iterable[Place]:
         """Yield a place for each case."""
         for case in (*self._of_objects.values(), *self._missed.values()):
-            score = sum(case.n_wrong.values()) / n_others
+            score = sum(case.n_wrong.values()) / self._n_others
             yield Place(case.position, score, case.reason, case.number, case.diameter)
 
     def _doubt(self, number: int, reason: str, n_wrong: int) -> None:

@@ -17,6 +17,7 @@ from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.plugin.correct import doubtful
 from napari_scribe.plugin.correct.dock import CorrectDock
+from napari_scribe.plugin.correct.doubtful_job import DoubtRequest
 from napari_scribe.plugin.layers.purpose import add_note, note
 from napari_scribe.plugin.layers.results import show_labels
 
@@ -213,3 +214,12 @@ def test_what_cannot_be_done_is_said(
     assert "does not lie on the pixels" in dock.message.text
     assert not dock.runner.is_running
     assert note(result)["model"]
+
+
+def test_a_stop_is_heard_between_the_decodings_of_a_frame(sample: Any, kept: Any) -> None:
+    image = Image(sample.image, "YX")
+    region = {axis: slice(0, n) for axis, n in zip("YX", image.data.shape, strict=True)}
+    job = DoubtRequest(image, np.array(sample.truth, np.int32), region, kept).begin()
+    next(record for record in job if record.what == "frame")
+    job.stop()
+    assert list(job) == [] and job.result is None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Looked:
     """Tell how many tiles were predicted, or frames compared."""
 
-    done: int
+    done: float
     total: int
     what: Literal["tile", "frame"]
 
@@ -126,19 +126,28 @@ class DoubtRequest(Request[Looked, "Doubts | None"]):
 
     def _compare(
         self, job: Any, model: Model, maps: Mapping[str, Array]
-    ) -> Generator[Looked, None, Doubts]:
-        """Look for doubtful places frame by frame; only the most doubtful are kept."""
-        from ...session.doubtful import MOST, doubtful_places, uncertainty
+    ) -> Generator[Looked, None, Doubts | None]:
+        """Look for doubtful places frame by frame; only the most doubtful are kept.
+
+        Stopped, return those of the frames that were done by then; None where none was.
+        """
+        from ...session.doubtful import MOST, doubting, uncertainty
 
         found: list[Place] = []
         shape = self.labels.shape[: self.labels.ndim - model.dimensions]
         n_frames = int(np.prod(shape, dtype=int))
         for i, frame in enumerate(np.ndindex(*shape)):
-            yield Looked(i, n_frames, "frame")
-            if job.stop_requested:
-                break
             of_frame = {name: array[(slice(None), *frame)] for name, array in maps.items()}
-            here = doubtful_places(model, of_frame, self.labels[frame])
+            looking = doubting(model, of_frame, self.labels[frame])
+            for share in looking:
+                yield Looked(i + share, n_frames, "frame")
+                if job.stop_requested:
+                    break
+            if not looking.done:
+                if i == 0:
+                    return None
+                break
+            here = looking.result
             found += [replace(place, position=(*frame, *place.position)) for place in here]
             found = nlargest(MOST, found, key=lambda place: place.score)
         # The last channel is that of objects, whether background has one or not.

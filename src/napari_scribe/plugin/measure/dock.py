@@ -207,7 +207,7 @@ class MeasureDock(Dock):
         self,
         request: MeasureRequest,
         places: list[tuple[LabelsLayer, str]],
-        ended: Ended[list[Measured]],
+        ended: Ended[list[Measured] | None],
     ) -> None:
         done = self.result_of(ended)
         self._ask_about_pieces(ended)

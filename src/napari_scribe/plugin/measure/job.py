@@ -40,7 +40,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class MeasureRequest(Request[MeasureStep, list[Measured]]):
+class MeasureRequest(Request[MeasureStep, "list[Measured] | None"]):
     """Describe what is measured: labels, or several one after the other.
 
     Parameters
@@ -63,16 +63,21 @@ class MeasureRequest(Request[MeasureStep, list[Measured]]):
         n = len(self.subjects)
         return f"Measuring {self.subjects[0][0].name if n == 1 else f'{n} results'}"
 
-    def begin(self) -> Job[MeasureStep, list[Measured]]:
+    def begin(self) -> Job[MeasureStep, list[Measured] | None]:
         """Make the job; called in its thread."""
         return Job(self._measure)
 
     def _measure(
-        self, job: Job[MeasureStep, list[Measured]]
-    ) -> Generator[MeasureStep, None, list[Measured]]:
-        begun = [self._begun(*subject) for subject in self.subjects]  # errors and questions first
+        self, job: Job[MeasureStep, list[Measured] | None]
+    ) -> Generator[MeasureStep, None, list[Measured] | None]:
+        begun = []
+        n_objects, n = 0, len(self.subjects)
+        for subject in self.subjects:  # errors and questions first
+            begun.append(self._begun(*subject))
+            yield MeasureStep(0, n, 0)
+            if job.stop_requested:
+                return None
         measured: list[Measured] = []
-        n_objects, n = 0, len(begun)
         for inner, pieces in begun:
             for step in inner:
                 done, found = len(measured) + step.done / max(step.total, 1), step.n_objects
