@@ -39,6 +39,13 @@ def still(fold: Any, qtbot: Any) -> Callable[[], None]:
     return wait
 
 
+def height(part: Any, fold: Any) -> int:
+    """Return how far below the top of the fold a part of it is."""
+    fold.expand()
+    fold.grab()  # lays out what is hidden, too
+    return int(part.mapTo(fold, QPoint(0, 0)).y())
+
+
 def sliders(fold: Any) -> dict[str, float]:
     return {name: field.value for name, field in fold.fields.items()}
 
@@ -96,6 +103,7 @@ def test_what_the_user_painted_stays_and_can_be_undone(
     beside = [other for other in painted.layers if "nuclei labels" in other.name]
     assert len(beside) == 2
     assert "yours stays as it is" in fold.found.text() or "objects." in fold.found.text()
+    assert height(fold.found, fold) > height(fold.keep_button, fold)  # which it does not move
     layer.undo()
     np.testing.assert_array_equal(layer.data, before)
 
@@ -110,7 +118,7 @@ def test_values_are_kept_in_the_model(
     assert ns.load_model(kept).parameters["merge"] == pytest.approx(0.7)
     assert ns.load_model(kept).parameters["min_size"] == 33
     assert dock.form.model.value() == kept
-    assert dock.message.text.startswith("Kept in nuclei 2026.zip")
+    assert dock.message.text.startswith("The model is kept as nuclei 2026, with")
     assert not fold.keep_button.isEnabled()
     dock.segment()
     idle()

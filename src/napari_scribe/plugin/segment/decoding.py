@@ -64,7 +64,8 @@ class DecodingFold(Fold):
             "model that came with the program is copied first",
             self.keep,
         )
-        for part in (self._lines, self.found, row(self.reset_button, self.keep_button, 1)):
+        buttons = row(self.reset_button, self.keep_button, 1)
+        for part in (self._lines, buttons, self.found):  # whose text may be of several lines
             self.addWidget(part)
         self._mailbox = Mailbox()
         self._mailbox.delivered.connect(self._on_decoded)
