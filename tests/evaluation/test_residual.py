@@ -121,10 +121,10 @@ def test_light_that_is_lost_or_added() -> None:
     lost = check_removed(TRUTH + NOISE, 0.9 * TRUTH)
     assert lost.has_brightness and lost.brightness > 0
     assert lost.share == pytest.approx(0.1 / 0.9, abs=0.02)
-    assert "lost light" in lost.in_words() and "% of the contrast" in lost.in_words()
+    assert "lost brightness" in lost.in_words() and "% of the contrast" in lost.in_words()
     assert "edges" not in lost.in_words()
     added = check_removed(TRUTH + NOISE, 1.1 * TRUTH)
-    assert added.has_brightness and "gained light" in added.in_words()
+    assert added.has_brightness and "gained brightness" in added.in_words()
 
 
 def test_edges_that_were_added() -> None:

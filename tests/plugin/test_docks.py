@@ -148,7 +148,7 @@ def luminance(color: QColor) -> float:
 def test_the_tooltip_of_a_message_goes_with_it(qtbot: Any) -> None:
     message = Message(dict.fromkeys(("current", "warning", "foreground"), "#808080"))
     qtbot.addWidget(message)
-    message.info("Kept as nuclei.")
+    message.info("The model is kept as nuclei.")
     message.setToolTip("/models/nuclei.zip")
     message.warn("The image is gone.")
     assert message.toolTip() == ""

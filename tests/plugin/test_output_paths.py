@@ -111,7 +111,7 @@ def test_save_to(
     on_disk = zarr.open_array(out / "0", mode="r")[:]
     result = painted.layers["nuclei labels"]
     assert np.array_equal(result.data, on_disk)
-    assert f"Kept in {out}." in dock.message.text
+    assert f"The result is kept in {out}." in dock.message.text
     result.data_setitem((np.array([0]), np.array([0])), 77)
     assert np.array_equal(zarr.open_array(out / "0", mode="r")[:], on_disk)  # paint changes no file
 
@@ -214,6 +214,6 @@ def test_what_would_be_read_whole_is_not_shown() -> None:
     )
     assert not done.is_shown_anew
     assert done.in_words() == (
-        "Done in 12:30 min. Kept in mine.tif. It is too large to be shown from there: save to a "
-        ".zarr for that."
+        "Done in 12:30 min. The result is kept in mine.tif. It is too large to be shown from "
+        "there: save to a .zarr for that."
     )

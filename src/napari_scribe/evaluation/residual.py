@@ -66,7 +66,7 @@ class Removed:
         Direction of this correlation: along ``rows``, along ``columns``, or ``all round``.
     brightness
         Correlation of the residual with the result, both as local means. It is above 0 if bright
-        places lost light, and below 0 if they gained light.
+        places lost brightness, and below 0 if they gained some.
     edges
         Correlation of the residual with the edges of the result (its negative Laplacian of
         Gaussian). It is above 0 if peaks and rims were flattened, and below 0 if they were
@@ -175,7 +175,7 @@ class Removed:
             if self.share > -0.5:
                 contrast = f"{abs(self.share / (1 + self.share)):.1%}"
             yield (
-                f"bright structures {change} light (correlation {_short(self.brightness)}, "
+                f"bright structures {change} brightness (correlation {_short(self.brightness)}, "
                 f"{contrast} of the contrast): do not measure intensities in the result"
             )
         is_round = self.direction == "all round"

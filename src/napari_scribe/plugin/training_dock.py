@@ -287,7 +287,7 @@ class TrainingDock(Dock, Generic[Asked]):
         elif trained.problem:
             self.message.error(f"{trained.problem} The best model is kept as {trained.path.stem}.")
         else:
-            self.message.info(f"Kept as {trained.path.stem}. {trained.note}".strip())
+            self.message.info(f"The model is kept as {trained.path.stem}. {trained.note}".strip())
             self.message.setToolTip(str(trained.path))
 
     def set_colors(self, colors: dict[str, str]) -> None:

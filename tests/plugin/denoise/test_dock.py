@@ -124,7 +124,7 @@ def test_the_sample_movie(viewer: Any, qtbot: Any) -> None:
     click(dock.train_button)
     idle()
     assert dock.trained.request.remedies >= {"register"}
-    assert dock.message.text.startswith("Kept as noisy movie denoiser")
+    assert dock.message.text.startswith("The model is kept as noisy movie denoiser")
     click(dock.apply_button)
     idle()
     noisy, truth = (viewer.layers[f"noisy movie{end}"].data for end in ("", " truth"))
@@ -323,7 +323,7 @@ def test_stop_and_continue(
     qtbot.waitUntil(lambda: n_learnt(steps) > 2, timeout=LONG)
     click(dock.stop_button)
     idle()
-    assert dock.message.text.startswith("Kept as film denoiser")
+    assert dock.message.text.startswith("The model is kept as film denoiser")
     first, path = steps[-1].index, dock.trained.path
 
     def go_on() -> None:
@@ -357,7 +357,9 @@ def test_a_denoiser_can_be_started_from(ready: Any, idle: Callable[[], None]) ->
     click(ready.train_button)
     idle()
     assert ready.trained.model.recipe.network.width == 4
-    assert ready.message.text.startswith(("Kept as", "Training on these pairs did not improve"))
+    assert ready.message.text.startswith(
+        ("The model is kept as", "Training on these pairs did not improve")
+    )
 
 
 def test_the_loss_is_chosen_in_words(dock: Any, idle: Callable[[], None]) -> None:

@@ -365,9 +365,9 @@ def test_what_was_trained_and_found_stays_said(
     dock: Any, painted: Any, steps: list[Any], qtbot: Any
 ) -> None:
     train(dock, steps, qtbot)
-    assert dock.message.text.startswith("Kept as")
+    assert dock.message.text.startswith("The model is kept as")
     painted.layers["nuclei annotations"].paint((5, 5), 3)
-    assert dock.message.text.startswith("Kept as")
+    assert dock.message.text.startswith("The model is kept as")
     dock.segment_button.click()
     qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
     assert "steps only, too few to judge" in dock.message.text or (

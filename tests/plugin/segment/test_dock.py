@@ -336,8 +336,8 @@ def test_seams(dock: Any, idle: Callable[[], None]) -> None:
     assert dock.form.more.seams.isEnabled()
 
 
-def test_quick_borders(dock: Any, idle: Callable[[], None], painted: Any) -> None:
-    dock.form.more.borders.value = "quick"
+def test_a_quick_halo(dock: Any, idle: Callable[[], None], painted: Any) -> None:
+    dock.form.more.halo.value = "quick"
     dock.segment()
     idle()
     assert "halo" in dock.message.text

@@ -53,7 +53,7 @@ def test_labels_go_into_the_image(
     assert labels.max() > 3
     shown = next(layer for layer in painted.layers if layer.name.endswith(" labels"))
     np.testing.assert_array_equal(shown.data, labels)
-    form.more.borders.value = "quick"
+    form.more.halo.value = "quick"
     dock.segment_button.click()
     idle()
     assert dock.message.text == "nuclei holds something else already. Replace it?"

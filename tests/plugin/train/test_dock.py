@@ -104,7 +104,7 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
 
     click(dock.stop_button)
     watch.until_idle()
-    assert dock.message.text.startswith("Kept as nuclei objects")
+    assert dock.message.text.startswith("The model is kept as nuclei objects")
     assert not dock.stop_button.isEnabled()
     stopped_at = watch.steps[-1].index
     click(dock.continue_button)
@@ -247,7 +247,9 @@ def test_a_kept_model_can_be_started_from(dock: Any, watch: Watch) -> None:
     dock.stop()
     watch.until_idle()
     assert dock.trained.model.recipe.network.width == 4
-    assert dock.message.text.startswith(("Kept as", "Training on this paint did not improve"))
+    assert dock.message.text.startswith(
+        ("The model is kept as", "Training on this paint did not improve")
+    )
 
 
 def test_stop_before_the_first_step(dock: Any, watch: Watch) -> None:
@@ -296,7 +298,7 @@ def test_the_decoding_of_what_it_segmented_can_be_changed_and_kept(
         assert not labels.any() or np.bincount(labels[labels > 0]).max() >= smallest
         fold.keep_button.click()
         assert load_model(dock.trained.path).parameters["min_size"] == smallest
-        assert dock.message.text.startswith(f"Kept in {dock.trained.path.name}")
+        assert dock.message.text.startswith(f"The model is kept as {dock.trained.path.stem}, with")
 
 
 def test_settings_are_remembered_and_reset(docks: Callable[[type], Any], qtbot: Any) -> None:

@@ -166,7 +166,7 @@ def test_a_training_is_told_of_to_its_end(
     viewer.layers.clear()
     dock.stop()
     until_idle()
-    says("Kept as nuclei objects")
+    says("The model is kept as nuclei objects")
     assert workspace.stack.currentWidget() is workspace.welcome
     viewer.add_image(sample.image, name="nuclei")
     says("Segment with a model")

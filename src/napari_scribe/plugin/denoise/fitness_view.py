@@ -121,5 +121,5 @@ class FitnessPlot(Plot):
         self.brightness.yaxis.set_major_locator(MultipleLocator(50))
         self.drift.tick_params(labelbottom=False)
         self.drift.set_ylabel("drift (px)")
-        self.brightness.set_ylabel("light (%)")
+        self.brightness.set_ylabel("brightness (%)", y=0.35)  # clear of the drift
         self.brightness.set_xlabel("picture", labelpad=1)

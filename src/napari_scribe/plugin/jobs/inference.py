@@ -329,7 +329,7 @@ class Outcome:
         if self.is_complete and self.is_old and self.path is not None:
             parts = [f"Made before, by the same model from the same image: {self.path}."]
         elif self.is_complete:
-            saved = f"Kept in {self.path}." if self.path is not None else ""
+            saved = f"The result is kept in {self.path}." if self.path is not None else ""
             took = duration(self.seconds) if self.seconds >= 60 else f"{self.seconds:.1f} s"
             parts = [f"{self.result_in_words()} in {took}.", self.note, saved]
             if self.is_too_large:

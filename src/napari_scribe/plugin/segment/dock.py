@@ -153,7 +153,7 @@ class SegmentDock(Dock):
     def _on_kept(self, path: Path) -> None:
         """Choose the model that has the new values, and tell where it is."""
         self.form.model.set_value(path)
-        self.message.info(f"Kept in {path.name}: the model segments with these values now.")
+        self.message.info(f"The model is kept as {path.stem}, with these values.")
 
     def _on_folder(self, ended: Ended[FolderDone]) -> None:
         if (done := self.result_of(ended)) is not None:

@@ -32,7 +32,7 @@ from ..widgets.settings_fold import WIDTH, SettingsFold
 from .folder import FolderRequest, with_results
 from .job import SegmentRequest
 
-BORDERS = [("exact", "exact"), ("quick", "quick")]
+HALOS = [("exact", "exact"), ("quick", "quick")]
 SIZE_TIP = (
     "Diameter of the objects in the image, in pixels. If it is far from that of the objects that "
     "the model has learnt, the image is shrunk or grown for the model, and labels return on the "
@@ -289,11 +289,11 @@ class SegmentSettings(SettingsFold):
         self.size_picker = ObjectSizePicker("automatic", SIZE_TIP)
         self.object_size = self.size_picker.box
         self.tile = tile_choice()
-        self.borders = ComboBox(choices=BORDERS, value="exact", nullable=False)
-        self.borders.tooltip = (
-            "exact: tiles overlap so far that nobody can tell where they met. quick: they overlap "
-            "less, which is faster; probabilities may differ by 0.02 near their borders, as "
-            "measured on this image"
+        self.halo = ComboBox(choices=HALOS, value="exact", nullable=False)
+        self.halo.tooltip = (
+            "How far tiles overlap. exact: so far that nobody can tell where they met. quick: less, "
+            "which is faster; probabilities may differ by 0.02 where they meet, as measured on this "
+            "image"
         )
         self.save_to = result_file()
         self.into_image = QLineEdit()
@@ -313,10 +313,10 @@ class SegmentSettings(SettingsFold):
             "by how much the answers differ",
             test_for_seams,
         )
-        self.remembers("object_size", "tile", "borders", "probability")
+        self.remembers("object_size", "tile", "halo", "probability")
         for line in (
             named("Tile (px)", self.tile.native, WIDTH),
-            named("Tile borders", self.borders.native, WIDTH),
+            named("Tile halo", self.halo.native, WIDTH),
             named("Device", self.device, WIDTH),
             named("Save to", self.save_to, WIDTH),
             self.into_image_row,
@@ -329,7 +329,7 @@ class SegmentSettings(SettingsFold):
         """Return the settings as `SegmentRequest` and `FolderRequest` take them."""
         return {
             "tile": int(self.tile.value) or None,
-            "halo": str(self.borders.value),
+            "halo": str(self.halo.value),
             "device": self.device.value or None,
             "with_probability": bool(self.probability.value),
         }

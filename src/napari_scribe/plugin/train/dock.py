@@ -289,7 +289,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         """Segment with the values of the decoding from now on, and tell where they are."""
         if self.trained is not None:
             self.trained = replace(self.trained, path=path)
-        self.message.info(f"Kept in {path.name}: the model segments with these values now.")
+        self.message.info(f"The model is kept as {path.stem}, with these values.")
 
 
 def _adapted(adapt: Adapt | None, request: TrainRequest) -> TrainRequest | None:
