@@ -101,7 +101,7 @@ def test_a_network_that_adds_noise(strength: float) -> None:
 @pytest.mark.parametrize("contrast", [0.02, 0.3, 0.9, 1.1, 1.9, 2.5, -1.0])
 def test_no_more_contrast_is_lost_than_there_is(contrast: float) -> None:
     said = check_removed(TRUTH + NOISE, contrast * TRUTH).in_words()
-    assert "light (correlation" in said
+    assert "brightness (correlation" in said
     percents = [float(number) for number in re.findall(r"([\d.]+)%", said)]
     if 0 < contrast < 2:
         assert percents == [pytest.approx(100 * abs(1 - contrast), abs=3)]

@@ -291,9 +291,9 @@ class SegmentSettings(SettingsFold):
         self.tile = tile_choice()
         self.halo = ComboBox(choices=HALOS, value="exact", nullable=False)
         self.halo.tooltip = (
-            "How far tiles overlap. exact: so far that nobody can tell where they met. quick: less, "
-            "which is faster; probabilities may differ by 0.02 where they meet, as measured on this "
-            "image"
+            "How far tiles overlap. exact: so far that nobody can tell where they met. quick: "
+            "less, which is faster; probabilities may differ by 0.02 where they meet, as measured "
+            "on this image"
         )
         self.save_to = result_file()
         self.into_image = QLineEdit()
