@@ -119,6 +119,7 @@ def test_values_are_kept_in_the_model(
     assert ns.load_model(kept).parameters["min_size"] == 33
     assert dock.form.model.value() == kept
     assert dock.message.text.startswith("The model is kept as nuclei 2026, with")
+    assert dock.message.toolTip() == str(kept)
     assert not fold.keep_button.isEnabled()
     dock.segment()
     idle()

@@ -154,6 +154,7 @@ class SegmentDock(Dock):
         """Choose the model that has the new values, and tell where it is."""
         self.form.model.set_value(path)
         self.message.info(f"The model is kept as {path.stem}, with these values.")
+        self.message.setToolTip(str(path))
 
     def _on_folder(self, ended: Ended[FolderDone]) -> None:
         if (done := self.result_of(ended)) is not None:

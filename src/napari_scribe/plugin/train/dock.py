@@ -290,6 +290,7 @@ class TrainDock(TrainingDock[TrainRequest]):
         if self.trained is not None:
             self.trained = replace(self.trained, path=path)
         self.message.info(f"The model is kept as {path.stem}, with these values.")
+        self.message.setToolTip(str(path))
 
 
 def _adapted(adapt: Adapt | None, request: TrainRequest) -> TrainRequest | None:
