@@ -19,8 +19,6 @@ class Task:
     ----------
     name
         Its name in recipes.
-    noun, plural
-        Words for what is counted in a result.
     layer
         The kind of napari layer that a result is.
     separates_objects
@@ -31,8 +29,6 @@ class Task:
     """
 
     name: str
-    noun: str
-    plural: str
     layer: Literal["labels", "image"]
     separates_objects: bool
     source: Literal["paint", "pairs"]
@@ -46,24 +42,18 @@ class Task:
 TASKS: dict[str, Task] = {
     "objects": Task(
         name="objects",
-        noun="object",
-        plural="objects",
         layer="labels",
         separates_objects=True,
         source="paint",
     ),
     "classes": Task(
         name="classes",
-        noun="class",
-        plural="classes",
         layer="labels",
         separates_objects=False,
         source="paint",
     ),
     "denoised": Task(
         name="denoised",
-        noun="image",
-        plural="images",
         layer="image",
         separates_objects=False,
         source="pairs",
