@@ -12,7 +12,7 @@ from weakref import ref
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, QSize, QTimer
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QPushButton, QWidget
 
@@ -42,7 +42,7 @@ from .widgets.feedback import Footer, Message, Progress
 from .widgets.inputs import narrow
 from .widgets.model_menu import ModelMenu
 from .widgets.style import style_of
-from .widgets.tabs import join_tabs
+from .widgets.tabs import Docked
 
 WIDTH = 380
 NARROWEST = 296
@@ -68,7 +68,7 @@ class View(Protocol):
         """Let go of the viewer."""
 
 
-class Dock(QWidget):
+class Dock(Docked):
     """Show a scrolling column of widgets, and below it a foot that stays in sight.
 
     It starts jobs, which take turns, and stops them, tells what became of them, asks, and keeps
@@ -91,7 +91,6 @@ class Dock(QWidget):
 
     form: Any
     _about_form = ""
-    _is_docked = False
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -413,25 +412,6 @@ class Dock(QWidget):
 
     def _on_theme(self, _event: object = None) -> None:
         self.set_colors(theme_colors(self.viewer))
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Notice that the dock is closed: napari takes its widget out then."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._is_docked = True
-                QTimer.singleShot(0, self._join_tabs)  # once it has its place
-            elif self._is_docked:
-                self.close_down()
-                QTimer.singleShot(0, self._delete_orphan)
-
-    def _join_tabs(self) -> None:
-        join_tabs(self)
-
-    def _delete_orphan(self) -> None:
-        """Delete a widget that nobody shows any more: Qt's connections would keep it."""
-        if self.parent() is None:
-            self.deleteLater()
 
     def _warm_up(self) -> None:
         """Load torch before it is needed; what fails here is told when a job begins.

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from napari import Viewer
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QStackedWidget, QTabBar, QWidget
 
@@ -23,7 +23,7 @@ from ..train.dock import TrainDock
 from ..train.recovery import in_words, wanted_back
 from ..widgets.basics import Hint, button, chain, fill_column, fill_height, row
 from ..widgets.style import FOCUSED, MAIN
-from ..widgets.tabs import join_tabs
+from ..widgets.tabs import Docked
 from .situation import situation
 from .welcome import Welcome
 
@@ -42,7 +42,7 @@ RESTORE_TIP = "See what can be restored, and restore it or not"
 HEIGHT = 700
 
 
-class Workspace(QWidget):
+class Workspace(Docked):
     """Hold the docks of the plugin as pages, one for each step, and show what is next.
 
     A page is made when it is first shown. While no image is open, a welcome takes their place.
@@ -57,8 +57,6 @@ class Workspace(QWidget):
     pages
         The docks that were shown, by the name of their step.
     """
-
-    _is_docked = False
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
@@ -188,25 +186,6 @@ class Workspace(QWidget):
         self._soon.stop()  # it would make a page that nobody closes
         for dock in self.pages.values():
             dock.close_down()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Notice that it is closed: napari takes its widget out then."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._is_docked = True
-                QTimer.singleShot(0, self._join_tabs)  # once it has its place
-            elif self._is_docked and self._events:
-                self.close_down()
-                QTimer.singleShot(0, self._delete_orphan)
-
-    def _join_tabs(self) -> None:
-        join_tabs(self)
-
-    def _delete_orphan(self) -> None:
-        """Delete a widget that nobody shows any more: Qt's connections would keep it."""
-        if self.parent() is None:
-            self.deleteLater()
 
     def _current(self) -> str:
         return list(DOCKS)[self.steps.currentIndex()]
