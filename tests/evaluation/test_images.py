@@ -125,8 +125,6 @@ def test_pooled_frames_count_alike() -> None:
                 for n in (1, 2))  # fmt: skip
     assert pool_images([one, two]).n_frames == 3
     assert pool_images([one, two]).psnr.tolist() == [*one.psnr, *two.psnr]
-    with pytest.raises(InputError, match="no scores"):
-        pool_images([])
 
 
 def test_a_long_movie_is_read_plane_by_plane() -> None:

@@ -239,8 +239,6 @@ def test_classes_are_scored_as_scikit_learn_scores_them(labels: Labels, truth: L
 def test_nothing_to_pool():
     with pytest.raises(InputError, match="no scores"):
         pool([])
-    with pytest.raises(InputError, match="no scores"):
-        pool_classes([])
 
 
 def test_classes_worked_out_by_hand():

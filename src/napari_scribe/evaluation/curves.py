@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from .overlap import Counts, Ratios
-from .ratios import ratio
+from .ratios import added, ratio
 
 Floats = npt.NDArray[np.float32]
 
@@ -213,26 +213,8 @@ def check_both(scores: ProbabilityScores) -> None:
 
 
 def pool_probabilities(scores: Sequence[ProbabilityScores]) -> ProbabilityScores:
-    """Return the scores of many images as if they were one: pixels are added.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    if not scores:
-        raise InputError("There are no scores to pool: evaluate at least one image.")
-    values, at = np.unique(np.concatenate([s.values for s in scores]), return_inverse=True)
-
-    def add(counts: list[Counts]) -> Counts:
-        total = np.zeros(len(values), np.int64)
-        np.add.at(total, at, np.concatenate(counts))
-        return total
-
-    return ProbabilityScores(
-        values,
-        add([s.positives for s in scores]),
-        add([s.negatives for s in scores]),
-        scores[0].threshold,
-        tuple(dict.fromkeys(note for s in scores for note in s.notes)),
-    )
+    """Return the scores of many images as if they were one: pixels are added."""
+    columns = zip(*((s.values, s.positives, s.negatives) for s in scores), strict=True)
+    notes = tuple(dict.fromkeys(note for s in scores for note in s.notes))
+    values, positives, negatives = added(*columns)
+    return ProbabilityScores(values, positives, negatives, scores[0].threshold, notes)

@@ -100,15 +100,7 @@ def evaluate_images(
 
 
 def pool_images(scores: Sequence[ImageScores]) -> ImageScores:
-    """Return the scores of many images as if they were one: each frame has the same weight.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    if not scores:
-        raise InputError("There are no scores to pool: evaluate at least one image.")
+    """Return the scores of many images as if they were one: each frame has the same weight."""
     columns = [(s.psnr, s.ssim, s.si_psnr) for s in scores]
     return ImageScores(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 

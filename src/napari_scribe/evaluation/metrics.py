@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..io import ImageLike
 from .frames import aligned, frame_pairs, separated
 from .overlap import THRESHOLDS, Counts, Ratios, count_overlap, match_objects
-from .ratios import Rates, ratio, ratios
+from .ratios import Rates, added, ratio, ratios
 from .regions import RegionScores, compare_regions, pool_regions, thin_borders
 
 
@@ -305,21 +305,6 @@ def evaluate_classes(
 
 
 def pool_classes(scores: Sequence[ClassScores]) -> ClassScores:
-    """Return the class scores of many images as if they were one: pixels are added.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    if not scores:
-        raise InputError("There are no scores to pool: evaluate at least one image.")
-    classes, at = np.unique(np.concatenate([s.classes for s in scores]), return_inverse=True)
-
-    def add(counts: list[Counts]) -> Counts:
-        total = np.zeros(len(classes), dtype=np.int64)
-        np.add.at(total, at, np.concatenate(counts))
-        return total
-
-    tp, fp, fn = ([getattr(s, name) for s in scores] for name in ("tp", "fp", "fn"))
-    return ClassScores(classes=classes, tp=add(tp), fp=add(fp), fn=add(fn))
+    """Return the class scores of many images as if they were one: pixels are added."""
+    columns = zip(*((s.classes, s.tp, s.fp, s.fn) for s in scores), strict=True)
+    return ClassScores(*added(*columns))

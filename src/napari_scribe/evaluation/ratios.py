@@ -1,9 +1,12 @@
-"""Divide counts, with a value where there is nothing to divide by."""
+"""Divide counts, with a value where there is nothing to divide by, and add up those of images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..arrays import Pixels
 from .overlap import Counts, Ratios
 
 
@@ -42,3 +45,10 @@ class Rates:
 def ratio(part: float, whole: float, other: float = 0) -> float:
     """Return the same as `ratios` for single numbers."""
     return part / whole if whole else float(other == 0)
+
+
+def added(keys: Sequence[Pixels], *columns: Sequence[Counts]) -> tuple[Pixels, ...]:
+    """Return the keys of the counts of several images, each once, and the sums of each column."""
+    once, at = np.unique(np.concatenate(keys), return_inverse=True)
+    counts = (np.concatenate(column) for column in columns)
+    return once, *(np.bincount(at, n, len(once)).astype(np.int64) for n in counts)
