@@ -82,8 +82,8 @@ def test_another_computer_has_a_day() -> None:
     paint = painted()
     kept = keep(described(paint), paint)
     elsewhere = replace(kept, host="elsewhere")
-    assert autosave.is_running(elsewhere)
-    assert not autosave.is_running(replace(elsewhere, when=kept.when - 2 * autosave.DAY))
+    assert autosave.is_at_work(elsewhere)
+    assert not autosave.is_at_work(replace(elsewhere, when=kept.when - 2 * autosave.DAY))
 
 
 def test_only_the_last_closed_ones_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,6 +211,19 @@ def _is_abandoned(path: Path, host: str, process: int) -> bool:
         return False
 
 
+def is_running(process: int, started: float) -> bool:
+    """Return whether a process of this machine still runs, by its number and its start time.
+
+    One with the same number and another start time is another one.
+    """
+    import psutil
+
+    try:
+        return bool(abs(psutil.Process(process).create_time() - started) < CLOCK_TOLERANCE)
+    except psutil.Error:
+        return False
+
+
 def _remove(path: Path) -> None:
     """Delete a file or folder, if it is there."""
     if path.is_dir() and not path.is_symlink():

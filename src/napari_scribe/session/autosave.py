@@ -15,15 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..arrays import Pixels
 from ..io import replacing, tidy
+from ..io.replace import DAY, is_running
 from ..user_folder import home
 from .painted import PaintedLayer, read_paint, write_paint
 
 MOST_CLOSED = 100
 """Layers that are remembered after napari was closed; the oldest are forgotten first."""
-DAY = 86400.0
-"""Seconds after which what another computer has kept counts as left behind."""
-CLOCK_TOLERANCE = 5.0
-"""Seconds by which the start time of a process may change when the clock is set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,21 +125,15 @@ def list_kept() -> list[KeptPaint]:
 def left_behind() -> Iterator[KeptPaint]:
     """Yield paint of a napari that was closed, or of one that ended without being closed."""
     for kept in list_kept():
-        if kept.is_closed or not is_running(kept):
+        if kept.is_closed or not is_at_work(kept):
             yield kept
 
 
-def is_running(kept: KeptPaint) -> bool:
-    """Return whether the process that keeps some paint still runs."""
-    import psutil
-
+def is_at_work(kept: KeptPaint) -> bool:
+    """Return whether the process that keeps some paint still runs; that of another machine may."""
     if kept.host != socket.gethostname():
         return time.time() - kept.when < DAY
-    try:
-        started = psutil.Process(kept.process).create_time()
-    except psutil.Error:
-        return False
-    return bool(abs(started - kept.started) <= CLOCK_TOLERANCE)
+    return is_running(kept.process, kept.started)
 
 
 def _of_this_process(kept: KeptPaint) -> KeptPaint:

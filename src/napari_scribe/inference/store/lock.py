@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from ...errors import InUseError, TakenError
-from ...io.replace import CLOCK_TOLERANCE, replacing, temporary_path
+from ...io.replace import is_running, replacing, temporary_path
 from .journal import boot
 
 WHOLE = "run"
@@ -165,12 +165,7 @@ def _is_running(note: dict[str, object]) -> bool:
         return False
     if pid == os.getpid():
         return note.get("token") in HELD
-    try:
-        started = psutil.Process(pid).create_time()
-    except psutil.Error:
-        return False
-    # A process with the same number and another start time is another one.
-    return bool(abs(started - float(str(note["started"]))) < CLOCK_TOLERANCE)
+    return is_running(pid, float(str(note["started"])))
 
 
 def _had_enough_memory(note: dict[str, object]) -> bool:
