@@ -287,15 +287,6 @@ def test_objects_that_are_called_classes_are_pointed_out(call: Call, folder: Pat
     assert "If so, use --task objects; if not, go on.\n" in said.err
 
 
-def test_the_same_seed_and_steps_give_the_same_model(call: Call, folder: Path):
-    for name in ("a.zip", "b.zip"):
-        said = call("train", "images", "--labels", "paint", "--model", name, "--steps", 3,
-                    "--seed", 7, *TINY)  # fmt: skip
-        assert said.code == 0, said.err
-    a, b = (load_model(name).network.state_dict() for name in ("a.zip", "b.zip"))
-    assert all(torch.equal(a[k], b[k]) for k in a)
-
-
 def test_a_model_that_has_learnt_too_little_says_so(call: Call, folder: Path):
     said = call("train", "images", "--labels", "paint", "--model", "m.zip", "--steps", 3, *TINY)
     assert "trained for 3 steps only, too few to judge" in said.out

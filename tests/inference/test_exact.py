@@ -239,19 +239,6 @@ def test_half_precision_is_near_and_does_not_depend_on_the_tile_either(random_ne
     np.testing.assert_allclose(parts, whole, rtol=0, atol=0.02)
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_folding_the_normalization_changes_nothing(random_network: Make, dimensions: int):
-    network = random_network(5, 2, depth=2, dimensions=dimensions)
-    before = {k: v.clone() for k, v in network.state_dict().items()}
-    x = torch.randn(1, 2, *(16,) * dimensions)
-    folded = network.folded()
-    names = {type(module).__name__ for module in folded.modules()}
-    assert not any(name.startswith("BatchNorm") for name in names)
-    with torch.inference_mode():
-        torch.testing.assert_close(folded(x), network(x), rtol=1e-4, atol=1e-5)
-    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
-
-
 def test_answers_are_probabilities(random_network: Make):
     whole = tiled(random_network(6, depth=2), random_image((40, 40), 1, seed=6), 16)
     assert whole.min() >= 0 and whole.max() <= 1

@@ -118,22 +118,6 @@ def test_shifting_by_the_stride_shifts_the_output(depth: int, padding: str):
         assert not torch.allclose(between[:, :, inner], other)
 
 
-@pytest.mark.parametrize("flat_levels", [0, 1])
-def test_one_pixel_in_3d_moves_a_box(flat_levels: int):
-    network = open_network(depth=1, dimensions=3, flat_levels=flat_levels)
-    shape = [g.input_size(2 * g.receptive_field + 2) for g in network.geometry]
-    for step in (0, 1):
-        place = [n // 2 + step for n in shape]
-        x = torch.zeros(1, 1, *shape, dtype=torch.float64)
-        x[(0, 0, *place)] = 1
-        with torch.inference_mode():
-            at = torch.nonzero(network(x)[0, 0] > 0)
-        low, high = at.amin(dim=0).tolist(), at.amax(dim=0).tolist()
-        reach = [max(p - a, b - p) for p, a, b in zip(place, low, high, strict=True)]
-        assert reach == [g.receptive_field for g in network.geometry]
-        assert len(at) == np.prod([b - a + 1 for a, b in zip(low, high, strict=True)])
-
-
 def test_known_numbers():
     """The halos that the design promises, and the sizes of the U-Net paper."""
     halves = [geometry_of(Recipe(depth=depth)) for depth in (2, 3, 4)]
@@ -158,25 +142,6 @@ def test_sides_are_alike_in_length_not_in_pixels():
     assert sides(33, thick) == (9, 33, 33)
     assert sides(33, geometry_of(Recipe(depth=3, dimensions=3))) == (33, 33, 33)
     assert sides(33, geometry_of(Recipe())) == (33, 33)
-
-
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("depth", DEPTHS)
-def test_takes_and_output_size_against_forward_passes(depth: int, padding: str):
-    """What fits gives the size that is foretold; what does not fit is refused, not cropped."""
-    network = UNet(Recipe(depth=depth, width=2, padding=padding), 1, 1).eval()
-    g = network.geometry[0]
-    across = g.input_size(1)
-    for size in range(1, g.input_size(1) + 2 * g.stride + 1):
-        for shape in ((size, across), (across, size)):
-            x = torch.zeros(1, 1, *shape)
-            if not g.takes(size):
-                with pytest.raises(ValueError, match=str(size)):
-                    network(x)
-                continue
-            with torch.inference_mode():
-                y = network(x)
-            assert y.shape[2:] == tuple(g.output_size(n) for n in shape)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)

@@ -1,10 +1,8 @@
-"""Geometry from lists of steps: against the formula of U-Nets, and against what networks do."""
+"""Geometry from lists of steps, against what networks do."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import pytest
@@ -15,84 +13,7 @@ from torch import Tensor, nn
 
 from napari_scribe.networks import Geometry, Network, UNet, measure_geometry
 from napari_scribe.networks.geometry import Branch, Convolve, Down, Join, Step, Up
-from napari_scribe.networks.unet import Levels, levels_of
 from napari_scribe.recipe import UNet as Recipe
-
-# ---- the formula that U-Nets had to themselves --------------------------------------------------
-
-
-class Formula:
-    """The geometry of a U-Net as it was worked out by recursion over its levels."""
-
-    def __init__(self, levels: Levels) -> None:
-        self.factors, self.radii = levels.factors, levels.radii
-        self.valid = levels.padding == "valid"
-        self.stride = prod(self.factors)
-
-    def seen(self, start: int, stop: int, level: int = 0) -> tuple[int, int]:
-        radius = self.radii[level]
-        if level == len(self.factors):
-            return start - radius, stop + radius
-        factor = self.factors[level]
-        start, stop = start - radius, stop + radius
-        below = self.seen(start // factor, stop // factor, level + 1)
-        start, stop = min(start, factor * below[0]), max(stop, factor * below[1] + factor - 1)
-        return start - radius, stop + radius
-
-    def receptive_field(self) -> int:
-        both = ((place, *self.seen(place, place)) for place in range(self.stride))
-        return max(max(place - start, stop - place) for place, start, stop in both)
-
-    def aligned_reach(self) -> int:
-        start, stop = self.seen(0, self.stride - 1)
-        return max(-start, stop - (self.stride - 1))
-
-    def shrinkage(self) -> int:
-        lost = self.radii[-1]
-        for factor, radius in reversed(list(zip(self.factors, self.radii, strict=False))):
-            lost = factor * lost + 2 * radius
-        return lost if self.valid else 0
-
-    def halo(self) -> int:
-        if self.valid:
-            return self.shrinkage()
-        return -(-self.aligned_reach() // self.stride) * self.stride
-
-    def takes(self, size: int) -> bool:
-        if not self.valid:
-            return size > 0 and size % self.stride == 0
-        for factor, radius in zip(self.factors, self.radii, strict=False):
-            size -= 2 * radius
-            if size <= 0 or size % factor:
-                return False
-            size //= factor
-        size -= 2 * self.radii[-1]
-        for factor, radius in reversed(list(zip(self.factors, self.radii, strict=False))):
-            size = factor * size - 2 * radius
-        return size > 0
-
-
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize(
-    ("depth", "flat_levels"), [(d, f) for d in (1, 2, 3, 4, 5) for f in range(d + 1)]
-)
-def test_all_numbers_of_u_nets_are_those_of_their_formula(
-    depth: int, flat_levels: int, padding: str
-):
-    recipe = Recipe(dimensions=3, depth=depth, flat_levels=flat_levels, padding=padding)
-    for levels in levels_of(recipe):
-        g, formula = levels.geometry, Formula(levels)
-        assert g.stride == formula.stride
-        assert g.receptive_field == formula.receptive_field()
-        assert g.shrinkage == formula.shrinkage()
-        assert g.halo == formula.halo()
-        assert g.border == (formula.aligned_reach() if padding == "same" else 0)
-        sizes = range(3 * g.stride + 2 * g.shrinkage + 3)
-        assert [g.takes(n) for n in sizes] == [formula.takes(n) for n in sizes]
-        for kept, halo in itertools.product((1, 2, 7, 33, 96), (None, 0, g.shrinkage, 40)):
-            least = kept + 2 * (formula.halo() if halo is None else halo)
-            assert g.input_size(kept, halo) == next(n for n in itertools.count(least) if g.takes(n))
-
 
 # ---- any list of steps, against a network that is built of it -----------------------------------
 

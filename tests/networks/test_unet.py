@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from napari_scribe.networks import UNet
-from napari_scribe.networks.blocks import crop, crop_center, memory_format, placed
+from napari_scribe.networks.blocks import crop_center, memory_format, placed
 from napari_scribe.recipe import UNet as Recipe
 
 
@@ -78,45 +74,6 @@ def test_skips_are_cropped_around_their_centre():
     assert cropped.shape == (1, 1, 4, 2)
     assert cropped[0, 0, :, 0].tolist() == [3, 4, 5, 6]
     assert crop_center(x, x.shape[2:]) is x
-
-
-def check_margin(margin: tuple[int, ...], **recipe: Any) -> None:
-    """Within a margin the answer is that of the whole, as far as there is one."""
-    torch.manual_seed(0)
-    network = UNet(Recipe(width=2, **recipe), 1, 1).double().eval()
-    sizes = zip(network.geometry, margin, strict=True)
-    shape = [g.input_size(1 + 2 * m, g.shrinkage) for g, m in sizes]
-    x = torch.randn(1, 1, *shape).double()
-    with torch.inference_mode():
-        torch.testing.assert_close(network(x, margin), crop(network(x), margin))
-
-
-@settings(max_examples=30)
-@given(
-    margin=st.tuples(st.integers(0, 100), st.integers(0, 100)),
-    depth=st.integers(1, 4),
-    padding=st.sampled_from(["same", "valid"]),
-)
-@example(margin=(96, 96), depth=4, padding="same")
-@example(margin=(0, 48), depth=3, padding="same")
-@example(margin=(16, 32), depth=4, padding="valid")
-def test_what_is_left_out_is_not_missed_in_2d(margin: tuple[int, ...], depth: int, padding: str):
-    check_margin(margin, depth=depth, padding=padding)
-
-
-@settings(max_examples=20)
-@given(
-    margin=st.tuples(st.integers(0, 12), st.integers(0, 26), st.integers(0, 26)),
-    levels=st.tuples(st.integers(1, 3), st.integers(0, 3)).filter(lambda both: both[1] <= both[0]),
-    padding=st.sampled_from(["same", "valid"]),
-)
-def test_what_is_left_out_is_not_missed_in_3d(
-    margin: tuple[int, ...], levels: tuple[int, int], padding: str
-):
-    depth, flat_levels = levels
-    if padding == "valid":
-        depth, flat_levels = min(depth, 2), min(flat_levels, 2)  # else too large to be quick
-    check_margin(margin, depth=depth, flat_levels=flat_levels, padding=padding, dimensions=3)
 
 
 def test_the_decoder_works_on_little_more_than_is_kept():

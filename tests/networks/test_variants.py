@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -75,24 +75,26 @@ def test_geometry_in_3d_is_what_perturbation_shows(padding: str, flat_levels: in
 
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_sizes_are_taken_and_given_as_said(padding: str, depth: int):
+def test_sizes_are_taken_and_given_as_said_or_refused(padding: str, depth: int):
     network = UNet(Recipe(depth=depth, width=2, padding=padding, upsampling="bicubic"), 1, 1).eval()
     g, _ = network.geometry
     across = g.input_size(1, 0)
     for size in range(1, g.smallest + 2 * g.stride + 1):
-        x = torch.zeros(1, 1, size, across)
-        if g.takes(size):
-            with torch.inference_mode():
-                assert network(x).shape[2:] == (g.output_size(size), g.output_size(across))
-        else:
-            with pytest.raises(ValueError, match=f"{g.smallest} x {g.smallest} px or more"):
-                network(x)
+        for shape in ((size, across), (across, size)):
+            x = torch.zeros(1, 1, *shape)
+            if g.takes(size):
+                with torch.inference_mode():
+                    assert network(x).shape[2:] == tuple(map(g.output_size, shape))
+            else:
+                with pytest.raises(ValueError, match=f"{g.smallest} x {g.smallest} px or more"):
+                    network(x)
 
 
 recipes = st.builds(
     lambda dimensions, depth, padding, block, skips, normalization, upsampling: Recipe(
         dimensions=dimensions,
         depth=depth if dimensions == 2 else 1,
+        flat_levels=depth % 2,
         width=2,
         padding=padding,
         block=block,
@@ -110,8 +112,11 @@ recipes = st.builds(
 )
 
 
-@settings(max_examples=20, deadline=None)
-@given(recipe=recipes, margin=st.tuples(*[st.integers(0, 40)] * 3))
+@settings(max_examples=40, deadline=None)
+@given(recipe=recipes, margin=st.tuples(*[st.integers(0, 100)] * 3))
+@example(recipe=Recipe(depth=4, width=2), margin=(96, 96))
+@example(recipe=Recipe(depth=4, width=2, padding="valid"), margin=(16, 32))
+@example(recipe=Recipe(depth=3, width=2, dimensions=3, flat_levels=2), margin=(32, 96, 64))
 def test_what_is_left_out_is_not_missed(recipe: Recipe, margin: tuple[int, ...]):
     """Within a margin the answer is that of the whole."""
     torch.manual_seed(0)

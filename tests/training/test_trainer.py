@@ -290,13 +290,6 @@ def test_weights_that_are_no_numbers_are_never_given() -> None:
         trainer.network(RECIPE, 1, ENCODING)
 
 
-def test_losses_that_are_no_numbers_are_not_the_best() -> None:
-    trainer, _ = trainer_of(squares, Noise(), steps=1)
-    for loss in (float("nan"), float("inf")):
-        assert not trainer.state.keep_if_best(loss)
-    assert trainer.state.keep_if_best(0.5)
-
-
 def test_a_fine_tuning_of_what_is_no_model(sample: Sample, small: Recipe, tmp_path: Path) -> None:
     network = build_network(small, 1, encoding_of(small))
     next(network.parameters()).data.fill_(float("nan"))
