@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import sys
@@ -72,6 +73,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("needs an NVIDIA GPU that torch can use")
+
+
+@pytest.fixture(scope="session")
+def in_float32() -> None:
+    """Let this machine take float32 for what is fastest."""
+    import torch
+
+    from napari_scribe.device import precision
+
+    precision(torch.device("cpu"))
+    path = Path(os.environ["NAPARI_SCRIBE_HOME"], "precision.json")
+    path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()), "float32")))
+    assert precision(torch.device("cpu")) == torch.float32
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,6 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 import napari_scribe as ns
-from napari_scribe.device import precision
 from napari_scribe.errors import InputError
 from napari_scribe.normalization import Statistics
 from napari_scribe.recipe import ObjectsTarget, Recipe
@@ -38,6 +35,8 @@ from napari_scribe.targets.paint import Labels
 from napari_scribe.training.augment import warp_fields
 from napari_scribe.training.losses import LOSSES, Loss, Schedule, weighted_mean
 from napari_scribe.training.regions import Layout, RegionLoader
+
+pytestmark = pytest.mark.usefixtures("in_float32")
 
 
 @dataclass(frozen=True)
@@ -132,15 +131,6 @@ class Painted(NamedTuple):
 
     image: np.ndarray
     paint: np.ndarray
-
-
-@pytest.fixture(scope="module", autouse=True)
-def in_float32() -> None:
-    """Let this machine take float32 for what is fastest, so that tiles can be compared."""
-    precision(torch.device("cpu"))
-    path = Path(os.environ["NAPARI_SCRIBE_HOME"], "precision.json")
-    path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()), "float32")))
-    assert precision(torch.device("cpu")) == torch.float32
 
 
 @pytest.fixture(scope="module")

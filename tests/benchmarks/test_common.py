@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "common.py"
-pytestmark = pytest.mark.skipif(not PATH.exists(), reason="benchmarks are not beside the tests")
-
 
 @pytest.fixture(scope="module")
-def common() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_common", PATH)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def common(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("common")
 
 
 def test_the_folder_of_images_is_named(

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "neurites.py"
-pytestmark = pytest.mark.skipif(not PATH.exists(), reason="benchmarks are not beside the tests")
-
 
 @pytest.fixture(scope="module")
-def made() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_neurites", PATH)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def made(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("neurites")
 
 
 def test_neurites_are_whole_and_go_through_slices(made: ModuleType):

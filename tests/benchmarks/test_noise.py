@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "noise.py"
-pytestmark = pytest.mark.skipif(not PATH.exists(), reason="benchmarks are not beside the tests")
-
 
 @pytest.fixture(scope="module")
-def noise() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_noise", PATH)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def noise(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("noise")
 
 
 def random(seed: int = 0) -> np.random.Generator:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from napari_scribe.device import precision
 from napari_scribe.model import Model, build_network
 from napari_scribe.networks import UNet
 from napari_scribe.networks.per_image import PER_IMAGE
@@ -87,9 +83,6 @@ def random_model() -> Callable[..., Model]:
 
 
 @pytest.fixture(scope="session")
-def in_float32() -> None:
-    """Let this machine take float32 for what is fastest."""
-    precision(torch.device("cpu"))
-    path = Path(os.environ["NAPARI_SCRIBE_HOME"], "precision.json")
-    path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()), "float32")))
-    assert precision(torch.device("cpu")) == torch.float32
+def model() -> Model:
+    """A small model that was never trained."""
+    return _random_model()

@@ -26,11 +26,6 @@ def blobs(*shape: int, seed: int = 0) -> np.ndarray:
     return np.kron(rng.integers(0, 4000, shape), np.ones((1,) * (len(shape) - 2) + (4, 4), int))
 
 
-@pytest.fixture(scope="module")
-def model(random_model: Make) -> Model:
-    return random_model()
-
-
 def finished(model: Model, image: object, **options: object) -> ns.Job:
     save = ("labels", *maps_to_decode(model))
     job = ns.segment(model, image, save=save, device="cpu", **options)

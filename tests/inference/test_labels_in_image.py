@@ -57,11 +57,6 @@ def store(path: Path, zarr_format: Any = 3, axes: str = "zyx") -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(random_model: Callable[..., Model]) -> Model:
-    return random_model()
-
-
-@pytest.fixture(scope="module")
 def expected(model: Model) -> np.ndarray:
     found = np.asarray(run(segment(model, Image(PIXELS, "ZYX"), device="cpu")))
     assert found.max() > 5

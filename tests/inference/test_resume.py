@@ -29,11 +29,6 @@ PARTS = 2 * (5 * 6 + 1)
 
 
 @pytest.fixture(scope="module")
-def model(random_model: Callable[..., Model]) -> Model:
-    return random_model()
-
-
-@pytest.fixture(scope="module")
 def stack() -> np.ndarray:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 4000, (2, 40, 48)).repeat(4, axis=1).repeat(4, axis=2)

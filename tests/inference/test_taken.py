@@ -22,11 +22,6 @@ pytestmark = pytest.mark.usefixtures("in_float32")
 
 
 @pytest.fixture(scope="module")
-def model(random_model: Callable[..., Model]) -> Model:
-    return random_model()
-
-
-@pytest.fixture(scope="module")
 def other(model: Model) -> Model:
     return model.changed(parameters={"min_size": 9.0, "peak": 0.0})
 

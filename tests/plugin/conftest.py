@@ -12,7 +12,7 @@ import pytest
 from napari_scribe.samples import Sample, nuclei
 
 SIDE = 256
-LONG = 60_000
+LONG = 120_000
 """Milliseconds that a test waits at most; a busy machine is slow."""
 
 
@@ -36,7 +36,8 @@ def manifests_read_once() -> Iterator[None]:
 @pytest.fixture
 def qtbot(qtbot: Any) -> Any:
     """Wait as long as a busy machine may take, not for 5 s."""
-    qtbot.waitUntil = partial(qtbot.waitUntil, timeout=LONG)
+    for name in ("waitUntil", "waitExposed"):
+        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=LONG))
     return qtbot
 
 
@@ -71,6 +72,19 @@ def fresh_home(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     home().mkdir(parents=True)
     if known.exists():
         shutil.copy(known, home())
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paint is kept after a moment: a test does not wait for seconds."""
+    monkeypatch.setattr("napari_scribe.plugin.layers.autosave.KEEP_AFTER", 0.05)
+    monkeypatch.setattr("napari_scribe.plugin.train.project_panel.SAVE_AFTER", 50)
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is trained: docks need not load torch."""
+    monkeypatch.setattr("napari_scribe.plugin.dock.WARM_UP_AFTER", 3_600_000)
 
 
 @pytest.fixture
@@ -122,6 +136,6 @@ def idle(dock: Any, qtbot: Any) -> Callable[[], None]:
     """Wait until nothing runs."""
 
     def wait() -> None:
-        qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+        qtbot.waitUntil(lambda: not dock.runner.is_running)
 
     return wait

@@ -19,7 +19,6 @@ from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.widgets.basics import LINE, Fold
 from napari_scribe.plugin.widgets.feedback import Progress
 
-LONG = 60_000
 DOCKS = [TrainDock, SegmentDock, DenoiseDock]
 LONG_TEXT = "The check found something, and this says what it was and what can be done. " * 12
 
@@ -31,7 +30,7 @@ def shown(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Any:
     viewer.window.resize(1280, 900)
     pixels = np.random.default_rng(0).normal(100, 5, (4, 2, 64, 64)).astype(np.float32)
     viewer.add_image(pixels, axis_labels=("t", "c", "y", "x"), name="movie")
-    with qtbot.waitExposed(viewer.window._qt_window, timeout=LONG):
+    with qtbot.waitExposed(viewer.window._qt_window):
         viewer.window.activate()
     return viewer
 
@@ -204,7 +203,7 @@ def written(bar: QProgressBar, qtbot: Any) -> int:
     """How many pixels of a bar have the colour of its words."""
     bar.setStyleSheet("QProgressBar { color: #ff0000; } QProgressBar::chunk { background: gray; }")
     bar.resize(300, 24)
-    with qtbot.waitExposed(bar, timeout=LONG):
+    with qtbot.waitExposed(bar):
         bar.show()
     picture = bar.grab().toImage()
     colors = (picture.pixelColor(x, y) for x in range(300) for y in range(24))

@@ -10,29 +10,19 @@ import numpy as np
 import pytest
 
 from napari_scribe.io import write_tiff
-from napari_scribe.plugin import dock as dock_module
-from napari_scribe.plugin.layers import autosave as module
 from napari_scribe.plugin.layers.complete_regions import complete_boxes, draw_regions, regions_of
 from napari_scribe.plugin.layers.conversion import add_annotations, image_of
 from napari_scribe.plugin.layers.restore import show_paint
-from napari_scribe.plugin.train import project_panel
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.session.autosave import list_kept, read_kept
 from napari_scribe.session.painted import PaintedLayer
 from napari_scribe.session.project import Project
 from napari_scribe.targets import Paint
 
-LONG = 120_000
+pytestmark = pytest.mark.usefixtures("soon", "untrained")
+
 BOX = ((10, 51), (20, 61))
 CORNERS = np.array([(10, 20), (10, 60), (50, 60), (50, 20)])
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paint is kept after a moment: a test does not wait for seconds. Nothing is trained here."""
-    monkeypatch.setattr(module, "KEEP_AFTER", 0.05)
-    monkeypatch.setattr(project_panel, "SAVE_AFTER", 50)
-    monkeypatch.setattr(dock_module, "WARM_UP_AFTER", 3_600_000)
 
 
 def draw(dock: Any, corners: np.ndarray = CORNERS) -> Any:
@@ -44,7 +34,7 @@ def draw(dock: Any, corners: np.ndarray = CORNERS) -> Any:
 
 
 def until_kept(qtbot: Any, complete: tuple[Any, ...]) -> None:
-    qtbot.waitUntil(lambda: [k.complete for k in list_kept()] == [complete], timeout=LONG)
+    qtbot.waitUntil(lambda: [k.complete for k in list_kept()] == [complete])
 
 
 def test_regions_follow_what_a_user_draws_and_removes(
@@ -77,13 +67,13 @@ def test_a_closed_viewer_keeps_the_last_region(make_napari_viewer: Any, qtbot: A
     draw(dock, on_slice[1])
     viewer.close()
     until_kept(qtbot, boxes)
-    qtbot.waitUntil(lambda: list_kept()[0].is_closed, timeout=LONG)
+    qtbot.waitUntil(lambda: list_kept()[0].is_closed)
 
     viewer = make_napari_viewer()
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
     image = viewer.add_image(pixels, name="cells", axis_labels=("z", "y", "x"), scale=(2, 0.5, 0.5))
-    qtbot.waitUntil(lambda: bool(dock.recovery.answers), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(dock.recovery.answers))
     dock.recovery.answers["Restore"].click()
     assert complete_boxes(viewer, image, image_of(image)) == boxes
     regions = regions_of(image, viewer.layers)
@@ -103,11 +93,11 @@ def test_regions_are_in_the_project(
     def complete() -> list[Any]:
         return [image.complete for image in Project.open(folder).images]
 
-    qtbot.waitUntil(lambda: complete() == [(BOX,)], timeout=LONG)
-    qtbot.waitUntil(lambda: not list_kept(), timeout=LONG)
+    qtbot.waitUntil(lambda: complete() == [(BOX,)])
+    qtbot.waitUntil(lambda: not list_kept())
     draw(dock, CORNERS + 100)
     second = tuple((start + 100, stop + 100) for start, stop in BOX)
-    qtbot.waitUntil(lambda: complete() == [(BOX, second)], timeout=LONG)
+    qtbot.waitUntil(lambda: complete() == [(BOX, second)])
 
     viewer = make_napari_viewer()
     other = TrainDock(viewer)
@@ -164,7 +154,7 @@ def test_notes_from_before_still_open(
     """They say nothing of complete regions."""
     docks(TrainDock)
     painted.layers["nuclei annotations"].paint((5, 5), 91)
-    qtbot.waitUntil(lambda: bool(list_kept()), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(list_kept()))
     import json
 
     note = list_kept()[0].note

@@ -18,8 +18,6 @@ from napari_scribe.plugin.segment.job import Segmented
 from napari_scribe.samples import Sample
 from napari_scribe.user_folder import home
 
-LONG = 60_000
-
 
 @pytest.fixture
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +81,7 @@ def test_a_large_one_that_was_stopped_goes_on(
 ) -> None:
     dock.form.more.tile.value = 64
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"))
     dock.pause_button.click()
     dock.stop()
     idle()
@@ -161,7 +159,7 @@ def test_only_where_something_is_kept_after_an_error_it_is_said_so(
 
     def until_tiles() -> None:
         dock.segment()
-        qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+        qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"))
         dock.pause_button.click()
 
     def break_and_go_on() -> None:

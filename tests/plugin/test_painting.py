@@ -17,7 +17,6 @@ from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.train.draft import LOOK
 from napari_scribe.plugin.train.painting import PaintingHelp
 
-LONG = 60_000
 Key = Qt.Key
 
 
@@ -58,7 +57,7 @@ def helped(viewer: Any, qtbot: Any) -> Iterator[Callable[..., Any]]:
 
 
 def until_counted(qtbot: Any, panel: Any, text: str) -> None:
-    qtbot.waitUntil(lambda: panel.count.text() == text, timeout=LONG)
+    qtbot.waitUntil(lambda: panel.count.text() == text)
 
 
 def test_keys_take_the_next_object_background_and_the_object_again(
@@ -137,7 +136,7 @@ def test_painted_slices_are_jumped_to_and_an_object_is_interpolated_between_them
         put(layer, disk((90, 120), (30 + z, 40), 10), 2, z)
     put(layer, disk((90, 120), (36, 40), 3), 5, 6)
     text = "Painted: slices 3, 6, 9 of 12"
-    qtbot.waitUntil(lambda: panel.slices.listed.text() == text, timeout=LONG)
+    qtbot.waitUntil(lambda: panel.slices.listed.text() == text)
     viewer.dims.set_point(0, 5)
     for key, z in ((Key.Key_PageUp, 3), (Key.Key_PageUp, 3), (Key.Key_PageDown, 6)):
         press(viewer, key)
@@ -164,7 +163,7 @@ def test_time_and_channels_among_the_axes(viewer: Any, qtbot: Any, helped: Any) 
     for t in (0, 4):
         layer.data[t, 0, 10:20, 10:20] = 2
     layer.refresh()
-    qtbot.waitUntil(lambda: panel.slices.listed.text() == "Painted: frames 0, 4 of 5", timeout=LONG)
+    qtbot.waitUntil(lambda: panel.slices.listed.text() == "Painted: frames 0, 4 of 5")
     panel.slices.interpolate()
     assert (layer.data[2, :, 10:20, 10:20] == 2).all()
 
@@ -173,7 +172,7 @@ def test_a_slip_is_shown_where_it_is(viewer: Any, qtbot: Any, helped: Any) -> No
     layer, panel = helped((6, 90, 120), "ZYX")
     put(layer, disk((90, 120), (20, 20), 8), 2, 4)
     put(layer, disk((90, 120), (70, 100), 6), 2, 4)
-    qtbot.waitUntil(lambda: "far apart" in panel.cautions.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "far apart" in panel.cautions.text())
     link = panel.cautions.text().split('"')[1]
     panel.cautions.linkActivated.emit(link)
     assert viewer.dims.point[0] == 4

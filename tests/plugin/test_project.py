@@ -11,8 +11,6 @@ import pytest
 
 from napari_scribe.io import write_tiff
 from napari_scribe.io.model_folder import list_models
-from napari_scribe.plugin.layers import autosave as module
-from napari_scribe.plugin.train import project_panel
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample
 from napari_scribe.session.autosave import list_kept
@@ -20,16 +18,10 @@ from napari_scribe.session.painted import PaintedLayer
 from napari_scribe.session.project import Project
 from napari_scribe.training.job import TrainStep
 
-LONG = 120_000
+pytestmark = pytest.mark.usefixtures("soon")
+
 SMALL = {"network.width": 4, "network.depth": 1, "training.patch": 32, "training.batch": 2}
 PAINT = "nuclei annotations"
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paint is kept after a moment: a test does not wait for seconds."""
-    monkeypatch.setattr(module, "KEEP_AFTER", 0.05)
-    monkeypatch.setattr(project_panel, "SAVE_AFTER", 50)
 
 
 @pytest.fixture
@@ -68,27 +60,27 @@ def test_what_is_painted_is_in_the_project(
     dock.project.save_to(folder)
     paint = painted.layers[PAINT]
     first = int(paint.data.max())
-    qtbot.waitUntil(lambda: largest(folder) == [first], timeout=LONG)
+    qtbot.waitUntil(lambda: largest(folder) == [first])
     paint.paint((9, 9), first + 1)
-    qtbot.waitUntil(lambda: largest(folder) == [first + 1], timeout=LONG)
+    qtbot.waitUntil(lambda: largest(folder) == [first + 1])
     painted.add_image(painted.layers["nuclei"].data[::-1].copy(), name="other")
     dock.form.new.click()
     painted.layers["other annotations"].paint((9, 9), 44)
-    qtbot.waitUntil(lambda: largest(folder) == [first + 1, 44], timeout=LONG)
-    qtbot.waitUntil(lambda: not list_kept(), timeout=LONG)
+    qtbot.waitUntil(lambda: largest(folder) == [first + 1, 44])
+    qtbot.waitUntil(lambda: not list_kept())
 
     steps: list[Any] = []
     dock.runner.record.connect(lambda r: steps.append(r) if isinstance(r, TrainStep) else None)
     dock.form.image.layer.value = painted.layers["nuclei"]
     dock.train()
-    qtbot.waitUntil(lambda: bool(steps), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(steps))
     dock.stop()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
-    qtbot.waitUntil(lambda: bool(Project.open(folder).history), timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
+    qtbot.waitUntil(lambda: bool(Project.open(folder).history))
     (model,) = Project.open(folder).models()
     assert model.name == dock.trained.path.name
     last = f"Last model: {model.stem}"
-    qtbot.waitUntil(lambda: last in dock.project.hint.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: last in dock.project.hint.text())
     list_models()[0].unlink()
 
     viewer = make_napari_viewer()
@@ -118,8 +110,8 @@ def test_a_folder_of_images_is_browsed(dock: Any, viewer: Any, qtbot: Any, folde
     assert panel.images.currentText() == "b"
     assert [layer.name for layer in viewer.layers if layer.visible] == ["b", "b annotations"]
     viewer.layers["b annotations"].paint((9, 9), 6)
-    qtbot.waitUntil(lambda: largest(folder) == [5, 6, 0], timeout=LONG)
-    qtbot.waitUntil(lambda: panel.images.itemText(1).startswith("b "), timeout=LONG)
+    qtbot.waitUntil(lambda: largest(folder) == [5, 6, 0])
+    qtbot.waitUntil(lambda: panel.images.itemText(1).startswith("b "))
     panel.previous.click()
     assert [layer.name for layer in viewer.layers if layer.visible] == ["a", "a annotations"]
     assert viewer.layers["a annotations"].mode == "paint"

@@ -11,26 +11,15 @@ import numpy as np
 import pytest
 
 from napari_scribe.io import write_tiff
-from napari_scribe.plugin import dock as dock_module
 from napari_scribe.plugin.correct.layers import editable_copy
-from napari_scribe.plugin.layers import autosave as module
 from napari_scribe.plugin.layers.annotations import annotations_of, doubt_about_image
 from napari_scribe.plugin.layers.conversion import add_annotations
 from napari_scribe.plugin.layers.purpose import MARK, image_meant, layers_of, note, source_of
-from napari_scribe.plugin.train import project_panel
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.session.autosave import list_kept
 from napari_scribe.session.project import Project
 
-LONG = 120_000
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paint is kept after a moment: a test does not wait for seconds. Nothing is trained here."""
-    monkeypatch.setattr(module, "KEEP_AFTER", 0.05)
-    monkeypatch.setattr(project_panel, "SAVE_AFTER", 50)
-    monkeypatch.setattr(dock_module, "WARM_UP_AFTER", 3_600_000)
+pytestmark = pytest.mark.usefixtures("soon", "untrained")
 
 
 def test_layers_are_found_by_id_and_else_by_name(viewer: Any) -> None:
@@ -70,9 +59,9 @@ def test_the_train_dock_goes_on_with_a_renamed_image(
     painted.layers.selection.active = image
     assert dock.form.paint.value is paint
     paint.paint((5, 5), 91)
-    qtbot.waitUntil(lambda: [k.image for k in list_kept()] == ["nuclei"], timeout=LONG)
+    qtbot.waitUntil(lambda: [k.image for k in list_kept()] == ["nuclei"])
     image.name = "DAPI"
-    qtbot.waitUntil(lambda: [k.image for k in list_kept()] == ["DAPI"], timeout=LONG)
+    qtbot.waitUntil(lambda: [k.image for k in list_kept()] == ["DAPI"])
     painted.layers.selection.active = other
     dock.form.new.click()
     assert dock.form.paint.value is not paint
@@ -95,9 +84,9 @@ def test_paint_of_a_renamed_image_comes_back_on_its_file(
     dock.form.new.click()
     viewer.layers["cells annotations"].paint((5, 5), 91)
     image.name = "DAPI"
-    qtbot.waitUntil(lambda: [k.image for k in list_kept()] == ["DAPI"], timeout=LONG)
+    qtbot.waitUntil(lambda: [k.image for k in list_kept()] == ["DAPI"])
     viewer.close()
-    qtbot.waitUntil(lambda: list_kept()[0].is_closed, timeout=LONG)
+    qtbot.waitUntil(lambda: list_kept()[0].is_closed)
 
     viewer = make_napari_viewer()
     dock = TrainDock(viewer)
@@ -122,7 +111,7 @@ def test_paint_of_a_renamed_image_comes_back_on_its_file(
 
 
 def assert_offered(dock: Any, qtbot: Any) -> None:
-    qtbot.waitUntil(lambda: bool(dock.recovery.answers), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(dock.recovery.answers))
     assert dock.recovery.text.startswith("Annotations of DAPI from ")
 
 
@@ -145,9 +134,9 @@ def test_a_project_follows_a_renamed_image(
         return [(Path(i.image_path).name, i.image, i.paint) for i in images]
 
     b = ("b.tif", "b", "")
-    qtbot.waitUntil(lambda: said() == [("a.tif", "DAPI", "paint/DAPI.tif"), b], timeout=LONG)
+    qtbot.waitUntil(lambda: said() == [("a.tif", "DAPI", "paint/DAPI.tif"), b])
     viewer.layers["DAPI"].name = "nuclei"
-    qtbot.waitUntil(lambda: said() == [("a.tif", "nuclei", "paint/DAPI.tif"), b], timeout=LONG)
+    qtbot.waitUntil(lambda: said() == [("a.tif", "nuclei", "paint/DAPI.tif"), b])
     panel.next.click()
     shown = [layer.name for layer in viewer.layers if layer.visible]
     assert shown == ["b", "b annotations"]

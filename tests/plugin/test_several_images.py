@@ -12,7 +12,6 @@ from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample
 from napari_scribe.training.job import TrainStep
 
-LONG = 120_000
 SMALL = {"network.width": 4, "network.depth": 1, "training.patch": 32, "training.batch": 2}
 PLACE = {"scale": (0.5, 0.5), "units": ("um", "um"), "axis_labels": ("y", "x")}
 
@@ -76,7 +75,7 @@ def test_all_are_learnt_from_and_paint_goes_in_while_it_trains(
     steps: list[Any] = []
     dock.runner.record.connect(lambda r: steps.append(r) if isinstance(r, TrainStep) else None)
     dock.train()
-    qtbot.waitUntil(lambda: len(steps) > 1, timeout=LONG)
+    qtbot.waitUntil(lambda: len(steps) > 1)
     assert dock.runner.title == "Training on nuclei and 1 more"
     taken: list[Any] = []
     job = dock.runner.job
@@ -90,30 +89,30 @@ def test_all_are_learnt_from_and_paint_goes_in_while_it_trains(
 
     job.take_paint = watch
     painted.layers["more annotations"].data_setitem((np.array([1, 1]), np.array([1, 2])), 1)
-    qtbot.waitUntil(lambda: bool(taken), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(taken))
     assert [paint.array[1, 2] for paint in taken[0]] == [0, 1]
     painted.layers.remove("more annotations")
     assert "more annotations was removed. Training goes on" in dock.message.text
     painted.layers["nuclei annotations"].data_setitem((np.array([3]), np.array([3])), 1)
-    qtbot.waitUntil(lambda: len(taken) == 2, timeout=LONG)
+    qtbot.waitUntil(lambda: len(taken) == 2)
     assert [paint.array[1, 2] for paint in taken[1]] == [0, 1]
     dock.stop()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     made = dock.trained.model.provenance
     assert [image["name"] for image in made["images"]] == ["nuclei", "more"]
     assert len(dock.trained.request.others) == 1
     dock.continue_button.click()
-    qtbot.waitUntil(lambda: not dock.runner.is_running or bool(steps[-1].index), timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running or bool(steps[-1].index))
     assert not dock.message.answers
     dock.stop()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
 
 
 def test_a_slip_in_another_image_is_asked_about(dock: Any, painted: Any, qtbot: Any) -> None:
     paint = painted.layers["more annotations"].data
     paint[:] = np.where(paint > 1, 7, paint)
     dock.train()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert dock.message.text.startswith("more annotations: Label 7 covers")
     dock.message.answers["I will correct them"].click()
     assert not dock.runner.is_running
@@ -123,13 +122,13 @@ def test_only_what_was_answered_is_asked_no_more(dock: Any, painted: Any, qtbot:
     for layer in (painted.layers["nuclei annotations"], painted.layers["more annotations"]):
         layer.data[:] = np.where(layer.data > 1, 7, layer.data)
     dock.train()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert dock.message.text.startswith("Label 7 covers")
     dock.message.answers["Leave it"].click()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert dock.message.text.startswith("more annotations: Label 7 covers")
     dock.message.answers["Train on them"].click()
-    qtbot.waitUntil(lambda: dock.has_stepped, timeout=LONG)
+    qtbot.waitUntil(lambda: dock.has_stepped)
     dock.stop()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert dock.trained.request.answered == {("pieces", ""), ("pieces", "more annotations")}

@@ -15,7 +15,6 @@ from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import noisy_movie, nuclei
 from napari_scribe.training.job import TrainStep
 
-LONG = 60_000
 SMALL = {
     "network.width": 4,
     "network.depth": 1,
@@ -39,11 +38,11 @@ class Sitting:
             self.steps.append(record.index)
 
     def idle(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.dock.runner.is_running, timeout=LONG)
+        self.qtbot.waitUntil(lambda: not self.dock.runner.is_running)
 
     def stop_soon(self) -> None:
         n = len(self.steps)
-        self.qtbot.waitUntil(lambda: len(self.steps) > n + 1, timeout=LONG)
+        self.qtbot.waitUntil(lambda: len(self.steps) > n + 1)
         self.dock.stop_button.click()
         self.idle()
 

@@ -21,8 +21,6 @@ from napari_scribe.plugin.measure.dock import MeasureDock
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.progress import Job
 
-LONG = 60_000
-
 
 @dataclass(frozen=True)
 class Wait(Request[int, str]):
@@ -127,14 +125,14 @@ def test_jobs_begin_in_the_order_in_which_they_were_asked_for(
     assert words(runners[1]) == ["Waiting for training on a to end (next in line)."]
     assert words(runners[3]) == ["Waiting for training on a to end (3rd in line)."]
     jobs[0].go.append(True)
-    qtbot.waitUntil(lambda: log.began == ["a", "b"], timeout=LONG)
+    qtbot.waitUntil(lambda: log.began == ["a", "b"])
     assert words(runners[3]) == ["Waiting for training on b to end (2nd in line)."]
     runners[1].stop()
-    qtbot.waitUntil(lambda: log.began == ["a", "b", "c"], timeout=LONG)
+    qtbot.waitUntil(lambda: log.began == ["a", "b", "c"])
     jobs[2].go.append(True)
-    qtbot.waitUntil(lambda: log.began == ["a", "b", "c", "d"], timeout=LONG)
+    qtbot.waitUntil(lambda: log.began == ["a", "b", "c", "d"])
     jobs[3].go.append(True)
-    qtbot.waitUntil(lambda: len(log.ended) == 4, timeout=LONG)
+    qtbot.waitUntil(lambda: len(log.ended) == 4)
     assert log.values == ["a", "b", None, None]
     assert not any(runner.is_busy for runner in runners)
 
@@ -146,7 +144,7 @@ def test_stop_takes_out_of_the_line(runners: list[Runner], log: Log, qtbot: Any)
     assert log.ended == [("b", Ended())]
     assert words(runners[2]) == ["Waiting for training on a to end (next in line)."]
     runners[0].stop()
-    qtbot.waitUntil(lambda: log.began == ["a", "c"], timeout=LONG)
+    qtbot.waitUntil(lambda: log.began == ["a", "c"])
 
 
 def test_what_needs_no_network_goes_on_beside_one(
@@ -159,7 +157,7 @@ def test_what_needs_no_network_goes_on_beside_one(
     log.start(runners[1], WaitBeside("again"))  # but one at a time for a dock
     assert words(runners[1]) == ["Waiting for training on table to end (next in line)."]
     measured.go.append(True)
-    qtbot.waitUntil(lambda: log.began[3:] == ["again"], timeout=LONG)
+    qtbot.waitUntil(lambda: log.began[3:] == ["again"])
 
 
 def test_what_cannot_wait_is_refused_and_holds_up_nobody(runners: list[Runner], log: Log) -> None:
@@ -180,7 +178,7 @@ def test_a_job_that_goes_on_from_another_keeps_its_place(
     )
     log.start(runners[1], Wait("other"))
     first.go.append(True)
-    qtbot.waitUntil(lambda: bool(log.began), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(log.began))
     assert log.began == ["second"]
     runners[0].stop()
     qtbot.waitUntil(lambda: log.began == ["second", "other"])
@@ -208,7 +206,7 @@ def test_what_cannot_begin_ends_and_lets_the_next_one_begin(
     runners[1].start(Wait("b"), lambda _record: None, ended.append, fail)
     log.start(runners[2], Wait("c"))
     runners[0].stop()
-    qtbot.waitUntil(lambda: log.began == ["a", "c"], timeout=LONG)
+    qtbot.waitUntil(lambda: log.began == ["a", "c"])
     assert "ZeroDivisionError" in ended[0].error
 
 
@@ -247,10 +245,10 @@ def test_a_dock_waits_and_begins_by_itself(
     measure = docks(MeasureDock)
     measure.form.image.layer.value = painted.add_labels(sample.truth.astype(np.uint16))
     click(measure.measure_button)
-    qtbot.waitUntil(lambda: bool(measure.shown), timeout=LONG)  # beside the training
+    qtbot.waitUntil(lambda: bool(measure.shown))  # beside the training
     busy.go.append(True)
-    qtbot.waitUntil(lambda: "nuclei labels" in painted.layers, timeout=LONG)
-    qtbot.waitUntil(lambda: not dock.runner.is_busy, timeout=LONG)
+    qtbot.waitUntil(lambda: "nuclei labels" in painted.layers)
+    qtbot.waitUntil(lambda: not dock.runner.is_busy)
     assert "objects in" in dock.message.text
 
 
@@ -270,7 +268,7 @@ def test_a_dock_leaves_the_line(
     assert not closed.runner.is_busy
     painted.layers.remove("nuclei")
     busy.go.append(True)
-    qtbot.waitUntil(lambda: not dock.runner.is_busy, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_busy)
     assert dock.message.text == "nuclei was removed before it was its turn: nothing was done."
     assert dock.progress.format() == ""
     assert "nuclei labels" not in painted.layers
@@ -291,8 +289,8 @@ def test_another_image_of_the_same_dock_waits(
     assert dock.runner.is_running and dock.progress.format() != "Waiting"
     assert not dock.segment_button.isEnabled()
     click(dock.stop_button)  # what runs; the other one begins
-    qtbot.waitUntil(lambda: "other labels" in painted.layers, timeout=LONG)
-    qtbot.waitUntil(lambda: not dock.runner.is_busy, timeout=LONG)
+    qtbot.waitUntil(lambda: "other labels" in painted.layers)
+    qtbot.waitUntil(lambda: not dock.runner.is_busy)
     assert "nuclei labels" not in painted.layers
 
 

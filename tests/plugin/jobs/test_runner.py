@@ -17,7 +17,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_scribe.errors import InputError
-from napari_scribe.plugin.jobs.request import Ended, Question, Request
+from napari_scribe.plugin.jobs.request import Ended, Request
 from napari_scribe.plugin.jobs.runner import INTERVAL, Runner
 from napari_scribe.plugin.messages import explain
 from napari_scribe.progress import Job
@@ -183,29 +183,6 @@ def test_errors_are_told_in_words(runner: Runner, qtbot: Any, error: Exception, 
     assert heard.ended[1].value == 3
 
 
-def test_an_error_while_a_job_is_prepared_is_told(runner: Runner, qtbot: Any) -> None:
-    heard = Listener(runner)
-
-    def begin() -> Job[Step, int]:
-        raise InputError("Nothing is painted yet.")
-
-    start(runner, begin)
-    qtbot.waitUntil(lambda: bool(heard.ended))
-    assert heard.ended == [Ended(error="Nothing is painted yet.")]
-
-
-def test_a_question_is_no_error(runner: Runner, qtbot: Any) -> None:
-    heard = Listener(runner)
-    question = Question("Are they objects?", "Yes", "No")
-
-    def begin() -> Job[Step, int]:
-        raise question
-
-    start(runner, begin)
-    qtbot.waitUntil(lambda: bool(heard.ended))
-    assert heard.ended == [Ended(question=question)]
-
-
 def test_close_waits_until_the_result_is_kept(viewer: Any) -> None:
     runner, kept = Runner(viewer), []
 
@@ -362,28 +339,6 @@ def test_pause_before_the_job_is_there(runner: Runner, qtbot: Any) -> None:
     runner.resume()
     qtbot.waitUntil(lambda: bool(heard.ended))
     assert heard.ended[0].value == 20
-
-
-def test_stop_while_paused(runner: Runner, qtbot: Any) -> None:
-    heard = Listener(runner)
-    start(runner, counting())
-    qtbot.waitUntil(lambda: bool(heard.records))
-    runner.pause()
-    runner.stop()
-    runner.pause()  # too late
-    qtbot.waitUntil(lambda: bool(heard.ended))
-    assert heard.ended[0].value > 0
-
-
-def test_close_while_paused(runner: Runner, qtbot: Any) -> None:
-    kept: list[int] = []
-    heard = Listener(runner)
-    start(runner, counting(), lambda job: kept.append(job.result))
-    qtbot.waitUntil(lambda: bool(heard.records))
-    runner.pause()
-    runner.close()
-    assert len(kept) == 1
-    assert not runner.is_paused
 
 
 def test_each_request_hears_of_its_own_job_alone(runner: Runner, qtbot: Any) -> None:

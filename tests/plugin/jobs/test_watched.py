@@ -17,7 +17,6 @@ from napari_scribe.samples import nuclei
 from napari_scribe.session.trainings import checkpoint_beside
 from napari_scribe.training.job import TrainStep
 
-LONG = 60_000
 SMALL = {
     "network.width": 2,
     "network.depth": 1,
@@ -52,9 +51,9 @@ class Sitting:
         n = len(self.steps)
         assert button.isEnabled()
         button.click()
-        self.qtbot.waitUntil(lambda: len(self.steps) > n + n_steps, timeout=LONG)
+        self.qtbot.waitUntil(lambda: len(self.steps) > n + n_steps)
         self.dock.stop_button.click()
-        self.qtbot.waitUntil(lambda: not self.dock.runner.is_running, timeout=LONG)
+        self.qtbot.waitUntil(lambda: not self.dock.runner.is_running)
         return self.steps[-1]
 
 
@@ -159,7 +158,7 @@ def test_what_is_no_more_is_not_offered(sitting: Sitting) -> None:
     kept = sitting.dock.kept
     checkpoint_beside(model).write_bytes(b"damaged")
     sitting.dock.continue_button.click()
-    sitting.qtbot.waitUntil(lambda: not sitting.dock.runner.is_running, timeout=LONG)
+    sitting.qtbot.waitUntil(lambda: not sitting.dock.runner.is_running)
     assert kept is not None and "damaged" in sitting.dock.message.text
     sitting.dock.close_down()
     assert not sitting.open().continue_button.isEnabled()
@@ -212,12 +211,12 @@ def test_a_copy_and_the_card(menu: Any, kept: Path, tmp_path: Path, qtbot: Any) 
     menu.save_copy(kept, with_sample=True)
     assert "this model itself" in menu.dock.message.text
     menu.show_card()
-    qtbot.waitUntil(lambda: menu.card is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: menu.card is not None)
     text = menu.card.text.text()
     assert menu.card.windowTitle() == "nuclei 2026"
     assert "Model for objects, 2D" in text and "held-out object" in text
     menu.card.close()
-    qtbot.waitUntil(lambda: menu.card is None, timeout=LONG)
+    qtbot.waitUntil(lambda: menu.card is None)
 
 
 def test_what_ships_stays(menu: Any) -> None:

@@ -18,7 +18,6 @@ from napari_scribe.plugin.settings import recall
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample
 
-LONG = 60_000
 SMALL = {"network.width": 4, "network.depth": 2, "training.patch": 32, "training.batch": 2}
 
 
@@ -48,15 +47,15 @@ def train(dock: Any, steps: list[Any], qtbot: Any, answer: str = "") -> None:
     """Press Train, or an answer, and stop after two steps."""
     n = len(steps)
     (dock.message.answers[answer] if answer else dock.train_button).click()
-    qtbot.waitUntil(lambda: len(steps) > n + 1, timeout=LONG)
+    qtbot.waitUntil(lambda: len(steps) > n + 1)
     dock.stop_button.click()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
 
 
 def asked(dock: Any, qtbot: Any) -> str:
     """Press Train; what is asked or said."""
     dock.train_button.click()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     return str(dock.message.text)
 
 
@@ -121,14 +120,14 @@ def test_a_running_training_keeps_its_image_and_new_follows(
     dock: Any, painted: Any, steps: list[Any], qtbot: Any
 ) -> None:
     dock.train_button.click()
-    qtbot.waitUntil(lambda: bool(steps), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(steps))
     other = painted.add_image(np.zeros((30, 40)), name="other")
     assert dock.form.image.layer.value.name == "nuclei"
     dock.form.new.click()
     assert dock.form.image.layer.value is other
     assert dock.form.paint.value.data.shape == (30, 40)
     dock.stop_button.click()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
 
 
 def test_paint_of_nobody_knows_what_is_asked_about_once_another_image_is_selected(
@@ -256,7 +255,7 @@ def test_a_result_of_a_part_becomes_annotations_of_that_part(
     assert "is a result" in asked(dock, qtbot)
     dock.message.answers["Make annotations of it"].click()
     dock.stop()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     paint = dock.form.paint.value.data
     assert np.array_equal(paint[10:110, 50:250], cut + 1)
     assert paint.sum() == (cut + 1).sum()
@@ -356,7 +355,7 @@ def test_the_segment_dock_catches_up_with_what_was_selected_meanwhile(
     painted.layers.selection.active = painted.layers["nuclei"]
     dock.segment_button.click()
     other = painted.add_image(np.zeros((40, 50)), name="next")
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert dock.form.image.layer.value is other
     assert "objects in" in dock.message.text  # of the one before
 
@@ -369,7 +368,7 @@ def test_what_was_trained_and_found_stays_said(
     painted.layers["nuclei annotations"].paint((5, 5), 3)
     assert dock.message.text.startswith("The model is kept as")
     dock.segment_button.click()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert "steps only, too few to judge" in dock.message.text or (
         "step only, too few to judge" in dock.message.text
     )
@@ -389,9 +388,9 @@ def test_the_preview_is_that_of_the_task(
         n = len(steps)
         dock.train_button.click()
         shown = lambda: any(s.preview is not None for s in steps[n:])  # noqa: E731
-        qtbot.waitUntil(shown, timeout=LONG)
+        qtbot.waitUntil(shown)
         dock.stop_button.click()
-        qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+        qtbot.waitUntil(lambda: not dock.runner.is_running)
         return painted.layers["nuclei preview"]
 
     assert preview_of("classes").contour == 0

@@ -21,7 +21,6 @@ from napari_scribe.plugin.layers.live import LiveLayer
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.plugin.segment.job import SegmentRequest
 
-LONG = 60_000
 REGION = {"Y": slice(8, 40), "X": slice(16, 48)}
 
 
@@ -48,7 +47,7 @@ def follow(viewer: Any, image: Any, at_once: None, qtbot: Any) -> Any:
     job, runner = InferenceJob(_waiting), Runner(viewer)
     job.region = REGION
     runner.start(Waiting(job), lambda record: None, lambda ended: None)
-    qtbot.waitUntil(lambda: runner.job is job, timeout=LONG)
+    qtbot.waitUntil(lambda: runner.job is job)
     made = LiveLayer(viewer, image, image_of(image), "labels so far", runner)
 
     def heed(so_far: Any, done: int) -> LiveLayer:
@@ -120,7 +119,7 @@ def test_it_appears_where_it_lies_and_grows(viewer: Any, follow: Any, qtbot: Any
     qtbot.wait(60)
     assert "cells labels so far" not in viewer.layers
     follow(so_far, 1)
-    qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers)
     layer = shown(viewer)
     assert np.allclose(layer.translate, (4, 8))
     assert not layer.editable
@@ -130,14 +129,14 @@ def test_it_appears_where_it_lies_and_grows(viewer: Any, follow: Any, qtbot: Any
     assert not seen  # nothing new: nothing drawn
     so_far[5, 6] = 9
     follow(so_far, 2)
-    qtbot.waitUntil(lambda: bool(seen), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(seen))
     assert layer.get_value((5, 6)) == 9
 
 
 def test_nobody_paints_on_what_a_job_writes(viewer: Any, follow: Any, qtbot: Any) -> None:
     so_far = np.zeros((32, 32), np.int32)
     follow(so_far, 1)
-    qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers)
     shown(viewer).editable = True
     with pytest.raises(ValueError, match="read-only"):
         shown(viewer).data_setitem((np.array([3]), np.array([3])), 5)
@@ -147,7 +146,7 @@ def test_nobody_paints_on_what_a_job_writes(viewer: Any, follow: Any, qtbot: Any
 def test_whoever_removes_it_does_not_want_it_back(viewer: Any, follow: Any, qtbot: Any) -> None:
     so_far = np.zeros((32, 32), np.int32)
     made = follow(so_far, 1)
-    qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers)
     viewer.layers.remove("cells labels so far")
     follow(so_far, 2)
     qtbot.wait(80)
@@ -164,15 +163,15 @@ def test_a_large_one_on_disk_is_a_pyramid_with_an_overview(
     monkeypatch.setattr(live, "CELL", 8)  # else all is one cell, which may be finished too soon
     so_far = zarr.create_array({}, shape=(32, 32), chunks=(8, 8), dtype="i4", fill_value=0)
     made = follow(so_far, 1)
-    qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: "cells labels so far" in viewer.layers)
     layer = shown(viewer)
     assert [level.shape for level in layer.data] == [(32, 32), (16, 16), (8, 8)]
     so_far[:8, :8] = 3
-    qtbot.waitUntil(lambda: np.asarray(layer.data[2])[:2, :2].all(), timeout=LONG)
+    qtbot.waitUntil(lambda: np.asarray(layer.data[2])[:2, :2].all())
     assert np.asarray(layer.data[0][:8, :8]).all()
     so_far[8:] = 4
     made.finish()  # what is left is looked at to the end
-    qtbot.waitUntil(lambda: np.asarray(layer.data[2])[2:].all(), timeout=LONG)
+    qtbot.waitUntil(lambda: np.asarray(layer.data[2])[2:].all())
     assert "cells labels so far" in viewer.layers
 
 
@@ -183,14 +182,14 @@ def test_the_result_takes_over_place_and_look(
     film = viewer.add_image(np.stack([sample.image] * 20), axis_labels=("t", "y", "x"), name="film")
     viewer.add_points(name="above")
     run.start(SegmentRequest(film, image_of(film), kept, tile=64))
-    qtbot.waitUntil(lambda: "film labels so far" in viewer.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: "film labels so far" in viewer.layers)
     grown = viewer.layers["film labels so far"]
-    qtbot.waitUntil(grown.data.any, timeout=LONG)
+    qtbot.waitUntil(grown.data.any)
     run.pause()
     grown.opacity, grown.contour, grown.visible = 0.3, 2, False
     viewer.layers.selection.active = grown
     run.resume()
-    qtbot.waitUntil(lambda: bool(run.ended), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(run.ended))
     assert [layer.name for layer in viewer.layers] == ["cells", "film", "film labels", "above"]
     result = viewer.layers["film labels"]
     assert (result.opacity, result.contour, result.visible) == (0.3, 2, False)
@@ -204,12 +203,12 @@ def test_a_name_that_the_user_gave_stays(
 ) -> None:
     film = viewer.add_image(np.stack([sample.image] * 20), axis_labels=("t", "y", "x"), name="film")
     run.start(SegmentRequest(film, image_of(film), kept, tile=64))
-    qtbot.waitUntil(lambda: "film labels so far" in viewer.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: "film labels so far" in viewer.layers)
     run.pause()
     viewer.layers["film labels so far"].name = "mine"
     film.name = "movie"
     run.resume()
-    qtbot.waitUntil(lambda: bool(run.ended), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(run.ended))
     assert [layer.name for layer in viewer.layers] == ["movie", "mine"]
     assert viewer.layers["mine"].data[-1].any()
 
@@ -229,7 +228,7 @@ def test_the_time_left_is_that_of_the_phase_at_hand(
     monkeypatch.setattr(SegmentRequest, "finish", lambda self, job: None)
     film = viewer.add_image(np.zeros((10, 512, 256), np.uint8), name="film")
     run.start(SegmentRequest(film, image_of(film, "TYX"), Path("none")))
-    qtbot.waitUntil(lambda: bool(run.ended), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(run.ended))
     texts = run.texts
     tiles = [text for text in texts if text.startswith("tile")]
     assert tiles[14].startswith("tile 10 of 20, ")

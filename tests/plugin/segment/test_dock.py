@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from qtpy.QtCore import QPointF
 from qtpy.QtGui import QEnterEvent
 from qtpy.QtWidgets import QApplication, QLabel
@@ -17,7 +18,21 @@ from napari_scribe.io.model_folder import is_shipped, model_folder, shipped_mode
 from napari_scribe.plugin.segment.dock import SegmentDock
 from napari_scribe.samples import Sample
 
-LONG = 60_000
+Begin = Callable[[int], None]
+
+
+@pytest.fixture
+def segment_film(dock: Any, painted: Any, sample: Sample, qtbot: Any) -> Begin:
+    """Begin to segment a film of so many frames."""
+
+    def begin(n: int) -> None:
+        film = np.stack([sample.image] * n)
+        layer = painted.add_image(film, axis_labels=("t", "y", "x"), name="film")
+        dock.form.image.layer.value = layer
+        dock.segment()
+        qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"))
+
+    return begin
 
 
 def test_segment(dock: Any, idle: Callable[[], None], painted: Any, sample: Sample) -> None:
@@ -137,7 +152,7 @@ def test_the_first_click_needs_no_paint(
     assert dock.form.model.combo.current_choice == "nuclei (shipped)"
     assert dock.form.model.info.text().startswith("Objects, 2D, 1 channel. For fluorescent nuclei")
     dock.segment_button.click()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert evaluate(painted.layers["nuclei labels"].data, sample.truth).ap[0] > 0.5
 
 
@@ -245,12 +260,9 @@ def test_channels_that_the_model_does_not_know(
 
 
 def test_stop_keeps_what_is_done(
-    dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, sample: Sample
+    dock: Any, idle: Callable[[], None], painted: Any, segment_film: Begin
 ) -> None:
-    stack = np.stack([sample.image] * 60)
-    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
-    dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    segment_film(60)
     dock.stop()
     assert not dock.pause_button.isEnabled()
     idle()
@@ -265,12 +277,9 @@ def test_stop_keeps_what_is_done(
 
 
 def test_pause(
-    dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, sample: Sample
+    dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, segment_film: Begin
 ) -> None:
-    stack = np.stack([sample.image] * 20)
-    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
-    dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    segment_film(20)
     dock.pause_button.click()
     assert dock.pause_button.text() == "Continue"
     assert dock.progress.format().startswith("Paused: tile")
@@ -297,34 +306,28 @@ def test_pause(
 
 
 def test_stop_while_paused(
-    dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, sample: Sample
+    dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, segment_film: Begin
 ) -> None:
-    stack = np.stack([sample.image] * 60)
-    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
-    dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    segment_film(60)
     dock.pause_button.click()
     dock.stop()
     idle()
     assert "film labels so far" in painted.layers
     assert dock.pause_button.text() == "Pause"
     dock.segment()  # and the next run is not paused
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"))
     painted.window.remove_dock_widget(dock.parent())
     assert not dock.runner.is_running
 
 
 def test_the_viewer_is_closed_while_paused(
-    dock: Any, painted: Any, qtbot: Any, sample: Sample
+    dock: Any, painted: Any, qtbot: Any, segment_film: Begin
 ) -> None:
-    stack = np.stack([sample.image] * 60)
-    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
-    dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    segment_film(60)
     dock.pause_button.click()
     runner = dock.runner
     painted.close()
-    qtbot.waitUntil(lambda: not runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not runner.is_running)
 
 
 def test_seams(dock: Any, idle: Callable[[], None]) -> None:
@@ -345,27 +348,12 @@ def test_a_quick_halo(dock: Any, idle: Callable[[], None], painted: Any) -> None
 
 
 def test_the_image_is_removed_while_it_is_segmented(
-    dock: Any, idle: Callable[[], None], painted: Any, qtbot: Any, sample: Sample
+    idle: Callable[[], None], painted: Any, segment_film: Begin
 ) -> None:
-    stack = np.stack([sample.image] * 10)
-    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
-    dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    segment_film(10)
     painted.layers.remove("film")
     idle()
-    assert painted.layers["film labels"].data.shape == stack.shape
-
-
-def test_the_dock_is_closed_while_it_segments(
-    dock: Any, painted: Any, qtbot: Any, sample: Sample
-) -> None:
-    stack = np.stack([sample.image] * 60)
-    dock.form.image.layer.value = painted.add_image(stack, axis_labels=("t", "y", "x"), name="film")
-    dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
-    painted.window.remove_dock_widget(dock.parent())
-    assert not dock.runner.is_running
-    assert "film labels" not in painted.layers
+    assert len(painted.layers["film labels"].data) == 10
 
 
 def test_settings_are_remembered(

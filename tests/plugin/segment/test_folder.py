@@ -16,8 +16,6 @@ from napari_scribe.io.model_folder import model_folder
 from napari_scribe.plugin.widgets.scope_picker import FOLDER
 from napari_scribe.samples import Sample
 
-LONG = 60_000
-
 
 @pytest.fixture
 def folder(tmp_path: Path, sample: Sample) -> Path:
@@ -60,7 +58,7 @@ def test_a_folder_is_stopped_and_goes_on(
     dock.form.scope.combo.value = FOLDER
     dock.form.scope.images.value = folder
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("image 1 of 3"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("image 1 of 3"))
     dock.pause_button.click()
     dock.stop()
     idle()
@@ -159,7 +157,7 @@ def test_an_unfinished_result_of_another_setting_is_asked_about_too(
     dock: Any, idle: Callable[[], None], choose: None, folder: Path, qtbot: Any
 ) -> None:
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("image 1 of 3"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("image 1 of 3"))
     dock.pause_button.click()
     dock.stop()
     idle()

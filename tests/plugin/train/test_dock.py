@@ -19,8 +19,6 @@ from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample, nuclei
 from napari_scribe.training.job import TrainStep
 
-LONG = 60_000
-"""Milliseconds that a test waits at most; a busy machine is slow."""
 SMALL = {"network.width": 4, "network.depth": 2, "training.patch": 32, "training.batch": 2}
 QUICK = {"network.width": 8, "network.depth": 2, "training.patch": 64}
 """Large enough to find the sample's nuclei."""
@@ -47,10 +45,10 @@ class Watch:
             self.steps.append(record)
 
     def until_step(self, n: int) -> None:
-        self.qtbot.waitUntil(lambda: bool(self.steps) and self.steps[-1].index >= n, timeout=LONG)
+        self.qtbot.waitUntil(lambda: bool(self.steps) and self.steps[-1].index >= n)
 
     def until_idle(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.dock.runner.is_running, timeout=LONG)
+        self.qtbot.waitUntil(lambda: not self.dock.runner.is_running)
 
     def previews(self) -> list[Any]:
         return [step.preview for step in self.steps if step.preview is not None]
@@ -92,7 +90,7 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
     where = np.nonzero(strokes)
     paint.data_setitem(where, strokes[where])
     click(dock.train_button)
-    qtbot.waitUntil(lambda: len(watch.previews()) > 2, timeout=LONG)
+    qtbot.waitUntil(lambda: len(watch.previews()) > 2)
     assert not dock.train_button.isEnabled()
     preview = viewer.layers["nuclei preview"]
     unpainted = np.setdiff1d(truth[truth > 0], truth[strokes > 0])
@@ -100,7 +98,7 @@ def test_the_four_steps(viewer: Any, qtbot: Any) -> None:
     place = truth == missed
     before = overlap(preview.data, place)
     paint.data_setitem(np.nonzero(place), 99)
-    qtbot.waitUntil(lambda: overlap(preview.data, place) > max(before, 0.5), timeout=LONG)
+    qtbot.waitUntil(lambda: overlap(preview.data, place) > max(before, 0.5))
 
     click(dock.stop_button)
     watch.until_idle()
@@ -145,7 +143,7 @@ def test_results_lie_on_the_image(dock: Any, watch: Watch, painted: Any) -> None
 def test_training_ends_by_itself_and_says_when(dock: Any, watch: Watch) -> None:
     dock.form.more.minutes.value = 0.1  # the shortest time that the field shows
     dock.train()
-    watch.qtbot.waitUntil(lambda: dock.progress.format().endswith("s left"), timeout=LONG)
+    watch.qtbot.waitUntil(lambda: dock.progress.format().endswith("s left"))
     watch.until_idle()
     assert watch.steps[-1].fraction > 0.9
     assert watch.steps[-1].elapsed > 4
@@ -180,12 +178,12 @@ def test_a_stack_is_previewed_where_one_looks(
     painted.layers["film annotations"].data[1] = sample.paint
     painted.dims.set_current_step(0, 2)
     dock.train()
-    qtbot.waitUntil(lambda: "film preview" in painted.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: "film preview" in painted.layers)
     preview = painted.layers["film preview"]
     assert preview.data.shape == (1, 256, 256)
     assert preview.translate[0] == 2
     painted.dims.set_current_step(0, 3)
-    qtbot.waitUntil(lambda: preview.translate[0] == 3, timeout=LONG)
+    qtbot.waitUntil(lambda: preview.translate[0] == 3)
     dock.stop()
     watch.until_idle()
 
@@ -201,7 +199,7 @@ def test_a_volume_in_3d(dock: Any, watch: Watch, painted: Any, qtbot: Any) -> No
     dock.form.more.dimensions.value = 3
     dock.form.more.recipe.set_changes({**SMALL, "network.depth": 1, "training.patch": 16})
     dock.train()
-    qtbot.waitUntil(lambda: "volume preview" in painted.layers, timeout=LONG)
+    qtbot.waitUntil(lambda: "volume preview" in painted.layers)
     assert painted.layers["volume preview"].data.shape == (16, 48, 48)
     dock.stop()
     watch.until_idle()
@@ -272,7 +270,7 @@ def test_a_stopped_segmentation(dock: Any, watch: Watch, painted: Any, sample: S
     watch.until_idle()
     assert dock.message.text == "Stopped before anything was done."
     click(dock.segment_button)
-    watch.qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"), timeout=LONG)
+    watch.qtbot.waitUntil(lambda: dock.progress.format().startswith("tile"))
     dock.stop()
     watch.until_idle()
     assert "choose a .zarr in the Segment dock, under More settings, Save to." in dock.message.text
@@ -292,7 +290,7 @@ def test_the_decoding_of_what_it_segmented_can_be_changed_and_kept(
         watch.until_idle()
         assert fold.isVisibleTo(dock)
         fold.fields["min_size"].value = smallest
-        watch.qtbot.waitUntil(lambda: fold._running is None, timeout=LONG)
+        watch.qtbot.waitUntil(lambda: fold._running is None)
         labels = layer(painted, "nuclei labels").data
         assert fold.found.text().startswith(f"{labels.max()} object")
         assert not labels.any() or np.bincount(labels[labels > 0]).max() >= smallest
@@ -310,7 +308,7 @@ def test_settings_are_remembered_and_reset(docks: Callable[[type], Any], qtbot: 
     assert docks(TrainDock).form.task.value == "objects"  # nothing was done with it yet
     dock.train()
     dock.stop()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     other = docks(TrainDock)
     assert other.form.task.value == "classes"
     assert other.form.more.minutes.value == 7.5
@@ -504,7 +502,7 @@ def train_briefly(dock: Any, watch: Watch) -> int:
 
 def stop_soon(dock: Any, watch: Watch) -> int:
     n = len(watch.steps)
-    watch.qtbot.waitUntil(lambda: len(watch.steps) > n + 1, timeout=LONG)
+    watch.qtbot.waitUntil(lambda: len(watch.steps) > n + 1)
     click(dock.stop_button)
     watch.until_idle()
     return int(watch.steps[-1].index)
@@ -582,11 +580,11 @@ def test_a_training_waits_and_takes_what_was_painted_meanwhile(
     dock.stop()
     watch.until_idle()
     assert dock.trained.path.exists()
-    qtbot.waitUntil(lambda: bool(other.curves.course.steps), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(other.curves.course.steps))
     assert not other.message.text.startswith("Waiting")
-    qtbot.waitUntil(lambda: bool((other.view._sent[0][:8, :8] == 1).all()), timeout=LONG)
+    qtbot.waitUntil(lambda: bool((other.view._sent[0][:8, :8] == 1).all()))
     other.stop()
-    qtbot.waitUntil(lambda: not other.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not other.runner.is_running)
     assert other.trained.path != dock.trained.path
 
 
@@ -611,7 +609,7 @@ def test_a_preview_that_is_removed_does_not_come_back(
 ) -> None:
     monkeypatch.setattr(previews, "PREVIEW_EVERY", 0.0)
     dock.train()
-    qtbot.waitUntil(lambda: len(watch.previews()) > 3, timeout=LONG)
+    qtbot.waitUntil(lambda: len(watch.previews()) > 3)
     painted.layers.remove("nuclei preview")
     n = len(watch.previews())
     watch.until_step(2 * watch.steps[-1].index)  # as long again
@@ -627,7 +625,7 @@ def test_paint_of_another_shape_while_it_trains(
     dock.train()
     watch.until_step(2)
     painted.layers["nuclei annotations"].data = np.ones((100, 90), np.uint16)
-    qtbot.waitUntil(lambda: "Training goes on" in dock.message.text, timeout=LONG)
+    qtbot.waitUntil(lambda: "Training goes on" in dock.message.text)
     n = watch.steps[-1].index
     watch.until_step(n + 10)
     dock.stop()
@@ -648,18 +646,8 @@ def test_the_viewer_is_closed_while_it_trains(
     dock.train()
     watch.until_step(3)
     viewer.close()
-    qtbot.waitUntil(lambda: bool(list_models()), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(list_models()))
     load_model(list_models()[0])
-
-
-def test_the_dock_is_closed_while_it_trains(dock: Any, watch: Watch, painted: Any) -> None:
-    dock.train()
-    watch.until_step(3)
-    n = len(watch.steps)
-    painted.window.remove_dock_widget(dock.parent())
-    assert not dock.runner.is_running
-    assert len(list_models()) == 1
-    assert len(watch.steps) == n
 
 
 def test_nothing_stays_of_a_closed_dock(painted: Any, qtbot: Any) -> None:
@@ -672,6 +660,7 @@ def test_nothing_stays_of_a_closed_dock(painted: Any, qtbot: Any) -> None:
     training = weakref.ref(dock.view)
     paint = painted.layers["nuclei annotations"]
     painted.window.remove_dock_widget(dock.parent())
+    assert not dock.runner.is_running and len(list_models()) == 1
     assert not [c for c in paint.events.paint.callbacks if "LivePaint" in repr(c)]
     gone = weakref.ref(dock)
     del dock, watch

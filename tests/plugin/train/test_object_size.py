@@ -11,7 +11,6 @@ from napari.layers import Shapes
 
 from napari_scribe.plugin.train.dock import TrainDock
 
-LONG = 60_000
 SIZE = 26
 """Diameter of the sample's nuclei, in pixels."""
 
@@ -29,7 +28,7 @@ def test_the_size_of_painted_objects_is_shown_as_they_are_painted(
     dock: Any, painted: Any, qtbot: Any
 ) -> None:
     form, paint = dock.form, painted.layers["nuclei annotations"]
-    qtbot.waitUntil(lambda: form.size.known() is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: form.size.known() is not None)
     assert form.size.known() == pytest.approx(SIZE, rel=0.25)
     assert form.size.box.native.text() == f"~ {form.size.known():.3g} px"
     y, x = np.indices(paint.data.shape)
@@ -37,10 +36,10 @@ def test_the_size_of_painted_objects_is_shown_as_they_are_painted(
     paint.data_setitem(np.nonzero(paint.data), 0)
     for n, disk in disks.items():
         paint.data_setitem(np.nonzero(disk), n + 2)
-    qtbot.waitUntil(lambda: form.size.known() == pytest.approx(16, rel=0.1), timeout=LONG)
+    qtbot.waitUntil(lambda: form.size.known() == pytest.approx(16, rel=0.1))
     assert form.value().object_size is None
     paint.data_setitem(np.nonzero(paint.data), 0)
-    qtbot.waitUntil(lambda: form.size.known() is None, timeout=LONG)
+    qtbot.waitUntil(lambda: form.size.known() is None)
 
 
 def test_a_chosen_size_is_trained_with(dock: Any) -> None:

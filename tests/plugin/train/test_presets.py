@@ -10,8 +10,6 @@ import numpy as np
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.recipe import Recipe
 
-LONG = 60_000
-
 
 def choose(dock: Any, name: str) -> None:
     """As a click in the list does."""
@@ -36,9 +34,9 @@ def test_a_preset_is_chosen_changed_trained_and_remembered(
     steps: list[Any] = []
     dock.runner.record.connect(steps.append)
     dock.train()
-    qtbot.waitUntil(lambda: bool(steps), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(steps))
     dock.stop()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert dock.trained.model.recipe.network == recipe.network
 
     other = docks(TrainDock)
@@ -57,7 +55,7 @@ def test_a_preset_is_chosen_changed_trained_and_remembered(
     assert dock.message.text.startswith("Go on with depth 1, width 8, as it was trained")
     dock.message.answers["Go on as it was"].click()
     dock.stop()
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert dock.form.value().recipe.network == recipe.network
 
 

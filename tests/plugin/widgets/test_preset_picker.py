@@ -16,7 +16,6 @@ from napari_scribe.plugin.widgets.training_settings import TrainingSettings
 from napari_scribe.recipe import PRESETS, Preset, Recipe
 
 pytestmark = pytest.mark.usefixtures("qapp")
-LONG = 60_000
 
 
 def settings(*, has_z: bool = False, task: str = "objects") -> TrainingSettings:
@@ -158,7 +157,7 @@ def test_the_costs_follow_the_form(qtbot: Any) -> None:
 
     def until(recipe: Recipe) -> None:
         words = cost_of(recipe).in_words()
-        qtbot.waitUntil(lambda: picker.costs.text() == words, timeout=LONG)
+        qtbot.waitUntil(lambda: picker.costs.text() == words)
 
     until(Recipe())
     choose(picker, "large")
@@ -193,4 +192,4 @@ def test_a_denoiser_has_costs_and_no_presets(qtbot: Any) -> None:
     qtbot.addWidget(made)
     assert not made.presets.combo.isVisible()
     words = cost_of(Recipe(task="denoised")).in_words()
-    qtbot.waitUntil(lambda: made.presets.costs.text() == words, timeout=LONG)
+    qtbot.waitUntil(lambda: made.presets.costs.text() == words)

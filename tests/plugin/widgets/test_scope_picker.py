@@ -139,7 +139,7 @@ def test_all_layers_wait_for_a_training(
     assert dock.message.text.startswith("Stopped: 0 of 1 layers segmented")
     dock.segment()
     other.stop()
-    qtbot.waitUntil(lambda: not dock.runner.is_busy, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_busy)
     assert dock.message.text.startswith("1 of 1 layers segmented")
 
 
@@ -150,7 +150,7 @@ def test_all_layers_stopped(
     painted.layers.move(painted.layers.index(film), 0)
     dock.form.scope.combo.value = LAYERS
     dock.segment()
-    qtbot.waitUntil(lambda: dock.progress.format().startswith("layer 1 of 2, tile"), timeout=LONG)
+    qtbot.waitUntil(lambda: dock.progress.format().startswith("layer 1 of 2, tile"))
     dock.stop()
     idle()
     assert dock.message.text.startswith("Stopped: 0 of 2 layers segmented")
@@ -189,11 +189,11 @@ def test_a_pause_that_comes_too_late_is_meant_for_the_next_layer(
     monkeypatch.setattr(SegmentRequest, "finish", slow_finish)
     dock.form.scope.combo.value = LAYERS
     dock.segment()
-    qtbot.waitUntil(at_the_end.is_set, timeout=LONG)
+    qtbot.waitUntil(at_the_end.is_set)
     dock.pause_button.click()
     go.set()
-    qtbot.waitUntil(lambda: "nuclei labels" in painted.layers, timeout=LONG)
-    qtbot.waitUntil(lambda: dock.runner.job is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: "nuclei labels" in painted.layers)
+    qtbot.waitUntil(lambda: dock.runner.job is not None)
     qtbot.wait(200)
     assert dock.runner.is_paused
     assert dock.pause_button.text() == "Continue"

@@ -14,7 +14,6 @@ from napari_scribe.plugin.workspace.dock import Workspace
 from napari_scribe.samples import Sample
 from napari_scribe.session.autosave import KeptPaint, keep, note_closed
 
-LONG = 120_000
 SMALL = {"network.width": 4, "network.depth": 2, "training.patch": 32, "training.batch": 2}
 Says = Callable[[str], None]
 
@@ -49,7 +48,7 @@ def says(workspace: Workspace, qtbot: Any) -> Says:
     """Wait until the line says something."""
 
     def wait(text: str) -> None:
-        qtbot.waitUntil(lambda: text in workspace.hint.text(), timeout=LONG)
+        qtbot.waitUntil(lambda: text in workspace.hint.text())
 
     return wait
 
@@ -83,7 +82,7 @@ def test_what_is_painted_counts(
     says("Enough is painted")
     assert workspace.go.text() == "Train"
     workspace.page("Denoise")
-    qtbot.waitUntil(lambda: not workspace.advice.isVisibleTo(workspace), timeout=LONG)
+    qtbot.waitUntil(lambda: not workspace.advice.isVisibleTo(workspace))
 
 
 @pytest.mark.usefixtures("calm")
@@ -94,9 +93,9 @@ def test_every_page_tells_of_paint_that_was_not_saved(
     for purpose in ("annotations", "corrected"):
         note_closed(kept(purpose, f"key-of-{purpose}", sample.paint).key)
     viewer.add_image(sample.image, name="nuclei")
-    qtbot.waitUntil(lambda: "Train" in workspace.pages, timeout=LONG)
+    qtbot.waitUntil(lambda: "Train" in workspace.pages)
     recovery = workspace.pages["Train"].recovery  # type: ignore[attr-defined]
-    qtbot.waitUntil(lambda: bool(recovery.text), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(recovery.text))
     workspace.page("Segment")
     says(" of nuclei from ")
     assert workspace.go.text() == "Restore"
@@ -105,7 +104,7 @@ def test_every_page_tells_of_paint_that_was_not_saved(
 
     offered = []
     while len(offered) < 2:
-        qtbot.waitUntil(lambda: bool(recovery.text), timeout=LONG)
+        qtbot.waitUntil(lambda: bool(recovery.text))
         offered.append(recovery.text.split(" from ")[0])
         recovery.answers["Restore"].click()
     assert sorted(offered) == ["Annotations of nuclei", "The corrected result of nuclei"]
@@ -128,11 +127,11 @@ def test_what_a_crash_left_is_told_of_without_an_image(
     assert workspace.stack.currentWidget() is workspace.welcome
     workspace.go.click()
     recovery = workspace.pages["Train"].recovery  # type: ignore[attr-defined]
-    qtbot.waitUntil(lambda: "Not now" in recovery.answers, timeout=LONG)
+    qtbot.waitUntil(lambda: "Not now" in recovery.answers)
     workspace.show_state()
     assert workspace.stack.currentWidget() is workspace.pages["Train"]
     recovery.answers["Not now"].click()
-    qtbot.waitUntil(lambda: workspace.stack.currentWidget() is workspace.welcome, timeout=LONG)
+    qtbot.waitUntil(lambda: workspace.stack.currentWidget() is workspace.welcome)
     assert not workspace.hint.text()
 
 
@@ -145,7 +144,7 @@ def test_a_training_is_told_of_to_its_end(
     dock.form.more.recipe.set_changes(SMALL)
 
     def until_idle() -> None:
-        qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+        qtbot.waitUntil(lambda: not dock.runner.is_running)
 
     dock.train_button.click()  # type: ignore[attr-defined]
     says("paint on where it is wrong")

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 from napari_scribe.plugin.workspace.dock import DOCKS, Workspace
 
-LONG = 60_000
 ALT = Qt.KeyboardModifier.AltModifier
 
 
@@ -57,13 +56,13 @@ def test_from_an_image_to_a_table(workspace: Workspace, qtbot: Any) -> None:
     dock = workspace.pages["Segment"]
     tab_to(dock.segment_button)
     press(Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: "nuclei labels" in workspace.viewer.layers, timeout=LONG)
-    qtbot.waitUntil(lambda: not dock.runner.is_busy, timeout=LONG)
+    qtbot.waitUntil(lambda: "nuclei labels" in workspace.viewer.layers)
+    qtbot.waitUntil(lambda: not dock.runner.is_busy)
     press(Qt.Key.Key_4, ALT)
     dock = workspace.pages["Measure"]
     tab_to(dock.measure_button)
     press(Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: bool(dock.shown), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(dock.shown))
     table = dock.results.view
     tab_to(table)
     press(Qt.Key.Key_Down)

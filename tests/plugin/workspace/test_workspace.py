@@ -11,8 +11,6 @@ from qtpy.QtCore import Qt
 
 from napari_scribe.samples import Sample
 
-LONG = 60_000
-
 
 @pytest.fixture
 def workspace(viewer: Any) -> Iterator[Any]:
@@ -57,9 +55,9 @@ def test_from_an_image_to_objects_in_one_click(
     qtbot.waitUntil(lambda: list(workspace.pages) == ["Segment"])
     dock = workspace.pages["Segment"]
     click(dock.segment_button)
-    qtbot.waitUntil(lambda: "Segmenting nuclei: " in workspace.hint.text(), timeout=LONG)
-    qtbot.waitUntil(lambda: "nuclei labels" in viewer.layers, timeout=LONG)
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: "Segmenting nuclei: " in workspace.hint.text())
+    qtbot.waitUntil(lambda: "nuclei labels" in viewer.layers)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert len(np.unique(viewer.layers["nuclei labels"].data)) > 15
     qtbot.waitUntil(lambda: workspace.go.text() == "Correct")
     click(workspace.go)
@@ -139,5 +137,5 @@ def test_closing_it_ends_what_runs(viewer: Any, qtbot: Any, sample: Sample) -> N
     assert dock.runner.is_running
     assert {"Workspace._on_layers", "SegmentDock._on_selected"} <= listeners(viewer)
     viewer.window.remove_dock_widget(docked)
-    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not dock.runner.is_running)
     assert listeners(viewer) == set()
