@@ -154,6 +154,11 @@ def as_dask(data: Array) -> Any:
     return data if isinstance(data, da.Array) else da.from_array(data, name=False)
 
 
+def numpy_or_dask(data: Array) -> Any:
+    """Return a numpy array unchanged, and any other array as a lazy dask array."""
+    return data if isinstance(data, np.ndarray) else as_dask(data)
+
+
 def arranged(data: Array, order: Order) -> Any:
     """Put the axes of an array in an order, without reading its pixels.
 
@@ -164,7 +169,7 @@ def arranged(data: Array, order: Order) -> Any:
     shape = tuple(1 if i is None else int(data.shape[i]) for i in order)
     if shape == tuple(data.shape) and axes == sorted(axes):
         return data
-    array: Any = data if isinstance(data, np.ndarray) else as_dask(data)
+    array = numpy_or_dask(data)
     array = array[tuple(slice(None) if i in axes else 0 for i in range(array.ndim))]
     array = array.transpose([sorted(axes).index(i) for i in axes])
     return array[tuple(None if i is None else slice(None) for i in order)]
@@ -224,5 +229,5 @@ def with_axes(data: Array, axes: str, guessed: str) -> Any:
     picks = picks_for(data.shape, guessed, axes)
     if all(isinstance(pick, range) for pick in picks):
         return data
-    array: Any = data if isinstance(data, np.ndarray) else as_dask(data)
-    return array[tuple(slice(None) if isinstance(pick, range) else pick for pick in picks)]
+    index = tuple(slice(None) if isinstance(pick, range) else pick for pick in picks)
+    return numpy_or_dask(data)[index]

@@ -10,12 +10,11 @@ import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..arguments import checked
-from ..arrays import Array, Pixels, arranged, as_array, as_dask, order_onto
+from ..arrays import Array, Pixels, arranged, as_array, numpy_or_dask, order_onto
 from ..errors import InputError
 from ..image import Image
 from ..io import ImageLike, as_image, as_labels
@@ -166,10 +165,9 @@ def _channel(image: Image, channel: int | None) -> tuple[Array, tuple[str, ...]]
     if "C" not in image.axes:
         return image.data, ()
     number = n - 1 if channel is None else channel
-    data: Any = image.data if isinstance(image.data, np.ndarray) else as_dask(image.data)
     index = tuple(number if axis == "C" else slice(None) for axis in image.axes)
     notes = () if n == 1 or channel is not None else (f"Channel {number} of the two is scored.",)
-    return data[index], notes
+    return numpy_or_dask(image.data)[index], notes
 
 
 def _onto(array: Array, axes: str, true: Array, true_axes: str, name: str) -> Array:

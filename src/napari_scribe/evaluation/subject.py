@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arrays import Pixels, as_dask
+from ..arrays import Pixels, arranged
 from ..errors import InputError
 from ..image import Frame, Image
 from ..io import ImageLike, as_image, as_labels, stem
@@ -155,9 +155,8 @@ def _without_short_axes(image: Image, others: str = "") -> Image:
     axes = "".join(a for a in image.axes if a not in short)
     if axes == image.axes:
         return image
-    index = tuple(0 if a in short else slice(None) for a in image.axes)
-    data = image.data if isinstance(image.data, np.ndarray) else as_dask(image.data)
-    return image.selected(data=data[index], axes=axes)
+    kept = tuple(image.axes.index(a) for a in axes)
+    return image.selected(data=arranged(image.data, kept), axes=axes)
 
 
 def _alike(labels: Image, image: Image) -> tuple[Image, Image]:

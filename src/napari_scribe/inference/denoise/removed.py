@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ...arrays import Array, as_dask
+from ...arrays import Array, numpy_or_dask
 from ...evaluation.residual import Removed, check_removed
 from ...image import AXES, Image
 from ...io import check_not_taken, is_zarr_name, write_tiff
@@ -21,7 +20,7 @@ def noisy_part(image: Image, channels: Sequence[int]) -> Image:
 
     Lazy pixels stay lazy.
     """
-    pixels = _lazy(image.data)
+    pixels = numpy_or_dask(image.data)
     if "C" in image.axes:
         axis = image.axes.index("C")
         pixels = pixels.take(list(channels) if len(channels) > 1 else channels[0], axis=axis)
@@ -38,7 +37,7 @@ def noisy_part(image: Image, channels: Sequence[int]) -> Image:
 def removed_noise(image: Image, denoised: Array, channels: Sequence[int]) -> Image:
     """Return the image minus the denoised image, as float32; lazy if one of them is."""
     noisy = noisy_part(image, channels)
-    return noisy.selected(data=noisy.data.astype(np.float32) - _lazy(denoised))
+    return noisy.selected(data=noisy.data.astype(np.float32) - numpy_or_dask(denoised))
 
 
 def check_removed_from(image: Image, denoised: Array, channels: Sequence[int]) -> Removed:
@@ -79,7 +78,3 @@ def write_removed(
     else:
         write_tiff(path, noise.data, noise.axes, noise.scale, noise.units, overwrite=overwrite)
     return path
-
-
-def _lazy(array: Array) -> Any:
-    return array if isinstance(array, np.ndarray) else as_dask(array)
