@@ -81,7 +81,7 @@ def test_text_is_written_until_return(
 
 
 def test_a_list_leaves_letters_to_the_layer(qtbot: Any) -> None:
-    places = PlaceList("", 100)
+    places = PlaceList("")
     places.show_lines([("at 1, 2", ""), ("wide", "")])
     places.setCurrentRow(0)
     area = scrolled(stack(places))

@@ -95,7 +95,7 @@ WATCHED = """
 import sys, time
 from napari_scribe.training.processes import end_with_parent
 
-end_with_parent(0.05)
+end_with_parent()
 print("watches", flush=True)
 time.sleep(600)
 """

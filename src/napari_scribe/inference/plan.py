@@ -177,8 +177,8 @@ def make_predictor(
     maps: Sequence[str],
     device: torch.device,
     notes: list[str],
-    killed_at: int | None = None,
-    on_reduction: Callable[[int], None] = lambda _reductions: None,
+    killed_at: int | None,
+    on_reduction: Callable[[int], None],
 ) -> RetryingPredictor:
     """Make the network ready as planned, and begin with a load that should fit the free memory.
 

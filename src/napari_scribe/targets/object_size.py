@@ -55,9 +55,9 @@ def diameters_of_objects(labels: Labels, anisotropy: float = 1.0) -> npt.NDArray
     return np.asarray(np.where(is_solid, balls, disks)[~is_cut])
 
 
-def diameter_of_objects(labels: Labels, anisotropy: float = 1.0) -> float | None:
+def diameter_of_objects(labels: Labels) -> float | None:
     """Return the median of `diameters_of_objects`; None if there is no whole object."""
-    diameters = diameters_of_objects(labels, anisotropy)
+    diameters = diameters_of_objects(labels)
     return float(np.median(diameters)) if len(diameters) else None
 
 

@@ -30,22 +30,17 @@ def is_first_process() -> bool:
     return n_processes() == 1 or os.environ["RANK"] == "0"
 
 
-def end_with_parent(every: float = 1.0) -> None:
+def end_with_parent() -> None:
     """Send this process SIGTERM as soon as the one that started it is gone.
 
     torchrun ends its processes when it ends, but cannot where it is killed itself. On Windows the
     number of the parent stays, so that nothing is noticed.
-
-    Parameters
-    ----------
-    every
-        Seconds between two looks.
     """
     parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(every)
+            time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()

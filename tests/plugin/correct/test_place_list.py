@@ -11,7 +11,7 @@ from napari_scribe.plugin.correct.place_list import PlaceList
 
 
 def test_places_are_gone_to_and_ticked_by_mouse_and_keys(qtbot: Any) -> None:
-    places = PlaceList("Places", 120)
+    places = PlaceList("Places")
     qtbot.addWidget(places)
     chosen: list[int] = []
     ticked: list[list[bool]] = []

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 AT_ONCE = 2**24
 """Pixels that are looked through; of a larger result, those in view."""
 KEY = "W"
-LIST_HEIGHT = 130
 NAMES = {"T": "frame", "Z": "slice"}
 
 
@@ -68,7 +67,7 @@ class DoubtfulPlaces(Fold):
         )
         self.find_button = button("Find doubtful places", tip, self.find_places)
         tip = "The most doubtful first. A click goes there; tick what is done (Space)"
-        self.list = PlaceList(tip, LIST_HEIGHT)
+        self.list = PlaceList(tip)
         tip = f"Tick this place, and go to the next one ({KEY}, while the labels are selected)"
         self.next_button = button("Next", tip, self.next)
         self.with_uncertainty = QCheckBox("Show uncertainty")

@@ -16,8 +16,6 @@ class PlaceList(QListWidget):
     ----------
     tooltip
         Where no line is under the mouse.
-    height
-        In pixels.
 
     Signals
     -------
@@ -30,10 +28,10 @@ class PlaceList(QListWidget):
     chosen = Signal(int)
     ticked = Signal()
 
-    def __init__(self, tooltip: str, height: int) -> None:
+    def __init__(self, tooltip: str) -> None:
         super().__init__()
         self.setToolTip(tooltip)
-        self.setFixedHeight(height)
+        self.setFixedHeight(130)
         self.currentRowChanged.connect(self._on_row)
         self.itemChanged.connect(self._on_changed)
 

@@ -86,9 +86,8 @@ class DenoiseDock(TrainingDock[DenoiserRequest]):
             assert self.checked is not None
             if self.checked.fitness.hopeless:
                 raise InputError(self.checked.fitness.hopeless)
-            else:
-                request = self.form.for_training(self.checked, self.findings.remedies())
-                self.start_training(request, self._on_trained)
+            request = self.form.for_training(self.checked, self.findings.remedies())
+            self.start_training(request, self._on_trained)
 
     def _checks_first(self, then: Callable[[], None]) -> bool:
         """Check the pairs, and go on from there, where they were not checked yet; return whether.
