@@ -38,7 +38,7 @@ from .widgets.basics import (
     scrolled,
     theme_colors,
 )
-from .widgets.feedback import Footer, Message, Progress
+from .widgets.feedback import Footer, Message, Progress, paused
 from .widgets.inputs import narrow
 from .widgets.model_menu import ModelMenu
 from .widgets.style import style_of
@@ -267,7 +267,7 @@ class Dock(Docked):
         """Show a state in the progress bar, and in napari's activity area."""
         self.activity.tell(state)
         if self.runner.is_paused:
-            self.progress.say(f"Paused: {state.text}")
+            self.progress.say(paused(state.text))
         elif not self.is_stopping:
             self.progress.tell(state.fraction, state.text)
             self.progress.setToolTip(state.detail)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QDockWidget
 from ..dock import Dock
 from ..jobs.request import Ended
 from ..widgets.basics import button, stack, step
+from ..widgets.feedback import paused
 from ..widgets.inputs import refresh_when_seen
 from ..widgets.scope_picker import FOLDER, LAYERS
 from .decoding import DecodingFold
@@ -96,7 +97,7 @@ class SegmentDock(Dock):
             self.progress.say(self.progress.format().removeprefix("Paused: "))
         else:
             self.runner.pause()
-            self.progress.say(f"Paused: {self.progress.format()}")
+            self.progress.say(paused(self.progress.format()))
         self.show_state()
 
     def stop(self) -> None:

@@ -253,6 +253,11 @@ class Progress(QProgressBar):
         self.working.emit(True)
 
 
+def paused(text: str) -> str:
+    """Return the words of a pause: how far it is, without speed and time left."""
+    return f"Paused: {text.partition(',')[0]}"
+
+
 class Footer(QWidget):
     """Hold what a person waits for, always in sight at the foot of a dock.
 
