@@ -248,6 +248,10 @@ def test_a_result_is_reviewed_object_by_object(viewer: Any, helped: Any) -> None
     np.testing.assert_array_equal(result.data, labels)
     layer.undo()
     assert not (layer.data == 4).any()
+    mark = {"napari-scribe": {"purpose": "corrected", "source": "cells"}}
+    viewer.add_labels(labels.copy(), name="cells corrected", metadata=mark)
+    panel.draft.review.click()  # what is seen: a corrected copy hides its result
+    assert panel.draft.said.text() == "cells corrected: object 1 of 1"
 
 
 def test_complete_regions_are_drawn_and_read(viewer: Any, helped: Any) -> None:

@@ -11,6 +11,7 @@ from napari_scribe.session.next_step import Situation, next_step
 
 PAINTED = {"has_annotations": True, "is_enough": True}
 SEGMENTED = {**PAINTED, "has_result": True, "has_own_result": True}
+CORRECTED = {**SEGMENTED, "is_corrected": True, "is_taught": True}
 TRAINING = {"running": "Training on a: step 8", "runs_on": "Train", "is_training": True}
 
 
@@ -54,6 +55,12 @@ TRAINING = {"running": "Training on a: step 8", "runs_on": "Train", "is_training
         ({"has_result": True, "page": "Train"}, "Look at the result", "Correct"),
         ({**SEGMENTED, "is_corrected": True}, "teach the corrections", "Correct"),
         ({**SEGMENTED, "is_measured": True}, "Save the table", "Measure"),
+        # What is taught waits for a training, also where another model's result was corrected.
+        ({**CORRECTED, "page": "Correct"}, "Train on with what you taught", "Train"),
+        ({**CORRECTED, "has_own_result": False, "page": "Train"}, "you taught", "Train"),
+        ({**CORRECTED, "is_measured": True, "page": "Measure"}, "Save the table", "Measure"),
+        ({**CORRECTED, "is_measured": True, "page": "Train"}, "you taught", "Train"),
+        ({**CORRECTED, "is_trained": True}, "segment the image", "Segment"),
         # Who paints because another model's result is bad is told about the paint.
         ({"has_annotations": True, "has_result": True, "page": "Train"}, "Paint a few", "Train"),
         ({**PAINTED, "has_result": True, "page": "Train"}, "press Train", "Train"),

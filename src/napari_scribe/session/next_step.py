@@ -37,8 +37,8 @@ class Situation:
         Whether a fine-tuning on the image did not help, so that the model from before was kept.
     has_result, has_own_result
         Whether the image is segmented, and whether the model trained on it has done that.
-    is_corrected
-        Whether that result was made editable.
+    is_corrected, is_taught
+        Whether that result was made editable, and whether all corrections are taught.
     is_measured
         Whether its objects were measured.
     """
@@ -56,6 +56,7 @@ class Situation:
     has_result: bool = False
     has_own_result: bool = False
     is_corrected: bool = False
+    is_taught: bool = False
     is_measured: bool = False
 
 
@@ -76,6 +77,9 @@ def next_step(now: Situation) -> tuple[str, Step]:
         return "The network has learnt little: continue training.", "Train"
     if now.is_trained:
         return "The network has learnt from your paint: segment the image.", "Segment"
+    is_seen = now.is_measured and now.page == "Measure"
+    if now.is_taught and not (now.is_refused or is_seen):
+        return "Train on with what you taught: Continue, or Start from in More settings.", "Train"
     is_painting = now.page == "Train" and now.has_annotations and not now.has_own_result
     if not is_painting:
         if now.is_measured:

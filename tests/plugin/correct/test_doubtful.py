@@ -101,7 +101,9 @@ def test_next_goes_from_place_to_place(
     reasons = find(dock, qtbot)
     missed, piece = reasons.index("perhaps missed"), first(reasons, "perhaps a piece")
     assert not rings(painted)
+    assert dock.message.text.endswith("press Next.")
     dock.doubtful.next_button.click()
+    assert not dock.message.text
     (ring,) = rings(painted)
     assert center(painted) == pytest.approx(ring.data[0] * 0.5)
     assert painted.layers.selection.active is result

@@ -299,6 +299,8 @@ def test_objects_of_a_result_are_outlined_where_that_is_fast(viewer: Any, image:
     look = labels_look("objects", (1, 512, 512))
     layer = show_labels(viewer, image, image_of(image), ones(), "labels", **look)
     assert layer.contour == 2
+    colors = np.array([layer.get_color(number) for number in range(1, 1000)])
+    assert np.all(colors[:, :3].max(axis=1) > 0.99) and len(np.unique(colors, axis=0)) > 200
     assert labels_look("objects", (2048, 2048))["contour"] == 0
     assert labels_look("objects", (5, 64, 64))["contour"] == 0
     assert labels_look("classes", (64, 64))["contour"] == 0

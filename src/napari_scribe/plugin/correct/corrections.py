@@ -190,7 +190,7 @@ class Corrections(QObject):
 
     def _note(self) -> None:
         """Note which objects were corrected."""
-        add_note(self.layer, corrected=self.history.numbers())
+        add_note(self.layer, corrected=self.history.numbers(), taught=False)
         self.changed.emit()
 
 

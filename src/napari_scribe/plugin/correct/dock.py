@@ -12,7 +12,7 @@ from magicgui.widgets import CheckBox
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 
@@ -69,8 +69,14 @@ class CorrectDock(Dock):
     ----------
     napari_viewer
         Given by napari.
+
+    Signals
+    -------
+    corrected
+        Something was corrected, undone or taught.
     """
 
+    corrected = Signal()
     form: CorrectForm
 
     def __init__(self, napari_viewer: Viewer) -> None:
@@ -186,7 +192,8 @@ class CorrectDock(Dock):
             made = annotations_from(
                 self.viewer, corrections.layer, layer, image, **settings, corrected=corrected
             )
-            self.progress.clear()
+            add_note(corrections.layer, taught=True)
+            self._on_taught()
             self.message.info(
                 f"{made.name} holds all objects, and background around them. Train with it."
             )
@@ -230,8 +237,9 @@ class CorrectDock(Dock):
         self.teach_button.setEnabled(n > 0 and has_image)
         self.teach_all_button.setEnabled(has_layer and has_image)
         self.at_once.enabled = has_layer and has_image
-        changed = f"{counted(n, 'object')} changed." if n else "Nothing is corrected yet."
-        self.about_teaching.setText(changed if has_layer else "")
+        taught = corrections is not None and note(corrections.layer).get("taught", False)
+        changed = f"{counted(n, 'object')} changed" if n else "Nothing is corrected yet"
+        self.about_teaching.setText(f"{changed}{', and taught' * taught}." if has_layer else "")
 
     def on_form(self) -> None:
         """Follow the chosen result; take away a message about another."""
@@ -285,19 +293,25 @@ class CorrectDock(Dock):
                 self._teach()
             except InputError as error:
                 self.message.warn(str(error))
+        self.corrected.emit()
 
     def _teach(self) -> None:
         corrections, layer = self.corrections, self.form.image.layer.value
         if corrections is None:
             raise InputError(EMPTY)
         annotations, made = teach(self.viewer, corrections, layer, self.form.image.image())
-        self.progress.clear()
+        self._on_taught()
         n = len(made.numbers)
         objects = counted(n, "object") if n else ""
         taught = " and ".join(
             part for part in (objects, "background" * bool(made.n_deleted)) if part
         )
         self.message.info(f"Taught {taught or 'nothing new'}, in {annotations.name}.")
+
+    def _on_taught(self) -> None:
+        self.progress.clear()
+        self.show_state()
+        self.corrected.emit()
 
     def _on_said(self, text: str) -> None:
         if not self.at_once.value:

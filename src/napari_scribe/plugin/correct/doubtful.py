@@ -227,12 +227,14 @@ class DoubtfulPlaces(Fold):
         if is_part:
             said = f"{said} The result is large: only what is in view was looked through."
         self.dock.message.say(said, warns=is_part)
+        self.dock.until_changed()
         self.dock.show_state()
 
     def _go_to(self, line: int) -> None:
         if self.layer is None or self.layer not in self.viewer.layers:
             return
         place, pixel = self._places[line]
+        self.dock.settle()
         self._ring.show(self.layer, pixel, place.diameter)
         self.viewer.layers.selection.active = self.layer
         go_to(self.viewer, self.layer, pixel, place.diameter)

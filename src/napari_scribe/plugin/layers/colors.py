@@ -45,6 +45,14 @@ def paint_colormap(*, hide_background: bool = False) -> CyclicLabelColormap:
     return CyclicLabelColormap(colors=colors, name="classes" if hide_background else "paint")
 
 
+def objects_colormap() -> CyclicLabelColormap:
+    """Return napari's colours of labels, made bright: dark outlines are lost in a dark image."""
+    colors = label_colormap().colors.copy()
+    brightest = colors[:, :3].max(axis=1, keepdims=True)
+    colors[:, :3] /= np.where(brightest > 0, brightest, 1)
+    return CyclicLabelColormap(colors=colors, name="objects")
+
+
 def preview_colormap() -> CyclicLabelColormap:
     """Return one colour for every object, so that outlines do not flicker as numbers change."""
     colors = transform_color(["transparent", PREVIEW, PREVIEW])
@@ -59,7 +67,7 @@ def preview_look(task: str) -> dict[str, Any]:
 
 
 def labels_look(task: str, shape: Sequence[int] = ()) -> dict[str, Any]:
-    """Return how a result is shown: objects in napari's colours, classes in those of paint.
+    """Return how a result is shown: objects in bright colours, classes in those of paint.
 
     Objects in a single plane are outlined, unlike paint. napari draws outlines slowly in large
     planes, and warns of them where a stack is shown in 3D: there, objects are areas.
@@ -73,4 +81,4 @@ def labels_look(task: str, shape: Sequence[int] = ()) -> dict[str, Any]:
         return {"colormap": paint_colormap(), "opacity": 0.6, "contour": 0}
     is_outlined = math.prod(shape[:-2]) == 1 and math.prod(shape) <= OUTLINED
     look = {"opacity": 0.9, "contour": 2} if is_outlined else {"opacity": 0.6, "contour": 0}
-    return {"colormap": label_colormap(), **look}
+    return {"colormap": objects_colormap(), **look}

@@ -11,7 +11,7 @@ from napari.layers import Layer, Points
 from qtpy.QtCore import QTimer
 
 from .managed import PLACE, same_selection
-from .purpose import MARK, PLACE_TO_LOOK
+from .purpose import MARK, PLACE_TO_LOOK, purpose_of
 
 COLOR = "#ffd23f"
 SIZE = 1.6
@@ -23,6 +23,7 @@ SMALLEST = 12.0
 class Ring:
     """Show a ring round a place of a layer, in a layer of points with one point.
 
+    A ring takes away that of another dock: there is one place to look at.
     The layer is there only while the ring is shown, so it is not taken for data. It goes with the
     layer that it is shown on.
     """
@@ -43,6 +44,7 @@ class Ring:
         points = self._points
         if points is None or points not in self.viewer.layers or self._on() is not layer:
             self.remove()
+            self._remove_others()
             points = self._points = _points_on(layer)
             self._on = ref(layer)
             with same_selection(self.viewer):
@@ -58,6 +60,12 @@ class Ring:
         if points is not None and points in self.viewer.layers:
             with same_selection(self.viewer):
                 self.viewer.layers.remove(points)
+
+    def _remove_others(self) -> None:
+        with same_selection(self.viewer):
+            for layer in list(self.viewer.layers):
+                if purpose_of(layer) == PLACE_TO_LOOK:
+                    self.viewer.layers.remove(layer)
 
     def _on_removed(self, _event: object) -> None:
         """Look a moment later whether the layer is gone: napari may be removing others with it."""

@@ -19,7 +19,7 @@ from ..layers.brush import BACKGROUND, next_number, take
 from ..layers.colors import preview_colormap
 from ..layers.conversion import has_pixels_of, pixels
 from ..layers.places import go_to
-from ..layers.purpose import is_found, layers_of
+from ..layers.purpose import is_corrected, is_found, layers_of
 from ..widgets.basics import Hint, button, fill_column, row, stack
 
 REVIEW_TIP = (
@@ -217,8 +217,9 @@ class DraftReview(QWidget):
         return is_full
 
     def _result_of(self, image: ImageLayer) -> LabelsLayer | None:
-        """Return the result that is selected, else the topmost one of the image."""
-        found = [layer for layer in layers_of(image, self.viewer.layers) if is_found(layer)]
+        """Return the result, or corrected copy, that is selected; else the topmost one."""
+        layers = layers_of(image, self.viewer.layers)
+        found = [layer for layer in layers if is_found(layer) or is_corrected(layer)]
         active = self.viewer.layers.selection.active
         return active if active in found else (found[-1] if found else None)
 

@@ -105,6 +105,8 @@ class Workspace(Docked):
             dock.runner.ended.connect(self._on_ended)
             dock.progress.working.connect(self._on_news)
             dock.form.changed.connect(self._on_news)
+            if isinstance(dock, CorrectDock):
+                dock.corrected.connect(self._on_news)
             if isinstance(dock, TrainDock):
                 dock.form.painting.counted.connect(self._on_news)
                 dock.recovery.shown.connect(self._on_news)

@@ -64,6 +64,7 @@ def situation(viewer: Viewer, pages: Mapping[str, Dock], page: Any, lost: str) -
         has_result=result is not None,
         has_own_result=bool(own),
         is_corrected=bool(corrected),
+        is_taught=any(note(layer).get("taught") for layer in corrected),
         is_measured=any(map(_has_measurements, shown)),
     )
 
