@@ -137,13 +137,17 @@ class PaintedSlices(QWidget):
 
     def interpolate(self) -> None:
         """Fill in the object of the brush between the planes on which it is painted."""
-        if self._layer is None or self._source is None or not self._gaps():
+        if self._layer is None or self._source is None or self._state is None:
+            return
+        number = self._layer.selected_label
+        if number <= BACKGROUND or not self._planes_along():
             return
         image = self._source[1]
         front = self._here()[:-1]
         paint = paint_in(self._layer, *self._source)[front]
-        number = self._layer.selected_label
-        points = fill_between(paint, number, [plane[-1] for plane in self._own_planes()])
+        # Not those that were counted: a stroke from just now is not among them yet.
+        painted = [z for z, plane in enumerate(paint) if (plane == number).any()]
+        points = fill_between(paint, number, painted)
         label_axes = image.label_axes()
         at = dict(zip(label_axes, (*front, *points.T), strict=True))
         axes = painted_axes(self._layer, self._source[0], image.axes)
