@@ -112,6 +112,7 @@ def test_every_page_tells_of_paint_that_was_not_saved(
     assert names == {"nuclei", "nuclei annotations", "nuclei corrected"}
     for purpose in ("annotations", "corrected"):
         np.testing.assert_array_equal(viewer.layers[f"nuclei {purpose}"].data, sample.paint)
+    assert viewer.layers["nuclei corrected"].contour > viewer.layers["nuclei annotations"].contour
     says("Enough is painted")
 
 

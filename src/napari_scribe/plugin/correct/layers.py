@@ -17,6 +17,7 @@ from ...session.edits import free_number
 from ...session.teaching import Lesson, lesson
 from ..jobs.inference import IN_MEMORY
 from ..layers.annotations import annotations_of, mask_on_image, settings_of
+from ..layers.colors import OUTLINE
 from ..layers.conversion import add_annotations, has_pixels_of, pixels
 from ..layers.managed import PLACE
 from ..layers.purpose import (
@@ -31,9 +32,6 @@ from ..layers.purpose import (
     source_of,
 )
 from .corrections import Corrections
-
-OUTLINE = 2
-"""Width of the outlines of objects, in pixels, so that the image is seen in them."""
 
 
 def can_be_corrected(layer: Layer) -> bool:

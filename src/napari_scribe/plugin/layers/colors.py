@@ -27,6 +27,8 @@ _OBJECTS = [
 ]
 OUTLINED = 2**20
 """Most pixels of a result whose objects are outlined: napari takes 40 ms for so many."""
+OUTLINE = 2
+"""Width of the outlines of corrected objects, in pixels, so that the image is seen in them."""
 _N_LABELS = 1000
 """Labels until colours repeat."""
 

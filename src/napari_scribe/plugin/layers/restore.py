@@ -17,7 +17,7 @@ from ...errors import InputError
 from ...io import open_levels, stem
 from ...io.ngff_labels import image_group
 from ...session.painted import PaintedLayer
-from .colors import paint_colormap
+from .colors import OUTLINE, objects_colormap, paint_colormap
 from .complete_regions import show_regions
 from .conversion import add_annotations, image_of, labels_shape, pixels
 from .painted import file_of
@@ -100,10 +100,11 @@ def show_paint(
         layer = viewer.add_labels(
             paint,
             **painted.layer,
-            opacity=0.6,
-            **({"colormap": paint_colormap()} if is_paint else {}),
+            opacity=0.6 if is_paint else 0.7,
+            colormap=paint_colormap() if is_paint else objects_colormap(),
             metadata={MARK: noted},
         )
+        layer.contour = 0 if is_paint else OUTLINE
     elif int(paint.max(initial=0)) > np.iinfo(layer.data.dtype).max:
         layer.data = paint
     else:
