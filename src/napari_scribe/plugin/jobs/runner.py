@@ -230,11 +230,11 @@ class Worker(WorkerBase[None]):
         try:
             if request.needs_torch:
                 load_torch()
-            self.job = job = request.begin()
-            if not self.is_stopped:
-                with short_collections():
+            with short_collections():
+                self.job = job = request.begin()
+                if not self.is_stopped:
                     self._send_records(job)
-                ended = Ended(request.finish(job))
+                    ended = Ended(request.finish(job))
         except Question as question:
             ended = Ended(question=question)
         except InputError as error:
