@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from napari import Viewer
@@ -22,6 +20,7 @@ from .mailbox import Mailbox
 from .progress import JobClock
 from .queue import Turn, queue_of
 from .request import Ended, Question, Request, Step, Value
+from .short_collections import short_collections
 from .torch_loader import load_torch
 
 log = logging.getLogger("napari_scribe")
@@ -273,17 +272,3 @@ class Worker(WorkerBase[None]):
 
     def _send(self, record: object) -> None:
         self.mailbox.send((self, record))
-
-
-@contextmanager
-def short_collections() -> Generator[None, None, None]:
-    """Let Python's garbage collector look through new objects only, as long as a job runs.
-
-    Half a million objects of torch and napari are there for good. To look through all of them stops
-    every thread, and with them the viewer, for half a second.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()  # a layer that was removed meanwhile can be collected again

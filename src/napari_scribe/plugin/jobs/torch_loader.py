@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from ...errors import InputError
+from .short_collections import short_collections
 
 loading = threading.RLock()
 """Held by what loads torch and what needs it, so that nothing is imported twice at once."""
@@ -41,6 +42,7 @@ def found_devices() -> list[str]:
     return list(_known)
 
 
+@short_collections()
 def warm_up() -> str:
     """Load torch and train a tiny network for one step, so that the first Train starts at once.
 
