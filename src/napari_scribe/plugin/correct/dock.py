@@ -192,8 +192,7 @@ class CorrectDock(Dock):
             made = annotations_from(
                 self.viewer, corrections.layer, layer, image, **settings, corrected=corrected
             )
-            add_note(corrections.layer, taught=True)
-            self._on_taught()
+            self._on_taught(corrections)
             self.message.info(
                 f"{made.name} holds all objects, and background around them. Train with it."
             )
@@ -300,7 +299,7 @@ class CorrectDock(Dock):
         if corrections is None:
             raise InputError(EMPTY)
         annotations, made = teach(self.viewer, corrections, layer, self.form.image.image())
-        self._on_taught()
+        self._on_taught(corrections)
         n = len(made.numbers)
         objects = counted(n, "object") if n else ""
         taught = " and ".join(
@@ -308,7 +307,8 @@ class CorrectDock(Dock):
         )
         self.message.info(f"Taught {taught or 'nothing new'}, in {annotations.name}.")
 
-    def _on_taught(self) -> None:
+    def _on_taught(self, corrections: Corrections) -> None:
+        add_note(corrections.layer, taught=True)
         self.progress.clear()
         self.show_state()
         self.corrected.emit()

@@ -125,7 +125,6 @@ def teach(
     at = tuple(i + s.start for i, s in zip(made.pixels, window, strict=True))
     annotations.data_setitem(at, made.values)
     add_note(annotations, corrected=sorted({*taught, *made.numbers}))
-    add_note(corrections.layer, taught=True)
     return annotations, made
 
 

@@ -28,7 +28,7 @@ _OBJECTS = [
 OUTLINED = 2**20
 """Most pixels of a result whose objects are outlined: napari takes 40 ms for so many."""
 OUTLINE = 2
-"""Width of the outlines of corrected objects, in pixels, so that the image is seen in them."""
+"""Width of the outlines of objects, in pixels, so that the image is seen in them."""
 _N_LABELS = 1000
 """Labels until colours repeat."""
 
@@ -64,7 +64,7 @@ def preview_colormap() -> CyclicLabelColormap:
 def preview_look(task: str) -> dict[str, Any]:
     """Return how a preview is shown: objects as outlines, classes as areas."""
     if task == "objects":
-        return {"colormap": preview_colormap(), "opacity": 0.9, "contour": 2}
+        return {"colormap": preview_colormap(), "opacity": 0.9, "contour": OUTLINE}
     return {"colormap": paint_colormap(hide_background=True), "opacity": 0.35, "contour": 0}
 
 
@@ -82,5 +82,5 @@ def labels_look(task: str, shape: Sequence[int] = ()) -> dict[str, Any]:
     if task == "classes":
         return {"colormap": paint_colormap(), "opacity": 0.6, "contour": 0}
     is_outlined = math.prod(shape[:-2]) == 1 and math.prod(shape) <= OUTLINED
-    look = {"opacity": 0.9, "contour": 2} if is_outlined else {"opacity": 0.6, "contour": 0}
+    look = {"opacity": 0.9, "contour": OUTLINE} if is_outlined else {"opacity": 0.6, "contour": 0}
     return {"colormap": objects_colormap(), **look}

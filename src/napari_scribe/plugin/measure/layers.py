@@ -11,7 +11,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
-from ...arrays import Pixels, as_dask
+from ...arrays import Pixels, numpy_or_dask
 from ...errors import InputError
 from ...image import Image
 from ..layers.alignment import is_aligned
@@ -98,7 +98,7 @@ def labels_of(layer: LabelsLayer, letters: str) -> Image:
     data, axes = pixels(layer), letters
     if "C" in axes:
         at = tuple(0 if a == "C" else slice(None) for a in axes)
-        data = (data if isinstance(data, np.ndarray) else as_dask(data))[at]
+        data = numpy_or_dask(data)[at]
         axes = axes.replace("C", "")
     if is_annotations(layer):
         paint = np.asarray(data)
