@@ -271,10 +271,18 @@ def set_to_zero(*layers: nn.Module) -> None:
 def initialize(network: nn.Module) -> None:
     """Initialize weights as He et al. do (https://arxiv.org/abs/1502.01852): Gaussian, for ReLU.
 
+    A transposed convolution begins with the same weights for each of the fine pixels that a coarse
+    one becomes: as nearest-neighbour upsampling, without a checkerboard (Aitken et al. 2017,
+    https://arxiv.org/abs/1707.02937). Training is free to make them differ.
     Weights on the meta device are skipped: they have no values, and torch would load its compiler.
     """
     for module in network.modules():
         if isinstance(module, nn.modules.conv._ConvNd) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.transposed:
+                weights = module.weight.detach().flatten(2)
+                alike = weights[:, :, :1].expand_as(weights).reshape(module.weight.shape)
+                with torch.no_grad():
+                    module.weight.copy_(alike)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
