@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from napari_scribe.training.checkpoint import Tensors
 from napari_scribe.training.fine_tuning import (
-    CORRECTED,
     KNOWN_KIND,
     NEW_KIND,
     Caution,
@@ -79,10 +78,11 @@ def test_images_of_a_known_kind_hardly_get_worse() -> None:
     assert chosen(lambda w: 2 - w, lambda w: 0.1 + 0.1 * w, KNOWN_KIND).share == 0
 
 
-def test_corrections_take_the_result_a_quarter_of_the_way_at_most() -> None:
-    """However much better the corrected places get, and if what was known gets worse."""
-    assert chosen(lambda w: 2 - w, lambda w: 0.1 + 0.1 * w, CORRECTED).share == 0.25
-    assert chosen(lambda w: 2 + w, lambda w: 0.1, CORRECTED).share == 0
+def test_what_is_not_checked_tells_what_was_measured() -> None:
+    assert FineTuning(0.5).in_words() == ""
+    said = FineTuning(0.25, None, (0.1, 0.105)).in_words()
+    assert said == "Loss on what the model learnt before: 0.100, now 0.105."
+    assert "worse on what it knew" in FineTuning(0.25, None, (0.1, 0.2)).in_words()
 
 
 def test_few_held_out_objects_have_to_say_more() -> None:
@@ -105,7 +105,7 @@ def test_on_another_kind_of_image_a_loss_on_replay_is_only_said() -> None:
     tuning = chosen(lambda w: 2 - 1.8 * w, lambda w: 0.1 + 0.05 * w, NEW_KIND)
     assert tuning.share == 1
     words = tuning.in_words()
-    assert "2.000 before, 0.200 now" in words and "0.100, 0.150 now" in words
+    assert "2.000, now 0.200" in words and "0.100, now 0.150" in words
     assert "worse on what it knew" in words
     assert "worse" not in chosen(lambda w: 2 - w, lambda w: 0.1).in_words()
 

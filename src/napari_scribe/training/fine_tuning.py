@@ -46,14 +46,14 @@ class Caution:
         How many held-out objects the replay counts for, where the two disagree.
     replay_limit
         Factor of the loss on replay above which a share is not taken.
-    checks_place
-        Whether the result has to fit held-out paint better than by chance.
+    checks_paint
+        Whether held-out paint decides; else the result goes as far as it may.
     """
 
     largest_share: float = 1.0
     replay_weight: float = 1.0
     replay_limit: float = math.inf
-    checks_place: bool = True
+    checks_paint: bool = True
 
 
 KNOWN_KIND = Caution(largest_share=0.5, replay_weight=32, replay_limit=1.05)
@@ -64,12 +64,12 @@ of that kind got worse even where these objects were found better.
 """
 NEW_KIND = Caution()
 """If it does not: a loss on replay is only said."""
-CORRECTED = Caution(largest_share=0.25, checks_place=False)
+CORRECTED = Caution(largest_share=0.25, checks_paint=False)
 """If what is painted was corrected in a prediction.
 
-The places are those where the parent is most wrong: better networks may still fit them worse than
-by chance, and what fits them best is worse elsewhere. Most of this paint was made of a prediction,
-so it cannot lie at the wrong place.
+The places are those where the parent is most wrong: networks that are better everywhere else may
+fit them worse than it. Most of this paint was made of a prediction, so it cannot lie at the wrong
+place.
 """
 
 LossOf = Callable[[Tensors, Sequence[Batch]], float]
@@ -86,7 +86,7 @@ class FineTuning:
         Share of the tuned weights in the result; 0 if the parent is kept.
     paint
         Loss on held-out paint, of the parent and of the result, or of a share that was refused
-        where the parent is kept; None if nothing is held out.
+        where the parent is kept; None if nothing is held out, or if it does not decide.
     replay
         The same on held-out patches of what the parent learnt from; None without such patches.
     """
@@ -97,15 +97,16 @@ class FineTuning:
 
     def in_words(self) -> str:
         """Say what the result gained on new paint, and what it lost of what was known."""
-        if self.paint is None:
-            return ""
-        if not self.share:
+        if self.paint is not None and not self.share:
             return self._refusal()
-        text = "Loss on what is held out: {:.3f} before, {:.3f} now".format(*self.paint)
-        if self.replay is None:
-            return f"{text}."
-        text += "; on what the model learnt before: {:.3f}, {:.3f} now.".format(*self.replay)
-        if self.replay[1] <= NOTED * self.replay[0]:
+        losses = {"what is held out": self.paint, "what the model learnt before": self.replay}
+        said = [
+            "on {}: {:.3f}, now {:.3f}".format(on, *pair) for on, pair in losses.items() if pair
+        ]
+        if not said:
+            return ""
+        text = f"Loss {'; '.join(said)}."
+        if self.replay is None or self.replay[1] <= NOTED * self.replay[0]:
             return text
         return (
             f"{text} It has become worse on what it knew: right if these images are of another "
