@@ -21,6 +21,8 @@ from napari_scribe.recipe import Recipe
 from napari_scribe.samples import nuclei
 
 UPSAMPLINGS = "transposed", "nearest", "bilinear", "bicubic"
+APART = "each at random"
+"""A transposed convolution whose positions each begin with random weights of their own."""
 SIDE = 256
 AROUND = 5
 """Frequencies to either side that the power of a line is compared with."""
@@ -59,7 +61,13 @@ def answer_of(network: UNet, pixels: Pixels) -> Pixels:
 def untrained(upsampling: str, seed: int) -> UNet:
     """Return a network with random weights."""
     torch.manual_seed(seed)
-    return UNet(Recipe(network={"upsampling": upsampling}).network, 1, 1)
+    kind = "transposed" if upsampling == APART else upsampling
+    network = UNet(Recipe(network={"upsampling": kind}).network, 1, 1)
+    if upsampling == APART:
+        for module in network.modules():
+            if isinstance(module, torch.nn.ConvTranspose2d):
+                torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    return network
 
 
 def trained(upsampling: str, steps: int, seed: int) -> UNet:
@@ -86,13 +94,14 @@ def main() -> None:
     print("| upsampling | even image: deviation | random weights: lines | trained: lines |")
     print("|---|---|---|---|")
     shown = {}
-    for name in UPSAMPLINGS:
+    for name in (APART, *UPSAMPLINGS):
         networks = [untrained(name, seed) for seed in range(options.networks)]
         flat = [answer_of(network, even) for network in networks]
         deviation = np.median([f.std() / np.abs(f).mean() for f in flat])
         lines = [prominence(answer_of(n, image), n.geometry[0].stride) for n in networks]
         learnt = []
-        for seed in range(options.seeds if options.steps else 0):
+        is_trained = options.steps and name != APART
+        for seed in range(options.seeds if is_trained else 0):
             network = trained(name, options.steps, seed)
             answer = answer_of(network, image)
             learnt.append(prominence(answer, network.geometry[0].stride))

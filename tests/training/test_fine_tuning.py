@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from napari_scribe.training.checkpoint import Tensors
 from napari_scribe.training.fine_tuning import (
+    CORRECTED,
     KNOWN_KIND,
     NEW_KIND,
     Caution,
@@ -78,11 +80,21 @@ def test_images_of_a_known_kind_hardly_get_worse() -> None:
     assert chosen(lambda w: 2 - w, lambda w: 0.1 + 0.1 * w, KNOWN_KIND).share == 0
 
 
-def test_what_is_not_checked_tells_what_was_measured() -> None:
-    assert FineTuning(0.5).in_words() == ""
-    said = FineTuning(0.25, None, (0.1, 0.105)).in_words()
-    assert said == "Loss on what the model learnt before: 0.100, now 0.105."
-    assert "worse on what it knew" in FineTuning(0.25, None, (0.1, 0.2)).in_words()
+def test_corrections_take_the_result_a_quarter_of_the_way() -> None:
+    """Whether the corrected places get better or not, and if what was known gets worse."""
+    better = chosen(lambda w: 2 - w, lambda w: 0.1 + 0.1 * w, CORRECTED)
+    assert better == FineTuning(0.25, (2.0, 1.75), (0.1, 0.125))
+    worse = chosen(lambda w: 2 + w, None, CORRECTED)
+    assert worse == FineTuning(0.25, (2.0, 2.25))
+    assert "learnt all the same" in worse.in_words()
+    assert "all the same" not in better.in_words()
+
+
+@pytest.mark.parametrize("damage", [8.0, math.inf, math.nan])
+def test_corrections_that_do_damage_are_refused(damage: float) -> None:
+    refused = chosen(lambda w: 2 + damage * w if w else 2, None, CORRECTED)
+    assert refused.share == 0 and refused.paint is not None
+    assert chosen(lambda w: 2 - w, lambda w: 1 + damage * w if w else 1, CORRECTED).share == 0
 
 
 def test_few_held_out_objects_have_to_say_more() -> None:

@@ -271,9 +271,9 @@ def set_to_zero(*layers: nn.Module) -> None:
 def initialize(network: nn.Module) -> None:
     """Initialize weights as He et al. do (https://arxiv.org/abs/1502.01852): Gaussian, for ReLU.
 
-    A transposed convolution begins with the same weights for each of the fine pixels that a coarse
-    one becomes: as nearest-neighbour upsampling, without a checkerboard (Aitken et al. 2017,
-    https://arxiv.org/abs/1707.02937). Training is free to make them differ.
+    A transposed convolution as wide as its stride begins with the same weights for each of the fine
+    pixels that a coarse one becomes: as nearest-neighbour upsampling, without a checkerboard
+    (Aitken et al. 2017, https://arxiv.org/abs/1707.02937). Training is free to make them differ.
     Weights on the meta device are skipped: they have no values, and torch would load its compiler.
     """
     for module in network.modules():
@@ -281,8 +281,8 @@ def initialize(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.transposed:
                 weights = module.weight.detach().flatten(2)
-                alike = weights[:, :, :1].expand_as(weights).reshape(module.weight.shape)
+                alike = weights[:, :, :1].clone().expand_as(weights)
                 with torch.no_grad():
-                    module.weight.copy_(alike)
+                    module.weight.copy_(alike.reshape(module.weight.shape))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -110,7 +110,7 @@ class UNet(NetworkPart):
         "transposed",
         title="Upsampling",
         description="How coarse features become fine ones. transposed: learnt, as in the paper, "
-        "but may leave a checkerboard; nearest, bilinear and bicubic (trilinear in 3D): "
+        "but may learn a checkerboard; nearest, bilinear and bicubic (trilinear in 3D): "
         "interpolated, without one.",
     )
     dropout: float = Field(

@@ -34,6 +34,10 @@ Nearer to the parent it is less, in proportion, and less on the mean of several 
 """
 
 
+DAMAGE = 2.0
+"""Factor of a loss from which on what was learnt is refused, if held-out paint does not decide."""
+
+
 @dataclass(frozen=True)
 class Caution:
     """Hold how much of what the parent knew may be given up.
@@ -46,14 +50,15 @@ class Caution:
         How many held-out objects the replay counts for, where the two disagree.
     replay_limit
         Factor of the loss on replay above which a share is not taken.
-    checks_paint
-        Whether held-out paint decides; else the result goes as far as it may.
+    paint_decides
+        Whether held-out paint decides how far it goes; else `largest_share` is taken, unless a loss
+        shows damage.
     """
 
     largest_share: float = 1.0
     replay_weight: float = 1.0
     replay_limit: float = math.inf
-    checks_paint: bool = True
+    paint_decides: bool = True
 
 
 KNOWN_KIND = Caution(largest_share=0.5, replay_weight=32, replay_limit=1.05)
@@ -64,10 +69,10 @@ of that kind got worse even where these objects were found better.
 """
 NEW_KIND = Caution()
 """If it does not: a loss on replay is only said."""
-CORRECTED = Caution(largest_share=0.25, checks_paint=False)
+CORRECTED = Caution(largest_share=0.25, paint_decides=False)
 """If what is painted was corrected in a prediction.
 
-The places are those where the parent is most wrong: networks that are better everywhere else may
+The places are those where the parent is most wrong: networks that are better on other images may
 fit them worse than it. Most of this paint was made of a prediction, so it cannot lie at the wrong
 place.
 """
@@ -86,7 +91,7 @@ class FineTuning:
         Share of the tuned weights in the result; 0 if the parent is kept.
     paint
         Loss on held-out paint, of the parent and of the result, or of a share that was refused
-        where the parent is kept; None if nothing is held out, or if it does not decide.
+        where the parent is kept; None if nothing is held out.
     replay
         The same on held-out patches of what the parent learnt from; None without such patches.
     """
@@ -106,11 +111,16 @@ class FineTuning:
         if not said:
             return ""
         text = f"Loss {'; '.join(said)}."
+        if self.paint is not None and self.paint[1] > self.paint[0]:
+            text += (
+                " Corrections are learnt all the same: where a model is most wrong, a better one "
+                "may err as much."
+            )
         if self.replay is None or self.replay[1] <= NOTED * self.replay[0]:
             return text
         return (
             f"{text} It has become worse on what it knew: right if these images are of another "
-            "kind; else paint more, or keep the model that it started from."
+            "kind; else paint more, or go back to the model that it started from."
         )
 
     def _refusal(self) -> str:
@@ -125,6 +135,12 @@ class FineTuning:
         if self.paint[1] < self.paint[0]:
             text += ". The gain is not sure enough, or costs too much of what it knew"
         return f"{text}."
+
+    @property
+    def is_damaged(self) -> bool:
+        """Return whether a loss is far higher than before, or no number."""
+        pairs = filter(None, (self.paint, self.replay))
+        return not all(after < DAMAGE * before for before, after in pairs)
 
     def refused(self) -> FineTuning:
         """Return the same where the parent is kept."""
@@ -169,6 +185,11 @@ def choose(
     chance = CHANCE / math.sqrt(n_objects)
     before = loss_of(parent, paint)
     known = loss_of(parent, replay) if replay else None
+    if not caution.paint_decides:
+        weights = between(parent, tuned, caution.largest_share)
+        replays = None if known is None else (known, loss_of(weights, replay))
+        tuning = FineTuning(caution.largest_share, (before, loss_of(weights, paint)), replays)
+        return tuning.refused() if tuning.is_damaged else tuning
     best = FineTuning(0.0, (before, before), None if known is None else (known, known))
     best_gain = 0.0
     shares = [share for share in SHARES if share <= caution.largest_share]

@@ -411,18 +411,14 @@ class Trainer:
     def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:
         """Return how far the result goes away from its parent."""
         paint, judge, caution = self.data.validation, self.judge, self._caution
-        if not paint or not caution.checks_paint:
-            share, replay = self._unchecked_share, None
-            if self.before and not self.job.is_urgent:
-                result = between(parent, tuned, share)
-                replay = judge.loss_of(parent, self.before), judge.loss_of(result, self.before)
-            return FineTuning(share, None, replay)
+        if not paint:
+            return FineTuning(self._unchecked_share)
         choice = choose(
             *(parent, tuned, paint, self.before, judge.loss_of),
             caution,
             only_largest=self.job.is_urgent,
         )
-        if not choice.share:
+        if not choice.share or not caution.paint_decides:
             return choice
         weights = between(parent, tuned, choice.share)
         fits = judge.fits(weights, paint, is_known_kind=self.state.is_known_kind)
