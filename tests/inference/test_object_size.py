@@ -31,7 +31,9 @@ QUARTER = np.log2(1.25)
 def model() -> Model:
     """A small model that finds nuclei of one size."""
     sample = nuclei((256, 256))
-    recipe = ns.Recipe().changed({"network.width": 8, "network.depth": 2, "training.patch": 64})
+    # With some seeds, 150 steps of so small a network miss half of the nuclei.
+    small = {"network.width": 8, "network.depth": 2, "training.patch": 64, "training.seed": 5}
+    recipe = ns.Recipe().changed(small)
     trained = ns.run(ns.train([sample.image], [sample.paint], recipe, steps=150))
     return trained.changed(object_size=SIZE)
 
