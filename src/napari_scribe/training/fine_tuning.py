@@ -32,8 +32,6 @@ CHANCE = 0.1
 
 Nearer to the parent it is less, in proportion, and less on the mean of several objects.
 """
-
-
 DAMAGE = 2.0
 """Factor of a loss from which on what was learnt is refused, if held-out paint does not decide."""
 
@@ -102,16 +100,15 @@ class FineTuning:
 
     def in_words(self) -> str:
         """Say what the result gained on new paint, and what it lost of what was known."""
-        if self.paint is not None and not self.share:
-            return self._refusal()
-        losses = {"what is held out": self.paint, "what the model learnt before": self.replay}
-        said = [
-            "on {}: {:.3f}, now {:.3f}".format(on, *pair) for on, pair in losses.items() if pair
-        ]
-        if not said:
+        if self.paint is None:
             return ""
-        text = f"Loss {'; '.join(said)}."
-        if self.paint is not None and self.paint[1] > self.paint[0]:
+        if not self.share:
+            return self._refusal()
+        text = "Loss on what is held out: {:.3f}, now {:.3f}".format(*self.paint)
+        if self.replay is not None:
+            text += "; on what the model learnt before: {:.3f}, now {:.3f}".format(*self.replay)
+        text += "."
+        if self.paint[1] > self.paint[0]:
             text += (
                 " Corrections are learnt all the same: where a model is most wrong, a better one "
                 "may err as much."
@@ -174,7 +171,8 @@ def choose(
 
     What counts is the sum of the losses of its held-out objects, and replay as much as `caution`
     says. Losses on replay that are lower gain nothing, nor does what the loss on paint may fall by
-    chance (`CHANCE`).
+    chance (`CHANCE`). Where paint does not decide, it is the largest share, unless that does
+    damage.
 
     Parameters
     ----------

@@ -133,8 +133,8 @@ def train(
     start
         A model to fine-tune, its file or its name. The result lies between it and what was learnt;
         it is this model unchanged if nothing between is better on held-out paint without harm to
-        what it knew, unless `keep_worse`. If most painted objects are corrected ones, it goes a
-        quarter of the way, always. `TrainJob.fine_tuning` tells what became of it.
+        what it knew, unless `keep_worse`. If most painted objects are corrected ones, it lies a
+        quarter of the way, unless that does damage. `TrainJob.fine_tuning` tells what became of it.
     resume
         A `TrainJob.checkpoint` to continue from, exactly.
     steps, seconds
