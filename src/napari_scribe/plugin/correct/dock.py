@@ -2,64 +2,35 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from magicgui.widgets import CheckBox
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 
 from ...errors import InputError
-from ...session.edits import Point
-from ...targets.object_size import diameter_of_objects
 from ...wording import counted
 from ..dock import NOTHING_DONE, Dock
 from ..jobs.request import Ended, Value
 from ..layers.annotations import annotations_from
-from ..layers.conversion import displayed_axes, labels_for_display
 from ..layers.purpose import add_note, is_corrected, note
 from ..widgets.basics import Hint, button, stack, step
+from .adding import AddingByClick
 from .corrections import Corrections
-from .doubtful import DoubtfulPlaces, model_for
+from .doubtful import DoubtfulPlaces
 from .form import CorrectForm
-from .job import AddRequest
 from .layers import editable_copy, teach
 from .tools import TOOLS, Tools
-
-if TYPE_CHECKING:
-    from ...inference.one_object import ObjectAt
 
 EMPTY = "Segment an image first; its objects can be corrected here."
 PRESS_CORRECT = "Press Correct first: tools work on a copy of the result."
 COLUMNS = 3
 """Buttons beside each other."""
-
-
-@dataclass(frozen=True)
-class Click:
-    """Hold a click that adds an object.
-
-    Parameters
-    ----------
-    corrections, point
-        Of the layer that was clicked, and the pixel.
-    request
-        What the model is asked.
-    image_layer
-        The image that it is asked about.
-    """
-
-    corrections: Corrections
-    point: Point
-    request: AddRequest
-    image_layer: ImageLayer
 
 
 class CorrectDock(Dock):
@@ -84,13 +55,11 @@ class CorrectDock(Dock):
         self.form = CorrectForm(self.viewer)
         self.tools = Tools(self.viewer)
         self._known: dict[LabelsLayer, Corrections] = {}
-        self._to_add: deque[Click] = deque()
-        self._soon_add = QTimer(self, interval=0, singleShot=True)
-        self._soon_add.timeout.connect(self._add_waiting)
         tip = "Make a copy of the result that can be corrected; the result itself stays as it is"
         self.correct_button = button("Correct", tip, self.correct, is_main=True)
         self.empty = Hint()
         self.doubtful = DoubtfulPlaces(self)
+        self.adding = AddingByClick(self)
         self.lay_out(
             step("1", "Image", self.form.image),
             step("2", "Result", stack(self.form.result, self.correct_button, self.empty)),
@@ -99,9 +68,9 @@ class CorrectDock(Dock):
             step("4", "Teach", self._teaching_part()),
         )
         self.tools.chosen.connect(self.show_state)
-        self.tools.said.connect(self._on_said)
+        self.tools.said.connect(self.tell)
         self.tools.failed.connect(self.message.warn)
-        self.tools.add_wanted.connect(self.add_at)
+        self.tools.add_wanted.connect(self.adding.add_at)
         self.through.changed.connect(self._on_through)
         self.viewer.layers.selection.events.active.connect(self._on_active)
         self.viewer.layers.events.removed.connect(self._on_removed)
@@ -170,7 +139,7 @@ class CorrectDock(Dock):
         """Fill the holes of all objects in the slice that is shown."""
         if self.corrections is not None:
             try:
-                self._on_said(self.corrections.fill_holes())
+                self.tell(self.corrections.fill_holes())
             except InputError as error:
                 self.message.warn(str(error))
 
@@ -197,21 +166,11 @@ class CorrectDock(Dock):
                 f"{made.name} holds all objects, and background around them. Train with it."
             )
 
-    def add_at(self, point: Point, position: Any) -> None:
-        """Add the object at a pixel of the chosen layer: what the model finds there, or a disk.
-
-        Parameters
-        ----------
-        position
-            The same place in the viewer.
-        """
-        corrections = self.corrections
-        with self.preparing("Looking for the object"):
-            assert corrections is not None
-            request = self._request_at(corrections, point, position)
-            self._to_add.append(Click(corrections, point, request, self.form.image.layer.value))
-            if not self.runner.is_running:
-                self._add_next()
+    def tell(self, text: str) -> None:
+        """Say what was corrected, where nothing else is said of it."""
+        if not self.at_once.value:
+            self.message.info(f"{text} Ctrl+Z undoes it.")
+            self.until_changed()
 
     def show_state(self) -> None:
         """Enable the buttons that make sense now."""
@@ -260,7 +219,7 @@ class CorrectDock(Dock):
         """Let go of the viewer and of the layers."""
         self.viewer.layers.selection.events.active.disconnect(self._on_active)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
-        self._to_add.clear()
+        self.adding.clear()
         self.doubtful.clear()
         self.tools.attach(None)
         for corrections in self._known.values():
@@ -286,12 +245,13 @@ class CorrectDock(Dock):
     def _on_changed(self) -> None:
         self.settle()  # what was said of the correction before, or of one undone
         self.doubtful.on_corrected()
-        self.show_state()
         if self.at_once.value and self.corrections is not None:
             try:
                 self._teach()
+                return
             except InputError as error:
                 self.message.warn(str(error))
+        self.show_state()
         self.corrected.emit()
 
     def _teach(self) -> None:
@@ -313,11 +273,6 @@ class CorrectDock(Dock):
         self.show_state()
         self.corrected.emit()
 
-    def _on_said(self, text: str) -> None:
-        if not self.at_once.value:
-            self.message.info(f"{text} Ctrl+Z undoes it.")
-            self.until_changed()
-
     def _on_through(self, runs_through: bool) -> None:
         if self.corrections is not None:
             add_note(self.corrections.layer, dimensions=3 if runs_through else 2)
@@ -337,76 +292,10 @@ class CorrectDock(Dock):
             corrections.close()
             self.show_state()
 
-    def _request_at(self, corrections: Corrections, point: Point, position: Any) -> AddRequest:
-        """Return what is asked of the model."""
-        layer, image = self.form.image.layer.value, self.form.image.image()
-        path = model_for(corrections.layer, self.form.more.model.value())
-        at = np.round(layer.world_to_data(position)).astype(int).tolist()
-        pixel = dict(zip(displayed_axes(layer, image.axes), at, strict=True))
-        pixel = {axis: pixel[axis] for axis in image.label_axes()}
-        if not all(0 <= i < image.length(axis) for axis, i in pixel.items()):
-            raise InputError(f"This is outside of {image.name}.")
-        plane = corrections.labels[corrections.slice_at(point)].squeeze()
-        return AddRequest(
-            image,
-            pixel,
-            path,
-            diameter=diameter_of_objects(plane) if plane.ndim == 2 else None,
-            channels=self.form.image.channels.value(),
-            device=self.form.more.device.value or None,
-        )
-
-    def _add_next(self) -> None:
-        """Ask the model for the next object that was clicked; put a disk where it is busy."""
-        click = self._to_add.popleft()
-        request = click.request
-        try:
-            self.start(request, partial(self._on_found, click))
-        except InputError as busy:
-            from ...inference.one_object import DIAMETER, disk_at
-
-            self.progress.clear()
-            disk = disk_at(request.image, request.point, request.diameter or DIAMETER)
-            self._add(click, disk)
-            self.message.warn(f"{busy} A disk was added meanwhile: redraw it with the brush.")
-
     def result_of(self, ended: Ended[Value], nothing: str = NOTHING_DONE) -> Value | None:
         """Return what a job gave, as all docks do; then add what was clicked meanwhile."""
-        self._soon_add.start()
+        self.adding.resume_soon()
         return super().result_of(ended, nothing)
-
-    def _add_waiting(self) -> None:
-        if self._to_add and not self.runner.is_running:
-            with self.preparing("Looking for the object"):
-                self._add_next()
-
-    def _on_found(self, click: Click, ended: Ended[ObjectAt]) -> None:
-        if (found := self.result_of(ended)) is not None:
-            self._add(click, found)
-
-    def _add(self, click: Click, found: ObjectAt) -> None:
-        """Put what was found into the layer, wherever that lies on the image."""
-        layer, request = click.image_layer, click.request
-        if layer not in self.viewer.layers or click.corrections.layer not in self.viewer.layers:
-            return
-        image = request.image
-        mask = np.asarray(labels_for_display(found.mask, layer, image.axes))
-        letters = displayed_axes(layer, image.axes)[-mask.ndim :]
-        here = np.round(click.point).astype(int)
-        window = []
-        for axis, letter in enumerate(letters):
-            covered = found.region.get(letter, slice(0, mask.shape[axis]))
-            by = int(here[axis]) - request.point.get(letter, int(here[axis]))
-            window.append(slice(covered.start + by, covered.stop + by))
-        try:
-            click.corrections.add_at(click.point, mask, tuple(window))
-        except InputError as error:
-            self.message.warn(str(error))
-            return
-        text = (
-            "Added an object." if found.is_found else "The model finds nothing here: added a disk."
-        )
-        self._on_said(text)
 
     def _tool_button(self, index: int) -> QPushButton:
         tool = TOOLS[index]
