@@ -184,7 +184,7 @@ def slice_by_slice(model: Model, n_slices: int) -> str:
     verb = "denoised" if task_of(model.recipe).is_image else "segmented"
     words = f"The model is 2D: the {n_slices} slices are {verb} slice by slice"
     if task_of(model.recipe).separates_objects:
-        words += ", so objects do not go on from one to the next"
+        words += ", so objects do not go on from one to the next: that takes a 3D model"
     return f"{words}."
 
 

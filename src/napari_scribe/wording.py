@@ -17,6 +17,11 @@ def counted(n: int, noun: str, ending: str = "s", none: str = "0") -> str:
     return f"{number} {noun}{'' if n == 1 else ending}"
 
 
+def capitalized(words: str) -> str:
+    """Return words with a large first letter."""
+    return words[:1].upper() + words[1:]
+
+
 def is_are(n: int) -> str:
     """Return the verb that goes with a number of things."""
     return "is" if n == 1 else "are"

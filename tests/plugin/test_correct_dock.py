@@ -280,7 +280,7 @@ def test_corrections_become_paint(correct: CorrectDock, hand: Hand, painted: Any
     assert not paint[100:140, 20:100].any()  # nobody has changed it
     assert note(annotations)["corrected"] == [3]
     assert "1 object and background" in correct.message.text
-    assert correct.about_teaching.text() == "3 objects changed, and taught."
+    assert correct.about_teaching.text() == "All that is corrected is taught."
     hand.click(120, 60)
     assert correct.about_teaching.text() == "4 objects changed."
     hand.undo()

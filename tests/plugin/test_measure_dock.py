@@ -155,6 +155,11 @@ def test_objects_are_measured_looked_at_and_saved(
     assert rings(viewer)
     viewer.layers.remove(above)  # the ring goes with it
     qtbot.waitUntil(lambda: not rings(viewer), timeout=LONG)
+    go_to(view, 0)
+    assert rings(viewer)
+    dock.hide()  # and with the table
+    assert not rings(viewer)
+    dock.show()
 
     dock.results.outdated.setText("")
     dock.close_down()

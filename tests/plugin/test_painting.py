@@ -95,7 +95,7 @@ def test_buttons_bring_the_brush_back_and_classes_have_words_of_their_own(
 ) -> None:
     layer, panel = helped()
     viewer.layers.selection.active = viewer.layers["cells"]
-    assert panel.brush.text() == "Brush at rest: object 2"
+    assert panel.brush.text() == "Not painting. Brush: object 2"
     panel.background.click()
     assert viewer.layers.selection.active is layer
     assert panel.brush.text() == "Painting: background"

@@ -70,7 +70,17 @@ TRAINING = {"running": "Training on a: step 8", "runs_on": "Train", "is_training
         ({"lost": "Paint was not saved.", "page": "Denoise"}, "Paint was not saved.", "Restore"),
         ({"lost": "Paint was not saved.", "page": "Train"}, "Segment with a model", "Segment"),
         # The Denoise page has an order of its own.
-        ({**PAINTED, "page": "Denoise"}, "", ""),
+        ({**PAINTED, "page": "Denoise"}, "press Train", "Denoise"),
+        ({"has_denoiser": True, "page": "Denoise"}, "Apply the denoiser", "Denoise"),
+        (
+            {"has_denoiser": True, "is_denoised": True, "page": "Denoise"},
+            "Compare the result",
+            "Denoise",
+        ),
+        # Continue goes on with what was learnt; Train does not.
+        ({**PAINTED, "can_continue": True}, "press Continue", "Train"),
+        ({**CORRECTED, "can_continue": True, "page": "Correct"}, "press Continue", "Train"),
+        ({**CORRECTED, "page": "Correct"}, "press Train", "Train"),
     ],
 )
 def test_what_is_next(now: dict[str, Any], says: str, step: str) -> None:
@@ -79,7 +89,9 @@ def test_what_is_next(now: dict[str, Any], says: str, step: str) -> None:
 
 
 def test_every_situation_has_a_sentence() -> None:
-    names = [name for name in Situation.__dataclass_fields__ if name.startswith(("is_", "has_"))]
+    names = [
+        name for name in Situation.__dataclass_fields__ if name.startswith(("is_", "has_", "can_"))
+    ]
     for values in product([False, True], repeat=len(names)):
         text, step = next_step(Situation(**dict(zip(names, values, strict=True))))  # type: ignore[arg-type]
         assert text.endswith(".") and len(text) < 80 and step

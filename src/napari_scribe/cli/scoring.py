@@ -58,13 +58,14 @@ def matched(predicted: Path, truth: Path, mask: Path | None, is_of_maps: bool) -
 
 
 def score_each(files: Sequence[Scored], score: Scoring) -> dict[str, Scores]:
-    """Return name -> scores of each file; an error names the file."""
+    """Return name -> scores of each file; an error names the files."""
     scores = {}
     for each in files:
         try:
             scores[each.predicted.name] = score(each)
         except InputError as error:
-            raise InputError(f"{each.predicted.name}: {error}", **error.options) from None
+            names = dict.fromkeys((each.predicted.name, each.truth.name))
+            raise InputError(f"{' against '.join(names)}: {error}", **error.options) from None
     return scores
 
 

@@ -16,6 +16,7 @@ from .jobs.request import Ended
 from .jobs.training import Trained
 from .segment.job import Segmented
 from .train.dock import TrainDock
+from .workspace.dock import Workspace
 
 BEGIN_AFTER = 1000
 """Milliseconds in which the user sees the paint before the training begins."""
@@ -38,10 +39,12 @@ def run(out: Path, seconds: float, device: str | None = None) -> None:
 
 
 def start(viewer: napari.Viewer, out: Path, seconds: float, device: str | None = None) -> TrainDock:
-    """Open sample and dock, let them train and segment by themselves, and return the dock."""
+    """Open sample and workspace, let them train and segment by themselves, and return its page."""
     viewer.open_sample("napari-scribe", "nuclei")
-    dock: TrainDock
-    _, dock = viewer.window.add_plugin_dock_widget("napari-scribe", "Train")
+    workspace: Workspace
+    _, workspace = viewer.window.add_plugin_dock_widget("napari-scribe", "Workspace")
+    dock = workspace.page("Train")
+    assert isinstance(dock, TrainDock)
     dock.form.more.set_values({})  # for now: what the user chose last stays in its file
     dock.form.more.minutes.value = seconds / 60
     QTimer.singleShot(0, viewer.reset_view)  # the dock has taken some of the canvas

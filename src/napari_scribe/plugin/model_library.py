@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..image import Image
 from ..io.model_file import Provenance, read_summary
-from ..wording import counted
+from ..wording import capitalized, counted
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -43,7 +43,8 @@ def channels_to_tick(path: Path, n_image: int) -> str:
         return ""
     if n_image in (needed, trained) or n_image < needed:
         return ""
-    return f"The model needs {needed} of these {n_image} channels: tick which."
+    which = "one" if needed == 1 else "ones"
+    return f"The model needs {needed} of these {n_image} channels: tick only the right {which}."
 
 
 def dimensions_of(model: Path | Model) -> int:
@@ -130,7 +131,7 @@ def _names(made: Provenance) -> str:
 
 def sentence(words: str) -> str:
     """Return words as a sentence; empty for none."""
-    return f"{words[0].upper()}{words[1:]}." if words else ""
+    return f"{capitalized(words)}." if words else ""
 
 
 def duration(seconds: float) -> str:

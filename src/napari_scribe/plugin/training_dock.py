@@ -276,7 +276,12 @@ class TrainingDock(Dock, Generic[Asked]):
 
     def _tell_saved(self, trained: Trained[Any]) -> None:
         what = f"these {self.data}" if self.data.endswith("s") else f"this {self.data}"
-        if trained.is_parent:
+        if trained.is_too_short:
+            self.message.info(
+                f"The training was too short to learn from {what}, so the model it started from "
+                "is kept. Continue goes on."
+            )
+        elif trained.is_parent:
             losses = f" {trained.note}" if trained.note else ""
             self.message.info(
                 f"Training on {what} did not improve the model it started from, so that one is "
@@ -323,12 +328,12 @@ class TrainingDock(Dock, Generic[Asked]):
             self.revert_button.setToolTip(tip)
 
     def _next_in_words(self, why_not_continue: str) -> str:
-        """Say that Train starts over, and what Continue goes on with."""
-        if why_not_continue:
-            return ""
+        """Say where Train starts, and what Continue goes on with."""
         start = self.form.more.start.value()
-        train = "Train starts over" if start is None else f"Train starts from {start.stem}"
-        return f"{train}. Continue goes on with {self._to_go_on_with()}."
+        train = "Train starts over." if start is None else f"Train starts from {start.stem}."
+        if why_not_continue:
+            return "" if start is None else train
+        return f"{train} Continue goes on with {self._to_go_on_with()}."
 
     def _to_go_on_with(self) -> str:
         """Say what Continue goes on with: the last model, or what was learnt and refused."""

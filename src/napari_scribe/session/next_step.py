@@ -35,12 +35,16 @@ class Situation:
         Whether that model was trained for too short a time to be judged.
     is_refused
         Whether a fine-tuning on the image did not help, so that the model from before was kept.
+    can_continue
+        Whether there is a training on the image that Continue goes on with.
     has_result, has_own_result
         Whether the image is segmented, and whether the model trained on it has done that.
     is_corrected, is_taught
         Whether that result was made editable, and whether all corrections are taught.
     is_measured
         Whether its objects were measured.
+    has_denoiser, is_denoised
+        Whether a denoiser is there to apply, and whether the image was denoised.
     """
 
     page: Step = ""
@@ -53,11 +57,14 @@ class Situation:
     is_trained: bool = False
     has_learnt_little: bool = False
     is_refused: bool = False
+    can_continue: bool = False
     has_result: bool = False
     has_own_result: bool = False
     is_corrected: bool = False
     is_taught: bool = False
     is_measured: bool = False
+    has_denoiser: bool = False
+    is_denoised: bool = False
 
 
 def next_step(now: Situation) -> tuple[str, Step]:
@@ -67,19 +74,20 @@ def next_step(now: Situation) -> tuple[str, Step]:
     """
     if now.running:
         if now.is_training and now.page == "Train":
-            return "Watch the preview, and paint on where it is wrong.", "Train"
+            return "Watch for the preview, and paint on where it is wrong.", "Train"
         return f"{now.running}.", now.runs_on
     if now.lost and now.page != "Train":  # where it is asked about
         return now.lost, "Restore"
     if now.page == "Denoise":
-        return "", ""
+        return _next_of_denoising(now), "Denoise"
     if now.is_trained and now.has_learnt_little:
         return "The network has learnt little: continue training.", "Train"
     if now.is_trained:
         return "The network has learnt from your paint: segment the image.", "Segment"
+    button = "Continue" if now.can_continue else "Train"
     is_seen = now.is_measured and now.page == "Measure"
     if now.is_taught and not (now.is_refused or is_seen):
-        return "Train on with what you taught: Continue, or Start from in More settings.", "Train"
+        return f"Train on with what you taught: press {button}.", "Train"
     is_painting = now.page == "Train" and now.has_annotations and not now.has_own_result
     if not is_painting:
         if now.is_measured:
@@ -93,8 +101,19 @@ def next_step(now: Situation) -> tuple[str, Step]:
             return "Look at the result: correct it, or measure it.", "Correct"
     if now.is_refused and now.has_annotations:
         return "The model did not improve: paint where it is wrong, or segment with it.", "Train"
+    if now.can_continue and now.has_annotations:
+        return "Paint on, and press Continue: it goes on where the training stopped.", "Train"
     if now.is_enough and now.has_annotations:
         return "Enough is painted to start: press Train.", "Train"
     if now.has_annotations:
         return "Paint a few objects and background, then press Train.", "Train"
     return "Segment with a model that is there, or paint a few objects and train one.", "Segment"
+
+
+def _next_of_denoising(now: Situation) -> str:
+    """Say what is next on the page of the denoiser."""
+    if now.is_denoised:
+        return "Compare the result with the image; where it is poor, train for longer."
+    if now.has_denoiser:
+        return "Apply the denoiser, or train one on this image."
+    return "Choose which images show the same, and press Train."

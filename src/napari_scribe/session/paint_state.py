@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ..arrays import Array, Pixels
 from ..pieces import SPECK
 from ..windows import Window, grow, intersect, whole
-from ..wording import counted
+from ..wording import capitalized, counted
 
 Index = tuple[int, ...]
 ENOUGH, GOOD = 3, 10
@@ -221,9 +221,9 @@ def in_words(state: PaintState, task: str) -> str:
     background = counted(state.n_background, "background stroke", none="no")
     at_edge = f" ({len(state.at_edge)} at the edge)" if state.at_edge else ""
     objects = counted(state.n_objects, "object", none="no")
-    counts = f"{objects}{at_edge}, {background}"
+    counts = capitalized(f"{objects}{at_edge}, {background}")
     if not is_enough(state, task):
-        more = counted(ENOUGH - state.n_objects, "more object")
+        more = counted(ENOUGH - state.n_objects, "more object" if state.n_objects else "object")
         return f"{counts}: paint {more} to start."
     better = "" if state.n_objects >= GOOD else f" {GOOD} objects are better."
     return f"{counts}: enough to start.{better}"

@@ -244,7 +244,9 @@ def test_channels_that_the_model_does_not_know(
     noise = np.random.default_rng(0).integers(0, 255, grey.shape, np.uint8)
     colours = painted.add_image(np.stack([noise, grey, noise], -1), rgb=True, name="slide")
     dock.form.image.layer.value = colours
-    assert dock.form.needs.text() == "The model needs 1 of these 3 channels: tick which."
+    assert (
+        dock.form.needs.text() == "The model needs 1 of these 3 channels: tick only the right one."
+    )
     assert dock.form.image.channels.native.isVisibleTo(dock)
     dock.segment()
     idle()

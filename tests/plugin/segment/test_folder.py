@@ -182,7 +182,7 @@ def test_channels_of_a_folder(
     assert not chosen.native.isVisibleTo(dock)
     dock.form.scope.combo.value = FOLDER
     assert chosen.native.isVisibleTo(dock)
-    assert chosen.needs.text() == "The model needs 1 of these 3 channels: tick which."
+    assert chosen.needs.text() == "The model needs 1 of these 3 channels: tick only the right one."
     dock.segment()  # no more of them are ticked than that, or all images would fail
     assert dock.message.text == chosen.needs.text()
     assert not dock.runner.is_running

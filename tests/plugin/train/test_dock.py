@@ -17,6 +17,7 @@ from napari_scribe.plugin.jobs import previews
 from napari_scribe.plugin.layers.purpose import add_note, note
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.samples import Sample, nuclei
+from napari_scribe.training.checkpoint import WARM_UP
 from napari_scribe.training.job import TrainStep
 
 SMALL = {"network.width": 4, "network.depth": 2, "training.patch": 32, "training.batch": 2}
@@ -241,7 +242,7 @@ def test_a_kept_model_can_be_started_from(dock: Any, watch: Watch) -> None:
     dock.form.more.recipe.set_changes({"network.width": 2, "training.batch": 1})
     watch.steps.clear()
     dock.train()
-    watch.until_step(10)
+    watch.until_step(WARM_UP)
     dock.stop()
     watch.until_idle()
     assert dock.trained.model.recipe.network.width == 4

@@ -63,8 +63,23 @@ def test_from_an_image_to_objects_in_one_click(
     click(workspace.go)
     assert workspace.steps.tabText(workspace.steps.currentIndex()) == "Correct"
     assert workspace.stack.currentWidget() is workspace.pages["Correct"]
-    click(workspace.pages["Correct"].correct_button)
+    correct = workspace.pages["Correct"]
+    click(correct.correct_button)
     qtbot.waitUntil(lambda: "teach" in workspace.hint.text())
+    corrected = viewer.layers["nuclei corrected"]
+    assert corrected.visible and not viewer.layers["nuclei labels"].visible
+    y, x = np.argwhere(corrected.data)[0].tolist()
+    correct.corrections.delete_at(np.array([y, x]))
+    click(correct.teach_all_button)
+    qtbot.waitUntil(lambda: "what you taught: press Train" in workspace.hint.text())
+    click(workspace.go)
+    train = workspace.pages["Train"]
+    assert train.what_next.text() == "Train starts from nuclei."
+    click(train.train_button)
+    qtbot.waitUntil(lambda: "nuclei preview" in viewer.layers)
+    assert not corrected.visible  # it would cover the preview
+    click(train.stop_button)
+    qtbot.waitUntil(lambda: not train.runner.is_busy)
 
 
 def test_every_step_is_a_page_that_is_made_once(

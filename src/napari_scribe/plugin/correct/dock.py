@@ -45,9 +45,12 @@ class CorrectDock(Dock):
     -------
     corrected
         Something was corrected, undone or taught.
+    taught
+        Something was taught: the file of the model whose result was corrected; empty for none.
     """
 
     corrected = Signal()
+    taught = Signal(str)
     form: CorrectForm
 
     def __init__(self, napari_viewer: Viewer) -> None:
@@ -196,8 +199,9 @@ class CorrectDock(Dock):
         self.teach_all_button.setEnabled(has_layer and has_image)
         self.at_once.enabled = has_layer and has_image
         taught = corrections is not None and note(corrections.layer).get("taught", False)
-        changed = f"{counted(n, 'object')} changed" if n else "Nothing is corrected yet"
-        self.about_teaching.setText(f"{changed}{', and taught' * taught}." if has_layer else "")
+        changed = f"{counted(n, 'object')} changed." if n else "Nothing is corrected yet."
+        about = "All that is corrected is taught." if taught else changed
+        self.about_teaching.setText(about if has_layer else "")
 
     def on_form(self) -> None:
         """Follow the chosen result; take away a message about another."""
@@ -210,9 +214,12 @@ class CorrectDock(Dock):
         self.form.prefer(layer)
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Put the tool away where it is not seen that clicks correct objects."""
+        """Put the tool away where it is not seen that clicks correct objects, and the ring."""
         super().hideEvent(event)
-        if not event.spontaneous() and self.tools.tool is not None:  # the window was not minimized
+        if event.spontaneous():  # the window was minimized
+            return
+        self.doubtful.hide_ring()
+        if self.tools.tool is not None:
             self.tools.choose(None)
 
     def close_down(self) -> None:
@@ -272,6 +279,7 @@ class CorrectDock(Dock):
         self.progress.clear()
         self.show_state()
         self.corrected.emit()
+        self.taught.emit(note(corrections.layer).get("model", ""))
 
     def _on_through(self, runs_through: bool) -> None:
         if self.corrections is not None:

@@ -108,6 +108,10 @@ class DoubtfulPlaces(Fold):
             self._ring.remove()
             self.dock.message.info("All of these places are done.")
 
+    def hide_ring(self) -> None:
+        """Take the ring away where the list is not seen."""
+        self._ring.remove()
+
     def follow(self, layer: LabelsLayer | None, history: History | None) -> None:
         """Forget the places of another result; a copy that is being corrected has the same.
 

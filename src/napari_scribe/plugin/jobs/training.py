@@ -258,7 +258,16 @@ class Trained(Earlier[Asked]):
     @property
     def is_refused(self) -> bool:
         """Return whether fine-tuning did not help; not where somebody went back by Revert."""
-        return self.is_parent and self.checkpoint is not None
+        return self.is_parent and self.checkpoint is not None and not self.is_too_short
+
+    @property
+    def is_too_short(self) -> bool:
+        """Return whether fine-tuning did not help because it ended before it had warmed up."""
+        from ...training.checkpoint import WARM_UP, Checkpoint
+
+        if not (self.is_parent and isinstance(self.checkpoint, Checkpoint)):
+            return False
+        return bool(self.checkpoint.numbers["index"] < WARM_UP)
 
     @property
     def held_out(self) -> HeldOut:

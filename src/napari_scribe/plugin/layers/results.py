@@ -172,6 +172,18 @@ def hide_labels_above(viewer: Viewer, source: ImageLayer, shown: Layer) -> None:
         if layer in covering and (is_found(layer) or is_corrected(layer)):
             layer.mode = "pan_zoom"
             layer.visible = False
+            if viewer.layers.selection.active is layer:
+                viewer.layers.selection.active = shown
+
+
+def hide_found(viewer: Viewer, source: ImageLayer) -> None:
+    """Hide what was found in an image before, or corrected, so that a preview is told from it.
+
+    What is being corrected with a tool stays.
+    """
+    for layer in layers_of(source, viewer.layers):
+        if (is_found(layer) or is_corrected(layer)) and layer.mode == "pan_zoom":
+            layer.visible = False
 
 
 def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> None:

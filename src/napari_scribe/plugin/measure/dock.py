@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from napari import Viewer
 from napari.layers import Labels as LabelsLayer
+from qtpy.QtGui import QHideEvent
 
 from ...errors import InputError
 from ...evaluation.compare import Comparison
@@ -99,6 +100,12 @@ class MeasureDock(Dock):
         self.form.more.edge.changed.connect(self._show_table)
         self.results.chosen.connect(self._go_to)
         self.results.wants_save.connect(self.save)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Take the ring away where its table is not seen."""
+        super().hideEvent(event)
+        if not event.spontaneous():  # the window was not minimized
+            self.ring.remove()
 
     def measure(self, pieces: bool | None = None) -> None:
         """Measure the objects of the chosen labels, of all results, or of those in a folder.

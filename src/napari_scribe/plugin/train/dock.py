@@ -37,6 +37,7 @@ from .recovery import RecoveryOffer
 SAVE_TO = "in the Segment dock, under More settings, Save to"
 SEGMENT_TIP = "Segment the image with the model that was trained"
 NOT_TRAINED = "Train first. Models that are there already segment images in the Segment dock"
+NO_ANNOTATIONS = "There are no annotations yet: press New, and paint on them"
 CHOOSE_OTHERS: dict[str, Callable[[], None]] = {"Choose others": lambda: None}
 
 Adapt = Callable[[TrainRequest], TrainRequest | None]
@@ -137,6 +138,15 @@ class TrainDock(TrainingDock[TrainRequest]):
         earlier = self.earlier(now)
         return None if earlier is None else now.continuing(earlier)
 
+    def why_not_continue(self) -> str:
+        """Return why there is nothing that Continue could go on with; empty where there is."""
+        return NO_ANNOTATIONS if self.form.paint.value is None else super().why_not_continue()
+
+    def start_from(self, model: Path) -> None:
+        """Let Train start from a model, where nothing else is chosen and nothing was trained."""
+        if self.trained is None and self.form.more.start.value() is None:
+            self.form.more.start.set_value(model)
+
     def segment(self, device: str | None = None) -> None:
         """Segment the chosen image with the model that was trained last."""
         if self.trained is None:
@@ -176,8 +186,6 @@ class TrainDock(TrainingDock[TrainRequest]):
         running = self.runner.is_busy
         image = self.form.image.layer.value
         self.others.look(image, self.form.paint.value, **self.form.settings())
-        if self.form.paint.value is None:
-            self.continue_button.setEnabled(False)
         trained, text = self.trained, ""
         if trained is not None and image not in (None, trained.request.image_layer):
             text = f"The model was trained on {trained.request.image.name}."

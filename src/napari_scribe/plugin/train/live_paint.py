@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari import Viewer
@@ -14,7 +15,11 @@ from ...errors import InputError
 from ..jobs.previews import LivePreviews
 from ..jobs.runner import Runner
 from ..layers.conversion import paint_events, paint_of
+from ..layers.results import hide_found
 from .job import PaintedImage, TrainRequest
+
+if TYPE_CHECKING:
+    from ...training.job import TrainStep
 
 SETTLED = 1.0
 """Seconds without a stroke after which new paint is taken: a half drawn object teaches nonsense."""
@@ -45,6 +50,12 @@ class LivePaint(LivePreviews):
         layers = (other.paint_layer for other in request.painted)
         self._fresh.update(layer for layer in layers if layer is not None)
         self._settle.start()
+
+    def step(self, record: TrainStep) -> None:
+        """Show the preview of a record, the first one instead of what was found before."""
+        if record.preview is not None and self._shown_at is None:
+            hide_found(self.viewer, self.request.image_layer)
+        super().step(record)
 
     def close(self) -> None:
         """Let go of the viewer and of the paint."""

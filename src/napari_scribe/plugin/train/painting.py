@@ -212,7 +212,7 @@ class PaintingHelp(QWidget):
         name = background if number == BACKGROUND else f"{kind} {number}"
         mode = str(layer.mode)
         if self.viewer.layers.selection.active is not layer or mode not in (*DRAWING, "erase"):
-            text = f"Brush at rest: {name}"
+            text = f"Not painting. Brush: {name}"
             self.brush.setToolTip(AT_REST.format(kind, background))
         elif mode == "erase" or number == 0:
             text = f"Erasing: {name}" if number and layer.preserve_labels else "Erasing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from napari import Viewer
@@ -98,24 +99,30 @@ class Workspace(Docked):
 
     def page(self, name: str) -> Dock:
         """Show the dock of a step, and return it."""
-        if name not in self.pages:
-            dock = DOCKS[name][0](self.viewer)
-            self.pages[name] = dock
-            self.stack.addWidget(dock)
-            dock.runner.ended.connect(self._on_ended)
-            dock.progress.working.connect(self._on_news)
-            dock.form.changed.connect(self._on_news)
-            if isinstance(dock, CorrectDock):
-                dock.corrected.connect(self._on_news)
-            if isinstance(dock, TrainDock):
-                dock.form.painting.counted.connect(self._on_news)
-                dock.recovery.shown.connect(self._on_news)
-                dock.recovery.look()  # by itself it would do that a moment later
+        dock = self._made(name)
         names = list(DOCKS)
         if self.steps.currentIndex() != names.index(name):
             self.steps.setCurrentIndex(names.index(name))
-        self.stack.setCurrentWidget(self.pages[name])
-        return self.pages[name]
+        self.stack.setCurrentWidget(dock)
+        return dock
+
+    def _made(self, name: str) -> Dock:
+        """Return the dock of a step, which is made the first time."""
+        if name in self.pages:
+            return self.pages[name]
+        dock = self.pages[name] = DOCKS[name][0](self.viewer)
+        self.stack.addWidget(dock)
+        dock.runner.ended.connect(self._on_ended)
+        dock.progress.working.connect(self._on_news)
+        dock.form.changed.connect(self._on_news)
+        if isinstance(dock, CorrectDock):
+            dock.corrected.connect(self._on_news)
+            dock.taught.connect(self._on_taught)
+        if isinstance(dock, TrainDock):
+            dock.form.painting.counted.connect(self._on_news)
+            dock.recovery.shown.connect(self._on_news)
+            dock.recovery.look()  # by itself it would do that a moment later
+        return dock
 
     def go_to(self, name: str) -> None:
         """Show a step, from where Tab goes on; called by its key."""
@@ -226,6 +233,13 @@ class Workspace(Docked):
 
     def _on_news(self, _news: Any = None) -> None:
         self._soon.start()
+
+    def _on_taught(self, model: str) -> None:
+        """Let Train start from the model whose result was corrected."""
+        train = self._made("Train")
+        assert isinstance(train, TrainDock)
+        if model:
+            train.start_from(Path(model))
 
     def _on_ended(self, _ended: Any) -> None:
         """Keep what a page says in the end: without an image, the page is not seen any more."""

@@ -12,15 +12,18 @@ from napari.layers import Layer
 
 from ...evaluation.table import DIAMETER
 from ...session.next_step import Situation
+from ..denoise.dock import DenoiseDock
 from ..dock import Dock
 from ..jobs.training import Trained
 from ..layers.purpose import (
+    DENOISED,
     image_meant,
     is_annotations,
     is_corrected,
     is_image,
     layers_of,
     note,
+    purpose_of,
     results_of,
 )
 from ..train.dock import TrainDock
@@ -61,11 +64,14 @@ def situation(viewer: Viewer, pages: Mapping[str, Dock], page: Any, lost: str) -
         is_trained=trained is not None and not own,
         has_learnt_little=trained is not None and _has_learnt_little(trained),
         is_refused=last is not None and last.is_refused,
+        can_continue=train is not None and _can_continue(train, image),
         has_result=result is not None,
         has_own_result=bool(own),
         is_corrected=bool(corrected),
         is_taught=any(note(layer).get("taught") for layer in corrected),
         is_measured=any(map(_has_measurements, shown)),
+        has_denoiser=_has_denoiser(pages.get("Denoise")),
+        is_denoised=any(purpose_of(layer).startswith(DENOISED) for layer in mine),
     )
 
 
@@ -116,6 +122,16 @@ def _is_of(result: LabelsLayer | None, corrected: Layer) -> bool:
 def _is_enough(train: TrainDock, annotations: list[Layer]) -> bool | None:
     """Return whether enough is painted, where the page shows these annotations."""
     return train.form.painting.is_enough if train.form.paint.value in annotations else None
+
+
+def _can_continue(train: TrainDock, image: ImageLayer) -> bool:
+    """Return whether Continue goes on with a training on this image."""
+    return train.form.image.layer.value is image and not train.why_not_continue()
+
+
+def _has_denoiser(page: Dock | None) -> bool:
+    """Return whether a denoiser is chosen, which could be applied."""
+    return isinstance(page, DenoiseDock) and page.form.model.value() is not None
 
 
 def _has_measurements(layer: Layer) -> bool:
