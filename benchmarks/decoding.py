@@ -74,6 +74,7 @@ def _of_model(pairs, number, chosen):
         example = predictions[fitted_on], labels.astype(np.int32)
         ways = {
             "defaults": defaults,
+            "at 0.5": defaults | {"foreground": 0.5},
             "largest": _largest(encoding, example),
             "fitted": drawn_to_defaults(encoding.knobs, encoding.fit([example]), 1),
         }

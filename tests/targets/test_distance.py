@@ -304,7 +304,7 @@ def test_good_defaults_are_left_alone():
     truth = nuclei((160, 160), seed=2).truth
     paint = simulate_paint(truth, 8, 2, seed=0).astype(np.int32)
     parameters = DistanceEncoding(ObjectsTarget()).fit([(perfect(truth), paint)])
-    assert (parameters["foreground"], parameters["merge"]) == (0.5, 0.55)
+    assert (parameters["foreground"], parameters["merge"]) == (0.45, 0.55)
     smallest = np.bincount(paint[paint > 1])[2:].min()
     assert 4 <= parameters["min_size"] < smallest
 
@@ -325,7 +325,7 @@ def test_a_fit_ends_when_its_time_is_up():
     examples = [(prediction, simulate_paint(truth, 8, 2, seed=0).astype(np.int32))]
     encoding = DistanceEncoding(ObjectsTarget())
     whole = encoding.fit(examples)
-    untried = {**whole, "foreground": 0.5, "merge": 0.55}
+    untried = {**whole, "foreground": 0.45, "merge": 0.55}
     assert whole["foreground"] < 0.35
     # asked once before anything, then before each of 2 seeds, 4 ways to merge and 5 thresholds
     for n_looks, expected in [(0, untried), (1, untried), (11, untried), (12, whole)]:

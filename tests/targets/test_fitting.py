@@ -98,7 +98,7 @@ def test_one_image_moves_parameters_half_way_and_many_nearly_all_of_it():
     best = {"merge": 0.65, "foreground": 0.3, "peak": 0.5, "min_size": 40.0}
     assert drawn_to_defaults(KNOBS, best, 0) == {**defaults_of(KNOBS), "min_size": 40}
     half = drawn_to_defaults(KNOBS, best, 1)
-    assert half == pytest.approx({"merge": 0.6, "foreground": 0.4, "peak": 0.5, "min_size": 40})
+    assert half == pytest.approx({"merge": 0.6, "foreground": 0.375, "peak": 0.5, "min_size": 40})
     assert drawn_to_defaults(KNOBS, best, 99) == pytest.approx(best, abs=0.003)
     assert drawn_to_defaults(KNOBS, {}, 3) == {}
 

@@ -108,7 +108,7 @@ def test_a_hurry_takes_the_decoding_as_it_is(sample: Sample, small: Recipe) -> N
     job.hurry()
     model = run(job)
     assert {**model.parameters, "min_size": 0} == {
-        **{"foreground": 0.5, "merge": 0.55, "peak": 0.5},
+        **{"foreground": 0.45, "merge": 0.55, "peak": 0.5},
         "min_size": 0,
     }
 
