@@ -34,10 +34,6 @@ def run_headless(out: Path, seconds: float, device: str | None) -> None:
     labels = segment_with_bar(segment(model, image, device=device), "Segmenting")
     print_scores({"nuclei": save_results(out, sample, model, labels)})
     print(f"Sample, model, labels, picture and scores are in {out.resolve()}")
-    print(
-        "Next: napari, Plugins > Scribe > Workspace, with an image of yours; or without a window "
-        "napari-scribe segment IMAGE --model nuclei --out labels.tif"
-    )
 
 
 def save_results(out: Path, sample: Sample, model: Model, labels: Pixels) -> Scores:

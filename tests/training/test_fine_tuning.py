@@ -97,6 +97,13 @@ def test_corrections_that_do_damage_are_refused(damage: float) -> None:
     assert chosen(lambda w: 2 - w, lambda w: 1 + damage * w if w else 1, CORRECTED).share == 0
 
 
+def test_where_nothing_is_held_out_it_goes_half_way_unless_that_does_damage() -> None:
+    halfway = chosen(lambda w: 1.0, lambda w: 1 + 0.1 * w, KNOWN_KIND, paint=[])
+    assert halfway == FineTuning(0.5, None, (1.0, 1.05))
+    assert chosen(lambda w: 1.0, lambda w: 1 + 9 * w, KNOWN_KIND, paint=[]).share == 0
+    assert chosen(lambda w: 1.0, None, CORRECTED, paint=[]) == FineTuning(0.25)
+
+
 def test_few_held_out_objects_have_to_say_more() -> None:
     """What one object says may be chance; 25 that say the same are right."""
     refused = chosen(lambda w: 1 - 0.05 * w, paint=[batch(1)])

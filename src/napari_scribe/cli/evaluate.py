@@ -44,6 +44,10 @@ def demo(
     from ..demo import run_headless
 
     run_headless(out, seconds, device)
+    typer.echo(
+        "Next: napari, Plugins > Scribe > Workspace, with an image of yours; or without a window "
+        "napari-scribe segment IMAGE --model nuclei --out labels.tif"
+    )
 
 
 def evaluate(

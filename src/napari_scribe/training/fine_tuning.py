@@ -171,23 +171,23 @@ def choose(
 
     What counts is the sum of the losses of its held-out objects, and replay as much as `caution`
     says. Losses on replay that are lower gain nothing, nor does what the loss on paint may fall by
-    chance (`CHANCE`). Where paint does not decide, it is the largest share, unless that does
-    damage.
+    chance (`CHANCE`). Where paint does not decide, it is the largest share, and where none is held
+    out, `UNCHECKED_SHARE` at most, unless that does damage.
 
     Parameters
     ----------
     only_largest
         Whether the largest share alone is tried, because time is short.
     """
+    if not (paint and caution.paint_decides):
+        limit = 1.0 if paint else UNCHECKED_SHARE
+        return _unless_damaged(
+            parent, tuned, min(limit, caution.largest_share), paint, replay, loss_of
+        )
     n_objects = sum(len(batch.pixels) for batch in paint)
     chance = CHANCE / math.sqrt(n_objects)
     before = loss_of(parent, paint)
     known = loss_of(parent, replay) if replay else None
-    if not caution.paint_decides:
-        weights = between(parent, tuned, caution.largest_share)
-        replays = None if known is None else (known, loss_of(weights, replay))
-        tuning = FineTuning(caution.largest_share, (before, loss_of(weights, paint)), replays)
-        return tuning.refused() if tuning.is_damaged else tuning
     best = FineTuning(0.0, (before, before), None if known is None else (known, known))
     best_gain = 0.0
     shares = [share for share in SHARES if share <= caution.largest_share]
@@ -204,3 +204,21 @@ def choose(
             best, best_gain = FineTuning(share, (before, after), replays), gain
     # What is refused is told by its losses: those of the largest share, which comes last.
     return best if best.share else FineTuning(0.0, (before, after), replays)
+
+
+def _unless_damaged(
+    parent: Tensors,
+    tuned: Tensors,
+    share: float,
+    paint: Sequence[Batch],
+    replay: Sequence[Batch],
+    loss_of: LossOf,
+) -> FineTuning:
+    """Return a share that nothing has to speak for, refused where a loss speaks against it."""
+    weights = between(parent, tuned, share)
+
+    def losses(batches: Sequence[Batch]) -> tuple[float, float] | None:
+        return (loss_of(parent, batches), loss_of(weights, batches)) if batches else None
+
+    tuning = FineTuning(share, losses(paint), losses(replay))
+    return tuning.refused() if tuning.is_damaged else tuning

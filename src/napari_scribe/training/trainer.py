@@ -411,14 +411,12 @@ class Trainer:
     def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:
         """Return how far the result goes away from its parent."""
         paint, judge, caution = self.data.validation, self.judge, self._caution
-        if not paint:
-            return FineTuning(self._unchecked_share)
         choice = choose(
             *(parent, tuned, paint, self.before, judge.loss_of),
             caution,
             only_largest=self.job.is_urgent,
         )
-        if not choice.share or not caution.paint_decides:
+        if not (choice.share and paint and caution.paint_decides):
             return choice
         weights = between(parent, tuned, choice.share)
         fits = judge.fits(weights, paint, is_known_kind=self.state.is_known_kind)

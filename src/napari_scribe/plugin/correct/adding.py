@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image as ImageLayer
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from ...errors import InputError
 from ...session.edits import Point
 from ...targets.object_size import diameter_of_objects
+from ..dock import Dock
 from ..jobs.request import Ended
 from ..layers.conversion import displayed_axes, labels_for_display
 from .corrections import Corrections
 from .doubtful import model_for
 from .job import AddRequest
+from .tools import Tools
 
 if TYPE_CHECKING:
     from ...inference.one_object import ObjectAt
-    from .dock import CorrectDock
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,20 @@ class AddingByClick(QObject):
     ----------
     dock
         Runs the jobs; its form says which image and which model are meant.
+    tools
+        Know which layer is being corrected.
+
+    Signals
+    -------
+    added
+        An object was added: how, in a sentence.
     """
 
-    def __init__(self, dock: CorrectDock) -> None:
+    added = Signal(str)
+
+    def __init__(self, dock: Dock, tools: Tools) -> None:
         super().__init__(dock)
-        self.dock = dock
+        self.dock, self.tools = dock, tools
         self._waiting: deque[Click] = deque()
         self._soon = QTimer(self, interval=0, singleShot=True)
         self._soon.timeout.connect(self._resume)
@@ -69,7 +79,7 @@ class AddingByClick(QObject):
         position
             The same place in the viewer.
         """
-        dock, corrections = self.dock, self.dock.corrections
+        dock, corrections = self.dock, self.tools.corrections
         with dock.preparing("Looking for the object"):
             assert corrections is not None
             request = self._request_at(corrections, point, position)
@@ -147,6 +157,6 @@ class AddingByClick(QObject):
             self.dock.message.warn(str(error))
             return
         is_found = found.is_found
-        self.dock.tell(
+        self.added.emit(
             "Added an object." if is_found else "The model finds nothing here: added a disk."
         )

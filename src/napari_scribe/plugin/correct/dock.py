@@ -62,7 +62,7 @@ class CorrectDock(Dock):
         self.correct_button = button("Correct", tip, self.correct, is_main=True)
         self.empty = Hint()
         self.doubtful = DoubtfulPlaces(self)
-        self.adding = AddingByClick(self)
+        self.adding = AddingByClick(self, self.tools)
         self.lay_out(
             step("1", "Image", self.form.image),
             step("2", "Result", stack(self.form.result, self.correct_button, self.empty)),
@@ -72,6 +72,7 @@ class CorrectDock(Dock):
         )
         self.tools.chosen.connect(self.show_state)
         self.tools.said.connect(self.tell)
+        self.adding.added.connect(self.tell)
         self.tools.failed.connect(self.message.warn)
         self.tools.add_wanted.connect(self.adding.add_at)
         self.through.changed.connect(self._on_through)
