@@ -68,7 +68,7 @@ def test_what_is_no_better_on_paint_is_refused() -> None:
     refused = chosen(lambda w: 1 + w, lambda w: 2 - w)
     assert refused == FineTuning(0.0, (1.0, 2.0), (2.0, 1.0))
     assert "1.000 before, 2.000 with what was learnt" in refused.in_words()
-    assert "before: 2.000, 1.000." in refused.in_words()
+    assert "learnt before: 2.000 before, 1.000 with what was learnt." in refused.in_words()
     assert "not sure enough" not in refused.in_words()
     assert chosen(lambda w: float("nan") if w else 1.0).share == 0
 

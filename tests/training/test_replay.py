@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_scribe.describe import describe_model
-from napari_scribe.errors import InputError
 from napari_scribe.image import Image
 from napari_scribe.io.replay import MOST_BYTES, Patches, Replay
 from napari_scribe.model import Model, load_model
@@ -238,17 +237,3 @@ def test_without_a_sample_it_is_said(sample: Sample, parent: Model, tmp_path: Pa
         assert job.fine_tuning is not None and job.fine_tuning.replay is None
     assert "damaged" in describe_model(load_model(damaged))
     assert known_before(parent)[1] == ""
-
-
-def test_background_alone_teaches_a_model_what_it_found_too_much(
-    sample: Sample, parent: Model
-) -> None:
-    """As after somebody has deleted an object; from nothing there is nothing to learn in it."""
-    paint = [np.where(sample.truth == 1, 1, 0)]
-    job = train([sample.image], paint, start=parent, device="cpu", steps=10)
-    model = run(job)
-    assert not job.kept_parent and job.fine_tuning is not None
-    assert job.fine_tuning.paint is None and job.fine_tuning.replay is not None
-    assert dict(model.parameters) == dict(parent.parameters)
-    with pytest.raises(InputError, match="holds no object"):
-        train([sample.image], paint, parent.recipe, device="cpu", steps=10)

@@ -47,6 +47,14 @@ def channels_to_tick(path: Path, n_image: int) -> str:
     return f"The model needs {needed} of these {n_image} channels: tick only the right {which}."
 
 
+def fits_channels(path: Path, image: Image) -> bool:
+    """Return whether a model sees an image as it is, without a choice of channels."""
+    try:
+        return image.n_channels in channels_of(path)
+    except InputError:
+        return False
+
+
 def dimensions_of(model: Path | Model) -> int:
     """Return 2 for a model of slices, 3 for one of volumes.
 

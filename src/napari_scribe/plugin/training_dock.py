@@ -282,11 +282,14 @@ class TrainingDock(Dock, Generic[Asked]):
                 "is kept. Continue goes on."
             )
         elif trained.is_parent:
-            losses = f" {trained.note}" if trained.note else ""
-            self.message.info(
+            texts = (
+                trained.problem,
                 f"Training on {what} did not improve the model it started from, so that one is "
-                f"kept.{losses} What helps: objects where it is wrong, on several images."
+                "kept.",
+                trained.note,
+                "What helps: objects where it is wrong, on several images.",
             )
+            self.message.info(" ".join(filter(None, texts)))
         elif trained.path is None:
             self.message.error(f"{trained.problem} The model is there until the dock is closed.")
         elif trained.problem:

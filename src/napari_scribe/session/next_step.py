@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Step = Literal["", "Restore", "Train", "Segment", "Correct", "Measure", "Denoise"]
-"""What a person goes to; empty where there is nothing to go to."""
+"""What a person goes to; empty for the first page, which has no step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Situation:
     is_refused
         Whether a fine-tuning on the image did not help, so that the model from before was kept.
     can_continue
-        Whether there is a training on the image that Continue goes on with.
+        Whether Continue goes on with the last training, which was on the image.
     has_result, has_own_result
         Whether the image is segmented, and whether the model trained on it has done that.
     is_corrected, is_taught
@@ -68,10 +68,7 @@ class Situation:
 
 
 def next_step(now: Situation) -> tuple[str, Step]:
-    """Return what is next, in a sentence, and the step that it belongs to.
-
-    Both are empty where the page says by itself what is next.
-    """
+    """Return what is next, in a sentence, and the step that it belongs to."""
     if now.running:
         if now.is_training and now.page == "Train":
             return "Watch for the preview, and paint on where it is wrong.", "Train"
@@ -84,7 +81,7 @@ def next_step(now: Situation) -> tuple[str, Step]:
         return "The network has learnt little: continue training.", "Train"
     if now.is_trained:
         return "The network has learnt from your paint: segment the image.", "Segment"
-    button = "Continue" if now.can_continue else "Train"
+    button = "Continue" if now.can_continue and now.has_own_result else "Train"
     is_seen = now.is_measured and now.page == "Measure"
     if now.is_taught and not (now.is_refused or is_seen):
         return f"Train on with what you taught: press {button}.", "Train"

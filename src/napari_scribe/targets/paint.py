@@ -246,13 +246,8 @@ def in_words(pieces: Covering, offset: int = 0) -> str:
     )
 
 
-def check_values(values: set[int], task: str, *, is_fine_tuning: bool = False) -> None:
+def check_values(values: set[int], task: str) -> None:
     """Check the values in all paint together, without 0.
-
-    Parameters
-    ----------
-    is_fine_tuning
-        Whether a model learns on: of what it finds too much, background alone teaches it.
 
     Raises
     ------
@@ -266,7 +261,7 @@ def check_values(values: set[int], task: str, *, is_fine_tuning: bool = False) -
             if TASKS[task].separates_objects
             else "Nothing is painted yet. Paint a few strokes of each class, from 1 up."
         )
-    if TASKS[task].separates_objects and values == {1} and not is_fine_tuning:
+    if TASKS[task].separates_objects and values == {1}:
         raise InputError(
             "The paint holds no object: everything has label 1, which means background. "
             "Paint each object with a number of its own from 2 up; if the painted pieces are "

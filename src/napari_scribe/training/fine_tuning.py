@@ -100,15 +100,11 @@ class FineTuning:
 
     def in_words(self) -> str:
         """Say what the result gained on new paint, and what it lost of what was known."""
-        if self.paint is None:
-            return ""
         if not self.share:
             return self._refusal()
-        text = "Loss on what is held out: {:.3f}, now {:.3f}".format(*self.paint)
-        if self.replay is not None:
-            text += "; on what the model learnt before: {:.3f}, now {:.3f}".format(*self.replay)
-        text += "."
-        if self.paint[1] > self.paint[0]:
+        losses = self._losses("{:.3f}, now {:.3f}")
+        text = f"Loss {losses}." if losses else ""
+        if self.paint is not None and self.paint[1] > self.paint[0]:
             text += (
                 " Corrections are learnt all the same: where a model is most wrong, a better one "
                 "may err as much."
@@ -122,16 +118,16 @@ class FineTuning:
 
     def _refusal(self) -> str:
         """Say what was held out against what was learnt, where the parent is kept."""
-        assert self.paint is not None
-        text = (
-            "Loss on what is held out, where lower is better: {:.3f} before, {:.3f} with what was "
-            "learnt".format(*self.paint)
-        )
-        if self.replay is not None:
-            text += "; on what the model learnt before: {:.3f}, {:.3f}".format(*self.replay)
-        if self.paint[1] < self.paint[0]:
+        losses = self._losses("{:.3f} before, {:.3f} with what was learnt")
+        text = f"Loss, where lower is better, {losses}"
+        if self.paint is not None and self.paint[1] < self.paint[0]:
             text += ". The gain is not sure enough, or costs too much of what it knew"
         return f"{text}."
+
+    def _losses(self, pair: str) -> str:
+        """Return the losses that are known, each pair in these words."""
+        pairs = {"on what is held out": self.paint, "on what the model learnt before": self.replay}
+        return "; ".join(f"{on}: {pair.format(*known)}" for on, known in pairs.items() if known)
 
     @property
     def is_damaged(self) -> bool:

@@ -207,7 +207,7 @@ def set_up(
     if task.separates_objects:
         pairs = zip(all_images, all_paints, strict=True)
         all_paints = [_separated(p, recipe.network.dimensions, i.name, spill) for i, p in pairs]
-    painted, offset = painted_values(all_paints, task, is_fine_tuning=start is not None)
+    painted, offset = painted_values(all_paints, task)
     if start is not None:
         if new := sorted(set(painted) - set(start.painted)):
             raise InputError(
@@ -341,17 +341,10 @@ def channels_of(
     return expected
 
 
-def painted_values(
-    paints: Sequence[Paint], task: Task, *, is_fine_tuning: bool
-) -> tuple[tuple[int, ...], int]:
+def painted_values(paints: Sequence[Paint], task: Task) -> tuple[tuple[int, ...], int]:
     """Return the values of the classes in paint, checked, and the offset of masks.
 
     For objects there are no values, because their numbers mean nothing to a network.
-
-    Parameters
-    ----------
-    is_fine_tuning
-        Whether a model learns on: of what it finds too much, background alone teaches it.
 
     Raises
     ------
@@ -368,7 +361,7 @@ def painted_values(
         raise InputError("Paint needs values of 0 and up, this one has negative ones.")
     if values and max(values) >= 2**31 - 1:
         raise InputError(f"The label {max(values)} is too large: number the labels anew.")
-    check_values({v for v in values if v > 0}, task.name, is_fine_tuning=is_fine_tuning)
+    check_values({v for v in values if v > 0}, task.name)
     if task.separates_objects:
         return (), 0
     if len(values) > MOST_CLASSES:

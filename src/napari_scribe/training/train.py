@@ -236,7 +236,7 @@ def _train(
         notes.append(UNCHECKED)
 
     def update() -> str:
-        note = " ".join(filter(None, (*notes, _take_paint(job, data, setup, state))))
+        note = " ".join(filter(None, (*notes, _take_paint(job, data, setup))))
         notes.clear()
         return note
 
@@ -276,19 +276,20 @@ def _train(
         return start
     network = trainer.network(recipe, n_channels, encoding)
     setup = replace(setup, paints=data.paints)
-    parameters: Parameters = {} if start is None else start.parameters
+    parameters: Parameters = {}
     held_out = HeldOut()
     try:
         # Those of a model that knows such images were fitted on more than this paint.
-        are_fitted = start is not None and state.is_known_kind
+        fitted = start.parameters if start is not None and state.is_known_kind else None
+        parameters = fitted or {}
         if encoding.is_pixelwise and not job.is_urgent:
             held_out = score_classes(trainer.answer, data.validation)
         elif not encoding.is_pixelwise:
             examples = predict_paint(
                 *(setup, network, data.regions, dtype, trainer.seconds_left),
-                only_held=are_fitted,
+                only_held=fitted is not None,
             )
-            if start is None or (examples and not are_fitted):
+            if fitted is None:
                 parameters = fit_parameters(encoding, examples, trainer.seconds_left)
             held_out = score_objects(encoding, examples, parameters)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
@@ -353,19 +354,18 @@ def paint_data(setup: Setup, state: TrainState, known: Patches | None = None) ->
     )
 
 
-def _take_paint(job: TrainJob, data: PaintData, setup: Setup, state: TrainState) -> str:
+def _take_paint(job: TrainJob, data: PaintData, setup: Setup) -> str:
     """Replace the paint if there is newer paint; return what the user should know about it."""
     paints = job.take_paint()
     if paints is None:
         return ""
     if not any(np.asarray(paint.array).any() for paint in paints):
         return "All paint was erased: training goes on with what was there before."
-    task, note, is_fine_tuning = task_of(setup.recipe), "", state.parent is not None
+    task, note = task_of(setup.recipe), ""
     try:
-        painted = set(painted_values(paints, task, is_fine_tuning=is_fine_tuning)[0])
+        painted = set(painted_values(paints, task)[0])
         if not task.separates_objects:
-            known = painted & set(setup.painted)
-            check_values(known, task.name, is_fine_tuning=is_fine_tuning)
+            check_values(painted & set(setup.painted), task.name)
         else:
             place = setup.own_images, setup.channels, setup.recipe
             paints, note = with_strokes(paints, *place, setup.seen)

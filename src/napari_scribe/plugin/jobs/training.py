@@ -262,10 +262,10 @@ class Trained(Earlier[Asked]):
 
     @property
     def is_too_short(self) -> bool:
-        """Return whether fine-tuning did not help because it ended before it had warmed up."""
+        """Return whether fine-tuning did not help because it was stopped while it warmed up."""
         from ...training.checkpoint import WARM_UP, Checkpoint
 
-        if not (self.is_parent and isinstance(self.checkpoint, Checkpoint)):
+        if self.problem or not (self.is_parent and isinstance(self.checkpoint, Checkpoint)):
             return False
         return bool(self.checkpoint.numbers["index"] < WARM_UP)
 

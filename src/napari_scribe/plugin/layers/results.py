@@ -176,14 +176,19 @@ def hide_labels_above(viewer: Viewer, source: ImageLayer, shown: Layer) -> None:
                 viewer.layers.selection.active = shown
 
 
-def hide_found(viewer: Viewer, source: ImageLayer) -> None:
-    """Hide what was found in an image before, or corrected, so that a preview is told from it.
+def hide_found(viewer: Viewer, source: ImageLayer) -> list[Layer]:
+    """Hide what was found in an image before, or corrected, and return which layers were hidden.
 
     What is being corrected with a tool stays.
     """
-    for layer in layers_of(source, viewer.layers):
-        if (is_found(layer) or is_corrected(layer)) and layer.mode == "pan_zoom":
-            layer.visible = False
+    hidden = [
+        layer
+        for layer in layers_of(source, viewer.layers)
+        if (is_found(layer) or is_corrected(layer)) and layer.visible and layer.mode == "pan_zoom"
+    ]
+    for layer in hidden:
+        layer.visible = False
+    return hidden
 
 
 def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> None:

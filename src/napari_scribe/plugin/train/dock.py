@@ -10,6 +10,7 @@ from pathlib import Path
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 
+from ...errors import InputError
 from ...session.project import Project
 from ..jobs.request import Ended
 from ..jobs.training import Trained
@@ -23,6 +24,7 @@ from ..layers.annotations import (
     note_settings,
 )
 from ..layers.purpose import ANNOTATIONS, add_note, made_of
+from ..model_library import fits_channels, task_of
 from ..segment.decoding import DecodingFold
 from ..segment.job import Segmented, SegmentRequest
 from ..training_dock import TrainingDock
@@ -64,6 +66,7 @@ class TrainDock(TrainingDock[TrainRequest]):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.form = TrainForm(self.viewer)
+        self._offered_start: Path | None = None
         self.stop_button.setToolTip("Stop, and keep the best model so far")
         self.segment_button = button("Segment", "", self.segment, is_main=True)
         self.model_hint = Hint()
@@ -143,8 +146,21 @@ class TrainDock(TrainingDock[TrainRequest]):
         return NO_ANNOTATIONS if self.form.paint.value is None else super().why_not_continue()
 
     def start_from(self, model: Path) -> None:
-        """Let Train start from a model, where nothing else is chosen and nothing was trained."""
-        if self.trained is None and self.form.more.start.value() is None:
+        """Let Train start from a model whose result was corrected.
+
+        Not where another is chosen, where Continue goes on with it, where it was offered before and
+        not taken, or where it cannot learn from this image.
+        """
+        is_trained_here = self.trained is not None and self.trained.path == model
+        is_busy = self.runner.is_busy or self.form.more.start.value() is not None
+        if is_busy or is_trained_here or model == self._offered_start:
+            return
+        try:
+            image = self.form.image.image()
+        except InputError:
+            return
+        if task_of(model) == "objects" and fits_channels(model, image):
+            self._offered_start = model
             self.form.more.start.set_value(model)
 
     def segment(self, device: str | None = None) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari import Viewer
 from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 from napari.utils.events import Event
 from qtpy.QtCore import QTimer
 
 from ...errors import InputError
 from ..jobs.previews import LivePreviews
+from ..jobs.request import Ended
 from ..jobs.runner import Runner
 from ..layers.conversion import paint_events, paint_of
-from ..layers.results import hide_found
+from ..layers.results import hide_found, set_previews_visible
 from .job import PaintedImage, TrainRequest
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class LivePaint(LivePreviews):
         super().__init__(viewer, runner, request, warn)
         self._sent = [other.paint for other in request.painted]
         self._fresh: set[LabelsLayer] = set()
+        self._hidden: list[Layer] = []
         self._settle = QTimer(self, interval=int(1000 * SETTLED), singleShot=True)
         self._settle.timeout.connect(self._send_paint)
         self._events = [
@@ -54,8 +57,16 @@ class LivePaint(LivePreviews):
     def step(self, record: TrainStep) -> None:
         """Show the preview of a record, the first one instead of what was found before."""
         if record.preview is not None and self._shown_at is None:
-            hide_found(self.viewer, self.request.image_layer)
+            self._hidden = hide_found(self.viewer, self.request.image_layer)
         super().step(record)
+
+    def end(self, ended: Ended[Any]) -> Ended[Any]:
+        """Show what was found before again, where nothing better was learnt."""
+        if (ended.value is None or ended.value.is_parent) and self._hidden:
+            set_previews_visible(self.viewer, self.request.image_layer, False)
+            for layer in self._hidden:
+                layer.visible = True
+        return super().end(ended)
 
     def close(self) -> None:
         """Let go of the viewer and of the paint."""

@@ -210,9 +210,9 @@ class Workspace(Docked):
         return situation(self.viewer, self.pages, page, self._lost)
 
     def _page_of_next(self) -> str:
-        """Return the page of what is next; the one that is shown where it says that itself."""
+        """Return the page of what is next."""
         step = next_step(self._situation())[1]
-        return "Train" if step == "Restore" else step or self._current()
+        return "Train" if step == "Restore" else step
 
     def _open_sample(self) -> None:
         self.viewer.open_sample("napari-scribe", SAMPLE)
@@ -236,10 +236,11 @@ class Workspace(Docked):
 
     def _on_taught(self, model: str) -> None:
         """Let Train start from the model whose result was corrected."""
+        if not model:
+            return
         train = self._made("Train")
         assert isinstance(train, TrainDock)
-        if model:
-            train.start_from(Path(model))
+        train.start_from(Path(model))
 
     def _on_ended(self, _ended: Any) -> None:
         """Keep what a page says in the end: without an image, the page is not seen any more."""

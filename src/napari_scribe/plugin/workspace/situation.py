@@ -64,7 +64,7 @@ def situation(viewer: Viewer, pages: Mapping[str, Dock], page: Any, lost: str) -
         is_trained=trained is not None and not own,
         has_learnt_little=trained is not None and _has_learnt_little(trained),
         is_refused=last is not None and last.is_refused,
-        can_continue=train is not None and _can_continue(train, image),
+        can_continue=last is not None and train is not None and not train.why_not_continue(),
         has_result=result is not None,
         has_own_result=bool(own),
         is_corrected=bool(corrected),
@@ -122,11 +122,6 @@ def _is_of(result: LabelsLayer | None, corrected: Layer) -> bool:
 def _is_enough(train: TrainDock, annotations: list[Layer]) -> bool | None:
     """Return whether enough is painted, where the page shows these annotations."""
     return train.form.painting.is_enough if train.form.paint.value in annotations else None
-
-
-def _can_continue(train: TrainDock, image: ImageLayer) -> bool:
-    """Return whether Continue goes on with a training on this image."""
-    return train.form.image.layer.value is image and not train.why_not_continue()
 
 
 def _has_denoiser(page: Dock | None) -> bool:
