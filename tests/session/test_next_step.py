@@ -80,11 +80,6 @@ TRAINING = {"running": "Training on a: step 8", "runs_on": "Train", "is_training
         # Continue goes on with what was learnt; Train does not.
         ({**PAINTED, "can_continue": True}, "press Continue", "Train"),
         ({**CORRECTED, "can_continue": True, "page": "Correct"}, "press Continue", "Train"),
-        (
-            {**CORRECTED, "can_continue": True, "has_own_result": False, "page": "Correct"},
-            "press Train",
-            "Train",
-        ),
         ({**CORRECTED, "page": "Correct"}, "press Train", "Train"),
     ],
 )

@@ -36,7 +36,8 @@ class Situation:
     is_refused
         Whether a fine-tuning on the image did not help, so that the model from before was kept.
     can_continue
-        Whether Continue goes on with the last training, which was on the image.
+        Whether Continue goes on with the last training, on the image and with the model of its
+        result.
     has_result, has_own_result
         Whether the image is segmented, and whether the model trained on it has done that.
     is_corrected, is_taught
@@ -81,7 +82,7 @@ def next_step(now: Situation) -> tuple[str, Step]:
         return "The network has learnt little: continue training.", "Train"
     if now.is_trained:
         return "The network has learnt from your paint: segment the image.", "Segment"
-    button = "Continue" if now.can_continue and now.has_own_result else "Train"
+    button = "Continue" if now.can_continue else "Train"
     is_seen = now.is_measured and now.page == "Measure"
     if now.is_taught and not (now.is_refused or is_seen):
         return f"Train on with what you taught: press {button}.", "Train"
