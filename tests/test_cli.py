@@ -326,7 +326,7 @@ def test_a_2d_model_on_a_volume_says_slice_by_slice(call: Call, folder: Path, sa
     assert said.code == 0
     assert said.err == (
         "v.tif: The model is 2D: the 3 slices are segmented slice by slice, so objects do not go "
-        "on from one to the next.\n"
+        "on from one to the next: that takes a 3D model.\n"
     )
 
 
@@ -688,11 +688,11 @@ SEGMENT = "segment images/0.tif --model m.zip --out new.tif"
         ("seam-test nowhere.tif --model m.zip", "nowhere.tif does not exist"),
         ("seam-test nan.tif --model m.zip", "NaN or infinite"),
         ("evaluate images/0.tif masks/0_mask.tif small.tif", ""),
-        ("evaluate small.tif paint/0.tif", "small.tif: "),
+        ("evaluate small.tif paint/0.tif", "small.tif against 0.tif: "),
         ("evaluate float.tif paint/0.tif", "labels, which are whole numbers.*--images"),
         ("evaluate float.tif paint/0.tif --task objects", "labels, which are whole numbers"),
         ("evaluate images/0.tif paint/0.tif --images --task objects", "--task objects is for"),
-        ("evaluate images/0.tif flat.tif --images", "0.tif: flat is constant"),
+        ("evaluate images/0.tif flat.tif --images", "0.tif against flat.tif: flat is constant"),
         ("evaluate nan.tif images/0.tif --images", "nan has NaN or infinite"),
         ("evaluate small.tif images/0.tif --images", "differ in size"),
         ("evaluate images/0.tif paint/0.tif --peak 0", "no range of intensities"),

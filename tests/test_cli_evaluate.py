@@ -192,7 +192,7 @@ ROC = "evaluate p.tif t.tif --roc"
         (f"{ROC} --positive 3", "No pixel that is scored is true"),
         (
             "evaluate logits.tif t.tif --roc",
-            r"logits\.tif: The map holds values from -4 to 4: prob",
+            r"logits\.tif against t\.tif: The map holds values from -4 to 4: prob",
         ),
         ("evaluate nan.tif t.tif --roc", r"NaN pixels.*--mask"),
         ("evaluate nan.tif t.tif --roc --mask t.tif", "NaN pixels where the mask is not 0"),
