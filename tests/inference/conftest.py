@@ -66,7 +66,7 @@ def _random_model(
         image_channels=n_channels,
         normalization=Normalization(dtype="uint16", floor=1.0),
         painted=painted,
-        parameters={"min_size": 1.0, "peak": 0.0} if task == "objects" else {},
+        parameters={"min_size": 1.0, "peak": 0.0, "foreground": 0.5} if task == "objects" else {},
     )
 
 
