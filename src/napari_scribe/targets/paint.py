@@ -263,9 +263,10 @@ def check_values(values: set[int], task: str) -> None:
         )
     if TASKS[task].separates_objects and values == {1}:
         raise InputError(
-            "The paint holds no object: everything has label 1, which means background. "
-            "Paint each object with a number of its own from 2 up; if the painted pieces are "
-            "objects already, let each be one of its own.",
+            "The paint holds no object: everything has label 1, which means background. That "
+            "alone teaches nothing, deleted objects included: paint or correct some objects, each "
+            "with a number of its own from 2 up. If the painted pieces are objects already, let "
+            "each be one of its own.",
             ones_are_objects=True,
         )
     if not TASKS[task].separates_objects and len(values) < 2:
