@@ -58,6 +58,11 @@ class Caution:
     replay_limit: float = math.inf
     paint_decides: bool = True
 
+    @property
+    def unchecked_share(self) -> float:
+        """Return the share where no paint is held out to choose it by."""
+        return min(UNCHECKED_SHARE, self.largest_share)
+
 
 KNOWN_KIND = Caution(largest_share=0.5, replay_weight=32, replay_limit=1.05)
 """If the parent knows such images: replay is a sample of images that the result will be used on.
@@ -176,10 +181,8 @@ def choose(
         Whether the largest share alone is tried, because time is short.
     """
     if not (paint and caution.paint_decides):
-        limit = 1.0 if paint else UNCHECKED_SHARE
-        return _unless_damaged(
-            parent, tuned, min(limit, caution.largest_share), paint, replay, loss_of
-        )
+        share = caution.largest_share if paint else caution.unchecked_share
+        return _unless_damaged(parent, tuned, share, paint, replay, loss_of)
     n_objects = sum(len(batch.pixels) for batch in paint)
     chance = CHANCE / math.sqrt(n_objects)
     before = loss_of(parent, paint)

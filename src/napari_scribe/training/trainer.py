@@ -27,7 +27,6 @@ from .fine_tuning import (
     CORRECTED,
     KNOWN_KIND,
     NEW_KIND,
-    UNCHECKED_SHARE,
     Caution,
     FineTuning,
     between,
@@ -403,11 +402,6 @@ class Trainer:
             return CORRECTED
         return KNOWN_KIND if self.state.is_known_kind else NEW_KIND
 
-    @property
-    def _unchecked_share(self) -> float:
-        """Return the share where nothing tells how far to go."""
-        return min(UNCHECKED_SHARE, self._caution.largest_share)
-
     def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:
         """Return how far the result goes away from its parent."""
         paint, judge, caution = self.data.validation, self.judge, self._caution
@@ -434,7 +428,7 @@ class Trainer:
         """
         weights = self.state.result()
         if self.state.parent is not None:
-            weights = between(self.state.parent, weights, self._unchecked_share)
+            weights = between(self.state.parent, weights, self._caution.unchecked_share)
         network = build_network(recipe, n_channels, encoding)
         network.load_state_dict({k: v.cpu() for k, v in weights.items()})
         return network.eval()

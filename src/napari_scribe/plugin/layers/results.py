@@ -168,8 +168,8 @@ def hide_labels_above(viewer: Viewer, source: ImageLayer, shown: Layer) -> None:
     not seen.
     """
     covering = viewer.layers[viewer.layers.index(shown) + 1 :]
-    for layer in layers_of(source, viewer.layers):
-        if layer in covering and (is_found(layer) or is_corrected(layer)):
+    for layer in _found_in(viewer, source):
+        if layer in covering:
             layer.mode = "pan_zoom"
             layer.visible = False
             if viewer.layers.selection.active is layer:
@@ -182,13 +182,17 @@ def hide_found(viewer: Viewer, source: ImageLayer) -> list[Layer]:
     What is being corrected with a tool stays.
     """
     hidden = [
-        layer
-        for layer in layers_of(source, viewer.layers)
-        if (is_found(layer) or is_corrected(layer)) and layer.visible and layer.mode == "pan_zoom"
+        layer for layer in _found_in(viewer, source) if layer.visible and layer.mode == "pan_zoom"
     ]
     for layer in hidden:
         layer.visible = False
     return hidden
+
+
+def _found_in(viewer: Viewer, source: ImageLayer) -> list[Layer]:
+    """Return the layers of what was found in an image, as it was found or corrected."""
+    mine = layers_of(source, viewer.layers)
+    return [layer for layer in mine if is_found(layer) or is_corrected(layer)]
 
 
 def set_previews_visible(viewer: Viewer, source: ImageLayer, visible: bool) -> None:

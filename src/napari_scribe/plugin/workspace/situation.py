@@ -64,10 +64,7 @@ def situation(viewer: Viewer, pages: Mapping[str, Dock], page: Any, lost: str) -
         is_trained=trained is not None and not own,
         has_learnt_little=trained is not None and _has_learnt_little(trained),
         is_refused=last is not None and last.is_refused,
-        can_continue=last is not None
-        and train is not None
-        and not train.why_not_continue()
-        and (result is None or _comes_from(last, result)),
+        can_continue=_can_continue(train, last, result),
         has_result=result is not None,
         has_own_result=bool(own),
         is_corrected=bool(corrected),
@@ -116,10 +113,15 @@ def _is_made_by(trained: Trained[Any], result: LabelsLayer) -> bool:
     return note(result).get("model", "") in ("", str(trained.path))
 
 
-def _comes_from(trained: Trained[Any], result: LabelsLayer) -> bool:
-    """Return whether a model has made a result, or the one that it was fine-tuned from."""
-    start = trained.request.start
-    return _is_made_by(trained, result) or note(result)["model"] == str(start)
+def _can_continue(
+    train: TrainDock | None, last: Trained[Any] | None, result: LabelsLayer | None
+) -> bool:
+    """Return whether Continue goes on with the model of a result, or one fine-tuned from it."""
+    if train is None or last is None or train.why_not_continue():
+        return False
+    if result is None or _is_made_by(last, result):
+        return True
+    return bool(note(result)["model"] == str(last.request.start))
 
 
 def _is_of(result: LabelsLayer | None, corrected: Layer) -> bool:
