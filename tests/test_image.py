@@ -254,6 +254,21 @@ def test_a_window_reads_no_more_than_itself():
     assert read == [(7, *window)]
 
 
+def test_channels_that_are_not_wanted_are_not_read():
+    read = []
+
+    class Watched:
+        shape, dtype = (30, 100, 100), np.dtype("uint8")
+
+        def __getitem__(self, index: Any) -> np.ndarray:
+            read.append(index[0])
+            return np.zeros((index[0].stop - index[0].start, 10, 20), np.uint8)
+
+    window = slice(20, 30), slice(30, 50)
+    assert Image(Watched(), "CYX").read((), window, [4, 2]).shape == (2, 10, 20)
+    assert read == [slice(2, 5)]
+
+
 def test_changed_fields():
     image = Image(pixels("YX"), scale={"Y": 0.5}, name="a")
     other = image.selected(name="b")

@@ -229,13 +229,17 @@ class Image:
         spatial = "ZYX"[-len(window) :]
         at: dict[str, Any] = dict(frame)
         at |= dict(zip(spatial, window, strict=True))
+        first = 0
+        if channels and "C" in self.axes:  # of a file, channels in between are read as well
+            first = min(channels)
+            at["C"] = slice(first, max(channels) + 1)
         index = tuple(at.get(a, slice(None) if a == "C" else 0) for a in self.axes)
         pixels = np.asarray(self.data[index])
         axes = [a for a in self.axes if a in spatial or a == "C"]
         pixels = pixels.transpose([axes.index(a) for a in ["C", *spatial] if a in axes])
         if "C" not in axes:
             pixels = pixels[np.newaxis]
-        return pixels if channels is None else pixels[list(channels)]
+        return pixels if channels is None else pixels[[c - first for c in channels]]
 
     def selected(self, **changes: Any) -> Image:
         """Return the same image with some fields changed."""

@@ -294,6 +294,22 @@ def test_corrections_become_paint(correct: CorrectDock, hand: Hand, painted: Any
     assert np.array_equal(everything, labels_in(correct) + 1)
 
 
+def test_corrections_of_before_are_taught_in_a_new_dock(
+    correct: CorrectDock, hand: Hand, painted: Any, docks: Callable[[type], Any]
+) -> None:
+    painted.layers["nuclei annotations"].data[...] = 0
+    hand.stroke((40, 40), (40, 80))
+    corrected = correct.corrections.layer  # type: ignore[union-attr]
+    painted.window.remove_dock_widget(correct.parent())
+    anew: CorrectDock = docks(CorrectDock)
+    anew.form.follow(corrected)
+    assert anew.about_teaching.text() == "2 objects changed."
+    anew.tools.choose("merge")
+    hand.stroke((120, 60), (180, 175))
+    anew.teach_button.click()
+    assert note(painted.layers["nuclei annotations"])["corrected"] == [2, 3]
+
+
 def test_a_result_never_goes_to_a_corrected_layer_and_closing_leaves_nothing(
     correct: CorrectDock, hand: Hand, painted: Any, found: np.ndarray
 ) -> None:

@@ -124,6 +124,13 @@ def test_objects_are_measured_looked_at_and_saved(
     areas = [float(row["area (µm²)"]) for row in rows]
     assert areas == sorted(areas) and {row["image"] for row in rows} == {"nuclei"}
     assert "table.csv" in dock.message.text
+    written = (tmp_path / "table.csv").read_bytes()
+    view.sort_by("solidity")
+    dock.save(tmp_path / "table")  # no dialog has asked about the file with the suffix
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    assert "exists already" in dock.message.text
+    assert (tmp_path / "table.csv").read_bytes() == written
+    view.sort_by("area (µm²)")
 
     # what the edge cuts is left out on request; edits make the table old
     n_cut = int(table["touches edge"].sum())
@@ -136,6 +143,14 @@ def test_objects_are_measured_looked_at_and_saved(
     assert not dock.results.outdated.text()
     layer.paint((100, 100), 3)
     assert "press Measure again" in dock.results.outdated.text()
+    dock.measure()
+    layer.paint((120, 100), 3)  # while it is measured
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    assert "press Measure again" in dock.results.outdated.text()
+    dock.measure()
+    qtbot.waitUntil(lambda: not dock.runner.is_running, timeout=LONG)
+    assert not dock.results.outdated.text()
+    layer.paint((100, 100), 3)
 
     # of two objects under the mouse, that of the selected layer is meant, else the topmost one
     above = viewer.add_labels(small.truth.copy(), name="above", **PLACE)

@@ -79,6 +79,10 @@ def test_a_copy_to_share(kept: Path, tmp_path: Path, with_sample: bool) -> None:
         assert archive.read("model.json") == b"{}"
     with pytest.raises(InputError, match="this model itself"):
         models.save_copy(copy, copy, with_sample=False)
+    with pytest.raises(InputError, match="exists already"):
+        models.save_copy(kept, copy.with_suffix(""), with_sample=with_sample)
+    assert models.save_copy(kept, copy, with_sample=not with_sample) == copy
+    assert models.has_sample(copy) != with_sample
     assert models.has_sample(kept)
 
 

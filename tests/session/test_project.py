@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 import napari_scribe as ns
 from napari_scribe.errors import InputError
@@ -105,6 +107,21 @@ def test_a_missing_image_is_told_and_its_paint_stays(folder: Path) -> None:
     said = str(error.value)
     assert "c.tif is missing" in said and str(folder) in said and str(folder.parent) in said
     assert again.read_paint(entry).max() == 5
+
+
+def test_one_of_several_images_in_a_file_is_not_guessed(folder: Path) -> None:
+    with tifffile.TiffWriter(folder / "scenes.tif") as file:
+        for value in (0, 1):
+            file.write(np.full((6, 8), value, np.uint8))
+            file.write(np.full((5, 8), value, np.uint8))
+    project = Project.create(folder)
+    first = replace(painted(folder / "scenes.tif"), reader="scenes-reader")
+    project.put(first, paint(5), PLACE)
+    with pytest.raises(InputError, match=r"scenes\.tif holds several images"):
+        project.training_set()
+    project.put(painted(folder / "scenes.tif"), paint(5), PLACE)
+    (image,), _ = project.training_set()
+    assert image.data.shape == (6, 8)
 
 
 def test_new_paint_of_an_image_leaves_the_file_of_the_old(folder: Path) -> None:

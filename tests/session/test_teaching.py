@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_scribe.session.edits import Edit, delete, merge, split, window_of, windows_of
+from napari_scribe.session.edits import Edit, add, delete, merge, split, window_of, windows_of
 from napari_scribe.session.history import History
 from napari_scribe.session.teaching import lesson
 
@@ -33,9 +33,9 @@ class Sitting:
         self.history.add(edit)
 
     def teach(self) -> None:
-        changed = list(self.history.changed())
-        numbers = self.history.numbers()
-        made = lesson(self.labels, numbers, changed, self.paint, self.taught)
+        numbers = self.history.numbers(with_undone=True)
+        changed, undone = self.history.changed(), self.history.undone()
+        made = lesson(self.labels, numbers, changed, self.paint, self.taught, undone)
         self.paint[made.pixels] = made.values
         self.taught |= {*made.numbers}
 
@@ -66,6 +66,56 @@ def test_teaching_again_follows_later_corrections(labels: np.ndarray) -> None:
     sitting.teach()
     assert np.array_equal(sitting.paint > 1, labels == 5)
     assert np.all(sitting.paint[5:15, 10:25][labels[5:15, 10:25] == 0] == 1)
+
+
+def test_what_was_undone_teaches_nothing(labels: np.ndarray) -> None:
+    sitting = Sitting(labels)
+    sitting.do(added(labels))
+    sitting.history.undo(labels)
+    sitting.do(delete(labels, [4]))
+    sitting.teach()
+    assert np.array_equal(sitting.paint == 1, labels_of_four())
+    assert np.array_equal(sitting.paint > 0, labels_of_four())
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_was_taught_and_then_undone_is_taken_out(labels: np.ndarray, goes_on: bool) -> None:
+    sitting = Sitting(labels)
+    sitting.do(added(labels))
+    sitting.teach()
+    assert np.unique(sitting.paint[ADDED]) == 2
+    sitting.history.undo(labels)
+    if goes_on:  # what was undone cannot be done again, but is remembered
+        sitting.do(delete(labels, [4]))
+    sitting.teach()
+    assert np.array_equal(sitting.paint > 0, goes_on & labels_of_four())
+
+
+def test_background_stays_where_an_addition_was_undone(labels: np.ndarray) -> None:
+    sitting = Sitting(labels)
+    sitting.do(delete(labels, [4]))
+    sitting.teach()
+    sitting.do(add(labels, np.ones((10, 10), bool), (slice(25, 35), slice(40, 50))))
+    sitting.teach()
+    assert np.unique(sitting.paint[25:35, 40:50]) == 2
+    sitting.history.undo(labels)
+    sitting.teach()
+    assert np.array_equal(sitting.paint == 1, labels_of_four())
+
+
+ADDED = slice(5, 15), slice(40, 50)
+
+
+def added(labels: np.ndarray) -> Edit:
+    """Return the edit that adds an object where there is none."""
+    return add(labels, np.ones((10, 10), bool), ADDED)
+
+
+def labels_of_four() -> np.ndarray:
+    """Return where object 4 was."""
+    mask = np.zeros((40, 60), bool)
+    mask[25:35, 40:50] = True
+    return mask
 
 
 def test_what_was_painted_by_hand_stays(labels: np.ndarray) -> None:

@@ -237,8 +237,15 @@ def test_a_child_on_other_channels_is_refused(parent: Model):
 
 def test_chosen_channels_must_be_the_parents(parent: Model):
     assert check([PIXELS], [PAINT], start=parent, channels=[0]).channels == (0,)
-    with pytest.raises(InputError, match="channels"):
+    with pytest.raises(InputError, match="one channel only"):
         check([PIXELS], [PAINT], start=parent, channels=[1])
+
+
+def test_a_child_may_learn_on_a_chosen_channel(parent: Model):
+    image = Image(np.stack([PIXELS] * 3), "CYX")
+    assert check([image], [PAINT], start=parent, channels=[2]).channels == (2,)
+    with pytest.raises(InputError, match=r"2 channels .* This model sees 1"):
+        check([image], [PAINT], start=parent, channels=[0, 1])
 
 
 @pytest.fixture(scope="module")

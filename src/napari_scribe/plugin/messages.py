@@ -44,7 +44,8 @@ def explain(error: Exception, what: str) -> str:
     text = (str(error).splitlines() or [""])[0]
     if is_out_of_memory(error):
         return (
-            "Not enough memory. Under More settings choose a smaller patch, batch or tile, or the "
-            "device cpu, and try again."
+            "Not enough memory. Close other programs, or ask for less at once: a part of the "
+            "image, or a smaller patch, batch or tile where More settings has them. The device cpu "
+            "has more memory than most graphics cards."
         )
     return f"Something went wrong ({type(error).__name__}: {text}). The terminal has the details."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,12 +48,13 @@ def channels_to_tick(path: Path, n_image: int) -> str:
     return f"The model needs {needed} of these {n_image} channels: tick only the right {which}."
 
 
-def fits_channels(path: Path, image: Image) -> bool:
-    """Return whether a model sees an image as it is, without a choice of channels."""
+def fits_channels(path: Path, image: Image, chosen: Sequence[int] | None = None) -> bool:
+    """Return whether a model sees an image as it is, or as many channels as are chosen, if any."""
     try:
-        return image.n_channels in channels_of(path)
+        needed, trained = channels_of(path)
     except InputError:
         return False
+    return image.n_channels in (needed, trained) or (chosen is not None and len(chosen) == needed)
 
 
 def dimensions_of(model: Path | Model) -> int:

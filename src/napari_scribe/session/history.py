@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,17 +22,19 @@ class History:
 
     Parameters
     ----------
+    corrected
+        Numbers of the objects that were changed before the first edit.
     most_bytes
         Memory that edits may take. The oldest are forgotten beyond it: they cannot be undone any
         more, and only where they were, and the numbers of the objects, is kept.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, corrected: Iterable[int] = (), most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
         self._done: deque[Edit] = deque()
         self._undone: list[Edit] = []
-        self._settled: list[tuple[Window, Mask]] = []
-        self._settled_numbers: set[int] = set()
+        self._settled = _Traces(numbers={*corrected})
+        self._given_up = _Traces()
 
     @property
     def can_undo(self) -> bool:
@@ -44,15 +47,16 @@ class History:
         return bool(self._undone)
 
     def add(self, edit: Edit) -> None:
-        """Remember an edit that was applied; what was undone before it is forgotten."""
+        """Remember an edit that was applied; what was undone before it cannot be done again."""
         self._done.append(edit)
+        for undone in self._undone:
+            self._given_up.add(undone)
         self._undone.clear()
         n_bytes = sum(edit.n_bytes for edit in self._done)
         while n_bytes > self._most_bytes and len(self._done) > 1:
             oldest = self._done.popleft()
             n_bytes -= oldest.n_bytes
-            self._settled.append((oldest.window, oldest.mask))
-            self._settled_numbers |= _numbers_of(oldest)
+            self._settled.add(oldest)
 
     def undo(self, labels: Pixels) -> Edit | None:
         """Revert the newest edit in the labels; return it, or None if there is none."""
@@ -72,10 +76,15 @@ class History:
         self._done.append(edit)
         return edit
 
-    def changed(self, *, with_undone: bool = False) -> Iterator[tuple[Window, Mask]]:
+    def changed(self) -> Iterator[tuple[Window, Mask]]:
         """Yield where labels were changed: windows, and the pixels ``(*window)`` in them."""
-        yield from self._settled
-        yield from ((edit.window, edit.mask) for edit in self._edits(with_undone))
+        yield from self._settled.places
+        yield from map(_place_of, self._done)
+
+    def undone(self) -> Iterator[tuple[Window, Mask]]:
+        """Yield the same of what was undone: it may have been taught before."""
+        yield from self._given_up.places
+        yield from map(_place_of, self._undone)
 
     def numbers(self, *, with_undone: bool = False) -> list[int]:
         """Return the numbers of the objects that were changed; some may be gone by now.
@@ -85,11 +94,26 @@ class History:
         with_undone
             Whether to count what was undone, too: it may have been taught before.
         """
-        numbers = map(_numbers_of, self._edits(with_undone))
-        return sorted(self._settled_numbers.union(*numbers) - {0})
+        numbers = self._settled.numbers.union(*map(_numbers_of, self._done))
+        if with_undone:
+            numbers = numbers.union(self._given_up.numbers, *map(_numbers_of, self._undone))
+        return sorted(numbers - {0})
 
-    def _edits(self, with_undone: bool) -> list[Edit]:
-        return [*self._done, *(self._undone if with_undone else ())]
+
+@dataclass
+class _Traces:
+    """Hold where edits were that are forgotten, and which objects they changed."""
+
+    places: list[tuple[Window, Mask]] = field(default_factory=list)
+    numbers: set[int] = field(default_factory=set)
+
+    def add(self, edit: Edit) -> None:
+        self.places.append(_place_of(edit))
+        self.numbers |= _numbers_of(edit)
+
+
+def _place_of(edit: Edit) -> tuple[Window, Mask]:
+    return edit.window, edit.mask
 
 
 def _numbers_of(edit: Edit) -> set[int]:

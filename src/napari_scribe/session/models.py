@@ -9,6 +9,7 @@ from ..errors import InputError, TakenError, in_words
 from ..io import replacing
 from ..io.model_file import REPLAY
 from ..io.model_folder import check_not_shipped, free_path, is_taken, model_folder, safe_name
+from ..io.writable import check_not_taken
 from .trainings import checkpoint_beside
 
 REMOVED = "removed"
@@ -73,6 +74,9 @@ def has_sample(model: Path) -> bool:
 def save_copy(model: Path, to: Path, *, with_sample: bool) -> Path:
     """Write a copy of a model, with the sample of its images or without it.
 
+    It replaces a file of the same name, but not where the name lacked its suffix: whoever typed it
+    was not asked about that file.
+
     Raises
     ------
     InputError
@@ -82,10 +86,11 @@ def save_copy(model: Path, to: Path, *, with_sample: bool) -> Path:
     check_not_shipped(path)
     if path.exists() and path.samefile(model):
         raise InputError(f"{path.name} is this model itself: choose another name or folder.")
+    check_not_taken(path, overwrite=path == to)
     try:
         with (
             zipfile.ZipFile(model) as source,
-            replacing(path) as partial,
+            replacing(path, overwrite=path == to) as partial,
             zipfile.ZipFile(partial, "w") as copy,
         ):
             for entry in source.infolist():

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from ..arrays import Pixels
 from ..errors import InputError
 from ..image import AXES, Image
-from ..io import list_images, read_image, read_labels, replacing, stem, write_tiff
+from ..io import list_images, list_series, read_image, read_labels, replacing, stem, write_tiff
 from ..recipe import Recipe
 from ..recipe.recipe import parse_recipe
 from .painted import PaintedLayer, read_paint, write_paint
@@ -56,6 +56,10 @@ class ProjectImage(PaintedLayer):
         opened_as = self.name_in_file or self.image
         renamed = opened_as if painted.image != opened_as else ""
         return replace(self, **values, name_in_file=renamed)
+
+
+FIRST_IMAGE = "", "napari"
+"""Readers that open the first image of a file that holds several; an empty name is our own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,9 +316,16 @@ class Project:
         Raises
         ------
         InputError
-            If it is missing or cannot be read.
+            If it is missing or cannot be read, or its file holds several images and was opened by a
+            reader that may show others than the first one.
         """
-        return read_image(self.image_file(image)).selected(name=image.image)
+        file = self.image_file(image)
+        if image.reader not in FIRST_IMAGE and len(list_series(file)) > 1:
+            raise InputError(
+                f"{file.name} holds several images. Which one {image.image} is, only its reader "
+                f"{image.reader} tells: open it in napari, and train there."
+            )
+        return read_image(file).selected(name=image.image)
 
     def read_paint(self, image: ProjectImage) -> Pixels:
         """Return the paint of an image, along the axes of its layer.

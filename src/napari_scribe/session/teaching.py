@@ -44,6 +44,7 @@ def lesson(
     changed: Iterable[tuple[Window, Mask]],
     paint: Pixels,
     taught: Collection[int] = (),
+    undone: Iterable[tuple[Window, Mask]] = (),
 ) -> Lesson:
     """Return the paint that corrected objects make, with background where objects were taken away.
 
@@ -63,6 +64,8 @@ def lesson(
         ``(*labels)``: 0 is not painted, 1 background, and each number from 2 an object.
     taught
         Numbers in the paint that corrections have made before, which may be replaced.
+    undone
+        Where changes were undone: what they had taught is taken out of the paint again.
 
     Raises
     ------
@@ -88,8 +91,13 @@ def lesson(
         at = np.argwhere(is_object & may_change) + start_of(window)
         indices.append(at)
         values.append(np.full(len(at), known[number]))
+    for window, mask in undone:
+        is_taught = mask & (labels[window] == 0) & np.isin(paint[window], [*own])
+        at = np.argwhere(is_taught) + start_of(window)
+        indices.append(at)
+        values.append(np.zeros(len(at), int))
     n_deleted = 0
-    for window, mask in changed:
+    for window, mask in changed:  # after what was undone: of two values for a pixel the last counts
         is_gone = mask & (labels[window] == 0) & np.isin(paint[window], [0, *own])
         at = np.argwhere(is_gone) + start_of(window)
         n_deleted += len(at)

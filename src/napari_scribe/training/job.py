@@ -89,6 +89,8 @@ class TrainStep:
     best
         Steps done when the network was the best by now on held-out data: that one is kept. None if
         nothing is held out, or nothing was validated yet.
+    has_no_preview
+        Whether a preview was asked for and failed; `note` says why.
     """
 
     index: int
@@ -99,6 +101,7 @@ class TrainStep:
     preview: Preview | DenoisedPreview | None = None
     note: str = ""
     best: int | None = None
+    has_no_preview: bool = False
 
 
 class TrainingJob(Job[TrainStep, Model]):

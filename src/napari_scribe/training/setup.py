@@ -18,6 +18,7 @@ from ..inference.denoise.denoised_image import denoised_image
 from ..inference.denoise.job import check_denoiser
 from ..inference.per_image import sample_of
 from ..inference.reading import Read, tile_reader
+from ..inference.source import choose_channels
 from ..io import as_image
 from ..model import Model, as_tuple
 from ..networks import Geometry, Network, depends_on_image, with_statistics_of
@@ -329,16 +330,22 @@ def for_thick_slices(recipe: Recipe, image: Image) -> Recipe:
 def channels_of(
     image: Image, channels: Sequence[int] | None, start: Model | None
 ) -> tuple[int, ...]:
-    """Return the chosen channels, or those of the model to start from."""
+    """Return the chosen channels, or those of the model to start from.
+
+    Raises
+    ------
+    InputError
+        If it sees another number of channels, or others of such images.
+    """
     if start is None:
         return as_tuple(channels, image)
-    expected = start.changed(denoiser=None).channels_for(image)
-    if channels is not None and tuple(channels) != expected:
+    chosen = choose_channels(start.changed(denoiser=None), image, channels)
+    if image.n_channels == start.image_channels and chosen != start.channels:
         raise InputError(
-            f"The model to start from sees the channels {list(expected)}, not {list(channels)}. "
-            "Leave them as they are, or train from nothing."
+            f"The model to start from sees the channels {list(start.channels)}, not "
+            f"{list(chosen)}. Leave them as they are, or train from nothing."
         )
-    return expected
+    return chosen
 
 
 def painted_values(paints: Sequence[Paint], task: Task) -> tuple[tuple[int, ...], int]:

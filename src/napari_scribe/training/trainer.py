@@ -161,13 +161,14 @@ class Trainer:
                 elapsed = self._elapsed_after(state.index - start)
                 fraction = self.limits.fraction(state.index - self._first, elapsed)
                 is_over = self._is_over(fraction)
-                preview, problem = self._answer_request()
-                notes = note, self.update(), problem, self._write_if_due(), self._end_in_words()
+                preview, failed = self._answer_request()
+                notes = note, self.update(), failed, self._write_if_due(), self._end_in_words()
                 note = " ".join(filter(None, notes))
                 fraction = 1.0 if state.ended_early else fraction
                 best = None if state.best is None else state.best_index
                 yield TrainStep(
-                    state.index, loss, validation, elapsed, fraction, preview, note, best
+                    *(state.index, loss, validation, elapsed, fraction, preview, note, best),
+                    has_no_preview=bool(failed),
                 )
                 is_over, note = self._agreed(is_over), ""
         except Exception as error:  # whatever the error is, what was learnt must not be lost

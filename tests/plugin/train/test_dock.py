@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -228,6 +229,33 @@ def test_some_channels_of_a_colour_picture(
     dock.segment()
     watch.until_idle()
     assert painted.layers["slide labels"].data.shape == sample.truth.shape
+
+
+def test_a_model_of_one_channel_goes_on_with_a_chosen_one(
+    dock: Any, watch: Watch, painted: Any, sample: Sample
+) -> None:
+    dock.train()
+    watch.until_step(5)
+    dock.stop()
+    watch.until_idle()
+    start = dock.trained.path.with_name("another.zip")
+    shutil.copy(dock.trained.path, start)
+    channels = np.stack([sample.image * 0, sample.image, sample.image // 2])
+    layer = painted.add_image(channels, name="stained", metadata={"axes": "CYX"})
+    dock.form.image.layer.value = layer
+    dock.form.image.axes.value = "CYX"
+    dock.form.new.click()
+    painted.layers["stained annotations"].data[:] = sample.paint
+    dock.start_from(start)
+    assert dock.form.more.start.value() is None  # it would not be clear on which channel
+    for box in dock.form.image.channels.boxes[::2]:
+        box.setChecked(False)
+    dock.start_from(start)
+    assert dock.form.more.start.value() == start
+    dock.train()
+    watch.until_step(10)  # the channel fits
+    dock.stop()
+    watch.until_idle()
 
 
 def test_a_kept_model_can_be_started_from(dock: Any, watch: Watch) -> None:

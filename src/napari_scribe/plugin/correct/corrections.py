@@ -59,7 +59,8 @@ class Corrections(QObject):
 
     def __init__(self, viewer: Viewer, layer: LabelsLayer) -> None:
         super().__init__()
-        self.viewer, self.layer, self.history = viewer, layer, History()
+        self.viewer, self.layer = viewer, layer
+        self.history = History(note(layer).get("corrected", ()))
         layer.events.paint.connect(self._on_paint)
 
     @property

@@ -98,6 +98,7 @@ class DoubtRequest(Request[Looked, "Doubts | None"]):
             region=self.region,
             device=self.device,
             save=maps_to_decode(model),
+            object_size=self._diameter(model),
         )
 
         def look(job: Any) -> Generator[Looked, None, Doubts | None]:
@@ -116,6 +117,17 @@ class DoubtRequest(Request[Looked, "Doubts | None"]):
         """Return what the progress bar shows: tiles, then frames."""
         clock.add(record.done, record.total, record.what)
         return Progressed(clock.fraction, clock.in_words(record.what))
+
+    def _diameter(self, model: Model) -> float | None:
+        """Return the size of the objects that are there, so that the model sees them as before."""
+        from ...targets.object_size import diameters_of_objects, thickness
+
+        if model.object_size is None:
+            return None
+        frames = self.labels.reshape(-1, *self.labels.shape[self.labels.ndim - model.dimensions :])
+        fullest = max(frames, key=np.count_nonzero)
+        diameters = diameters_of_objects(fullest, thickness(self.image) or 1.0)
+        return float(np.median(diameters)) if len(diameters) else None
 
     def _cropped(self, array: Array, covered: Mapping[str, slice]) -> Array:
         """Return the part of a map that was asked for; the run may have begun before it."""

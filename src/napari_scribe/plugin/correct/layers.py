@@ -103,9 +103,8 @@ def teach(
     InputError
         If nothing was corrected, or the labels do not lie on the pixels of the image.
     """
-    numbers = corrections.history.numbers(with_undone=True) or note(corrections.layer).get(
-        "corrected", []
-    )
+    history = corrections.history
+    numbers = history.numbers(with_undone=True)
     if not numbers:
         raise InputError("Nothing is corrected yet. Teach all takes the result as it is.")
     labels, window = mask_on_image(corrections.layer, layer, image)
@@ -119,9 +118,8 @@ def teach(
             viewer, layer, image.axes, task="objects", dimensions=dimensions
         )
         viewer.layers.selection.active = active
-    changed = corrections.history.changed(with_undone=True)
-    taught = note(annotations).get("corrected", [])
-    made = lesson(labels, numbers, changed, np.asarray(annotations.data)[window], taught)
+    paint, taught = np.asarray(annotations.data)[window], note(annotations).get("corrected", [])
+    made = lesson(labels, numbers, history.changed(), paint, taught, history.undone())
     at = tuple(i + s.start for i, s in zip(made.pixels, window, strict=True))
     annotations.data_setitem(at, made.values)
     add_note(annotations, corrected=sorted({*taught, *made.numbers}))

@@ -66,6 +66,8 @@ class LivePreviews(QObject):
             if self.request.image_layer in self.viewer.layers:
                 self.request.show_preview(self.viewer, record.preview)
             self._shown_at, self._is_waiting = time.monotonic(), False
+        elif record.has_no_preview:  # another part of the image may be visible by the next time
+            self._shown_at, self._is_waiting = time.monotonic(), False
         if record.note:
             self.warn(record.note)
 

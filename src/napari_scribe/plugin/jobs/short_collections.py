@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+
+_lock = threading.Lock()
+_n_running = 0
+"""How many jobs run: the collector is the same for all, so the last one sets it back."""
 
 
 @contextmanager
@@ -14,8 +19,15 @@ def short_collections() -> Generator[None, None, None]:
     Half a million objects of torch and napari are there for good. To look through all of them stops
     every thread, and with them the viewer, for half a second.
     """
-    gc.freeze()
+    global _n_running
+    with _lock:
+        if _n_running == 0:
+            gc.freeze()
+        _n_running += 1
     try:
         yield
     finally:
-        gc.unfreeze()  # a layer that was removed meanwhile can be collected again
+        with _lock:
+            _n_running -= 1
+            if _n_running == 0:
+                gc.unfreeze()  # a layer that was removed meanwhile can be collected again

@@ -21,8 +21,8 @@ from .purpose import is_annotations, is_corrected, is_from_user, note, source_of
 if TYPE_CHECKING:
     from ...targets.paint import Box
 
-NOTED = ("purpose", "task", "dimensions", "corrected")
-"""What notes on annotations hold that is worth keeping."""
+NOTED = ("purpose", "task", "dimensions", "corrected", "model")
+"""What notes on annotations and corrected results hold that is worth keeping."""
 
 
 def can_be_kept(layer: Layer) -> bool:

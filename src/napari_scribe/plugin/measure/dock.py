@@ -27,7 +27,7 @@ from .compare import CompareFold
 from .form import MeasureForm
 from .job import Measured, MeasureRequest, SaveRequest
 from .layers import check_open, laid_on
-from .link import Link
+from .link import Edits, Link
 from .results import Results
 
 TYPICAL = 24.0
@@ -120,16 +120,24 @@ class MeasureDock(Dock):
                 self.start(self.form.folder.request(pieces), self._on_folder)
                 return
             request = self.form.value(pieces)
-            places = [(layer, self.form.image.letters(layer)) for layer in self.form.layers()]
-            self.start(request, partial(self._on_measured, request, places))
+            layers = self.form.layers()
+            places = [(layer, self.form.image.letters(layer)) for layer in layers]
+            edits = Edits(layers)
+            try:
+                self.start(request, partial(self._on_measured, request, places, edits))
+            except InputError:
+                edits.stop()
+                raise
             self.form.more.remember()
 
     def save(self, path: Path) -> None:
-        """Save the table as it is shown."""
+        """Save the table as it is shown; a name without a suffix gets one, and replaces no file."""
         table = self.results.as_shown()
         if table is not None:
+            has_suffix = path.suffix != ""  # then the dialog has asked whether to replace it
+            file = path if has_suffix else path.with_name(f"{path.name}.csv")
             with self.preparing("Saving"):
-                self.start(SaveRequest(table, path), self._on_saved)
+                self.start(SaveRequest(table, file, overwrite=has_suffix), self._on_saved)
 
     def compare(self) -> None:
         """Compare the chosen labels with the true ones."""
@@ -214,8 +222,10 @@ class MeasureDock(Dock):
         self,
         request: MeasureRequest,
         places: list[tuple[LabelsLayer, str]],
+        edits: Edits,
         ended: Ended[list[Measured] | None],
     ) -> None:
+        edits.stop()
         done = self.result_of(ended)
         self._ask_about_pieces(ended)
         if done is None:
@@ -232,6 +242,8 @@ class MeasureDock(Dock):
                 part = Shown(layer if is_open else None, letters, request.slices, one.table)
                 shown.append(part)
             self._show(shown)
+            if edits.any:
+                self._on_outdated()
         self.progress.clear()
         if self.is_stopping:
             self.message.warn("Stopped: the table has what was measured by then.")

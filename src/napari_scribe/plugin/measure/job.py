@@ -186,6 +186,7 @@ class SaveRequest(Request[int, Path]):
     needs_torch: ClassVar[bool] = False
     table: Measurements
     path: Path
+    overwrite: bool = True
 
     @property
     def title(self) -> str:
@@ -198,7 +199,7 @@ class SaveRequest(Request[int, Path]):
 
     def _save(self) -> Generator[int, None, Path]:
         yield 0
-        return self.table.save(self.path)
+        return self.table.save(self.path, self.overwrite)
 
     def progress(self, record: int, clock: JobClock) -> Progressed:
         """Return what the progress bar shows: that it is being saved."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,24 @@ from .layers import frame_in_view
 
 INDEX = "index"
 """Column of a layer's features in which napari looks for the number of an object."""
+
+
+class Edits:
+    """Notice whether layers are painted on, until `stop` is called."""
+
+    def __init__(self, layers: Sequence[LabelsLayer]) -> None:
+        self.any = False
+        self._events = [event for layer in layers for event in paint_events(layer)]
+        for event in self._events:
+            event.connect(self._on_edited)
+
+    def stop(self) -> None:
+        """Let go of the layers."""
+        for event in self._events:
+            event.disconnect(self._on_edited)
+
+    def _on_edited(self, _event: object) -> None:
+        self.any = True
 
 
 class Link(QObject):

@@ -99,7 +99,7 @@ class Results(QWidget):
         name = f"{names[0] if len(names) == 1 else 'objects'}.csv"
         path, _ = QFileDialog.getSaveFileName(self, "Save the table as", name, "CSV (*.csv)")
         if path:
-            self.wants_save.emit(Path(path if Path(path).suffix else f"{path}.csv"))
+            self.wants_save.emit(Path(path))
 
     def as_shown(self) -> Measurements | None:
         """Return the table in the order in which it is shown."""

@@ -156,10 +156,10 @@ class TrainDock(TrainingDock[TrainRequest]):
         if is_busy or is_trained_here or model == self._offered_start:
             return
         try:
-            image = self.form.image.image()
+            image, channels = self.form.image.image(), self.form.image.channels.value()
         except InputError:
             return
-        if task_of(model) == "objects" and fits_channels(model, image):
+        if task_of(model) == "objects" and fits_channels(model, image, channels):
             self._offered_start = model
             self.form.more.start.set_value(model)
 

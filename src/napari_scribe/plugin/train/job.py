@@ -22,6 +22,7 @@ from ..jobs.training import Earlier, TrainingRequest, channels_in_words, named
 from ..layers.colors import preview_look
 from ..layers.purpose import PREVIEW, note
 from ..layers.results import show_window
+from ..model_library import fits_channels
 
 if TYPE_CHECKING:
     from ...model import Model
@@ -149,7 +150,7 @@ class TrainRequest(TrainingRequest):
             [painted.image for painted in self.painted],
             [self.as_paint(painted.paint, painted) for painted in self.painted],
             recipe,
-            channels=None if start is not None else self.channels,
+            channels=self._channels_to_choose(),
             start=start,
             resume=self.resumed(),
             seconds=self.seconds,
@@ -157,6 +158,11 @@ class TrainRequest(TrainingRequest):
             denoiser=load_model(self.denoiser) if self.denoiser is not None else None,
             object_size=self.object_size,
         )
+
+    def _channels_to_choose(self) -> list[int] | None:
+        """Return the chosen channels; None where the model to start from says which it sees."""
+        is_clear = self.start is not None and fits_channels(self.start, self.image)
+        return None if is_clear else self.channels
 
     def as_paint(self, paint: np.ndarray, painted: PaintedImage) -> Paint:
         """Return what is painted on an image now, with what is said about the paint there."""
