@@ -24,10 +24,12 @@ from scipy import ndimage
 import napari_scribe as ns
 from napari_scribe.evaluation.metrics import evaluate, pool
 from napari_scribe.samples import simulate_corrections, simulate_paint
-from napari_scribe.training.fine_tuning import SHARES, between, choose
+from napari_scribe.training.fine_tuning import between, choose
 
 KINDS = {"nuclei": "dsb2018/val", "tissue": "tissue_dapi", "phase": "t98g_phase"}
 STROKES = 3
+SHARES = 0.1, 0.25, 0.5, 0.75, 1.0
+"""Shares that `--shares` scores."""
 
 
 def main() -> None:

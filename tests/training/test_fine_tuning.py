@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 
@@ -12,11 +13,15 @@ from hypothesis import strategies as st
 
 from napari_scribe.training.checkpoint import Tensors
 from napari_scribe.training.fine_tuning import (
+    BEGUN_AGAIN,
     CORRECTED,
     KNOWN_KIND,
+    NEW,
     NEW_KIND,
+    SHRUNK,
     Caution,
     FineTuning,
+    begin_again,
     between,
     choose,
 )
@@ -30,7 +35,7 @@ def batch(n: int) -> Batch:
     return Batch(torch.zeros(n, 1, 4, 4), torch.zeros(n, 1, 4, 4), torch.ones(n, 1, 4, 4))
 
 
-CAREFUL = Caution(replay_weight=KNOWN_KIND.replay_weight)
+CAREFUL = Caution(NEW_KIND.shares, NEW_KIND.unchecked_share, replay_weight=KNOWN_KIND.replay_weight)
 PAINT, REPLAY = [batch(2)], [batch(4)]
 
 
@@ -102,6 +107,29 @@ def test_where_nothing_is_held_out_it_goes_half_way_unless_that_does_damage() ->
     assert halfway == FineTuning(0.5, None, (1.0, 1.05))
     assert chosen(lambda w: 1.0, lambda w: 1 + 9 * w, KNOWN_KIND, paint=[]).share == 0
     assert chosen(lambda w: 1.0, None, CORRECTED, paint=[]) == FineTuning(0.25)
+
+
+def test_what_began_again_is_taken_whole_or_not_at_all() -> None:
+    """Half way to it lies a valley: both networks are better than what lies between them."""
+    assert chosen(lambda w: 2 - w if w in (0, 1) else 0.5, None, BEGUN_AGAIN).share == 1
+    assert chosen(lambda w: 2 + w if w in (0, 1) else 0.5, None, BEGUN_AGAIN).share == 0
+
+
+def test_a_network_that_begins_again_keeps_some_of_what_it_was() -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8))
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    again = copy.deepcopy(network)
+    state = torch.get_rng_state()
+    begin_again(network, seed=1)
+    begin_again(again, seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    weights = network[0].weight
+    assert torch.equal(weights, again[0].weight)
+    old, new = SHRUNK * before["0.weight"], weights.detach() - SHRUNK * before["0.weight"]
+    assert float(new.std()) == pytest.approx(NEW * math.sqrt(2 / 27), rel=0.2)  # as He et al. begin
+    assert abs(torch.corrcoef(torch.stack([old.flatten(), new.flatten()]))[0, 1]) < 0.3
+    others = {name for name, now in network.state_dict().items() if now.equal(before[name])}
+    assert others == {*before} - {"0.weight"}
 
 
 def test_few_held_out_objects_have_to_say_more() -> None:

@@ -519,6 +519,25 @@ def test_fine_tuning_goes_on_from_the_parent(sample: Sample, small: Recipe, pare
     assert np.mean(child) < 0.9 * np.mean(scratch)
 
 
+def test_images_that_the_parent_does_not_know_are_learnt_nearly_anew(sample: Sample, parent: Model):
+    strange = Sample(sample.image.max() - sample.image, sample.truth, sample.paint)
+    job = start(strange, parent.recipe, start=parent, steps=200)
+    notes = [step.note for step in job]
+    assert "does not know such images" in notes[0]
+    assert job.fine_tuning is not None and job.fine_tuning.share == 1
+    assert job.checkpoint is not None and job.checkpoint.numbers["has_begun_again"]
+    again = start(strange, parent.recipe, start=parent, steps=1, resume=job.checkpoint)
+    (step,) = again
+    assert "does not know" not in step.note
+    size, before = (
+        sum(
+            float(t.norm()) for k, t in c.tensors.items() if k.startswith("network/") and t.ndim > 1
+        )
+        for c in (again.checkpoint, job.checkpoint)
+    )
+    assert size > 0.9 * before
+
+
 def test_a_child_that_is_worse_gives_its_parent_back(sample: Sample, parent: Model):
     job = start(sample, parent.recipe.changed(RUINOUS), start=parent, steps=6)
     assert run(job) is parent

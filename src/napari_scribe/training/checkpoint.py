@@ -106,6 +106,8 @@ class TrainState:
         Weights of the model that is fine-tuned; None if there is none.
     is_known_kind
         Whether that model has learnt from such images, so that small steps are enough.
+    has_begun_again
+        Whether it knows nothing of them, so that its weights were made smaller and perturbed.
     is_corrected
         Whether most of what was painted at the start was corrected in a prediction.
     best, best_loss, best_index
@@ -131,6 +133,7 @@ class TrainState:
         self.steps_before = 0
         self.parent: Tensors | None = None
         self.is_known_kind = False
+        self.has_begun_again = False
         self.is_corrected = False
         self.best: Tensors | None = None
         self.best_loss: float | None = None
@@ -207,6 +210,7 @@ class TrainState:
             "best_loss": self.best_loss,
             "best_index": self.best_index,
             "is_known_kind": self.is_known_kind,
+            "has_begun_again": self.has_begun_again,
             "is_corrected": self.is_corrected,
             "scaler": self.scaler.state_dict(),
             "optimizer": self.recipe.optimizer,
@@ -234,6 +238,7 @@ class TrainState:
         self.first_loss = checkpoint.numbers.get("first_loss")
         self.steps_before = checkpoint.numbers.get("steps_before", 0)
         self.is_known_kind = bool(checkpoint.numbers.get("is_known_kind", False))
+        self.has_begun_again = bool(checkpoint.numbers.get("has_begun_again", False))
         self.is_corrected = bool(checkpoint.numbers.get("is_corrected", False))
         self.best_loss = checkpoint.numbers["best_loss"] if is_own else None
         self.best_index = checkpoint.numbers.get("best_index") if is_own else None

@@ -6,21 +6,23 @@ knew and has most of what was learnt (Wortsman et al. 2022, https://arxiv.org/ab
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..model import Model
+from ..networks.blocks import initialize
 from .checkpoint import Tensors
 from .regions import Batch
 
-SHARES = 0.1, 0.25, 0.5, 0.75, 1.0
-"""Shares of the tuned weights that are tried."""
-UNCHECKED_SHARE = 0.5
-"""The share if nothing is held out to choose it by."""
+SHRUNK, NEW = 0.4, 0.4
+"""Shares of the parent's weights, and of those of a new network, with which another kind of images
+is learnt."""
 NEW_KIND_REPLAY = 0.1
 """Largest share of the patches that come from replay, if the parent does not know such images."""
 NOTED = 1.1
@@ -42,37 +44,38 @@ class Caution:
 
     Parameters
     ----------
-    largest_share
-        The largest share of the tuned weights that is tried.
+    shares
+        Shares of the tuned weights that are tried, the largest one last.
+    unchecked_share
+        The share where no paint is held out to choose it by.
     replay_weight
         How many held-out objects the replay counts for, where the two disagree.
     replay_limit
         Factor of the loss on replay above which a share is not taken.
     paint_decides
-        Whether held-out paint decides how far it goes; else `largest_share` is taken, unless a loss
-        shows damage.
+        Whether held-out paint decides how far it goes; else the largest share is taken, unless a
+        loss shows damage.
     """
 
-    largest_share: float = 1.0
+    shares: tuple[float, ...]
+    unchecked_share: float
     replay_weight: float = 1.0
     replay_limit: float = math.inf
     paint_decides: bool = True
 
-    @property
-    def unchecked_share(self) -> float:
-        """Return the share where no paint is held out to choose it by."""
-        return min(UNCHECKED_SHARE, self.largest_share)
 
-
-KNOWN_KIND = Caution(largest_share=0.5, replay_weight=32, replay_limit=1.05)
+KNOWN_KIND = Caution((0.1, 0.25, 0.5), 0.5, replay_weight=32, replay_limit=1.05)
 """If the parent knows such images: replay is a sample of images that the result will be used on.
 
 A few held-out objects of one image say less about them, and farther from the parent, other images
 of that kind got worse even where these objects were found better.
 """
-NEW_KIND = Caution()
+NEW_KIND = Caution((0.1, 0.25, 0.5, 0.75, 1.0), 0.5)
 """If it does not: a loss on replay is only said."""
-CORRECTED = Caution(largest_share=0.25, paint_decides=False)
+BEGUN_AGAIN = Caution((1.0,), 1.0)
+"""If the network has begun from weights far from the parent's (`begin_again`): what lies between
+the two knows neither kind."""
+CORRECTED = Caution((0.25,), 0.25, paint_decides=False)
 """If what is painted was corrected in a prediction.
 
 The places are those where the parent is most wrong: networks that are better on other images may
@@ -158,13 +161,32 @@ def between(parent: Tensors, tuned: Tensors, share: float) -> Tensors:
     }
 
 
+def begin_again(network: nn.Module, seed: int) -> None:
+    """Shrink the weights of a network, and add those of a new one, in place.
+
+    Trained weights are large, so that steps change little, and they are sure of what is wrong on
+    another kind of images. Shrunk and perturbed, a network learns these as fast as a new one, and
+    better, for it still has most of its features (Ash and Adams 2020,
+    https://arxiv.org/abs/1910.08475). Biases and normalization stay.
+    """
+    new = copy.deepcopy(network).cpu()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        initialize(new)
+    new.to(next(network.parameters()).device)
+    with torch.no_grad():
+        for weights, others in zip(network.parameters(), new.parameters(), strict=True):
+            if weights.dim() > 1:
+                weights.mul_(SHRUNK).add_(others, alpha=NEW)
+
+
 def choose(
     parent: Tensors,
     tuned: Tensors,
     paint: Sequence[Batch],
     replay: Sequence[Batch],
     loss_of: LossOf,
-    caution: Caution = KNOWN_KIND,
+    caution: Caution,
     *,
     only_largest: bool = False,
 ) -> FineTuning:
@@ -173,7 +195,7 @@ def choose(
     What counts is the sum of the losses of its held-out objects, and replay as much as `caution`
     says. Losses on replay that are lower gain nothing, nor does what the loss on paint may fall by
     chance (`CHANCE`). Where paint does not decide, it is the largest share, and where none is held
-    out, `UNCHECKED_SHARE` at most, unless that does damage.
+    out, the unchecked one, unless that does damage.
 
     Parameters
     ----------
@@ -181,7 +203,7 @@ def choose(
         Whether the largest share alone is tried, because time is short.
     """
     if not (paint and caution.paint_decides):
-        share = caution.largest_share if paint else caution.unchecked_share
+        share = caution.shares[-1] if paint else caution.unchecked_share
         return _unless_damaged(parent, tuned, share, paint, replay, loss_of)
     n_objects = sum(len(batch.pixels) for batch in paint)
     chance = CHANCE / math.sqrt(n_objects)
@@ -189,8 +211,7 @@ def choose(
     known = loss_of(parent, replay) if replay else None
     best = FineTuning(0.0, (before, before), None if known is None else (known, known))
     best_gain = 0.0
-    shares = [share for share in SHARES if share <= caution.largest_share]
-    for share in shares[-1:] if only_largest else shares:
+    for share in caution.shares[-1:] if only_largest else caution.shares:
         weights = between(parent, tuned, share)
         after, replays = loss_of(weights, paint), None
         gain = n_objects * (before * (1 - share * chance) - after)

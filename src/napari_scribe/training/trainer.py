@@ -24,11 +24,13 @@ from .checkpoint import Checkpoint, Tensors, TrainState
 from .checkpoint_file import CheckpointFile
 from .distributed import ALONE, Group, synchronized
 from .fine_tuning import (
+    BEGUN_AGAIN,
     CORRECTED,
     KNOWN_KIND,
     NEW_KIND,
     Caution,
     FineTuning,
+    begin_again,
     between,
     choose,
 )
@@ -144,6 +146,10 @@ class Trainer:
             is_corrected = state.parent is not None and self.is_corrected()
             state.is_corrected = self.group.of_first(is_corrected)
             state.is_known_kind = self.group.of_first(self._knows_such_images())
+            state.has_begun_again = self.group.of_first(self._knows_nothing())
+            if state.has_begun_again:
+                begin_again(state.network, state.recipe.seed)
+                state.average.load_state_dict(state.network.state_dict())
         self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
         start, version = state.index, data.version
         fraction = self.limits.fraction(start - self._first, self._elapsed_before)
@@ -218,14 +224,28 @@ class Trainer:
         knows = self.knows_images()
         if knows is not None:
             return knows
-        paint = self.data.validation
-        return not self._validates or self.judge.fits(parent, paint, is_known_kind=False)
+        return not self._validates or self._parent_fits_paint(parent)
+
+    def _knows_nothing(self) -> bool:
+        """Return whether a fine-tuning starts from a model that is no help on such images."""
+        state = self.state
+        if state.parent is None or state.is_corrected or state.is_known_kind:
+            return False
+        return self._validates and not self._parent_fits_paint(state.parent)
+
+    def _parent_fits_paint(self, parent: Tensors) -> bool:
+        return self.judge.fits(parent, self.data.validation, is_known_kind=False)
 
     def _note_at_start(self) -> str:
         """Return what the user should know from the first step on."""
         notes = []
         if self.file is not None and self.resumed is not None:
             notes.append(f"Continues from step {self.state.index} of {self.file.path}.")
+        if self.state.has_begun_again and self.resumed is None:
+            notes.append(
+                "The model to start from does not know such images. It learns them nearly from the "
+                "beginning: give it minutes."
+            )
         if self.state.recipe.patience and not self.data.validation:
             notes.append(
                 "Too little is held out to judge by, so training.patience does not end this "
@@ -401,6 +421,8 @@ class Trainer:
         """Return how much may be given up, by what was found at the start."""
         if self.state.is_corrected:
             return CORRECTED
+        if self.state.has_begun_again:
+            return BEGUN_AGAIN
         return KNOWN_KIND if self.state.is_known_kind else NEW_KIND
 
     def _choice(self, parent: Tensors, tuned: Tensors) -> FineTuning:
