@@ -3,91 +3,9 @@
 Nothing here needs a viewer.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .errors import InputError as InputError
-    from .evaluation.compare import compare as compare
-    from .evaluation.images import evaluate_images as evaluate_images
-    from .evaluation.measure import measure as measure
-    from .evaluation.metrics import evaluate as evaluate
-    from .evaluation.metrics import evaluate_classes as evaluate_classes
-    from .evaluation.residual import check_removed as check_removed
-    from .evaluation.roc import evaluate_probability as evaluate_probability
-    from .image import Image as Image
-    from .inference.decoding import decode as decode
-    from .inference.denoise.job import denoise as denoise
-    from .inference.object_size import estimate_object_size as estimate_object_size
-    from .inference.seams import seam_test as seam_test
-    from .inference.segment import segment as segment
-    from .io import read_image as read_image
-    from .model import Model as Model
-    from .model import load_model as load_model
-    from .progress import Job as Job
-    from .progress import run as run
-    from .recipe import Recipe as Recipe
-    from .session.project import Project as Project
-    from .targets.paint import Paint as Paint
-    from .training.pairs.fitness import apply_remedies as apply_remedies
-    from .training.pairs.fitness import check_pairs as check_pairs
-    from .training.pairs.sources import Pairs as Pairs
-    from .training.pairs.sources import channel_pairs as channel_pairs
-    from .training.pairs.sources import file_pairs as file_pairs
-    from .training.pairs.sources import frame_pairs as frame_pairs
-    from .training.pairs.sources import layer_pairs as layer_pairs
-    from .training.pairs.sources import single_pairs as single_pairs
-    from .training.pairs.sources import slice_pairs as slice_pairs
-    from .training.train import train as train
-    from .training.train_denoiser import train_denoiser as train_denoiser
-
-# Public names load on first use, so that importing the package does not import torch.
-_HOME = {
-    "apply_remedies": "training.pairs.fitness",
-    "channel_pairs": "training.pairs.sources",
-    "check_pairs": "training.pairs.fitness",
-    "check_removed": "evaluation.residual",
-    "compare": "evaluation.compare",
-    "decode": "inference.decoding",
-    "denoise": "inference.denoise.job",
-    "estimate_object_size": "inference.object_size",
-    "evaluate": "evaluation.metrics",
-    "evaluate_classes": "evaluation.metrics",
-    "evaluate_images": "evaluation.images",
-    "evaluate_probability": "evaluation.roc",
-    "file_pairs": "training.pairs.sources",
-    "frame_pairs": "training.pairs.sources",
-    "Image": "image",
-    "InputError": "errors",
-    "Job": "progress",
-    "layer_pairs": "training.pairs.sources",
-    "load_model": "model",
-    "measure": "evaluation.measure",
-    "Model": "model",
-    "Paint": "targets.paint",
-    "Pairs": "training.pairs.sources",
-    "Project": "session.project",
-    "read_image": "io",
-    "Recipe": "recipe",
-    "run": "progress",
-    "seam_test": "inference.seams",
-    "segment": "inference.segment",
-    "single_pairs": "training.pairs.sources",
-    "slice_pairs": "training.pairs.sources",
-    "train": "training.train",
-    "train_denoiser": "training.train_denoiser",
-}
-__all__ = sorted(_HOME)
 __version__ = "0.1.0"
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Public names load on first use, so that importing the package does not import torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

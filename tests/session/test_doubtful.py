@@ -13,7 +13,8 @@ from napari_scribe.session.doubtful import (
     MISSED,
     PIECE,
     TWO,
-    disputed,
+    Disputes,
+    Place,
     doubtful_places,
     doubting,
     shifted,
@@ -28,6 +29,13 @@ def labels() -> np.ndarray:
     found = np.zeros((60, 80), np.int32)
     found[5:25, 5:25], found[5:25, 25:33], found[30:60, 40:60] = 3, 70_000, 9
     return found
+
+
+def disputed(labels: np.ndarray, others: list[np.ndarray], most: int = 9) -> list[Place]:
+    disputes = Disputes(labels)
+    for other in others:
+        disputes.add_all(other)
+    return disputes.worst(most)
 
 
 def test_what_others_say_becomes_a_reason(labels: np.ndarray) -> None:

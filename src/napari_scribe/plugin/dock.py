@@ -202,7 +202,7 @@ class Dock(Docked):
         has_waited = True
 
     def is_asked(self, layer: Layer | None) -> bool:
-        """Return whether a job of this dock runs or waits on an image, or on who knows what."""
+        """Return whether a job of this dock runs or waits on an image, or on unknown layers."""
         requests = [turn.request for turn in self.runner.queue.turns_of(self.runner)]
         return any(layer in request.layers or not request.layers for request in requests)
 
@@ -369,7 +369,13 @@ class Dock(Docked):
         self._about_form = ""
 
     def on_other_image(self, layer: ImageLayer | None = None) -> None:
-        """Take away what was said, or asked, about another image, which is the one to stay at."""
+        """Take away what was said, or asked, about the image that was chosen before.
+
+        Parameters
+        ----------
+        layer
+            The image that is chosen now, so that a selection missed before no longer counts.
+        """
         if layer is not None:
             self._missed = lambda: None
         if not (self.runner.is_busy or self._catches_up):

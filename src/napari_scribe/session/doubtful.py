@@ -104,7 +104,7 @@ def _doubt(
     model: Model, maps: Mapping[str, Array], labels: Pixels, most: int
 ) -> Generator[float, None, list[Place]]:
     changes = shifted(model.encoding.knobs, model.parameters)
-    disputes = _Disputes(labels)
+    disputes = Disputes(labels)
     for n, change in enumerate(changes):
         decoded = decoding_again(model, maps, change)
         for _block in decoded:
@@ -126,28 +126,6 @@ def shifted(knobs: Sequence[Knob], parameters: Mapping[str, float]) -> list[dict
             if not knob.unit and value != own:
                 changes.append({knob.name: value})
     return changes
-
-
-def disputed(labels: Pixels, others: Iterable[Pixels], most: int = MOST) -> list[Place]:
-    """Return the places where other segmentations of a frame differ from some labels.
-
-    Objects differ that have no partner with an IoU of at least .5. Of those that others cut in two,
-    only large ones are doubtful: a single object of an odd shape is often cut. A place counts as
-    many pixels as would be wrong if the other segmentation were right, on average over all of them.
-
-    Parameters
-    ----------
-    labels
-        ``(*spatial)``, 0 is background.
-    others
-        Segmentations of the same shape.
-    most
-        How many places are returned at most, the most doubtful first.
-    """
-    disputes = _Disputes(labels)
-    for other in others:
-        disputes.add_all(other)
-    return disputes.worst(most)
 
 
 @dataclass
@@ -194,8 +172,18 @@ class _Objects:
         return int(np.searchsorted(self._numbers, number))
 
 
-class _Disputes:
-    """Collect what other segmentations say against some labels; one case an object."""
+class Disputes:
+    """Collect what other segmentations of a frame say against some labels; one case an object.
+
+    Objects differ that have no partner with an IoU of at least .5. Of those that others cut in two,
+    only large ones are doubtful: a single object of an odd shape is often cut. A place counts as
+    many pixels as would be wrong if the other segmentation were right, on average over all of them.
+
+    Parameters
+    ----------
+    labels
+        ``(*spatial)``, 0 is background.
+    """
 
     def __init__(self, labels: Pixels) -> None:
         self._own = _Objects(labels)

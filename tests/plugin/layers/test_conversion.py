@@ -36,6 +36,8 @@ from napari_scribe.plugin.layers.results import show_labels
         ((9, 40, 50), {"axis_labels": ("Time", "Y", "X")}, "TYX"),
         ((3, 40, 50), {"axis_labels": ("z", "y", "x")}, "ZYX"),
         ((5, 40, 50, 3), {"rgb": True}, "ZYXC"),
+        ((2, 5, 40, 50, 3), {"rgb": True}, "TZYXC"),
+        ((3, 40, 50, 3), {"rgb": True}, "ZYXC"),
         ((5, 40, 50, 3), {"rgb": True, "axis_labels": ("t", "y", "x")}, "TYXC"),
         ((4, 5, 6, 40, 50), {}, "TCZYX"),
     ],

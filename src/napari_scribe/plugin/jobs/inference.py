@@ -97,7 +97,7 @@ class RunRequest(Request["InferenceStep", Answer]):
     out, overwrite
         The file to write; chosen where the result is large when None. Whether it may be replaced.
     turn
-        Which of several layers this is, from 1, and of how many.
+        Number of this layer in the queue, from 1, and how many layers the queue has.
     """
 
     image_layer: ImageLayer

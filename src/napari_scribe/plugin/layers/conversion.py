@@ -102,8 +102,7 @@ def guess_layer_axes(layer: ImageLayer | LabelsLayer) -> str:
     shape = pixels(layer).shape
     labels = [_AXIS_NAMES.get(str(label).lower(), "") for label in layer.axis_labels]
     if getattr(layer, "rgb", False):
-        spatial = "".join(labels) if all(labels) else guess_axes(shape[:-1]).replace("C", "Z")
-        return spatial + "C"
+        return ("".join(labels) if all(labels) else "TZYX"[1 - len(shape) :]) + "C"
     named = "".join(labels)
     if len(named) == len(shape) and len(set(named)) == len(named) and set("YX") <= set(named):
         return named

@@ -216,7 +216,7 @@ class TrainForm(QObject):
         self.size.set_value(request.object_size)
 
     def _new(self) -> None:
-        """Add annotations: for objects, unless something else was chosen and not used yet."""
+        """Add annotations of the chosen kind; if there are such ones already, of objects."""
         self.select(self.image.latest)
         if not self.new.isEnabled():  # the picker says why
             return
