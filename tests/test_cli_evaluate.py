@@ -54,6 +54,11 @@ def test_a_map_in_a_field_of_view(call: Call, folder: Path):
     assert "roc_auc" in said.out and "fitted on this very truth" in said.out
     assert said.out.endswith("Curves: new/scores.png\n")
     assert imread("new/scores.png").shape[1] > imread("new/scores.png").shape[0]  # side by side
+    again = call("evaluate", "found/0.probability.tif", "truth/0_mask.tif", "--roc", "--json",
+                 "new/scores.json")  # fmt: skip
+    assert again.out.endswith("Curves: new/scores-2.png\n")  # an image may have the first name
+    call("evaluate", "found/0.probability.tif", "truth/0_mask.tif", "--roc", "--mask",
+         "fields/0.tif", "--json", "new/scores.json")  # fmt: skip
     scores = read("new/scores.json")["pooled"]
     p, truth = a_map(TRUTH[0])[FIELD], TRUTH[0][FIELD]
     assert scores["roc_auc"] == pytest.approx(sklearn.metrics.roc_auc_score(truth, p), abs=1e-4)

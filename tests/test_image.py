@@ -269,6 +269,11 @@ def test_channels_that_are_not_wanted_are_not_read():
     assert read == [slice(2, 5)]
 
 
+@pytest.mark.parametrize("names", [("TL Brightfield",), ("a", "b", "c", "d")])
+def test_names_that_do_not_fit_the_channels_are_left_out(names: tuple[str, ...]):
+    assert Image(pixels("YXC"), "YXC", channel_names=names).channel_names == ()
+
+
 def test_changed_fields():
     image = Image(pixels("YX"), scale={"Y": 0.5}, name="a")
     other = image.selected(name="b")

@@ -331,6 +331,7 @@ def test_models_are_found_by_path_and_by_name(tmp_path: Path, monkeypatch: pytes
     for i, name in enumerate(["nuclei", "cells"]):
         path = make().save(model_folder() / f"{name}.zip")
         os.utime(path, (1000 + i, 1000 + i))
+    (model_folder() / "not mounted.zip").symlink_to(tmp_path / "gone.zip")
     assert [p.stem for p in list_models()] == ["cells", "nuclei"]
     assert find_model("nuclei") == find_model("nuclei.zip") == model_folder() / "nuclei.zip"
     monkeypatch.chdir(tmp_path)

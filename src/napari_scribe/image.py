@@ -122,6 +122,8 @@ class Image:
             raise InputError(f"{self.name} is empty (shape {shape}).")
         if np.dtype(data.dtype).kind not in "buif":
             raise InputError(f"{self.name} holds {data.dtype} values; it needs real numbers.")
+        if len(self.channel_names) != self.n_channels:  # files name colours as one, or some only
+            object.__setattr__(self, "channel_names", ())
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -83,6 +83,12 @@ def test_sizes_and_shapes_are_those_of_scikit_image(field: Any, colours: np.ndar
     assert [*table.columns][:2] == ["image", "label"] and [*table.columns][-1] == "touches edge"
 
 
+def test_depth_without_a_size_is_no_micrometer() -> None:
+    flat = {"scale": {"Y": 0.1, "X": 0.1}, "units": {"Y": "micrometer", "X": "micrometer"}}
+    table = ns.measure(ns.Image(volume(), "ZYX", **flat))
+    assert table["volume (px³)"].tolist() == np.unique(volume(), return_counts=True)[1][1:].tolist()
+
+
 def test_volumes_have_depth_and_its_spacing() -> None:
     table = ns.measure(ns.Image(volume(), "ZYX", **MICRONS))
     names = {

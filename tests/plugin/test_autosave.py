@@ -112,6 +112,19 @@ def test_a_file_of_the_users_takes_the_place_of_the_recovery(
     assert read_image(file).scale == {"Y": 0.5, "X": 0.5}
 
 
+def test_the_last_stroke_is_in_the_users_file_when_the_layer_is_removed_at_once(
+    dock: Any, painted: Any, qtbot: Any, tmp_path: Any
+) -> None:
+    from napari_scribe.io import read_image
+
+    paint, file = painted.layers[PAINT], tmp_path / "mine.tif"
+    dock.autosave.keep_in(paint, file)
+    qtbot.waitUntil(file.exists, timeout=LONG)
+    paint.paint((9, 9), 92)
+    painted.layers.remove(PAINT)
+    qtbot.waitUntil(lambda: read_image(file).data[9, 9] == 92, timeout=LONG)
+
+
 def test_a_closed_viewer_keeps_the_last_stroke(
     make_napari_viewer: Any, sample: Any, qtbot: Any
 ) -> None:

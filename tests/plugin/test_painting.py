@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_scribe.plugin.layers.brush import width_for
-from napari_scribe.plugin.layers.complete_regions import complete_boxes
+from napari_scribe.plugin.layers.complete_regions import complete_boxes, draw_regions
 from napari_scribe.plugin.layers.conversion import add_annotations, image_of
 from napari_scribe.plugin.train.dock import TrainDock
 from napari_scribe.plugin.train.draft import LOOK
@@ -54,6 +54,29 @@ def helped(viewer: Any, qtbot: Any) -> Iterator[Callable[..., Any]]:
     yield make
     for panel in made:
         panel.close_down()
+
+
+def test_labels_of_other_axes_than_the_image_get_no_slices(helped: Any, viewer: Any) -> None:
+    _, panel = helped((5, 90, 120))
+    assert not panel.slices.isHidden()
+    cells = viewer.layers["cells"]
+    flat = viewer.add_labels(np.zeros((90, 120), np.uint8), name="mask of a projection")
+    panel.follow(flat, cells, image_of(cells), "objects")
+    assert panel.slices.isHidden()
+    flat.selected_label = 3  # as N does
+    panel.slices.look_at((2,))
+    draw_regions(viewer, flat, cells)
+    viewer.layers.selection.active.add_rectangles([[2, 2], [9, 9]])
+    assert complete_boxes(viewer, cells, image_of(cells)) == ()
+
+
+def test_names_of_the_users_stay(helped: Any, viewer: Any, qtbot: Any) -> None:
+    layer, panel = helped()
+    layer.features = {"index": [2], "name": ["nucleus"]}
+    put(layer, disk((90, 120), (30, 30), 9), 2)
+    put(layer, disk((90, 120), (60, 60), 9), 3)
+    qtbot.waitUntil(lambda: panel.count.text().startswith("2 objects"))
+    assert list(layer.features["name"]) == ["nucleus"]
 
 
 def until_counted(qtbot: Any, panel: Any, text: str) -> None:

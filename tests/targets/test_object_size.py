@@ -15,6 +15,7 @@ from napari_scribe.targets.object_size import (
     doubt_about_sizes,
     factor_to,
     on_grid,
+    thickness,
 )
 
 
@@ -22,6 +23,22 @@ def disk(labels: np.ndarray, number: int, y: float, x: float, diameter: float) -
     """Draw a round object."""
     grid = np.ogrid[tuple(slice(0, n) for n in labels.shape)]
     labels[(grid[0] - y) ** 2 + (grid[1] - x) ** 2 < (diameter / 2) ** 2] = number
+
+
+@pytest.mark.parametrize(
+    ("scale", "units", "known"),
+    [
+        ({"Z": 2.0, "Y": 0.5}, {}, 4.0),
+        ({"Z": 0.46, "Y": 100.0}, {"Z": "micrometer", "Y": "nanometer"}, 4.6),
+        ({"Y": 0.1}, {"Y": "micrometer"}, None),
+        ({"Z": 1.0, "Y": 1.0}, {}, None),
+    ],
+)
+def test_slices_lie_as_far_apart_as_the_image_says(
+    scale: dict[str, float], units: dict[str, str], known: float | None
+) -> None:
+    volume = Image(np.zeros((4, 5, 6)), "ZYX", scale=scale, units=units)
+    assert thickness(volume) == (None if known is None else pytest.approx(known))
 
 
 def test_whole_objects_are_measured_and_those_at_the_edge_are_not() -> None:

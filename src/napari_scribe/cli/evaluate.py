@@ -219,9 +219,8 @@ def _figure(figure: Path | None, json_file: Path | None) -> Path:
     from ..evaluation.plots import FIGURE_SUFFIXES
 
     if figure is None:
-        if json_file is not None:
-            return json_file.with_suffix(".png")
-        names = itertools.chain(["roc.png"], (f"roc-{n}.png" for n in itertools.count(2)))
+        stem = "roc" if json_file is None else json_file.with_suffix("")
+        names = itertools.chain([f"{stem}.png"], (f"{stem}-{n}.png" for n in itertools.count(2)))
         return next(path for path in map(Path, names) if not path.exists())
     if figure.suffix.lower() not in FIGURE_SUFFIXES:
         raise InputError(f"--figure {figure}: give a file ending in {', '.join(FIGURE_SUFFIXES)}.")

@@ -230,9 +230,11 @@ def run_each(
     from ..io import resolve_links
 
     # Making a job checks its input, so all jobs are made before any work. They are not kept, so
-    # that only one image is open at a time. Each job is made again when its turn comes. This checks
-    # its input again: another program may be at work on the image by then, or have made its labels.
-    job = [job_for(path, target) for path, target in zip(paths, targets, strict=True)][-1]
+    # that two images are open at a time at most. Each job is made again when its turn comes. This
+    # checks its input again: another program may be at work on the image by then, or have made its
+    # labels.
+    for path, target in zip(paths, targets, strict=True):
+        job = job_for(path, target)
     typer.echo(describe_inputs(inputs))
     print_notes(inputs)
     printed: set[str] = set()

@@ -202,7 +202,12 @@ def _channel_names(image: Image, name: str) -> list[str]:
 
 
 def _spacing(image: Image, axes: str) -> tuple[tuple[float, ...], str]:
-    """Return the size of a pixel along axes, and its unit; in widths of a pixel without a unit."""
+    """Return the size of a pixel along axes, and its unit; in widths of a pixel without a unit.
+
+    Where the distance of slices is not known, a pixel is as deep as it is wide, without a unit.
+    """
+    if "X" in image.scale and any(axis not in image.scale for axis in axes):
+        return (1.0,) * len(axes), PIXELS
     unit = symbol(image.units.get("X", ""))
     width = _length(image, "X")
     sizes = [_length(image, a) / (1 if unit else width) for a in axes]

@@ -59,7 +59,16 @@ def new_model_path(image_name: str, finds: str = "") -> Path:
 
 def list_models() -> list[Path]:
     """Return the files in the model folder, newest first."""
-    return sorted(model_folder().glob("*.zip"), key=lambda p: p.stat().st_mtime, reverse=True)
+    files = [path for path in model_folder().glob("*.zip") if path.is_file()]  # no dangling links
+    return sorted(files, key=_time_of, reverse=True)
+
+
+def _time_of(path: Path) -> float:
+    """Return when a file was changed last; 0 if it is gone by now."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def shipped_models() -> list[Path]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..image import Image
+from ..io.units import in_micrometers
 from ..memory import size_in_words
 from ..recipe.targets import NEAR
 from ..resampling import resampled, resampled_length
@@ -74,9 +75,14 @@ def diameters_in(image: Image, paint: Paint, dimensions: int) -> npt.NDArray[np.
 
 def thickness(image: Image) -> float | None:
     """Return the distance of slices in pixels of the plane; None if the image does not say it."""
-    z, y = image.scale.get("Z", 1.0), image.scale.get("Y", 1.0)
+    if "Z" not in image.scale:
+        return None
+    z, y = image.scale["Z"], image.scale.get("Y", 1.0)
     is_unknown = z == y == 1 and image.units.get("Z", "pixel") in ("", "pixel")
-    return None if min(z, y) <= 0 or is_unknown else z / y
+    if min(z, y) <= 0 or is_unknown:
+        return None
+    in_z, in_y = (in_micrometers(image.units.get(axis, "")) for axis in "ZY")
+    return z * in_z / (y * in_y) if in_z and in_y else z / y
 
 
 def doubt_about_sizes(diameters: npt.NDArray[np.float64]) -> str:

@@ -244,7 +244,7 @@ class Trainer:
         if self.state.has_begun_again and self.resumed is None:
             notes.append(
                 "The model to start from does not know such images. It learns them nearly from the "
-                "beginning: give it minutes."
+                "beginning: give it minutes, or train from nothing."
             )
         if self.state.recipe.patience and not self.data.validation:
             notes.append(

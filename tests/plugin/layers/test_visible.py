@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -46,6 +47,31 @@ def test_the_field_of_a_pyramid_is_in_full_resolution(viewer: Any) -> None:
     _, (y, x) = visible_field(viewer, layer, image_of(layer), 2)
     for middle in ((y.start + y.stop) / 2, (x.start + x.stop) / 2):
         assert abs(middle - 2048) < 16
+
+
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_what_is_in_view_of_a_pyramid_is_less_than_what_is_loaded(
+    make_napari_viewer: Any, qtbot: Any, is_lazy: bool
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    levels: list[Any] = [np.zeros((6000 // f, 4000 // f), np.uint8) for f in (1, 2, 4)]
+    if is_lazy:
+        levels = [da.from_array(level, chunks=1024) for level in levels]
+    layer = viewer.add_image(levels, multiscale=True, scale=(0.5, 0.5))
+    image = image_of(layer)
+    viewer.reset_view()
+    assert visible_region(viewer, layer, image, 2) == {"Y": slice(0, 6000), "X": slice(0, 4000)}
+    camera, height, width = viewer.scene.camera, *viewer.canvas.viewbox_size(viewer.layers)
+    for y, x, zoom in ((500, 600, 8.0), (530, 640, 16.0), (5000, 3000, 4.0)):
+        camera.zoom, camera.center = zoom, (y / 2, x / 2)
+        qtbot.wait(50)  # as napari loads it
+        region = visible_region(viewer, layer, image, 2)
+        for span, middle, n in ((region["Y"], y, height), (region["X"], x, width)):
+            assert abs(span.stop - span.start - n / zoom * 2) <= 3
+            assert abs((span.start + span.stop) / 2 - middle) <= 2
+    camera.center = (-4000, 200)
+    with pytest.raises(InputError, match="in view"):
+        visible_region(viewer, layer, image, 2)
 
 
 def test_the_slice_in_view_is_taken(viewer: Any) -> None:

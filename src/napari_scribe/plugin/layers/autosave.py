@@ -221,9 +221,12 @@ class Autosave(QObject):
         if self._is_writing:
             self._settle.start(RETRY)
             return
-        for layer, watched in self._removed.items():
-            if watched.file is None and layer not in self.viewer.layers:
+        removed = [pair for pair in self._removed.items() if pair[0] not in self.viewer.layers]
+        for layer, watched in removed:
+            if watched.file is None:
                 forget(key_of(layer))
+        # What is kept in a file of the user's is complete there.
+        self._start_writing([pair for pair in removed if pair[1].file and pair[1].is_dirty])
         gone, self._removed, self._gone = self._gone, {}, []
         for layer in filter(is_regions, gone):
             self._mark_annotations(layer)
@@ -267,10 +270,13 @@ class Autosave(QObject):
         if self._is_writing:
             self._later.start(RETRY)
             return
-        dirty = [(layer, w) for layer, w in self._layers.items() if w.is_dirty]
+        self._start_writing([pair for pair in self._layers.items() if pair[1].is_dirty])
+
+    def _start_writing(self, dirty: list[tuple[LabelsLayer, Watched]]) -> None:
         tasks = [self._task(layer, watched) for layer, watched in dirty]
-        self._thread = threading.Thread(target=self._write, args=(tasks,))
-        self._thread.start()
+        if tasks:
+            self._thread = threading.Thread(target=self._write, args=(tasks,))
+            self._thread.start()
 
     def _task(self, layer: LabelsLayer, watched: Watched) -> Task:
         watched.is_dirty = False

@@ -70,6 +70,8 @@ def complete_boxes(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[Box
         return ()
     shown = displayed_axes(layer, image.axes)
     axes = shown if regions.ndim == len(shown) else shown.replace("C", "")
+    if regions.ndim != len(axes):  # drawn on annotations of other axes
+        return ()
     order = [axes.index(axis) for axis in image.label_axes()]
     boxes = boxes_in(regions, [image.length(axis) for axis in axes])
     return tuple(tuple(box[i] for i in order) for box in boxes)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
+import numpy.typing as npt
 from napari import Viewer
 from napari.layers import Image as ImageLayer
 
 from ...errors import InputError
 from ...image import Frame, Image
 from ...windows import Window
-from .conversion import displayed_axes
+from .conversion import displayed_axes, pixels
 
 SIDE = {2: (512, 512), 3: (16, 128, 128)}
 """Largest preview in pixels along each spatial axis, for networks in 2D and 3D."""
@@ -82,17 +85,34 @@ def _spans(viewer: Viewer, layer: ImageLayer, image: Image) -> dict[str, Span]:
     # A layer's axes are the last ones of the viewer.
     offset = viewer.dims.ndim - layer.ndim
     on_canvas = {shown[d - offset] for d in viewer.dims.displayed if d >= offset}
-    corners = np.asarray(layer.corner_pixels)
-    if layer.multiscale:  # in pixels of the level that is shown
-        corners = corners * np.asarray(layer.downsample_factors[layer.data_level])
+    corners = _corners_in_view(viewer, layer) if layer.multiscale else layer.corner_pixels
     visible: dict[str, Span] = {}
     for i, axis in enumerate(shown):
-        low, high = int(corners[0, i]), int(corners[1, i]) + 1
+        low, high = int(corners[0][i]), int(corners[1][i]) + 1
         if axis in on_canvas and high - low > 1:
             visible[axis] = (low, high)
         elif axis not in on_canvas:
             visible[axis] = (round(float(point[i])),) * 2
     return visible
+
+
+def _corners_in_view(viewer: Viewer, layer: ImageLayer) -> npt.NDArray[np.float64]:
+    """Return the first and the last pixel of a pyramid's finest level that the canvas shows.
+
+    napari's `corner_pixels` of a pyramid are those of the part that is loaded, which is larger.
+    """
+    last = np.subtract(pixels(layer).shape[: layer.ndim], 1)
+    if viewer.dims.ndisplay == 3:
+        return np.stack([0 * last, last]).astype(float)
+    camera, displayed = viewer.scene.camera, list(viewer.dims.displayed)
+    half = np.asarray(viewer.canvas.viewbox_size(viewer.layers)) / camera.zoom / 2
+    found = []
+    for signs in itertools.product((-1, 1), repeat=2):
+        world = np.asarray(viewer.dims.point, float)
+        world[displayed] = np.asarray(camera.center)[-2:] + signs * half
+        found.append(layer.world_to_data(world))
+    low, high = np.round(np.min(found, axis=0)), np.round(np.max(found, axis=0))
+    return np.stack([np.maximum(low, 0), np.minimum(high, last)])
 
 
 def _frame(visible: dict[str, Span], image: Image, dimensions: int) -> Frame:

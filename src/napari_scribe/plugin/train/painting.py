@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from ..layers.brush import (
     switch_background,
 )
 from ..layers.complete_regions import draw_regions
-from ..layers.conversion import paint_in
+from ..layers.conversion import has_pixels_of, paint_in
 from ..layers.paint_watch import PaintWatch
 from ..widgets.basics import NEUTRAL, Fold, Hint, button, fill_column, row
 from .draft import DraftReview
@@ -40,6 +41,8 @@ REGIONS_TIP = (
     "Draw rectangles in which every object is painted: there, all that is not painted is "
     "background. They hold from the next Train or Continue"
 )
+OUR_NAME = re.compile(r"background|(object|class) \d+")
+"""Names that painted numbers get here."""
 SWATCH = 12
 """Side of the square in the colour of the brush, in pixels."""
 
@@ -128,6 +131,10 @@ class PaintingHelp(QWidget):
             self._source = of_image
             self._listen(layer)
             self._watch.follow(layer, self._paint)
+            if layer is not None and of_image is not None and not has_pixels_of(layer, *of_image):
+                layer = (
+                    None  # a mask of a projection beside a stack, say: Train tells what is wrong
+                )
             self.slices.follow(layer, self._source)
             self.draft.follow(layer, self._source)
         self.slices.show_depth(dimensions, is_free=is_free)
@@ -259,10 +266,11 @@ def _square(color: Any) -> QPixmap:
 def _name_numbers(layer: LabelsLayer, state: PaintState, task: str) -> None:
     """Name each painted number, so that napari says what is under the cursor.
 
-    A table of features that is not of this kind is left as it is.
+    A table of features that is not of this kind, or has names of the user's, is left as it is.
     """
     features = layer.features
-    if set(features.columns) - {"index", "name"}:
+    is_ours = all(OUR_NAME.fullmatch(str(name)) for name in features.get("name", ()))
+    if set(features.columns) - {"index", "name"} or not is_ours:
         return
     numbers = sorted(state.numbers)
     kind, first = ("object", "background") if task == "objects" else ("class", "class 1")

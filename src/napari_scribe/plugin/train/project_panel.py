@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QPushButton
 
 from ...arrays import Pixels
-from ...errors import InputError
+from ...errors import InputError, in_words
 from ...image import Image
 from ...io.model_folder import model_folder
 from ...recipe import Recipe
@@ -37,6 +38,8 @@ from ..widgets.basics import Fold, Hint, button, row, stack
 from ..widgets.inputs import narrow
 from .job import PaintedImage, TrainRequest
 from .other_images import Offered
+
+log = logging.getLogger("napari_scribe")
 
 NO_PROJECT = (
     "A project keeps your images, paint, settings and models together in a folder. A folder of "
@@ -187,7 +190,8 @@ class ProjectPanel(Fold):
                     for model, provenance in trained:
                         project.add_training(model, provenance)
                     project.save()
-            except (InputError, OSError) as error:
+            except Exception as error:  # every reader of images has its own
+                log.warning("The project was not saved", exc_info=error)
                 result = error
             self._mailbox.send((project, result, trained))
 
@@ -212,7 +216,7 @@ class ProjectPanel(Fold):
         self._thread = None
         if isinstance(saved, Exception):
             self._trained = trained + self._trained
-            self.failed.emit(str(saved))
+            self.failed.emit(in_words(saved))
             self._show()
             return
         for part, entry in saved:
