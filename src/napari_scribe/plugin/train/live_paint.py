@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from napari.utils.events import Event
 from qtpy.QtCore import QTimer
 
 from ...errors import InputError
+from ..jobs.mailbox import Mailbox
 from ..jobs.previews import LivePreviews
 from ..jobs.request import Ended
 from ..jobs.runner import Runner
-from ..layers.conversion import paint_events, paint_of
+from ..layers.conversion import paint_events, paint_in
 from ..layers.results import hide_found, set_previews_visible
 from .job import PaintedImage, TrainRequest
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 SETTLED = 1.0
 """Seconds without a stroke after which new paint is taken: a half drawn object teaches nonsense."""
+NOT_TAKEN = "{} Training goes on with the paint from before."
 
 
 class LivePaint(LivePreviews):
@@ -39,6 +42,8 @@ class LivePaint(LivePreviews):
         self._sent = [other.paint for other in request.painted]
         self._fresh: set[LabelsLayer] = set()
         self._hidden: list[Layer] = []
+        self._pool, self._mailbox, self._is_copying = ThreadPoolExecutor(1), Mailbox(), False
+        self._mailbox.delivered.connect(self._hand_over)
         self._settle = QTimer(self, interval=int(1000 * SETTLED), singleShot=True)
         self._settle.timeout.connect(self._send_paint)
         self._events = [
@@ -72,6 +77,7 @@ class LivePaint(LivePreviews):
         """Let go of the viewer and of the paint."""
         super().close()
         self._settle.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
         for event in self._events:
             event.disconnect(self._on_paint)
         self._events = []
@@ -81,26 +87,43 @@ class LivePaint(LivePreviews):
         self._settle.start()  # anew with each stroke
 
     def _send_paint(self) -> None:
-        """Hand a snapshot of the paint to the training, if it differs from the last one."""
-        job = self.runner.job
-        if job is None:  # still being prepared
+        """Copy fresh paint in a thread: of a large stack it would stop the viewer."""
+        if self.runner.job is None or self._is_copying:  # it is still being prepared, or copied
             self._settle.start()
             return
         try:
-            painted = self.request.painted
-            paints = [self._now(i, other) for i, other in enumerate(painted)]
-            if any(new is not old for new, old in zip(paints, self._sent, strict=True)):
-                job.update_paint(list(map(self.request.as_paint, paints, painted)))
-                self._sent = paints
-            self._fresh.clear()
+            paints = [self._now(i, other) for i, other in enumerate(self.request.painted)]
         except InputError as error:
-            self.warn(f"{error} Training goes on with the paint from before.")
+            self.warn(NOT_TAKEN.format(error))
+            return
+        self._fresh.clear()
+        self._is_copying = True
+        self._pool.submit(_copy, paints, self._sent, self._mailbox.send)
 
     def _now(self, index: int, painted: PaintedImage) -> np.ndarray:
-        """Return the paint of an image as it is now; the array that was sent where it is equal."""
+        """Return the paint of an image, not copied; the array that was sent where none is fresh."""
         sent, layer = self._sent[index], painted.paint_layer
         if layer not in self._fresh or layer not in self.viewer.layers:
             return sent
         assert layer is not None and painted.image_layer is not None
-        paint = paint_of(layer, painted.image_layer, painted.image)
-        return sent if np.array_equal(paint, sent) else paint
+        return paint_in(layer, painted.image_layer, painted.image)
+
+    def _hand_over(self, paints: list[np.ndarray]) -> None:
+        """Hand copies of the paint to the training, if they differ from the last ones."""
+        self._is_copying = False
+        job = self.runner.job
+        if job is None or not self._events:  # the training is over
+            return
+        if all(new is old for new, old in zip(paints, self._sent, strict=True)):
+            return
+        try:
+            job.update_paint(list(map(self.request.as_paint, paints, self.request.painted)))
+            self._sent = paints
+        except InputError as error:
+            self.warn(NOT_TAKEN.format(error))
+
+
+def _copy(paints: list[np.ndarray], sent: list[np.ndarray], tell: Callable[[object], None]) -> None:
+    """Tell copies of paint; what was sent before where it is equal."""
+    pairs = zip(paints, sent, strict=True)
+    tell([old if np.array_equal(new, old) else np.array(new) for new, old in pairs])
