@@ -310,6 +310,22 @@ def test_corrections_of_before_are_taught_in_a_new_dock(
     assert note(painted.layers["nuclei annotations"])["corrected"] == [2, 3]
 
 
+def test_what_was_taught_and_undone_can_be_taken_out(
+    correct: CorrectDock, hand: Hand, painted: Any
+) -> None:
+    annotations = painted.layers["nuclei annotations"]
+    annotations.data[...] = 0
+    correct.tools.choose("delete")
+    hand.click(180, 175)
+    correct.teach_button.click()
+    assert np.all(annotations.data[160:200, 150:200] == 1)
+    correct.undo()
+    assert correct.about_teaching.text().startswith("What was taught is undone")
+    correct.teach_button.click()
+    assert np.all(annotations.data[160:200, 150:200] == 2)
+    assert not correct.teach_button.isEnabled()
+
+
 def test_a_result_never_goes_to_a_corrected_layer_and_closing_leaves_nothing(
     correct: CorrectDock, hand: Hand, painted: Any, found: np.ndarray
 ) -> None:

@@ -33,9 +33,7 @@ class Sitting:
         self.history.add(edit)
 
     def teach(self) -> None:
-        numbers = self.history.numbers(with_undone=True)
-        changed, undone = self.history.changed(), self.history.undone()
-        made = lesson(self.labels, numbers, changed, self.paint, self.taught, undone)
+        made = lesson(self.labels, self.history, self.paint, self.taught)
         self.paint[made.pixels] = made.values
         self.taught |= {*made.numbers}
 
@@ -76,6 +74,26 @@ def test_what_was_undone_teaches_nothing(labels: np.ndarray) -> None:
     sitting.teach()
     assert np.array_equal(sitting.paint == 1, labels_of_four())
     assert np.array_equal(sitting.paint > 0, labels_of_four())
+
+
+def test_objects_that_are_as_they_were_before_are_not_taught(labels: np.ndarray) -> None:
+    sitting = Sitting(labels)
+    sitting.do(merge(labels, [1, 2, 3]))  # too many
+    sitting.history.undo(labels)
+    sitting.do(delete(labels, [4]))  # by mistake
+    sitting.history.undo(labels)
+    sitting.do(merge(labels, [1, 2]))
+    sitting.teach()
+    assert np.array_equal(sitting.paint > 0, labels == 1)
+
+
+def test_a_deletion_that_was_taught_and_undone_is_an_object_again(labels: np.ndarray) -> None:
+    sitting = Sitting(labels)
+    sitting.do(delete(labels, [4]))
+    sitting.teach()
+    sitting.history.undo(labels)
+    sitting.teach()
+    assert np.array_equal(sitting.paint == 2, labels_of_four())
 
 
 @pytest.mark.parametrize("goes_on", [False, True])
@@ -152,7 +170,7 @@ def test_every_object_is_taught_with_a_number_of_its_own(
     labels: np.ndarray, paint: np.ndarray
 ) -> None:
     numbers = range(1, 8)
-    made = lesson(labels, numbers, [], paint)
+    made = lesson(labels, History(numbers), paint)
     present = [n for n in numbers if (labels == n).any()]
     assert len({*made.numbers}) == len(made.numbers) == len(present)
     assert min(made.numbers, default=2) > 1
@@ -175,5 +193,5 @@ def test_labels_are_searched_once_however_many_objects_were_corrected() -> None:
             return part
 
     labels = np.arange(1, 101).reshape(10, 10).repeat(8, 0).repeat(8, 1).astype(np.int32)
-    lesson(labels.view(Counted), range(1, 101), [], np.zeros(labels.shape, np.uint16))
+    lesson(labels.view(Counted), History(range(1, 101)), np.zeros(labels.shape, np.uint16))
     assert sum(searched) <= 4 * labels.size

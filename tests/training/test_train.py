@@ -519,7 +519,8 @@ def test_fine_tuning_goes_on_from_the_parent(sample: Sample, small: Recipe, pare
     assert np.mean(child) < 0.9 * np.mean(scratch)
 
 
-def test_images_that_the_parent_does_not_know_are_learnt_nearly_anew(sample: Sample, parent: Model):
+def test_images_that_the_parent_does_not_know_are_learnt_nearly_anew(sample: Sample, small: Recipe):
+    parent = run(start(sample, small, steps=250))
     strange = Sample(sample.image.max() - sample.image, sample.truth, sample.paint)
     job = start(strange, parent.recipe, start=parent, steps=200)
     notes = [step.note for step in job]

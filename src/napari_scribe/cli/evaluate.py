@@ -114,8 +114,8 @@ def evaluate(
     figure: Annotated[
         Path | None,
         typer.Option(
-            help="With --roc: file for the curves (.png, .svg, .pdf). Default: beside --json, or "
-            "roc.png, or roc-2.png if that exists."
+            help="With --roc: file for the curves (.png, .svg, .pdf). Default: named as --json, or "
+            "roc.png; with -2 if that exists, and so on."
         ),
     ] = None,
     axes: Annotated[

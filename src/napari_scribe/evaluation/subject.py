@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -78,8 +79,11 @@ class Subject:
     def intensities(self, frame: Frame, start: int, stop: int) -> Pixels | None:
         """Return the channels in a band, ``(*band, channels)``; None where there are none."""
         window = self.window(start, stop)
-        bands = [c.image.read(frame, window, [c.number])[0] for c in self.channels]
-        return np.stack(bands, axis=-1) if bands else None
+        bands = [
+            image.read(frame, window, [channel.number for channel in channels])
+            for image, channels in itertools.groupby(self.channels, lambda channel: channel.image)
+        ]
+        return np.stack([*itertools.chain(*bands)], axis=-1) if bands else None
 
     def paired(self, frame: Frame) -> Pixels:
         """Return the first channel of a frame: of labels that were laid on the labels."""

@@ -49,7 +49,10 @@ def channels_to_tick(path: Path, n_image: int) -> str:
 
 
 def fits_channels(path: Path, image: Image, chosen: Sequence[int] | None = None) -> bool:
-    """Return whether a model sees an image as it is, or as many channels as are chosen, if any."""
+    """Return whether a model sees an image as it is, or as many channels of it as are chosen.
+
+    None are chosen where all are seen.
+    """
     try:
         needed, trained = channels_of(path)
     except InputError:

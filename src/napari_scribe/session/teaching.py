@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..arrays import Pixels
 from ..windows import Window, grow, intersect, shape_of, start_of, whole
 from .edits import Mask, free_number, windows_of
+from .history import History
 
 BACKGROUND = 1
 """The value of background in paint; objects begin after it."""
@@ -30,51 +31,54 @@ class Lesson:
         The numbers in paint of the corrected objects.
     n_deleted
         Pixels of new background.
+    n_taken_out
+        Pixels that are not painted any more.
     """
 
     pixels: tuple[npt.NDArray[np.int_], ...]
     values: Pixels
     numbers: tuple[int, ...]
     n_deleted: int
+    n_taken_out: int
 
 
 def lesson(
     labels: Pixels,
-    numbers: Collection[int],
-    changed: Iterable[tuple[Window, Mask]],
+    history: History,
     paint: Pixels,
     taught: Collection[int] = (),
-    undone: Iterable[tuple[Window, Mask]] = (),
 ) -> Lesson:
     """Return the paint that corrected objects make, with background where objects were taken away.
 
     An object keeps the number that most of it has in the paint already; else it gets a new one.
     What was painted by hand stays: other objects everywhere, and all of it outside of the
-    corrected objects.
+    corrected objects. What was taught and then undone is taken out again.
 
     Parameters
     ----------
     labels
         The corrected labels: 0 is background, and each number an object.
-    numbers
-        Of the objects that were corrected; those that are gone are passed over.
-    changed
-        Where labels were changed, as `History.changed` yields it.
+    history
+        Which objects were corrected, and where; those that are gone are passed over.
     paint
         ``(*labels)``: 0 is not painted, 1 background, and each number from 2 an object.
     taught
         Numbers in the paint that corrections have made before, which may be replaced.
-    undone
-        Where changes were undone: what they had taught is taken out of the paint again.
 
     Raises
     ------
     InputError
         If the paint has no number left.
     """
-    own = {*taught}
-    windows = windows_of(labels, numbers)
-    objects = {n: (windows[n], labels[windows[n]] == n) for n in numbers if n in windows}
+    own, changed = {*taught}, {*history.numbers()}
+    windows = windows_of(labels, history.numbers(with_undone=True))
+    objects = {n: (window, labels[window] == n) for n, window in windows.items()}
+    objects = {
+        n: (window, is_object)
+        for n, (window, is_object) in objects.items()
+        # One that is as it was before means something only where something else was taught.
+        if n in changed or np.isin(paint[window][is_object], [BACKGROUND, *own]).any()
+    }
     known: dict[int, int] = {}
     for number, (window, is_object) in objects.items():
         in_paint = _number_in_paint(paint, window, is_object, {*known.values()})
@@ -91,13 +95,14 @@ def lesson(
         at = np.argwhere(is_object & may_change) + start_of(window)
         indices.append(at)
         values.append(np.full(len(at), known[number]))
-    for window, mask in undone:
+    for window, mask in history.undone():
         is_taught = mask & (labels[window] == 0) & np.isin(paint[window], [*own])
         at = np.argwhere(is_taught) + start_of(window)
         indices.append(at)
         values.append(np.zeros(len(at), int))
     n_deleted = 0
-    for window, mask in changed:  # after what was undone: of two values for a pixel the last counts
+    # After what was undone: of two values for a pixel, the last one counts.
+    for window, mask in history.changed():
         is_gone = mask & (labels[window] == 0) & np.isin(paint[window], [0, *own])
         at = np.argwhere(is_gone) + start_of(window)
         n_deleted += len(at)
@@ -106,7 +111,8 @@ def lesson(
     at = np.concatenate(indices) if indices else np.empty((0, paint.ndim), int)
     made = np.concatenate(values) if values else np.empty(0, int)
     given = tuple(known[n] for n in objects)
-    return Lesson(tuple(at.T), made.astype(paint.dtype), given, n_deleted)
+    n_taken_out = int(np.count_nonzero(made == 0))
+    return Lesson(tuple(at.T), made.astype(paint.dtype), given, n_deleted, n_taken_out)
 
 
 def _number_in_paint(

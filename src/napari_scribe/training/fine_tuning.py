@@ -6,7 +6,6 @@ knew and has most of what was learnt (Wortsman et al. 2022, https://arxiv.org/ab
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +15,6 @@ import torch
 from torch import nn
 
 from ..model import Model
-from ..networks.blocks import initialize
 from .checkpoint import Tensors
 from .regions import Batch
 
@@ -161,23 +159,18 @@ def between(parent: Tensors, tuned: Tensors, share: float) -> Tensors:
     }
 
 
-def begin_again(network: nn.Module, seed: int) -> None:
-    """Shrink the weights of a network, and add those of a new one, in place.
+def begin_again(network: nn.Module, new: nn.Module) -> None:
+    """Shrink the weights of a network, and add those of a new one of its kind, in place.
 
     Trained weights are large, so that steps change little, and they are sure of what is wrong on
     another kind of images. Shrunk and perturbed, a network learns these as fast as a new one, and
     better, for it still has most of its features (Ash and Adams 2020,
     https://arxiv.org/abs/1910.08475). Biases and normalization stay.
     """
-    new = copy.deepcopy(network).cpu()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        initialize(new)
-    new.to(next(network.parameters()).device)
     with torch.no_grad():
         for weights, others in zip(network.parameters(), new.parameters(), strict=True):
             if weights.dim() > 1:
-                weights.mul_(SHRUNK).add_(others, alpha=NEW)
+                weights.mul_(SHRUNK).add_(others.to(weights.device), alpha=NEW)
 
 
 def choose(

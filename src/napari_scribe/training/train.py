@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..arguments import checked
+from ..describe import too_little_learnt
 from ..device import precision
 from ..errors import InputError, in_words
 from ..inference.engine import Predictor, predict_window
@@ -18,6 +19,7 @@ from ..inference.source import source_of
 from ..io.held_out import HeldOut
 from ..io.replay import Patches
 from ..model import Model, as_model
+from ..networks import Network
 from ..recipe import Recipe, as_recipe
 from ..targets import Paint, Parameters, task_of
 from ..targets.paint import as_paint, check_values, fitted, separated
@@ -37,7 +39,7 @@ from .replay import known_before, replay_data, replay_of
 from .score import score_classes, score_objects
 from .setup import Setup, painted_values, set_up
 from .spill import spill_of_regions
-from .trainer import Trainer, new_state
+from .trainer import Trainer, new_network, new_state
 
 UNCHECKED = (
     "Too little is painted to hold anything out, so it cannot be checked whether fine-tuning "
@@ -243,6 +245,9 @@ def _train(
     def preview(request: Request) -> Preview:
         return _preview(request, setup, state, dtype)
 
+    def another() -> Network:
+        return new_network(recipe, n_channels, encoding)
+
     loss = loss_of(recipe, encoding.heads)
     trainer = Trainer(
         job,
@@ -259,6 +264,7 @@ def _train(
         before=data.replay.validation if data.replay is not None else (),
         knows_images=lambda: _knows_images(start, setup),
         is_corrected=lambda: data.is_corrected,
+        new_network=another if start is not None and not too_little_learnt(start) else None,
     )
 
     def so_far() -> tuple[Checkpoint, Model]:

@@ -106,6 +106,9 @@ class Trainer:
         held-out paint can tell.
     is_corrected
         Returns whether most of what is painted was corrected in a prediction.
+    new_network
+        Returns a new network of the same kind. A fine-tuning adds its weights where the model to
+        start from knows nothing of the images; without it, it goes on from that model always.
     """
 
     job: TrainingJob
@@ -123,6 +126,7 @@ class Trainer:
     before: Sequence[Batch] = ()
     knows_images: Callable[[], bool | None] = lambda: None
     is_corrected: Callable[[], bool] = lambda: False
+    new_network: Callable[[], Network] | None = None
 
     def __post_init__(self) -> None:
         self.judge = Judge(self.state.average, self.loss, self.dtype)
@@ -148,7 +152,8 @@ class Trainer:
             state.is_known_kind = self.group.of_first(self._knows_such_images())
             state.has_begun_again = self.group.of_first(self._knows_nothing())
             if state.has_begun_again:
-                begin_again(state.network, state.recipe.seed)
+                assert self.new_network is not None
+                begin_again(state.network, self.new_network())
                 state.average.load_state_dict(state.network.state_dict())
         self.began = time.perf_counter() - self._elapsed_before  # the time until now prepared it
         start, version = state.index, data.version
@@ -230,6 +235,8 @@ class Trainer:
         """Return whether a fine-tuning starts from a model that is no help on such images."""
         state = self.state
         if state.parent is None or state.is_corrected or state.is_known_kind:
+            return False
+        if self.new_network is None or self.resumed is not None:
             return False
         return self._validates and not self._parent_fits_paint(state.parent)
 
@@ -498,6 +505,13 @@ def _gradients_are_finite(network: torch.nn.Module) -> bool:
     return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
 
 
+def new_network(recipe: Recipe, n_channels: int, encoding: Encoding) -> Network:
+    """Return a network with random weights, the same ones for the same seed, on the CPU."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.training.seed)
+        return build_network(recipe, n_channels, encoding)
+
+
 def new_state(
     recipe: Recipe,
     n_channels: int,
@@ -515,9 +529,7 @@ def new_state(
         If the checkpoint is of another network.
     """
     training = recipe.training
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.seed)
-        network = build_network(recipe, n_channels, encoding)
+    network = new_network(recipe, n_channels, encoding)
     if start is not None:
         network.load_state_dict(start.network.state_dict())
     network = placed(synchronized(network), recipe.network.dimensions, device)

@@ -29,6 +29,7 @@ from .tools import TOOLS, Tools
 
 EMPTY = "Segment an image first; its objects can be corrected here."
 PRESS_CORRECT = "Press Correct first: tools work on a copy of the result."
+UNDONE = "What was taught is undone: Teach these takes it out of the annotations."
 COLUMNS = 3
 """Buttons beside each other."""
 
@@ -196,11 +197,14 @@ class CorrectDock(Dock):
         self.through.visible = corrections is not None and corrections.layer.ndim > 2
         n = 0 if corrections is None else len(corrections.history.numbers())
         has_image = self.form.image.layer.value is not None
-        self.teach_button.setEnabled(n > 0 and has_image)
+        state = {} if corrections is None else note(corrections.layer)
+        taught = state.get("taught", False)
+        is_undone = n == 0 and state.get("was_taught", False) and not taught
+        self.teach_button.setEnabled((n > 0 or is_undone) and has_image)
         self.teach_all_button.setEnabled(has_layer and has_image)
         self.at_once.enabled = has_layer and has_image
-        taught = corrections is not None and note(corrections.layer).get("taught", False)
-        changed = f"{counted(n, 'object')} changed." if n else "Nothing is corrected yet."
+        nothing = UNDONE if is_undone else "Nothing is corrected yet."
+        changed = f"{counted(n, 'object')} changed." if n else nothing
         about = "All that is corrected is taught." if taught else changed
         self.about_teaching.setText(about if has_layer else "")
 
@@ -273,10 +277,13 @@ class CorrectDock(Dock):
         taught = " and ".join(
             part for part in (objects, "background" * bool(made.n_deleted)) if part
         )
-        self.message.info(f"Taught {taught or 'nothing new'}, in {annotations.name}.")
+        if not taught and made.n_taken_out:
+            self.message.info(f"What was undone is taken out of {annotations.name}.")
+        else:
+            self.message.info(f"Taught {taught or 'nothing new'}, in {annotations.name}.")
 
     def _on_taught(self, corrections: Corrections) -> None:
-        add_note(corrections.layer, taught=True)
+        add_note(corrections.layer, taught=True, was_taught=True)
         self.progress.clear()
         self.show_state()
         self.corrected.emit()

@@ -122,7 +122,7 @@ class DoubtRequest(Request[Looked, "Doubts | None"]):
         """Return the size of the objects that are there, so that the model sees them as before."""
         from ...targets.object_size import diameters_of_objects, thickness
 
-        if model.object_size is None:
+        if model.object_size is None or self.labels.ndim < model.dimensions:
             return None
         frames = self.labels.reshape(-1, *self.labels.shape[self.labels.ndim - model.dimensions :])
         fullest = max(frames, key=np.count_nonzero)

@@ -103,9 +103,7 @@ def teach(
     InputError
         If nothing was corrected, or the labels do not lie on the pixels of the image.
     """
-    history = corrections.history
-    numbers = history.numbers(with_undone=True)
-    if not numbers:
+    if not corrections.history.numbers(with_undone=True):
         raise InputError("Nothing is corrected yet. Teach all takes the result as it is.")
     labels, window = mask_on_image(corrections.layer, layer, image)
     own = annotations_of(layer, viewer.layers)
@@ -119,7 +117,7 @@ def teach(
         )
         viewer.layers.selection.active = active
     paint, taught = np.asarray(annotations.data)[window], note(annotations).get("corrected", [])
-    made = lesson(labels, numbers, history.changed(), paint, taught, history.undone())
+    made = lesson(labels, corrections.history, paint, taught)
     at = tuple(i + s.start for i, s in zip(made.pixels, window, strict=True))
     annotations.data_setitem(at, made.values)
     add_note(annotations, corrected=sorted({*taught, *made.numbers}))

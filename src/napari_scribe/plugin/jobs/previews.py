@@ -46,7 +46,7 @@ class LivePreviews(QObject):
         self.viewer, self.runner, self.request, self.warn = viewer, runner, request, warn
         self._latency = 0.0
         self._asked_at: float | None = None
-        self._shown_at: float | None = None
+        self._answered_at: float | None = None
         self._is_waiting = False
         self._tick = QTimer(self, interval=TICK)
         self._tick.timeout.connect(self._ask_for_preview)
@@ -58,16 +58,14 @@ class LivePreviews(QObject):
 
     def step(self, record: TrainStep) -> None:
         """Show the preview of a record, and tell its note."""
-        if record.preview is not None:
+        if record.preview is not None or record.has_no_preview:
             now = time.monotonic()
             # The first one waits for the network to be made: that says nothing about the next.
-            if self._shown_at is not None and self._asked_at is not None:
+            if self._answered_at is not None and self._asked_at is not None:
                 self._latency = now - self._asked_at
-            if self.request.image_layer in self.viewer.layers:
+            if record.preview is not None and self.request.image_layer in self.viewer.layers:
                 self.request.show_preview(self.viewer, record.preview)
-            self._shown_at, self._is_waiting = time.monotonic(), False
-        elif record.has_no_preview:  # another part of the image may be visible by the next time
-            self._shown_at, self._is_waiting = time.monotonic(), False
+            self._answered_at, self._is_waiting = time.monotonic(), False
         if record.note:
             self.warn(record.note)
 
@@ -99,6 +97,6 @@ class LivePreviews(QObject):
         if job is None or self._is_waiting:
             return
         pause = max(PREVIEW_EVERY, self._latency * (1 / PREVIEW_SHARE - 1))
-        if self._shown_at is None or time.monotonic() - self._shown_at >= pause:
+        if self._answered_at is None or time.monotonic() - self._answered_at >= pause:
             self._asked_at, self._is_waiting = time.monotonic(), True
             job.request_preview(0, *self.request.visible_field(self.viewer))

@@ -137,6 +137,8 @@ class MeasureDock(Dock):
             has_suffix = path.suffix != ""  # then the dialog has asked whether to replace it
             file = path if has_suffix else path.with_name(f"{path.name}.csv")
             with self.preparing("Saving"):
+                if not has_suffix and file.exists():
+                    raise InputError(f"{file} exists already: choose it there to replace it.")
                 self.start(SaveRequest(table, file, overwrite=has_suffix), self._on_saved)
 
     def compare(self) -> None:

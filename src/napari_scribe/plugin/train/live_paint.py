@@ -13,7 +13,7 @@ from napari.layers import Layer
 from napari.utils.events import Event
 from qtpy.QtCore import QTimer
 
-from ...errors import InputError
+from ...errors import InputError, in_words
 from ..jobs.mailbox import Mailbox
 from ..jobs.previews import LivePreviews
 from ..jobs.request import Ended
@@ -41,7 +41,9 @@ class LivePaint(LivePreviews):
         super().__init__(viewer, runner, request, warn)
         self._sent = [other.paint for other in request.painted]
         self._fresh: set[LabelsLayer] = set()
+        self._copied: set[LabelsLayer] = set()
         self._hidden: list[Layer] = []
+        self._has_shown = False
         self._pool, self._mailbox, self._is_copying = ThreadPoolExecutor(1), Mailbox(), False
         self._mailbox.delivered.connect(self._hand_over)
         self._settle = QTimer(self, interval=int(1000 * SETTLED), singleShot=True)
@@ -61,7 +63,8 @@ class LivePaint(LivePreviews):
 
     def step(self, record: TrainStep) -> None:
         """Show the preview of a record, the first one instead of what was found before."""
-        if record.preview is not None and self._shown_at is None:
+        if record.preview is not None and not self._has_shown:
+            self._has_shown = True
             self._hidden = hide_found(self.viewer, self.request.image_layer)
         super().step(record)
 
@@ -96,7 +99,7 @@ class LivePaint(LivePreviews):
         except InputError as error:
             self.warn(NOT_TAKEN.format(error))
             return
-        self._fresh.clear()
+        self._copied, self._fresh = self._fresh, set()
         self._is_copying = True
         self._pool.submit(_copy, paints, self._sent, self._mailbox.send)
 
@@ -108,22 +111,29 @@ class LivePaint(LivePreviews):
         assert layer is not None and painted.image_layer is not None
         return paint_in(layer, painted.image_layer, painted.image)
 
-    def _hand_over(self, paints: list[np.ndarray]) -> None:
+    def _hand_over(self, paints: list[np.ndarray] | MemoryError) -> None:
         """Hand copies of the paint to the training, if they differ from the last ones."""
         self._is_copying = False
         job = self.runner.job
         if job is None or not self._events:  # the training is over
+            return
+        if isinstance(paints, MemoryError):
+            self.warn(NOT_TAKEN.format(in_words(paints)))
             return
         if all(new is old for new, old in zip(paints, self._sent, strict=True)):
             return
         try:
             job.update_paint(list(map(self.request.as_paint, paints, self.request.painted)))
             self._sent = paints
-        except InputError as error:
+        except InputError as error:  # which may be about one image of several
+            self._fresh |= self._copied
             self.warn(NOT_TAKEN.format(error))
 
 
 def _copy(paints: list[np.ndarray], sent: list[np.ndarray], tell: Callable[[object], None]) -> None:
     """Tell copies of paint; what was sent before where it is equal."""
     pairs = zip(paints, sent, strict=True)
-    tell([old if np.array_equal(new, old) else np.array(new) for new, old in pairs])
+    try:
+        tell([old if np.array_equal(new, old) else np.array(new) for new, old in pairs])
+    except MemoryError as error:
+        tell(error)

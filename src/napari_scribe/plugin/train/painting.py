@@ -131,10 +131,9 @@ class PaintingHelp(QWidget):
             self._source = of_image
             self._listen(layer)
             self._watch.follow(layer, self._paint)
+            # A mask of a projection beside a stack, say: Train tells what is wrong.
             if layer is not None and of_image is not None and not has_pixels_of(layer, *of_image):
-                layer = (
-                    None  # a mask of a projection beside a stack, say: Train tells what is wrong
-                )
+                layer = None
             self.slices.follow(layer, self._source)
             self.draft.follow(layer, self._source)
         self.slices.show_depth(dimensions, is_free=is_free)
