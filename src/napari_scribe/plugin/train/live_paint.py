@@ -118,7 +118,7 @@ class LivePaint(LivePreviews):
         if job is None or not self._events:  # the training is over
             return
         if isinstance(paints, MemoryError):
-            self.warn(NOT_TAKEN.format(in_words(paints)))
+            self._not_taken(in_words(paints))
             return
         if all(new is old for new, old in zip(paints, self._sent, strict=True)):
             return
@@ -126,8 +126,12 @@ class LivePaint(LivePreviews):
             job.update_paint(list(map(self.request.as_paint, paints, self.request.painted)))
             self._sent = paints
         except InputError as error:  # which may be about one image of several
-            self._fresh |= self._copied
-            self.warn(NOT_TAKEN.format(error))
+            self._not_taken(str(error))
+
+    def _not_taken(self, reason: str) -> None:
+        """Tell why copies are of no use; what was painted is tried again with the next stroke."""
+        self._fresh |= self._copied
+        self.warn(NOT_TAKEN.format(reason))
 
 
 def _copy(paints: list[np.ndarray], sent: list[np.ndarray], tell: Callable[[object], None]) -> None:
